@@ -1,0 +1,132 @@
+"""
+The project's tasks: ``nox -l`` lists them, ``nox`` alone runs the default ones.
+
+Arguments after ``--`` go on to the tool that a session runs.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.sessions = ["lint", "typing", "tests", "schema", "docs", "demo"]
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.error_on_external_run = True
+nox.options.error_on_missing_interpreters = True
+
+PROJECT = nox.project.load_toml("pyproject.toml")["project"]
+PYTHONS = nox.project.python_versions({"project": PROJECT})
+DIALECTS = ["sqlite", "postgresql"]
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """
+    Record conversations in an SQLite file and read them back.
+
+    Takes another file of conversations, or other options of the example, after ``--``.
+    """
+    session.install(".[examples]")
+    arguments = session.posargs or ["examples/data/conversations.json"]
+    session.run("python", "examples/record_conversations.py", *arguments)
+
+
+@nox.session
+def tests(session: nox.Session) -> None:
+    """
+    Run all tests with this Python, on SQLite and on a real PostgreSQL.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", *session.posargs)
+
+
+def oldest(requirements: list[str]) -> list[str]:
+    """
+    Pin each requirement that names a floor to that floor.
+    """
+    return [
+        requirement.split(",")[0].replace(">=", "==")
+        for requirement in requirements
+        if ">=" in requirement
+    ]
+
+
+@nox.session
+@nox.parametrize("database", ["sqlite", "postgres"])
+@nox.parametrize(
+    ("python", "dependencies"),
+    [*((python, "newest") for python in PYTHONS), (PYTHONS[0], "oldest")],
+)
+def matrix(session: nox.Session, dependencies: str, database: str) -> None:
+    """
+    Run all tests with each Python, each database and the oldest dependencies allowed.
+    """
+    pins: list[str] = []
+    if dependencies == "oldest":
+        pins += oldest(PROJECT["dependencies"])
+        pins += oldest(PROJECT["optional-dependencies"]["postgres"])
+    session.install(".[test]", *pins)
+    selection = "postgres" if database == "postgres" else "not postgres"
+    session.run("python", "-m", "pytest", "-m", selection, *session.posargs)
+
+
+@nox.session
+def coverage(session: nox.Session) -> None:
+    """
+    Run all tests and fail if they leave too many branches untried.
+    """
+    session.install(".[test]")
+    session.run("coverage", "erase")
+    session.run("coverage", "run", "-m", "pytest", *session.posargs)
+    session.run("coverage", "combine", "--quiet")
+    session.run("coverage", "report")
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """
+    Check style, format, floors and spelling.
+    """
+    session.install(*PROJECT["optional-dependencies"]["lint"])
+    session.run("ruff", "check", ".")
+    session.run("ruff", "format", "--check", ".")
+    session.run("lint-imports")
+    session.run("codespell")
+
+
+@nox.session
+def typing(session: nox.Session) -> None:
+    """
+    Check the types with mypy and pyright, and that the public ones are complete.
+    """
+    session.install(".[typing]")
+    session.run("mypy")
+    session.run("pyright")
+    session.run("pyright", "--verifytypes", "asm_async", "--ignoreexternal")
+
+
+@nox.session
+def schema(session: nox.Session) -> None:
+    """
+    Write schema/*.sql anew from the migrations; ``-- --check`` only compares.
+    """
+    session.install(".")
+    for dialect in DIALECTS:
+        command = ["python", "-m", "asm_async", "db", "sql", "--dialect", dialect]
+        generated = str(session.run(*command, silent=True))
+        path = Path("schema", f"{dialect}.sql")
+        if "--check" not in session.posargs:
+            path.write_text(generated, encoding="utf-8")
+        elif path.read_text(encoding="utf-8") != generated:
+            session.error(f"{path} is not what the migrations make: nox -s schema")
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """
+    Run every code block of the README and of docs/.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
