@@ -1,0 +1,3 @@
+"""
+What a backend promises: one protocol a file, its docstrings the specification.
+"""

@@ -1,0 +1,182 @@
+"""
+The port through which old history is deleted and the database is checked.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol, runtime_checkable
+
+from asm_async.values.maintenance import HealthIssue, MaintenanceReport
+from asm_async.values.retention import RetentionPolicy
+from asm_async.values.session import Session
+
+__all__ = ["Maintenance"]
+
+
+@runtime_checkable
+class Maintenance(Protocol):
+    """
+    Keeping a database small and sound; nothing of it happens unless it is called.
+
+    **Batches.** What may concern many sessions is done in batches of
+    *policy.batch_size* sessions. Each batch is one transaction that takes the locks of
+    its sessions first and holds them for no longer than it lasts; appends to other
+    sessions are delayed by one batch at most. Cancelled, or after an error, a call
+    leaves every batch whole: done or not begun. Calling again goes on where it stopped.
+
+    **Concurrency.** Agents may write and several maintainers work at the same time.
+    Whether a session is too old, exempt or too long is decided again under its lock:
+    one that was changed or restored meanwhile is left alone, and nothing is counted
+    twice.
+
+    **Numbers.** Deleting and pruning never renumber, and no number is used again. At
+    every moment a session's latest number is its stored and its pruned events together.
+
+    **Time.** Ages are measured by the clock of whoever calls. Exactly as old as the
+    limit is not older.
+
+    **Errors.** Every method raises ``ValidationError`` for a bad argument before
+    anything is read or written, ``StoreClosedError`` from another event loop than the
+    one that first used it, and the family of ``StorageError`` where the database fails.
+    Only :meth:`execute` collects the errors of its steps instead.
+    """
+
+    async def execute(
+        self,
+        policy: RetentionPolicy,
+        *,
+        progress: Callable[[MaintenanceReport], object] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> MaintenanceReport:
+        """
+        Do all that *policy* asks for.
+
+        The steps, in this order: soft-delete expired sessions; remove for ever those
+        that were soft-deleted long enough ago; prune events; clean orphaned artifacts;
+        close orphaned counters, so that their numbers stay used. A step that fails does
+        not keep the next ones from being taken: its errors stand in the report.
+
+        Sessions with more than *policy.max_events_per_session* events are pruned as by
+        :meth:`prune_session_events`; after that, if all sessions together hold more
+        than *policy.max_total_events*, they are pruned to so many in the same order,
+        the events of earlier timestamps being the older ones. Sessions with an exempt
+        tag count but are not pruned; soft-deleted ones are like others.
+
+        Args:
+            policy: What to keep, and for how long.
+
+            progress: Called after each batch with the report as it stands.
+
+            should_stop:
+                Asked before each batch, such as ``asyncio.Event().is_set``; once it
+                says so, no further batch is begun and the report is given as it stands.
+
+        Returns:
+            What was done, step by step, with the errors.
+        """
+        ...
+
+    async def prune_session_events(
+        self, session_id: str, policy: RetentionPolicy
+    ) -> int:
+        """
+        Prune a session to *policy.max_events_per_session* events.
+
+        Events of *policy.prune_event_types_first* go first, those of
+        ``PROTECTED_EVENT_TYPES`` last, and among equals the oldest first. An exempt tag
+        keeps a session from being chosen by :meth:`execute`, not from being named here.
+
+        Returns:
+            How many events were pruned; 0 if there is no limit, or no such session.
+        """
+        ...
+
+    async def soft_delete_session(self, session_id: str) -> Session:
+        """
+        Mark a session deleted: readable by id, left out of lists, closed to writes.
+
+        Its revision and *updated_at* stay. One that is soft-deleted already keeps its
+        *deleted_at*.
+
+        Returns:
+            The stored session.
+
+        Raises:
+            SessionNotFoundError: If no session of this id is stored.
+        """
+        ...
+
+    async def restore_session(self, session_id: str) -> Session:
+        """
+        Undo a soft deletion; one that is not soft-deleted stays as it is.
+
+        What has expired would soon be deleted again: save it afterwards, with a later
+        *updated_at* or an exempt tag, to keep it.
+
+        Returns:
+            The stored session, without *deleted_at*.
+
+        Raises:
+            SessionNotFoundError: If no session of this id is stored.
+        """
+        ...
+
+    async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
+        """
+        Soft-delete the sessions that have grown too old.
+
+        Too old is a session that was created more than *policy.max_session_age_days*
+        ago, or is over and was last updated more than
+        *policy.max_completed_session_age_days* ago, unless its status or one of its
+        tags is exempt.
+
+        Returns:
+            How many sessions were soft-deleted.
+        """
+        ...
+
+    async def hard_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
+        """
+        Remove for ever the sessions that have been soft-deleted for too long.
+
+        Too long is more than *policy.hard_delete_after_days*; without such a limit none
+        is removed. A session goes with its runs, events, tags and artifacts; its latest
+        number stays remembered. Neither status nor tags exempt a session once it is
+        soft-deleted.
+
+        With *policy.archive* each session is exported and archived first, outside of
+        any transaction, and removed after the archive has returned, if it is still
+        soft-deleted and unchanged. If the archive raises, its session stays and the
+        others are dealt with all the same. A session may be archived again, if it could
+        not be removed after the first time.
+
+        Returns:
+            How many sessions were removed.
+
+        Raises:
+            ExceptionGroup: What the archive raised, after all sessions were dealt with.
+        """
+        ...
+
+    async def clean_orphaned_artifacts(self) -> int:
+        """
+        Remove the artifacts whose session does not exist; those of no session stay.
+
+        Returns:
+            How many artifacts were removed.
+        """
+        ...
+
+    async def health_check(self) -> list[HealthIssue]:
+        """
+        Look for damage; nothing is changed.
+
+        Each session's counter, events, runs, tags and deletion are compared as of one
+        moment, so that agents at work raise no false alarm. Every kind of damage is
+        described by ``HealthIssueKind``. On a large database this reads every index.
+
+        Returns:
+            What is wrong, by kind and subject; nothing if the database is sound.
+        """
+        ...

@@ -1,0 +1,314 @@
+"""
+The port through which history is searched, added up and exported.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from datetime import datetime
+from typing import Literal, Protocol, TypeAlias, runtime_checkable
+
+from asm_async.values.event import Event, EventType
+from asm_async.values.page import Page
+from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session, SessionStatus
+from asm_async.values.session_export import SessionExport
+from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+from asm_async.values.token_price import PricingTable
+
+__all__ = [
+    "MAX_PAGE_SIZE",
+    "EventOrder",
+    "QueryAPI",
+    "RunOrder",
+    "SessionOrder",
+    "TimeBucket",
+]
+
+MAX_PAGE_SIZE = 1_000
+"""
+The most that one page holds.
+"""
+
+SessionOrder: TypeAlias = Literal[
+    "created_at_asc", "created_at_desc", "updated_at_desc"
+]
+RunOrder: TypeAlias = Literal["started_at_desc", "started_at_asc", "token_usage_desc"]
+EventOrder: TypeAlias = Literal["sequence_asc", "timestamp_asc", "timestamp_desc"]
+TimeBucket: TypeAlias = Literal["hour", "day", "month"]
+
+
+@runtime_checkable
+class QueryAPI(Protocol):
+    """
+    Questions about the history of many sessions; nothing here writes.
+
+    **Filters.** What is found matches every filter given. None is no filter; a filter
+    that takes several values matches any of them, and an empty collection matches
+    nothing (but *tags*, which must all match). A text where a collection is asked for
+    is refused. Times are aware, in any zone; ``..._after`` and ``..._before`` are
+    exclusive, *since* is inclusive, *until* exclusive.
+
+    **Pages.** *limit* is 0 to 1,000; 0 gives an empty page without a cursor. Each order
+    is total: what has the same time or count stands in the order of ids, in the same
+    direction, and ids and other texts are compared by code point. A page begins behind
+    the last item of the one before, whatever was inserted or deleted since, so that
+    going on shows nothing twice and leaves nothing out but what has changed its place:
+    a session saved meanwhile moves in ``updated_at_desc``, a run in
+    ``token_usage_desc``. A later page costs what the first one cost.
+
+    **Cursors.** A cursor is opaque text, good for the same search with the same order
+    and filters; *limit* may differ. It does not expire, and holds no code and no
+    secret.
+
+    **One moment.** Each call answers from one moment of the database: what is counted,
+    added up or exported together was stored together.
+
+    **Deletion.** Soft deletion hides a session from :meth:`search_sessions` alone. Its
+    runs and events are found, and count, until it is removed for ever.
+
+    **Errors.** Every method raises ``ValidationError`` for a bad argument before
+    anything is read (``InvalidCursorError`` for a cursor that is malformed, was
+    changed, or belongs to another search), ``StoreClosedError`` from another event loop
+    than the one that first used it, and the family of ``StorageError`` where the
+    database fails.
+    """
+
+    async def search_sessions(
+        self,
+        *,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        status: SessionStatus | Collection[SessionStatus] | None = None,
+        provider: str | None = None,
+        tags: Collection[str] = (),
+        parent_session_id: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_deleted: bool = False,
+        order_by: SessionOrder = "updated_at_desc",
+        limit: int = 50,
+        cursor: str | None = None,
+        count_total: bool = False,
+    ) -> Page[Session]:
+        """
+        Find sessions; no events or runs are read for it.
+
+        Args:
+            agent_id: Only sessions of this agent.
+
+            tenant_id: Only sessions of this tenant.
+
+            status: Only sessions that stand so, or in one of these ways.
+
+            provider: Only sessions with a run of this provider.
+
+            tags: Only sessions that have all of these tags.
+
+            parent_session_id: Only sessions that this one started.
+
+            created_after: Only sessions created later.
+
+            created_before: Only sessions created earlier.
+
+            include_deleted: Also soft-deleted ones.
+
+            order_by: By which time, and whether the latest come last or first.
+
+            limit: At most so many on this page.
+
+            cursor: Where the page begins: the *cursor* of the page before.
+
+            count_total:
+                Whether to count what is on all pages together. Counting visits every
+                match, which searching does not.
+        """
+        ...
+
+    async def get_session_stats(self, session_id: str) -> SessionStats:
+        """
+        Give a session in figures, soft-deleted or not.
+
+        Raises:
+            SessionNotFoundError: If no session of this id is stored.
+        """
+        ...
+
+    async def search_runs(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        provider: str | None = None,
+        status: RunStatus | Collection[RunStatus] | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        min_tokens: int | None = None,
+        order_by: RunOrder = "started_at_desc",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """
+        Find runs of all sessions.
+
+        Args:
+            session_id: Only runs of this session.
+
+            agent_id: Only runs of sessions of this agent.
+
+            provider: Only runs of this provider.
+
+            status: Only runs that stand so, or in one of these ways.
+
+            started_after: Only runs started later.
+
+            started_before: Only runs started earlier.
+
+            min_tokens: Only runs with so many ``total_tokens`` or more; a run whose
+                *token_usage* has none counts as 0.
+
+            order_by: By which time or count, and whether the greatest come last or
+                first.
+
+            limit: At most so many on this page.
+
+            cursor: Where the page begins: the *cursor* of the page before.
+        """
+        ...
+
+    async def get_usage_summary(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        provider: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: TimeBucket | None = None,
+    ) -> UsageSummary:
+        """
+        Add up what runs consumed.
+
+        The sums are exact, however large. A run whose *token_usage* lacks a count adds
+        nothing to it.
+
+        Args:
+            session_id: Only runs of this session.
+
+            agent_id: Only runs of sessions of this agent.
+
+            provider: Only runs of this provider.
+
+            since: Only runs started at this time or later.
+
+            until: Only runs started earlier.
+
+            bucket: Also add up by the hour, day or month, in UTC, in which runs were
+                started; hours, days and months without a run are left out.
+        """
+        ...
+
+    async def get_cost_summary(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        provider: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        pricing_table: PricingTable | None = None,
+        bucket: TimeBucket | None = None,
+    ) -> CostSummary:
+        """
+        Add up what runs cost.
+
+        A run costs its *cost_usd*. Where that is None, the cost is computed from
+        ``input_tokens`` and ``output_tokens`` by *pricing_table*; where no price fits
+        either, the run counts as unmapped. Costs are added as floats: the last digits
+        of a sum are not promised.
+
+        Args:
+            session_id: Only runs of this session.
+
+            agent_id: Only runs of sessions of this agent.
+
+            provider: Only runs of this provider.
+
+            since: Only runs started at this time or later.
+
+            until: Only runs started earlier.
+
+            pricing_table: Prices for runs that have no *cost_usd*; None for no prices.
+
+            bucket: As in :meth:`get_usage_summary`.
+        """
+        ...
+
+    async def search_events(
+        self,
+        *,
+        session_ids: Collection[str] | None = None,
+        run_ids: Collection[str] | None = None,
+        types: Collection[EventType | str] | None = None,
+        providers: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        correlation_id: str | None = None,
+        order_by: EventOrder = "sequence_asc",
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Event]:
+        """
+        Find events of all sessions.
+
+        Args:
+            session_ids: Only events of these sessions.
+
+            run_ids: Only events of these runs.
+
+            types: Only events of these types.
+
+            providers: Only events of these providers.
+
+            since: Only events whose timestamp is this or later.
+
+            until: Only events whose timestamp is earlier.
+
+            correlation_id: Only events with this correlation id.
+
+            order_by:
+                ``sequence_asc`` goes by session id, then by sequence number; the others
+                by timestamp, then by session id and sequence number.
+
+            limit: At most so many on this page.
+
+            cursor: Where the page begins: the *cursor* of the page before.
+        """
+        ...
+
+    async def count_events(
+        self,
+        *,
+        session_ids: Collection[str] | None = None,
+        run_ids: Collection[str] | None = None,
+        types: Collection[EventType | str] | None = None,
+        providers: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        correlation_id: str | None = None,
+    ) -> int:
+        """
+        Count what :meth:`search_events` would find on all pages, without reading it.
+        """
+        ...
+
+    async def export_session(self, session_id: str) -> SessionExport:
+        """
+        Give all there is to know of a session, soft-deleted or not, as of one moment.
+
+        The whole of it is held in memory.
+
+        Raises:
+            SessionNotFoundError: If no session of this id is stored.
+        """
+        ...

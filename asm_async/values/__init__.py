@@ -1,0 +1,3 @@
+"""
+The immutable values that go in and out of every port.
+"""

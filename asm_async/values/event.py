@@ -1,0 +1,245 @@
+"""
+One immutable record in a session's log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, ClassVar, cast
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.ids import new_event_id
+from asm_async.values.json_values import JSONObject
+
+__all__ = ["Event", "EventType", "event_type", "known_event_type"]
+
+
+class EventType(StrEnum):
+    """
+    The types of event that every agent runtime shares.
+
+    An application's own type is any text with a dot in it, such as
+    ``"myapp.plan_revised"``; the prefix ``asm.`` is reserved.
+    """
+
+    SESSION_CREATED = "session_created"
+    SESSION_STARTED = "session_started"
+    SESSION_PAUSED = "session_paused"
+    SESSION_RESUMED = "session_resumed"
+    SESSION_COMPLETED = "session_completed"
+    SESSION_FAILED = "session_failed"
+    SESSION_CANCELLED = "session_cancelled"
+    RUN_STARTED = "run_started"
+    RUN_COMPLETED = "run_completed"
+    RUN_FAILED = "run_failed"
+    RUN_CANCELLED = "run_cancelled"
+    RUN_TIMEOUT = "run_timeout"
+    MESSAGE_SENT = "message_sent"
+    MESSAGE_RECEIVED = "message_received"
+    MESSAGE_STREAMED = "message_streamed"
+    TOOL_CALL_STARTED = "tool_call_started"
+    TOOL_CALL_COMPLETED = "tool_call_completed"
+    TOOL_CALL_FAILED = "tool_call_failed"
+    ERROR_OCCURRED = "error_occurred"
+    ERROR_RECOVERED = "error_recovered"
+    TOKEN_USAGE_UPDATED = "token_usage_updated"  # noqa: S105 - no password
+    TURN_COMPLETED = "turn_completed"
+    WORKSPACE_SNAPSHOT_TAKEN = "workspace_snapshot_taken"
+    WORKSPACE_DIFF_COMPUTED = "workspace_diff_computed"
+    POLICY_VIOLATION = "policy_violation"
+    TOOL_APPROVAL_REQUESTED = "tool_approval_requested"
+    TOOL_APPROVAL_GRANTED = "tool_approval_granted"
+    TOOL_APPROVAL_DENIED = "tool_approval_denied"
+
+
+_TYPES: Mapping[str, EventType] = {member.value: member for member in EventType}
+
+
+def known_event_type(value: str) -> EventType | str:
+    """
+    Give the :class:`EventType` of this value, or *value* itself if there is none.
+    """
+    return _TYPES.get(value, value)
+
+
+def event_type(value: object, name: str) -> EventType | str:
+    """
+    Accept an :class:`EventType`, its value, or an application's own dotted type.
+
+    Raises:
+        ValidationError: If *value* is none of these; the message starts with *name*.
+    """
+    plain = fields.text(value, name)
+    if known := _TYPES.get(plain):
+        return known
+    if "." not in plain:
+        raise ValidationError(
+            f"{name}: {plain!r} is no EventType, and an application's own type needs a"
+            " dot, such as 'myapp.plan_revised'"
+        )
+    if plain.startswith("asm."):
+        raise ValidationError(f"{name}: {plain!r} has the reserved prefix 'asm.'")
+    return plain
+
+
+@attrs.frozen(kw_only=True)
+class Event:
+    """
+    One immutable record in a session's log.
+
+    Text fields hold 1 to 255 characters; the time is aware and given in UTC; *data* and
+    *metadata* are JSON objects, copied when the value is made.
+    """
+
+    id: str
+    """
+    The event's name, unique in its session: what makes appending idempotent.
+    """
+
+    type: EventType | str
+    """
+    What happened: an :class:`EventType`, or an application's own dotted type.
+    """
+
+    timestamp: datetime
+    """
+    When it happened, by the clock of whoever saw it; the log is not ordered by it.
+    """
+
+    session_id: str
+    """
+    The session whose log holds it.
+    """
+
+    run_id: str | None = None
+    """
+    The run it happened in.
+    """
+
+    sequence_number: int = 0
+    """
+    Its place in the session: 1, 2, 3 and so on, given by the store; 0 means none yet.
+    """
+
+    data: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    What there is to say about it.
+    """
+
+    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    Whatever the application wants to remember beside it.
+    """
+
+    schema_version: int = 1
+    """
+    The version of *data*'s shape, in the application's own count.
+    """
+
+    provider: str | None = None
+    """
+    Who ran the model.
+    """
+
+    correlation_id: str | None = None
+    """
+    What ties it to events and traces elsewhere.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "id": fields.text,
+        "type": event_type,
+        "timestamp": fields.utc_time,
+        "session_id": fields.text,
+        "run_id": fields.optional_text,
+        "sequence_number": fields.count,
+        "data": fields.json_object,
+        "metadata": fields.json_object,
+        "schema_version": fields.count,
+        "provider": fields.optional_text,
+        "correlation_id": fields.optional_text,
+    }
+    _REQUIRED: ClassVar = frozenset({"id", "type", "timestamp", "session_id"})
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        type: EventType | str,  # noqa: A002 - the field's name
+        session_id: str,
+        id: str | None = None,  # noqa: A002 - the field's name
+        run_id: str | None = None,
+        data: Mapping[str, Any] | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        schema_version: int = 1,
+        provider: str | None = None,
+        correlation_id: str | None = None,
+        timestamp: datetime | None = None,
+    ) -> Event:
+        """
+        Record that something happened, with a new id and the present time unless given.
+
+        Raises:
+            ValidationError: Naming the field that is wrong.
+        """
+        return cls(
+            id=new_event_id() if id is None else id,
+            type=type,
+            timestamp=datetime.now(UTC) if timestamp is None else timestamp,
+            session_id=session_id,
+            run_id=run_id,
+            data=cast("JSONObject", {} if data is None else data),
+            metadata=cast("JSONObject", {} if metadata is None else metadata),
+            schema_version=schema_version,
+            provider=provider,
+            correlation_id=correlation_id,
+        )
+
+    @classmethod
+    def from_stored(cls, values: Iterable[Any]) -> Event:
+        """
+        Make an event of what a store holds: all fields, in the order of the class.
+
+        Nothing is checked or copied, since it was when the event was first made: for
+        adapters, which read many.
+        """
+        event = cls.__new__(cls)
+        for set_field, value in zip(_SETTERS, values, strict=True):
+            set_field(event, value)
+        return event
+
+    def has_same_content(self, other: Event) -> bool:
+        """
+        Tell whether both are the same but for their number, compared as stored.
+        """
+        return fields.have_same_content(self, other, self._RULES, "sequence_number")
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the event as plain JSON; :meth:`from_dict` takes it back.
+        """
+        return fields.plain_fields(self, self._RULES)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Event:
+        """
+        Make an event of what :meth:`to_dict` gave.
+
+        A missing optional field takes its default.
+
+        Raises:
+            ValidationError: Naming the field that is wrong, missing (id, type,
+                timestamp, session_id are required) or unknown.
+        """
+        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
+
+
+_SETTERS = tuple(getattr(Event, field.name).__set__ for field in attrs.fields(Event))

@@ -1,0 +1,314 @@
+"""
+The rules that a value's fields obey, each as a function ``(value, name) -> value``.
+
+A rule returns the field in its one normal form or raises ``ValidationError`` with the
+field's name at the start of the message.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
+
+from asm_async.errors import ValidationError
+from asm_async.values.json_values import (
+    encode_json,
+    normalise_json,
+    normalise_json_object,
+    with_article,
+)
+
+__all__ = [
+    "MAX_COUNT",
+    "MAX_TEXT_LENGTH",
+    "FieldRules",
+    "amount",
+    "apply_rules",
+    "arguments_from",
+    "choice",
+    "count",
+    "have_same_content",
+    "instance",
+    "json_object",
+    "json_or_none",
+    "mapping_of",
+    "optional_amount",
+    "optional_count",
+    "optional_text",
+    "optional_utc_time",
+    "plain_fields",
+    "tags",
+    "text",
+    "tuple_of",
+    "utc_time",
+]
+
+MAX_TEXT_LENGTH = 255
+"""
+The longest id or other text field, in characters (Unicode code points).
+"""
+
+MAX_COUNT = 2**53 - 1
+"""
+The largest number or count: what every JSON reader holds exactly (RFC 8259, section 6).
+"""
+
+E = TypeVar("E", bound=StrEnum)
+T = TypeVar("T")
+
+
+class FieldRule(Protocol):
+    """
+    Brings one field into its normal form.
+    """
+
+    def __call__(self, value: Any, name: str, /) -> Any: ...
+
+
+FieldRules: TypeAlias = Mapping[str, FieldRule]
+
+
+def apply_rules(instance: object, rules: FieldRules) -> None:
+    """
+    Bring the fields of a new frozen *instance* into their normal form.
+    """
+    for name, rule in rules.items():
+        object.__setattr__(instance, name, rule(getattr(instance, name), name))
+
+
+def text(value: object, name: str) -> str:
+    """
+    Accept 1 to 255 characters without NUL or lone surrogate.
+    """
+    if not isinstance(value, str):
+        raise _unexpected(name, "text", value)
+    plain = str.__str__(value)
+    if not 1 <= len(plain) <= MAX_TEXT_LENGTH:
+        raise ValidationError(
+            f"{name}: expected 1 to {MAX_TEXT_LENGTH} characters, got {len(plain)}"
+        )
+    if "\0" in plain:
+        raise ValidationError(f"{name}: {plain!a} holds a NUL character")
+    if not plain.isascii() and any("\ud800" <= char <= "\udfff" for char in plain):
+        raise ValidationError(f"{name}: {plain!a} holds a lone surrogate")
+    return plain
+
+
+def optional_text(value: object, name: str) -> str | None:
+    """
+    Accept None, or what :func:`text` accepts.
+    """
+    return None if value is None else text(value, name)
+
+
+def tags(value: object, name: str) -> tuple[str, ...]:
+    """
+    Accept an iterable of texts; each tag is kept once, where it first stood.
+    """
+    return tuple(dict.fromkeys(tuple_of(value, name, text)))
+
+
+def tuple_of(value: object, name: str, rule: FieldRule) -> tuple[Any, ...]:
+    """
+    Accept an iterable, but neither text nor mapping, whose members all obey *rule*.
+    """
+    if not _is_list(value):
+        raise _unexpected(name, "a list", value)
+    return tuple(rule(member, f"{name}[{i}]") for i, member in enumerate(value))
+
+
+def mapping_of(
+    value: object, name: str, key_rule: FieldRule, rule: FieldRule
+) -> dict[Any, Any]:
+    """
+    Accept a mapping and copy it; its keys obey *key_rule* and its members *rule*.
+    """
+    if not isinstance(value, Mapping):
+        raise _unexpected(name, "a mapping", value)
+    return {
+        key_rule(key, f"{name}: key"): rule(member, f"{name}[{str(key)!r}]")
+        for key, member in cast("Mapping[object, object]", value).items()
+    }
+
+
+def instance(value: object, name: str, kind: type[T]) -> T:
+    """
+    Accept an instance of the class *kind*.
+    """
+    if not isinstance(value, kind):
+        raise _unexpected(name, with_article(kind.__name__), value)
+    return value
+
+
+def count(value: object, name: str) -> int:
+    """
+    Accept an integer from 0 to 2**53 - 1.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise _unexpected(name, "a whole number", value)
+    if not 0 <= value <= MAX_COUNT:
+        raise ValidationError(f"{name}: the number is not within 0 to 2**53 - 1")
+    return int.__int__(value)
+
+
+def optional_count(value: object, name: str) -> int | None:
+    """
+    Accept None, or what :func:`count` accepts.
+    """
+    return None if value is None else count(value, name)
+
+
+def amount(value: object, name: str) -> float:
+    """
+    Accept a finite number of at least 0, and give it as a float.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise _unexpected(name, "a number", value)
+    try:
+        number = float(value)
+    except OverflowError:
+        number = math.inf
+    if not 0 <= number < math.inf:
+        raise ValidationError(f"{name}: expected a finite number >= 0")
+    # The sum turns -0.0, which an SQLite column does not keep, into 0.0.
+    return number + 0.0
+
+
+def optional_amount(value: object, name: str) -> float | None:
+    """
+    Accept None, or what :func:`amount` accepts.
+    """
+    return None if value is None else amount(value, name)
+
+
+def utc_time(value: object, name: str) -> datetime:
+    """
+    Accept an aware time, in any zone, and give it in UTC with microseconds.
+    """
+    if not isinstance(value, datetime):
+        raise _unexpected(name, "a datetime", value)
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise ValidationError(f"{name}: {value!r} is naive; give it a time zone")
+    if value.tzinfo is UTC and type(value) is datetime and not value.fold:
+        return value
+    try:
+        moved = value.astimezone(UTC)
+    except OverflowError:
+        raise ValidationError(
+            f"{name}: {value!r} is not within the years 1 to 9999 in UTC"
+        ) from None
+    return datetime.combine(moved.date(), moved.time(), UTC).replace(fold=0)
+
+
+def optional_utc_time(value: object, name: str) -> datetime | None:
+    """
+    Accept None, or what :func:`utc_time` accepts.
+    """
+    return None if value is None else utc_time(value, name)
+
+
+def json_object(value: object, name: str) -> dict[str, Any]:
+    """
+    Accept a JSON object and copy it.
+    """
+    return normalise_json_object(value, name)
+
+
+def json_or_none(value: object, name: str) -> Any:
+    """
+    Accept any JSON value and copy it; JSON's null is None.
+    """
+    return normalise_json(value, name)
+
+
+def choice(value: object, name: str, kind: type[E]) -> E:
+    """
+    Accept a member of the enumeration *kind*, or its value.
+    """
+    try:
+        return kind(cast("str", value))
+    except ValueError:
+        is_text = isinstance(value, str)
+        given = ascii(value) if is_text else with_article(type(value).__name__)
+        known = ", ".join(kind)
+        raise ValidationError(f"{name}: {given} is none of {known}") from None
+
+
+def plain_fields(instance: Any, rules: FieldRules) -> dict[str, Any]:
+    """
+    Give the fields of *instance* as plain JSON: times as ISO 8601 text, tags as a list.
+    """
+    return {name: _plain(getattr(instance, name), name) for name in rules}
+
+
+def have_same_content(
+    one: object, other: object, rules: FieldRules, given_by_store: str
+) -> bool:
+    """
+    Tell whether two values are equal but for one field, compared in stored form.
+    """
+
+    def content(value: object) -> str:
+        plain = plain_fields(value, rules)
+        del plain[given_by_store]
+        return encode_json(plain)
+
+    return content(one) == content(other)
+
+
+def arguments_from(
+    data: object, rules: FieldRules, required: frozenset[str]
+) -> dict[str, Any]:
+    """
+    Turn what :func:`plain_fields` gave back into a constructor's arguments.
+
+    Raises:
+        ValidationError: If *data* is not an object, lacks a *required* field, holds an
+            unknown one, or a time is not ISO 8601 text.
+    """
+    if not isinstance(data, Mapping):
+        kind = with_article(type(data).__name__)
+        raise ValidationError(f"expected a JSON object, got {kind}")
+    fields = cast("Mapping[str, Any]", data)
+    if missing := sorted(required - fields.keys()):
+        raise ValidationError(f"{missing[0]}: this required field is missing")
+    if unknown := [name for name in fields if name not in rules]:
+        raise ValidationError(f"{unknown[0]!r}: there is no field of this name")
+    return {
+        name: _parse_time(value, name) if rules[name] in _TIME_RULES else value
+        for name, value in fields.items()
+    }
+
+
+def _is_list(value: object) -> TypeGuard[Iterable[object]]:
+    return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
+
+
+_TIME_RULES: tuple[FieldRule, ...] = (utc_time, optional_utc_time)
+
+
+def _plain(value: Any, name: str) -> Any:
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    if isinstance(value, StrEnum):
+        return value.value
+    return normalise_json(value, name)
+
+
+def _parse_time(value: object, name: str) -> datetime | None:
+    if value is None:
+        return None
+    if not isinstance(value, str):
+        raise _unexpected(name, "ISO 8601 text", value)
+    try:
+        return datetime.fromisoformat(value)
+    except ValueError:
+        raise ValidationError(f"{name}: {value!r} is not an ISO 8601 time") from None
+
+
+def _unexpected(name: str, expected: str, value: object) -> ValidationError:
+    kind = with_article(type(value).__name__)
+    return ValidationError(f"{name}: expected {expected}, got {kind}")

@@ -1,0 +1,189 @@
+"""
+What counts as JSON here, and the one text in which it is stored.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import re
+from collections.abc import Mapping
+from typing import Any, TypeAlias, cast
+
+from asm_async.errors import ValidationError
+
+__all__ = [
+    "MAX_DEPTH",
+    "MAX_INTEGER_DIGITS",
+    "JSONObject",
+    "decode_json",
+    "encode_json",
+    "normalise_json",
+    "normalise_json_object",
+    "with_article",
+]
+
+JSONObject: TypeAlias = dict[str, Any]
+
+MAX_DEPTH = 200
+"""
+How many objects and arrays may be nested; the outermost counts as one.
+"""
+
+MAX_INTEGER_DIGITS = 4_300
+"""
+CPython's default limit of integer string conversion (``sys.set_int_max_str_digits``):
+an integer of more digits can neither be written as text nor read back.
+"""
+
+_ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
+_DECODER = json.JSONDecoder()
+_INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
+_SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+def encode_json(value: object) -> str:
+    """
+    Encode *value*, already normalised, as the ASCII text in which it is stored.
+
+    Two values have the same content if and only if their texts are equal; so ``1``,
+    ``1.0`` and ``true`` differ, and so do objects whose keys stand in another order.
+    """
+    return _ENCODER.encode(value)
+
+
+def decode_json(text: str) -> Any:
+    """
+    Decode what :func:`encode_json` made.
+    """
+    # Most metadata is empty. The text starts with its value, so that the search for
+    # leading white space, which costs as much as the rest, can be left out.
+    return {} if text == "{}" else _DECODER.raw_decode(text)[0]
+
+
+def normalise_json_object(value: object, path: str) -> JSONObject:
+    """
+    Copy *value*, which must be a JSON object, in plain built-in types.
+
+    Raises:
+        ValidationError: Naming the *path* of whatever is not JSON.
+    """
+    if not isinstance(value, Mapping):
+        raise ValidationError(f"{path}: expected a JSON object, got {_kind(value)}")
+    members = cast("Mapping[object, object]", value)
+    return cast("JSONObject", normalise_json(members, path))
+
+
+def normalise_json(value: object, path: str) -> Any:
+    """
+    Copy *value* in plain built-in types: what would come back from a store.
+
+    Tuples become lists; subclasses of str, int, float, list and dict, enums among them,
+    become plain ones; surrogates that form a pair become the character they stand for,
+    as any JSON parser would read them. Lone surrogates and NULs are kept.
+
+    Args:
+        value: Any JSON value, up to 200 levels deep.
+
+        path: Where *value* stands, such as ``data``; the start of each culprit's path.
+
+    Raises:
+        ValidationError: If something is not JSON (RFC 8259: NaN, infinities, bytes, a
+            key that is not a string), an integer has more than 4,300 digits, or the
+            nesting is too deep (or endless); the message names its path.
+    """
+    try:
+        return _normalise(value, 0)
+    except _Culprit as culprit:
+        steps = "".join(reversed(culprit.steps))
+        raise ValidationError(f"{path}{steps}: {culprit.reason}") from None
+
+
+class _Culprit(Exception):  # noqa: N818 - never leaves this module
+    """
+    Something is not JSON; each level it rises through adds its step to the path.
+    """
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.steps: list[str] = []
+
+
+def _normalise(value: object, depth: int) -> Any:
+    if value is None or isinstance(value, bool):
+        return value
+    if isinstance(value, str):
+        return _join_surrogates(str.__str__(value))
+    if isinstance(value, int):
+        return _plain_integer(int.__int__(value))
+    if isinstance(value, float):
+        return _plain_float(float.__float__(value))
+    if isinstance(value, Mapping):
+        return _plain_object(cast("Mapping[object, object]", value), depth + 1)
+    if isinstance(value, list | tuple):
+        return _plain_array(cast("list[object]", value), depth + 1)
+    raise _Culprit(f"{_kind(value)} is not JSON")
+
+
+def _plain_object(value: Mapping[object, object], depth: int) -> JSONObject:
+    _check_depth(depth)
+    plain: JSONObject = {}
+    for key, member in value.items():
+        if not isinstance(key, str):
+            raise _Culprit(f"a key of type {type(key).__name__} is not a string")
+        name = _join_surrogates(str.__str__(key))
+        if name in plain:
+            raise _Culprit(f"the key {name!a} stands twice")
+        try:
+            plain[name] = _normalise(member, depth)
+        except _Culprit as culprit:
+            culprit.steps.append(f"[{name!a}]")
+            raise
+    return plain
+
+
+def _plain_array(value: list[object], depth: int) -> list[Any]:
+    _check_depth(depth)
+    plain: list[Any] = []
+    for index, member in enumerate(value):
+        try:
+            plain.append(_normalise(member, depth))
+        except _Culprit as culprit:
+            culprit.steps.append(f"[{index}]")
+            raise
+    return plain
+
+
+def _plain_integer(value: int) -> int:
+    if not -_INTEGER_BOUND < value < _INTEGER_BOUND:
+        raise _Culprit(f"the integer has more than {MAX_INTEGER_DIGITS} digits")
+    return value
+
+
+def _plain_float(value: float) -> float:
+    if not math.isfinite(value):
+        raise _Culprit(f"{value!r} is not JSON")
+    return value
+
+
+def _join_surrogates(text: str) -> str:
+    if text.isascii() or _SURROGATE_PAIR.search(text) is None:
+        return text
+    return text.encode("utf-16", "surrogatepass").decode("utf-16", "surrogatepass")
+
+
+def _check_depth(depth: int) -> None:
+    if depth > MAX_DEPTH:
+        raise _Culprit(f"nested more than {MAX_DEPTH} levels deep")
+
+
+def with_article(noun: str) -> str:
+    """
+    Put the article before *noun*: ``"a list"``, ``"an int"``.
+    """
+    return f"{'an' if noun[0] in 'aeioAEIO' else 'a'} {noun}"
+
+
+def _kind(value: object) -> str:
+    return with_article(type(value).__name__)

@@ -1,0 +1,186 @@
+"""
+What maintenance did to a database, and what it found wrong with it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import partial
+from typing import ClassVar
+
+import attrs
+
+from asm_async.values import fields
+
+__all__ = ["HealthIssue", "HealthIssueKind", "MaintenanceReport", "MaintenanceStep"]
+
+
+class MaintenanceStep(StrEnum):
+    """
+    The steps of a maintenance run, in the order they are taken.
+    """
+
+    SOFT_DELETE_EXPIRED_SESSIONS = "soft_delete_expired_sessions"
+    HARD_DELETE_EXPIRED_SESSIONS = "hard_delete_expired_sessions"
+    PRUNE_EVENTS = "prune_events"
+    CLEAN_ORPHANED_ARTIFACTS = "clean_orphaned_artifacts"
+    CLEAN_ORPHANED_SEQUENCES = "clean_orphaned_sequences"
+
+
+def _errors(value: object, name: str) -> dict[MaintenanceStep, tuple[Exception, ...]]:
+    return fields.mapping_of(
+        value,
+        name,
+        partial(fields.choice, kind=MaintenanceStep),
+        partial(fields.tuple_of, rule=partial(fields.instance, kind=Exception)),
+    )
+
+
+@attrs.frozen(kw_only=True)
+class MaintenanceReport:
+    """
+    What a maintenance run has done so far.
+    """
+
+    sessions_soft_deleted: int = 0
+    """
+    How many sessions were soft-deleted because they had grown too old.
+    """
+
+    sessions_hard_deleted: int = 0
+    """
+    How many sessions were removed for ever.
+    """
+
+    events_pruned: int = 0
+    """
+    How many events were pruned from sessions that live on.
+    """
+
+    artifacts_cleaned: int = 0
+    """
+    How many artifacts were removed because their session is gone.
+    """
+
+    orphaned_sequences_cleaned: int = 0
+    """
+    How many counters without a session were closed; their numbers stay used.
+    """
+
+    duration_ms: int = 0
+    """
+    How long it has taken, in milliseconds.
+    """
+
+    errors: Mapping[MaintenanceStep, tuple[Exception, ...]] = attrs.field(
+        factory=dict[MaintenanceStep, tuple[Exception, ...]], hash=False
+    )
+    """
+    What went wrong, by step; a step that went well is left out.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "sessions_soft_deleted": fields.count,
+        "sessions_hard_deleted": fields.count,
+        "events_pruned": fields.count,
+        "artifacts_cleaned": fields.count,
+        "orphaned_sequences_cleaned": fields.count,
+        "duration_ms": fields.count,
+        "errors": _errors,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+
+class HealthIssueKind(StrEnum):
+    """
+    What can be wrong with a database.
+    """
+
+    SEQUENCE_MISMATCH = "sequence_mismatch"
+    """
+    A session's latest number is not its stored events and its pruned ones together.
+    """
+
+    MISSING_SEQUENCE = "missing_sequence"
+    """
+    A session has no counter, so that nothing can be appended to it.
+    """
+
+    ORPHANED_SEQUENCE = "orphaned_sequence"
+    """
+    A counter is open whose session does not exist.
+    """
+
+    ORPHANED_EVENTS = "orphaned_events"
+    """
+    Events belong to a session that does not exist.
+    """
+
+    ORPHANED_RUNS = "orphaned_runs"
+    """
+    Runs belong to a session that does not exist.
+    """
+
+    ORPHANED_TAGS = "orphaned_tags"
+    """
+    Tags to search by belong to a session that does not exist.
+    """
+
+    ORPHANED_ARTIFACTS = "orphaned_artifacts"
+    """
+    Artifacts belong to a session that does not exist.
+    """
+
+    IMPOSSIBLE_STATUS = "impossible_status"
+    """
+    A status is none there is, or a session and its counter disagree on its deletion.
+    """
+
+    SCHEMA_VERSION = "schema_version"
+    """
+    The schema is not the one that this code was written for.
+    """
+
+    DATABASE_INTEGRITY = "database_integrity"
+    """
+    The database's own check found damage.
+    """
+
+    WEAK_DURABILITY = "weak_durability"
+    """
+    The engine is set so that a power cut can take back what was acknowledged.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class HealthIssue:
+    """
+    One thing that is wrong with a database.
+    """
+
+    kind: HealthIssueKind
+    """
+    What sort of thing.
+    """
+
+    subject: str
+    """
+    What it is wrong with: a session's id, or whatever else the kind speaks of.
+    """
+
+    message: str
+    """
+    What was found, in one sentence for people.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "kind": partial(fields.choice, kind=HealthIssueKind),
+        "subject": fields.text,
+        "message": partial(fields.instance, kind=str),
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)

@@ -1,0 +1,165 @@
+"""
+How long sessions and events are kept.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Awaitable, Callable
+from functools import partial
+from typing import ClassVar, TypeAlias, cast
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.event import EventType, event_type
+from asm_async.values.json_values import with_article
+from asm_async.values.session import SessionStatus
+from asm_async.values.session_export import SessionExport
+
+__all__ = [
+    "PROTECTED_EVENT_TYPES",
+    "Archive",
+    "RetentionPolicy",
+]
+
+Archive: TypeAlias = Callable[[SessionExport], Awaitable[object]]
+"""
+Puts a session where it will be kept; returns when it is safe there.
+"""
+
+PROTECTED_EVENT_TYPES = frozenset(
+    {
+        EventType.SESSION_CREATED,
+        EventType.RUN_STARTED,
+        EventType.RUN_COMPLETED,
+        EventType.RUN_FAILED,
+        EventType.ERROR_OCCURRED,
+    }
+)
+"""
+The types that tell a session's outline: pruned only when nothing else is left to prune.
+"""
+
+
+def _positive(value: object, name: str) -> int:
+    number = fields.count(value, name)
+    if not number:
+        raise ValidationError(f"{name}: expected at least 1, got 0")
+    return number
+
+
+def _optional_positive(value: object, name: str) -> int | None:
+    return None if value is None else _positive(value, name)
+
+
+def _archive(value: object, name: str) -> Archive | None:
+    # An object is called by its class's __call__; a class is called to make objects.
+    call = type(value).__call__
+    is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(call)
+    if value is not None and not is_async:
+        kind = with_article(type(value).__name__)
+        raise ValidationError(f"{name}: expected an async callable, got {kind}")
+    return cast("Archive | None", value)
+
+
+def _statuses(value: object, name: str) -> tuple[SessionStatus, ...]:
+    rule = partial(fields.choice, kind=SessionStatus)
+    return tuple(dict.fromkeys(fields.tuple_of(value, name, rule)))
+
+
+def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
+    types = tuple(dict.fromkeys(fields.tuple_of(value, name, event_type)))
+    for known in types:
+        if known in PROTECTED_EVENT_TYPES:
+            raise ValidationError(f"{name}: {str(known)!r} is protected and goes last")
+    return types
+
+
+@attrs.frozen(kw_only=True)
+class RetentionPolicy:
+    """
+    How long sessions and events are kept.
+
+    Ages are whole days of 24 hours, numbers of events whole numbers, each at least 1;
+    None means no limit.
+
+    Raises:
+        ValidationError: Naming the field that is wrong.
+    """
+
+    max_session_age_days: int | None = None
+    """
+    Sessions that were created longer ago are soft-deleted, over or not.
+    """
+
+    max_completed_session_age_days: int | None = 90
+    """
+    Sessions that are over and were last updated longer ago are soft-deleted.
+    """
+
+    max_events_per_session: int | None = None
+    """
+    Sessions that hold more events are pruned to so many.
+    """
+
+    max_total_events: int | None = None
+    """
+    If all sessions together hold more events, they are pruned to so many.
+    """
+
+    hard_delete_after_days: int | None = 30
+    """
+    Sessions that were soft-deleted longer ago are removed for ever.
+    """
+
+    archive: Archive | None = None
+    """
+    An async callable that is given each session before it is removed for ever.
+
+    The session is removed only after the call has returned; if it raises, the session
+    stays.
+    """
+
+    exempt_statuses: tuple[SessionStatus, ...] = (
+        SessionStatus.ACTIVE,
+        SessionStatus.PAUSED,
+    )
+    """
+    Sessions that stand so never grow too old.
+    """
+
+    exempt_tags: tuple[str, ...] = ("pinned",)
+    """
+    Sessions with one of these tags never grow too old, and keep all their events.
+    """
+
+    prune_event_types_first: tuple[EventType | str, ...] = (
+        EventType.MESSAGE_STREAMED,
+        EventType.TOKEN_USAGE_UPDATED,
+    )
+    """
+    Events of these types are pruned before all others; none of them may be protected.
+    """
+
+    batch_size: int = 100
+    """
+    How many sessions one transaction deletes or prunes at most.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "max_session_age_days": _optional_positive,
+        "max_completed_session_age_days": _optional_positive,
+        "max_events_per_session": _optional_positive,
+        "max_total_events": _optional_positive,
+        "hard_delete_after_days": _optional_positive,
+        "archive": _archive,
+        "exempt_statuses": _statuses,
+        "exempt_tags": fields.tags,
+        "prune_event_types_first": _prunable_types,
+        "batch_size": _positive,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)

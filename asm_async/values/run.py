@@ -1,0 +1,323 @@
+"""
+One execution inside a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar, cast
+
+import attrs
+
+from asm_async.errors import InvalidTransitionError, ValidationError
+from asm_async.values import fields
+from asm_async.values.ids import new_run_id
+from asm_async.values.json_values import JSONObject
+
+__all__ = ["Run", "RunStatus"]
+
+
+class RunStatus(StrEnum):
+    """
+    Where a run stands.
+
+    A run goes pending -> running, and from either it may end; what has ended stays as
+    it is.
+    """
+
+    PENDING = "pending"
+    RUNNING = "running"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+    TIMEOUT = "timeout"
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether no other status can follow.
+        """
+        return self not in {self.PENDING, self.RUNNING}
+
+    def can_become(self, status: RunStatus) -> bool:
+        """
+        Tell whether *status* may follow; every status may follow itself.
+        """
+        if status is self:
+            return True
+        return not self.is_over and status is not RunStatus.PENDING
+
+
+def _token_usage(value: object, name: str) -> JSONObject:
+    usage = fields.json_object(value, name)
+    for key in ("input_tokens", "output_tokens", "total_tokens"):
+        if key in usage:
+            fields.count(usage[key], f"{name}[{key!r}]")
+    return usage
+
+
+def _error(value: object, name: str) -> JSONObject | None:
+    return None if value is None else fields.json_object(value, name)
+
+
+@attrs.frozen(kw_only=True)
+class Run:
+    """
+    One execution inside a session, with its provider, token usage and cost.
+
+    Text fields hold 1 to 255 characters; times are aware and given in UTC; JSON fields
+    are copied when the value is made.
+    """
+
+    id: str
+    """
+    The run's name, unique in its store.
+    """
+
+    session_id: str
+    """
+    The session it belongs to, for ever.
+    """
+
+    status: RunStatus
+    """
+    Where the run stands.
+    """
+
+    started_at: datetime
+    """
+    When the run began.
+    """
+
+    ended_at: datetime | None = None
+    """
+    When the run ended.
+    """
+
+    input: Any = attrs.field(default=None, hash=False)
+    """
+    What the agent was asked: any JSON value.
+    """
+
+    output: Any = attrs.field(default=None, hash=False)
+    """
+    What the agent answered: any JSON value.
+    """
+
+    error: JSONObject | None = attrs.field(default=None, hash=False)
+    """
+    Why the run failed: a JSON object.
+    """
+
+    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    Whatever the application wants to remember about the run.
+    """
+
+    turn_count: int = 0
+    """
+    How many turns the agent took.
+    """
+
+    token_usage: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    What the run consumed.
+
+    Its ``input_tokens``, ``output_tokens`` and ``total_tokens`` are whole numbers from
+    0 to 2**53 - 1, which usage summaries add up; other keys are the application's.
+    """
+
+    provider: str | None = None
+    """
+    Who ran the model.
+    """
+
+    provider_metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    What the provider reported; its ``model`` is what summaries group by.
+    """
+
+    cost_usd: float | None = None
+    """
+    What the run cost, in US dollars; None if unknown.
+    """
+
+    revision: int = 0
+    """
+    How many times the run was saved; given by the store, 0 before the first time.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "id": fields.text,
+        "session_id": fields.text,
+        "status": partial(fields.choice, kind=RunStatus),
+        "input": fields.json_or_none,
+        "output": fields.json_or_none,
+        "error": _error,
+        "metadata": fields.json_object,
+        "turn_count": fields.count,
+        "token_usage": _token_usage,
+        "started_at": fields.utc_time,
+        "ended_at": fields.optional_utc_time,
+        "provider": fields.optional_text,
+        "provider_metadata": fields.json_object,
+        "cost_usd": fields.optional_amount,
+        "revision": fields.count,
+    }
+    _REQUIRED: ClassVar = frozenset({"id", "session_id", "status", "started_at"})
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        session_id: str,
+        id: str | None = None,  # noqa: A002 - the field's name
+        input: Any = None,  # noqa: A002 - the field's name
+        metadata: Mapping[str, Any] | None = None,
+        provider: str | None = None,
+        provider_metadata: Mapping[str, Any] | None = None,
+        started_at: datetime | None = None,
+    ) -> Run:
+        """
+        Begin a run: pending, with a new id and the present time unless given.
+
+        Raises:
+            ValidationError: Naming the field that is wrong.
+        """
+        return cls(
+            id=new_run_id() if id is None else id,
+            session_id=session_id,
+            status=RunStatus.PENDING,
+            started_at=datetime.now(UTC) if started_at is None else started_at,
+            input=input,
+            metadata=cast("JSONObject", {} if metadata is None else metadata),
+            provider=provider,
+            provider_metadata=cast(
+                "JSONObject", {} if provider_metadata is None else provider_metadata
+            ),
+        )
+
+    @property
+    def model(self) -> str | None:
+        """
+        The model's name, if *provider_metadata* tells one that is fit to search by.
+        """
+        try:
+            return fields.optional_text(self.provider_metadata.get("model"), "model")
+        except ValidationError:
+            return None
+
+    def update_status(self, status: RunStatus, *, at: datetime | None = None) -> Run:
+        """
+        Give this run in another status; the same status changes nothing.
+
+        Args:
+            status: The status to take; one that is over sets *ended_at*.
+
+            at: The time of the change, in any zone; now unless given.
+
+        Raises:
+            InvalidTransitionError: If :class:`RunStatus` does not allow the change.
+        """
+        status = fields.choice(status, "status", RunStatus)
+        self.check_can_become(status)
+        if status is self.status:
+            return self
+        if not status.is_over:
+            return attrs.evolve(self, status=status)
+        now = datetime.now(UTC) if at is None else at
+        return attrs.evolve(self, status=status, ended_at=now)
+
+    def set_output(self, output: Any, *, at: datetime | None = None) -> Run:
+        """
+        Give this run completed, with *output*.
+
+        Raises:
+            InvalidTransitionError: If the run has ended in another way.
+        """
+        completed = self.update_status(RunStatus.COMPLETED, at=at)
+        return attrs.evolve(completed, output=output)
+
+    def set_error(self, error: Mapping[str, Any], *, at: datetime | None = None) -> Run:
+        """
+        Give this run failed, with *error*, a JSON object.
+
+        Raises:
+            InvalidTransitionError: If the run has ended in another way.
+        """
+        failed = self.update_status(RunStatus.FAILED, at=at)
+        return attrs.evolve(failed, error=cast("JSONObject", error))
+
+    def increment_turn(self) -> Run:
+        """
+        Give this run with one turn more.
+        """
+        return attrs.evolve(self, turn_count=self.turn_count + 1)
+
+    def update_token_usage(self, usage: Mapping[str, Any]) -> Run:
+        """
+        Give this run with *usage* added: numbers are summed, what else replaces.
+
+        Raises:
+            ValidationError: If a sum is out of bounds, or *usage* is not a JSON object.
+        """
+        merged = dict(self.token_usage)
+        for key, value in fields.json_object(usage, "usage").items():
+            known = merged.get(key)
+            both = _is_number(known) and _is_number(value)
+            merged[key] = _sum(cast("float", known), value, key) if both else value
+        return attrs.evolve(self, token_usage=merged)
+
+    def check_can_become(self, status: RunStatus) -> None:
+        """
+        Refuse a *status* that may not follow this run's.
+
+        Raises:
+            InvalidTransitionError: If :class:`RunStatus` does not allow the change.
+        """
+        if not self.status.can_become(status):
+            raise InvalidTransitionError(
+                f"run {self.id!r}", self.status.value, status.value
+            )
+
+    def has_same_content(self, other: Run) -> bool:
+        """
+        Tell whether both are the same but for their revision, compared as stored.
+        """
+        return fields.have_same_content(self, other, self._RULES, "revision")
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the run as plain JSON; :meth:`from_dict` takes it back.
+        """
+        return fields.plain_fields(self, self._RULES)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Run:
+        """
+        Make a run of what :meth:`to_dict` gave.
+
+        A missing optional field takes its default.
+
+        Raises:
+            ValidationError: Naming the field that is wrong, missing (id, session_id,
+                status, started_at are required) or unknown.
+        """
+        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
+
+
+def _is_number(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _sum(known: float, more: float, key: str) -> float:
+    try:
+        return known + more
+    except OverflowError:
+        raise ValidationError(f"usage[{key!a}]: the sum is out of bounds") from None

@@ -1,0 +1,237 @@
+"""
+An agent's session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar, cast
+
+import attrs
+
+from asm_async.errors import InvalidTransitionError
+from asm_async.values import fields
+from asm_async.values.ids import new_session_id
+from asm_async.values.json_values import JSONObject
+
+__all__ = ["Session", "SessionStatus"]
+
+
+class SessionStatus(StrEnum):
+    """
+    Where a session stands.
+
+    A session goes pending -> active, and back and forth between active and paused. From
+    each of these it may end; what has ended stays as it is.
+    """
+
+    PENDING = "pending"
+    ACTIVE = "active"
+    PAUSED = "paused"
+    COMPLETED = "completed"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether no other status can follow.
+        """
+        return self in {self.COMPLETED, self.FAILED, self.CANCELLED}
+
+    def can_become(self, status: SessionStatus) -> bool:
+        """
+        Tell whether *status* may follow; every status may follow itself.
+        """
+        if status is self:
+            return True
+        if self.is_over or status is SessionStatus.PENDING:
+            return False
+        if status is SessionStatus.PAUSED:
+            return self is SessionStatus.ACTIVE
+        return True
+
+
+@attrs.frozen(kw_only=True)
+class Session:
+    """
+    An agent's session: the owner of a log of events and of the runs that wrote it.
+
+    Text fields hold 1 to 255 characters; times are aware and given in UTC; *metadata*
+    and *context* are JSON objects, copied when the value is made.
+    """
+
+    id: str
+    """
+    The session's name, unique in its store.
+    """
+
+    agent_id: str
+    """
+    The kind of agent, or its configuration.
+    """
+
+    status: SessionStatus
+    """
+    Where the session stands.
+    """
+
+    created_at: datetime
+    """
+    When the session began.
+    """
+
+    updated_at: datetime
+    """
+    When this value was last changed, by the clock of whoever changed it.
+    """
+
+    tenant_id: str | None = None
+    """
+    The customer on whose behalf the agent works; a filter of lists and searches.
+    """
+
+    parent_session_id: str | None = None
+    """
+    The session that started this one; it need not exist.
+    """
+
+    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    Whatever the application wants to remember about the session.
+    """
+
+    context: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    What the agent works with: prompts, configuration.
+    """
+
+    tags: tuple[str, ...] = ()
+    """
+    Labels to search by; each stands once.
+    """
+
+    deleted_at: datetime | None = None
+    """
+    When the session was soft-deleted; given by the store alone.
+    """
+
+    revision: int = 0
+    """
+    How many times the session was saved; given by the store, 0 before the first time.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "id": fields.text,
+        "tenant_id": fields.optional_text,
+        "agent_id": fields.text,
+        "status": partial(fields.choice, kind=SessionStatus),
+        "parent_session_id": fields.optional_text,
+        "metadata": fields.json_object,
+        "context": fields.json_object,
+        "tags": fields.tags,
+        "created_at": fields.utc_time,
+        "updated_at": fields.utc_time,
+        "deleted_at": fields.optional_utc_time,
+        "revision": fields.count,
+    }
+    _REQUIRED: ClassVar = frozenset(
+        {"id", "agent_id", "status", "created_at", "updated_at"}
+    )
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        agent_id: str,
+        id: str | None = None,  # noqa: A002 - the field's name
+        tenant_id: str | None = None,
+        parent_session_id: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        context: Mapping[str, Any] | None = None,
+        tags: Iterable[str] = (),
+        created_at: datetime | None = None,
+    ) -> Session:
+        """
+        Begin a session: pending, with a new id and the present time unless given.
+
+        Raises:
+            ValidationError: Naming the field that is wrong.
+        """
+        now = datetime.now(UTC) if created_at is None else created_at
+        return cls(
+            id=new_session_id() if id is None else id,
+            agent_id=agent_id,
+            status=SessionStatus.PENDING,
+            created_at=now,
+            updated_at=now,
+            tenant_id=tenant_id,
+            parent_session_id=parent_session_id,
+            metadata=cast("JSONObject", {} if metadata is None else metadata),
+            context=cast("JSONObject", {} if context is None else context),
+            tags=cast("tuple[str, ...]", tags),
+        )
+
+    def update_status(
+        self, status: SessionStatus, *, at: datetime | None = None
+    ) -> Session:
+        """
+        Give this session in another status; the same status changes nothing.
+
+        Args:
+            status: The status to take.
+
+            at: The time of the change, in any zone; now unless given.
+
+        Raises:
+            InvalidTransitionError: If :class:`SessionStatus` does not allow the change.
+        """
+        status = fields.choice(status, "status", SessionStatus)
+        self.check_can_become(status)
+        if status is self.status:
+            return self
+        now = datetime.now(UTC) if at is None else at
+        return attrs.evolve(self, status=status, updated_at=now)
+
+    def check_can_become(self, status: SessionStatus) -> None:
+        """
+        Refuse a *status* that may not follow this session's.
+
+        Raises:
+            InvalidTransitionError: If :class:`SessionStatus` does not allow the change.
+        """
+        if not self.status.can_become(status):
+            raise InvalidTransitionError(
+                f"session {self.id!r}", self.status.value, status.value
+            )
+
+    def has_same_content(self, other: Session) -> bool:
+        """
+        Tell whether both are the same but for their revision, compared as stored.
+        """
+        return fields.have_same_content(self, other, self._RULES, "revision")
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the session as plain JSON; :meth:`from_dict` takes it back.
+        """
+        return fields.plain_fields(self, self._RULES)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Session:
+        """
+        Make a session of what :meth:`to_dict` gave.
+
+        A missing optional field takes its default.
+
+        Raises:
+            ValidationError: Naming the field that is wrong, missing (id, agent_id,
+                status, created_at, updated_at are required) or unknown.
+        """
+        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))

@@ -1,0 +1,138 @@
+"""
+All there is to know of one session, as it stood at one moment.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+__all__ = ["SessionExport"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class SessionExport:
+    """
+    A session with all its runs and stored events, as they stood at one moment.
+
+    Raises:
+        ValidationError: If a run or an event belongs to another session or stands
+            twice, the events' numbers do not ascend within 1 to *latest_sequence*, or
+            stored and pruned events do not add up to it.
+    """
+
+    session: Session
+    """
+    The session, soft-deleted or not.
+    """
+
+    runs: tuple[Run, ...]
+    """
+    Its runs, in the order they were started, then by id.
+    """
+
+    events: tuple[Event, ...]
+    """
+    Its stored events, oldest first.
+    """
+
+    latest_sequence: int
+    """
+    The latest number it has given to an event; the next one gets one more.
+    """
+
+    pruned_count: int
+    """
+    How many of its numbers belong to events that are stored no longer.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "session": partial(fields.instance, kind=Session),
+        "runs": partial(fields.tuple_of, rule=partial(fields.instance, kind=Run)),
+        "events": partial(fields.tuple_of, rule=partial(fields.instance, kind=Event)),
+        "latest_sequence": fields.count,
+        "pruned_count": fields.count,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+        self._check_members("runs", self.runs)
+        self._check_members("events", self.events)
+        self._check_numbers()
+
+    def _check_members(self, name: str, members: tuple[Run | Event, ...]) -> None:
+        seen: set[str] = set()
+        for index, member in enumerate(members):
+            if member.session_id != self.session.id:
+                raise ValidationError(
+                    f"{name}[{index}]: {member.id!r} belongs to session"
+                    f" {member.session_id!r}, not to {self.session.id!r}"
+                )
+            if member.id in seen:
+                raise ValidationError(f"{name}[{index}]: {member.id!r} stands twice")
+            seen.add(member.id)
+
+    def _check_numbers(self) -> None:
+        previous = 0
+        for index, event in enumerate(self.events):
+            if not previous < event.sequence_number <= self.latest_sequence:
+                raise ValidationError(
+                    f"events[{index}]: the sequence number {event.sequence_number}"
+                    f" is not within {previous + 1} to {self.latest_sequence}"
+                )
+            previous = event.sequence_number
+        if len(self.events) + self.pruned_count != self.latest_sequence:
+            raise ValidationError(
+                f"pruned_count: {self.pruned_count} and {len(self.events)} stored"
+                f" events do not add up to {self.latest_sequence}"
+            )
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the export as plain JSON; :meth:`from_dict` takes it back.
+        """
+        return {
+            "session": self.session.to_dict(),
+            "runs": [run.to_dict() for run in self.runs],
+            "events": [event.to_dict() for event in self.events],
+            "latest_sequence": self.latest_sequence,
+            "pruned_count": self.pruned_count,
+        }
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> SessionExport:
+        """
+        Make an export of what :meth:`to_dict` gave.
+
+        Raises:
+            ValidationError: Naming the field that is wrong, missing (all are required)
+                or unknown.
+        """
+        given = fields.arguments_from(data, cls._RULES, frozenset(cls._RULES))
+        run = partial(_made_by, make=Run.from_dict)
+        event = partial(_made_by, make=Event.from_dict)
+        return cls(
+            session=_made_by(given["session"], "session", make=Session.from_dict),
+            runs=fields.tuple_of(given["runs"], "runs", run),
+            events=fields.tuple_of(given["events"], "events", event),
+            latest_sequence=given["latest_sequence"],
+            pruned_count=given["pruned_count"],
+        )
+
+
+def _made_by(value: Any, name: str, *, make: Callable[[Any], T]) -> T:
+    try:
+        return make(value)
+    except ValidationError as error:
+        raise ValidationError(f"{name}: {error}") from None

@@ -1,0 +1,89 @@
+from __future__ import annotations
+
+import re
+import time
+from collections.abc import Callable
+from uuid import RFC_4122, UUID
+
+import pytest
+
+from asm_async.values.ids import new_event_id, new_run_id, new_session_id
+
+MINTS = [(new_session_id, "ses"), (new_run_id, "run"), (new_event_id, "evt")]
+MILLISECOND = 1_000_000
+
+
+def uuid_of(name: str) -> UUID:
+    """
+    Read the UUID in an id.
+    """
+    return UUID(hex=name[4:])
+
+
+@pytest.mark.parametrize(("mint", "prefix"), MINTS)
+def test_an_id_is_a_prefix_and_32_hexadecimal_digits(
+    mint: Callable[[], str], prefix: str
+) -> None:
+    """
+    A minted id tells what it names.
+    """
+    assert re.fullmatch(rf"{prefix}_[0-9a-f]{{32}}", mint())
+
+
+def test_an_id_is_a_uuid_of_version_7() -> None:
+    """
+    Version and variant stand where RFC 9562 has them.
+    """
+    uuid = uuid_of(new_session_id())
+
+    assert uuid.version == 7
+    assert uuid.variant == RFC_4122
+
+
+def test_an_id_holds_the_time_it_was_minted() -> None:
+    """
+    The first 48 bits are the milliseconds since 1970.
+    """
+    before = time.time_ns() // MILLISECOND
+    minted = uuid_of(new_run_id()).int >> 80
+    after = time.time_ns() // MILLISECOND
+
+    assert before <= minted <= after
+
+
+def test_an_id_holds_the_fraction_of_its_millisecond(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The 12 bits behind the version are the fraction in steps of 1/4096.
+    """
+    now = 1_700_000_000_123 * MILLISECOND
+    fractions: list[int] = []
+    for nanoseconds in (0, 250_000, 500_000, 999_999):
+        monkeypatch.setattr(time, "time_ns", lambda late=nanoseconds: now + late)
+        uuid = uuid_of(new_event_id())
+        fractions.append(uuid.int >> 64 & 0xFFF)
+
+        assert uuid.int >> 80 == 1_700_000_000_123
+
+    assert fractions == [0, 1024, 2048, 4095]
+
+
+def test_ids_ascend_with_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    What is minted a quarter of a microsecond later sorts behind, as text.
+    """
+    ticks = iter(range(0, 250 * 1_000, 250))
+    monkeypatch.setattr(time, "time_ns", lambda: next(ticks))
+    minted = [new_event_id() for _ in range(1_000)]
+
+    assert minted == sorted(minted)
+
+
+def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    62 random bits keep the ids of one nanosecond apart.
+    """
+    monkeypatch.setattr(time, "time_ns", lambda: 1)
+
+    assert len({new_event_id() for _ in range(10_000)}) == 10_000

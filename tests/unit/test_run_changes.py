@@ -1,0 +1,153 @@
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import attrs
+import pytest
+
+from asm_async.errors import InvalidTransitionError, ValidationError
+from asm_async.testing.factories import NOON, make_run
+from asm_async.values.run import RunStatus
+
+LATER = NOON + timedelta(hours=1)
+
+# What each status may become, beside itself.
+ENDS = {"completed", "failed", "cancelled", "timeout"}
+MAY_BECOME = {
+    "pending": {"running"} | ENDS,
+    "running": ENDS,
+    "completed": set[str](),
+    "failed": set[str](),
+    "cancelled": set[str](),
+    "timeout": set[str](),
+}
+STATUSES = list(RunStatus)
+
+
+@pytest.mark.parametrize("wanted", STATUSES, ids=str)
+@pytest.mark.parametrize("current", STATUSES, ids=str)
+def test_a_status_changes_as_the_machine_says(
+    current: RunStatus, wanted: RunStatus
+) -> None:
+    """
+    Of all pairs exactly those of the status machine are allowed; an end has its time.
+    """
+    run = make_run(status=current)
+    if wanted is current:
+        assert run.update_status(wanted, at=LATER) is run
+    elif wanted in MAY_BECOME[current]:
+        ended_at = LATER if wanted in ENDS else None
+        changed = run.update_status(wanted, at=LATER)
+        assert changed == attrs.evolve(run, status=wanted, ended_at=ended_at)
+    else:
+        with pytest.raises(InvalidTransitionError) as caught:
+            run.update_status(wanted, at=LATER)
+        assert caught.value.args == ("run 'run_1'", current.value, wanted.value)
+    assert run.status is current
+
+
+@pytest.mark.parametrize("status", STATUSES, ids=str)
+def test_what_is_over_can_become_nothing_else(status: RunStatus) -> None:
+    """
+    A status is over when nothing may follow it.
+    """
+    assert status.is_over is (not MAY_BECOME[status])
+
+
+def test_an_end_takes_the_present_time() -> None:
+    """
+    Unless a time is given, the clock is read.
+    """
+    before = datetime.now(UTC)
+    ended_at = make_run().update_status(RunStatus.TIMEOUT).ended_at
+
+    assert ended_at is not None
+    assert before <= ended_at <= datetime.now(UTC)
+
+
+def test_an_unknown_status_is_refused() -> None:
+    """
+    A text that is no status is no change of status either.
+    """
+    unknown: Any = "gone"
+    with pytest.raises(ValidationError, match=r"^status: 'gone' is none of pending"):
+        make_run().update_status(unknown)
+
+
+def test_an_output_completes_a_run() -> None:
+    """
+    The output and the end are set together; a later output replaces the first.
+    """
+    run = make_run(status="running").set_output(("done",), at=LATER)
+
+    assert (run.status, run.output) == (RunStatus.COMPLETED, ["done"])
+    assert run.ended_at == LATER
+    assert run.set_output(2).ended_at == LATER
+    with pytest.raises(InvalidTransitionError):
+        make_run(status="failed").set_output(1)
+
+
+def test_an_error_fails_a_run() -> None:
+    """
+    The error and the end are set together, and the error is a JSON object.
+    """
+    run = make_run(status="running").set_error({"code": 1}, at=LATER)
+    no_object: Any = "broken"
+
+    assert (run.status, run.error) == (RunStatus.FAILED, {"code": 1})
+    assert run.ended_at == LATER
+    with pytest.raises(InvalidTransitionError):
+        make_run(status="completed").set_error({})
+    with pytest.raises(ValidationError, match=r"^error: expected a JSON object"):
+        make_run().set_error(no_object)
+
+
+def test_turns_are_counted() -> None:
+    """
+    Each turn counts one, up to the largest count.
+    """
+    assert make_run().increment_turn().increment_turn().turn_count == 2
+    with pytest.raises(ValidationError, match=r"^turn_count"):
+        make_run(turn_count=2**53 - 1).increment_turn()
+
+
+def test_token_usage_adds_up() -> None:
+    """
+    Numbers are summed, new keys added; what is no number on either side is replaced.
+    """
+    known = {"input_tokens": 1, "rate": 0.5, "tier": "a", "ok": True, "was": 1}
+    more = {"input_tokens": 2, "rate": 1, "tier": "b", "ok": 2, "was": None, "new": 3}
+    run = make_run(token_usage=known)
+
+    assert run.update_token_usage(more).token_usage == {
+        "input_tokens": 3,
+        "rate": 1.5,
+        "tier": "b",
+        "ok": 2,
+        "was": None,
+        "new": 3,
+    }
+    assert run.token_usage == known
+
+
+@pytest.mark.parametrize(
+    ("known", "more", "message"),
+    [
+        ({"total_tokens": 2**53 - 1}, {"total_tokens": 1}, r"token_usage\['total"),
+        ({"x": 1.7e308}, {"x": 1.7e308}, r"token_usage\['x'\]: inf is not JSON"),
+        ({"x": 10**4300 - 1}, {"x": 1}, r"token_usage\['x'\]: the integer has more"),
+        ({"x": 10**400}, {"x": 0.5}, r"usage\['x'\]: the sum is out of bounds"),
+        ({}, [], r"usage: expected a JSON object, got a list"),
+        ({}, {"x": b""}, r"usage\['x'\]: a bytes is not JSON"),
+    ],
+    ids=range(6),
+)
+def test_a_sum_out_of_bounds_is_refused(
+    known: dict[str, Any], more: Any, message: str
+) -> None:
+    """
+    Usage that no run may hold cannot come about by adding either.
+    """
+    with pytest.raises(ValidationError, match=rf"^{message}"):
+        make_run(token_usage=known).update_token_usage(more)
