@@ -1,0 +1,159 @@
+"""
+What a write would store, decided before anything is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import attrs
+
+from asm_async.errors import (
+    ConflictError,
+    EventConflictError,
+    RevisionConflictError,
+    SequenceConflictError,
+)
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+__all__ = [
+    "are_stored_behind",
+    "check_latest",
+    "check_owner",
+    "next_run",
+    "next_session",
+    "number_events",
+    "was_flushed",
+]
+
+
+def next_session(
+    database: InMemoryDatabase, session: Session, expected: int | None = None
+) -> Session:
+    """
+    Give the session as saving it stores it, or as stored if that has succeeded before.
+
+    Raises:
+        SessionDeletedError: If it is soft-deleted.
+
+        RevisionConflictError: If *expected* is not the stored revision.
+
+        InvalidTransitionError: If its status may not follow the stored one.
+    """
+    database.check_not_deleted(session.id)
+    stored = database.sessions.get(session.id)
+    revision = 0 if stored is None else stored.revision
+    if stored and revision - 1 == expected and stored.has_same_content(session):
+        return stored
+    _check_revision(f"session {session.id!r}", revision, expected)
+    if stored:
+        stored.check_can_become(session.status)
+    return attrs.evolve(session, revision=revision + 1)
+
+
+def next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
+    """
+    Give the run as saving it stores it, or as stored if that has succeeded before.
+
+    Raises:
+        RevisionConflictError: If *expected* is not the stored revision.
+
+        InvalidTransitionError: If its status may not follow the stored one.
+    """
+    stored = database.runs.get(run.id)
+    revision = 0 if stored is None else stored.revision
+    if stored and revision - 1 == expected and stored.has_same_content(run):
+        return stored
+    _check_revision(f"run {run.id!r}", revision, expected)
+    if stored:
+        stored.check_can_become(run.status)
+    return attrs.evolve(run, revision=revision + 1)
+
+
+def check_owner(database: InMemoryDatabase, run: Run) -> None:
+    """
+    Refuse a run whose id is that of another session's run.
+
+    Raises:
+        ConflictError: If it is.
+    """
+    stored = database.runs.get(run.id)
+    if stored and stored.session_id != run.session_id:
+        raise ConflictError(
+            f"run {run.id!r} belongs to session {stored.session_id!r},"
+            f" not to {run.session_id!r}"
+        )
+
+
+def number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[Event]:
+    """
+    Give each event as it is stored or, if it is new, with its session's next number.
+
+    Raises:
+        EventConflictError: If an id is stored, or stands twice, with other content.
+    """
+    latest: dict[str, int] = {}
+    known: dict[tuple[str, str], Event] = {}
+    numbered: list[Event] = []
+    for event in events:
+        session_id, key = event.session_id, (event.session_id, event.id)
+        stored = known.get(key) or database.stored_event(*key)
+        if stored is None:
+            number = latest.get(session_id, database.latest(session_id)) + 1
+            latest[session_id] = number
+            stored = attrs.evolve(event, sequence_number=number)
+        elif not stored.has_same_content(event):
+            raise EventConflictError(*key)
+        known[key] = stored
+        numbered.append(stored)
+    return numbered
+
+
+def check_latest(
+    database: InMemoryDatabase, session_id: str, expected: int | None
+) -> None:
+    """
+    Refuse an *expected* number that is not the session's latest.
+
+    Raises:
+        SequenceConflictError: If it is not.
+    """
+    actual = database.latest(session_id)
+    if expected is not None and actual != expected:
+        raise SequenceConflictError(session_id, expected, actual)
+
+
+def are_stored_behind(
+    database: InMemoryDatabase, expected: int | None, numbered: Sequence[Event]
+) -> bool:
+    """
+    Tell whether one session's *numbered* events are stored, directly behind *expected*.
+    """
+    if expected is None or not numbered:
+        return False
+    numbers = list(dict.fromkeys(event.sequence_number for event in numbered))
+    next_ones = range(expected + 1, expected + 1 + len(numbers))
+    is_stored = numbers[-1] <= database.latest(numbered[0].session_id)
+    return is_stored and numbers == list(next_ones)
+
+
+def was_flushed(
+    database: InMemoryDatabase,
+    expected: int | None,
+    run: Run,
+    numbered: Sequence[Event],
+) -> bool:
+    """
+    Tell whether a flush with this expectation has succeeded before.
+    """
+    stored = database.runs.get(run.id)
+    is_stored = stored is not None and stored.session_id == run.session_id
+    return is_stored and are_stored_behind(database, expected, numbered)
+
+
+def _check_revision(subject: str, actual: int, expected: int | None) -> None:
+    if expected is not None and actual != expected:
+        raise RevisionConflictError(subject, expected, actual)
