@@ -1,0 +1,65 @@
+"""
+From arguments to an exit code.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from argparse import ArgumentParser
+from collections.abc import Sequence
+from typing import NoReturn
+
+from asm_async.cli.db import add_db_commands
+from asm_async.errors import ASMError
+
+__all__ = ["main"]
+
+_OK, _FAILED, _INTERRUPTED = 0, 1, 130
+
+_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=[?&]password=)[^&\s]*")
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """
+    Run the command that *arguments* name; by default, those of the process.
+
+    Returns:
+        0 if it succeeded, 1 if it failed, 130 if it was interrupted. Wrong arguments
+        end the process with 2.
+    """
+    parser = _Parser(prog="python -m asm_async", allow_abbrev=False)
+    commands = parser.add_subparsers(required=True, metavar="COMMAND")
+    add_db_commands(
+        commands.add_parser("db", help="the database's schema", allow_abbrev=False)
+    )
+    options = parser.parse_args(arguments)
+    try:
+        sys.stdout.write(options.run(options))
+    except ASMError as error:
+        sys.stderr.write(f"error: {_presentable(str(error))}\n")
+        return _FAILED
+    except KeyboardInterrupt:
+        sys.stderr.write("interrupted\n")
+        return _INTERRUPTED
+    return _OK
+
+
+class _Parser(ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        """
+        Refuse the arguments, of which *message* may repeat one with a password in it.
+        """
+        super().error(_presentable(message))
+
+
+def _presentable(message: str) -> str:
+    """
+    Put *message* on one line and leave out the passwords of URLs in it.
+    """
+    return _PASSWORD.sub(_hide, " ".join(message.split()))
+
+
+def _hide(password: re.Match[str]) -> str:
+    user = password[1]
+    return "***" if user is None else f"{user}:***@"

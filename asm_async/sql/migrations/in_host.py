@@ -1,0 +1,101 @@
+"""
+Our revisions as steps of an application's own Alembic revisions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+
+from asm_async.errors import ValidationError
+from asm_async.sql.migrations.history import BASE
+from asm_async.sql.migrations.moves import Schema, verbatim
+from asm_async.sql.migrations.online import schema_of
+from asm_async.sql.migrations.version_table import VERSION_TABLE
+from asm_async.sql.tables import METADATA
+
+__all__ = ["down", "include_name", "up"]
+
+
+def up(revision: str = "head", *, from_revision: str = BASE) -> None:
+    """
+    Bring the database up to a revision, from within ``upgrade()`` of your own revision.
+
+    It happens in the transaction of your migration, and changes nothing where the
+    database is there or further. Name the revision, so that your history means the same
+    next year; a later revision of yours then takes the next step.
+
+    Args:
+        revision: Where to go.
+
+        from_revision:
+            Where the database is, for ``alembic upgrade --sql``, which cannot look;
+            "base" has none of our tables. Not used where there is a database.
+
+    Raises:
+        ValidationError: If *revision* is unknown.
+
+        MigrationRequiredError: If the database is at a revision that is unknown.
+    """
+    with _schema(from_revision) as schema:
+        schema.move_up(revision)
+
+
+def down(revision: str, *, from_revision: str | None = None) -> None:
+    """
+    Bring the database down to a revision, from within ``downgrade()`` of your own.
+
+    "base" drops every table of this package. Otherwise as :func:`up`.
+
+    Args:
+        revision: Where to go: where your ``upgrade()`` came from.
+
+        from_revision:
+            Where the database is, for ``alembic downgrade --sql``, which cannot look.
+            Not used where there is a database.
+
+    Raises:
+        ValidationError: If *revision* is unknown, or *from_revision* is missing where
+            there is no database to look at.
+
+        MigrationRequiredError: If the database is at a revision that is unknown.
+    """
+    with _schema(from_revision) as schema:
+        schema.move_down(revision)
+
+
+def include_name(name: str | None, type_: str, parent_names: object) -> bool:  # noqa: ARG001 - the signature that Alembic calls
+    """
+    Keep ``alembic revision --autogenerate`` from proposing to drop our tables.
+
+    Give it to ``context.configure(include_name=...)`` in your ``env.py``, or call it
+    from the function that you give there.
+
+    Returns:
+        False for a table of this package, in whichever schema it lies.
+    """
+    return type_ != "table" or name not in {*METADATA.tables, VERSION_TABLE}
+
+
+@contextmanager
+def _schema(from_revision: str | None) -> Generator[Schema]:
+    """
+    Lend the schema of the database, or of the script, that Alembic is at work on.
+    """
+    from alembic import op  # noqa: PLC0415 - slow to import, and needed only here
+
+    host = op.get_context()
+    if host.as_sql:
+        if from_revision is None:
+            raise ValidationError("from_revision: --sql cannot go down without it")
+        yield Schema(
+            dialect_name=host.dialect.name,
+            found=from_revision,
+            execute=lambda statement: host.execute(verbatim(statement)),
+        )
+    else:
+        conn = op.get_bind()
+        # Python's driver for SQLite begins no transaction before DDL. The savepoint is
+        # one, so that a migration that fails or is killed leaves nothing half done.
+        with conn.begin_nested():
+            yield schema_of(conn)

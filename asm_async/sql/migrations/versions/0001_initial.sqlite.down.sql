@@ -1,0 +1,11 @@
+DROP TABLE asm_artifacts;
+
+DROP TABLE asm_session_sequences;
+
+DROP TABLE asm_events;
+
+DROP TABLE asm_runs;
+
+DROP TABLE asm_session_tags;
+
+DROP TABLE asm_sessions;

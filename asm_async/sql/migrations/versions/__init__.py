@@ -1,0 +1,3 @@
+"""
+The revisions, each beside the SQL scripts that it runs.
+"""

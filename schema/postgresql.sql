@@ -1,0 +1,129 @@
+BEGIN;
+
+CREATE TABLE IF NOT EXISTS asm_alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT asm_alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE asm_sessions (
+    id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    tenant_id VARCHAR(255) COLLATE "C",
+    agent_id VARCHAR(255) COLLATE "C" NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    parent_session_id VARCHAR(255) COLLATE "C",
+    metadata JSON NOT NULL,
+    context JSON NOT NULL,
+    tags JSON NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    deleted_at TIMESTAMP WITH TIME ZONE,
+    revision BIGINT NOT NULL
+);
+
+CREATE INDEX ix_asm_sessions_created_at
+    ON asm_sessions (created_at, id);
+
+CREATE INDEX ix_asm_sessions_agent_id
+    ON asm_sessions (agent_id, created_at, id);
+
+CREATE INDEX ix_asm_sessions_tenant_id
+    ON asm_sessions (tenant_id, created_at, id) WHERE tenant_id IS NOT NULL;
+
+CREATE INDEX ix_asm_sessions_status
+    ON asm_sessions (status, created_at, id);
+
+CREATE TABLE asm_session_tags (
+    session_id VARCHAR(255) COLLATE "C" NOT NULL,
+    tag VARCHAR(255) COLLATE "C" NOT NULL,
+    PRIMARY KEY (session_id, tag)
+);
+
+CREATE INDEX ix_asm_session_tags_tag
+    ON asm_session_tags (tag, session_id);
+
+CREATE TABLE asm_runs (
+    id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    session_id VARCHAR(255) COLLATE "C" NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    input JSON,
+    output JSON,
+    error JSON,
+    metadata JSON NOT NULL,
+    turn_count BIGINT NOT NULL,
+    token_usage JSON NOT NULL,
+    input_tokens BIGINT NOT NULL,
+    output_tokens BIGINT NOT NULL,
+    total_tokens BIGINT NOT NULL,
+    started_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    ended_at TIMESTAMP WITH TIME ZONE,
+    provider VARCHAR(255) COLLATE "C",
+    provider_metadata JSON NOT NULL,
+    model VARCHAR(255) COLLATE "C",
+    cost_usd DOUBLE PRECISION,
+    revision BIGINT NOT NULL
+);
+
+CREATE INDEX ix_asm_runs_session_id
+    ON asm_runs (session_id, started_at, id);
+
+CREATE INDEX ix_asm_runs_running
+    ON asm_runs (session_id, started_at, id) WHERE status = 'running';
+
+CREATE TABLE asm_events (
+    session_id VARCHAR(255) COLLATE "C" NOT NULL,
+    sequence_number BIGINT NOT NULL,
+    id VARCHAR(255) COLLATE "C" NOT NULL,
+    type VARCHAR(255) COLLATE "C" NOT NULL,
+    timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+    run_id VARCHAR(255) COLLATE "C",
+    data JSON NOT NULL,
+    metadata JSON NOT NULL,
+    schema_version BIGINT NOT NULL,
+    provider VARCHAR(255) COLLATE "C",
+    correlation_id VARCHAR(255) COLLATE "C",
+    position BIGINT GENERATED ALWAYS AS IDENTITY,
+    transaction_id XID8 NOT NULL DEFAULT pg_current_xact_id(),
+    PRIMARY KEY (session_id, sequence_number),
+    CONSTRAINT uq_asm_events_id UNIQUE (session_id, id)
+);
+
+CREATE INDEX ix_asm_events_run_id
+    ON asm_events (session_id, run_id, sequence_number) WHERE run_id IS NOT NULL;
+
+CREATE INDEX ix_asm_events_feed
+    ON asm_events (transaction_id, position);
+
+CREATE TABLE asm_session_sequences (
+    session_id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    last_sequence BIGINT NOT NULL,
+    pruned_count BIGINT NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    CONSTRAINT ck_asm_session_sequences_pruned_count
+        CHECK (pruned_count BETWEEN 0 AND last_sequence),
+    CONSTRAINT ck_asm_session_sequences_state
+        CHECK (state IN ('live', 'soft_deleted', 'gone'))
+) WITH (fillfactor = 50);
+
+CREATE TABLE asm_artifacts (
+    id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    session_id VARCHAR(255) COLLATE "C",
+    run_id VARCHAR(255) COLLATE "C",
+    key VARCHAR(255) COLLATE "C" NOT NULL,
+    content_type VARCHAR(255) COLLATE "C",
+    byte_size BIGINT NOT NULL,
+    checksum_sha256 VARCHAR(64) NOT NULL,
+    storage_backend VARCHAR(255) COLLATE "C" NOT NULL,
+    storage_ref TEXT NOT NULL,
+    metadata JSON NOT NULL,
+    created_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    deleted_at TIMESTAMP WITH TIME ZONE,
+    CONSTRAINT uq_asm_artifacts_key UNIQUE (key)
+);
+
+CREATE INDEX ix_asm_artifacts_session_id
+    ON asm_artifacts (session_id, created_at) WHERE session_id IS NOT NULL;
+
+INSERT INTO asm_alembic_version (version_num) VALUES ('0001');
+
+COMMIT;

@@ -1,0 +1,127 @@
+PRAGMA journal_mode = WAL;
+
+BEGIN;
+
+CREATE TABLE IF NOT EXISTS asm_alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT asm_alembic_version_pkc PRIMARY KEY (version_num)
+);
+
+CREATE TABLE asm_sessions (
+    id VARCHAR(255) NOT NULL PRIMARY KEY,
+    tenant_id VARCHAR(255),
+    agent_id VARCHAR(255) NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    parent_session_id VARCHAR(255),
+    metadata TEXT NOT NULL,
+    context TEXT NOT NULL,
+    tags TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    updated_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    revision INTEGER NOT NULL
+);
+
+CREATE INDEX ix_asm_sessions_created_at
+    ON asm_sessions (created_at, id);
+
+CREATE INDEX ix_asm_sessions_agent_id
+    ON asm_sessions (agent_id, created_at, id);
+
+CREATE INDEX ix_asm_sessions_tenant_id
+    ON asm_sessions (tenant_id, created_at, id) WHERE tenant_id IS NOT NULL;
+
+CREATE INDEX ix_asm_sessions_status
+    ON asm_sessions (status, created_at, id);
+
+CREATE TABLE asm_session_tags (
+    session_id VARCHAR(255) NOT NULL,
+    tag VARCHAR(255) NOT NULL,
+    PRIMARY KEY (session_id, tag)
+) WITHOUT ROWID;
+
+CREATE INDEX ix_asm_session_tags_tag
+    ON asm_session_tags (tag, session_id);
+
+CREATE TABLE asm_runs (
+    id VARCHAR(255) NOT NULL PRIMARY KEY,
+    session_id VARCHAR(255) NOT NULL,
+    status VARCHAR(16) NOT NULL,
+    input TEXT,
+    output TEXT,
+    error TEXT,
+    metadata TEXT NOT NULL,
+    turn_count INTEGER NOT NULL,
+    token_usage TEXT NOT NULL,
+    input_tokens INTEGER NOT NULL,
+    output_tokens INTEGER NOT NULL,
+    total_tokens INTEGER NOT NULL,
+    started_at INTEGER NOT NULL,
+    ended_at INTEGER,
+    provider VARCHAR(255),
+    provider_metadata TEXT NOT NULL,
+    model VARCHAR(255),
+    cost_usd REAL,
+    revision INTEGER NOT NULL
+);
+
+CREATE INDEX ix_asm_runs_session_id
+    ON asm_runs (session_id, started_at, id);
+
+CREATE INDEX ix_asm_runs_running
+    ON asm_runs (session_id, started_at, id) WHERE status = 'running';
+
+CREATE TABLE asm_events (
+    position INTEGER PRIMARY KEY AUTOINCREMENT,
+    session_id VARCHAR(255) NOT NULL,
+    sequence_number INTEGER NOT NULL,
+    id VARCHAR(255) NOT NULL,
+    type VARCHAR(255) NOT NULL,
+    timestamp INTEGER NOT NULL,
+    run_id VARCHAR(255),
+    data TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    schema_version INTEGER NOT NULL,
+    provider VARCHAR(255),
+    correlation_id VARCHAR(255),
+    CONSTRAINT uq_asm_events_sequence_number UNIQUE (session_id, sequence_number),
+    CONSTRAINT uq_asm_events_id UNIQUE (session_id, id)
+);
+
+CREATE INDEX ix_asm_events_run_id
+    ON asm_events (session_id, run_id, sequence_number) WHERE run_id IS NOT NULL;
+
+CREATE TABLE asm_session_sequences (
+    session_id VARCHAR(255) NOT NULL PRIMARY KEY,
+    last_sequence INTEGER NOT NULL,
+    pruned_count INTEGER NOT NULL,
+    state VARCHAR(16) NOT NULL,
+    updated_at INTEGER NOT NULL,
+    CONSTRAINT ck_asm_session_sequences_pruned_count
+        CHECK (pruned_count BETWEEN 0 AND last_sequence),
+    CONSTRAINT ck_asm_session_sequences_state
+        CHECK (state IN ('live', 'soft_deleted', 'gone'))
+) WITHOUT ROWID;
+
+CREATE TABLE asm_artifacts (
+    id VARCHAR(255) NOT NULL PRIMARY KEY,
+    session_id VARCHAR(255),
+    run_id VARCHAR(255),
+    key VARCHAR(255) NOT NULL,
+    content_type VARCHAR(255),
+    byte_size INTEGER NOT NULL,
+    checksum_sha256 VARCHAR(64) NOT NULL,
+    storage_backend VARCHAR(255) NOT NULL,
+    storage_ref TEXT NOT NULL,
+    metadata TEXT NOT NULL,
+    created_at INTEGER NOT NULL,
+    deleted_at INTEGER,
+    CONSTRAINT uq_asm_artifacts_key UNIQUE (key)
+);
+
+CREATE INDEX ix_asm_artifacts_session_id
+    ON asm_artifacts (session_id, created_at) WHERE session_id IS NOT NULL;
+
+INSERT INTO asm_alembic_version (version_num) VALUES ('0001');
+
+COMMIT;
