@@ -1,0 +1,125 @@
+"""
+SQLite: one file, one writer at a time.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import StaticPool
+
+from asm_async.errors import UnsupportedOperationError
+from asm_async.sql.dialects.base import Dialect
+
+__all__ = ["SQLite", "is_in_memory"]
+
+_OLDEST = (3, 35)
+
+
+def is_in_memory(url: sa.URL) -> bool:
+    """
+    Tell whether *url* names a database without a file.
+    """
+    database = url.database or ":memory:"
+    return ":memory:" in database or "mode=memory" in database
+
+
+class SQLite(Dialect):
+    """
+    SQLite from 3.35 (RETURNING).
+    """
+
+    name = "sqlite"
+    driver = "aiosqlite"
+    serialises_writers = True
+
+    def check_engine(self, engine: AsyncEngine) -> None:
+        """
+        Refuse a static pool: all tasks would share its one connection's transaction.
+        """
+        if isinstance(engine.pool, StaticPool):
+            raise UnsupportedOperationError(
+                "the engine's StaticPool shares one transaction between all tasks; make"
+                " the engine with asm_async.sql.create_engine, or with"
+                " poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0"
+            )
+
+    async def check_server(self, conn: AsyncConnection) -> None:
+        """
+        Ask the library that the driver is linked with.
+        """
+        text = await conn.scalar(sa.select(sa.func.sqlite_version()))
+        if tuple(map(int, str(text).split(".")))[:2] < _OLDEST:
+            raise UnsupportedOperationError(
+                f"SQLite {text} is too old: 3.35 or later is needed"
+            )
+
+    def keeps_data_in_connection(self, engine: AsyncEngine) -> bool:
+        """
+        Look whether the database is in memory.
+        """
+        return is_in_memory(engine.url)
+
+    async def begin_write(self, conn: AsyncConnection) -> None:
+        """
+        Take the write lock at once.
+
+        A transaction that reads first and then writes could find that another has
+        committed in between, which no waiting can cure (SQLITE_BUSY_SNAPSHOT).
+        """
+        await conn.begin()
+        await self._leave_transaction(conn)
+        await conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+    async def commit(self, conn: AsyncConnection) -> None:
+        """
+        Commit in SQL, which works however the driver thinks of transactions.
+        """
+        await conn.exec_driver_sql("COMMIT")
+
+    async def roll_back(self, conn: AsyncConnection) -> None:
+        """
+        Roll back in SQL first, then tell SQLAlchemy.
+        """
+        await self._leave_transaction(conn)
+        await conn.rollback()
+
+    async def _leave_transaction(self, conn: AsyncConnection) -> None:
+        # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
+        raw = await conn.get_raw_connection()
+        if getattr(raw.driver_connection, "in_transaction", False):
+            await conn.exec_driver_sql("ROLLBACK")
+
+    async def lock(
+        self, conn: AsyncConnection, keys: Collection[int], patience: float
+    ) -> None:
+        """
+        Do nothing: BEGIN IMMEDIATE holds all there is.
+        """
+
+    def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+        """
+        Give *rows* as they are: BEGIN IMMEDIATE holds all there is.
+        """
+        return rows
+
+    def members(self, values: Collection[str]) -> sa.Select[str]:
+        """
+        Unpack a JSON array, since the number of parameters is bounded (32,766).
+        """
+        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return sa.select(array.c.value)
+
+    def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
+        """
+        Unpack a JSON array of arrays.
+        """
+        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return sa.select(
+            sa.func.json_extract(array.c.value, "$[0]").label("first"),
+            sa.func.json_extract(array.c.value, "$[1]").label("second"),
+        ).subquery()

@@ -1,0 +1,156 @@
+"""
+Engines: how ours are made, and what there must be one of for each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from typing import Any, Literal, Protocol, cast
+from weakref import WeakKeyDictionary
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy import exc
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import AsyncAdaptedQueuePool
+
+from asm_async.errors import (
+    MissingDependencyError,
+    StoreClosedError,
+    UnsupportedOperationError,
+    ValidationError,
+)
+from asm_async.sql.dialects.sqlite import is_in_memory
+from asm_async.sql.wake_ups import WakeUps
+
+__all__ = ["Durability", "SharedState", "create_engine", "shared_state"]
+
+Durability = Literal["full", "relaxed"]
+
+_BUSY_TIMEOUT_SECONDS = 0.5
+
+
+@attrs.define(kw_only=True, eq=False)
+class SharedState:
+    """
+    What all stores over one engine have in common.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    """
+    The event loop that the engine's connections belong to.
+    """
+
+    writer_turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    """
+    Whose turn it is to write, first come, first served; for databases with one writer.
+    """
+
+    wake_ups: WakeUps = attrs.field(factory=WakeUps)
+    """
+    Who waits for events of which session.
+    """
+
+
+# The only state of a module: what there must be one of lives as long as its engine.
+_SHARED: WeakKeyDictionary[AsyncEngine, SharedState] = WeakKeyDictionary()
+
+
+def shared_state(engine: AsyncEngine) -> SharedState:
+    """
+    Find or make what the stores over *engine* share.
+
+    Raises:
+        StoreClosedError: If the engine belongs to another event loop that still runs.
+    """
+    loop = asyncio.get_running_loop()
+    state = _SHARED.get(engine)
+    if state is None or (state.loop is not loop and state.loop.is_closed()):
+        state = _SHARED[engine] = SharedState(loop=loop)
+    if state.loop is not loop:
+        raise StoreClosedError("the engine belongs to another event loop")
+    return state
+
+
+def create_engine(
+    url: str | sa.URL, *, durability: Durability = "full", **options: Any
+) -> AsyncEngine:
+    """
+    Make an engine fit for the stores of this package.
+
+    An SQLite database in memory (``sqlite+aiosqlite://``) runs on a pool of one
+    connection, so that every task sees the same database and has transactions of its
+    own.
+
+    Args:
+        url:
+            ``sqlite+aiosqlite:///path`` or ``postgresql+asyncpg://...``; the plain
+            ``sqlite:`` and ``postgresql:`` mean the same.
+
+        durability:
+            On SQLite, "full" syncs the log to the disk at each commit (``PRAGMA
+            synchronous=FULL``), so that what was acknowledged survives a power cut;
+            "relaxed" (``NORMAL``) syncs at checkpoints only: faster, and the last
+            commits before a power cut or a crash of the operating system may be lost,
+            though never the order or the integrity of what remains, and nothing by
+            ``kill -9``. On PostgreSQL durability is the server's setting.
+
+        options: For SQLAlchemy's ``create_async_engine``, over what is set here.
+
+    Raises:
+        ValidationError: If *url* cannot be parsed, or *durability* is unknown.
+
+        UnsupportedOperationError: If *url* names another database or driver.
+
+        MissingDependencyError: If the driver is not installed.
+    """
+    if durability not in {"full", "relaxed"}:
+        raise ValidationError(f"durability: {durability!r} is neither full nor relaxed")
+    target = _with_driver(url)
+    defaults: dict[str, Any] = {}
+    if target.get_backend_name() == "sqlite":
+        defaults["connect_args"] = {"timeout": _BUSY_TIMEOUT_SECONDS}
+        if is_in_memory(target):
+            one_connection = {"pool_size": 1, "max_overflow": 0}
+            defaults |= {"poolclass": AsyncAdaptedQueuePool, **one_connection}
+    try:
+        engine = create_async_engine(target, **(defaults | options))
+    except ImportError as error:
+        raise MissingDependencyError("asyncpg", "postgres") from error
+    if engine.dialect.name == "sqlite":
+        _set_durability(engine, durability)
+    return engine
+
+
+def _with_driver(url: str | sa.URL) -> sa.URL:
+    try:
+        target = sa.make_url(url)
+    except exc.ArgumentError:
+        # The text may hold a password, so it is not repeated.
+        raise ValidationError("url: this is no database URL") from None
+    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
+    name = driver.get(target.drivername, target.drivername)
+    if name not in driver.values():
+        raise UnsupportedOperationError(
+            f"{target.drivername} is not supported: use {' or '.join(driver.values())}"
+        )
+    return target.set(drivername=name)
+
+
+class _DriverConnection(Protocol):
+    def cursor(self) -> sqlite3.Cursor: ...
+
+
+def _set_durability(engine: AsyncEngine, durability: Durability) -> None:
+    synchronous = {"full": "FULL", "relaxed": "NORMAL"}[durability]
+
+    def on_connect(connection: object, _: object) -> None:
+        cursor = cast("_DriverConnection", connection).cursor()
+        cursor.execute(f"PRAGMA synchronous={synchronous}")
+        # On macOS alone: plain fsync leaves the data in the drive's cache there.
+        cursor.execute(f"PRAGMA fullfsync={durability == 'full':d}")
+        cursor.close()
+
+    sa_event.listen(engine.sync_engine, "connect", on_connect)

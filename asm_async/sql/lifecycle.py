@@ -1,0 +1,104 @@
+"""
+When a store may be used: within one event loop, and until it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.errors import StoreClosedError
+from asm_async.sql.engine import SharedState, shared_state
+from asm_async.sql.migrations import check_schema
+from asm_async.sql.transactions import Transactions
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """
+    Guards every call on a store, and knows how many are still under way.
+    """
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._shared: SharedState | None = None
+        self._is_checked = False
+        self._calls = 0
+        self._all_done = asyncio.Event()
+        self._is_closed = False
+
+    def check_usable(self) -> SharedState:
+        """
+        Refuse a store that was closed, or is called from another event loop.
+
+        Raises:
+            StoreClosedError: Saying which.
+        """
+        if self._is_closed:
+            raise StoreClosedError("the store was closed")
+        shared = shared_state(self._transactions.engine)
+        if self._shared is None:
+            self._shared = shared
+        self._check_loop(self._shared)
+        return shared
+
+    def _check_loop(self, shared: SharedState) -> None:
+        if shared.loop is not asyncio.get_running_loop():
+            raise StoreClosedError("the store belongs to another event loop")
+
+    @asynccontextmanager
+    async def call(self) -> AsyncGenerator[SharedState]:
+        """
+        Enclose one call of a method; the first one looks at the database, too.
+
+        Raises:
+            StoreClosedError: If the store cannot be used.
+
+            MigrationRequiredError: If the schema is not the one that this code needs.
+
+            UnsupportedOperationError: If the promises cannot be kept on this database.
+        """
+        shared = self.check_usable()
+        self._calls += 1
+        try:
+            if not self._is_checked:
+                await self._transactions.read(self._check_database)
+                self._is_checked = True
+            yield shared
+        finally:
+            self._calls -= 1
+            if not self._calls:
+                self._all_done.set()
+
+    async def _check_database(self, conn: AsyncConnection) -> None:
+        self._transactions.dialect.check_engine(self._transactions.engine)
+        await self._transactions.dialect.check_server(conn)
+        await check_schema(conn)
+
+    async def open(self) -> None:
+        """
+        Look at the database now rather than at the first call.
+        """
+        async with self.call():
+            pass
+
+    async def aclose(self) -> None:
+        """
+        Refuse new calls and wait for those under way.
+
+        Raises:
+            StoreClosedError: If called from another event loop.
+        """
+        if self._shared is not None:
+            self._check_loop(self._shared)
+        self._is_closed = True
+        if self._shared is not None:
+            self._shared.wake_ups.notify_all()
+        while self._calls:
+            self._all_done.clear()
+            await self._all_done.wait()
+        await self._transactions.aclose()

@@ -1,0 +1,87 @@
+"""
+Rows as values and values as rows: the only place that knows both shapes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+import attrs
+import sqlalchemy as sa
+
+from asm_async.sql import tables
+from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+__all__ = [
+    "event_from_row",
+    "event_row",
+    "run_from_row",
+    "run_row",
+    "session_from_row",
+    "session_row",
+    "tag_rows",
+]
+
+Row: TypeAlias = sa.RowMapping
+
+_RUN_FIELDS = tuple(field.name for field in attrs.fields(Run))
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    """
+    Give the columns of asm_sessions.
+    """
+    return {column.name: getattr(session, column.name) for column in tables.sessions.c}
+
+
+def session_from_row(row: Row) -> Session:
+    """
+    Make a session of the columns of asm_sessions.
+    """
+    return Session(**{str(name): value for name, value in row.items()})
+
+
+def tag_rows(session: Session) -> list[dict[str, Any]]:
+    """
+    Give the rows of asm_session_tags.
+    """
+    return [{"session_id": session.id, "tag": tag} for tag in session.tags]
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """
+    Give the columns of asm_runs, those that are summed and searched among them.
+
+    Where the usage tells no total, input and output make one.
+    """
+    usage = run.token_usage
+    spent = {name: usage.get(name, 0) for name in ("input_tokens", "output_tokens")}
+    return {
+        **{name: getattr(run, name) for name in _RUN_FIELDS},
+        **spent,
+        "total_tokens": usage.get("total_tokens", sum(spent.values())),
+        "model": run.model,
+    }
+
+
+def run_from_row(row: Row) -> Run:
+    """
+    Make a run of the columns of asm_runs.
+    """
+    return Run(**{name: row[name] for name in _RUN_FIELDS})
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """
+    Give the columns of asm_events that the database does not fill in by itself.
+    """
+    return {column.name: getattr(event, column.name) for column in tables.events.c}
+
+
+def event_from_row(row: sa.Row[*tuple[Any, ...]]) -> Event:
+    """
+    Make an event of the columns of asm_events.
+    """
+    return Event.from_stored(row)

@@ -1,0 +1,240 @@
+"""
+One transaction: tried again as a whole, and out of cancellation's reach once begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from typing import Any, TypeVar
+
+import attrs
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.errors import StorageError
+from asm_async.sql.dialects import Dialect, dialect_of
+from asm_async.sql.engine import shared_state
+from asm_async.sql.error_translation import is_collision, translated_errors
+from asm_async.sql.lock_keys import session_lock_keys
+
+__all__ = ["Transaction", "Transactions"]
+
+T = TypeVar("T")
+
+_FIRST_PAUSE_SECONDS = 0.005
+_LONGEST_PAUSE_SECONDS = 0.5
+_MOST_COLLISIONS = 3
+
+
+@attrs.frozen(kw_only=True)
+class Transaction:
+    """
+    A transaction that may write, for as long as the work in it lasts.
+    """
+
+    conn: AsyncConnection
+    """
+    Where its statements go.
+    """
+
+    dialect: Dialect
+    """
+    How its database does things.
+    """
+
+    patience: float
+    """
+    How long, in seconds, it may still wait for locks.
+    """
+
+    async def lock_sessions(self, session_ids: set[str]) -> None:
+        """
+        Keep other writers off these sessions until the transaction ends.
+
+        Every transaction that writes a session's rows calls this, once, before it
+        writes anything.
+        """
+        keys = session_lock_keys(session_ids)
+        await self.dialect.lock(self.conn, keys, self.patience)
+
+
+@attrs.define
+class _Call:
+    """
+    How far a call has come.
+    """
+
+    deadline: float
+    has_begun: bool = False
+    is_withdrawn: bool = False
+    may_be_committed: bool = False
+
+
+class Transactions:
+    """
+    Runs reads and writes on an engine, and tries again what may succeed later.
+
+    Args:
+        engine: Whose connections to use; not disposed here.
+
+        patience:
+            How long, in seconds, a call goes on trying while the database is busy or
+            out of reach.
+    """
+
+    def __init__(self, engine: AsyncEngine, patience: float) -> None:
+        self.engine = engine
+        self.patience = patience
+        self.dialect = dialect_of(engine)
+        self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Do *work*, which writes nothing, on a connection.
+        """
+        call = self._new_call()
+
+        async def attempt() -> T:
+            async with self._connection() as conn:
+                return await work(conn)
+
+        trying = self._until_done(attempt, call, is_repeatable=True)
+        if self.dialect.keeps_data_in_connection(self.engine):
+            # SQLAlchemy gives up a connection whose statement is cancelled, and a
+            # database in memory would go with it.
+            call.has_begun = True
+            return await self._settled(trying, call)
+        return await trying
+
+    async def write(
+        self, work: Callable[[Transaction], Awaitable[T]], *, is_repeatable: bool
+    ) -> T:
+        """
+        Do *work* in a transaction and commit it.
+
+        Cancelled before the transaction begins, the call is withdrawn. After that the
+        caller waits until the outcome is known, as long as patience lasts.
+
+        Args:
+            work: Done from the start, on a new connection, each time it is tried again.
+
+            is_repeatable: Whether doing it twice is as good as once, so that it may be
+                tried again although it may have been committed.
+        """
+        call = self._new_call()
+
+        async def attempt() -> T:
+            async with self._writer_turn(), self._connection() as conn:
+                call.has_begun = True
+                await self.dialect.begin_write(conn)
+                left = call.deadline - asyncio.get_running_loop().time()
+                result = await work(
+                    Transaction(conn=conn, dialect=self.dialect, patience=left)
+                )
+                with translated_errors(committing=True):
+                    await self.dialect.commit(conn)
+                return result
+
+        trying = self._until_done(attempt, call, is_repeatable=is_repeatable)
+        return await self._settled(trying, call)
+
+    async def aclose(self) -> None:
+        """
+        Wait for whatever goes on after its caller was cancelled.
+        """
+        while self._under_way:
+            await asyncio.wait(self._under_way)
+
+    def _new_call(self) -> _Call:
+        return _Call(asyncio.get_running_loop().time() + self.patience)
+
+    def _writer_turn(self) -> AbstractAsyncContextManager[None]:
+        if self.dialect.serialises_writers:
+            return shared_state(self.engine).writer_turn
+        return nullcontext()
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+        """
+        Lend a connection and see to it that no transaction stays open on it.
+
+        The pool's own reset may be switched off, and does not know of a transaction
+        that was begun in SQL.
+        """
+        async with self.engine.connect() as conn:
+            try:
+                yield conn
+            except BaseException as error:
+                await self._abandon(conn, error)
+                raise
+            else:
+                await self.dialect.roll_back(conn)
+
+    async def _abandon(self, conn: AsyncConnection, error: BaseException) -> None:
+        if conn.invalidated:
+            return
+        try:
+            await self.dialect.roll_back(conn)
+        except Exception as second:  # noqa: BLE001 - the first error tells more
+            error.add_note(f"and the connection was given up: {second!r}")
+            await conn.invalidate()
+
+    async def _until_done(
+        self, attempt: Callable[[], Awaitable[T]], call: _Call, *, is_repeatable: bool
+    ) -> T:
+        """
+        Make attempts until one succeeds, fails for good, or patience runs out.
+        """
+        clock = asyncio.get_running_loop().time
+        pause, collisions = _FIRST_PAUSE_SECONDS, 0
+        while True:
+            try:
+                with translated_errors():
+                    return await attempt()
+            except StorageError as error:
+                call.has_begun = False
+                call.may_be_committed |= error.outcome_unknown
+                collisions += is_collision(error)
+                is_transient = error.retryable or 0 < collisions <= _MOST_COLLISIONS
+                may_repeat = is_repeatable or not call.may_be_committed
+                is_late = clock() + pause > call.deadline
+                if is_late or call.is_withdrawn or not (is_transient and may_repeat):
+                    raise _with_outcome(error, call) from error.__cause__
+            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
+            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+
+    async def _settled(self, trying: Coroutine[Any, Any, T], call: _Call) -> T:
+        """
+        Await *trying* in a task of its own, which outlives the caller's cancellation.
+        """
+        task = asyncio.ensure_future(trying)
+        self._under_way.add(task)
+        task.add_done_callback(self._under_way.discard)
+        try:
+            return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            call.is_withdrawn = True
+            if not call.has_begun:
+                task.cancel()
+            await _wait_until(task, call.deadline)
+            raise
+
+
+async def _wait_until(task: asyncio.Task[Any], deadline: float) -> None:
+    """
+    Wait for *task* until *deadline*, however often the waiting itself is cancelled.
+    """
+    clock = asyncio.get_running_loop().time
+    while not task.done() and clock() < deadline:
+        try:
+            await asyncio.wait({task}, timeout=deadline - clock())
+        except asyncio.CancelledError:
+            continue
+
+
+def _with_outcome(error: StorageError, call: _Call) -> StorageError:
+    if error.outcome_unknown or not call.may_be_committed:
+        return error
+    return type(error)(str(error.args[0]), outcome_unknown=True)

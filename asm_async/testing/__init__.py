@@ -1,0 +1,13 @@
+"""
+What proves that an adapter keeps its promises: contract suites, factories, strategies.
+
+Needs the tools of the extra ``test``: pytest, pytest-asyncio and Hypothesis.
+"""
+
+import pytest
+
+__all__: list[str] = []
+
+# pytest rewrites the assertions of modules named test_*; those of the suites would fail
+# without showing a single value.
+pytest.register_assert_rewrite("asm_async.testing.session_store")
