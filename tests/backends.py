@@ -1,0 +1,200 @@
+"""
+The backends that the contract suites run over.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import UTC, datetime
+from types import TracebackType
+from typing import Self
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from asm_async.memory import InMemoryDatabase, InMemorySessionStore
+from asm_async.ports.session_store import SessionStore
+from asm_async.sql import SQLSessionStore, create_engine, migrations, tables
+from asm_async.testing.backend import Gate
+
+__all__ = ["InMemoryBackend", "SQLBackend", "migrate"]
+
+
+async def migrate(engine: AsyncEngine) -> None:
+    """
+    Make our tables and dispose of *engine*.
+    """
+    await migrations.upgrade(engine)
+    await engine.dispose()
+
+
+class InMemoryBackend:
+    """
+    Stores that share an :class:`InMemoryDatabase`.
+    """
+
+    def __init__(self) -> None:
+        self._database = InMemoryDatabase()
+
+    async def open_store(self) -> SessionStore:
+        """
+        Open another store on the one database.
+        """
+        return InMemorySessionStore(self._database)
+
+    async def soft_delete(self, session_id: str) -> None:
+        """
+        Mark a live session as deleted.
+        """
+        self._database.soft_delete(session_id, datetime.now(UTC))
+
+    async def restore(self, session_id: str) -> None:
+        """
+        Undo :meth:`soft_delete`.
+        """
+        self._database.restore(session_id)
+
+    async def prune(self, session_id: str, sequence_numbers: Collection[int]) -> None:
+        """
+        Remove events of a session that goes on living.
+        """
+        pruned = self._database.prune(session_id, sequence_numbers)
+        assert pruned == len(sequence_numbers)
+
+    async def gates(self) -> Mapping[str, Gate]:
+        """
+        Give the counters of all sessions that are or ever were.
+        """
+        return {
+            session_id: Gate(
+                latest=gate.latest,
+                stored=len(self._database.events.get(session_id, ())),
+                pruned=gate.pruned,
+                state=self._state(session_id),
+            )
+            for session_id, gate in self._database.gates.items()
+        }
+
+    def _state(self, session_id: str) -> str:
+        session = self._database.sessions.get(session_id)
+        if session is None:
+            return "gone"
+        return "live" if session.deleted_at is None else "soft_deleted"
+
+
+class SQLBackend:
+    """
+    Stores on one SQL database, each with an engine of its own, as other processes have.
+
+    A database in memory lives in its one connection, so there all share an engine.
+
+    Args:
+        url: Of a database that has our tables; one in memory gets them here.
+    """
+
+    def __init__(self, url: str) -> None:
+        self._url = url
+        self._engine = create_engine(url)
+        self._engines = [self._engine]
+        self._is_in_memory = self._engine.url.database is None
+
+    async def __aenter__(self) -> Self:
+        if self._is_in_memory:
+            await migrations.upgrade(self._engine)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        for engine in self._engines:
+            assert isinstance(engine.pool, QueuePool)
+            assert engine.pool.checkedout() == 0
+            await engine.dispose()
+
+    async def open_store(self) -> SessionStore:
+        """
+        Open another store.
+        """
+        if not self._is_in_memory:
+            self._engines.append(create_engine(self._url))
+        return SQLSessionStore(self._engines[-1])
+
+    async def soft_delete(self, session_id: str) -> None:
+        """
+        Mark a live session as deleted and close its gate.
+        """
+        await self._set_deletion(session_id, datetime.now(UTC), "soft_deleted")
+
+    async def restore(self, session_id: str) -> None:
+        """
+        Undo :meth:`soft_delete`.
+        """
+        await self._set_deletion(session_id, None, "live")
+
+    async def prune(self, session_id: str, sequence_numbers: Collection[int]) -> None:
+        """
+        Remove events and count them in the gate.
+        """
+        events, gates = tables.events, tables.session_sequences
+        pruned_count = gates.c.pruned_count + len(sequence_numbers)
+        async with self._engine.begin() as conn:
+            await conn.execute(
+                sa.update(gates)
+                .where(gates.c.session_id == session_id)
+                .values(pruned_count=pruned_count)
+            )
+            deleted = await conn.execute(
+                sa.delete(events).where(
+                    events.c.session_id == session_id,
+                    events.c.sequence_number.in_(sequence_numbers),
+                )
+            )
+            assert deleted.rowcount == len(sequence_numbers)
+
+    async def gates(self) -> Mapping[str, Gate]:
+        """
+        Read the counters and count the events, in one statement.
+        """
+        gates, events = tables.session_sequences, tables.events
+        stored = (
+            sa.select(sa.func.count())
+            .where(events.c.session_id == gates.c.session_id)
+            .label("stored")
+        )
+        query = sa.select(
+            gates.c.session_id,
+            gates.c.last_sequence,
+            stored,
+            gates.c.pruned_count,
+            gates.c.state,
+        )
+        async with self._engine.connect() as conn:
+            return {
+                row.session_id: Gate(
+                    latest=row.last_sequence,
+                    stored=row.stored,
+                    pruned=row.pruned_count,
+                    state=row.state,
+                )
+                for row in await conn.execute(query)
+            }
+
+    async def _set_deletion(
+        self, session_id: str, deleted_at: datetime | None, state: str
+    ) -> None:
+        sessions, gates = tables.sessions, tables.session_sequences
+        async with self._engine.begin() as conn:
+            await conn.execute(
+                sa.update(gates)
+                .where(gates.c.session_id == session_id)
+                .values(state=state)
+            )
+            await conn.execute(
+                sa.update(sessions)
+                .where(sessions.c.id == session_id)
+                .values(deleted_at=deleted_at)
+            )

@@ -1,0 +1,129 @@
+"""
+The databases of the tests.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
+
+import pytest
+
+from asm_async.sql import create_engine
+from asm_async.testing.backend import SessionStoreBackend
+from tests.backends import InMemoryBackend, SQLBackend, migrate
+from tests.postgres_databases import PostgresDatabases
+from tests.postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="session")
+def postgres_server_url() -> Generator[str]:
+    """
+    Give a PostgreSQL server: that of ASM_TEST_POSTGRES_URL, or one of our own.
+    """
+    if url := os.environ.get("ASM_TEST_POSTGRES_URL"):
+        yield url
+        return
+    server = PostgresServer()
+    try:
+        server.start()
+        yield server.url
+    finally:
+        server.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_databases(postgres_server_url: str) -> Generator[PostgresDatabases]:
+    """
+    Give what makes databases on the server.
+    """
+    databases = PostgresDatabases(postgres_server_url)
+    yield databases
+    databases.close()
+
+
+@pytest.fixture(scope="session")
+def postgres_template(postgres_databases: PostgresDatabases) -> Generator[str]:
+    """
+    Give the name of a database that has our tables and is copied, never used.
+    """
+    with postgres_databases.migrated() as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
+def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Give a database file that has our tables and is copied, never used.
+    """
+    path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(migrate(create_engine(f"sqlite+aiosqlite:///{path}")))
+    return path
+
+
+@pytest.fixture
+def postgres_url(postgres_databases: PostgresDatabases) -> Generator[str]:
+    """
+    Give an empty PostgreSQL database of the test's own.
+    """
+    with postgres_databases.empty() as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_postgres_url(
+    postgres_databases: PostgresDatabases, postgres_template: str
+) -> Generator[str]:
+    """
+    Give a PostgreSQL database of the test's own that has our tables.
+    """
+    with postgres_databases.copy(postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
+def migrated_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
+    """
+    Give an SQLite file of the test's own that has our tables.
+    """
+    path = shutil.copy(sqlite_template, tmp_path / "asm.sqlite3")
+    return f"sqlite+aiosqlite:///{path}"
+
+
+@pytest.fixture(
+    params=[
+        "memory",
+        "sqlite_file",
+        "sqlite_memory",
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+    ]
+)
+def database_url(request: pytest.FixtureRequest) -> str | None:
+    """
+    Give a database of each kind in turn; the adapter without one has no URL.
+    """
+    match request.param:
+        case "memory":
+            return None
+        case "sqlite_memory":
+            return "sqlite+aiosqlite://"
+        case "sqlite_file":
+            return str(request.getfixturevalue("migrated_sqlite_url"))
+        case _:
+            return str(request.getfixturevalue("migrated_postgres_url"))
+
+
+@pytest.fixture
+async def backend(database_url: str | None) -> AsyncGenerator[SessionStoreBackend]:
+    """
+    Give each backend in turn, over a database of the test's own.
+    """
+    if database_url is None:
+        yield InMemoryBackend()
+    else:
+        async with SQLBackend(database_url) as backend:
+            yield backend

@@ -1,0 +1,88 @@
+"""
+Databases that have our tables, engines on them, and what must be left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from asm_async.sql import SQLSessionStore, create_engine, migrations, tables
+from tests.fault.faulty_connections import FaultyWay, faulty_way
+
+OpenEngine: TypeAlias = Callable[[str], AsyncEngine]
+
+
+@pytest.fixture
+async def sqlite_url(tmp_path: Path) -> str:
+    """
+    Give an SQLite file that has our tables.
+    """
+    url = f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
+    engine = create_engine(url)
+    await migrations.upgrade(engine)
+    await engine.dispose()
+    return url
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Give a database of each kind in turn.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "sqlite_url" if is_sqlite else "migrated_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def open_engine() -> AsyncIterator[OpenEngine]:
+    """
+    Give the function that makes engines; none may leave a connection checked out.
+    """
+    opened: list[AsyncEngine] = []
+
+    def open_another(url: str) -> AsyncEngine:
+        opened.append(create_engine(url))
+        return opened[-1]
+
+    yield open_another
+    for engine in opened:
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.checkedout() == 0
+        await engine.dispose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+def engine(url: str, open_engine: OpenEngine) -> AsyncEngine:
+    """
+    Give an engine on each database in turn.
+    """
+    return open_engine(url)
+
+
+@pytest.fixture
+async def way(migrated_postgres_url: str) -> AsyncIterator[FaultyWay]:
+    """
+    Give a way to a PostgreSQL database on which messages can get lost.
+    """
+    async with faulty_way(migrated_postgres_url) as way:
+        yield way
+
+
+@pytest.fixture
+def engine_by_way(way: FaultyWay, open_engine: OpenEngine) -> AsyncEngine:
+    """
+    Give an engine whose connections go by the faulty way.
+    """
+    return open_engine(way.url)

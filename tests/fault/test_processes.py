@@ -1,0 +1,70 @@
+"""
+Several processes write to one database.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import SQLSessionStore
+from asm_async.testing.factories import make_session
+from tests.fault.histories import check_feed, check_histories
+from tests.fault.writing_processes import writing_processes
+
+SESSIONS = ["ses_1", "ses_2", "ses_3"]
+
+
+async def open_sessions(engine: AsyncEngine) -> SQLSessionStore:
+    """
+    Give a store with the sessions that are written to.
+    """
+    store = SQLSessionStore(engine)
+    for session_id in SESSIONS:
+        await store.save_session(make_session(id=session_id))
+    return store
+
+
+async def test_processes_that_write_at_once_share_one_order(
+    url: str, engine: AsyncEngine
+) -> None:
+    """
+    Four processes of eight tasks leave dense logs, every event once, each in its order.
+    """
+    store = await open_sessions(engine)
+    async with writing_processes(url) as processes:
+        for name in ("one", "two", "three", "four"):
+            processes.order(name, tasks=8, events=4, sessions=SESSIONS)
+        processes.go()
+        await processes.finish()
+    told = processes.acknowledged
+
+    assert processes.statuses == [0] * 4
+    assert len({one.event_id for one in told}) == 4 * 8 * 4
+    await check_histories(store, SESSIONS, told, is_complete=True)
+    await check_feed(engine)
+
+
+async def test_what_was_acknowledged_survives_kill_9(
+    url: str, engine: AsyncEngine
+) -> None:
+    """
+    Processes killed while they write take with them nothing that they were told of.
+    """
+    store = await open_sessions(engine)
+    async with writing_processes(url) as processes:
+        processes.go()
+        for round_ in range(10):
+            name = f"round-{round_}"
+            processes.order(name, tasks=4, events=0, sessions=SESSIONS)
+            await processes.hear(random.randint(1, 20), of=name)
+            processes.kill(name)
+        await processes.finish()
+    told = processes.acknowledged
+
+    assert processes.statuses == [signal.SIGKILL] * 10
+    assert len(told) >= 10
+    await check_histories(store, SESSIONS, told, is_complete=False)
+    await check_feed(engine)

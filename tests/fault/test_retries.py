@@ -1,0 +1,265 @@
+"""
+What fails for a while succeeds; what fails for longer fails in time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import AsyncExitStack, closing, contextmanager
+from itertools import count
+from typing import Any
+
+import attrs
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
+from asm_async.sql import SQLSessionStore
+from asm_async.testing.concurrency import race, run_together
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_execution_result,
+    make_run,
+    make_session,
+)
+from tests.fault.conftest import OpenEngine
+from tests.fault.faulty_connections import at_statement, terminated
+
+# SQLAlchemy's defaults: pool_size=5 and max_overflow=10.
+_POOL_SIZE = 15
+
+
+@attrs.frozen
+class Case:
+    """
+    A write, and what is stored when it was done once.
+    """
+
+    call: Callable[[SQLSessionStore, str], Awaitable[Any]]
+    revisions: tuple[int, int]
+    events: int
+
+
+WRITES = {
+    "append": Case(
+        lambda store, id_: store.append_events(make_events(2, session_id=id_)),
+        (1, 1),
+        2,
+    ),
+    "save_session": Case(
+        lambda store, id_: store.save_session(make_session(id=id_, tags=["new"])),
+        (2, 1),
+        0,
+    ),
+    "save_run": Case(
+        lambda store, id_: store.save_run(make_run(id=f"run_{id_}", session_id=id_)),
+        (1, 2),
+        0,
+    ),
+    "flush": Case(
+        lambda store, id_: store.flush(
+            make_execution_result(
+                session=make_session(id=id_),
+                run=make_run(id=f"run_{id_}", session_id=id_),
+                events=make_events(2, session_id=id_),
+            )
+        ),
+        (2, 2),
+        2,
+    ),
+}
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("name", WRITES)
+async def test_a_connection_that_dies_before_any_statement_costs_nothing(
+    name: str, migrated_postgres_url: str, open_engine: OpenEngine
+) -> None:
+    """
+    Whatever statement the server ends the connection at, the write is done once.
+    """
+    case, engine = WRITES[name], open_engine(migrated_postgres_url)
+    store = SQLSessionStore(engine)
+    for skipped in count():
+        id_ = f"ses_{skipped}"
+        await store.save_session(make_session(id=id_))
+        await store.save_run(make_run(id=f"run_{id_}", session_id=id_))
+        kill = terminated(migrated_postgres_url)
+        with at_statement(engine, "", kill, skipped=skipped) as killed:
+            await case.call(store, id_)
+        session, run = await store.get_session(id_), await store.get_run(f"run_{id_}")
+        events = await store.get_events(id_)
+
+        assert (session.revision, run.revision) == case.revisions
+        assert [e.sequence_number for e in events] == [*range(1, case.events + 1)]
+        if not killed:
+            break
+    assert skipped > 3
+
+
+@contextmanager
+def locked(url: str) -> Iterator[sqlite3.Connection]:
+    """
+    Hold an SQLite file's write lock on a connection from outside.
+    """
+    path = str(sa.make_url(url).database)
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        yield other
+
+
+@contextmanager
+def refusals(engine: AsyncEngine) -> Iterator[asyncio.Semaphore]:
+    """
+    Count, as they happen, the statements that the database refuses.
+    """
+    refused = asyncio.Semaphore(0)
+
+    def on_error(_: sa.ExceptionContext) -> None:
+        refused.release()
+
+    sa_event.listen(engine.sync_engine, "handle_error", on_error)
+    yield refused
+    sa_event.remove(engine.sync_engine, "handle_error", on_error)
+
+
+async def test_a_locked_file_is_waited_for(
+    sqlite_url: str, open_engine: OpenEngine
+) -> None:
+    """
+    Writers that were refused try again until another process is through, in turn.
+    """
+    engine = open_engine(sqlite_url)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    with locked(sqlite_url) as other, refusals(engine) as refused:
+        writing = asyncio.gather(
+            *(store.append_event_with_sequence(event) for event in make_events(3))
+        )
+        for _ in range(2):
+            await refused.acquire()
+        other.execute("COMMIT")
+        stored = await writing
+
+    assert sorted(event.sequence_number for event in stored) == [1, 2, 3]
+
+
+async def test_a_file_locked_past_patience_is_busy(
+    sqlite_url: str, open_engine: OpenEngine
+) -> None:
+    """
+    However many writers wait, each hears in time that nothing was stored.
+    """
+    store = SQLSessionStore(open_engine(sqlite_url), patience=0.3)
+    await store.save_session(make_session())
+    events = make_events(8)
+    with locked(sqlite_url):
+        async with asyncio.timeout(3):
+            errors = await race(store.append_event(event) for event in events)
+        read = await store.get_events("ses_1")
+
+    assert [type(error) for error in errors] == [StorageBusyError] * 8
+    assert all(isinstance(e, StorageError) and not e.outcome_unknown for e in errors)
+    assert read == await store.get_events("ses_1") == []
+
+
+@pytest.mark.postgres
+async def test_a_session_locked_past_patience_is_busy(
+    migrated_postgres_url: str, open_engine: OpenEngine
+) -> None:
+    """
+    A writer that waits in vain for a row hears it in time.
+    """
+    engine = open_engine(migrated_postgres_url)
+    store = SQLSessionStore(engine, patience=0.3)
+    await store.save_session(make_session())
+    row = "SELECT FROM asm_session_sequences WHERE session_id = 'ses_1' FOR UPDATE"
+    async with engine.begin() as other:
+        await other.exec_driver_sql(row)
+        async with asyncio.timeout(3):
+            errors = await race(store.append_event(event) for event in make_events(4))
+
+    assert [type(error) for error in errors] == [StorageBusyError] * 4
+    assert await store.get_events("ses_1") == []
+
+
+@pytest.mark.postgres
+async def test_a_server_out_of_reach_past_patience_is_unavailable(
+    open_engine: OpenEngine, unused_tcp_port: int
+) -> None:
+    """
+    Where nobody listens, a call gives up in time.
+    """
+    url = f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none"
+    store = SQLSessionStore(open_engine(url), patience=0.3)
+    for call in (store.get_events, store.delete_session):
+        with pytest.raises(StorageUnavailableError) as caught:
+            async with asyncio.timeout(3):
+                await call("ses_1")
+
+        assert not caught.value.outcome_unknown
+
+
+@pytest.mark.postgres
+async def test_a_server_that_says_nothing_is_unavailable(
+    open_engine: OpenEngine,
+) -> None:
+    """
+    Where a connection is taken and never answered, a call gives up in time.
+    """
+    taken: list[asyncio.StreamWriter] = []
+
+    async def say_nothing(_: asyncio.StreamReader, back: asyncio.StreamWriter) -> None:
+        taken.append(back)
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    store = SQLSessionStore(
+        open_engine(f"postgresql://nobody@127.0.0.1:{port}/none"), patience=0.3
+    )
+    try:
+        with pytest.raises(StorageUnavailableError):
+            async with asyncio.timeout(3):
+                await store.open()
+    finally:
+        server.close()
+        for back in taken:
+            back.transport.abort()
+
+
+async def test_an_exhausted_pool_is_unavailable(
+    url: str, open_engine: OpenEngine
+) -> None:
+    """
+    A call that gets no connection gives up in time.
+    """
+    engine = open_engine(url)
+    store = SQLSessionStore(engine, patience=0.3)
+    async with AsyncExitStack() as stack:
+        for _ in range(_POOL_SIZE):
+            await stack.enter_async_context(engine.connect())
+        for call in (store.get_events, store.delete_session):
+            with pytest.raises(StorageUnavailableError):
+                async with asyncio.timeout(3):
+                    await call("ses_1")
+
+    assert await store.get_events("ses_1") == []
+
+
+async def test_writers_take_turns_fairly(url: str, open_engine: OpenEngine) -> None:
+    """
+    Thirty-two writers on one engine all succeed without a hole.
+    """
+    store = SQLSessionStore(open_engine(url), patience=20)
+    await store.save_session(make_session())
+
+    stored = await run_together(
+        store.append_event_with_sequence(event) for event in make_events(32)
+    )
+
+    assert sorted(e.sequence_number for e in stored) == list(range(1, 33))

@@ -1,0 +1,177 @@
+"""
+The connection is lost around a COMMIT, on PostgreSQL.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from functools import partial
+from typing import Any, TypeAlias
+
+import attrs
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.sql import SQLSessionStore
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_execution_result,
+    make_run,
+    make_session,
+)
+from tests.fault.faulty_connections import FaultyWay
+
+Call: TypeAlias = Callable[..., Awaitable[Any]]
+
+pytestmark = pytest.mark.postgres
+
+COMMIT = b"COMMIT;"
+
+
+@pytest.fixture
+async def store(engine_by_way: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
+    """
+    Give a store with a session, a run and an event, on connections that can be cut.
+    """
+    store = SQLSessionStore(engine_by_way)
+    await store.save_session(make_session())
+    await store.save_run(make_run())
+    await store.append_event(make_event(id="evt_first"))
+    yield store
+    await store.aclose()
+
+
+async def what_is_stored(store: SQLSessionStore) -> tuple[int, int, list[int]]:
+    """
+    Give the revisions of session and run, and the numbers of the events.
+    """
+    session, run = await store.get_session("ses_1"), await store.get_run("run_1")
+    events = await store.get_events("ses_1")
+    assert await store.get_latest_sequence("ses_1") == len(events)
+    return session.revision, run.revision, [e.sequence_number for e in events]
+
+
+SAVED_SESSION = make_session(metadata={"is": "saved"})
+SAVED_RUN = make_run(metadata={"is": "saved"})
+RESULT = make_execution_result(session=SAVED_SESSION, run=SAVED_RUN)
+
+
+@pytest.mark.parametrize("is_carried_out", [False, True])
+@pytest.mark.parametrize("expected_sequence", [None, 1])
+async def test_an_append_is_repeated_and_stored_once(
+    store: SQLSessionStore,
+    way: FaultyWay,
+    *,
+    is_carried_out: bool,
+    expected_sequence: int | None,
+) -> None:
+    """
+    Whether or not the lost COMMIT was carried out, the events are there once.
+    """
+    events = make_events(3)
+    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
+    stored = await store.append_events(events, expected_sequence=expected_sequence)
+
+    assert fault.happened.is_set()
+    assert [e.sequence_number for e in stored] == [2, 3, 4]
+    assert await what_is_stored(store) == (1, 1, [1, 2, 3, 4])
+
+
+@attrs.frozen
+class Case:
+    """
+    A write, and what is stored when it was done once.
+    """
+
+    call: Callable[[SQLSessionStore], Awaitable[Any]]
+    stored: tuple[int, int, list[int]]
+
+
+REPEATABLE = {
+    "save_session": Case(
+        lambda store: store.save_session(SAVED_SESSION, expected_revision=1),
+        (2, 1, [1]),
+    ),
+    "save_run": Case(
+        lambda store: store.save_run(SAVED_RUN, expected_revision=1), (1, 2, [1])
+    ),
+    "flush": Case(
+        lambda store: store.flush(RESULT, expected_sequence=1), (2, 2, [1, 2, 3])
+    ),
+}
+
+UNREPEATABLE = {
+    "save_session": Case(lambda store: store.save_session(SAVED_SESSION), (2, 1, [1])),
+    "save_run": Case(lambda store: store.save_run(SAVED_RUN), (1, 2, [1])),
+    "flush": Case(lambda store: store.flush(RESULT), (2, 2, [1, 2, 3])),
+    "flush_without_events": Case(
+        lambda store: store.flush(attrs.evolve(RESULT, events=()), expected_sequence=1),
+        (2, 2, [1]),
+    ),
+}
+
+
+@pytest.mark.parametrize("is_carried_out", [False, True])
+@pytest.mark.parametrize("name", REPEATABLE)
+async def test_a_write_with_an_expectation_recognises_itself(
+    store: SQLSessionStore, way: FaultyWay, name: str, *, is_carried_out: bool
+) -> None:
+    """
+    Tried again after its COMMIT was lost, it succeeds and is done once.
+    """
+    case = REPEATABLE[name]
+    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
+    await case.call(store)
+
+    assert fault.happened.is_set()
+    assert await what_is_stored(store) == case.stored
+
+
+@pytest.mark.parametrize("is_carried_out", [False, True])
+@pytest.mark.parametrize("name", UNREPEATABLE)
+async def test_a_write_without_one_is_not_repeated(
+    store: SQLSessionStore, way: FaultyWay, name: str, *, is_carried_out: bool
+) -> None:
+    """
+    It raises an error that says that the outcome is unknown.
+    """
+    case = UNREPEATABLE[name]
+    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
+    with pytest.raises(StorageUnavailableError) as caught:
+        await case.call(store)
+
+    assert fault.happened.is_set()
+    assert caught.value.outcome_unknown
+    expected = case.stored if is_carried_out else (1, 1, [1])
+    assert await what_is_stored(store) == expected
+
+
+async def test_a_deletion_is_repeated(store: SQLSessionStore, way: FaultyWay) -> None:
+    """
+    Deleting twice is as good as once.
+    """
+    fault = way.lose_answer(COMMIT)
+    await store.delete_session("ses_1")
+
+    assert fault.happened.is_set()
+    assert await store.get_events("ses_1") == []
+
+
+async def test_an_unknown_outcome_stays_unknown(
+    engine_by_way: AsyncEngine, way: FaultyWay
+) -> None:
+    """
+    What goes wrong afterwards, as patience runs out, does not hide that it is unknown.
+    """
+    store = SQLSessionStore(engine_by_way, patience=0.3)
+    await store.save_session(make_session())
+    way.lose_answer(COMMIT)
+    way.is_blocked = True
+    with pytest.raises(StorageUnavailableError) as caught:
+        await store.append_event(make_event())
+    way.is_blocked = False
+
+    assert caught.value.outcome_unknown
+    assert len(await store.get_events("ses_1")) == 1

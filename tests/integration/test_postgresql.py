@@ -1,0 +1,343 @@
+"""
+What only PostgreSQL can show: its locks, its deadlocks and its own errors.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from itertools import count
+from typing import Any
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import (
+    ConflictError,
+    MigrationRequiredError,
+    SessionNotFoundError,
+    StorageBusyError,
+    StorageError,
+    StorageUnavailableError,
+)
+from asm_async.sql import SQLSessionStore, create_engine
+from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.testing.concurrency import race
+from asm_async.testing.factories import (
+    make_event,
+    make_execution_result,
+    make_run,
+    make_session,
+)
+from asm_async.values.run import Run
+from tests.fault.histories import check_feed
+
+pytestmark = pytest.mark.postgres
+
+PATIENCE = 0.3
+
+
+@pytest.fixture
+async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on a database that has our tables.
+    """
+    engine = create_engine(migrated_postgres_url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """
+    Give a connection of somebody else's to the same database.
+    """
+    url = sa.make_url(migrated_postgres_url).set(drivername="postgresql")
+    other = await asyncpg.connect(url.render_as_string(hide_password=False))
+    yield other
+    await other.close()
+
+
+def with_settings(url: str, **settings: str) -> AsyncEngine:
+    """
+    Make an engine whose connections have some settings of the server's.
+    """
+    return create_engine(url, connect_args={"server_settings": settings})
+
+
+async def test_who_waits_for_a_session_holds_no_transaction_id(
+    engine: AsyncEngine, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    A waiting writer costs the server little, and does not upset the feed's order.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await store.save_session(make_session(id="ses_2"))
+    (key,) = session_lock_keys(["ses_1"])
+    await other.execute("SELECT pg_advisory_lock($1)", key)
+    for number, call in enumerate(
+        (
+            store.append_event(make_event(id="evt_single")),
+            store.save_session(make_session()),
+            store.save_run(make_run()),
+            store.flush(make_execution_result()),
+            store.delete_session("ses_1"),
+        )
+    ):
+        writing = asyncio.ensure_future(call)
+        assert await transaction_ids_of_waiters(other) == [None]
+        # Who writes to another session waits for nobody.
+        await store.append_event(make_event(id=str(number), session_id="ses_2"))
+        await other.execute("SELECT pg_advisory_unlock($1)", key)
+        await writing
+        await other.execute("SELECT pg_advisory_lock($1)", key)
+
+
+async def transaction_ids_of_waiters(other: asyncpg.Connection[Any]) -> list[object]:
+    """
+    Wait until somebody waits for a lock.
+    """
+    waiters = """
+        SELECT backend_xid FROM pg_stat_activity
+        WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
+    async with asyncio.timeout(10):
+        while not (found := await other.fetch(waiters)):
+            pass
+    return [waiter["backend_xid"] for waiter in found]
+
+
+async def count_deadlocks(other: asyncpg.Connection[Any]) -> int:
+    """
+    Read how many deadlocks the server has broken, once all other backends have ended.
+    """
+    backends = """
+        SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND pid <> pg_backend_pid()
+    """
+    deadlocks = """
+        SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()
+    """
+    async with asyncio.timeout(10):
+        while await other.fetchval(backends):
+            pass
+    return int(await other.fetchval(deadlocks))
+
+
+async def write_at_random(store: SQLSessionStore, name: str, ends_at: float) -> None:
+    """
+    Do one write after the other to four sessions, in any order, until it is time.
+    """
+    for number in count():
+        if asyncio.get_running_loop().time() > ends_at:
+            return
+        ids = random.sample([f"ses_{n}" for n in range(4)], k=4)
+        session = make_session(id=ids[0])
+        events = [make_event(id=f"{name}-{number}", session_id=id_) for id_ in ids]
+        # Two runs that belong to whichever session comes first.
+        run = make_run(id=f"run_{number % 2}", session_id=ids[0])
+        result = make_execution_result(session=session, run=run, events=events[:1])
+        with suppress(SessionNotFoundError, ConflictError):
+            match random.randrange(8):
+                case 0:
+                    await store.delete_session(session.id)
+                case 1:
+                    await store.save_run(run)
+                case 2 | 3:
+                    await store.flush(result)
+                case _:
+                    await store.save_session(session)
+                    await store.append_events(events)
+
+
+async def test_writers_in_opposite_order_never_deadlock(
+    engine: AsyncEngine, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    Sixteen writers of batches, flushes, saves and deletions wait, but not in a circle.
+
+    And however they interleave, the feed gives each session's events in their order.
+    """
+    store = SQLSessionStore(engine)
+    ends_at = asyncio.get_running_loop().time() + 3
+    async with asyncio.TaskGroup() as group:
+        for number in range(16):
+            group.create_task(write_at_random(store, f"writer-{number}", ends_at))
+    await check_feed(engine)
+    await engine.dispose()
+
+    assert await count_deadlocks(other) == 0
+    async with engine.connect() as conn:
+        assert await conn.scalar(sa.text("SELECT count(*) FROM asm_events")) > 0
+
+
+async def test_a_run_id_goes_to_one_of_many_sessions(engine: AsyncEngine) -> None:
+    """
+    Run ids are global: of sessions that save one at the same moment a single one wins.
+    """
+    store = SQLSessionStore(engine)
+    sessions = [f"ses_{number}" for number in range(8)]
+    for session_id in sessions:
+        await store.save_session(make_session(id=session_id))
+    outcomes = await race(
+        store.save_run(make_run(session_id=session_id)) for session_id in sessions
+    )
+
+    (won,) = [outcome for outcome in outcomes if isinstance(outcome, Run)]
+    lost = [type(outcome) for outcome in outcomes if outcome is not won]
+    assert lost == [ConflictError] * 7
+    assert await store.get_run("run_1") == won
+
+
+async def test_a_deadlock_with_somebody_else_is_survived(
+    migrated_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    An append that the server sacrifices is tried again and stored once.
+    """
+    engine = with_settings(migrated_postgres_url, deadlock_timeout="20ms")
+    store = SQLSessionStore(engine)
+    ids = ["ses_1", "ses_2"]
+    for session_id in ids:
+        await store.save_session(make_session(id=session_id))
+    row = "SELECT FROM asm_session_sequences WHERE session_id = $1 FOR UPDATE"
+    await other.execute("SET deadlock_timeout = '10s'")
+    async with other.transaction():
+        await other.execute(row, "ses_2")
+        appending = asyncio.create_task(
+            store.append_events([make_event(session_id=id_) for id_ in ids])
+        )
+        await transaction_ids_of_waiters(other)
+        await other.execute(row, "ses_1")
+    stored = await appending
+    await engine.dispose()
+
+    assert [event.sequence_number for event in stored] == [1, 1]
+    assert await count_deadlocks(other) == 1
+
+
+async def test_a_statement_timeout_is_a_busy_database(
+    migrated_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    What the server cuts short may succeed later.
+    """
+    engine = with_settings(migrated_postgres_url, statement_timeout="50ms")
+    store = SQLSessionStore(engine, patience=PATIENCE)
+    await store.save_session(make_session())
+    async with other.transaction():
+        await other.execute("SELECT FROM asm_session_sequences FOR UPDATE")
+        with pytest.raises(StorageBusyError, match="timeout"):
+            await store.append_event(make_event())
+    await engine.dispose()
+
+
+async def test_a_read_only_server_is_unavailable_to_writers(
+    migrated_postgres_url: str,
+) -> None:
+    """
+    A standby may be promoted any moment; until then it can be read.
+    """
+    engine = with_settings(migrated_postgres_url, default_transaction_read_only="on")
+    store = SQLSessionStore(engine, patience=PATIENCE)
+    with pytest.raises(StorageUnavailableError, match="read-only"):
+        await store.save_session(make_session())
+
+    assert await store.list_sessions() == []
+    await engine.dispose()
+
+
+async def test_a_missing_table_asks_for_a_migration(
+    engine: AsyncEngine, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    A table that goes while the store is open is reported as what it is.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await other.execute("DROP TABLE asm_events")
+    with pytest.raises(MigrationRequiredError, match="asm_events"):
+        await store.append_event(make_event())
+
+
+@pytest.mark.parametrize(
+    "change", [{"password": "hush-hush"}, {"database": "nowhere"}], ids=str
+)
+async def test_what_no_waiting_can_cure_fails_at_once(
+    migrated_postgres_url: str, change: dict[str, str]
+) -> None:
+    """
+    A wrong password and a missing database are no matter of patience or of luck.
+    """
+    url = sa.make_url(migrated_postgres_url).set(**change)
+    engine = create_engine(url)
+    store = SQLSessionStore(engine)
+    async with asyncio.timeout(5):
+        with pytest.raises(StorageError) as caught:
+            await store.open()
+    await engine.dispose()
+
+    assert type(caught.value) is StorageError
+    assert not caught.value.retryable
+    assert "hush-hush" not in str(caught.value)
+
+
+async def test_an_error_tells_nothing_of_what_was_to_be_stored(
+    engine: AsyncEngine, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    PostgreSQL names the row that it refuses in full; the message does not.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await other.execute(
+        "ALTER TABLE asm_events ADD CONSTRAINT no_words CHECK (type = 'silence')"
+    )
+    with pytest.raises(StorageError) as caught:
+        await store.append_event(make_event(data={"content": "between you and me"}))
+
+    assert "no_words" in str(caught.value)
+    assert "you and me" not in str(caught.value)
+    assert "INSERT" not in str(caught.value)
+
+
+async def test_a_commit_that_is_refused_was_not_made(
+    engine: AsyncEngine, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    The server's word at COMMIT is the outcome; even a plain save may be tried again.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await other.execute(REFUSE_TWO_COMMITS)
+
+    assert (await store.save_session(make_session(tags=["new"]))).revision == 2
+    assert await other.fetchval("SELECT last_value FROM commits") == 3
+    await other.execute("DROP SEQUENCE commits")
+    with pytest.raises(StorageError) as caught:
+        await store.save_session(make_session())
+    assert not caught.value.outcome_unknown
+    assert (await store.get_session("ses_1")).revision == 2
+
+
+# A sequence goes on although its transaction is rolled back.
+REFUSE_TWO_COMMITS = """
+CREATE SEQUENCE commits;
+
+CREATE FUNCTION refuse_two() RETURNS TRIGGER LANGUAGE plpgsql AS $$
+BEGIN
+    IF nextval('commits') < 3 THEN
+        RAISE EXCEPTION 'not yet' USING ERRCODE = 'serialization_failure';
+    END IF;
+    RETURN NULL;
+END
+$$;
+
+CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON asm_sessions
+DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_two();
+"""

@@ -1,0 +1,220 @@
+"""
+What only SQLite can show: its files, its settings and its own errors.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from asm_async.errors import StorageBusyError, StorageError
+from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql.engine import Durability
+from asm_async.testing.factories import make_event, make_events, make_session
+from tests.fault.faulty_connections import at_statement
+
+PATIENCE = 0.3
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    """
+    Give the path of a file that is not there yet.
+    """
+    return tmp_path / "asm.sqlite3"
+
+
+@pytest.fixture
+async def engine(path: Path) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on a file that has our tables and the session ``ses_1``.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{path}")
+    await migrations.upgrade(engine)
+    await SQLSessionStore(engine).save_session(make_session())
+    yield engine
+    await engine.dispose()
+
+
+async def pragma(engine: AsyncEngine, name: str) -> Any:
+    """
+    Read a setting on a connection of the engine's.
+    """
+    async with engine.connect() as conn:
+        return await conn.scalar(sa.text(f"PRAGMA {name}"))
+
+
+@pytest.mark.parametrize(
+    ("durability", "synchronous", "fullfsync"), [("full", 2, 1), ("relaxed", 1, 0)]
+)
+async def test_durability_is_a_setting_of_each_connection(
+    path: Path, durability: Durability, synchronous: int, fullfsync: int
+) -> None:
+    """
+    Our engine syncs at each commit, or at checkpoints only; the file is in WAL mode.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{path}", durability=durability)
+    await migrations.upgrade(engine)
+
+    assert await pragma(engine, "synchronous") == synchronous
+    assert await pragma(engine, "fullfsync") == fullfsync
+    assert await pragma(engine, "journal_mode") == "wal"
+    await engine.dispose()
+
+
+async def test_a_reader_does_not_wait_for_a_writer(
+    engine: AsyncEngine, path: Path
+) -> None:
+    """
+    While another connection writes, what was committed before can be read.
+    """
+    store = SQLSessionStore(engine, patience=PATIENCE)
+    await store.append_event(make_event())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        other.execute("DELETE FROM asm_events")
+
+        assert len(await store.get_events("ses_1")) == 1
+
+
+async def test_a_read_only_file_can_be_read(engine: AsyncEngine, path: Path) -> None:
+    """
+    Writing to it fails at once, for waiting would not help.
+    """
+    url = f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true"
+    read_only = create_engine(url)
+    store = SQLSessionStore(read_only)
+
+    assert await store.get_session("ses_1")
+    with pytest.raises(StorageError) as caught:
+        await store.append_event(make_event())
+    assert type(caught.value) is StorageError
+    assert not caught.value.outcome_unknown
+    await read_only.dispose()
+
+
+async def test_a_full_disk_stores_nothing(engine: AsyncEngine) -> None:
+    """
+    A batch that finds no room is refused whole; with room again, it goes in.
+    """
+    pages = await pragma(engine, "page_count")
+    await pragma(engine, f"max_page_count = {pages + 2}")
+    store = SQLSessionStore(engine)
+    events = make_events(500, data={"content": "between you and me"})
+    with pytest.raises(StorageError) as caught:
+        await store.append_events(events)
+
+    assert type(caught.value) is StorageError
+    assert not caught.value.outcome_unknown
+    assert "you and me" not in str(caught.value)
+    assert await store.get_events("ses_1") == []
+    await pragma(engine, f"max_page_count = {pages + 1_000}")
+    stored = await store.append_events(events)
+    assert [event.sequence_number for event in stored] == list(range(1, 501))
+
+
+async def test_a_file_of_another_kind_is_refused(path: Path) -> None:
+    """
+    What is no database is an error that no waiting cures.
+    """
+    path.write_bytes(b"This is no database. " * 100)
+    engine = create_engine(f"sqlite+aiosqlite:///{path}")
+    with pytest.raises(StorageError) as caught:
+        await SQLSessionStore(engine).open()
+
+    assert type(caught.value) is StorageError
+    await engine.dispose()
+
+
+async def test_a_missing_directory_fails_at_once(tmp_path: Path) -> None:
+    """
+    A file that cannot be opened is nothing to wait for.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'not' / 'here'}")
+    with pytest.raises(StorageError, match="unable to open") as caught:
+        await SQLSessionStore(engine).open()
+
+    assert not caught.value.retryable
+    await engine.dispose()
+
+
+async def test_a_missing_table_is_a_storage_error(
+    engine: AsyncEngine, path: Path
+) -> None:
+    """
+    SQLite has no code of its own for it, so that it is not told from other errors.
+    """
+    store = SQLSessionStore(engine)
+    await store.open()
+    with closing(sqlite3.connect(path)) as other:
+        other.execute("DROP TABLE asm_events")
+    with pytest.raises(StorageError, match="asm_events"):
+        await store.append_event(make_event())
+
+    assert await store.get_latest_sequence("ses_1") == 0
+
+
+async def test_a_commit_that_is_refused_was_not_made(path: Path) -> None:
+    """
+    With a rollback journal a reader blocks COMMIT: busy, and not an unknown outcome.
+    """
+    engine = create_async_engine(
+        f"sqlite+aiosqlite:///{path}", connect_args={"timeout": 0.05}
+    )
+
+    @sa_event.listens_for(engine.sync_engine, "connect")
+    def on_connect(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
+        cursor.execute("PRAGMA journal_mode = DELETE")
+        cursor.close()
+
+    await migrations.upgrade(engine)
+    await engine.dispose()
+    store = SQLSessionStore(engine, patience=PATIENCE)
+    await store.save_session(make_session())
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("BEGIN")
+        other.execute("SELECT * FROM asm_sessions").fetchall()
+        with pytest.raises(StorageBusyError) as caught:
+            await store.save_session(make_session(tags=["new"]))
+
+    assert not caught.value.outcome_unknown
+    assert (await store.get_session("ses_1")).revision == 1
+    assert (await store.save_session(make_session())).revision == 2
+    await engine.dispose()
+
+
+async def fail_to_sync(_: object) -> None:
+    """
+    Raise what sqlite3 raises when the disk fails.
+    """
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+    raise error
+
+
+async def test_a_disk_that_fails_at_commit_leaves_the_outcome_unknown(
+    engine: AsyncEngine,
+) -> None:
+    """
+    The error says so, nothing is tried again, and repeating the append is safe.
+    """
+    store = SQLSessionStore(engine)
+    with (
+        at_statement(engine, "COMMIT", fail_to_sync, is_answered=True) as failed,
+        pytest.raises(StorageError) as caught,
+    ):
+        await store.append_event(make_event())
+
+    assert len(failed) == 1
+    assert caught.value.outcome_unknown
+    assert (await store.append_event_with_sequence(make_event())).sequence_number == 1
+    assert len(await store.get_events("ses_1")) == 1

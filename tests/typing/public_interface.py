@@ -1,0 +1,110 @@
+"""
+What type checkers see of the public interface. Never run, only checked.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any, assert_type
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async import (
+    Event,
+    EventType,
+    ExecutionResult,
+    Run,
+    RunStatus,
+    Session,
+    SessionStatus,
+    errors,
+    open_store,
+)
+from asm_async.memory import InMemorySessionStore
+from asm_async.ports.session_store import SessionStore
+from asm_async.sql import SQLSessionStore, create_engine, migrations
+
+
+def adapters_satisfy_the_port(engine: AsyncEngine) -> tuple[SessionStore, ...]:
+    """
+    Both adapters pass where a SessionStore is asked for.
+    """
+    return SQLSessionStore(engine), InMemorySessionStore()
+
+
+async def opening_gives_a_store() -> None:
+    """
+    ``open_store`` is an asynchronous context manager around a store.
+    """
+    async with open_store("sqlite+aiosqlite://", migrate=True) as store:
+        assert_type(store, SQLSessionStore)
+        takes_a_store: SessionStore = store
+        await takes_a_store.aclose()
+
+
+async def engines_are_migrated() -> None:
+    """
+    ``create_engine`` gives SQLAlchemy's own engine, which the migrations take.
+    """
+    engine = create_engine("sqlite+aiosqlite://")
+    assert_type(engine, AsyncEngine)
+    assert_type(await migrations.upgrade(engine), None)
+    assert_type(await migrations.current(engine), str | None)
+
+
+def values_have_plain_types(session: Session, run: Run, event: Event) -> None:
+    """
+    Fields are no wider than they need to be.
+    """
+    assert_type(session.status, SessionStatus)
+    assert_type(session.tags, tuple[str, ...])
+    assert_type(session.metadata, dict[str, Any])
+    assert_type(session.deleted_at, datetime | None)
+    assert_type(run.status, RunStatus)
+    assert_type(run.cost_usd, float | None)
+    assert_type(event.type, EventType | str)
+    assert_type(event.sequence_number, int)
+    assert_type(event.timestamp, datetime)
+
+
+def updates_give_the_same_kind(session: Session, run: Run) -> None:
+    """
+    A change of a value gives another of its kind.
+    """
+    assert_type(session.update_status(SessionStatus.ACTIVE), Session)
+    assert_type(run.set_output({"answer": 42}), Run)
+    assert_type(run.increment_turn(), Run)
+    assert_type(Run.from_dict(run.to_dict()), Run)
+
+
+async def methods_give_values(store: SessionStore, session: Session, run: Run) -> None:
+    """
+    What goes in comes back as the same kind of value.
+    """
+    event = Event.new(type="myapp.noted", session_id=session.id)
+    result = ExecutionResult(session=session, run=run, events=(event,))
+
+    assert_type(await store.save_session(session, expected_revision=0), Session)
+    assert_type(await store.save_run(run), Run)
+    assert_type(await store.get_active_run(session.id), Run | None)
+    assert_type(await store.list_sessions(status=SessionStatus.PENDING), list[Session])
+    assert_type(await store.append_event(event), None)
+    assert_type(await store.append_event_with_sequence(event), Event)
+    assert_type(await store.append_events([event], expected_sequence=0), list[Event])
+    assert_type(await store.flush(result), ExecutionResult)
+    assert_type(await store.get_events(session.id, last=1), list[Event])
+    assert_type(await store.get_latest_sequence(session.id), int)
+
+
+async def errors_carry_facts(store: SessionStore, event: Event) -> int:
+    """
+    What an error knows has a type too.
+    """
+    try:
+        await store.append_event(event, expected_sequence=0)
+    except errors.SequenceConflictError as error:
+        return error.actual
+    except errors.StorageError as error:
+        assert_type(error.outcome_unknown, bool)
+        assert_type(error.code, str)
+    return 0
