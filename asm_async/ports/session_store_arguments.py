@@ -25,6 +25,7 @@ from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
 from asm_async.values import fields
 from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.json_values import normalise_json_object
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
@@ -145,7 +146,10 @@ def _unnumbered(event: object, name: str) -> Event:
             f"{name}: {event.id!r} carries the sequence number"
             f" {event.sequence_number}, which only the store gives"
         )
-    return _copy(event, name)
+    # A JSON field is an object that can be changed: it may have been, for the worse.
+    normalise_json_object(event.data, f"{name}.data")
+    normalise_json_object(event.metadata, f"{name}.metadata")
+    return event
 
 
 def _unexpected(value: object, name: str, wanted: str) -> ValidationError:

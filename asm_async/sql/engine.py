@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+from types import MappingProxyType
 from typing import Any, Literal, Protocol, cast
 from weakref import WeakKeyDictionary
 
@@ -30,6 +31,9 @@ __all__ = ["Durability", "SharedState", "create_engine", "shared_state"]
 Durability = Literal["full", "relaxed"]
 
 _BUSY_TIMEOUT_SECONDS = 0.5
+
+# What the URLs of hosted databases say in libpq's words, in asyncpg's.
+_PARAMETERS = MappingProxyType({"sslmode": "ssl"})
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -127,7 +131,7 @@ def create_engine(
 def _with_driver(url: str | sa.URL) -> sa.URL:
     try:
         target = sa.make_url(url)
-    except exc.ArgumentError:
+    except (exc.ArgumentError, ValueError):
         # The text may hold a password, so it is not repeated.
         raise ValidationError("url: this is no database URL") from None
     driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
@@ -136,7 +140,8 @@ def _with_driver(url: str | sa.URL) -> sa.URL:
         raise UnsupportedOperationError(
             f"{target.drivername} is not supported: use {' or '.join(driver.values())}"
         )
-    return target.set(drivername=name)
+    query = {_PARAMETERS.get(key, key): value for key, value in target.query.items()}
+    return target.set(drivername=name, query=query)
 
 
 class _DriverConnection(Protocol):

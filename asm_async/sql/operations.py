@@ -4,16 +4,22 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from itertools import repeat
 from typing import TypeAlias
 
 import attrs
 
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.json_values import decode_json, encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 __all__ = ["AppendEvents", "Flush", "Operation", "SaveRun", "SaveSession"]
+
+
+_SMALL_WEIGHT = 1_024
 
 
 @attrs.frozen
@@ -24,6 +30,63 @@ class AppendEvents:
 
     events: tuple[Event, ...]
     expected_sequence: int | None
+    texts: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+    """
+    Each event's *data* and *metadata* as they are stored, safe from whoever changes the
+    caller's objects while the operation waits.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        texts = tuple(
+            (encode_json(e.data), encode_json(e.metadata)) for e in self.events
+        )
+        object.__setattr__(self, "texts", texts)
+
+    def snapshot(self) -> list[Event]:
+        """
+        Give the events as they were when the operation was made.
+        """
+        return self.numbered(repeat(0))
+
+    def numbered(self, numbers: Iterable[int]) -> list[Event]:
+        """
+        Give the events with sequence numbers.
+        """
+        return [
+            Event.from_stored(
+                (
+                    event.id,
+                    event.type,
+                    event.timestamp,
+                    event.session_id,
+                    event.run_id,
+                    number,
+                    decode_json(data),
+                    decode_json(metadata),
+                    event.schema_version,
+                    event.provider,
+                    event.correlation_id,
+                )
+            )
+            for event, (data, metadata), number in zip(
+                self.events, self.texts, numbers, strict=False
+            )
+        ]
+
+    @property
+    def lane(self) -> str:
+        """
+        The session whose order counts; the first, if there are several.
+        """
+        return self.events[0].session_id
+
+    @property
+    def weight(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        payload = sum(len(data) + len(metadata) for data, metadata in self.texts)
+        return payload + _SMALL_WEIGHT * len(self.events)
 
     @property
     def session_ids(self) -> set[str]:
@@ -48,6 +111,20 @@ class SaveSession:
 
     session: Session
     expected_revision: int | None
+
+    @property
+    def lane(self) -> str:
+        """
+        The session whose order counts.
+        """
+        return self.session.id
+
+    @property
+    def weight(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        return _SMALL_WEIGHT
 
     @property
     def session_ids(self) -> set[str]:
@@ -76,6 +153,20 @@ class SaveRun:
     expected_revision: int | None
 
     @property
+    def lane(self) -> str:
+        """
+        The session whose order counts.
+        """
+        return self.run.session_id
+
+    @property
+    def weight(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        return _SMALL_WEIGHT
+
+    @property
     def session_ids(self) -> set[str]:
         """
         The session whose rows are written.
@@ -98,6 +189,20 @@ class Flush:
 
     result: ExecutionResult
     expected_sequence: int | None
+
+    @property
+    def lane(self) -> str:
+        """
+        The session whose order counts.
+        """
+        return self.result.session.id
+
+    @property
+    def weight(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        return _SMALL_WEIGHT * (2 + len(self.result.events))
 
     @property
     def session_ids(self) -> set[str]:

@@ -33,6 +33,9 @@ from asm_async.ports.session_store_arguments import (
 from asm_async.sql import rows, session_queries
 from asm_async.sql.careful_path import Outcome, perform
 from asm_async.sql.deletion import hard_delete
+from asm_async.sql.error_translation import translated_errors
+from asm_async.sql.fast_path import append_at_once
+from asm_async.sql.group_commit import GroupCommit
 from asm_async.sql.lifecycle import Lifecycle
 from asm_async.sql.operations import (
     AppendEvents,
@@ -79,6 +82,7 @@ class SQLSessionStore:
             raise ValidationError(f"patience: {patience} is not a time in seconds")
         self.engine = engine
         self._transactions = Transactions(engine, patience)
+        self._groups = GroupCommit(self._perform_group)
         self._lifecycle = Lifecycle(self._transactions)
 
     async def open(self) -> None:
@@ -214,6 +218,9 @@ class SQLSessionStore:
         Append *events* to their sessions and number them.
         """
         operation = AppendEvents(*check_batch(events, expected_sequence))
+        if not operation.events:
+            async with self._lifecycle.call():
+                return []
         return cast("list[Event]", await self._perform(operation))
 
     async def flush(
@@ -300,14 +307,30 @@ class SQLSessionStore:
             return await self._transactions.read(read)
 
     async def _perform(self, operation: Operation) -> Outcome:
-        async def perform_alone(transaction: Transaction) -> list[Outcome]:
-            return await perform(transaction, [operation])
-
         async with self._lifecycle.call() as shared:
-            (outcome,) = await self._transactions.write(
-                perform_alone, is_repeatable=operation.is_repeatable
-            )
+            outcome = await self._groups.submit(operation, self._transactions.patience)
             shared.wake_ups.notify(operation.session_ids)
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome
+
+    async def _perform_group(
+        self, operations: Sequence[Operation], deadline: float
+    ) -> list[Outcome]:
+        """
+        Perform *operations* in one transaction, the fast way if it goes.
+        """
+
+        async def carefully(transaction: Transaction) -> list[Outcome]:
+            return await perform(transaction, operations)
+
+        transactions = self._transactions
+        with translated_errors():
+            async with transactions.writer_connection() as conn:
+                left = deadline - asyncio.get_running_loop().time()
+                outcomes = await append_at_once(
+                    conn, transactions.dialect, operations, left
+                )
+                if outcomes is None:
+                    outcomes = await transactions.transaction(conn, carefully, deadline)
+                return outcomes

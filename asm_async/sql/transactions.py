@@ -5,7 +5,7 @@ One transaction: tried again as a whole, and out of cancellation's reach once be
 from __future__ import annotations
 
 import asyncio
-import random
+import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any, TypeVar
@@ -18,13 +18,12 @@ from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import is_collision, translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.patience import pause_after, wait_stubbornly
 
 __all__ = ["Transaction", "Transactions"]
 
 T = TypeVar("T")
 
-_FIRST_PAUSE_SECONDS = 0.005
-_LONGEST_PAUSE_SECONDS = 0.5
 _MOST_COLLISIONS = 3
 
 
@@ -101,12 +100,10 @@ class Transactions:
                 return await work(conn)
 
         trying = self._until_done(attempt, call, is_repeatable=True)
-        if self.dialect.keeps_data_in_connection(self.engine):
-            # SQLAlchemy gives up a connection whose statement is cancelled, and a
-            # database in memory would go with it.
-            call.has_begun = True
-            return await self._settled(trying, call)
-        return await trying
+        if self.dialect.can_cancel_statements:
+            return await trying
+        call.has_begun = True
+        return await self._settled(trying, call)
 
     async def write(
         self, work: Callable[[Transaction], Awaitable[T]], *, is_repeatable: bool
@@ -126,19 +123,36 @@ class Transactions:
         call = self._new_call()
 
         async def attempt() -> T:
-            async with self._writer_turn(), self._connection() as conn:
+            async with self.writer_connection() as conn:
                 call.has_begun = True
-                await self.dialect.begin_write(conn)
-                left = call.deadline - asyncio.get_running_loop().time()
-                result = await work(
-                    Transaction(conn=conn, dialect=self.dialect, patience=left)
-                )
-                with translated_errors(committing=True):
-                    await self.dialect.commit(conn)
-                return result
+                return await self.transaction(conn, work, call.deadline)
 
         trying = self._until_done(attempt, call, is_repeatable=is_repeatable)
         return await self._settled(trying, call)
+
+    @asynccontextmanager
+    async def writer_connection(self) -> AsyncGenerator[AsyncConnection]:
+        """
+        Lend a connection to write on, when it is the caller's turn to write.
+        """
+        async with self._writer_turn(), self._connection() as conn:
+            yield conn
+
+    async def transaction(
+        self,
+        conn: AsyncConnection,
+        work: Callable[[Transaction], Awaitable[T]],
+        deadline: float,
+    ) -> T:
+        """
+        Do *work* in one transaction on *conn* and commit it, once.
+        """
+        await self.dialect.begin_write(conn)
+        left = deadline - asyncio.get_running_loop().time()
+        result = await work(Transaction(conn=conn, dialect=self.dialect, patience=left))
+        with translated_errors(committing=True):
+            await self.dialect.commit(conn)
+        return result
 
     async def aclose(self) -> None:
         """
@@ -188,8 +202,9 @@ class Transactions:
         Make attempts until one succeeds, fails for good, or patience runs out.
         """
         clock = asyncio.get_running_loop().time
-        pause, collisions = _FIRST_PAUSE_SECONDS, 0
-        while True:
+        collisions = 0
+        for failures in itertools.count(1):
+            pause = pause_after(failures)
             try:
                 with translated_errors():
                     return await attempt()
@@ -202,8 +217,14 @@ class Transactions:
                 is_late = clock() + pause > call.deadline
                 if is_late or call.is_withdrawn or not (is_transient and may_repeat):
                     raise _with_outcome(error, call) from error.__cause__
-            await asyncio.sleep(random.uniform(pause / 2, pause))  # noqa: S311 - jitter
-            pause = min(pause * 2, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
+        raise AssertionError  # there is no end to counting
+
+    def _forget(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.discard(task)
+        if not task.cancelled():
+            # A caller that was cancelled leaves an error that nobody else looks at.
+            task.exception()
 
     async def _settled(self, trying: Coroutine[Any, Any, T], call: _Call) -> T:
         """
@@ -211,27 +232,15 @@ class Transactions:
         """
         task = asyncio.ensure_future(trying)
         self._under_way.add(task)
-        task.add_done_callback(self._under_way.discard)
+        task.add_done_callback(self._forget)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             call.is_withdrawn = True
             if not call.has_begun:
                 task.cancel()
-            await _wait_until(task, call.deadline)
+            await wait_stubbornly(task, call.deadline)
             raise
-
-
-async def _wait_until(task: asyncio.Task[Any], deadline: float) -> None:
-    """
-    Wait for *task* until *deadline*, however often the waiting itself is cancelled.
-    """
-    clock = asyncio.get_running_loop().time
-    while not task.done() and clock() < deadline:
-        try:
-            await asyncio.wait({task}, timeout=deadline - clock())
-        except asyncio.CancelledError:
-            continue
 
 
 def _with_outcome(error: StorageError, call: _Call) -> StorageError:

@@ -9,11 +9,11 @@ from collections.abc import Mapping
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError
-from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.base import Dialect, EventRow
 from asm_async.sql.dialects.postgresql import PostgreSQL
 from asm_async.sql.dialects.sqlite import SQLite
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["Dialect", "EventRow", "dialect_of"]
 
 _DIALECTS: Mapping[str, Dialect] = {
     dialect.name: dialect for dialect in (SQLite(), PostgreSQL())

@@ -5,13 +5,22 @@ Everything that differs between the databases, as named hooks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection
-from typing import Any, ClassVar
+from collections.abc import Collection, Mapping, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-__all__ = ["Dialect"]
+__all__ = ["Dialect", "EventRow"]
+
+EventRow: TypeAlias = tuple[
+    str, int, str, str, datetime, str | None, str, str, int, str | None, str | None
+]
+"""
+The columns of asm_events as ``tables.events`` has them, JSON as text; in the place of
+the sequence number stands the event's place among the new ones of its session.
+"""
 
 
 class Dialect(ABC):
@@ -35,6 +44,14 @@ class Dialect(ABC):
     had better queue up in it than in the database.
     """
 
+    can_cancel_statements: ClassVar[bool]
+    """
+    Whether a read that is cancelled can be let go of at once.
+
+    SQLAlchemy gives up its connection then, which must not be one whose thread goes on,
+    or with which a database in memory would go.
+    """
+
     @abstractmethod
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -51,12 +68,6 @@ class Dialect(ABC):
 
         Raises:
             UnsupportedOperationError: Naming the version found and the one needed.
-        """
-
-    @abstractmethod
-    def keeps_data_in_connection(self, engine: AsyncEngine) -> bool:
-        """
-        Tell whether the database dies with its connection, as one in memory does.
         """
 
     @abstractmethod
@@ -92,6 +103,32 @@ class Dialect(ABC):
 
             patience: How long, in seconds, to wait for a lock, here and later in the
                 transaction.
+        """
+
+    @abstractmethod
+    async def append_block(
+        self,
+        conn: AsyncConnection,
+        counts: Mapping[str, int],
+        rows: Sequence[EventRow],
+        patience: float,
+    ) -> Mapping[str, int] | None:
+        """
+        Count and insert new events of living sessions, as fast as the database can.
+
+        Args:
+            conn: With no transaction open; none is open afterwards.
+
+            counts: How many events each session gets.
+
+            rows: The events; each one's number is its place behind the session's
+                latest.
+
+            patience: How long, in seconds, to wait for locks.
+
+        Returns:
+            The latest number of each session, committed; None if a session is not
+            living or an id is taken: then nothing was written.
         """
 
     @abstractmethod

@@ -4,15 +4,16 @@ PostgreSQL: many processes, many hosts.
 
 from __future__ import annotations
 
-from collections.abc import Collection
-from typing import Any
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import UnsupportedOperationError
-from asm_async.sql.dialects.base import Dialect
+from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
+from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.lock_keys import session_lock_keys
 
 __all__ = ["PostgreSQL"]
 
@@ -29,6 +30,75 @@ _LOCK = sa.text(
     """
 )
 
+# One statement is one transaction. As above, the locks come first: their count is a
+# one-time filter of the update, which PostgreSQL evaluates before it scans anything. A
+# session without a living gate leaves its numbers NULL, and the column's NOT NULL
+# aborts the whole. The order makes positions ascend with the numbers.
+_APPEND_BLOCK = """
+    WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
+    locks AS MATERIALIZED (
+        SELECT count(pg_advisory_xact_lock(key)) AS taken
+        FROM patience, unnest($2::bigint[]) AS key
+    ),
+    gate AS (
+        UPDATE asm_session_sequences AS old
+        SET last_sequence = old.last_sequence + added.number, updated_at = now()
+        FROM unnest($3::text[], $4::bigint[]) AS added (session_id, number)
+        WHERE old.session_id = added.session_id AND old.state = 'live'
+            AND (SELECT taken FROM locks) > 0
+        RETURNING old.session_id, old.last_sequence, added.number
+    ),
+    inserted AS (
+        INSERT INTO asm_events (
+            session_id, sequence_number, id, type, timestamp, run_id, data, metadata,
+            schema_version, provider, correlation_id
+        )
+        SELECT
+            new.session_id, gate.last_sequence - gate.number + new.place, new.id,
+            new.type, new.timestamp, new.run_id, new.data::json, new.metadata::json,
+            new.schema_version, new.provider, new.correlation_id
+        FROM unnest(
+            $5::text[], $6::bigint[], $7::text[], $8::text[], $9::timestamptz[],
+            $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[],
+            $15::text[]
+        ) WITH ORDINALITY AS new (
+            session_id, place, id, type, timestamp, run_id, data, metadata,
+            schema_version, provider, correlation_id, ordinality
+        )
+        LEFT JOIN gate ON gate.session_id = new.session_id
+        ORDER BY new.ordinality
+    )
+    SELECT session_id, last_sequence FROM gate
+"""
+
+# What the careful path is for: NOT NULL (no living gate), a taken id, and a server
+# whose default isolation is stricter than READ COMMITTED.
+_UNUSUAL = frozenset({"23502", "23505", "40001"})
+
+
+class _Driver(Protocol):
+    """
+    What of asyncpg's connection is used.
+    """
+
+    async def fetch(self, query: str, *args: object) -> Iterable[tuple[str, int]]: ...
+
+    def is_closed(self) -> bool: ...
+
+
+async def _driver_connection(conn: AsyncConnection) -> _Driver:
+    raw = await conn.get_raw_connection()
+    driver = cast("_Driver", raw.driver_connection)
+    if driver.is_closed():
+        await conn.invalidate()
+        raise StorageUnavailableError("the server closed the connection")
+    return driver
+
+
+def _milliseconds(patience: float) -> str:
+    # Zero would mean to wait for ever.
+    return f"{max(1, round(patience * 1000))}ms"
+
 
 class PostgreSQL(Dialect):
     """
@@ -38,6 +108,7 @@ class PostgreSQL(Dialect):
     name = "postgresql"
     driver = "asyncpg"
     serialises_writers = False
+    can_cancel_statements = True
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -54,12 +125,6 @@ class PostgreSQL(Dialect):
                 f"PostgreSQL {int(str(number)) // 10_000} is too old:"
                 f" {_OLDEST} or later is needed"
             )
-
-    def keeps_data_in_connection(self, engine: AsyncEngine) -> bool:
-        """
-        Deny it: the server keeps the data.
-        """
-        return False
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
@@ -88,9 +153,40 @@ class PostgreSQL(Dialect):
         """
         Take advisory locks, which end with the transaction.
         """
-        # Zero would mean to wait for ever.
-        milliseconds = max(1, round(patience * 1000))
-        await conn.execute(_LOCK, {"patience": f"{milliseconds}ms", "keys": list(keys)})
+        timeout = _milliseconds(patience)
+        await conn.execute(_LOCK, {"patience": timeout, "keys": list(keys)})
+
+    async def append_block(
+        self,
+        conn: AsyncConnection,
+        counts: Mapping[str, int],
+        rows: Sequence[EventRow],
+        patience: float,
+    ) -> Mapping[str, int] | None:
+        """
+        Send one autocommitted statement, past SQLAlchemy: one round trip.
+        """
+        driver = await _driver_connection(conn)
+        try:
+            found = await driver.fetch(
+                _APPEND_BLOCK,
+                _milliseconds(patience),
+                session_lock_keys(counts),
+                list(counts),
+                list(counts.values()),
+                *map(list, zip(*rows, strict=True)),
+            )
+        except Exception as error:
+            if getattr(error, "sqlstate", None) in _UNUSUAL:
+                return None
+            if not driver.is_closed():
+                raise
+            # SQLAlchemy has not seen it, so the pool would lend the connection again.
+            await conn.invalidate()
+            raise StorageUnavailableError(
+                f"the connection was lost: {error}", outcome_unknown=True
+            ) from error
+        return dict(found)
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """

@@ -1,0 +1,82 @@
+"""
+The usual case, new events for living sessions, as one statement or one thread hop.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import islice
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.sql.careful_path import Outcome
+from asm_async.sql.dialects import Dialect, EventRow
+from asm_async.sql.operations import AppendEvents, Operation
+
+__all__ = ["append_at_once"]
+
+
+async def append_at_once(
+    conn: AsyncConnection,
+    dialect: Dialect,
+    operations: Sequence[Operation],
+    patience: float,
+) -> list[Outcome] | None:
+    """
+    Append the events of all *operations*, if nothing about them is unusual.
+
+    Args:
+        conn: With no transaction open.
+
+        dialect: How its database does it.
+
+        operations: What to perform.
+
+        patience: How long, in seconds, to wait for locks.
+
+    Returns:
+        The outcomes, in the order of *operations*; None if something calls for the
+        careful path, and then nothing was written.
+    """
+    appends: list[AppendEvents] = []
+    for operation in operations:
+        if not isinstance(operation, AppendEvents):
+            return None
+        if operation.expected_sequence is not None:
+            return None
+        appends.append(operation)
+    counts: dict[str, int] = {}
+    rows = [row for append in appends for row in _event_rows(append, counts)]
+    if len({(row[0], row[2]) for row in rows}) < len(rows):
+        return None
+    latest = await dialect.append_block(conn, counts, rows, patience)
+    if latest is None:
+        return None
+    bases = {name: number - counts[name] for name, number in latest.items()}
+    numbers = iter([bases[row[0]] + row[1] for row in rows])
+    return [append.numbered(islice(numbers, len(append.events))) for append in appends]
+
+
+def _event_rows(append: AppendEvents, counts: dict[str, int]) -> list[EventRow]:
+    """
+    Give the columns of an append's events, each with its place among its session's.
+    """
+    rows: list[EventRow] = []
+    for event, (data, metadata) in zip(append.events, append.texts, strict=True):
+        place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
+        rows.append(
+            (
+                event.session_id,
+                place,
+                event.id,
+                event.type,
+                event.timestamp,
+                event.run_id,
+                data,
+                metadata,
+                event.schema_version,
+                event.provider,
+                event.correlation_id,
+            )
+        )
+    return rows

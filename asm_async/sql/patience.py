@@ -1,0 +1,42 @@
+"""
+How to wait for a database that is busy, and for an outcome after a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from typing import Any
+
+__all__ = ["pause_after", "wait_stubbornly"]
+
+_FIRST_PAUSE_SECONDS = 0.005
+_MOST_DOUBLINGS = 6
+
+
+def pause_after(failures: int) -> float:
+    """
+    Give the seconds to wait before the next try.
+
+    They grow with each failure, up to 0.3, and differ for any two who wait, lest they
+    collide again.
+    """
+    longest = _FIRST_PAUSE_SECONDS * 2 ** min(failures, _MOST_DOUBLINGS)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is secret here
+
+
+async def wait_stubbornly(future: asyncio.Future[Any], deadline: float) -> None:
+    """
+    Wait for *future* until *deadline*, however often the waiting itself is cancelled.
+
+    Args:
+        future: What to wait for; neither cancelled nor asked for its result.
+
+        deadline: On the loop's clock.
+    """
+    clock = asyncio.get_running_loop().time
+    while not future.done() and clock() < deadline:
+        try:
+            await asyncio.wait({future}, timeout=deadline - clock())
+        except asyncio.CancelledError:
+            continue
