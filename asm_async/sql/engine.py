@@ -24,6 +24,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.sql.dialects.sqlite import is_in_memory
+from asm_async.sql.dialects.sqlite_driver import connect
 from asm_async.sql.wake_ups import WakeUps
 
 __all__ = ["Durability", "SharedState", "create_engine", "shared_state"]
@@ -115,7 +116,11 @@ def create_engine(
     target = _with_driver(url)
     defaults: dict[str, Any] = {}
     if target.get_backend_name() == "sqlite":
-        defaults["connect_args"] = {"timeout": _BUSY_TIMEOUT_SECONDS}
+        connect_args = {"timeout": _BUSY_TIMEOUT_SECONDS, "async_creator_fn": connect}
+        defaults["connect_args"] = connect_args | options.pop("connect_args", {})
+        # The stores leave no transaction open, and the pool's own rollback would cost
+        # every call one more hop to the connection's thread.
+        defaults["pool_reset_on_return"] = None
         if is_in_memory(target):
             one_connection = {"pool_size": 1, "max_overflow": 0}
             defaults |= {"poolclass": AsyncAdaptedQueuePool, **one_connection}
