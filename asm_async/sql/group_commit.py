@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 import attrs
 
-from asm_async.errors import StorageError
+from asm_async.errors import StorageError, StoreClosedError
 from asm_async.sql.careful_path import Outcome
 from asm_async.sql.error_translation import is_collision
 from asm_async.sql.fair_queue import FairQueue
@@ -69,6 +69,13 @@ class _Member:
         own.__cause__ = error.__cause__
         self.settle(own)
 
+    def break_off(self, error: Exception) -> None:
+        """
+        Raise *error* in the caller, if it still waits.
+        """
+        if not self.outcome.done():
+            self.outcome.set_exception(error)
+
 
 class GroupCommit:
     """
@@ -118,11 +125,16 @@ class GroupCommit:
         try:
             return await member.outcome
         except asyncio.CancelledError:
-            if member.group_done is None:
-                self._queue.withdraw(member)
-            else:
-                await wait_stubbornly(member.group_done, member.deadline)
+            # An outcome that was there already is nothing to withdraw or to wait for.
+            if member.outcome.cancelled():
+                await self._give_up(member)
             raise
+
+    async def _give_up(self, member: _Member) -> None:
+        if member.group_done is None:
+            self._queue.withdraw(member)
+        else:
+            await wait_stubbornly(member.group_done, member.deadline)
 
     async def aclose(self) -> None:
         """
@@ -167,11 +179,11 @@ class GroupCommit:
             while group := self._queue.take(_MOST_OPERATIONS, _MOST_BYTES):
                 self._let_in()
                 await self._run(group)
-        except BaseException:
-            # The loop is being shut down, or this code has a fault: nobody may be left
-            # waiting for what will never come.
+        except asyncio.CancelledError:
+            # The loop is being shut down: nobody may wait for what will never come.
+            error = StoreClosedError("the event loop was shut down")
             for member in (*group, *self._queue.take(sys.maxsize, sys.maxsize)):
-                member.outcome.cancel()
+                member.break_off(error)
             raise
         finally:
             # No await stands between the empty queue and this line: whoever submits
@@ -192,6 +204,9 @@ class GroupCommit:
             )
         except StorageError as error:
             await self._after_failure(group, error)
+        except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
+            for member in group:
+                member.break_off(error)
         else:
             self._failures = 0
             for member, outcome in zip(group, outcomes, strict=True):

@@ -298,6 +298,7 @@ class SQLSessionStore:
         Finish what was begun and refuse what comes after; the engine stays open.
         """
         await self._lifecycle.aclose()
+        await self._groups.aclose()
 
     async def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:

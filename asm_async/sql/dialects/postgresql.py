@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
 
 __all__ = ["PostgreSQL"]
@@ -95,6 +96,17 @@ async def _driver_connection(conn: AsyncConnection) -> _Driver:
     return driver
 
 
+def _caches_statements(driver: _Driver) -> bool:
+    """
+    Tell whether a statement is prepared once and then takes one round trip.
+
+    Where the cache is off, as it must be behind PgBouncer in transaction mode, two
+    round trips outside a transaction could reach two servers.
+    """
+    config = getattr(driver, "_config", None)
+    return bool(getattr(config, "statement_cache_size", 1))
+
+
 def _milliseconds(patience: float) -> str:
     # Zero would mean to wait for ever.
     return f"{max(1, round(patience * 1000))}ms"
@@ -167,6 +179,8 @@ class PostgreSQL(Dialect):
         Send one autocommitted statement, past SQLAlchemy: one round trip.
         """
         driver = await _driver_connection(conn)
+        if not _caches_statements(driver):
+            return None
         try:
             found = await driver.fetch(
                 _APPEND_BLOCK,
@@ -179,13 +193,14 @@ class PostgreSQL(Dialect):
         except Exception as error:
             if getattr(error, "sqlstate", None) in _UNUSUAL:
                 return None
-            if not driver.is_closed():
+            if driver.is_closed():
+                # SQLAlchemy has not seen it: the pool would lend the connection again.
+                await conn.invalidate()
+                raise StorageUnavailableError(
+                    f"the connection was lost: {error}", outcome_unknown=True
+                ) from error
+            with translated_errors(committing=True):
                 raise
-            # SQLAlchemy has not seen it, so the pool would lend the connection again.
-            await conn.invalidate()
-            raise StorageUnavailableError(
-                f"the connection was lost: {error}", outcome_unknown=True
-            ) from error
         return dict(found)
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
