@@ -158,5 +158,9 @@ def _message(error: BaseException) -> str:
     """
     Say what the database said, without the statement, which holds the caller's data.
     """
-    told = getattr(error, "orig", None) or error
-    return f"{type(told).__name__}: {told}" if str(told) else type(told).__name__
+    told = error
+    while inner := getattr(told, "orig", None) or told.__cause__:
+        told = inner
+    # The first argument alone: asyncpg's str() appends the row that was refused.
+    text = str(told.args[0]) if told.args else ""
+    return f"{type(told).__name__}: {text}" if text else type(told).__name__

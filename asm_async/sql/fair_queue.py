@@ -5,6 +5,7 @@ A queue in which each session has its turn.
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterable
 from typing import Generic, Protocol, TypeVar
 
 __all__ = ["FairQueue"]
@@ -40,40 +41,50 @@ class FairQueue(Generic[Q]):
 
     def __init__(self) -> None:
         self._lanes: dict[str, deque[Q]] = {}
-        self.count = 0
-        self.weight = 0
+        self._held: dict[str, deque[Q]] = {}
 
     def put(self, member: Q) -> None:
         """
         Queue up behind those of the same lane.
         """
-        self._lanes.setdefault(member.lane, deque()).append(member)
-        self.count += 1
-        self.weight += member.weight
+        lanes = self._held if member.lane in self._held else self._lanes
+        lanes.setdefault(member.lane, deque()).append(member)
 
-    def put_back(self, members: list[Q]) -> None:
+    def put_back(self, members: Iterable[Q]) -> None:
         """
-        Queue up again, in front of everyone.
+        Queue up again, in front of everyone; the members of a lane in their order.
         """
         lanes: dict[str, deque[Q]] = {}
         for member in members:
             lanes.setdefault(member.lane, deque()).append(member)
-            self.count += 1
-            self.weight += member.weight
-        for lane, waiting in self._lanes.items():
-            lanes.setdefault(lane, deque()).extend(waiting)
+        for name in lanes.keys() & self._held.keys():
+            self._held[name].extendleft(reversed(lanes.pop(name)))
+        for name, waiting in self._lanes.items():
+            lanes.setdefault(name, deque()).extend(waiting)
         self._lanes = lanes
 
     def withdraw(self, member: Q) -> None:
         """
         Leave the queue.
         """
-        lane = self._lanes[member.lane]
+        lanes = self._held if member.lane in self._held else self._lanes
+        lane = lanes[member.lane]
         lane.remove(member)
-        if not lane:
-            del self._lanes[member.lane]
-        self.count -= 1
-        self.weight -= member.weight
+        if not lane and lanes is self._lanes:
+            del lanes[member.lane]
+
+    def hold(self, lane: str) -> None:
+        """
+        Keep a lane's members in the queue until :meth:`release`.
+        """
+        self._held[lane] = self._lanes.pop(lane, deque())
+
+    def release(self, lane: str) -> None:
+        """
+        Let a lane have its turn again.
+        """
+        if waiting := self._held.pop(lane):
+            self._lanes[lane] = waiting
 
     def take(self, most: int, most_weight: int) -> list[Q]:
         """
@@ -95,6 +106,13 @@ class FairQueue(Generic[Q]):
                 self._lanes[name] = lane
             group.append(member)
             weight += member.weight
-        self.count -= len(group)
-        self.weight -= weight
         return group
+
+    def take_all(self) -> list[Q]:
+        """
+        Take everyone, also those of lanes that are held.
+        """
+        waiting = [*self._lanes.values(), *self._held.values()]
+        self._lanes = {}
+        self._held = {name: deque() for name in self._held}
+        return [member for lane in waiting for member in lane]

@@ -5,17 +5,15 @@ Operations that wait at the same time share a transaction, as in a database's ow
 from __future__ import annotations
 
 import asyncio
-import sys
-from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-import attrs
-
-from asm_async.errors import StorageError, StoreClosedError
+from asm_async.errors import StorageBusyError, StorageError, StoreClosedError
+from asm_async.sql.back_pressure import Room
 from asm_async.sql.careful_path import Outcome
 from asm_async.sql.error_translation import is_collision
 from asm_async.sql.fair_queue import FairQueue
+from asm_async.sql.group_member import Member
 from asm_async.sql.operations import Operation
 from asm_async.sql.patience import pause_after, wait_stubbornly
 
@@ -28,53 +26,7 @@ _MOST_BYTES = 4 * 2**20
 _MOST_WAITING_OPERATIONS = 8_192
 _MOST_WAITING_BYTES = 64 * 2**20
 _MOST_COLLISIONS = 3
-
-
-@attrs.define(eq=False, kw_only=True)
-class _Member:
-    """
-    An operation on its way, and who waits for it.
-    """
-
-    operation: Operation
-    deadline: float
-    outcome: asyncio.Future[Outcome]
-    lane: str
-    weight: int
-    group_done: asyncio.Future[None] | None = None
-    may_be_committed: bool = False
-
-    def survives(self, error: StorageError) -> bool:
-        """
-        Tell whether there is somebody to try again for, and nothing against it.
-        """
-        self.may_be_committed |= error.outcome_unknown
-        if self.may_be_committed and not self.operation.is_repeatable:
-            self.fail(error)
-        return not self.outcome.done()
-
-    def settle(self, outcome: Outcome) -> None:
-        """
-        Tell the caller, unless it was cancelled meanwhile.
-        """
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
-
-    def fail(self, error: StorageError) -> None:
-        """
-        Tell the caller, with an error of its own, what became of the transaction.
-        """
-        unknown = self.may_be_committed or error.outcome_unknown
-        own = type(error)(str(error.args[0]), unknown)
-        own.__cause__ = error.__cause__
-        self.settle(own)
-
-    def break_off(self, error: Exception) -> None:
-        """
-        Raise *error* in the caller, if it still waits.
-        """
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
+_SHARED_PATIENCE_SECONDS = 0.1
 
 
 class GroupCommit:
@@ -85,17 +37,24 @@ class GroupCommit:
     form the next group.
 
     Args:
-        perform: Performs a group in one transaction, once, by a deadline on the loop's
-            clock.
+        perform:
+            Performs a group in one transaction, once, by a deadline on the loop's
+            clock; raises ``StorageError`` if the transaction failed.
+
+        locks_sessions:
+            Whether the database can make an operation wait for one session alone. Then
+            a group of several sessions does not wait long: each goes on by itself.
     """
 
-    def __init__(self, perform: Perform) -> None:
+    def __init__(self, perform: Perform, *, locks_sessions: bool) -> None:
         self._perform = perform
-        self._queue: FairQueue[_Member] = FairQueue()
-        self._blocked: deque[asyncio.Future[None]] = deque()
-        self._expected = 0
-        self._failures = 0
+        self._locks_sessions = locks_sessions
+        self._room = Room(_MOST_WAITING_OPERATIONS, _MOST_WAITING_BYTES)
+        self._queue: FairQueue[Member] = FairQueue()
         self._drainer: asyncio.Task[None] | None = None
+        self._apart: set[asyncio.Task[None]] = set()
+        self._failures = 0
+        self._collisions = 0
 
     async def submit(self, operation: Operation, patience: float) -> Outcome:
         """
@@ -108,99 +67,79 @@ class GroupCommit:
         Args:
             operation: What to perform.
 
-            patience: How long, in seconds, to go on trying once it is let in.
+            patience: How long, in seconds, to go on trying once there is room for it.
         """
-        await self._wait_for_room()
-        loop = asyncio.get_running_loop()
-        member = _Member(
-            operation=operation,
-            deadline=loop.time() + patience,
-            outcome=loop.create_future(),
-            lane=operation.lane,
-            weight=operation.weight,
-        )
-        self._queue.put(member)
-        if self._drainer is None:
-            self._drainer = loop.create_task(self._drain())
-        try:
-            return await member.outcome
-        except asyncio.CancelledError:
-            # An outcome that was there already is nothing to withdraw or to wait for.
-            if member.outcome.cancelled():
-                await self._give_up(member)
-            raise
+        weight = operation.weight
+        await self._room.enter(weight)
+        with self._room.left_afterwards(weight):
+            loop = asyncio.get_running_loop()
+            member = Member(
+                operation=operation,
+                lane=operation.lane,
+                weight=weight,
+                deadline=loop.time() + patience,
+                outcome=loop.create_future(),
+            )
+            self._queue.put(member)
+            self._start_draining()
+            try:
+                return await member.outcome
+            except asyncio.CancelledError:
+                # A task that is cancelled cancels what it waits for; an outcome that
+                # was there already leaves nothing to withdraw or to wait for.
+                if member.outcome.cancelled():
+                    await self._give_up(member)
+                raise
 
-    async def _give_up(self, member: _Member) -> None:
-        if member.group_done is None:
+    async def _give_up(self, member: Member) -> None:
+        if member.is_broken_off:
+            return
+        if member.can_be_withdrawn:
             self._queue.withdraw(member)
-        else:
-            await wait_stubbornly(member.group_done, member.deadline)
+            return
+        member.is_cancelled = True
+        member.outcome = asyncio.get_running_loop().create_future()
+        await wait_stubbornly(member.outcome, member.deadline)
 
     async def aclose(self) -> None:
         """
         Wait until everything that was submitted is done.
         """
-        while self._drainer is not None:
-            await asyncio.wait({self._drainer})
+        while tasks := {task for task in (self._drainer, *self._apart) if task}:
+            await asyncio.wait(tasks)
 
-    async def _wait_for_room(self) -> None:
-        """
-        Hold the caller back while too much is waiting: first come, first let in.
-        """
-        if not self._blocked and not self._is_full():
-            return
-        place = asyncio.get_running_loop().create_future()
-        self._blocked.append(place)
-        try:
-            await place
-        except asyncio.CancelledError:
-            if not place.cancelled():
-                self._expected -= 1
-                self._let_in()
-            raise
-        self._expected -= 1
-
-    def _is_full(self) -> bool:
-        return (
-            self._queue.count + self._expected >= _MOST_WAITING_OPERATIONS
-            or self._queue.weight >= _MOST_WAITING_BYTES
-        )
-
-    def _let_in(self) -> None:
-        while self._blocked and not self._is_full():
-            place = self._blocked.popleft()
-            if not place.done():
-                self._expected += 1
-                place.set_result(None)
+    def _start_draining(self) -> None:
+        if self._drainer is None:
+            self._drainer = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
-        group: list[_Member] = []
+        group: list[Member] = []
         try:
             while group := self._queue.take(_MOST_OPERATIONS, _MOST_BYTES):
-                self._let_in()
                 await self._run(group)
         except asyncio.CancelledError:
-            # The loop is being shut down: nobody may wait for what will never come.
-            error = StoreClosedError("the event loop was shut down")
-            for member in (*group, *self._queue.take(sys.maxsize, sys.maxsize)):
-                member.break_off(error)
+            self._break_off(group + self._queue.take_all())
             raise
         finally:
             # No await stands between the empty queue and this line: whoever submits
             # afterwards finds no drainer and starts one.
             self._drainer = None
 
-    async def _run(self, group: list[_Member]) -> None:
+    def _break_off(self, members: list[Member]) -> None:
+        # The loop is being shut down: nobody may wait for what will never come.
+        error = StoreClosedError("the event loop was shut down")
+        for member in members:
+            member.break_off(error)
+
+    async def _run(self, group: list[Member]) -> None:
         """
         Perform *group* once, and tell its members or have them wait for another try.
         """
-        group_done = asyncio.get_running_loop().create_future()
         for member in group:
-            member.group_done = group_done
+            member.is_under_way = True
         try:
             outcomes = await self._perform(
-                [member.operation for member in group],
-                min(member.deadline for member in group),
+                [member.operation for member in group], self._deadline_of(group)
             )
         except StorageError as error:
             await self._after_failure(group, error)
@@ -208,20 +147,33 @@ class GroupCommit:
             for member in group:
                 member.break_off(error)
         else:
-            self._failures = 0
+            self._failures = self._collisions = 0
             for member, outcome in zip(group, outcomes, strict=True):
                 member.settle(outcome)
-        finally:
-            group_done.set_result(None)
 
-    async def _after_failure(self, group: list[_Member], error: StorageError) -> None:
+    def _deadline_of(self, group: list[Member]) -> float:
+        deadline = min(member.deadline for member in group)
+        if not self._locks_sessions or len({member.lane for member in group}) == 1:
+            return deadline
+        now = asyncio.get_running_loop().time()
+        return min(deadline, now + _SHARED_PATIENCE_SECONDS)
+
+    async def _after_failure(self, group: list[Member], error: StorageError) -> None:
         """
         Try again what may succeed later, by itself what may be the culprit.
         """
         self._failures += 1
+        self._collisions += is_collision(error)
         group = [member for member in group if member.survives(error)]
-        is_race = is_collision(error) and self._failures <= _MOST_COLLISIONS
-        if error.retryable or is_race:
+        is_race = is_collision(error) and self._collisions <= _MOST_COLLISIONS
+        lanes: dict[str, list[Member]] = {}
+        for member in group:
+            lanes.setdefault(member.lane, []).append(member)
+        is_stuck = self._locks_sessions and isinstance(error, StorageBusyError)
+        if is_stuck and len(lanes) > 1:
+            for lane, members in lanes.items():
+                self._run_apart(lane, members)
+        elif error.retryable or is_race:
             await self._try_later(group, error)
         elif len(group) == 1:
             group[0].fail(error)
@@ -230,12 +182,28 @@ class GroupCommit:
             for half in filter(None, (group[:middle], group[middle:])):
                 await self._run(half)
 
-    async def _try_later(self, group: list[_Member], error: StorageError) -> None:
+    def _run_apart(self, lane: str, members: list[Member]) -> None:
+        """
+        Let a session wait for its lock alone, in front of those who come after.
+        """
+
+        def when_done(task: asyncio.Task[None]) -> None:
+            self._apart.discard(task)
+            self._queue.release(lane)
+            if task.cancelled():
+                self._break_off(members)
+            self._start_draining()
+
+        self._queue.hold(lane)
+        task = asyncio.get_running_loop().create_task(self._run(members))
+        self._apart.add(task)
+        task.add_done_callback(when_done)
+
+    async def _try_later(self, group: list[Member], error: StorageError) -> None:
         pause = pause_after(self._failures)
         end = asyncio.get_running_loop().time() + pause
         for member in group:
-            member.group_done = None
             if member.deadline < end:
                 member.fail(error)
-        self._queue.put_back([member for member in group if not member.outcome.done()])
+        self._queue.put_back(m for m in group if not m.outcome.done())
         await asyncio.sleep(pause)

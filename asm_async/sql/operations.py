@@ -19,7 +19,7 @@ from asm_async.values.session import Session
 __all__ = ["AppendEvents", "Flush", "Operation", "SaveRun", "SaveSession"]
 
 
-_SMALL_WEIGHT = 1_024
+_BASE_WEIGHT = 1_024
 
 
 @attrs.frozen
@@ -86,7 +86,7 @@ class AppendEvents:
         About how many bytes it sends.
         """
         payload = sum(len(data) + len(metadata) for data, metadata in self.texts)
-        return payload + _SMALL_WEIGHT * len(self.events)
+        return payload + _BASE_WEIGHT * len(self.events)
 
     @property
     def session_ids(self) -> set[str]:
@@ -124,7 +124,7 @@ class SaveSession:
         """
         About how many bytes it sends.
         """
-        return _SMALL_WEIGHT
+        return _weight(self.session)
 
     @property
     def session_ids(self) -> set[str]:
@@ -164,7 +164,7 @@ class SaveRun:
         """
         About how many bytes it sends.
         """
-        return _SMALL_WEIGHT
+        return _weight(self.run)
 
     @property
     def session_ids(self) -> set[str]:
@@ -202,7 +202,9 @@ class Flush:
         """
         About how many bytes it sends.
         """
-        return _SMALL_WEIGHT * (2 + len(self.result.events))
+        result = self.result
+        events = sum(_weight(event) for event in result.events)
+        return _weight(result.session) + _weight(result.run) + events
 
     @property
     def session_ids(self) -> set[str]:
@@ -220,3 +222,7 @@ class Flush:
 
 
 Operation: TypeAlias = AppendEvents | SaveSession | SaveRun | Flush
+
+
+def _weight(value: Session | Run | Event) -> int:
+    return _BASE_WEIGHT + len(encode_json(value.to_dict()))

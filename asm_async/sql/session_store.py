@@ -33,6 +33,7 @@ from asm_async.ports.session_store_arguments import (
 from asm_async.sql import rows, session_queries
 from asm_async.sql.careful_path import Outcome, perform
 from asm_async.sql.deletion import hard_delete
+from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.fast_path import append_at_once
 from asm_async.sql.group_commit import GroupCommit
@@ -82,7 +83,10 @@ class SQLSessionStore:
             raise ValidationError(f"patience: {patience} is not a time in seconds")
         self.engine = engine
         self._transactions = Transactions(engine, patience)
-        self._groups = GroupCommit(self._perform_group)
+        self._groups = GroupCommit(
+            self._perform_group,
+            locks_sessions=not self._transactions.dialect.serialises_writers,
+        )
         self._lifecycle = Lifecycle(self._transactions)
 
     async def open(self) -> None:
@@ -308,9 +312,8 @@ class SQLSessionStore:
             return await self._transactions.read(read)
 
     async def _perform(self, operation: Operation) -> Outcome:
-        async with self._lifecycle.call() as shared:
+        async with self._lifecycle.call():
             outcome = await self._groups.submit(operation, self._transactions.patience)
-            shared.wake_ups.notify(operation.session_ids)
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome
@@ -334,4 +337,6 @@ class SQLSessionStore:
                 )
                 if outcomes is None:
                     outcomes = await transactions.transaction(conn, carefully, deadline)
-                return outcomes
+        hints = {id_ for operation in operations for id_ in operation.session_ids}
+        shared_state(self.engine).wake_ups.notify(hints)
+        return outcomes
