@@ -25,7 +25,7 @@ from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
 from asm_async.values import fields
 from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.json_values import normalise_json_object
+from asm_async.values.json_values import is_normal_json, normalise_json_object
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
@@ -88,7 +88,7 @@ def check_batch(
     Accept the events of one append, and the latest number its caller may expect.
 
     Returns:
-        The events, in the order given, and the expectation.
+        The events, in the order given and not copied, and the expectation.
     """
     batch = _unnumbered_events(events, "events")
     expected = _optional_count(expected_sequence, "expected_sequence")
@@ -123,7 +123,10 @@ def check_execution_result(
             result,
             session=check_session(result.session),
             run=check_run(result.run),
-            events=_unnumbered_events(result.events, "events"),
+            events=tuple(
+                attrs.evolve(event)
+                for event in _unnumbered_events(result.events, "events")
+            ),
         )
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
@@ -135,7 +138,23 @@ def _unnumbered_events(events: object, name: str) -> tuple[Event, ...]:
     if isinstance(events, str | Mapping) or not isinstance(events, Iterable):
         raise ValidationError(f"{name}: expected a list of events, got a {kind}")
     members = enumerate(cast("Iterable[object]", events))
-    return tuple(_unnumbered(event, f"{name}[{index}]") for index, event in members)
+    return tuple(
+        event
+        if isinstance(event, Event) and _is_fit(event)
+        else _unnumbered(event, f"{name}[{index}]")
+        for index, event in members
+    )
+
+
+def _is_fit(event: Event) -> bool:
+    """
+    Tell at a glance what :func:`_unnumbered` explains, since most events are.
+    """
+    return (
+        not event.sequence_number
+        and is_normal_json(event.data)
+        and is_normal_json(event.metadata)
+    )
 
 
 def _unnumbered(event: object, name: str) -> Event:

@@ -73,6 +73,12 @@ class FairQueue(Generic[Q]):
         if not lane and lanes is self._lanes:
             del lanes[member.lane]
 
+    def is_held(self, lane: str) -> bool:
+        """
+        Tell whether a lane's members are being kept in the queue.
+        """
+        return lane in self._held
+
     def hold(self, lane: str) -> None:
         """
         Keep a lane's members in the queue until :meth:`release`.

@@ -5,6 +5,7 @@ Operations that wait at the same time share a transaction, as in a database's ow
 from __future__ import annotations
 
 import asyncio
+from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
@@ -27,6 +28,7 @@ _MOST_WAITING_OPERATIONS = 8_192
 _MOST_WAITING_BYTES = 64 * 2**20
 _MOST_COLLISIONS = 3
 _SHARED_PATIENCE_SECONDS = 0.1
+_MOST_APART = 2
 
 
 class GroupCommit:
@@ -43,7 +45,7 @@ class GroupCommit:
 
         locks_sessions:
             Whether the database can make an operation wait for one session alone. Then
-            a group of several sessions does not wait long: each goes on by itself.
+            that session goes on by itself, and the others do not wait for it.
     """
 
     def __init__(self, perform: Perform, *, locks_sessions: bool) -> None:
@@ -51,6 +53,7 @@ class GroupCommit:
         self._locks_sessions = locks_sessions
         self._room = Room(_MOST_WAITING_OPERATIONS, _MOST_WAITING_BYTES)
         self._queue: FairQueue[Member] = FairQueue()
+        self._parts: deque[list[Member]] = deque()
         self._drainer: asyncio.Task[None] | None = None
         self._apart: set[asyncio.Task[None]] = set()
         self._failures = 0
@@ -83,22 +86,20 @@ class GroupCommit:
             self._queue.put(member)
             self._start_draining()
             try:
-                return await member.outcome
+                # A cancellation ends the waiting at once, and what stands below comes
+                # some turns of the loop later: the outcome itself must stay as it is.
+                return await asyncio.shield(member.outcome)
             except asyncio.CancelledError:
-                # A task that is cancelled cancels what it waits for; an outcome that
-                # was there already leaves nothing to withdraw or to wait for.
-                if member.outcome.cancelled():
-                    await self._give_up(member)
+                await self._give_up(member)
                 raise
 
     async def _give_up(self, member: Member) -> None:
-        if member.is_broken_off:
+        if member.outcome.done():
             return
         if member.can_be_withdrawn:
             self._queue.withdraw(member)
             return
         member.is_cancelled = True
-        member.outcome = asyncio.get_running_loop().create_future()
         await wait_stubbornly(member.outcome, member.deadline)
 
     async def aclose(self) -> None:
@@ -115,32 +116,45 @@ class GroupCommit:
     async def _drain(self) -> None:
         group: list[Member] = []
         try:
-            while group := self._queue.take(_MOST_OPERATIONS, _MOST_BYTES):
-                await self._run(group)
+            while group := self._next_group():
+                await self._run(group, self._deadline_of(group))
         except asyncio.CancelledError:
-            self._break_off(group + self._queue.take_all())
+            self._break_off(group)
             raise
         finally:
             # No await stands between the empty queue and this line: whoever submits
             # afterwards finds no drainer and starts one.
             self._drainer = None
 
-    def _break_off(self, members: list[Member]) -> None:
-        # The loop is being shut down: nobody may wait for what will never come.
-        error = StoreClosedError("the event loop was shut down")
-        for member in members:
-            member.break_off(error)
+    def _next_group(self) -> list[Member]:
+        """
+        Take the next part of a group that failed, else the next group of the queue.
+        """
+        while self._parts:
+            part = self._parts.popleft()
+            held = [member for member in part if self._queue.is_held(member.lane)]
+            self._put_back(held)
+            if part := [member for member in part if member not in held]:
+                return part
+        return self._queue.take(_MOST_OPERATIONS, _MOST_BYTES)
 
-    async def _run(self, group: list[Member]) -> None:
+    def _deadline_of(self, group: list[Member]) -> float:
+        deadline = min(member.deadline for member in group)
+        if not self._locks_sessions:
+            return deadline
+        # Whoever waits for a session's lock keeps the others waiting: not for long.
+        now = asyncio.get_running_loop().time()
+        return min(deadline, now + _SHARED_PATIENCE_SECONDS)
+
+    async def _run(self, group: list[Member], deadline: float) -> None:
         """
         Perform *group* once, and tell its members or have them wait for another try.
         """
         for member in group:
             member.is_under_way = True
         try:
-            outcomes = await self._perform(
-                [member.operation for member in group], self._deadline_of(group)
-            )
+            operations = [member.operation for member in group]
+            outcomes = await self._perform(operations, deadline)
         except StorageError as error:
             await self._after_failure(group, error)
         except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
@@ -151,13 +165,6 @@ class GroupCommit:
             for member, outcome in zip(group, outcomes, strict=True):
                 member.settle(outcome)
 
-    def _deadline_of(self, group: list[Member]) -> float:
-        deadline = min(member.deadline for member in group)
-        if not self._locks_sessions or len({member.lane for member in group}) == 1:
-            return deadline
-        now = asyncio.get_running_loop().time()
-        return min(deadline, now + _SHARED_PATIENCE_SECONDS)
-
     async def _after_failure(self, group: list[Member], error: StorageError) -> None:
         """
         Try again what may succeed later, by itself what may be the culprit.
@@ -166,36 +173,45 @@ class GroupCommit:
         self._collisions += is_collision(error)
         group = [member for member in group if member.survives(error)]
         is_race = is_collision(error) and self._collisions <= _MOST_COLLISIONS
-        lanes: dict[str, list[Member]] = {}
-        for member in group:
-            lanes.setdefault(member.lane, []).append(member)
-        is_stuck = self._locks_sessions and isinstance(error, StorageBusyError)
-        if is_stuck and len(lanes) > 1:
-            for lane, members in lanes.items():
-                self._run_apart(lane, members)
+        if self._locks_sessions and isinstance(error, StorageBusyError):
+            await self._after_waiting(group, error)
         elif error.retryable or is_race:
             await self._try_later(group, error)
         elif len(group) == 1:
             group[0].fail(error)
-        else:
+        elif group:
             middle = len(group) // 2
-            for half in filter(None, (group[:middle], group[middle:])):
-                await self._run(half)
+            self._parts.extendleft((group[middle:], group[:middle]))
+
+    async def _after_waiting(self, group: list[Member], error: StorageError) -> None:
+        """
+        Find the session whose lock another holds, and let it wait for that alone.
+        """
+        lanes: dict[str, list[Member]] = {}
+        for member in group:
+            lanes.setdefault(member.lane, []).append(member)
+        is_apart = any(self._queue.is_held(lane) for lane in lanes)
+        if len(lanes) > 1:
+            self._parts.extend(lanes.values())
+        elif is_apart or len(self._apart) == _MOST_APART:
+            await self._try_later(group, error)
+        else:
+            for lane, members in lanes.items():
+                self._run_apart(lane, members)
 
     def _run_apart(self, lane: str, members: list[Member]) -> None:
-        """
-        Let a session wait for its lock alone, in front of those who come after.
-        """
+        deadline = min(member.deadline for member in members)
 
         def when_done(task: asyncio.Task[None]) -> None:
             self._apart.discard(task)
             self._queue.release(lane)
             if task.cancelled():
                 self._break_off(members)
-            self._start_draining()
+            else:
+                self._start_draining()
 
         self._queue.hold(lane)
-        task = asyncio.get_running_loop().create_task(self._run(members))
+        task = asyncio.get_running_loop().create_task(self._run(members, deadline))
         self._apart.add(task)
         task.add_done_callback(when_done)
 
@@ -205,5 +221,18 @@ class GroupCommit:
         for member in group:
             if member.deadline < end:
                 member.fail(error)
-        self._queue.put_back(m for m in group if not m.outcome.done())
+        self._put_back([member for member in group if not member.outcome.done()])
         await asyncio.sleep(pause)
+
+    def _put_back(self, members: list[Member]) -> None:
+        for member in members:
+            member.is_under_way = False
+        self._queue.put_back(members)
+
+    def _break_off(self, group: list[Member]) -> None:
+        # The loop is being shut down: nobody may wait for what will never come.
+        error = StoreClosedError("the event loop was shut down")
+        parts = [member for part in self._parts for member in part]
+        for member in (*group, *parts, *self._queue.take_all()):
+            member.break_off(error)
+        self._parts.clear()

@@ -32,7 +32,6 @@ class Member:
     outcome: asyncio.Future[Outcome]
     is_under_way: bool = False
     is_cancelled: bool = False
-    is_broken_off: bool = False
     may_be_committed: bool = False
 
     @property
@@ -62,12 +61,7 @@ class Member:
         """
         Raise *error* in the caller, if it still waits for its outcome.
         """
-        self.is_broken_off = True
-        if self.outcome.done():
-            return
-        if self.is_cancelled:
-            self.outcome.cancel()
-        else:
+        if not self.outcome.done():
             self.outcome.set_exception(error)
 
     def survives(self, error: StorageError) -> bool:
@@ -77,7 +71,6 @@ class Member:
         A cancelled caller is done with, unless it must still be found out whether the
         operation was committed.
         """
-        self.is_under_way = False
         self.may_be_committed |= error.outcome_unknown
         repeatable = self.operation.is_repeatable or not self.may_be_committed
         wanted = self.may_be_committed or not self.is_cancelled

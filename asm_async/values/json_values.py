@@ -18,6 +18,7 @@ __all__ = [
     "JSONObject",
     "decode_json",
     "encode_json",
+    "is_normal_json",
     "normalise_json",
     "normalise_json_object",
     "with_article",
@@ -49,7 +50,7 @@ def encode_json(value: object) -> str:
     Two values have the same content if and only if their texts are equal; so ``1``,
     ``1.0`` and ``true`` differ, and so do objects whose keys stand in another order.
     """
-    return _ENCODER.encode(value)
+    return "{}" if value == {} else _ENCODER.encode(value)
 
 
 def decode_json(text: str) -> Any:
@@ -108,6 +109,36 @@ class _Culprit(Exception):  # noqa: N818 - never leaves this module
         super().__init__(reason)
         self.reason = reason
         self.steps: list[str] = []
+
+
+def is_normal_json(value: Any, depth: int = 1) -> bool:
+    """
+    Tell whether :func:`normalise_json` would give an equal value of the same types.
+
+    Several times faster than to normalise: for values that were normal when they were
+    made, and that somebody may have changed since.
+    """
+    kind: object = cast("object", type(value))
+    if kind is str:
+        return _join_surrogates(value) is value
+    if kind is dict:
+        return depth <= MAX_DEPTH and _has_normal_members(value, depth)
+    if kind is list:
+        return depth <= MAX_DEPTH and all(is_normal_json(m, depth + 1) for m in value)
+    if kind is int:
+        return bool(-_INTEGER_BOUND < value < _INTEGER_BOUND)
+    if kind is float:
+        return math.isfinite(value)
+    return value is None or kind is bool
+
+
+def _has_normal_members(value: dict[Any, Any], depth: int) -> bool:
+    for key, member in value.items():
+        if type(key) is not str or _join_surrogates(key) is not key:
+            return False
+        if not is_normal_json(member, depth + 1):
+            return False
+    return True
 
 
 def _normalise(value: object, depth: int) -> Any:
