@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Generator
-from contextlib import contextmanager
 
 __all__ = ["Room"]
 
@@ -59,16 +57,6 @@ class Room:
             if not place.done():
                 self._take(waiting)
                 place.set_result(None)
-
-    @contextmanager
-    def left_afterwards(self, weight: int) -> Generator[None]:
-        """
-        Give the room back at the end, whatever happens.
-        """
-        try:
-            yield
-        finally:
-            self.leave(weight)
 
     def _is_full(self) -> bool:
         return self.count >= self._most or self.weight >= self._most_weight

@@ -74,24 +74,31 @@ class GroupCommit:
         """
         weight = operation.weight
         await self._room.enter(weight)
-        with self._room.left_afterwards(weight):
-            loop = asyncio.get_running_loop()
-            member = Member(
-                operation=operation,
-                lane=operation.lane,
-                weight=weight,
-                deadline=loop.time() + patience,
-                outcome=loop.create_future(),
-            )
-            self._queue.put(member)
-            self._start_draining()
-            try:
-                # A cancellation ends the waiting at once, and what stands below comes
-                # some turns of the loop later: the outcome itself must stay as it is.
-                return await asyncio.shield(member.outcome)
-            except asyncio.CancelledError:
-                await self._give_up(member)
-                raise
+        try:
+            return await self._outcome(operation, weight, patience)
+        finally:
+            self._room.leave(weight)
+
+    async def _outcome(
+        self, operation: Operation, weight: int, patience: float
+    ) -> Outcome:
+        loop = asyncio.get_running_loop()
+        member = Member(
+            operation=operation,
+            lane=operation.lane,
+            weight=weight,
+            deadline=loop.time() + patience,
+            outcome=loop.create_future(),
+        )
+        self._queue.put(member)
+        self._start_draining()
+        try:
+            # A cancellation ends the waiting at once, and what stands below comes some
+            # turns of the loop later: the outcome itself must stay as it is.
+            return await asyncio.shield(member.outcome)
+        except asyncio.CancelledError:
+            await self._give_up(member)
+            raise
 
     async def _give_up(self, member: Member) -> None:
         if member.outcome.done():

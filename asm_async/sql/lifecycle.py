@@ -5,8 +5,6 @@ When a store may be used: within one event loop, and until it is closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -20,7 +18,7 @@ __all__ = ["Lifecycle"]
 
 class Lifecycle:
     """
-    Guards every call on a store, and knows how many are still under way.
+    Encloses every call on a store, and knows how many are still under way.
     """
 
     def __init__(self, transactions: Transactions) -> None:
@@ -40,20 +38,18 @@ class Lifecycle:
         """
         if self._is_closed:
             raise StoreClosedError("the store was closed")
-        shared = shared_state(self._transactions.engine)
         if self._shared is None:
-            self._shared = shared
+            self._shared = shared_state(self._transactions.engine)
         self._check_loop(self._shared)
-        return shared
+        return self._shared
 
     def _check_loop(self, shared: SharedState) -> None:
         if shared.loop is not asyncio.get_running_loop():
             raise StoreClosedError("the store belongs to another event loop")
 
-    @asynccontextmanager
-    async def call(self) -> AsyncGenerator[SharedState]:
+    async def __aenter__(self) -> None:
         """
-        Enclose one call of a method; the first one looks at the database, too.
+        Begin a call of a method; the first one looks at the database, too.
 
         Raises:
             StoreClosedError: If the store cannot be used.
@@ -62,17 +58,23 @@ class Lifecycle:
 
             UnsupportedOperationError: If the promises cannot be kept on this database.
         """
-        shared = self.check_usable()
+        self.check_usable()
         self._calls += 1
-        try:
-            if not self._is_checked:
+        if not self._is_checked:
+            try:
                 await self._transactions.read(self._check_database)
-                self._is_checked = True
-            yield shared
-        finally:
-            self._calls -= 1
-            if not self._calls:
-                self._all_done.set()
+            except BaseException:
+                self._end_call()
+                raise
+            self._is_checked = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end_call()
+
+    def _end_call(self) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._all_done.set()
 
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)
@@ -83,7 +85,7 @@ class Lifecycle:
         """
         Look at the database now rather than at the first call.
         """
-        async with self.call():
+        async with self:
             pass
 
     async def aclose(self) -> None:

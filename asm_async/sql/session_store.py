@@ -154,7 +154,7 @@ class SQLSessionStore:
         async def delete(transaction: Transaction) -> None:
             await hard_delete(transaction, session_id)
 
-        async with self._lifecycle.call():
+        async with self._lifecycle:
             await self._transactions.write(delete, is_repeatable=True)
 
     async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
@@ -223,7 +223,7 @@ class SQLSessionStore:
         """
         operation = AppendEvents(*check_batch(events, expected_sequence))
         if not operation.events:
-            async with self._lifecycle.call():
+            async with self._lifecycle:
                 return []
         return cast("list[Event]", await self._perform(operation))
 
@@ -285,7 +285,7 @@ class SQLSessionStore:
         async def read(conn: AsyncConnection) -> list[Event]:
             return [rows.event_from_row(row) for row in await conn.execute(query)]
 
-        async with self._lifecycle.call():
+        async with self._lifecycle:
             events = await self._transactions.read(read)
         return events if wanted.last is None else events[::-1]
 
@@ -308,11 +308,11 @@ class SQLSessionStore:
         async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
             return list((await conn.execute(query)).mappings())
 
-        async with self._lifecycle.call():
+        async with self._lifecycle:
             return await self._transactions.read(read)
 
     async def _perform(self, operation: Operation) -> Outcome:
-        async with self._lifecycle.call():
+        async with self._lifecycle:
             outcome = await self._groups.submit(operation, self._transactions.patience)
         if isinstance(outcome, ASMError):
             raise outcome
