@@ -86,6 +86,20 @@ def migrated_postgres_url(
 
 
 @pytest.fixture
+def undisputed_postgres_url(
+    postgres_databases: PostgresDatabases, migrated_postgres_url: str
+) -> Generator[str]:
+    """
+    Give such a database and prove in the end that there was no deadlock in it.
+
+    A store survives a deadlock, as it does those with other programs, so that nobody
+    would notice one that its own transactions run into.
+    """
+    yield migrated_postgres_url
+    assert postgres_databases.count_deadlocks(migrated_postgres_url) == 0
+
+
+@pytest.fixture
 def migrated_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     """
     Give an SQLite file of the test's own that has our tables.
@@ -114,7 +128,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
         case "sqlite_file":
             return str(request.getfixturevalue("migrated_sqlite_url"))
         case _:
-            return str(request.getfixturevalue("migrated_postgres_url"))
+            return str(request.getfixturevalue("undisputed_postgres_url"))
 
 
 @pytest.fixture

@@ -16,6 +16,9 @@ from tests.backends import migrate
 
 __all__ = ["PostgresDatabases"]
 
+_CONNECTIONS = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
+_DEADLOCKS = sa.text("SELECT deadlocks FROM pg_stat_database WHERE datname = :name")
+
 
 class PostgresDatabases:
     """
@@ -64,6 +67,22 @@ class PostgresDatabases:
         """
         with self._database(template) as url:
             yield url.render_as_string(hide_password=False)
+
+    def count_deadlocks(self, url: str) -> int:
+        """
+        Count the deadlocks that the server has broken in a database.
+
+        It waits for all connections to end, which is when they report theirs.
+        """
+        name = sa.make_url(url).database
+
+        async def count() -> int:
+            async with self._engine.connect() as conn:
+                while await conn.scalar(_CONNECTIONS, {"name": name}):
+                    pass
+                return int(await conn.scalar(_DEADLOCKS, {"name": name}) or 0)
+
+        return self._runner.run(count())
 
     @contextmanager
     def _database(self, template: str) -> Generator[sa.URL]:

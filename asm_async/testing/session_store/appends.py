@@ -127,9 +127,10 @@ class TestAppends(SessionStoreContract):
 
     async def test_nothing_is_a_valid_batch(self, store: SessionStore) -> None:
         """
-        Appending no events succeeds and uses no number.
+        Appending no events succeeds, whatever is expected, and uses no number.
         """
         assert await store.append_events([]) == []
+        assert await store.append_events([], expected_sequence=7) == []
         assert await store.get_latest_sequence("ses_1") == 0
 
     async def test_a_batch_of_several_sessions_numbers_each_by_itself(

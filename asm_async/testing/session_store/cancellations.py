@@ -4,6 +4,7 @@ Calls that are cancelled at whatever moment.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import Any, TypeVar
 
@@ -31,6 +32,10 @@ __all__ = ["TestCancellations"]
 
 T = TypeVar("T")
 
+# Many times what any call needs, and a fraction of a store's patience: a cancelled call
+# waits for its outcome, and for nothing else.
+_SOON_SECONDS = 10
+
 
 async def cancel_ever_later(
     call: Callable[[int], Coroutine[Any, Any, T]],
@@ -47,7 +52,8 @@ async def cancel_ever_later(
     """
     attempt, turns, result = 0, 0, None
     while result is None:
-        result = await cancel_after(turns, call(attempt))
+        async with asyncio.timeout(_SOON_SECONDS):
+            result = await cancel_after(turns, call(attempt))
         await check(attempt, result)
         attempt, turns = attempt + 1, turns + 1 + turns // 12
 
@@ -216,7 +222,8 @@ class TestCancellations(SessionStoreContract):
                 for n, event in enumerate(events[8:])
             ]
             others = [store.append_event_with_sequence(event) for event in events[:8]]
-            outcomes = await run_together([*others, *cancelled])
+            async with asyncio.timeout(_SOON_SECONDS):
+                outcomes = await run_together([*others, *cancelled])
             log = await store.get_events("ses_1")
             assert numbers_of(log) == list(range(1, len(log) + 1))
             assert all(outcome in log for outcome in outcomes if outcome is not None)

@@ -52,14 +52,17 @@ async def append_across(
     return stored
 
 
-async def delete_and_save(store: SessionStore, session_ids: Sequence[str]) -> None:
+async def delete_and_save(
+    store: SessionStore, session_ids: Sequence[str]
+) -> list[Event]:
     """
-    Delete each session and save it again, over and over.
+    Delete each session and save it again, over and over; this stores no event.
     """
     for _ in range(_ROUNDS):
         for session_id in session_ids:
             await store.delete_session(session_id)
             await store.save_session(make_session(id=session_id))
+    return []
 
 
 async def save_and_flush(
@@ -105,12 +108,10 @@ class TestContention(SessionStoreContract):
         """
         for session_id in _SESSIONS:
             await store.save_session(make_session(id=session_id))
-        stores = (store, await open_store())
+        stores = [await open_store() for _ in range(_WRITERS)]
         batches = await run_together(
-            append_across(
-                stores[writer % 2], writer, _SESSIONS[:: -1 if writer % 4 < 2 else 1]
-            )
-            for writer in range(_WRITERS)
+            append_across(opened, writer, _SESSIONS[:: -1 if writer % 2 else 1])
+            for writer, opened in enumerate(stores)
         )
         expected = list(range(1, _WRITERS * _ROUNDS + 1))
         stored = [event for batch in batches for event in batch]
@@ -127,21 +128,16 @@ class TestContention(SessionStoreContract):
         for session_id in _SESSIONS:
             await store.save_session(make_session(id=session_id))
         backwards = _SESSIONS[::-1]
-        another = await open_store()
-
-        async def delete_and_save_all() -> list[Event]:
-            await delete_and_save(another, backwards)
-            return []
-
         histories = await run_together(
             [
-                append_across(store, 1, _SESSIONS),
-                append_across(another, 2, backwards),
-                append_across(store, 3, backwards),
-                append_across(another, 4, _SESSIONS),
-                save_and_flush(store, 5, _SESSIONS),
-                save_and_flush(another, 6, backwards),
-                delete_and_save_all(),
+                append_across(await open_store(), 1, _SESSIONS),
+                append_across(await open_store(), 2, backwards),
+                append_across(await open_store(), 3, backwards),
+                append_across(await open_store(), 4, _SESSIONS),
+                save_and_flush(await open_store(), 5, _SESSIONS),
+                save_and_flush(await open_store(), 6, backwards),
+                delete_and_save(await open_store(), backwards),
+                delete_and_save(await open_store(), _SESSIONS),
             ]
         )
         stored = [event for history in histories for event in history]

@@ -166,6 +166,20 @@ class TestDeletions(SessionStoreContract):
         )
         assert stored.sequence_number == 3
 
+    async def test_a_flush_that_brings_a_gone_session_back_expects_its_last_number(
+        self, store: SessionStore
+    ) -> None:
+        """
+        A session that was never there is at 0, one that is gone is not.
+        """
+        await store.flush(make_execution_result())
+        await store.delete_session("ses_1")
+        with pytest.raises(SequenceConflictError) as caught:
+            await store.flush(make_execution_result(), expected_sequence=0)
+        assert caught.value.actual == 2
+        flushed = await store.flush(make_execution_result(), expected_sequence=2)
+        assert numbers_of(flushed.events) == [3, 4]
+
     async def test_the_ids_of_a_gone_sessions_runs_are_free(
         self, store: SessionStore
     ) -> None:

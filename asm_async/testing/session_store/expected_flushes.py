@@ -91,7 +91,9 @@ class TestExpectedFlushes(SessionStoreContract):
         """
         What has moved on since is neither undone nor hidden, nor is it an error.
         """
-        result = make_execution_result(run=make_run(status=RunStatus.RUNNING))
+        result = make_execution_result(
+            run=make_run(status=RunStatus.RUNNING), provider_metadata={"model": "large"}
+        )
         first = await store.flush(result, expected_sequence=0)
         session = await store.save_session(make_session(agent_id="other"))
         run = await store.save_run(make_run(status=RunStatus.COMPLETED))

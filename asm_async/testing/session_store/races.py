@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 
 import attrs
 import pytest
+import pytest_asyncio
 
 from asm_async.errors import (
     ASMError,
@@ -35,6 +36,7 @@ from asm_async.values.event import Event
 __all__ = ["TestRaces"]
 
 _WRITERS = 32
+_STORES = 4
 
 
 def one_winner(
@@ -53,6 +55,14 @@ class TestRaces(SessionStoreContract):
     """
     However many write at once, each session's numbers are 1, 2, 3 and so on.
     """
+
+    @pytest_asyncio.fixture
+    async def writers(self, open_store: OpenStore) -> list[SessionStore]:
+        """
+        Give each writer a store, which it shares with some of the others.
+        """
+        stores = [await open_store() for _ in range(_STORES)]
+        return stores * (_WRITERS // _STORES)
 
     async def test_many_tasks_append_to_one_session(self, store: SessionStore) -> None:
         """
@@ -85,22 +95,23 @@ class TestRaces(SessionStoreContract):
             assert await store.get_events(event.session_id) == [event]
 
     async def test_many_stores_append_to_one_session(
-        self, store: SessionStore, open_store: OpenStore
+        self, writers: list[SessionStore]
     ) -> None:
         """
         It does not matter whether the writers share a store.
         """
-        stores = [store, *[await open_store() for _ in range(3)]]
         stored = await run_together(
-            stores[number % 4].append_event_with_sequence(event)
-            for number, event in enumerate(make_events(_WRITERS))
+            writer.append_event_with_sequence(event)
+            for writer, event in zip(writers, make_events(_WRITERS), strict=True)
         )
         assert sorted(numbers_of(stored)) == list(range(1, _WRITERS + 1))
         in_order = sorted(stored, key=lambda event: event.sequence_number)
-        for opened in stores:
-            assert await opened.get_events("ses_1") == in_order
+        for writer in writers[:_STORES]:
+            assert await writer.get_events("ses_1") == in_order
 
-    async def test_batches_never_interleave(self, store: SessionStore) -> None:
+    async def test_batches_never_interleave(
+        self, store: SessionStore, writers: list[SessionStore]
+    ) -> None:
         """
         The numbers of each batch are one block, in the order given.
         """
@@ -108,7 +119,10 @@ class TestRaces(SessionStoreContract):
         batches = [
             make_events(size, first=10 * number) for number, size in enumerate(sizes)
         ]
-        stored = await run_together(store.append_events(batch) for batch in batches)
+        stored = await run_together(
+            writer.append_events(batch)
+            for writer, batch in zip(writers, batches, strict=True)
+        )
         for batch, given in zip(stored, batches, strict=True):
             assert batch == numbered(given, first=batch[0].sequence_number)
         log = await store.get_events("ses_1")
@@ -132,71 +146,66 @@ class TestRaces(SessionStoreContract):
         assert sorted(numbers_of(everything)) == list(range(1, 33))
 
     async def test_one_event_appended_by_all_at_once_is_stored_once(
-        self, store: SessionStore, open_store: OpenStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
-        All get the same stored event, also from two stores; only one number is used.
+        All get the same stored event; only one number is used.
         """
-        another = await open_store()
         stored = await run_together(
-            (store, another)[number % 2].append_event_with_sequence(make_event())
-            for number in range(_WRITERS)
+            writer.append_event_with_sequence(make_event()) for writer in writers
         )
         assert stored == numbered([make_event()]) * _WRITERS
         assert await store.get_events("ses_1") == stored[:1]
         assert await store.get_latest_sequence("ses_1") == 1
 
     async def test_one_batch_appended_by_all_at_once_is_stored_once(
-        self, store: SessionStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         All get the same block of numbers.
         """
         batch = make_events(3)
-        stored = await run_together(store.append_events(batch) for _ in range(_WRITERS))
+        stored = await run_together(writer.append_events(batch) for writer in writers)
         assert stored == [numbered(batch)] * _WRITERS
         assert await store.get_events("ses_1") == numbered(batch)
 
     async def test_of_many_contents_of_one_id_one_is_stored(
-        self, store: SessionStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         All others are told of the conflict.
         """
         outcomes = await race(
-            store.append_event_with_sequence(make_event(data={"writer": number}))
-            for number in range(_WRITERS)
+            writer.append_event_with_sequence(make_event(data={"writer": number}))
+            for number, writer in enumerate(writers)
         )
         winner, refused = one_winner(outcomes, EventConflictError)
         assert len(refused) == _WRITERS - 1
         assert await store.get_events("ses_1") == [winner]
 
     async def test_of_many_with_one_expected_sequence_one_wins(
-        self, store: SessionStore, open_store: OpenStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
-        The others learn how far it has come; two stores do not mean two winners.
+        The others learn how far the session has come.
         """
         await store.append_event(make_event(id="evt_0"))
-        another = await open_store()
         outcomes = await race(
-            (store, another)[number % 2].append_event_with_sequence(
-                event, expected_sequence=1
-            )
-            for number, event in enumerate(make_events(_WRITERS))
+            writer.append_event_with_sequence(event, expected_sequence=1)
+            for writer, event in zip(writers, make_events(_WRITERS), strict=True)
         )
         winner, refused = one_winner(outcomes, SequenceConflictError)
         assert [error.args for error in refused] == [("ses_1", 1, 2)] * (_WRITERS - 1)
         assert await store.get_events("ses_1", after=1) == [winner]
 
     async def test_of_many_flushes_with_one_expected_sequence_one_wins(
-        self, store: SessionStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         Session, run and event of the same flush are stored, and nothing of the others.
         """
         outcomes = await race(
-            store.flush(
+            writer.flush(
                 make_execution_result(
                     session=make_session(agent_id=f"agent_{number}"),
                     run=make_run(id=f"run_{number}"),
@@ -204,7 +213,7 @@ class TestRaces(SessionStoreContract):
                 ),
                 expected_sequence=0,
             )
-            for number in range(_WRITERS)
+            for number, writer in enumerate(writers)
         )
         winner, refused = one_winner(outcomes, SequenceConflictError)
         assert len(refused) == _WRITERS - 1
@@ -214,45 +223,43 @@ class TestRaces(SessionStoreContract):
         )
 
     async def test_of_many_with_one_expected_revision_one_wins(
-        self, store: SessionStore, open_store: OpenStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         It goes for new sessions, for stored ones and for runs.
         """
-        another = await open_store()
-        stores = [(store, another)[number % 2] for number in range(_WRITERS)]
         for session_id, revision in (("ses_2", 0), ("ses_2", 1), ("ses_1", 1)):
             sessions = await race(
-                opened.save_session(
+                writer.save_session(
                     make_session(id=session_id, agent_id=f"agent_{revision}_{number}"),
                     expected_revision=revision,
                 )
-                for number, opened in enumerate(stores)
+                for number, writer in enumerate(writers)
             )
             winner, refused = one_winner(sessions, RevisionConflictError)
             assert len(refused) == _WRITERS - 1
             assert await store.get_session(session_id) == winner
         for revision in (0, 1):
             runs = await race(
-                opened.save_run(
+                writer.save_run(
                     make_run(turn_count=100 * revision + number),
                     expected_revision=revision,
                 )
-                for number, opened in enumerate(stores)
+                for number, writer in enumerate(writers)
             )
             winner, refused = one_winner(runs, RevisionConflictError)
             assert len(refused) == _WRITERS - 1
             assert await store.get_run("run_1") == winner
 
     async def test_every_save_gets_a_revision_of_its_own(
-        self, store: SessionStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         Of saves without expectation the one with the highest revision is what remains.
         """
         saved = await run_together(
-            store.save_session(make_session(agent_id=f"agent_{number}"))
-            for number in range(_WRITERS)
+            writer.save_session(make_session(agent_id=f"agent_{number}"))
+            for number, writer in enumerate(writers)
         )
         in_order = sorted(saved, key=lambda session: session.revision)
         revisions = [session.revision for session in in_order]
@@ -260,19 +267,19 @@ class TestRaces(SessionStoreContract):
         assert await store.get_session("ses_1") == in_order[-1]
 
     async def test_flushes_to_one_session_never_interleave(
-        self, store: SessionStore
+        self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
         """
         Each flush has a block of numbers and a revision of the session of its own.
         """
         flushed = await run_together(
-            store.flush(
+            writer.flush(
                 make_execution_result(
                     run=make_run(id=f"run_{number}"),
                     events=make_events(3, first=10 * number),
                 )
             )
-            for number in range(_WRITERS)
+            for number, writer in enumerate(writers)
         )
         in_order = sorted(flushed, key=lambda result: result.session.revision)
         revisions = [result.session.revision for result in in_order]

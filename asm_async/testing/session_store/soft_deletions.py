@@ -27,14 +27,20 @@ from asm_async.values.run import RunStatus
 __all__ = ["TestSoftDeletions"]
 
 
+def execution_result() -> ExecutionResult:
+    """
+    Make session ``ses_1`` with a running run and two events.
+    """
+    return make_execution_result(run=make_run(status=RunStatus.RUNNING))
+
+
 async def soft_deleted(
     store: SessionStore, backend: SessionStoreBackend
 ) -> ExecutionResult:
     """
-    Store session ``ses_1`` with a running run and two events, and soft-delete it.
+    Store session ``ses_1``, soft-delete it, and give what was stored.
     """
-    result = make_execution_result(run=make_run(status=RunStatus.RUNNING))
-    flushed = await store.flush(result)
+    flushed = await store.flush(execution_result())
     await backend.soft_delete("ses_1")
     return flushed
 
@@ -80,7 +86,7 @@ class TestSoftDeletions(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        Saves, runs, appends, also repeated ones, and flushes change nothing.
+        Saves, appends and flushes change nothing, not even those that repeat others.
         """
         before = await soft_deleted(store, backend)
         session = await store.get_session("ses_1")
@@ -93,6 +99,11 @@ class TestSoftDeletions(SessionStoreContract):
             store.append_event_with_sequence(make_event(id="evt_3")),
             store.append_events(make_events(1, first=3), expected_sequence=2),
             store.flush(make_execution_result()),
+            # These would succeed again, were the session alive.
+            store.save_session(make_session(), expected_revision=0),
+            store.save_run(make_run(status=RunStatus.RUNNING), expected_revision=0),
+            store.append_events(execution_result().events, expected_sequence=0),
+            store.flush(execution_result(), expected_sequence=0),
         ]
         for write in writes:
             with pytest.raises(SessionDeletedError) as caught:
@@ -147,7 +158,7 @@ class TestSoftDeletions(SessionStoreContract):
         session = await store.get_session("ses_1")
         assert session.deleted_at is None
         assert await store.list_sessions() == [session]
-        repeated = await store.append_events(make_execution_result().events)
+        repeated = await store.append_events(execution_result().events)
         assert repeated == list(before.events)
         flushed = await store.flush(
             make_execution_result(run=before.run, events=make_events(1, first=3))
