@@ -138,7 +138,7 @@ class SessionNotFoundError(NotFoundError):
     def __init__(self, session_id: str) -> None:
         super().__init__(session_id)
 
-    session_id = _Argument[str](0)
+    session_id: _Argument[str] = _Argument(0)
     """
     The id that was asked for.
     """
@@ -155,7 +155,7 @@ class RunNotFoundError(NotFoundError):
     def __init__(self, run_id: str) -> None:
         super().__init__(run_id)
 
-    run_id = _Argument[str](0)
+    run_id: _Argument[str] = _Argument(0)
     """
     The id that was asked for.
     """
@@ -172,7 +172,7 @@ class ArtifactNotFoundError(NotFoundError):
     def __init__(self, key: str) -> None:
         super().__init__(key)
 
-    key = _Argument[str](0)
+    key: _Argument[str] = _Argument(0)
     """
     The key that was asked for.
     """
@@ -198,17 +198,17 @@ class InvalidTransitionError(ConflictError):
     def __init__(self, subject: str, current: str, wanted: str) -> None:
         super().__init__(subject, current, wanted)
 
-    subject = _Argument[str](0)
+    subject: _Argument[str] = _Argument(0)
     """
     Whose status it is, such as ``session 'ses_1'``.
     """
 
-    current = _Argument[str](1)
+    current: _Argument[str] = _Argument(1)
     """
     The status it has.
     """
 
-    wanted = _Argument[str](2)
+    wanted: _Argument[str] = _Argument(2)
     """
     The status that was asked for.
     """
@@ -225,12 +225,12 @@ class EventConflictError(ConflictError):
     def __init__(self, session_id: str, event_id: str) -> None:
         super().__init__(session_id, event_id)
 
-    session_id = _Argument[str](0)
+    session_id: _Argument[str] = _Argument(0)
     """
     The session that holds the event.
     """
 
-    event_id = _Argument[str](1)
+    event_id: _Argument[str] = _Argument(1)
     """
     The id that is taken.
     """
@@ -247,17 +247,17 @@ class SequenceConflictError(ConflictError):
     def __init__(self, session_id: str, expected: int, actual: int) -> None:
         super().__init__(session_id, expected, actual)
 
-    session_id = _Argument[str](0)
+    session_id: _Argument[str] = _Argument(0)
     """
     The session that has moved on.
     """
 
-    expected = _Argument[int](1)
+    expected: _Argument[int] = _Argument(1)
     """
     The latest number the caller knew.
     """
 
-    actual = _Argument[int](2)
+    actual: _Argument[int] = _Argument(2)
     """
     The session's latest number when the call was decided.
     """
@@ -274,17 +274,17 @@ class RevisionConflictError(ConflictError):
     def __init__(self, subject: str, expected: int, actual: int) -> None:
         super().__init__(subject, expected, actual)
 
-    subject = _Argument[str](0)
+    subject: _Argument[str] = _Argument(0)
     """
     What was to be saved, such as ``run 'run_1'``.
     """
 
-    expected = _Argument[int](1)
+    expected: _Argument[int] = _Argument(1)
     """
     The revision the caller knew.
     """
 
-    actual = _Argument[int](2)
+    actual: _Argument[int] = _Argument(2)
     """
     The stored revision when the call was decided; 0 if nothing is stored.
     """
@@ -309,7 +309,7 @@ class SessionDeletedError(ConflictError):
     def __init__(self, session_id: str) -> None:
         super().__init__(session_id)
 
-    session_id = _Argument[str](0)
+    session_id: _Argument[str] = _Argument(0)
     """
     The session that is deleted.
     """
@@ -349,7 +349,7 @@ class StorageError(ASMError):
         suffix = "; it is not known whether it was committed"
         return f"{self.args[0]}{suffix if self.outcome_unknown else ''}"
 
-    outcome_unknown = _Argument[bool](1)
+    outcome_unknown: _Argument[bool] = _Argument(1)
     """
     Whether the transaction may have been committed all the same.
     """

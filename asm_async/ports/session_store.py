@@ -277,7 +277,8 @@ class SessionStore(Protocol):
             result: What to store.
 
             expected_sequence:
-                The latest sequence number the caller has seen, 0 for a new session. If
+                The latest sequence number the caller has seen, 0 for a session that
+                never was. If
                 all events (at least one) are stored, with the same content, directly
                 behind that number, the call has succeeded before: what is stored now
                 comes back and nothing is written.

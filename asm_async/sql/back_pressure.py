@@ -27,8 +27,8 @@ class Room:
         self._most = most
         self._most_weight = most_weight
         self._blocked: deque[tuple[asyncio.Future[None], int]] = deque()
-        self.count = 0
-        self.weight = 0
+        self.count: int = 0
+        self.weight: int = 0
 
     async def enter(self, weight: int) -> None:
         """

@@ -98,7 +98,7 @@ class ZonedTime(UserDefinedType[datetime]):
     A time as PostgreSQL has it.
     """
 
-    cache_ok = True
+    cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
         """
@@ -120,7 +120,7 @@ class MicrosecondTime(UserDefinedType[datetime]):
     A time as the number of microseconds since 1970: exact, and ordered as time is.
     """
 
-    cache_ok = True
+    cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
         """
@@ -146,7 +146,7 @@ class EventTypeText(UserDefinedType[str]):
     An event's type: an ``EventType`` where it is one, else the application's own text.
     """
 
-    cache_ok = True
+    cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
         """
@@ -170,7 +170,7 @@ class JSONText(UserDefinedType[Any]):
     surrogate would make them fail for the whole table.
     """
 
-    cache_ok = True
+    cache_ok: bool | None = True
     _COLUMN = sa.Text().with_variant(postgresql.JSON(), "postgresql")
 
     def get_col_spec(self, **_: object) -> str:
@@ -213,7 +213,7 @@ class TransactionId(UserDefinedType[str]):
     PostgreSQL's ``xid8``: a transaction's number, which never wraps around.
     """
 
-    cache_ok = True
+    cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
         """

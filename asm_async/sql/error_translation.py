@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from sqlalchemy import exc
 
 from asm_async.errors import (
+    ASMError,
     MigrationRequiredError,
     StorageBusyError,
     StorageError,
@@ -84,6 +85,8 @@ def translated_errors(*, committing: bool = False) -> Generator[None]:
     """
     try:
         yield
+    except ASMError:
+        raise
     except Exception as error:
         translation = _translation(error)
         if translation is None:
@@ -111,9 +114,10 @@ def _translation(error: BaseException) -> type[StorageError] | None:
             _BY_SQLITE_CODE if code.startswith("SQLITE_") else _BY_SQLSTATE, code
         )
     if isinstance(error, exc.SQLAlchemyError):
-        return next(
+        families = (
             _BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS
         )
+        return next(families, StorageError)
     if isinstance(error, OSError):
         return StorageUnavailableError
     return StorageError if _is_driver_error(error) else None
@@ -161,6 +165,7 @@ def _message(error: BaseException) -> str:
     told = error
     while inner := getattr(told, "orig", None) or told.__cause__:
         told = inner
-    # The first argument alone: asyncpg's str() appends the row that was refused.
-    text = str(told.args[0]) if told.args else ""
+    first = told.args[0] if told.args else ""
+    # Only the first argument, where it is text: asyncpg's str() adds the refused row.
+    text = first if isinstance(first, str) else str(told)
     return f"{type(told).__name__}: {text}" if text else type(told).__name__

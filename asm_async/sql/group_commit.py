@@ -137,13 +137,14 @@ class GroupCommit:
         """
         Take the next part of a group that failed, else the next group of the queue.
         """
-        while self._parts:
-            part = self._parts.popleft()
-            held = [member for member in part if self._queue.is_held(member.lane)]
-            self._put_back(held)
-            if part := [member for member in part if member not in held]:
-                return part
-        return self._queue.take(_MOST_OPERATIONS, _MOST_BYTES)
+        held: list[Member] = []
+        part: list[Member] = []
+        while self._parts and not part:
+            members = self._parts.popleft()
+            held += [m for m in members if self._queue.is_held(m.lane)]
+            part = [m for m in members if not self._queue.is_held(m.lane)]
+        self._put_back(held)
+        return part or self._queue.take(_MOST_OPERATIONS, _MOST_BYTES)
 
     def _deadline_of(self, group: list[Member]) -> float:
         deadline = min(member.deadline for member in group)
@@ -228,7 +229,10 @@ class GroupCommit:
         for member in group:
             if member.deadline < end:
                 member.fail(error)
-        self._put_back([member for member in group if not member.outcome.done()])
+        # Parts of the same group would overtake it: they queue up behind it.
+        waiting = [*group, *(member for part in self._parts for member in part)]
+        self._parts.clear()
+        self._put_back([member for member in waiting if not member.outcome.done()])
         await asyncio.sleep(pause)
 
     def _put_back(self, members: list[Member]) -> None:

@@ -18,9 +18,9 @@ __all__ = [
     "sessions",
 ]
 
-METADATA = MetaData()
+METADATA: MetaData = MetaData()
 
-sessions = Table(
+sessions: Table = Table(
     "asm_sessions",
     METADATA,
     Column("id", text(), primary_key=True),
@@ -38,7 +38,7 @@ sessions = Table(
 )
 
 # Written from asm_sessions.tags, so that SQL need not look into JSON to search by tag.
-session_tags = Table(
+session_tags: Table = Table(
     "asm_session_tags",
     METADATA,
     Column("session_id", text(), primary_key=True),
@@ -47,7 +47,7 @@ session_tags = Table(
 
 # The three token counts and the model are written from token_usage and
 # provider_metadata, for the same reason.
-runs = Table(
+runs: Table = Table(
     "asm_runs",
     METADATA,
     Column("id", text(), primary_key=True),
@@ -74,7 +74,7 @@ runs = Table(
 # The feed's columns, position and (on PostgreSQL) transaction_id, are filled in by the
 # database and left out here: no write names them. The others stand in the order of an
 # event's fields, so that a row is made an event as it is.
-events = Table(
+events: Table = Table(
     "asm_events",
     METADATA,
     Column("id", text(), nullable=False),
@@ -91,7 +91,7 @@ events = Table(
 )
 
 # The append gate: a session is appended to by updating its row here, in state "live".
-session_sequences = Table(
+session_sequences: Table = Table(
     "asm_session_sequences",
     METADATA,
     Column("session_id", text(), primary_key=True),
@@ -101,7 +101,7 @@ session_sequences = Table(
     Column("updated_at", utc_time(), nullable=False),
 )
 
-artifacts = Table(
+artifacts: Table = Table(
     "asm_artifacts",
     METADATA,
     Column("id", text(), primary_key=True),

@@ -86,7 +86,7 @@ class Transactions:
     def __init__(self, engine: AsyncEngine, patience: float) -> None:
         self.engine = engine
         self.patience = patience
-        self.dialect = dialect_of(engine)
+        self.dialect: Dialect = dialect_of(engine)
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:

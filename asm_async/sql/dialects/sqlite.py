@@ -41,8 +41,8 @@ def is_in_memory(url: sa.URL) -> bool:
     """
     Tell whether *url* names a database without a file.
     """
-    database = url.database or ":memory:"
-    return ":memory:" in database or "mode=memory" in database
+    named = url.render_as_string()
+    return not url.database or ":memory:" in named or "mode=memory" in named
 
 
 class SQLite(Dialect):

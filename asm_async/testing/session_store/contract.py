@@ -34,7 +34,7 @@ class SessionStoreContract:
     One part of the suite; it needs the fixture ``backend`` and brings the others.
     """
 
-    pytestmark: ClassVar = [pytest.mark.asyncio]
+    pytestmark: ClassVar[list[pytest.MarkDecorator]] = [pytest.mark.asyncio]
 
     @pytest_asyncio.fixture
     async def open_store(
