@@ -130,3 +130,12 @@ def docs(session: nox.Session) -> None:
     """
     session.install(".[test]")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """
+    Measure the stores beside the raw drivers and their peers; ``-- --full`` for more.
+    """
+    session.install(".[bench]")
+    session.run("python", "-m", "benchmarks", *session.posargs)

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Generator
 from enum import StrEnum
+from functools import partial
 from itertools import count
 from typing import Any
 
@@ -60,17 +61,17 @@ class _Watched:
         self._on_suspension = on_suspension
 
     def __await__(self) -> Generator[Any, Any, Any]:
-        go_on, value = self._coro.send, None
+        go_on = partial(self._coro.send, None)
         while True:
             try:
-                awaited = go_on(value)
+                awaited = go_on()
             except StopIteration as stop:
                 return stop.value
             self._on_suspension(awaited)
             try:
-                go_on, value = self._coro.send, (yield awaited)
-            except BaseException as error:  # noqa: BLE001 - it goes on into the coroutine
-                go_on, value = self._coro.throw, error
+                go_on = partial(self._coro.send, (yield awaited))
+            except BaseException as error:  # noqa: BLE001 - it goes on in the coroutine
+                go_on = partial(self._coro.throw, error)
 
 
 async def cancel_at(
@@ -83,15 +84,18 @@ async def cancel_at(
     """
     loop, numbers, was_reached = asyncio.get_running_loop(), count(1), False
 
+    def cancel(_: object = None) -> None:
+        task.cancel()
+
     def on_suspension(awaited: Any) -> None:
         nonlocal was_reached
         if next(numbers) != number:
             return
         was_reached = True
         if moment is Moment.ANSWERED and awaited is not None:
-            awaited.add_done_callback(lambda _: task.cancel())
+            awaited.add_done_callback(cancel)
         else:
-            task.cancel()
+            cancel()
 
     def make_task(
         loop: asyncio.AbstractEventLoop, coro: Any, **options: Any

@@ -5,19 +5,27 @@ Databases that have our tables, engines on them, and what must be left behind.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async.sql import SQLSessionStore, create_engine, migrations, tables
+from asm_async.sql import create_engine, migrations
 from tests.fault.faulty_connections import FaultyWay, faulty_way
 
-OpenEngine: TypeAlias = Callable[[str], AsyncEngine]
+OpenEngine: TypeAlias = Callable[..., AsyncEngine]
+
+
+@pytest.fixture(autouse=True)
+async def no_task_is_left() -> AsyncIterator[None]:
+    """
+    Assert that nothing goes on when all else is closed.
+    """
+    yield
+    await wait_for_other_tasks()
 
 
 @pytest.fixture
@@ -51,8 +59,8 @@ async def open_engine() -> AsyncIterator[OpenEngine]:
     """
     opened: list[AsyncEngine] = []
 
-    def open_another(url: str) -> AsyncEngine:
-        opened.append(create_engine(url))
+    def open_another(url: str, **options: Any) -> AsyncEngine:
+        opened.append(create_engine(url, **options))
         return opened[-1]
 
     yield open_another
@@ -60,6 +68,14 @@ async def open_engine() -> AsyncIterator[OpenEngine]:
         assert isinstance(engine.pool, QueuePool)
         assert engine.pool.checkedout() == 0
         await engine.dispose()
+
+
+async def wait_for_other_tasks() -> None:
+    """
+    Assert that what may go on a little longer than a call comes to its end.
+    """
+    if others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others, timeout=5)
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 

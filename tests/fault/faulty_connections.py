@@ -5,6 +5,7 @@ Real connections that fail at a chosen moment: at a statement, or on the way to 
 from __future__ import annotations
 
 import asyncio
+import sqlite3
 from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
 from contextlib import asynccontextmanager, contextmanager
 from itertools import count
@@ -16,7 +17,14 @@ import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Fault", "FaultyWay", "at_statement", "faulty_way", "terminated"]
+__all__ = [
+    "Fault",
+    "FaultyWay",
+    "at_statement",
+    "failing_at_commit",
+    "faulty_way",
+    "terminated",
+]
 
 Act: TypeAlias = Callable[[Any], Awaitable[None]]
 
@@ -90,6 +98,25 @@ def terminated(url: str) -> Act:
             await admin.close()
 
     return act
+
+
+def failing_at_commit(error: Exception) -> type[sqlite3.Connection]:
+    """
+    Make a class of SQLite connections whose first COMMIT is carried out and then fails.
+
+    Args:
+        error: What the connection raises.
+    """
+    errors = [error]
+
+    class FailingConnection(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            cursor = super().execute(sql, *args)
+            if sql == "COMMIT" and errors:
+                raise errors.pop()
+            return cursor
+
+    return FailingConnection
 
 
 @attrs.define(eq=False, kw_only=True)

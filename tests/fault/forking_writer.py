@@ -5,7 +5,8 @@ It takes a URL. Each line it reads orders a writer: a name for its events, how m
 tasks shall write, how many events each (0: without end), and the sessions. It answers
 "forked NAME PID". The writers begin at the line "go", or at once after it. Of every
 event that it was told is stored a writer says "stored SESSION ID NUMBER". When there
-are no more lines, the process waits for the writers and says "ended PID STATUS" of each.
+are no more lines, the process waits for the writers and says "ended PID STATUS" of
+each.
 """
 
 from __future__ import annotations

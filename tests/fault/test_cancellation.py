@@ -4,7 +4,6 @@ Calls are cancelled at each of their awaits.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Coroutine
 from itertools import count
 from typing import Any, TypeAlias
@@ -26,6 +25,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.execution_result import ExecutionResult
 from tests.fault.cancelled_calls import Moment, cancel_at
+from tests.fault.conftest import wait_for_other_tasks
 
 Stored: TypeAlias = tuple[int, int, list[tuple[int, str]]] | None
 
@@ -92,10 +92,7 @@ async def check_nothing_is_left(engine: AsyncEngine) -> None:
     """
     Assert that no task, connection or lock outlives a cancelled call.
     """
-    # A driver may still be closing a connection that was given up.
-    if others := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(others, timeout=5)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
+    await wait_for_other_tasks()
     assert isinstance(engine.pool, QueuePool)
     assert engine.pool.checkedout() == 0
     if engine.dialect.name == "postgresql":

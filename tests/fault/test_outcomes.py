@@ -18,7 +18,12 @@ from tests.fault.cancelled_calls import Moment, cancel_at
 from tests.fault.conftest import OpenEngine
 from tests.fault.faulty_connections import FaultyWay
 
-COMMIT = b"COMMIT;"
+both_ways = pytest.mark.parametrize(
+    ("expected_sequence", "message"), [(None, b"evt_1"), (0, b"COMMIT;")]
+)
+"""
+Appending by one statement, which carries the event, and by a transaction.
+"""
 
 # SQLAlchemy's defaults: pool_size=5 and max_overflow=10.
 POOL_SIZE = 15
@@ -80,9 +85,11 @@ async def test_who_waits_for_a_turn_can_withdraw(
     path = str(sa.make_url(sqlite_url).database)
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
-        first, second, third = (
-            asyncio.create_task(store.append_event(make_event(id=f"evt_{number}")))
-            for number in range(3)
+        first = asyncio.create_task(store.append_event(make_event(id="evt_0")))
+        assert await goes_on(first)
+        second, third = (
+            asyncio.create_task(store.append_event(make_event(id=id_)))
+            for id_ in ("evt_1", "evt_2")
         )
         assert await goes_on(second)
         second.cancel()
@@ -95,14 +102,21 @@ async def test_who_waits_for_a_turn_can_withdraw(
 
 
 @pytest.mark.postgres
+@both_ways
 async def test_what_is_being_committed_is_waited_for(
-    store_by_way: SQLSessionStore, way: FaultyWay
+    store_by_way: SQLSessionStore,
+    way: FaultyWay,
+    *,
+    expected_sequence: int | None,
+    message: bytes,
 ) -> None:
     """
     Cancelled, even twice, while COMMIT is under way, a caller hears when it is over.
     """
-    held = way.hold_answer(COMMIT)
-    appending = asyncio.create_task(store_by_way.append_event(make_event()))
+    held = way.hold_answer(message)
+    appending = asyncio.create_task(
+        store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
+    )
     await held.happened.wait()
     for _ in range(2):
         appending.cancel()
@@ -115,16 +129,23 @@ async def test_what_is_being_committed_is_waited_for(
 
 
 @pytest.mark.postgres
+@both_ways
 async def test_the_wait_for_an_outcome_ends_with_patience(
-    engine_by_way: AsyncEngine, way: FaultyWay
+    engine_by_way: AsyncEngine,
+    way: FaultyWay,
+    *,
+    expected_sequence: int | None,
+    message: bytes,
 ) -> None:
     """
     A cancelled caller does not wait for ever; closing the store waits for the rest.
     """
     store = SQLSessionStore(engine_by_way, patience=0.3)
     await store.save_session(make_session())
-    held = way.hold_answer(COMMIT)
-    appending = asyncio.create_task(store.append_event(make_event()))
+    held = way.hold_answer(message)
+    appending = asyncio.create_task(
+        store.append_event(make_event(), expected_sequence=expected_sequence)
+    )
     await held.happened.wait()
     appending.cancel()
     async with asyncio.timeout(3):
@@ -139,15 +160,22 @@ async def test_the_wait_for_an_outcome_ends_with_patience(
 
 
 @pytest.mark.postgres
+@both_ways
 async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
-    store_by_way: SQLSessionStore, way: FaultyWay
+    store_by_way: SQLSessionStore,
+    way: FaultyWay,
+    *,
+    expected_sequence: int | None,
+    message: bytes,
 ) -> None:
     """
     Cancelled between a lost COMMIT and its repetition, a caller waits for the latter.
     """
-    lost = way.lose(COMMIT)
+    lost = way.lose(message)
     way.is_blocked = True
-    appending = asyncio.create_task(store_by_way.append_event(make_event()))
+    appending = asyncio.create_task(
+        store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
+    )
     await lost.happened.wait()
     assert await goes_on(appending)
     appending.cancel()

@@ -6,19 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, closing, contextmanager
-from itertools import count
 from typing import Any
 
 import attrs
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event as sa_event
-from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 from asm_async.sql import SQLSessionStore
+from asm_async.sql.lock_keys import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -47,7 +45,9 @@ class Case:
 
 WRITES = {
     "append": Case(
-        lambda store, id_: store.append_events(make_events(2, session_id=id_)),
+        lambda store, id_: store.append_events(
+            make_events(2, session_id=id_), expected_sequence=0
+        ),
         (1, 1),
         2,
     ),
@@ -84,8 +84,8 @@ async def test_a_connection_that_dies_before_any_statement_costs_nothing(
     Whatever statement the server ends the connection at, the write is done once.
     """
     case, engine = WRITES[name], open_engine(migrated_postgres_url)
-    store = SQLSessionStore(engine)
-    for skipped in count():
+    store, skipped = SQLSessionStore(engine), 0
+    while True:
         id_ = f"ses_{skipped}"
         await store.save_session(make_session(id=id_))
         await store.save_run(make_run(id=f"run_{id_}", session_id=id_))
@@ -99,11 +99,13 @@ async def test_a_connection_that_dies_before_any_statement_costs_nothing(
         assert [e.sequence_number for e in events] == [*range(1, case.events + 1)]
         if not killed:
             break
+
+        skipped += 1
     assert skipped > 3
 
 
 @contextmanager
-def locked(url: str) -> Iterator[sqlite3.Connection]:
+def locked(url: str) -> Generator[sqlite3.Connection]:
     """
     Hold an SQLite file's write lock on a connection from outside.
     """
@@ -113,39 +115,62 @@ def locked(url: str) -> Iterator[sqlite3.Connection]:
         yield other
 
 
-@contextmanager
-def refusals(engine: AsyncEngine) -> Iterator[asyncio.Semaphore]:
+@pytest.mark.postgres
+async def test_a_single_statement_that_dies_is_repeated(
+    migrated_postgres_url: str, open_engine: OpenEngine
+) -> None:
     """
-    Count, as they happen, the statements that the database refuses.
+    An append whose connection the server ends while it waits for a lock is done once.
     """
-    refused = asyncio.Semaphore(0)
+    store = SQLSessionStore(open_engine(migrated_postgres_url))
+    await store.save_session(make_session())
+    other = open_engine(migrated_postgres_url, isolation_level="AUTOCOMMIT")
+    async with other.connect() as conn:
+        await conn.execute(
+            sa.select(sa.func.pg_advisory_lock(*session_lock_keys(["ses_1"])))
+        )
+        appending = asyncio.create_task(store.append_events(make_events(2)))
+        for _ in range(2):
+            async with asyncio.timeout(10):
+                while not await conn.scalar(TERMINATE_WAITERS):
+                    pass
+        await conn.invalidate()
+    stored = await appending
 
-    def on_error(_: sa.ExceptionContext) -> None:
-        refused.release()
+    assert [event.sequence_number for event in stored] == [1, 2]
 
-    sa_event.listen(engine.sync_engine, "handle_error", on_error)
-    yield refused
-    sa_event.remove(engine.sync_engine, "handle_error", on_error)
+
+TERMINATE_WAITERS = sa.text(
+    """
+    SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+    WHERE datname = current_database() AND wait_event_type = 'Lock'
+    """
+)
 
 
 async def test_a_locked_file_is_waited_for(
     sqlite_url: str, open_engine: OpenEngine
 ) -> None:
     """
-    Writers that were refused try again until another process is through, in turn.
+    Writers that were refused try again until another process is through.
     """
-    engine = open_engine(sqlite_url)
+    # They are refused at once, and often.
+    engine = open_engine(sqlite_url, connect_args={"timeout": 0.01})
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
-    with locked(sqlite_url) as other, refusals(engine) as refused:
-        writing = asyncio.gather(
+    with locked(sqlite_url) as other:
+        appending = asyncio.gather(
             *(store.append_event_with_sequence(event) for event in make_events(3))
         )
-        for _ in range(2):
-            await refused.acquire()
+        saving = asyncio.ensure_future(store.save_session(make_session(tags=["new"])))
+        deleting = asyncio.ensure_future(store.delete_session("ses_2"))
+        everything = asyncio.gather(appending, saving, deleting)
+        await asyncio.wait({everything}, timeout=0.3)
+        assert not any(call.done() for call in (appending, saving, deleting))
         other.execute("COMMIT")
-        stored = await writing
+        stored, saved, _ = await everything
 
+    assert saved.revision == 2
     assert sorted(event.sequence_number for event in stored) == [1, 2, 3]
 
 
@@ -153,19 +178,20 @@ async def test_a_file_locked_past_patience_is_busy(
     sqlite_url: str, open_engine: OpenEngine
 ) -> None:
     """
-    However many writers wait, each hears in time that nothing was stored.
+    However many stores wait in turn, each hears in time that nothing was stored.
     """
-    store = SQLSessionStore(open_engine(sqlite_url), patience=0.3)
-    await store.save_session(make_session())
-    events = make_events(8)
+    engine = open_engine(sqlite_url)
+    stores = [SQLSessionStore(engine, patience=0.3) for _ in range(8)]
+    for store in stores:
+        await store.save_session(make_session())
     with locked(sqlite_url):
         async with asyncio.timeout(3):
-            errors = await race(store.append_event(event) for event in events)
-        read = await store.get_events("ses_1")
+            errors = await race(store.append_event(make_event()) for store in stores)
+        read = await stores[0].get_events("ses_1")
 
     assert [type(error) for error in errors] == [StorageBusyError] * 8
     assert all(isinstance(e, StorageError) and not e.outcome_unknown for e in errors)
-    assert read == await store.get_events("ses_1") == []
+    assert read == await stores[0].get_events("ses_1") == []
 
 
 @pytest.mark.postgres
@@ -251,9 +277,11 @@ async def test_an_exhausted_pool_is_unavailable(
     assert await store.get_events("ses_1") == []
 
 
-async def test_writers_take_turns_fairly(url: str, open_engine: OpenEngine) -> None:
+async def test_many_writers_on_one_engine_all_succeed(
+    url: str, open_engine: OpenEngine
+) -> None:
     """
-    Thirty-two writers on one engine all succeed without a hole.
+    More of them than there are connections wait for each other, and leave no hole.
     """
     store = SQLSessionStore(open_engine(url), patience=20)
     await store.save_session(make_session())

@@ -5,15 +5,15 @@ The connection is lost around a COMMIT, on PostgreSQL.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from functools import partial
 from typing import Any, TypeAlias
 
 import attrs
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.errors import StorageUnavailableError
 from asm_async.sql import SQLSessionStore
+from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -21,6 +21,8 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
 )
+from asm_async.values.event import Event
+from asm_async.values.run import Run
 from tests.fault.faulty_connections import FaultyWay
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
@@ -28,6 +30,11 @@ Call: TypeAlias = Callable[..., Awaitable[Any]]
 pytestmark = pytest.mark.postgres
 
 COMMIT = b"COMMIT;"
+
+EVENT = b"evt_1"
+"""
+What a statement that appends has among its parameters.
+"""
 
 
 @pytest.fixture
@@ -59,23 +66,30 @@ RESULT = make_execution_result(session=SAVED_SESSION, run=SAVED_RUN)
 
 
 @pytest.mark.parametrize("is_carried_out", [False, True])
-@pytest.mark.parametrize("expected_sequence", [None, 1])
+@pytest.mark.parametrize(
+    ("expected_sequence", "message"), [(None, EVENT), (None, COMMIT), (1, COMMIT)]
+)
 async def test_an_append_is_repeated_and_stored_once(
     store: SQLSessionStore,
     way: FaultyWay,
     *,
     is_carried_out: bool,
     expected_sequence: int | None,
+    message: bytes,
 ) -> None:
     """
-    Whether or not the lost COMMIT was carried out, the events are there once.
+    Whether or not what was lost had been carried out, the events are there once.
     """
-    events = make_events(3)
-    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
-    stored = await store.append_events(events, expected_sequence=expected_sequence)
+    # One that is stored already keeps the append from being a single statement.
+    known = [make_event(id="evt_first")] if message == COMMIT else []
+    fault = (way.lose_answer if is_carried_out else way.lose)(message)
+    stored = await store.append_events(
+        [*known, *make_events(3)] if expected_sequence is None else make_events(3),
+        expected_sequence=expected_sequence,
+    )
 
     assert fault.happened.is_set()
-    assert [e.sequence_number for e in stored] == [2, 3, 4]
+    assert [e.sequence_number for e in stored][-3:] == [2, 3, 4]
     assert await what_is_stored(store) == (1, 1, [1, 2, 3, 4])
 
 
@@ -111,6 +125,31 @@ UNREPEATABLE = {
         (2, 2, [1]),
     ),
 }
+
+
+async def test_each_member_of_a_group_hears_of_its_own_case(
+    store: SQLSessionStore, way: FaultyWay
+) -> None:
+    """
+    Of operations that shared a lost COMMIT the repeatable ones succeed.
+    """
+    fault = way.lose_answer(COMMIT)
+    first, saved, appended, expecting = await race(
+        [
+            store.append_event_with_sequence(make_event(id="evt_before")),
+            store.save_session(SAVED_SESSION),
+            store.append_event_with_sequence(make_event(id="evt_first")),
+            store.save_run(SAVED_RUN, expected_revision=1),
+        ]
+    )
+
+    assert fault.happened.is_set()
+    assert isinstance(first, Event)
+    assert isinstance(appended, Event)
+    assert isinstance(expecting, Run)
+    assert isinstance(saved, StorageUnavailableError)
+    assert saved.outcome_unknown
+    assert await what_is_stored(store) == (2, 2, [1, 2])
 
 
 @pytest.mark.parametrize("is_carried_out", [False, True])
@@ -159,19 +198,26 @@ async def test_a_deletion_is_repeated(store: SQLSessionStore, way: FaultyWay) ->
     assert await store.get_events("ses_1") == []
 
 
+@pytest.mark.parametrize(("expected_sequence", "message"), [(None, EVENT), (0, COMMIT)])
 async def test_an_unknown_outcome_stays_unknown(
-    engine_by_way: AsyncEngine, way: FaultyWay
+    engine_by_way: AsyncEngine,
+    way: FaultyWay,
+    *,
+    expected_sequence: int | None,
+    message: bytes,
 ) -> None:
     """
     What goes wrong afterwards, as patience runs out, does not hide that it is unknown.
     """
     store = SQLSessionStore(engine_by_way, patience=0.3)
     await store.save_session(make_session())
-    way.lose_answer(COMMIT)
+    fault = way.lose_answer(message)
     way.is_blocked = True
     with pytest.raises(StorageUnavailableError) as caught:
-        await store.append_event(make_event())
+        await store.append_event(make_event(), expected_sequence=expected_sequence)
     way.is_blocked = False
+
+    assert fault.happened.is_set()
 
     assert caught.value.outcome_unknown
     assert len(await store.get_events("ses_1")) == 1

@@ -4,10 +4,7 @@ Engines that a caller brings along, set as the caller likes.
 
 from __future__ import annotations
 
-import asyncio
-import subprocess
-import sys
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,18 +12,11 @@ from typing import Any, NoReturn
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy.dialects import registry
-from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, NullPool, QueuePool, StaticPool
 
-import asm_async
-from asm_async import open_store
 from asm_async.errors import (
-    MigrationRequiredError,
-    StoreClosedError,
     UnsupportedOperationError,
-    ValidationError,
 )
 from asm_async.sql import SQLSessionStore, create_engine, migrations
 from asm_async.testing.concurrency import race, run_together
@@ -79,6 +69,31 @@ def asyncpg_url(postgres_url: str) -> sa.URL:
     Give an empty PostgreSQL database, under SQLAlchemy's name for the driver.
     """
     return sa.make_url(postgres_url).set(drivername="postgresql+asyncpg")
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def any_url(request: pytest.FixtureRequest) -> str | sa.URL:
+    """
+    Give an empty database of each kind in turn.
+    """
+    name = {"sqlite": "file_url", "postgresql": "asyncpg_url"}[request.param]
+    url: str | sa.URL = request.getfixturevalue(name)
+    return url
+
+
+@pytest.fixture
+async def engine_of_one(any_url: str | sa.URL) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine with one connection, whose transactions its pool does not end.
+    """
+    engine = create_async_engine(
+        any_url, pool_size=1, max_overflow=0, pool_reset_on_return=None
+    )
+    await migrations.upgrade(engine)
+    yield engine
+    await engine.dispose()
 
 
 async def use(engine: AsyncEngine) -> None:
@@ -184,6 +199,28 @@ async def test_an_engine_on_postgresql_works_and_stays_as_it_is(
 
 
 @pytest.mark.postgres
+async def test_a_stricter_isolation_level_refuses_nothing(asyncpg_url: sa.URL) -> None:
+    """
+    Stores that write to one session at once wait; none has to be refused and repeated.
+    """
+    engine = create_async_engine(asyncpg_url, isolation_level="SERIALIZABLE")
+    await migrations.upgrade(engine)
+    stores = [SQLSessionStore(engine) for _ in range(8)]
+    await stores[0].save_session(make_session())
+    refused: list[str] = []
+
+    @sa_event.listens_for(engine.sync_engine, "handle_error")
+    def on_error(context: sa.ExceptionContext) -> None:
+        refused.append(str(context.original_exception))
+
+    saved = await run_together(store.save_session(make_session()) for store in stores)
+    await engine.dispose()
+
+    assert refused == []
+    assert sorted(session.revision for session in saved) == list(range(2, 10))
+
+
+@pytest.mark.postgres
 async def test_an_engine_made_by_execution_options_works(asyncpg_url: sa.URL) -> None:
     """
     So does one that shares its pool with an engine of another isolation level.
@@ -256,6 +293,27 @@ async def test_a_host_may_set_its_pragmas(file_url: str, pragma: str) -> None:
         await use(engine)
 
 
+@pytest.mark.parametrize("is_stored", [False, True])
+async def test_a_transaction_that_a_host_left_open_swallows_nothing(
+    engine_of_one: AsyncEngine, *, is_stored: bool
+) -> None:
+    """
+    On a connection with one that nobody knows of, an append is committed all the same.
+    """
+    store = SQLSessionStore(engine_of_one)
+    await store.save_session(make_session())
+    if is_stored:
+        # Then the append needs to look closer.
+        await store.append_event(make_event())
+    async with engine_of_one.connect() as conn:
+        driver: Any = (await conn.get_raw_connection()).driver_connection
+        await driver.execute("BEGIN")
+    await store.append_events([make_event(), make_event(id="evt_2")])
+    await engine_of_one.dispose()
+
+    assert len(await store.get_events("ses_1")) == 2
+
+
 async def test_a_static_pool_is_refused() -> None:
     """
     All tasks would share its one transaction, so nothing is done on it at all.
@@ -292,152 +350,3 @@ async def test_a_database_in_memory_is_one_for_all_tasks(url: str) -> None:
     await migrations.upgrade(engine)
     await use(engine)
     await engine.dispose()
-
-
-async def test_closing_a_store_leaves_the_callers_engine_open(file_url: str) -> None:
-    """
-    What was handed in is not disposed: its connections stay, for others to use.
-    """
-    engine = create_engine(file_url)
-    await migrations.upgrade(engine)
-    store, other = SQLSessionStore(engine), SQLSessionStore(engine)
-    await store.save_session(make_session())
-    pool = engine.pool
-    await store.aclose()
-
-    assert engine.pool is pool
-    assert isinstance(pool, QueuePool)
-    assert pool.checkedin() == 1
-    assert await other.get_session("ses_1")
-    with pytest.raises(StoreClosedError):
-        await store.get_session("ses_1")
-    await engine.dispose()
-
-
-async def test_an_opened_store_disposes_of_its_engine(file_url: str) -> None:
-    """
-    What open_store has made it puts away, also when the block or the opening fails.
-    """
-    with pytest.raises(MigrationRequiredError):
-        async with open_store(file_url):
-            raise AssertionError
-    with pytest.raises(LookupError):
-        async with open_store(file_url, migrate=True) as store:
-            await store.save_session(make_session())
-            raise LookupError
-    pool = store.engine.pool
-
-    assert isinstance(pool, QueuePool)
-    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
-
-
-async def test_an_engine_belongs_to_one_event_loop(file_url: str) -> None:
-    """
-    From another loop neither a store nor its engine can be used.
-    """
-    engine = create_engine(file_url)
-    await migrations.upgrade(engine)
-    store = SQLSessionStore(engine)
-    await store.open()
-
-    for same_engine in (store, SQLSessionStore(engine)):
-        with pytest.raises(StoreClosedError, match="another event loop"):
-            await asyncio.to_thread(asyncio.run, same_engine.get_events("ses_1"))
-    await engine.dispose()
-
-
-class OtherDriver(SQLiteDialect_aiosqlite):
-    """
-    SQLite through a driver that nobody has tried.
-    """
-
-    driver = "other"
-    supports_statement_cache = True
-
-
-class OtherDatabase(SQLiteDialect_aiosqlite):
-    """
-    A database that nobody has tried.
-    """
-
-    name = "other"
-    supports_statement_cache = True
-
-
-@pytest.mark.parametrize("dialect", [OtherDriver, OtherDatabase])
-async def test_another_database_or_driver_is_refused(
-    dialect: type[SQLiteDialect_aiosqlite],
-) -> None:
-    """
-    A store is not made on what was never tried, however alike it may be.
-    """
-    registry.register("sqlite.untried", dialect.__module__, dialect.__name__)
-    engine = create_async_engine("sqlite+untried://")
-
-    with pytest.raises(UnsupportedOperationError, match="other"):
-        SQLSessionStore(engine)
-    with pytest.raises(UnsupportedOperationError, match="other"):
-        await migrations.upgrade(engine)
-    await engine.dispose()
-
-
-@pytest.mark.parametrize(
-    "url", ["mysql://localhost/app", "postgresql+psycopg://localhost/app", "oracle://x"]
-)
-def test_a_url_of_another_database_or_driver_is_refused(url: str) -> None:
-    """
-    The refusal says which ones there are.
-    """
-    with pytest.raises(UnsupportedOperationError, match=r"sqlite\+aiosqlite"):
-        create_engine(url)
-
-
-@pytest.mark.parametrize("url", ["", "asm.sqlite3", "sqlite", "postgresql//a:hush@b/c"])
-def test_what_is_no_url_is_refused(url: str) -> None:
-    """
-    The refusal repeats nothing, since it may be a password.
-    """
-    with pytest.raises(ValidationError) as caught:
-        create_engine(url)
-
-    assert "hush" not in str(caught.value)
-    assert caught.value.__cause__ is None
-
-
-def test_misspelt_options_are_refused(file_url: str) -> None:
-    """
-    An unknown durability is a wrong value, an unknown option a wrong call.
-    """
-    misspelt: Any = "fast"
-    with pytest.raises(ValidationError, match="durability"):
-        create_engine(file_url, durability=misspelt)
-    with pytest.raises(TypeError, match="pool_sise"):
-        create_engine(file_url, pool_sise=5)
-
-
-def test_a_missing_driver_is_named_with_its_extra() -> None:
-    """
-    Without asyncpg SQLite works, and PostgreSQL says what to install.
-    """
-    program = """
-import sys
-sys.modules["asyncpg"] = None
-from asm_async.errors import MissingDependencyError
-from asm_async.sql import create_engine
-create_engine("sqlite://")
-try:
-    create_engine("postgresql://localhost/app")
-except MissingDependencyError as error:
-    print(error)
-"""
-    result = subprocess.run(  # noqa: S603 - this Python, on a program of ours
-        [sys.executable, "-c", program],
-        check=True,
-        capture_output=True,
-        cwd=Path(asm_async.__file__).parents[1],
-        text=True,
-    )
-
-    assert result.stdout == (
-        "asyncpg is not installed: pip install 'asm_async[postgres]'\n"
-    )

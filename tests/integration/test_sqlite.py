@@ -7,6 +7,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import AsyncIterator
 from contextlib import closing
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,7 @@ from asm_async.errors import StorageBusyError, StorageError
 from asm_async.sql import SQLSessionStore, create_engine, migrations
 from asm_async.sql.engine import Durability
 from asm_async.testing.factories import make_event, make_events, make_session
-from tests.fault.faulty_connections import at_statement
+from tests.fault.faulty_connections import failing_at_commit
 
 PATIENCE = 0.3
 
@@ -85,7 +86,8 @@ async def test_a_reader_does_not_wait_for_a_writer(
         assert len(await store.get_events("ses_1")) == 1
 
 
-async def test_a_read_only_file_can_be_read(engine: AsyncEngine, path: Path) -> None:
+@pytest.mark.usefixtures("engine")
+async def test_a_read_only_file_can_be_read(path: Path) -> None:
     """
     Writing to it fails at once, for waiting would not help.
     """
@@ -93,7 +95,7 @@ async def test_a_read_only_file_can_be_read(engine: AsyncEngine, path: Path) -> 
     read_only = create_engine(url)
     store = SQLSessionStore(read_only)
 
-    assert await store.get_session("ses_1")
+    assert (await store.get_session("ses_1")).revision == 1
     with pytest.raises(StorageError) as caught:
         await store.append_event(make_event())
     assert type(caught.value) is StorageError
@@ -121,12 +123,11 @@ async def test_a_full_disk_stores_nothing(engine: AsyncEngine) -> None:
     assert [event.sequence_number for event in stored] == list(range(1, 501))
 
 
-async def test_a_file_of_another_kind_is_refused(path: Path) -> None:
+async def test_a_file_of_another_kind_is_refused() -> None:
     """
     What is no database is an error that no waiting cures.
     """
-    path.write_bytes(b"This is no database. " * 100)
-    engine = create_engine(f"sqlite+aiosqlite:///{path}")
+    engine = create_engine(f"sqlite+aiosqlite:///{__file__}")
     with pytest.raises(StorageError) as caught:
         await SQLSessionStore(engine).open()
 
@@ -192,29 +193,28 @@ async def test_a_commit_that_is_refused_was_not_made(path: Path) -> None:
     await engine.dispose()
 
 
-async def fail_to_sync(_: object) -> None:
-    """
-    Raise what sqlite3 raises when the disk fails.
-    """
-    error = sqlite3.OperationalError("disk I/O error")
-    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
-    raise error
-
-
+@pytest.mark.parametrize("expected_sequence", [None, 0])
 async def test_a_disk_that_fails_at_commit_leaves_the_outcome_unknown(
-    engine: AsyncEngine,
+    engine: AsyncEngine, path: Path, *, expected_sequence: int | None
 ) -> None:
     """
     The error says so, nothing is tried again, and repeating the append is safe.
     """
-    store = SQLSessionStore(engine)
-    with (
-        at_statement(engine, "COMMIT", fail_to_sync, is_answered=True) as failed,
-        pytest.raises(StorageError) as caught,
-    ):
-        await store.append_event(make_event())
+    error = sqlite3.OperationalError("disk I/O error")
+    error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
+    failing = create_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"factory": failing_at_commit(error)},
+    )
+    append = partial(
+        SQLSessionStore(failing).append_event_with_sequence,
+        make_event(),
+        expected_sequence=expected_sequence,
+    )
+    with pytest.raises(StorageError, match="disk") as caught:
+        await append()
 
-    assert len(failed) == 1
     assert caught.value.outcome_unknown
-    assert (await store.append_event_with_sequence(make_event())).sequence_number == 1
-    assert len(await store.get_events("ses_1")) == 1
+    assert (await append()).sequence_number == 1
+    assert len(await SQLSessionStore(engine).get_events("ses_1")) == 1
+    await failing.dispose()

@@ -7,9 +7,10 @@ import pytest
 import sqlalchemy as sa
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.types import TypeEngine
 
 from asm_async.sql.column_types import (
+    EventTypeText,
     JSONText,
     MicrosecondTime,
     TransactionId,
@@ -18,8 +19,10 @@ from asm_async.sql.column_types import (
     utc_time,
 )
 from asm_async.testing.strategies import json_values
+from asm_async.values.event import EventType
 
-DIALECT = sqlite.dialect()
+SQLITE = sa.make_url("sqlite://").get_dialect()()
+POSTGRESQL = sa.make_url("postgresql+asyncpg://").get_dialect()()
 
 TIMES = [
     (datetime(1970, 1, 1, tzinfo=UTC), 0),
@@ -30,15 +33,33 @@ TIMES = [
 ]
 
 
+def stored(
+    column_type: TypeEngine[Any], value: object, dialect: sa.Dialect = SQLITE
+) -> Any:
+    """
+    Turn a value into what the driver gets.
+    """
+    process = column_type.dialect_impl(dialect).bind_processor(dialect)
+    return process(value) if process else value
+
+
+def read(
+    column_type: TypeEngine[Any], found: object, dialect: sa.Dialect = SQLITE
+) -> Any:
+    """
+    Turn what the driver gives into a value.
+    """
+    process = column_type.dialect_impl(dialect).result_processor(dialect, None)
+    return process(found) if process else found
+
+
 @pytest.mark.parametrize(("time", "number"), TIMES)
 def test_a_time_is_a_number_of_microseconds(time: datetime, number: int) -> None:
     """
     Any time from year 1 to year 9999 becomes one exact integer and comes back.
     """
-    column_type = MicrosecondTime()
-
-    assert column_type.process_bind_param(time, DIALECT) == number
-    assert column_type.process_result_value(number, DIALECT) == time
+    assert stored(utc_time(), time) == number
+    assert read(utc_time(), number) == time
 
 
 @given(st.datetimes(timezones=st.just(UTC)), st.datetimes(timezones=st.just(UTC)))
@@ -46,36 +67,30 @@ def test_numbers_are_ordered_as_times_are(one: datetime, other: datetime) -> Non
     """
     Comparing two times and comparing their numbers give the same.
     """
-    bind = MicrosecondTime().process_bind_param
-    first, second = bind(one, DIALECT), bind(other, DIALECT)
+    column_type = MicrosecondTime()
 
-    assert first is not None
-    assert second is not None
-    assert (first < second) == (one < other)
+    assert (stored(column_type, one) < stored(column_type, other)) == (one < other)
 
 
 def test_a_time_of_another_zone_is_the_same_moment() -> None:
     """
     What is stored is the moment; it comes back in UTC.
     """
-    column_type = MicrosecondTime()
     in_tokyo = datetime(2026, 1, 2, 12, tzinfo=timezone(timedelta(hours=9)))
-
-    number = column_type.process_bind_param(in_tokyo, DIALECT)
-    found = column_type.process_result_value(number, DIALECT)
+    found = read(utc_time(), stored(utc_time(), in_tokyo))
 
     assert found == in_tokyo
-    assert found is not None
     assert found.tzinfo is UTC
 
 
-@pytest.mark.parametrize("column_type", [MicrosecondTime(), JSONText()])
-def test_none_is_null(column_type: MicrosecondTime | JSONText) -> None:
+@pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL])
+@pytest.mark.parametrize("column_type", [utc_time(), JSONText(), text()])
+def test_none_is_null(column_type: TypeEngine[Any], dialect: sa.Dialect) -> None:
     """
     None goes in as NULL, and NULL comes out as None.
     """
-    assert column_type.process_bind_param(None, DIALECT) is None
-    assert column_type.process_result_value(None, DIALECT) is None
+    assert stored(column_type, None, dialect) is None
+    assert read(column_type, None, dialect) is None
 
 
 @given(json_values())
@@ -83,13 +98,20 @@ def test_json_travels_as_ascii(value: Any) -> None:
     """
     Any JSON value becomes ASCII text without NUL, and comes back equal.
     """
-    stored = JSONText().process_bind_param(value, DIALECT)
+    written = stored(JSONText(), value)
 
     if value is not None:
-        assert stored is not None
-        assert stored.isascii()
-        assert "\0" not in stored
-    assert JSONText().process_result_value(stored, DIALECT) == value
+        assert written.isascii()
+        assert "\0" not in written
+    assert read(JSONText(), written) == value
+
+
+def test_an_event_type_is_an_enum_where_it_is_known() -> None:
+    """
+    Our own types come back as members, an application's as the text that it gave.
+    """
+    assert read(EventTypeText(), "message_sent") is EventType.MESSAGE_SENT
+    assert read(EventTypeText(), "myapp.plan_revised") == "myapp.plan_revised"
 
 
 TABLE = sa.Table(
@@ -98,7 +120,7 @@ TABLE = sa.Table(
     sa.Column("id", text(), primary_key=True),
     sa.Column("size", count()),
     sa.Column("made_at", utc_time()),
-    sa.Column("data", JSONText),
+    sa.Column("data", JSONText()),
 )
 
 
@@ -113,17 +135,17 @@ def test_each_database_has_its_types() -> None:
     """
     PostgreSQL orders text by code point; SQLite keeps numbers and times as integers.
     """
-    assert ddl(postgresql.dialect())[:3] == [
+    assert ddl(POSTGRESQL)[:3] == [
         'VARCHAR(255) COLLATE "C"',
         "BIGINT",
         "TIMESTAMP WITH TIME ZONE",
     ]
-    assert ddl(DIALECT)[:3] == ["VARCHAR(255)", "INTEGER", "INTEGER"]
-    assert TransactionId().compile(dialect=postgresql.dialect()) == "XID8"
+    assert ddl(SQLITE)[:3] == ["VARCHAR(255)", "INTEGER", "INTEGER"]
+    assert TransactionId().compile(dialect=POSTGRESQL) == "XID8"
 
 
 @pytest.mark.parametrize(
-    ("dialect", "column"), [(postgresql.dialect(), "JSON"), (DIALECT, "TEXT")]
+    ("dialect", "column"), [(POSTGRESQL, "JSON"), (SQLITE, "TEXT")]
 )
 def test_json_goes_and_comes_as_text(dialect: sa.Dialect, column: str) -> None:
     """

@@ -21,7 +21,7 @@ from asm_async.sql.error_translation import (
     translated_errors,
 )
 
-SECRET = "the caller's own words"
+WORDS = "the caller's own words"
 
 SQLSTATES = {
     "08000": StorageUnavailableError,  # connection exception
@@ -99,9 +99,11 @@ def wrapped(error: BaseException, *, is_lost: bool = False) -> exc.DBAPIError:
     """
     Make of a driver's error what SQLAlchemy makes of it.
     """
-    statement = f"INSERT INTO asm_events VALUES ('{SECRET}')"
     return exc.OperationalError(
-        statement, {"data": SECRET}, error, connection_invalidated=is_lost
+        "INSERT INTO asm_events VALUES (:data)",
+        {"data": WORDS},
+        error,
+        connection_invalidated=is_lost,
     )
 
 
@@ -252,14 +254,14 @@ def test_a_message_tells_neither_statement_nor_parameters() -> None:
         {
             "C": "23502",
             "M": 'null value in column "id" violates not-null constraint',
-            "D": f"Failing row contains ({SECRET}).",
+            "D": f"Failing row contains ({WORDS}).",
         }
     )
     for error in (driver_error, wrapped(driver_error)):
         message = str(translation(error))
 
         assert 'null value in column "id"' in message
-        assert SECRET not in message
+        assert WORDS not in message
         assert "INSERT" not in message
 
 

@@ -48,7 +48,7 @@ def test_only_what_can_be_recognised_is_repeatable(
 @pytest.mark.parametrize(
     ("operation", "session_ids"),
     [
-        (AppendEvents((), None), set()),
+        (AppendEvents((), None), set[str]()),
         (
             AppendEvents((make_event(), make_event(session_id="ses_2")), None),
             {"ses_1", "ses_2"},

@@ -1,0 +1,127 @@
+"""
+Whose engine it is, and what becomes of it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from sqlalchemy.dialects import registry
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
+from sqlalchemy.ext.asyncio import create_async_engine
+from sqlalchemy.pool import QueuePool
+
+from asm_async import open_store
+from asm_async.errors import (
+    MigrationRequiredError,
+    StoreClosedError,
+    UnsupportedOperationError,
+)
+from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.testing.factories import make_session
+
+
+@pytest.fixture
+def file_url(tmp_path: Path) -> str:
+    """
+    Give the URL of an SQLite file that is not there yet.
+    """
+    return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
+
+
+async def test_closing_a_store_leaves_the_callers_engine_open(file_url: str) -> None:
+    """
+    What was handed in is not disposed: its connections stay, for others to use.
+    """
+    engine = create_engine(file_url)
+    await migrations.upgrade(engine)
+    store, other = SQLSessionStore(engine), SQLSessionStore(engine)
+    await store.save_session(make_session())
+    pool = engine.pool
+    await store.aclose()
+
+    assert engine.pool is pool
+    assert isinstance(pool, QueuePool)
+    assert pool.checkedin() == 1
+    assert (await other.get_session("ses_1")).revision == 1
+    with pytest.raises(StoreClosedError):
+        await store.get_session("ses_1")
+    await engine.dispose()
+
+
+async def fail_in_a_store(url: str, pools: list[object]) -> None:
+    """
+    Open a store, use it and raise an error of the caller's.
+    """
+    async with open_store(url, migrate=True) as store:
+        await store.save_session(make_session())
+        pools.append(store.engine.pool)
+        raise LookupError
+
+
+async def test_an_opened_store_disposes_of_its_engine(file_url: str) -> None:
+    """
+    What open_store has made it puts away, also when the block or the opening fails.
+    """
+    with pytest.raises(MigrationRequiredError):
+        async with open_store(file_url):
+            raise AssertionError
+    pools: list[object] = []
+    with pytest.raises(LookupError):
+        await fail_in_a_store(file_url, pools)
+    (pool,) = pools
+
+    assert isinstance(pool, QueuePool)
+    assert (pool.checkedin(), pool.checkedout()) == (0, 0)
+
+
+async def test_an_engine_belongs_to_one_event_loop(file_url: str) -> None:
+    """
+    From another loop neither a store nor its engine can be used.
+    """
+    engine = create_engine(file_url)
+    await migrations.upgrade(engine)
+    store = SQLSessionStore(engine)
+    await store.open()
+
+    for same_engine in (store, SQLSessionStore(engine)):
+        with pytest.raises(StoreClosedError, match="another event loop"):
+            await asyncio.to_thread(asyncio.run, same_engine.get_events("ses_1"))
+    await engine.dispose()
+
+
+class OtherDriver(SQLiteDialect_aiosqlite):
+    """
+    SQLite through a driver that nobody has tried.
+    """
+
+    driver = "other"
+    supports_statement_cache = True
+
+
+class OtherDatabase(SQLiteDialect_aiosqlite):
+    """
+    A database that nobody has tried.
+    """
+
+    name = "other"
+    supports_statement_cache = True
+
+
+@pytest.mark.parametrize("dialect", [OtherDriver, OtherDatabase])
+async def test_another_database_or_driver_is_refused(
+    dialect: type[SQLiteDialect_aiosqlite],
+) -> None:
+    """
+    A store is not made on what was never tried, however alike it may be.
+    """
+    registry.register("sqlite.untried", dialect.__module__, dialect.__name__)
+    engine = create_async_engine("sqlite+untried://")
+
+    with pytest.raises(UnsupportedOperationError, match="other"):
+        SQLSessionStore(engine)
+    with pytest.raises(UnsupportedOperationError, match="other"):
+        await migrations.upgrade(engine)
+    await engine.dispose()

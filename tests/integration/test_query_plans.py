@@ -1,0 +1,259 @@
+"""
+Every statement of a store's finds its rows by an index, and in order.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import SQLSessionStore, create_engine, migrations, rows, tables
+from asm_async.testing.factories import (
+    NOON,
+    make_event,
+    make_events,
+    make_execution_result,
+    make_run,
+    make_session,
+)
+from asm_async.values.event import EventType
+from asm_async.values.run import RunStatus
+from asm_async.values.session import SessionStatus
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    Give an empty database of each kind in turn.
+    """
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on a database that is filled.
+    """
+    engine = create_engine(url)
+    await migrations.upgrade(engine)
+    await fill(engine)
+    yield engine
+    await engine.dispose()
+
+
+Call: TypeAlias = Callable[[SQLSessionStore], Awaitable[Any]]
+Statement: TypeAlias = tuple[str, Any]
+
+SESSIONS = 2_000
+BUSY_SESSIONS = 24
+EVENTS_OF_ONE = 300
+RUNS_OF_ONE = 200
+
+READS: dict[str, Call] = {
+    "session": lambda store: store.get_session("ses_7"),
+    "run": lambda store: store.get_run("run_7"),
+    "first_sessions": lambda store: store.list_sessions(limit=10),
+    "sessions_of_agent": lambda store: store.list_sessions(agent_id="a7", limit=10),
+    "sessions_of_tenant": lambda store: store.list_sessions(tenant_id="t7", limit=10),
+    "active_sessions": lambda store: store.list_sessions(
+        status=SessionStatus.ACTIVE, limit=10
+    ),
+    "runs": lambda store: store.list_runs("ses_0", limit=10),
+    "active_run": lambda store: store.get_active_run("ses_0"),
+    "all_events": lambda store: store.get_events("ses_0"),
+    "next_events": lambda store: store.get_events("ses_0", after=100, limit=50),
+    "earlier_events": lambda store: store.get_events("ses_0", before=200, last=50),
+    "last_events": lambda store: store.get_events("ses_0", last=50),
+    "events_of_run": lambda store: store.get_events("ses_0", run_id="run_7"),
+    "last_of_run": lambda store: store.get_events("ses_0", run_id="run_7", last=5),
+    "events_of_type": lambda store: store.get_events(
+        "ses_0", type=EventType.ERROR_OCCURRED, limit=5
+    ),
+    "latest_number": lambda store: store.get_latest_sequence("ses_0"),
+}
+
+INDEXES = {
+    "first_sessions": "ix_asm_sessions_created_at",
+    "sessions_of_agent": "ix_asm_sessions_agent_id",
+    "sessions_of_tenant": "ix_asm_sessions_tenant_id",
+    "active_sessions": "ix_asm_sessions_status",
+    "runs": "ix_asm_runs_session_id",
+    "active_run": "ix_asm_runs_running",
+    "events_of_run": "ix_asm_events_run_id",
+    "last_of_run": "ix_asm_events_run_id",
+    "append": "uq_asm_events_id",
+    "flush": "uq_asm_events_id",
+}
+
+# Of these PostgreSQL may find the rows by the index in any order and sort them.
+READ_WHOLE = {"all_events", "events_of_run", "events_of_type"}
+
+WRITES: dict[str, Call] = {
+    "append": lambda store: store.append_events(
+        [
+            make_event(
+                id=f"evt_{60 * number}", session_id=f"ses_{number}", run_id="run_0"
+            )
+            for number in range(1, 9)
+        ]
+    ),
+    "save_session": lambda store: store.save_session(
+        make_session(id="ses_600", tags=["new"])
+    ),
+    "save_run": lambda store: store.save_run(
+        make_run(id="run_600", session_id="ses_600")
+    ),
+    "flush": lambda store: store.flush(
+        make_execution_result(
+            session=make_session(id="ses_606", tags=["new"]),
+            run=make_run(id="run_606", session_id="ses_606"),
+            events=make_events(3, session_id="ses_606"),
+        )
+    ),
+    "delete": lambda store: store.delete_session("ses_1"),
+}
+
+
+async def fill(engine: AsyncEngine) -> None:
+    """
+    Store many sessions, some of which have many events, and one has many runs.
+    """
+    sessions = [
+        make_session(
+            id=f"ses_{number}",
+            agent_id=f"a{number % 50}",
+            tenant_id=f"t{number % 50}",
+            status=list(SessionStatus)[number % 6],
+            tags=[f"tag_{number}"],
+            created_at=NOON + timedelta(seconds=number),
+        )
+        for number in range(SESSIONS)
+    ]
+    runs = [
+        make_run(
+            id=f"run_{number}",
+            session_id=f"ses_{0 if number < RUNS_OF_ONE else number}",
+            status=list(RunStatus)[number % 6],
+        )
+        for number in range(SESSIONS)
+    ]
+    gates = [
+        {"session_id": session.id, "last_sequence": 0, "pruned_count": 0}
+        | {"state": "live", "updated_at": NOON}
+        for session in sessions
+    ]
+    async with engine.begin() as conn:
+        for table, values in (
+            (tables.sessions, [rows.session_row(session) for session in sessions]),
+            (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
+            (tables.session_sequences, gates),
+            (tables.runs, [rows.run_row(run) for run in runs]),
+        ):
+            await conn.execute(sa.insert(table), values)
+    store = SQLSessionStore(engine)
+    for number in range(BUSY_SESSIONS):
+        events = [
+            make_event(
+                id=f"evt_{count}",
+                session_id=f"ses_{number}",
+                run_id=f"run_{count % 30}",
+            )
+            for count in range(EVENTS_OF_ONE)
+        ]
+        await store.append_events(events)
+    async with engine.connect() as conn:
+        await conn.exec_driver_sql("ANALYZE")
+        await conn.commit()
+
+
+@contextmanager
+def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
+    """
+    Take down what is asked of the database, as the driver gets it.
+    """
+    taken: list[Statement] = []
+
+    def take_down(*told: Any) -> None:
+        _, _, statement, parameters, _, is_many = told
+        if "asm_" in statement and not statement.lstrip().startswith("INSERT"):
+            taken.append((statement, parameters[0] if is_many else parameters))
+
+    sa_event.listen(engine.sync_engine, "before_cursor_execute", take_down)
+    yield taken
+    sa_event.remove(engine.sync_engine, "before_cursor_execute", take_down)
+
+
+def postgres_steps(plan: dict[str, Any]) -> Iterator[str]:
+    """
+    Give a plan's steps: what is done, with which table and which index.
+    """
+    names = ("Node Type", "Relation Name", "Index Name")
+    yield " ".join(str(plan[name]) for name in names if name in plan)
+    for part in plan.get("Plans", ()):
+        yield from postgres_steps(part)
+
+
+async def steps_of(engine: AsyncEngine, statement: Statement) -> list[str]:
+    """
+    Ask the database how it would carry a statement out.
+    """
+    text, parameters = statement
+    async with engine.connect() as conn:
+        if engine.dialect.name == "sqlite":
+            plan = await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
+            return [row.detail for row in plan]
+        explain = f"EXPLAIN (FORMAT JSON) {text}"
+        found = (await conn.exec_driver_sql(explain, parameters)).scalar_one()
+        (plan,) = json.loads(found) if isinstance(found, str) else found
+        return list(postgres_steps(plan["Plan"]))
+
+
+def is_scan(step: str) -> bool:
+    """
+    Tell whether a step reads a whole table of ours.
+    """
+    if step.startswith("SCAN asm_"):
+        return " USING " not in step
+    return step.startswith("Seq Scan asm_")
+
+
+def is_sort(step: str) -> bool:
+    """
+    Tell whether a step sorts what it was given.
+    """
+    return "TEMP B-TREE" in step or "Sort" in step
+
+
+async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:
+    """
+    Among thousands of rows nothing is found by a scan, and the last ones by no sort.
+    """
+    store = SQLSessionStore(engine)
+    await store.open()
+    plans: dict[str, list[str]] = {}
+    for name, call in (READS | WRITES).items():
+        with statements_of(engine) as statements:
+            await call(store)
+        steps = [await steps_of(engine, statement) for statement in statements]
+        plans[name] = [step for some in steps for step in some]
+
+    assert all(plans.values())
+    for name, index in INDEXES.items():
+        assert any(index in step for step in plans[name]), name
+    scans = {name: steps for name, steps in plans.items() if any(map(is_scan, steps))}
+    assert scans == {}
+    sorts = {name: steps for name, steps in plans.items() if any(map(is_sort, steps))}
+    assert sorts.keys() & READS.keys() <= READ_WHOLE
