@@ -38,6 +38,8 @@ async def append_at_once(
         The outcomes, in the order of *operations*; None if something calls for the
         careful path, and then nothing was written.
     """
+    if not operations:
+        return []
     appends: list[AppendEvents] = []
     for operation in operations:
         if not isinstance(operation, AppendEvents):

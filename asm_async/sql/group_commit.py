@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
+from math import inf
 from typing import TypeAlias
 
 from asm_async.errors import StorageBusyError, StorageError, StoreClosedError
@@ -20,7 +21,8 @@ from asm_async.sql.patience import pause_after, wait_stubbornly
 
 __all__ = ["GroupCommit"]
 
-Perform: TypeAlias = Callable[[Sequence[Operation], float], Awaitable[list[Outcome]]]
+Begin: TypeAlias = Callable[[], Sequence[Operation]]
+Perform: TypeAlias = Callable[[Begin, float, float], Awaitable[list[Outcome]]]
 
 _MOST_OPERATIONS = 512
 _MOST_BYTES = 4 * 2**20
@@ -40,8 +42,11 @@ class GroupCommit:
 
     Args:
         perform:
-            Performs a group in one transaction, once, by a deadline on the loop's
-            clock; raises ``StorageError`` if the transaction failed.
+            Performs a group in one transaction, once. Takes a function to call when the
+            transaction begins, which gives the operations (none, if all callers have
+            given up meanwhile); a deadline for that moment, on the loop's clock; and
+            how long, in seconds, to wait for locks. Raises ``StorageError`` if the
+            transaction failed.
 
         locks_sessions:
             Whether the database can make an operation wait for one session alone. Then
@@ -51,6 +56,8 @@ class GroupCommit:
     def __init__(self, perform: Perform, *, locks_sessions: bool) -> None:
         self._perform = perform
         self._locks_sessions = locks_sessions
+        # Whoever waits for a session's lock keeps the others waiting: not for long.
+        self._shared_patience = _SHARED_PATIENCE_SECONDS if locks_sessions else inf
         self._room = Room(_MOST_WAITING_OPERATIONS, _MOST_WAITING_BYTES)
         self._queue: FairQueue[Member] = FairQueue()
         self._parts: deque[list[Member]] = deque()
@@ -91,6 +98,7 @@ class GroupCommit:
             outcome=loop.create_future(),
         )
         self._queue.put(member)
+        member.is_queued = True
         self._start_draining()
         try:
             # A cancellation ends the waiting at once, and what stands below comes some
@@ -101,13 +109,13 @@ class GroupCommit:
             raise
 
     async def _give_up(self, member: Member) -> None:
+        member.is_cancelled = True
         if member.outcome.done():
             return
-        if member.can_be_withdrawn:
+        if member.has_effect:
+            await wait_stubbornly(member.outcome, member.deadline)
+        elif member.is_queued:
             self._queue.withdraw(member)
-            return
-        member.is_cancelled = True
-        await wait_stubbornly(member.outcome, member.deadline)
 
     async def aclose(self) -> None:
         """
@@ -124,7 +132,7 @@ class GroupCommit:
         group: list[Member] = []
         try:
             while group := self._next_group():
-                await self._run(group, self._deadline_of(group))
+                await self._run(group, self._shared_patience)
         except asyncio.CancelledError:
             self._break_off(group)
             raise
@@ -144,25 +152,25 @@ class GroupCommit:
             held += [m for m in members if self._queue.is_held(m.lane)]
             part = [m for m in members if not self._queue.is_held(m.lane)]
         self._put_back(held)
-        return part or self._queue.take(_MOST_OPERATIONS, _MOST_BYTES)
+        group = part or self._queue.take(_MOST_OPERATIONS, _MOST_BYTES)
+        for member in group:
+            member.is_queued = False
+        return group
 
-    def _deadline_of(self, group: list[Member]) -> float:
-        deadline = min(member.deadline for member in group)
-        if not self._locks_sessions:
-            return deadline
-        # Whoever waits for a session's lock keeps the others waiting: not for long.
-        now = asyncio.get_running_loop().time()
-        return min(deadline, now + _SHARED_PATIENCE_SECONDS)
-
-    async def _run(self, group: list[Member], deadline: float) -> None:
+    async def _run(self, group: list[Member], longest_patience: float) -> None:
         """
         Perform *group* once, and tell its members or have them wait for another try.
         """
-        for member in group:
-            member.is_under_way = True
+        begun: list[Member] = []
+
+        def begin() -> list[Operation]:
+            begun.extend(member for member in group if member.begin())
+            return [member.operation for member in begun]
+
+        deadline = min(member.deadline for member in group)
+        left = deadline - asyncio.get_running_loop().time()
         try:
-            operations = [member.operation for member in group]
-            outcomes = await self._perform(operations, deadline)
+            outcomes = await self._perform(begin, deadline, min(left, longest_patience))
         except StorageError as error:
             await self._after_failure(group, error)
         except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
@@ -170,7 +178,7 @@ class GroupCommit:
                 member.break_off(error)
         else:
             self._failures = self._collisions = 0
-            for member, outcome in zip(group, outcomes, strict=True):
+            for member, outcome in zip(begun, outcomes, strict=True):
                 member.settle(outcome)
 
     async def _after_failure(self, group: list[Member], error: StorageError) -> None:
@@ -208,8 +216,6 @@ class GroupCommit:
                 self._run_apart(lane, members)
 
     def _run_apart(self, lane: str, members: list[Member]) -> None:
-        deadline = min(member.deadline for member in members)
-
         def when_done(task: asyncio.Task[None]) -> None:
             self._apart.discard(task)
             self._queue.release(lane)
@@ -219,7 +225,7 @@ class GroupCommit:
                 self._start_draining()
 
         self._queue.hold(lane)
-        task = asyncio.get_running_loop().create_task(self._run(members, deadline))
+        task = asyncio.get_running_loop().create_task(self._run(members, inf))
         self._apart.add(task)
         task.add_done_callback(when_done)
 
@@ -237,7 +243,7 @@ class GroupCommit:
 
     def _put_back(self, members: list[Member]) -> None:
         for member in members:
-            member.is_under_way = False
+            member.is_queued = True
         self._queue.put_back(members)
 
     def _break_off(self, group: list[Member]) -> None:

@@ -30,16 +30,24 @@ class Member:
     """
 
     outcome: asyncio.Future[Outcome]
+    is_queued: bool = False
     is_under_way: bool = False
     is_cancelled: bool = False
     may_be_committed: bool = False
 
     @property
-    def can_be_withdrawn(self) -> bool:
+    def has_effect(self) -> bool:
         """
-        Whether nothing has been done yet that would have to be waited for.
+        Whether something was done whose outcome must be waited for.
         """
-        return not self.is_under_way and not self.may_be_committed
+        return self.is_under_way or self.may_be_committed
+
+    def begin(self) -> bool:
+        """
+        Take part in a transaction that begins now, unless the caller has given up.
+        """
+        self.is_under_way = self.may_be_committed or not self.is_cancelled
+        return self.is_under_way
 
     def settle(self, outcome: Outcome) -> None:
         """
@@ -71,6 +79,7 @@ class Member:
         A cancelled caller is done with, unless it must still be found out whether the
         operation was committed.
         """
+        self.is_under_way = False
         self.may_be_committed |= error.outcome_unknown
         repeatable = self.operation.is_repeatable or not self.may_be_committed
         wanted = self.may_be_committed or not self.is_cancelled

@@ -36,7 +36,7 @@ from asm_async.sql.deletion import hard_delete
 from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.fast_path import append_at_once
-from asm_async.sql.group_commit import GroupCommit
+from asm_async.sql.group_commit import Begin, GroupCommit
 from asm_async.sql.lifecycle import Lifecycle
 from asm_async.sql.operations import (
     AppendEvents,
@@ -319,24 +319,24 @@ class SQLSessionStore:
         return outcome
 
     async def _perform_group(
-        self, operations: Sequence[Operation], deadline: float
+        self, begin: Begin, deadline: float, patience: float
     ) -> list[Outcome]:
         """
-        Perform *operations* in one transaction, the fast way if it goes.
+        Perform operations in one transaction, the fast way if it goes.
         """
-
-        async def carefully(transaction: Transaction) -> list[Outcome]:
-            return await perform(transaction, operations)
-
         transactions = self._transactions
         with translated_errors():
-            async with transactions.writer_connection() as conn:
-                left = deadline - asyncio.get_running_loop().time()
+            async with transactions.writer_connection(deadline) as conn:
+                operations = begin()
+
+                async def carefully(transaction: Transaction) -> list[Outcome]:
+                    return await perform(transaction, operations)
+
                 outcomes = await append_at_once(
-                    conn, transactions.dialect, operations, left
+                    conn, transactions.dialect, operations, patience
                 )
                 if outcomes is None:
-                    outcomes = await transactions.transaction(conn, carefully, deadline)
+                    outcomes = await transactions.transaction(conn, carefully, patience)
         hints = {id_ for operation in operations for id_ in operation.session_ids}
         shared_state(self.engine).wake_ups.notify(hints)
         return outcomes

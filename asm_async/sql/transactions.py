@@ -7,13 +7,22 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from typing import Any, TypeVar
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import StorageError
+from asm_async.errors import (
+    StorageBusyError,
+    StorageError,
+    StorageUnavailableError,
+)
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import is_collision, translated_errors
@@ -25,6 +34,7 @@ __all__ = ["Transaction", "Transactions"]
 T = TypeVar("T")
 
 _MOST_COLLISIONS = 3
+_LEAST_SECONDS_TO_CONNECT = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -96,7 +106,7 @@ class Transactions:
         call = self._new_call()
 
         async def attempt() -> T:
-            async with self._connection() as conn:
+            async with self._connection(call.deadline) as conn:
                 return await work(conn)
 
         trying = self._until_done(attempt, call, is_repeatable=True)
@@ -123,33 +133,53 @@ class Transactions:
         call = self._new_call()
 
         async def attempt() -> T:
-            async with self.writer_connection() as conn:
+            async with self.writer_connection(call.deadline) as conn:
                 call.has_begun = True
-                return await self.transaction(conn, work, call.deadline)
+                left = call.deadline - asyncio.get_running_loop().time()
+                return await self.transaction(conn, work, left)
 
         trying = self._until_done(attempt, call, is_repeatable=is_repeatable)
         return await self._settled(trying, call)
 
     @asynccontextmanager
-    async def writer_connection(self) -> AsyncGenerator[AsyncConnection]:
+    async def writer_connection(
+        self, deadline: float
+    ) -> AsyncGenerator[AsyncConnection]:
         """
         Lend a connection to write on, when it is the caller's turn to write.
+
+        Raises:
+            StorageBusyError: If its turn has not come by *deadline*, on the loop's
+                clock.
+
+            StorageUnavailableError: If there is no connection by then.
         """
-        async with self._writer_turn(), self._connection() as conn:
-            yield conn
+        async with AsyncExitStack() as stack:
+            busy = StorageBusyError("another writer of this process has the turn")
+            async with _in_time(deadline, busy):
+                await stack.enter_async_context(self._writer_turn())
+            yield await stack.enter_async_context(self._connection(deadline))
 
     async def transaction(
         self,
         conn: AsyncConnection,
         work: Callable[[Transaction], Awaitable[T]],
-        deadline: float,
+        patience: float,
     ) -> T:
         """
         Do *work* in one transaction on *conn* and commit it, once.
+
+        Args:
+            conn: With no transaction open.
+
+            work: What to do.
+
+            patience: How long, in seconds, to wait for locks.
         """
         await self.dialect.begin_write(conn)
-        left = deadline - asyncio.get_running_loop().time()
-        result = await work(Transaction(conn=conn, dialect=self.dialect, patience=left))
+        result = await work(
+            Transaction(conn=conn, dialect=self.dialect, patience=patience)
+        )
         with translated_errors(committing=True):
             await self.dialect.commit(conn)
         return result
@@ -170,30 +200,42 @@ class Transactions:
         return nullcontext()
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncGenerator[AsyncConnection]:
+    async def _connection(self, deadline: float) -> AsyncGenerator[AsyncConnection]:
         """
         Lend a connection and see to it that no transaction stays open on it.
 
         The pool's own reset may be switched off, and does not know of a transaction
-        that was begun in SQL.
+        that was begun in SQL: somebody else's may be open on it already.
         """
-        async with self.engine.connect() as conn:
+        async with AsyncExitStack() as stack:
+            none = StorageUnavailableError("no connection could be had in time")
+            # Also who has no patience left is given the time to connect once.
+            soon = asyncio.get_running_loop().time() + _LEAST_SECONDS_TO_CONNECT
+            async with _in_time(max(deadline, soon), none):
+                conn = await stack.enter_async_context(self.engine.connect())
             try:
+                await self.dialect.leave_transaction(conn)
                 yield conn
             except BaseException as error:
                 await self._abandon(conn, error)
                 raise
-            else:
-                await self.dialect.roll_back(conn)
+            # What was done is done: it does not fail because of what comes after it.
+            await self._abandon(conn, None)
 
-    async def _abandon(self, conn: AsyncConnection, error: BaseException) -> None:
+    async def _abandon(
+        self, conn: AsyncConnection, error: BaseException | None
+    ) -> None:
+        """
+        Leave no transaction open, or give the connection up.
+        """
         if conn.invalidated:
             return
         try:
             await self.dialect.roll_back(conn)
-        except Exception as second:  # noqa: BLE001 - the first error tells more
-            error.add_note(f"and the connection was given up: {second!r}")
+        except Exception as second:  # noqa: BLE001 - the connection goes, and so does this
             await conn.invalidate()
+            if error is not None:
+                error.add_note(f"and the connection was given up: {second!r}")
 
     async def _until_done(
         self, attempt: Callable[[], Awaitable[T]], call: _Call, *, is_repeatable: bool
@@ -247,3 +289,15 @@ def _with_outcome(error: StorageError, call: _Call) -> StorageError:
     if error.outcome_unknown or not call.may_be_committed:
         return error
     return type(error)(str(error.args[0]), outcome_unknown=True)
+
+
+@asynccontextmanager
+async def _in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None]:
+    """
+    Bound a wait, for which pools and drivers have bounds of their own.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise failure from error

@@ -21,6 +21,7 @@ from asm_async.errors import (
 )
 from asm_async.sql import SQLSessionStore
 from asm_async.sql.careful_path import Outcome
+from asm_async.sql.group_commit import Begin
 from asm_async.sql.operations import Operation
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
@@ -98,9 +99,13 @@ def tries(store: SQLSessionStore) -> Tries:
     groups, sizes = store._groups, Tries()
     perform = groups._perform
 
-    async def noted(operations: Sequence[Operation], deadline: float) -> list[Outcome]:
-        sizes.append(len(operations))
-        return await perform(operations, deadline)
+    async def noted(begin: Begin, deadline: float, patience: float) -> list[Outcome]:
+        def begin_and_note() -> Sequence[Operation]:
+            operations = begin()
+            sizes.append(len(operations))
+            return operations
+
+        return await perform(begin_and_note, deadline, patience)
 
     groups._perform = noted
     return sizes

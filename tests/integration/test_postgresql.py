@@ -15,6 +15,7 @@ import asyncpg
 import attrs
 import pytest
 import sqlalchemy as sa
+from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import (
@@ -178,7 +179,7 @@ async def test_numbers_do_not_rest_on_advisory_locks(
     migrated_postgres_url: str, other: asyncpg.Connection[Any]
 ) -> None:
     """
-    On a server whose advisory locks do nothing, the counter row keeps logs dense.
+    On a server whose advisory locks do nothing, writers wait for the counter row.
     """
     await other.execute("CREATE SCHEMA lax")
     await other.execute(
@@ -187,6 +188,12 @@ async def test_numbers_do_not_rest_on_advisory_locks(
     )
     path = "lax, pg_catalog, public"
     engine = with_settings(migrated_postgres_url, search_path=path)
+    refused: list[str] = []
+
+    @sa_event.listens_for(engine.sync_engine, "handle_error")
+    def on_error(context: sa.ExceptionContext) -> None:
+        refused.append(str(context.original_exception))
+
     stores = [SQLSessionStore(engine) for _ in range(8)]
     await stores[0].save_session(make_session())
     known = await stores[0].append_event_with_sequence(make_event(id="evt_known"))
@@ -200,6 +207,7 @@ async def test_numbers_do_not_rest_on_advisory_locks(
     )
     await engine.dispose()
 
+    assert refused == []
     numbers = sorted(events[-1].sequence_number for events in stored)
     assert numbers == list(range(2, 82))
 

@@ -94,8 +94,6 @@ INDEXES = {
     "active_run": "ix_asm_runs_running",
     "events_of_run": "ix_asm_events_run_id",
     "last_of_run": "ix_asm_events_run_id",
-    "append": "uq_asm_events_id",
-    "flush": "uq_asm_events_id",
 }
 
 # Of these PostgreSQL may find the rows by the index in any order and sort them.

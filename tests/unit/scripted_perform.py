@@ -6,11 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
+from typing import TypeAlias
 
 from asm_async.errors import StorageError
 from asm_async.sql.careful_path import Outcome
-from asm_async.sql.group_commit import GroupCommit, Perform
+from asm_async.sql.group_commit import Begin, GroupCommit
 from asm_async.sql.operations import AppendEvents, Operation
 from asm_async.testing.factories import make_event
 
@@ -25,6 +26,8 @@ __all__ = [
     "submit",
     "within",
 ]
+
+Perform: TypeAlias = Callable[[Sequence[Operation], float], Awaitable[list[Outcome]]]
 
 PATIENCE = 3.0
 """
@@ -69,7 +72,14 @@ def group_commit_of(perform: Perform, *, locks_sessions: bool = False) -> GroupC
     """
     Make what is tested; without locks all sessions wait together.
     """
-    return GroupCommit(perform, locks_sessions=locks_sessions)
+
+    async def begin_and_perform(
+        begin: Begin, deadline: float, lock_patience: float
+    ) -> list[Outcome]:
+        end = asyncio.get_running_loop().time() + lock_patience
+        return await perform(begin(), min(deadline, end))
+
+    return GroupCommit(begin_and_perform, locks_sessions=locks_sessions)
 
 
 def submit(

@@ -65,8 +65,9 @@ def test_what_may_be_written_comes_back_as_it_is() -> None:
 
 def test_what_is_to_be_written_is_copied() -> None:
     """
-    Nobody who holds the value given can change the one that is written; an append's
-    events are left to the adapter, which encodes or copies them at once.
+    Nobody who holds the value given can change the one that is written.
+
+    An append's events are left to the adapter, which encodes or copies them at once.
     """
     result = ExecutionResult(session=SESSION, run=RUN, events=(event(),))
     checked, _ = check_execution_result(result, None)

@@ -71,6 +71,12 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    async def leave_transaction(self, conn: AsyncConnection) -> None:
+        """
+        Roll back a transaction that was begun past SQLAlchemy, by whoever had *conn*.
+        """
+
+    @abstractmethod
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
         Begin a transaction that is going to write.

@@ -84,7 +84,11 @@ class _Driver(Protocol):
 
     async def fetch(self, query: str, *args: object) -> Iterable[tuple[str, int]]: ...
 
+    async def execute(self, query: str) -> str: ...
+
     def is_closed(self) -> bool: ...
+
+    def is_in_transaction(self) -> bool: ...
 
 
 async def _driver_connection(conn: AsyncConnection) -> _Driver:
@@ -137,6 +141,14 @@ class PostgreSQL(Dialect):
                 f"PostgreSQL {int(str(number)) // 10_000} is too old:"
                 f" {_OLDEST} or later is needed"
             )
+
+    async def leave_transaction(self, conn: AsyncConnection) -> None:
+        """
+        Roll back in SQL; the driver knows whether there is anything to roll back.
+        """
+        driver = await _driver_connection(conn)
+        if driver.is_in_transaction():
+            await driver.execute("ROLLBACK")
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """

@@ -41,8 +41,9 @@ def is_in_memory(url: sa.URL) -> bool:
     """
     Tell whether *url* names a database without a file.
     """
-    named = url.render_as_string()
-    return not url.database or ":memory:" in named or "mode=memory" in named
+    database = url.database or ":memory:"
+    in_name = ":memory:" in database or "mode=memory" in database
+    return in_name or url.query.get("mode") == "memory"
 
 
 class SQLite(Dialect):
@@ -76,6 +77,13 @@ class SQLite(Dialect):
                 f"SQLite {text} is too old: 3.35 or later is needed"
             )
 
+    async def leave_transaction(self, conn: AsyncConnection) -> None:
+        """
+        Roll back; the driver knows whether there is anything to roll back.
+        """
+        if await _is_in_transaction(conn):
+            await self.roll_back(conn)
+
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
         Take the write lock at once.
@@ -84,7 +92,9 @@ class SQLite(Dialect):
         committed in between, which no waiting can cure (SQLITE_BUSY_SNAPSHOT).
         """
         await conn.begin()
-        await self._leave_transaction(conn)
+        # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
+        if await _is_in_transaction(conn):
+            await conn.exec_driver_sql("ROLLBACK")
         await conn.exec_driver_sql("BEGIN IMMEDIATE")
 
     async def commit(self, conn: AsyncConnection) -> None:
@@ -97,14 +107,9 @@ class SQLite(Dialect):
         """
         Roll back in SQL first, then tell SQLAlchemy.
         """
-        await self._leave_transaction(conn)
-        await conn.rollback()
-
-    async def _leave_transaction(self, conn: AsyncConnection) -> None:
-        # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
-        raw = await conn.get_raw_connection()
-        if getattr(raw.driver_connection, "in_transaction", False):
+        if await _is_in_transaction(conn):
             await conn.exec_driver_sql("ROLLBACK")
+        await conn.rollback()
 
     async def lock(
         self, conn: AsyncConnection, keys: Collection[int], patience: float
@@ -156,3 +161,8 @@ class SQLite(Dialect):
             sa.func.json_extract(array.c.value, "$[0]").label("first"),
             sa.func.json_extract(array.c.value, "$[1]").label("second"),
         ).subquery()
+
+
+async def _is_in_transaction(conn: AsyncConnection) -> bool:
+    raw = await conn.get_raw_connection()
+    return bool(getattr(raw.driver_connection, "in_transaction", False))

@@ -1,0 +1,3 @@
+"""
+How fast the stores are, beside the raw drivers and beside what people use today.
+"""

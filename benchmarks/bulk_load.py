@@ -1,0 +1,179 @@
+"""
+Logs of a given size, loaded straight into the tables in one transaction.
+
+They are the same at every run: sessions of 250 events, and at the end a short one and a
+long one.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from asm_async import open_store
+from asm_async.sql.column_types import microseconds
+from benchmarks.contenders import run_name, session_name
+from benchmarks.databases import Place
+from benchmarks.workloads import Payloads
+
+__all__ = ["Log", "load"]
+
+Row: TypeAlias = tuple[Any, ...]
+
+_SESSION_SIZE = 250
+_START = datetime(2026, 1, 1, tzinfo=UTC)
+
+_TABLES = {
+    "asm_sessions": (
+        "id",
+        "agent_id",
+        "status",
+        "metadata",
+        "context",
+        "tags",
+        "created_at",
+        "updated_at",
+        "revision",
+    ),
+    "asm_session_sequences": (
+        "session_id",
+        "last_sequence",
+        "pruned_count",
+        "state",
+        "updated_at",
+    ),
+    "asm_events": (
+        "session_id",
+        "sequence_number",
+        "id",
+        "type",
+        "timestamp",
+        "run_id",
+        "data",
+        "metadata",
+        "schema_version",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log:
+    """
+    What a log holds.
+    """
+
+    size: int
+    """
+    How many events in all.
+    """
+
+    short: int = 1_000
+    """
+    How many of them in the last session but one.
+    """
+
+    long: int = 1_000
+    """
+    How many of them in the last session.
+    """
+
+    @property
+    def sessions(self) -> dict[int, int]:
+        """
+        How many events each agent's session has.
+        """
+        rest = (self.size - self.short - self.long) // _SESSION_SIZE
+        return dict(enumerate([*[_SESSION_SIZE] * rest, self.short, self.long]))
+
+    @property
+    def long_agent(self) -> int:
+        """
+        Whose session is the last.
+        """
+        return len(self.sessions) - 1
+
+    @property
+    def ends(self) -> dict[int, int]:
+        """
+        How many events the last two agents' sessions have.
+        """
+        return {self.long_agent - 1: self.short, self.long_agent: self.long}
+
+    def agents(self, number: int) -> list[int]:
+        """
+        Choose agents whose sessions lie evenly all over the log.
+        """
+        step = (self.long_agent - 1) // number
+        return [place * step for place in range(number)]
+
+
+def _rows(log: Log, database: str) -> dict[str, Iterator[Row]]:
+    def time(number: int) -> datetime | int:
+        moment = _START + timedelta(milliseconds=number)
+        return microseconds(moment) if database == "sqlite" else moment
+
+    def events() -> Iterator[Row]:
+        payloads, ids = Payloads(), iter(range(log.size))
+        for agent, size in log.sessions.items():
+            names, run = session_name(agent), run_name(agent)
+            for place in range(1, size + 1):
+                number = next(ids)
+                id_, data = f"evt_{number:032x}", json.dumps(payloads.next())
+                columns = names, place, id_, "message_received", time(number), run
+                yield *columns, data, "{}", 1
+
+    def sessions() -> Iterator[Row]:
+        for agent in log.sessions:
+            texts = session_name(agent), "bench", "pending", "{}", "{}", "[]"
+            yield *texts, time(agent), time(agent), 1
+
+    def gates() -> Iterator[Row]:
+        for agent, size in log.sessions.items():
+            yield session_name(agent), size, 0, "live", time(agent)
+
+    return dict(zip(_TABLES, (sessions(), gates(), events()), strict=True))
+
+
+async def load(place: Place, log: Log) -> None:
+    """
+    Fill an empty database and leave it as it would be after a night's rest.
+    """
+    async with open_store(place.url, migrate=True):
+        rows = _rows(log, place.database)
+    if place.database == "sqlite":
+        _load_sqlite(place, rows)
+    else:
+        await _load_postgresql(place, rows)
+
+
+def _load_sqlite(place: Place, rows: dict[str, Iterator[Row]]) -> None:
+    conn = sqlite3.connect(place.location, isolation_level=None)
+    conn.execute("PRAGMA cache_size = -262144")
+    conn.execute("BEGIN IMMEDIATE")
+    for table, columns in _TABLES.items():
+        marks = ", ".join("?" * len(columns))
+        names = ", ".join(columns)
+        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
+        conn.executemany(statement, rows[table])
+    conn.execute("COMMIT")
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+
+
+async def _load_postgresql(place: Place, rows: dict[str, Iterator[Row]]) -> None:
+    conn = await asyncpg.connect(place.location, timeout=60)
+    async with conn.transaction():
+        for table, columns in _TABLES.items():
+            await conn.copy_records_to_table(
+                table, records=rows[table], columns=columns
+            )
+    # What autovacuum and the checkpointer would else do while the clock runs.
+    await conn.execute("VACUUM (ANALYZE)", timeout=3600)
+    await conn.execute("CHECKPOINT", timeout=3600)
+    await conn.close()
