@@ -19,7 +19,7 @@ from asm_async.sql.group_member import Member
 from asm_async.sql.operations import Operation
 from asm_async.sql.patience import pause_after, wait_stubbornly
 
-__all__ = ["GroupCommit"]
+__all__ = ["Begin", "GroupCommit", "Perform"]
 
 Begin: TypeAlias = Callable[[], Sequence[Operation]]
 Perform: TypeAlias = Callable[[Begin, float, float], Awaitable[list[Outcome]]]

@@ -160,6 +160,27 @@ async def test_the_wait_for_an_outcome_ends_with_patience(
 
 
 @pytest.mark.postgres
+async def test_an_unknown_deletion_is_found_out_before_a_cancellation_goes_on(
+    store_by_way: SQLSessionStore, way: FaultyWay
+) -> None:
+    """
+    Cancelled between a lost COMMIT and its repetition, a caller waits for the latter.
+    """
+    lost = way.lose(b"COMMIT;")
+    way.is_blocked = True
+    deleting = asyncio.create_task(store_by_way.delete_session("ses_1"))
+    await lost.happened.wait()
+    assert await goes_on(deleting)
+    deleting.cancel()
+    assert await goes_on(deleting)
+    way.is_blocked = False
+    await asyncio.wait({deleting})
+
+    assert deleting.cancelled()
+    assert await store_by_way.list_sessions() == []
+
+
+@pytest.mark.postgres
 @both_ways
 async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     store_by_way: SQLSessionStore,
@@ -187,8 +208,9 @@ async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     assert len(await store_by_way.get_events("ses_1")) == 1
 
 
+@pytest.mark.parametrize("seconds", [0.05, 0.3])
 async def test_a_timeout_around_a_call_strikes(
-    url: str, open_engine: OpenEngine
+    url: str, open_engine: OpenEngine, seconds: float
 ) -> None:
     """
     ``asyncio.timeout`` around an append that cannot be done raises TimeoutError.
@@ -204,7 +226,7 @@ async def test_a_timeout_around_a_call_strikes(
             else "SELECT FROM asm_session_sequences FOR UPDATE"
         )
         with pytest.raises(TimeoutError):
-            async with asyncio.timeout(0.1):
+            async with asyncio.timeout(seconds):
                 await store.append_event(make_event())
         await other.exec_driver_sql("ROLLBACK")
 

@@ -9,9 +9,9 @@ SQLAlchemy's ``async_creator_fn``; on others everything works the same, only slo
 
 from __future__ import annotations
 
+import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from threading import Thread
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -32,10 +32,7 @@ def connect(database: str, **options: Any) -> OneHopConnection:
     connection = OneHopConnection(
         lambda: sqlite3.connect(database, **options), _ROWS_A_CHUNK
     )
-    # As SQLAlchemy does with its own: whoever forgets to close it can still exit.
-    # Before aiosqlite 0.22 the connection itself is the thread.
-    thread = cast("Thread", getattr(connection, "_thread", connection))
-    thread.daemon = True
+    connection.forbid_to_outlive_the_process()
     return connection
 
 
@@ -43,6 +40,30 @@ class OneHopConnection(Connection):
     """
     A connection whose cursors need no hop of their own.
     """
+
+    _stopping: asyncio.Future[Any] | None = None
+
+    def forbid_to_outlive_the_process(self) -> None:
+        """
+        Let whoever forgets to close it exit all the same, as SQLAlchemy does.
+        """
+        self._thread.daemon = True
+
+    def stop(self) -> asyncio.Future[Any] | None:
+        """
+        End the thread, some time after this.
+        """
+        self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
+        return self._stopping
+
+    async def _connect(self) -> Connection:
+        try:
+            return await super()._connect()
+        except BaseException:
+            # The thread tells the loop that it ends, so the loop must still be there.
+            if self._stopping is not None:
+                await self._stopping
+            raise
 
     @contextmanager
     async def cursor(self) -> Cursor:
