@@ -31,7 +31,8 @@ __all__ = ["Durability", "SharedState", "create_engine", "shared_state"]
 
 Durability = Literal["full", "relaxed"]
 
-_BUSY_TIMEOUT_SECONDS = 0.5
+# Short, since nothing can end it: patience is spent between tries, where it can be.
+_BUSY_TIMEOUT_SECONDS = 0.1
 
 # What the URLs of hosted databases say in libpq's words, in asyncpg's.
 _PARAMETERS = MappingProxyType({"sslmode": "ssl"})

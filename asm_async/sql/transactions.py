@@ -80,6 +80,13 @@ class _Call:
     is_withdrawn: bool = False
     may_be_committed: bool = False
 
+    @property
+    def has_effect(self) -> bool:
+        """
+        Whether something was done whose outcome must be waited for.
+        """
+        return self.has_begun or self.may_be_committed
+
 
 class Transactions:
     """
@@ -257,7 +264,8 @@ class Transactions:
                 is_transient = error.retryable or 0 < collisions <= _MOST_COLLISIONS
                 may_repeat = is_repeatable or not call.may_be_committed
                 is_late = clock() + pause > call.deadline
-                if is_late or call.is_withdrawn or not (is_transient and may_repeat):
+                is_over = is_late or (call.is_withdrawn and not call.has_effect)
+                if is_over or not (is_transient and may_repeat):
                     raise _with_outcome(error, call) from error.__cause__
             await asyncio.sleep(pause)
         raise AssertionError  # there is no end to counting
@@ -279,7 +287,7 @@ class Transactions:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             call.is_withdrawn = True
-            if not call.has_begun:
+            if not call.has_effect:
                 task.cancel()
             await wait_stubbornly(task, call.deadline)
             raise
