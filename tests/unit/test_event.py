@@ -26,7 +26,7 @@ ALL_FIELDS: dict[str, Any] = {
     "data": {"content": "\0\ud800", "n": [1, 2.5, None]},
     "metadata": {"a": {}},
     "schema_version": 2,
-    "provider": "anthropic",
+    "provider": "acme",
     "correlation_id": "trace-1",
 }
 REQUIRED = ["id", "type", "timestamp", "session_id"]

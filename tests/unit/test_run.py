@@ -29,8 +29,8 @@ ALL_FIELDS: dict[str, Any] = {
     "metadata": {"a": [1, 2.5, None]},
     "turn_count": 4,
     "token_usage": {"input_tokens": 5, "cached": 0.5},
-    "provider": "anthropic",
-    "provider_metadata": {"model": "claude"},
+    "provider": "acme",
+    "provider_metadata": {"model": "large"},
     "cost_usd": 0.25,
     "revision": 3,
 }
@@ -172,7 +172,7 @@ def test_a_run_is_frozen() -> None:
     with pytest.raises(attrs.exceptions.FrozenInstanceError):
         set_field("status", "running")
     with pytest.raises(TypeError, match="vendor"):
-        make_run(vendor="anthropic")
+        make_run(vendor="acme")
 
 
 def test_equal_runs_have_equal_hashes() -> None:
@@ -225,7 +225,7 @@ def test_new_takes_what_it_is_given() -> None:
 @pytest.mark.parametrize(
     ("metadata", "model"),
     [
-        ({"model": "claude"}, "claude"),
+        ({"model": "large"}, "large"),
         ({}, None),
         ({"model": None}, None),
         ({"model": 4}, None),

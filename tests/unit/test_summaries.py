@@ -38,7 +38,7 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "event_count": 7,
             "run_count": 1,
             "token_totals": TOKENS,
-            "providers_used": ("anthropic", "openai"),
+            "providers_used": ("acme", "openai"),
             "first_event_at": NOON,
             "last_event_at": NOON,
             "status_counts": {RunStatus.FAILED: 1},
@@ -51,7 +51,7 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "total_input_tokens": 2,
             "total_output_tokens": 3,
             "total_tokens": 5,
-            "by_provider": {"anthropic": USAGE},
+            "by_provider": {"acme": USAGE},
             "by_model": {"unknown": USAGE},
             "by_bucket": {NOON: USAGE},
         },
@@ -62,8 +62,8 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "run_count": 2,
             "unmapped_runs": 1,
             "total_cost_usd": 0.5,
-            "by_provider": {"anthropic": COST},
-            "by_model": {"claude": COST},
+            "by_provider": {"acme": COST},
+            "by_model": {"large": COST},
             "by_bucket": {NOON: COST},
         },
     ),
@@ -214,11 +214,11 @@ def test_the_groups_are_copied() -> None:
     """
     What the caller does to its dict afterwards does not change the summary.
     """
-    groups = {"anthropic": COST}
+    groups = {"acme": COST}
     summary = make(CostSummary, by_provider=groups)
     groups.clear()
 
-    assert summary.by_provider == {"anthropic": COST}
+    assert summary.by_provider == {"acme": COST}
 
 
 @pytest.mark.parametrize(
