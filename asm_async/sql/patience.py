@@ -12,6 +12,7 @@ __all__ = ["pause_after", "wait_stubbornly"]
 
 _FIRST_PAUSE_SECONDS = 0.005
 _MOST_DOUBLINGS = 6
+_GRACE_SECONDS = 0.5
 
 
 def pause_after(failures: int) -> float:
@@ -29,14 +30,18 @@ async def wait_stubbornly(future: asyncio.Future[Any], deadline: float) -> None:
     """
     Wait for *future* until *deadline*, however often the waiting itself is cancelled.
 
+    And half a second more: what waits for a lock until *deadline*, in the database,
+    began to wait a little later, and is about to tell.
+
     Args:
         future: What to wait for; neither cancelled nor asked for its result.
 
         deadline: On the loop's clock.
     """
     clock = asyncio.get_running_loop().time
-    while not future.done() and clock() < deadline:
+    end = deadline + _GRACE_SECONDS
+    while not future.done() and clock() < end:
         try:
-            await asyncio.wait({future}, timeout=deadline - clock())
+            await asyncio.wait({future}, timeout=end - clock())
         except asyncio.CancelledError:
             continue
