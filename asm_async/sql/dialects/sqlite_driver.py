@@ -29,9 +29,7 @@ def connect(database: str, **options: Any) -> OneHopConnection:
     """
     Make a connection that opens when it is awaited, as ``aiosqlite.connect`` does.
     """
-    connection = OneHopConnection(
-        lambda: sqlite3.connect(database, **options), _ROWS_A_CHUNK
-    )
+    connection = OneHopConnection(lambda: sqlite3.connect(database, **options))
     connection.forbid_to_outlive_the_process()
     return connection
 
@@ -41,7 +39,15 @@ class OneHopConnection(Connection):
     A connection whose cursors need no hop of their own.
     """
 
+    _file: sqlite3.Connection | None = None
     _stopping: asyncio.Future[Any] | None = None
+
+    def __init__(self, open_file: Callable[[], sqlite3.Connection]) -> None:
+        def keep() -> sqlite3.Connection:
+            self._file = open_file()
+            return self._file
+
+        super().__init__(keep, _ROWS_A_CHUNK)
 
     def forbid_to_outlive_the_process(self) -> None:
         """
@@ -52,9 +58,17 @@ class OneHopConnection(Connection):
     def stop(self) -> asyncio.Future[Any] | None:
         """
         End the thread, some time after this.
+
+        It closes the file first, also one that was opened for a caller who was
+        cancelled meanwhile, of which the driver knows nothing.
         """
+        self._tx.put_nowait((None, self._close_file))  # pyright: ignore[reportUnknownMemberType] - of what
         self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
         return self._stopping
+
+    def _close_file(self) -> None:
+        if self._file is not None:
+            self._file.close()
 
     async def _connect(self) -> Connection:
         try:
