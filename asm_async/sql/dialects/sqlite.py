@@ -93,8 +93,7 @@ class SQLite(Dialect):
         """
         await conn.begin()
         # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
-        if await _is_in_transaction(conn):
-            await conn.exec_driver_sql("ROLLBACK")
+        await _roll_back_in_sql(conn)
         await conn.exec_driver_sql("BEGIN IMMEDIATE")
 
     async def commit(self, conn: AsyncConnection) -> None:
@@ -107,8 +106,7 @@ class SQLite(Dialect):
         """
         Roll back in SQL first, then tell SQLAlchemy.
         """
-        if await _is_in_transaction(conn):
-            await conn.exec_driver_sql("ROLLBACK")
+        await _roll_back_in_sql(conn)
         await conn.rollback()
 
     async def lock(
@@ -161,6 +159,11 @@ class SQLite(Dialect):
             sa.func.json_extract(array.c.value, "$[0]").label("first"),
             sa.func.json_extract(array.c.value, "$[1]").label("second"),
         ).subquery()
+
+
+async def _roll_back_in_sql(conn: AsyncConnection) -> None:
+    if await _is_in_transaction(conn):
+        await conn.exec_driver_sql("ROLLBACK")
 
 
 async def _is_in_transaction(conn: AsyncConnection) -> bool:
