@@ -22,6 +22,7 @@ from asm_async.values.json_values import (
 )
 
 __all__ = [
+    "MAX_AMOUNT",
     "MAX_COUNT",
     "MAX_TEXT_LENGTH",
     "FieldRules",
@@ -42,6 +43,7 @@ __all__ = [
     "plain_fields",
     "tags",
     "text",
+    "total_amount",
     "tuple_of",
     "utc_time",
 ]
@@ -54,6 +56,11 @@ The longest id or other text field, in characters (Unicode code points).
 MAX_COUNT = 2**53 - 1
 """
 The largest number or count: what every JSON reader holds exactly (RFC 8259, section 6).
+"""
+
+MAX_AMOUNT = 1e15
+"""
+The largest amount: a million billions of US dollars, so that sums stay finite.
 """
 
 E = TypeVar("E", bound=StrEnum)
@@ -76,7 +83,10 @@ def apply_rules(instance: object, rules: FieldRules) -> None:
     Bring the fields of a new frozen *instance* into their normal form.
     """
     for name, rule in rules.items():
-        object.__setattr__(instance, name, rule(getattr(instance, name), name))
+        given = getattr(instance, name)
+        normal = rule(given, name)
+        if normal is not given:
+            object.__setattr__(instance, name, normal)
 
 
 def text(value: object, name: str) -> str:
@@ -163,7 +173,17 @@ def optional_count(value: object, name: str) -> int | None:
 
 def amount(value: object, name: str) -> float:
     """
-    Accept a finite number of at least 0, and give it as a float.
+    Accept a number from 0 to 10**15, and give it as a float.
+    """
+    number = total_amount(value, name)
+    if number > MAX_AMOUNT:
+        raise ValidationError(f"{name}: the amount is not within 0 to 10**15")
+    return number
+
+
+def total_amount(value: object, name: str) -> float:
+    """
+    Accept a sum of amounts: a finite number of at least 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise _unexpected(name, "a number", value)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import secrets
 import time
 
-__all__ = ["new_event_id", "new_run_id", "new_session_id"]
+__all__ = ["new_artifact_id", "new_event_id", "new_run_id", "new_session_id"]
 
 
 def new_session_id() -> str:
@@ -29,6 +29,13 @@ def new_event_id() -> str:
     Mint an id for an event: ``evt_`` and 32 hexadecimal digits.
     """
     return f"evt_{_uuid7():032x}"
+
+
+def new_artifact_id() -> str:
+    """
+    Mint an id for an artifact: ``art_`` and 32 hexadecimal digits.
+    """
+    return f"art_{_uuid7():032x}"
 
 
 def _uuid7() -> int:

@@ -7,7 +7,7 @@ from __future__ import annotations
 import json
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, TypeAlias, cast
 
 from asm_async.errors import ValidationError
@@ -43,6 +43,27 @@ _INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
 
+def _parts_encoder() -> Callable[[object, int], Iterable[str]] | None:
+    """
+    Make once what ``JSONEncoder.encode`` makes anew for each value, in C.
+
+    Making it takes as long as encoding a whole event. It is not in the documentation of
+    ``json``, so it may not be there.
+    """
+    make = getattr(json.encoder, "c_make_encoder", None)
+    if make is None:
+        return None
+    escape = json.encoder.encode_basestring_ascii
+    options = (None, ":", ",", False, False, _ENCODER.allow_nan)
+    return cast(
+        "Callable[[object, int], Iterable[str]]",
+        make(None, _ENCODER.default, escape, *options),
+    )
+
+
+_ENCODE_PARTS = _parts_encoder()
+
+
 def encode_json(value: object) -> str:
     """
     Encode *value*, already normalised, as the ASCII text in which it is stored.
@@ -50,7 +71,11 @@ def encode_json(value: object) -> str:
     Two values have the same content if and only if their texts are equal; so ``1``,
     ``1.0`` and ``true`` differ, and so do objects whose keys stand in another order.
     """
-    return "{}" if value == {} else _ENCODER.encode(value)
+    if value == {}:
+        return "{}"
+    if _ENCODE_PARTS is None:
+        return _ENCODER.encode(value)
+    return "".join(_ENCODE_PARTS(value, 0))
 
 
 def decode_json(text: str) -> Any:
@@ -69,10 +94,15 @@ def normalise_json_object(value: object, path: str) -> JSONObject:
     Raises:
         ValidationError: Naming the *path* of whatever is not JSON.
     """
-    if not isinstance(value, Mapping):
+    if not _is_mapping(value):
         raise ValidationError(f"{path}: expected a JSON object, got {_kind(value)}")
     members = cast("Mapping[object, object]", value)
-    return cast("JSONObject", normalise_json(members, path))
+    return cast("JSONObject", normalise_json(members, path)) if members else {}
+
+
+def _is_mapping(value: object) -> bool:
+    # To ask an abstract class takes long, and nearly all are plain.
+    return type(value) is dict or isinstance(value, Mapping)
 
 
 def normalise_json(value: object, path: str) -> Any:
@@ -150,7 +180,7 @@ def _normalise(value: object, depth: int) -> Any:
         return _plain_integer(int.__int__(value))
     if isinstance(value, float):
         return _plain_float(float.__float__(value))
-    if isinstance(value, Mapping):
+    if _is_mapping(value):
         return _plain_object(cast("Mapping[object, object]", value), depth + 1)
     if isinstance(value, list | tuple):
         return _plain_array(cast("list[object]", value), depth + 1)
@@ -163,7 +193,7 @@ def _plain_object(value: Mapping[object, object], depth: int) -> JSONObject:
     for key, member in value.items():
         if not isinstance(key, str):
             raise _Culprit(f"a key of type {type(key).__name__} is not a string")
-        name = _join_surrogates(str.__str__(key))
+        name = _join_surrogates(key if type(key) is str else str.__str__(key))
         if name in plain:
             raise _Culprit(f"the key {name!a} stands twice")
         try:

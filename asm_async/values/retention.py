@@ -107,6 +107,8 @@ class RetentionPolicy:
     max_total_events: int | None = None
     """
     If all sessions together hold more events, they are pruned to so many.
+
+    Those of sessions with an exempt tag count, and stay.
     """
 
     hard_delete_after_days: int | None = 30
@@ -145,7 +147,7 @@ class RetentionPolicy:
 
     batch_size: int = 100
     """
-    How many sessions one transaction deletes or prunes at most.
+    How many sessions one transaction deletes or prunes at most; never more than 1,000.
     """
 
     _RULES: ClassVar[fields.FieldRules] = {

@@ -127,7 +127,9 @@ class Run:
     What the run consumed.
 
     Its ``input_tokens``, ``output_tokens`` and ``total_tokens`` are whole numbers from
-    0 to 2**53 - 1, which usage summaries add up; other keys are the application's.
+    0 to 2**53 - 1, which usage summaries add up; other keys are the application's. The
+    first two are everything the model read and wrote, cached tokens included; where
+    there is no total, they make one.
     """
 
     provider: str | None = None
@@ -142,7 +144,7 @@ class Run:
 
     cost_usd: float | None = None
     """
-    What the run cost, in US dollars; None if unknown.
+    What the run cost, in US dollars, at most 10**15; None if unknown.
     """
 
     revision: int = 0
@@ -204,6 +206,29 @@ class Run:
         )
 
     @property
+    def input_tokens(self) -> int:
+        """
+        What the model read; 0 if *token_usage* does not tell.
+        """
+        return self._tokens("input_tokens")
+
+    @property
+    def output_tokens(self) -> int:
+        """
+        What the model wrote; 0 if *token_usage* does not tell.
+        """
+        return self._tokens("output_tokens")
+
+    @property
+    def total_tokens(self) -> int:
+        """
+        What *token_usage* tells as the total, else input and output together.
+        """
+        if "total_tokens" in self.token_usage:
+            return self._tokens("total_tokens")
+        return self.input_tokens + self.output_tokens
+
+    @property
     def model(self) -> str | None:
         """
         The model's name, if *provider_metadata* tells one that is fit to search by.
@@ -212,6 +237,9 @@ class Run:
             return fields.optional_text(self.provider_metadata.get("model"), "model")
         except ValidationError:
             return None
+
+    def _tokens(self, name: str) -> int:
+        return cast("int", self.token_usage.get(name, 0))
 
     def update_status(self, status: RunStatus, *, at: datetime | None = None) -> Run:
         """

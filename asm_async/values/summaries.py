@@ -135,7 +135,7 @@ class CostTotals:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "run_count": fields.count,
-        "cost_usd": fields.amount,
+        "cost_usd": fields.total_amount,
         "input_tokens": _total,
         "output_tokens": _total,
     }
@@ -240,12 +240,14 @@ class UsageSummary:
 
     by_provider: Mapping[str, UsageTotals] = attrs.field(hash=False)
     """
-    The same for each provider; runs that name none stand under ``"unknown"``.
+    The same for each provider, in the order of their code points; runs that name none
+    stand under ``"unknown"``.
     """
 
     by_model: Mapping[str, UsageTotals] = attrs.field(hash=False)
     """
-    The same for each model; runs that name none stand under ``"unknown"``.
+    The same for each model, in the order of their code points; runs that name none
+    stand under ``"unknown"``.
     """
 
     by_bucket: Mapping[datetime, UsageTotals] = attrs.field(
@@ -293,12 +295,14 @@ class CostSummary:
 
     by_provider: Mapping[str, CostTotals] = attrs.field(hash=False)
     """
-    The others for each provider; runs that name none stand under ``"unknown"``.
+    The others for each provider, in the order of their code points; runs that name none
+    stand under ``"unknown"``.
     """
 
     by_model: Mapping[str, CostTotals] = attrs.field(hash=False)
     """
-    The others for each model; runs that name none stand under ``"unknown"``.
+    The others for each model, in the order of their code points; runs that name none
+    stand under ``"unknown"``.
     """
 
     by_bucket: Mapping[datetime, CostTotals] = attrs.field(
@@ -312,7 +316,7 @@ class CostSummary:
     _RULES: ClassVar[fields.FieldRules] = {
         "run_count": fields.count,
         "unmapped_runs": fields.count,
-        "total_cost_usd": fields.amount,
+        "total_cost_usd": fields.total_amount,
         "by_provider": _cost_by_text,
         "by_model": _cost_by_text,
         "by_bucket": _cost_by_time,

@@ -5,13 +5,13 @@ What a model's tokens cost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Protocol, TypeAlias
 
 import attrs
 
 from asm_async.values import fields
 
-__all__ = ["PricingTable", "TokenPrice"]
+__all__ = ["PriceLookup", "PricingTable", "TokenPrice", "price_in"]
 
 
 @attrs.frozen(kw_only=True)
@@ -22,12 +22,12 @@ class TokenPrice:
 
     input_usd_per_million: float
     """
-    The price of what the model reads.
+    The price of what the model reads, at most 10**15.
     """
 
     output_usd_per_million: float
     """
-    The price of what the model writes.
+    The price of what the model writes, at most 10**15.
     """
 
     _RULES: ClassVar[fields.FieldRules] = {
@@ -38,6 +38,14 @@ class TokenPrice:
     def __attrs_post_init__(self) -> None:
         fields.apply_rules(self, self._RULES)
 
+    def cost_of(self, input_tokens: int, output_tokens: int) -> float:
+        """
+        Give the cost of so many tokens, in US dollars.
+        """
+        read = input_tokens * self.input_usd_per_million
+        written = output_tokens * self.output_usd_per_million
+        return (read + written) / 1_000_000
+
 
 PricingTable: TypeAlias = Mapping[str, Mapping[str, TokenPrice]]
 """
@@ -45,5 +53,30 @@ Prices by provider, then by the beginning of a model's name.
 
 Of several beginnings the longest counts, so that ``"gpt-4o"`` prices
 ``"gpt-4o-2024-08-06"`` too; the empty one prices whatever the provider has left, runs
-without a model included.
+without a model included. Runs without a provider are priced as those of ``"unknown"``,
+under which summaries show them. Upper and lower case differ.
 """
+
+
+class PriceLookup(Protocol):
+    """
+    Finds the price of a model's tokens, or none.
+    """
+
+    def __call__(self, provider: str | None, model: str | None, /) -> TokenPrice | None:
+        """
+        Find the price of a provider's model; None stands for one that is not named.
+        """
+        ...
+
+
+def price_in(
+    table: PricingTable, provider: str, model: str | None
+) -> TokenPrice | None:
+    """
+    Find what *table* says of a provider's model.
+    """
+    prices = table.get(provider, {})
+    name = model or ""
+    beginnings = [beginning for beginning in prices if name.startswith(beginning)]
+    return prices[max(beginnings, key=len)] if beginnings else None

@@ -9,10 +9,14 @@ import pytest
 
 from asm_async import errors
 from asm_async.errors import (
+    ArtifactConflictError,
+    ArtifactDamagedError,
     ArtifactNotFoundError,
     ASMError,
     ConflictError,
     EventConflictError,
+    HistoryConflictError,
+    InvalidCheckpointError,
     InvalidCursorError,
     InvalidTransitionError,
     LeaseLostError,
@@ -37,6 +41,13 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (ASMError, (Exception,), "asm_error", "internal", False),
     (ValidationError, (ASMError, ValueError), "validation_error", "validation", False),
     (InvalidCursorError, (ValidationError,), "invalid_cursor", "validation", False),
+    (
+        InvalidCheckpointError,
+        (ValidationError,),
+        "invalid_checkpoint",
+        "validation",
+        False,
+    ),
     (NotFoundError, (ASMError, LookupError), "not_found", "not_found", False),
     (SessionNotFoundError, (NotFoundError,), "session_not_found", "not_found", False),
     (RunNotFoundError, (NotFoundError,), "run_not_found", "not_found", False),
@@ -48,6 +59,8 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (RevisionConflictError, (ConflictError,), "revision_conflict", "conflict", False),
     (LeaseLostError, (ConflictError,), "lease_lost", "conflict", False),
     (SessionDeletedError, (ConflictError,), "session_deleted", "conflict", False),
+    (ArtifactConflictError, (ConflictError,), "artifact_conflict", "conflict", False),
+    (HistoryConflictError, (ConflictError,), "history_conflict", "conflict", False),
     (
         UnsupportedOperationError,
         (ASMError,),
@@ -60,6 +73,7 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (StorageUnavailableError, (StorageError,), "storage_unavailable", "storage", True),
     (StorageBusyError, (StorageError,), "storage_busy", "storage", True),
     (MigrationRequiredError, (StorageError,), "migration_required", "storage", False),
+    (ArtifactDamagedError, (StorageError,), "artifact_damaged", "storage", False),
     (
         MissingDependencyError,
         (ASMError, ImportError),
@@ -74,6 +88,7 @@ SAYINGS: list[tuple[ASMError, str]] = [
     (ASMError(), "ASMError"),
     (ValidationError("id: expected text"), "id: expected text"),
     (InvalidCursorError("not a cursor"), "not a cursor"),
+    (InvalidCheckpointError("not a checkpoint"), "not a checkpoint"),
     (NotFoundError("nothing there"), "nothing there"),
     (SessionNotFoundError("ses_1"), "no session 'ses_1' is stored"),
     (RunNotFoundError("run_1"), "no run 'run_1' is stored"),
@@ -100,6 +115,10 @@ SAYINGS: list[tuple[ASMError, str]] = [
         SessionDeletedError("ses_1"),
         "session 'ses_1' is deleted; restore it to write to it",
     ),
+    (
+        ArtifactConflictError("key 'a/b'"),
+        "key 'a/b' is registered already, with other content",
+    ),
     (UnsupportedOperationError("no static pool"), "no static pool"),
     (StoreClosedError("the store is closed"), "the store is closed"),
     (StorageError("disk full"), "disk full"),
@@ -113,6 +132,11 @@ SAYINGS: list[tuple[ASMError, str]] = [
         "locked; it is not known whether it was committed",
     ),
     (MigrationRequiredError("the database is empty"), "the database is empty"),
+    (
+        HistoryConflictError("ses_1", "it was deleted here"),
+        "session 'ses_1' cannot be imported: it was deleted here",
+    ),
+    (ArtifactDamagedError("content is missing"), "content is missing"),
     (
         MissingDependencyError("asyncpg", "postgres"),
         "asyncpg is not installed: pip install 'asm_async[postgres]'",
@@ -148,12 +172,12 @@ def test_each_class_stands_in_its_place(
 
 def test_the_tree_is_whole() -> None:
     """
-    The tests know every exception class of the module, and it lists them all.
+    The tests know every exception class of the package, and it lists them all.
     """
     defined = {
         name
         for name, thing in inspect.getmembers(errors, inspect.isclass)
-        if thing.__module__ == errors.__name__ and issubclass(thing, Exception)
+        if issubclass(thing, Exception)
     }
 
     assert {row[0].__name__ for row in TREE} == set(errors.__all__) == defined

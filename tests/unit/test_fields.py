@@ -202,8 +202,8 @@ def test_a_count_becomes_a_plain_int() -> None:
     assert type(fields.count(Level.HIGH, "field")) is int
 
 
-@pytest.mark.parametrize("value", [0, 0.1, 5e-324, 1.7976931348623157e308, 2**53, 7])
-def test_an_amount_is_a_finite_number_of_at_least_0(value: float) -> None:
+@pytest.mark.parametrize("value", [0, 0.1, 5e-324, 1e15, 10**15, 7])
+def test_an_amount_is_a_number_from_0_to_a_million_billions(value: float) -> None:
     """
     Integers and floats are amounts, given as floats to the last bit.
     """
@@ -233,6 +233,19 @@ def test_other_amounts_are_refused(value: object, message: str) -> None:
     """
     assert refusal(fields.amount, value) == message
     assert refusal(fields.optional_amount, value) == message
+    assert refusal(fields.total_amount, value) == message
+
+
+@pytest.mark.parametrize("value", [1e15 + 0.125, 10**15 + 1, 1.7976931348623157e308])
+def test_an_amount_has_a_bound_and_a_sum_of_amounts_has_none(value: float) -> None:
+    """
+    What is larger than any amount may still be a sum, as long as it is finite.
+    """
+    message = "field: the amount is not within 0 to 10**15"
+
+    assert refusal(fields.amount, value) == message
+    assert refusal(fields.optional_amount, value) == message
+    assert fields.total_amount(value, "field") == value
 
 
 def test_none_is_an_optional_amount_only() -> None:

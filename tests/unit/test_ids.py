@@ -7,9 +7,19 @@ from uuid import RFC_4122, UUID
 
 import pytest
 
-from asm_async.values.ids import new_event_id, new_run_id, new_session_id
+from asm_async.values.ids import (
+    new_artifact_id,
+    new_event_id,
+    new_run_id,
+    new_session_id,
+)
 
-MINTS = [(new_session_id, "ses"), (new_run_id, "run"), (new_event_id, "evt")]
+MINTS = [
+    (new_session_id, "ses"),
+    (new_run_id, "run"),
+    (new_event_id, "evt"),
+    (new_artifact_id, "art"),
+]
 MILLISECOND = 1_000_000
 
 

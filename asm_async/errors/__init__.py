@@ -1,0 +1,101 @@
+"""
+Everything this library raises on purpose.
+
+An exception is one fact. What a program needs to know about it stands on the class: a
+stable ``code``, a ``category`` and whether the same call may succeed later::
+
+    ASMError
+    ├── ValidationError                  (also a ValueError)
+    │   ├── InvalidCursorError
+    │   └── InvalidCheckpointError
+    ├── NotFoundError                    (also a LookupError)
+    │   ├── SessionNotFoundError
+    │   ├── RunNotFoundError
+    │   └── ArtifactNotFoundError
+    ├── ConflictError
+    │   ├── InvalidTransitionError
+    │   ├── EventConflictError
+    │   ├── SequenceConflictError
+    │   ├── RevisionConflictError
+    │   ├── LeaseLostError
+    │   ├── SessionDeletedError
+    │   ├── ArtifactConflictError
+    │   └── HistoryConflictError
+    ├── UnsupportedOperationError
+    ├── StoreClosedError
+    ├── StorageError
+    │   ├── StorageUnavailableError      retryable
+    │   ├── StorageBusyError             retryable
+    │   ├── MigrationRequiredError
+    │   └── ArtifactDamagedError
+    └── MissingDependencyError           (also an ImportError)
+
+All state lives in ``args``, so that exceptions survive ``pickle``, ``copy`` and a trip
+to another process unchanged.
+"""
+
+from __future__ import annotations
+
+from asm_async.errors.base import ASMError
+from asm_async.errors.conflicts import (
+    ArtifactConflictError,
+    ConflictError,
+    EventConflictError,
+    HistoryConflictError,
+    InvalidTransitionError,
+    LeaseLostError,
+    RevisionConflictError,
+    SequenceConflictError,
+    SessionDeletedError,
+)
+from asm_async.errors.invalid import (
+    InvalidCheckpointError,
+    InvalidCursorError,
+    ValidationError,
+)
+from asm_async.errors.not_found import (
+    ArtifactNotFoundError,
+    NotFoundError,
+    RunNotFoundError,
+    SessionNotFoundError,
+)
+from asm_async.errors.storage import (
+    ArtifactDamagedError,
+    MigrationRequiredError,
+    StorageBusyError,
+    StorageError,
+    StorageUnavailableError,
+)
+from asm_async.errors.use import (
+    MissingDependencyError,
+    StoreClosedError,
+    UnsupportedOperationError,
+)
+
+__all__ = [
+    "ASMError",
+    "ArtifactConflictError",
+    "ArtifactDamagedError",
+    "ArtifactNotFoundError",
+    "ConflictError",
+    "EventConflictError",
+    "HistoryConflictError",
+    "InvalidCheckpointError",
+    "InvalidCursorError",
+    "InvalidTransitionError",
+    "LeaseLostError",
+    "MigrationRequiredError",
+    "MissingDependencyError",
+    "NotFoundError",
+    "RevisionConflictError",
+    "RunNotFoundError",
+    "SequenceConflictError",
+    "SessionDeletedError",
+    "SessionNotFoundError",
+    "StorageBusyError",
+    "StorageError",
+    "StorageUnavailableError",
+    "StoreClosedError",
+    "UnsupportedOperationError",
+    "ValidationError",
+]

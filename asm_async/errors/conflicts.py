@@ -1,0 +1,195 @@
+"""
+What is stored does not allow it.
+"""
+
+from __future__ import annotations
+
+from asm_async.errors.base import Argument, ASMError
+
+__all__ = [
+    "ArtifactConflictError",
+    "ConflictError",
+    "EventConflictError",
+    "HistoryConflictError",
+    "InvalidTransitionError",
+    "LeaseLostError",
+    "RevisionConflictError",
+    "SequenceConflictError",
+    "SessionDeletedError",
+]
+
+
+class ConflictError(ASMError):
+    """
+    What is stored does not allow this change; nothing was written.
+    """
+
+    code = "conflict"
+    category = "conflict"
+
+
+class InvalidTransitionError(ConflictError):
+    """
+    A status change that the status machine does not allow.
+    """
+
+    code = "invalid_transition"
+    _TEXT = "{} is {} and cannot become {}"
+
+    def __init__(self, subject: str, current: str, wanted: str) -> None:
+        super().__init__(subject, current, wanted)
+
+    subject: Argument[str] = Argument(0)
+    """
+    Whose status it is, such as ``session 'ses_1'``.
+    """
+
+    current: Argument[str] = Argument(1)
+    """
+    The status it has.
+    """
+
+    wanted: Argument[str] = Argument(2)
+    """
+    The status that was asked for.
+    """
+
+
+class EventConflictError(ConflictError):
+    """
+    The session already holds an event of this id, with other content.
+    """
+
+    code = "event_conflict"
+    _TEXT = "session {!r} already holds an event {!r} with other content"
+
+    def __init__(self, session_id: str, event_id: str) -> None:
+        super().__init__(session_id, event_id)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The session that holds the event.
+    """
+
+    event_id: Argument[str] = Argument(1)
+    """
+    The id that is taken.
+    """
+
+
+class SequenceConflictError(ConflictError):
+    """
+    The session's latest sequence number is not the expected one.
+    """
+
+    code = "sequence_conflict"
+    _TEXT = "session {0!r} is at sequence number {2}, not at {1} as expected"
+
+    def __init__(self, session_id: str, expected: int, actual: int) -> None:
+        super().__init__(session_id, expected, actual)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The session that has moved on.
+    """
+
+    expected: Argument[int] = Argument(1)
+    """
+    The latest number the caller knew.
+    """
+
+    actual: Argument[int] = Argument(2)
+    """
+    The session's latest number when the call was decided.
+    """
+
+
+class RevisionConflictError(ConflictError):
+    """
+    The stored revision is not the expected one.
+    """
+
+    code = "revision_conflict"
+    _TEXT = "{0} is at revision {2}, not at {1} as expected"
+
+    def __init__(self, subject: str, expected: int, actual: int) -> None:
+        super().__init__(subject, expected, actual)
+
+    subject: Argument[str] = Argument(0)
+    """
+    What was to be saved, such as ``run 'run_1'``.
+    """
+
+    expected: Argument[int] = Argument(1)
+    """
+    The revision the caller knew.
+    """
+
+    actual: Argument[int] = Argument(2)
+    """
+    The stored revision when the call was decided; 0 if nothing is stored.
+    """
+
+
+class LeaseLostError(ConflictError):
+    """
+    Another consumer holds the lease now.
+    """
+
+    code = "lease_lost"
+
+
+class SessionDeletedError(ConflictError):
+    """
+    The session is soft-deleted: it can be read, not written.
+    """
+
+    code = "session_deleted"
+    _TEXT = "session {!r} is deleted; restore it to write to it"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The session that is deleted.
+    """
+
+
+class ArtifactConflictError(ConflictError):
+    """
+    An artifact's id or key is that of another one.
+    """
+
+    code = "artifact_conflict"
+    _TEXT = "{} is registered already, with other content"
+
+    def __init__(self, subject: str) -> None:
+        super().__init__(subject)
+
+    subject: Argument[str] = Argument(0)
+    """
+    What is taken, such as ``key 'report.md'``.
+    """
+
+
+class HistoryConflictError(ConflictError):
+    """
+    An imported session's id is that of a session with another history.
+    """
+
+    code = "history_conflict"
+    _TEXT = "session {!r} cannot be imported: {}"
+
+    def __init__(self, session_id: str, reason: str) -> None:
+        super().__init__(session_id, reason)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The session that was to be imported.
+    """
+
+    reason: Argument[str] = Argument(1)
+    """
+    What stands against it.
+    """

@@ -1,0 +1,274 @@
+"""
+A file that an agent made or was given, and the content it stands for.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any, ClassVar, cast
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.ids import new_artifact_id
+from asm_async.values.json_values import JSONObject, with_article
+
+__all__ = ["Artifact", "ArtifactContent", "ArtifactStats", "sha256_checksum"]
+
+_MAX_REFERENCE_LENGTH = 2048
+_HEXADECIMAL = re.compile(r"[0-9a-f]{64}", re.ASCII)
+
+
+def sha256_checksum(value: object, name: str) -> str:
+    """
+    Accept a SHA-256 digest (FIPS 180-4) as 64 hexadecimal digits in small letters.
+    """
+    checksum = fields.text(value, name)
+    if not _HEXADECIMAL.fullmatch(checksum):
+        raise ValidationError(
+            f"{name}: expected 64 hexadecimal digits in small letters, got {checksum!a}"
+        )
+    return checksum
+
+
+def _reference(value: object, name: str) -> str:
+    """
+    Accept what :func:`fields.text` accepts, and longer: object stores have long names.
+    """
+    if not isinstance(value, str):
+        kind = with_article(type(value).__name__)
+        raise ValidationError(f"{name}: expected text, got {kind}")
+    if not 1 <= len(value) <= _MAX_REFERENCE_LENGTH:
+        raise ValidationError(
+            f"{name}: expected 1 to {_MAX_REFERENCE_LENGTH} characters,"
+            f" got {len(value)}"
+        )
+    length = fields.MAX_TEXT_LENGTH
+    parts = (value[start : start + length] for start in range(0, len(value), length))
+    return "".join(fields.text(part, name) for part in parts)
+
+
+def _total(value: object, name: str) -> int:
+    # A sum of counts may exceed 2**53 - 1, so it is no count itself.
+    whole = fields.instance(value, name, int)
+    if isinstance(value, bool) or whole < 0:
+        raise ValidationError(f"{name}: expected a whole number >= 0")
+    return whole
+
+
+_CONTENT_RULES: fields.FieldRules = {
+    "byte_size": fields.count,
+    "checksum_sha256": sha256_checksum,
+    "storage_backend": fields.text,
+    "storage_ref": _reference,
+}
+
+
+@attrs.frozen(kw_only=True)
+class ArtifactContent:
+    """
+    What an artifact store tells of a content that it holds.
+    """
+
+    byte_size: int
+    """
+    How many bytes it has.
+    """
+
+    checksum_sha256: str
+    """
+    Its SHA-256 digest as 64 hexadecimal digits, under which the store gives it back.
+    """
+
+    storage_backend: str
+    """
+    The kind of store that holds it, such as ``local``.
+    """
+
+    storage_ref: str
+    """
+    Where in that store it lies, for people; up to 2,048 characters.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, _CONTENT_RULES)
+
+
+@attrs.frozen(kw_only=True)
+class Artifact:
+    """
+    A file that an agent made or was given: what is known of it, not its content.
+
+    Text fields hold 1 to 255 characters; times are aware and given in UTC; *metadata*
+    is a JSON object, copied when the value is made.
+    """
+
+    id: str
+    """
+    The artifact's id, unique in its registry.
+    """
+
+    key: str
+    """
+    The application's name of it, unique in its registry, of all sessions together.
+    """
+
+    byte_size: int
+    """
+    How many bytes its content has.
+    """
+
+    checksum_sha256: str
+    """
+    The SHA-256 digest of its content, as 64 hexadecimal digits in small letters.
+    """
+
+    storage_backend: str
+    """
+    The kind of store that holds the content, such as ``local``.
+    """
+
+    storage_ref: str
+    """
+    Where in that store the content lies, for people; up to 2,048 characters.
+    """
+
+    created_at: datetime
+    """
+    When the artifact came to be, by the clock of whoever made it.
+    """
+
+    session_id: str | None = None
+    """
+    The session it belongs to; None if it belongs to none.
+    """
+
+    run_id: str | None = None
+    """
+    The run that made it; it need not exist.
+    """
+
+    content_type: str | None = None
+    """
+    What the content is: a media type (RFC 6838), such as ``text/markdown``.
+    """
+
+    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    """
+    Whatever the application wants to remember about the artifact.
+    """
+
+    deleted_at: datetime | None = None
+    """
+    When the artifact was soft-deleted; given by the registry alone.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "id": fields.text,
+        "session_id": fields.optional_text,
+        "run_id": fields.optional_text,
+        "key": fields.text,
+        "content_type": fields.optional_text,
+        **_CONTENT_RULES,
+        "metadata": fields.json_object,
+        "created_at": fields.utc_time,
+        "deleted_at": fields.optional_utc_time,
+    }
+    _REQUIRED: ClassVar = frozenset({"id", "key", "created_at", *_CONTENT_RULES})
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        content: ArtifactContent,
+        key: str | None = None,
+        id: str | None = None,  # noqa: A002 - the field's name
+        session_id: str | None = None,
+        run_id: str | None = None,
+        content_type: str | None = None,
+        metadata: Mapping[str, Any] | None = None,
+        created_at: datetime | None = None,
+    ) -> Artifact:
+        """
+        Make an artifact of a stored *content*.
+
+        Its id is a new one and its time the present unless given; its key is its id
+        unless given.
+
+        Raises:
+            ValidationError: Naming the field that is wrong.
+        """
+        content = fields.instance(content, "content", ArtifactContent)
+        artifact_id = new_artifact_id() if id is None else id
+        return cls(
+            id=artifact_id,
+            key=artifact_id if key is None else key,
+            session_id=session_id,
+            run_id=run_id,
+            content_type=content_type,
+            metadata=cast("JSONObject", {} if metadata is None else metadata),
+            created_at=datetime.now(UTC) if created_at is None else created_at,
+            **attrs.asdict(content),
+        )
+
+    def is_repeat_of(self, stored: Artifact) -> bool:
+        """
+        Tell whether registering this would be to register *stored* once more.
+
+        Under the same id all else must be the same; under another id, all but
+        *created_at*. A deletion makes no difference. JSON is compared as stored.
+        """
+        if stored.id != self.id:
+            stored = attrs.evolve(stored, id=self.id, created_at=self.created_at)
+        return fields.have_same_content(self, stored, self._RULES, "deleted_at")
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the artifact as plain JSON; :meth:`from_dict` takes it back.
+        """
+        return fields.plain_fields(self, self._RULES)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Artifact:
+        """
+        Make an artifact of what :meth:`to_dict` gave.
+
+        A missing optional field takes its default.
+
+        Raises:
+            ValidationError: Naming the field that is wrong, missing (id, key,
+                byte_size, checksum_sha256, storage_backend, storage_ref, created_at are
+                required) or unknown.
+        """
+        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
+
+
+@attrs.frozen(kw_only=True)
+class ArtifactStats:
+    """
+    The artifacts of a session, added up.
+    """
+
+    artifact_count: int
+    """
+    How many there are.
+    """
+
+    total_bytes: int
+    """
+    How many bytes their contents have together, each counted as often as it is named.
+    """
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "artifact_count": fields.count,
+        "total_bytes": _total,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)

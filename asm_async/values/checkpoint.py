@@ -1,0 +1,85 @@
+"""
+An opaque place in the feed of all sessions.
+"""
+
+from __future__ import annotations
+
+import base64
+import binascii
+import re
+from typing import TypeAlias
+from zlib import crc32
+
+from asm_async.errors import InvalidCheckpointError
+
+__all__ = ["Place", "checkpoint_text", "place_of"]
+
+Place: TypeAlias = tuple[int, int]
+"""
+Where an event stands: the transaction that wrote it (0 where transactions commit one
+after the other), and its position.
+"""
+
+_VERSION = 1
+_PLAIN = re.compile(r"(\d{1,9})\.([a-z]{1,16})\.(\d{1,20})\.(\d{1,20})\.([0-9a-f]{8})")
+_MOST_CHARACTERS = 128
+
+
+def checkpoint_text(place: Place, database: str) -> str:
+    """
+    Write *place* as text that may be stored, or sent through a URL.
+
+    Args:
+        place: Where somebody has come to.
+
+        database: The kind of database, since each counts in its own way.
+    """
+    plain = f"{_VERSION}.{database}.{place[0]}.{place[1]}"
+    return _packed(f"{plain}.{_checksum(plain)}")
+
+
+def place_of(checkpoint: object, name: str, database: str) -> Place:
+    """
+    Read what :func:`checkpoint_text` wrote.
+
+    Raises:
+        InvalidCheckpointError: If it is no checkpoint, was changed, was written by
+            another version or is of another kind of database; the message starts with
+            *name*.
+    """
+    match = _PLAIN.fullmatch(_unpacked(checkpoint))
+    if match is None or _checksum(match[0].rpartition(".")[0]) != match[5]:
+        raise InvalidCheckpointError(f"{name}: this is no checkpoint")
+    if int(match[1]) != _VERSION:
+        raise InvalidCheckpointError(
+            f"{name}: it is of version {int(match[1])}, and this code reads {_VERSION}"
+        )
+    if match[2] != database:
+        raise InvalidCheckpointError(
+            f"{name}: it is of a feed in {match[2]}, and this one is in {database}"
+        )
+    return int(match[3]), int(match[4])
+
+
+def _checksum(plain: str) -> str:
+    return f"{crc32(plain.encode()):08x}"
+
+
+def _unpacked(checkpoint: object) -> str:
+    """
+    Give the text inside; nothing if there is none.
+    """
+    if not isinstance(checkpoint, str) or len(checkpoint) > _MOST_CHARACTERS:
+        return ""
+    padding = "=" * (-len(checkpoint) % 4)
+    try:
+        packed = (checkpoint + padding).encode("ascii")
+        plain = base64.b64decode(packed, altchars=b"-_", validate=True).decode("ascii")
+    except (binascii.Error, ValueError):
+        return ""
+    # Decoding lets bits at the end pass that stand for nothing.
+    return plain if _packed(plain) == checkpoint else ""
+
+
+def _packed(plain: str) -> str:
+    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")

@@ -1,0 +1,190 @@
+"""
+The records of an export as text: one JSON object a line, in ASCII.
+
+The same record always gives the same line. ``schema/export.schema.json`` describes
+lines in the words of JSON Schema; what it refuses is refused here, and so is what it
+has no words for, such as a key that stands twice.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import Any, TypeVar, cast
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.event import Event, known_event_type
+from asm_async.values.export_records import (
+    ExportedSession,
+    ExportedSessionEnd,
+    ExportEnd,
+    ExportHeader,
+    ExportRecord,
+    stored_value,
+)
+from asm_async.values.json_values import decode_json, encode_json, with_article
+from asm_async.values.run import Run
+from asm_async.values.session_export import SessionExport
+
+__all__ = [
+    "decode_record",
+    "encode_export",
+    "encode_record",
+    "record_name",
+    "restore_member",
+]
+
+V = TypeVar("V", Run, Event)
+
+
+def record_name(record: ExportRecord) -> str:
+    """
+    Give what a record's line says that it is.
+    """
+    return _NAMES[type(record)]
+
+
+def encode_record(record: ExportRecord) -> bytes:
+    """
+    Give a record as its line, with the line's end.
+    """
+    name, plain = record_name(record), record.to_dict()
+    if isinstance(record, Run | Event):
+        plain = {name: plain}
+    return encode_json({"record": name, **plain}).encode("ascii") + b"\n"
+
+
+def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
+    """
+    Give an export of sessions that are in memory, line by line.
+
+    It is what a file needs to hold to be imported again.
+    """
+    session_count = run_count = event_count = 0
+    yield encode_record(ExportHeader())
+    for one in sessions:
+        runs, events = len(one.runs), len(one.events)
+        head = ExportedSession(
+            session=one.session,
+            latest_sequence=one.latest_sequence,
+            pruned_count=one.pruned_count,
+        )
+        end = ExportedSessionEnd(
+            session_id=one.session.id, run_count=runs, event_count=events
+        )
+        records: list[ExportRecord] = [head, *one.runs, *one.events, end]
+        yield from map(encode_record, records)
+        session_count += 1
+        run_count += runs
+        event_count += events
+    yield encode_record(
+        ExportEnd(
+            session_count=session_count, run_count=run_count, event_count=event_count
+        )
+    )
+
+
+def decode_record(line: bytes) -> ExportRecord:
+    """
+    Make a record of its line, with or without the line's end.
+
+    The line may differ from what :func:`encode_record` would give in white space, in
+    the order of our own keys, in characters beyond ASCII (UTF-8), in the zone and
+    precision of times, and by leaving out fields that have a default.
+
+    Raises:
+        ValidationError: Beginning with the path of the culprit.
+    """
+    data = _decode_json(line)
+    if not isinstance(data, dict):
+        kind = with_article(type(data).__name__)
+        raise ValidationError(f"expected a JSON object, got {kind}")
+    record = cast("dict[str, Any]", data)
+    name = record.pop("record", None)
+    if not isinstance(name, str) or name not in _DECODERS:
+        raise ValidationError(f"record: expected one of {', '.join(_DECODERS)}")
+    return _DECODERS[name](record)
+
+
+def restore_member(line: bytes) -> Run | Event:
+    """
+    Make a run or an event of the line that :func:`encode_record` made of it.
+
+    Nothing is checked, since it was when the line was first decoded.
+    """
+    record = decode_json(line.decode("ascii"))
+    if "run" in record:
+        return Run.from_dict(record["run"])
+    event = record["event"]
+    event["type"] = known_event_type(event["type"])
+    event["timestamp"] = datetime.fromisoformat(event["timestamp"])
+    return Event.from_stored(event.values())
+
+
+def _decode_json(line: bytes) -> Any:
+    try:
+        return _DECODER.decode(line.decode("utf-8"))
+    except ValidationError:
+        raise
+    except json.JSONDecodeError as error:
+        raise ValidationError(
+            f"this is not JSON: {error.msg} at column {error.colno}"
+        ) from None
+    except (ValueError, RecursionError) as error:
+        # Bytes that are not UTF-8, an integer of too many digits, and endless nesting.
+        raise ValidationError(f"this cannot be read as JSON: {error}") from None
+
+
+def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        names = [name for name, _ in pairs]
+        twice = next(name for name in names if names.count(name) > 1)
+        raise ValidationError(f"{twice!a}: this key stands twice in one object")
+    return made
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValidationError(f"{name} is not JSON")
+
+
+def _run(record: dict[str, Any]) -> Run:
+    return _only_member(record, "run", Run)
+
+
+def _event(record: dict[str, Any]) -> Event:
+    return _only_member(record, "event", Event)
+
+
+def _only_member(record: dict[str, Any], name: str, kind: type[V]) -> V:
+    rules: fields.FieldRules = {name: fields.json_object}
+    given = fields.arguments_from(record, rules, frozenset(rules))
+    return stored_value(given[name], kind)
+
+
+_NAMES: Mapping[type[ExportRecord], str] = MappingProxyType(
+    {
+        ExportHeader: "header",
+        ExportedSession: "session",
+        Run: "run",
+        Event: "event",
+        ExportedSessionEnd: "session_end",
+        ExportEnd: "end",
+    }
+)
+_DECODERS: Mapping[str, Callable[[dict[str, Any]], ExportRecord]] = MappingProxyType(
+    {
+        "header": ExportHeader.from_dict,
+        "session": ExportedSession.from_dict,
+        "run": _run,
+        "event": _event,
+        "session_end": ExportedSessionEnd.from_dict,
+        "end": ExportEnd.from_dict,
+    }
+)
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
+)
