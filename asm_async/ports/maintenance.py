@@ -11,7 +11,12 @@ from asm_async.values.maintenance import HealthIssue, MaintenanceReport
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
-__all__ = ["Maintenance"]
+__all__ = ["MAX_ISSUES_OF_A_KIND", "Maintenance"]
+
+MAX_ISSUES_OF_A_KIND = 100
+"""
+How many cases of one kind a health check tells one by one.
+"""
 
 
 @runtime_checkable
@@ -20,10 +25,12 @@ class Maintenance(Protocol):
     Keeping a database small and sound; nothing of it happens unless it is called.
 
     **Batches.** What may concern many sessions is done in batches of
-    *policy.batch_size* sessions. Each batch is one transaction that takes the locks of
-    its sessions first and holds them for no longer than it lasts; appends to other
-    sessions are delayed by one batch at most. Cancelled, or after an error, a call
-    leaves every batch whole: done or not begun. Calling again goes on where it stopped.
+    *policy.batch_size* sessions, 1,000 at most. Each batch is one transaction that
+    takes the locks of its sessions first and holds them for no longer than it lasts, or
+    several such where it would remove more than some 1,000 rows; appends to other
+    sessions are delayed by one transaction at most. Cancelled, or after an error, a
+    call leaves every transaction whole: done or not begun. Calling again goes on where
+    it stopped.
 
     **Concurrency.** Agents may write and several maintainers work at the same time.
     Whether a session is too old, exempt or too long is decided again under its lock:
@@ -63,10 +70,14 @@ class Maintenance(Protocol):
         the events of earlier timestamps being the older ones. Sessions with an exempt
         tag count but are not pruned; soft-deleted ones are like others.
 
+        What is no ``Exception``, a cancellation among others, ends the call at once. So
+        does whatever *progress* or *should_stop* raises.
+
         Args:
             policy: What to keep, and for how long.
 
-            progress: Called after each batch with the report as it stands.
+            progress:
+                Called after each batch with the report as it stands; not awaited.
 
             should_stop:
                 Asked before each batch, such as ``asyncio.Event().is_set``; once it
@@ -97,7 +108,7 @@ class Maintenance(Protocol):
         Mark a session deleted: readable by id, left out of lists, closed to writes.
 
         Its revision and *updated_at* stay. One that is soft-deleted already keeps its
-        *deleted_at*.
+        *deleted_at*. Whoever waits for its events goes on waiting: it may be restored.
 
         Returns:
             The stored session.
@@ -118,7 +129,8 @@ class Maintenance(Protocol):
             The stored session, without *deleted_at*.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored.
+            SessionNotFoundError: If no session of this id is stored, or its removal for
+                ever has begun.
         """
         ...
 
@@ -149,19 +161,24 @@ class Maintenance(Protocol):
         any transaction, and removed after the archive has returned, if it is still
         soft-deleted and unchanged. If the archive raises, its session stays and the
         others are dealt with all the same. A session may be archived again, if it could
-        not be removed after the first time.
+        not be removed after the first time, and always whole: one whose removal has
+        begun is not.
 
         Returns:
             How many sessions were removed.
 
         Raises:
-            ExceptionGroup: What the archive raised, after all sessions were dealt with.
+            ExceptionGroup: What the archive raised, after all sessions were dealt with;
+                each error has a note that names its session.
         """
         ...
 
     async def clean_orphaned_artifacts(self) -> int:
         """
         Remove the artifacts whose session does not exist; those of no session stay.
+
+        Contents are not touched: what no artifact names any more is removed by
+        :func:`asm_async.artifacts.remove_unnamed_contents`.
 
         Returns:
             How many artifacts were removed.
@@ -175,6 +192,9 @@ class Maintenance(Protocol):
         Each session's counter, events, runs, tags and deletion are compared as of one
         moment, so that agents at work raise no false alarm. Every kind of damage is
         described by ``HealthIssueKind``. On a large database this reads every index.
+
+        Of each kind the first 100 issues are given, by subject; if there are more, one
+        with the subject ``others`` says how many.
 
         Returns:
             What is wrong, by kind and subject; nothing if the database is sound.

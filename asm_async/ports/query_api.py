@@ -8,16 +8,17 @@ from collections.abc import Collection
 from datetime import datetime
 from typing import Literal, Protocol, TypeAlias, runtime_checkable
 
+from asm_async.ports.history_transfer import HistoryTransfer
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
-from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
-from asm_async.values.token_price import PricingTable
+from asm_async.values.token_price import PriceLookup, PricingTable
 
 __all__ = [
     "MAX_PAGE_SIZE",
+    "MAX_TAGS_A_SEARCH",
     "EventOrder",
     "QueryAPI",
     "RunOrder",
@@ -30,6 +31,11 @@ MAX_PAGE_SIZE = 1_000
 The most that one page holds.
 """
 
+MAX_TAGS_A_SEARCH = 16
+"""
+The most tags that one search asks for.
+"""
+
 SessionOrder: TypeAlias = Literal[
     "created_at_asc", "created_at_desc", "updated_at_desc"
 ]
@@ -39,9 +45,9 @@ TimeBucket: TypeAlias = Literal["hour", "day", "month"]
 
 
 @runtime_checkable
-class QueryAPI(Protocol):
+class QueryAPI(HistoryTransfer, Protocol):
     """
-    Questions about the history of many sessions; nothing here writes.
+    Questions about the history of many sessions; only :meth:`import_sessions` writes.
 
     **Filters.** What is found matches every filter given. None is no filter; a filter
     that takes several values matches any of them, and an empty collection matches
@@ -55,7 +61,20 @@ class QueryAPI(Protocol):
     the last item of the one before, whatever was inserted or deleted since, so that
     going on shows nothing twice and leaves nothing out but what has changed its place:
     a session saved meanwhile moves in ``updated_at_desc``, a run in
-    ``token_usage_desc``. A later page costs what the first one cost.
+    ``token_usage_desc``.
+
+    **Cost.** A page that no filter narrows costs the same wherever it stands and
+    however long the history is. So does one that is narrowed by what the search's
+    order is kept for as well: sessions by agent, tenant or one status; runs in order
+    of time by session, provider or one status; events in order of their numbers by
+    sessions, one run or *correlation_id*; everything by the time it is ordered by.
+    Where another filter has few matches, a page costs what reading all of them costs:
+    sessions by tag or parent, runs by session or agent, events by sessions, runs or
+    *correlation_id*. What remains is looked at one by one in the search's order until
+    the page is full: a session's provider, several statuses, *types* and *providers* of
+    events, *min_tokens* in order of time, a provider or status in order of tokens, a
+    time that the order does not go by. It had better have many matches, or stand beside
+    a filter that has few.
 
     **Cursors.** A cursor is opaque text, good for the same search with the same order
     and filters; *limit* may differ. It does not expire, and holds no code and no
@@ -103,7 +122,7 @@ class QueryAPI(Protocol):
 
             provider: Only sessions with a run of this provider.
 
-            tags: Only sessions that have all of these tags.
+            tags: Only sessions that have all of these tags, at most 16.
 
             parent_session_id: Only sessions that this one started.
 
@@ -139,6 +158,7 @@ class QueryAPI(Protocol):
         *,
         session_id: str | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         provider: str | None = None,
         status: RunStatus | Collection[RunStatus] | None = None,
         started_after: datetime | None = None,
@@ -156,6 +176,8 @@ class QueryAPI(Protocol):
 
             agent_id: Only runs of sessions of this agent.
 
+            tenant_id: Only runs of sessions of this tenant.
+
             provider: Only runs of this provider.
 
             status: Only runs that stand so, or in one of these ways.
@@ -164,8 +186,8 @@ class QueryAPI(Protocol):
 
             started_before: Only runs started earlier.
 
-            min_tokens: Only runs with so many ``total_tokens`` or more; a run whose
-                *token_usage* has none counts as 0.
+            min_tokens: Only runs with so many ``total_tokens`` or more; where
+                *token_usage* has none, input and output make one.
 
             order_by: By which time or count, and whether the greatest come last or
                 first.
@@ -181,6 +203,7 @@ class QueryAPI(Protocol):
         *,
         session_id: str | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         provider: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -190,14 +213,20 @@ class QueryAPI(Protocol):
         Add up what runs consumed.
 
         The sums are exact, however large. A run whose *token_usage* lacks a count adds
-        nothing to it.
+        nothing to it; but where it lacks ``total_tokens``, input and output make one.
+
+        The answer holds an entry for each provider, model and bucket. How many there
+        are nobody bounds: where every run names a model of its own, there are as many
+        models as runs.
 
         Args:
             session_id: Only runs of this session.
 
             agent_id: Only runs of sessions of this agent.
 
-            provider: Only runs of this provider.
+            tenant_id: Only runs of sessions of this tenant.
+
+            provider: Only runs that name this provider; ``"unknown"`` is none.
 
             since: Only runs started at this time or later.
 
@@ -213,32 +242,45 @@ class QueryAPI(Protocol):
         *,
         session_id: str | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         provider: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
         pricing_table: PricingTable | None = None,
+        price_lookup: PriceLookup | None = None,
         bucket: TimeBucket | None = None,
     ) -> CostSummary:
         """
         Add up what runs cost.
 
         A run costs its *cost_usd*. Where that is None, the cost is computed from
-        ``input_tokens`` and ``output_tokens`` by *pricing_table*; where no price fits
-        either, the run counts as unmapped. Costs are added as floats: the last digits
-        of a sum are not promised.
+        ``input_tokens`` and ``output_tokens`` by *pricing_table*, or else by
+        *price_lookup*; where neither has a price, the run counts as unmapped. Costs are
+        added as floats: the last digits of a sum are not promised (of 15, the first 12
+        are the same from every adapter).
+
+        The answer is as large as that of :meth:`get_usage_summary`.
 
         Args:
             session_id: Only runs of this session.
 
             agent_id: Only runs of sessions of this agent.
 
-            provider: Only runs of this provider.
+            tenant_id: Only runs of sessions of this tenant.
+
+            provider: Only runs that name this provider; ``"unknown"`` is none.
 
             since: Only runs started at this time or later.
 
             until: Only runs started earlier.
 
             pricing_table: Prices for runs that have no *cost_usd*; None for no prices.
+
+            price_lookup:
+                Where to look up what *pricing_table* does not tell, such as
+                :class:`~asm_async.integrations.genai_prices.GenAIPrices`. It is called
+                with a provider and a model, or None for one that is not named, once for
+                each two, after everything is read; what it raises, this raises.
 
             bucket: As in :meth:`get_usage_summary`.
         """
@@ -254,6 +296,7 @@ class QueryAPI(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         correlation_id: str | None = None,
+        tenant_id: str | None = None,
         order_by: EventOrder = "sequence_asc",
         limit: int = 100,
         cursor: str | None = None,
@@ -276,6 +319,8 @@ class QueryAPI(Protocol):
 
             correlation_id: Only events with this correlation id.
 
+            tenant_id: Only events of sessions of this tenant.
+
             order_by:
                 ``sequence_asc`` goes by session id, then by sequence number; the others
                 by timestamp, then by session id and sequence number.
@@ -296,19 +341,9 @@ class QueryAPI(Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         correlation_id: str | None = None,
+        tenant_id: str | None = None,
     ) -> int:
         """
         Count what :meth:`search_events` would find on all pages, without reading it.
-        """
-        ...
-
-    async def export_session(self, session_id: str) -> SessionExport:
-        """
-        Give all there is to know of a session, soft-deleted or not, as of one moment.
-
-        The whole of it is held in memory.
-
-        Raises:
-            SessionNotFoundError: If no session of this id is stored.
         """
         ...

@@ -6,6 +6,8 @@ from typing import Any, get_args
 import pytest
 
 from asm_async.ports import query_api
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import MAX_PAGE_SIZE, QueryAPI
 from asm_async.ports.session_store import SessionStore
@@ -43,6 +45,8 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "search_events": [],
             "count_events": [],
             "export_session": ["session_id"],
+            "export_sessions": ["writer"],
+            "import_sessions": ["reader"],
         },
     ),
     (
@@ -56,6 +60,30 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "hard_delete_expired_sessions": ["policy"],
             "clean_orphaned_artifacts": [],
             "health_check": [],
+        },
+    ),
+    (
+        ArtifactRegistry,
+        {
+            "register": ["artifact"],
+            "get": ["artifact_id"],
+            "get_by_key": ["key"],
+            "list_by_session": ["session_id"],
+            "session_stats": ["session_id"],
+            "soft_delete": ["artifact_id"],
+            "hard_delete_expired": ["deleted_before"],
+            "named_checksums": ["checksums"],
+        },
+    ),
+    (
+        ArtifactStore,
+        {
+            "put": ["content"],
+            "get": ["checksum_sha256"],
+            "stream": ["checksum_sha256"],
+            "delete": ["checksum_sha256"],
+            "list_checksums": [],
+            "remove_leftovers": [],
         },
     ),
 ]
@@ -83,13 +111,15 @@ def test_a_method_is_async_and_specified(
     port: type[Any], name: str, required: list[str]
 ) -> None:
     """
-    Each method is awaited, has a docstring, and takes its options by keyword alone.
+    Each method is awaited or iterated, has a docstring, and options by keyword alone.
     """
     method = getattr(port, name)
     _, *parameters = inspect.signature(method).parameters.values()
     by_keyword = [one for one in parameters if one.kind is one.KEYWORD_ONLY]
 
-    assert inspect.iscoroutinefunction(method)
+    is_iterated = "AsyncGenerator[" in str(method.__annotations__["return"])
+
+    assert inspect.iscoroutinefunction(method) or is_iterated
     assert inspect.getdoc(method)
     assert [one.name for one in parameters if one not in by_keyword] == required
     assert [one.name for one in by_keyword if one.default is one.empty] == []

@@ -1,0 +1,66 @@
+"""
+How contents that no artifact names are removed.
+
+A crash before a registration leaves them, and artifacts that are removed for ever.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from datetime import UTC, datetime, timedelta
+
+from asm_async.errors import ValidationError
+from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
+from asm_async.ports.artifact_store import ArtifactStore
+from asm_async.values import fields
+
+__all__ = ["GRACE_PERIOD", "remove_unnamed_contents"]
+
+GRACE_PERIOD = timedelta(days=1)
+"""
+How long a content may wait for its artifact, unless told otherwise.
+"""
+
+
+async def remove_unnamed_contents(
+    registry: ArtifactRegistry,
+    store: ArtifactStore,
+    *,
+    grace_period: timedelta = GRACE_PERIOD,
+) -> AsyncGenerator[int]:
+    """
+    Remove the contents that no artifact names, and what killed puts have left.
+
+    A content that was put again while this looks is young again, and stays. All that
+    is in the store must be named in the one registry: contents that another registry
+    names would be removed.
+
+    Args:
+        registry: Which artifacts there are.
+
+        store: Where their contents lie.
+
+        grace_period: Longer than any artifact is registered after its content was put.
+            What was put less long ago stays. Clocks that differ count against it.
+
+    Returns:
+        How many contents each batch has removed; between two of them nothing is under
+        way.
+
+    Raises:
+        ValidationError: If *grace_period* is negative.
+    """
+    fields.instance(grace_period, "grace_period", timedelta)
+    if grace_period < timedelta(0):
+        raise ValidationError("grace_period: expected no negative time")
+    put_before, last = datetime.now(UTC) - grace_period, None
+    await store.remove_leftovers()
+    while checksums := await store.list_checksums(
+        last_put_before=put_before, after=last, limit=MAX_CHECKSUMS
+    ):
+        named, count = await registry.named_checksums(checksums), 0
+        for checksum in checksums:
+            if checksum not in named:
+                count += await store.delete(checksum, last_put_before=put_before)
+        yield count
+        last = checksums[-1]

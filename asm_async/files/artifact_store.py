@@ -1,0 +1,186 @@
+"""
+The artifact store in a local directory.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import AsyncGenerator, AsyncIterable
+from contextlib import aclosing
+from datetime import datetime
+from pathlib import Path
+
+from asm_async.errors import ArtifactDamagedError, ArtifactNotFoundError
+from asm_async.files.content_directory import ContentDirectory
+from asm_async.files.content_reader import BLOCK_BYTES, ContentReader
+from asm_async.files.directories import check_platform
+from asm_async.files.temporary_file import TemporaryFile
+from asm_async.files.threads import in_thread
+from asm_async.ports.artifact_arguments import ChecksumFilter, check_content
+from asm_async.values import fields
+from asm_async.values.artifact import ArtifactContent, sha256_checksum
+
+__all__ = ["LocalArtifactStore"]
+
+
+class LocalArtifactStore:
+    """
+    An :class:`~asm_async.ports.ArtifactStore` in a directory of a local file system.
+
+    A content is written to a file in ``tmp``, synced, and renamed to its place
+    ``ab/ab12...``; so a killed process leaves a temporary file at most, which the next
+    store removes when it first puts. Directories and files are for their owner alone.
+    Several processes may use the directory; each lock is held for a moment and goes
+    with its process.
+
+    Args:
+        directory: Made, with those above it, when the first content is put.
+
+        patience: How long, in seconds, to wait for another process's lock before
+            ``StorageBusyError`` is raised.
+
+    Raises:
+        UnsupportedOperationError: On Windows.
+    """
+
+    def __init__(
+        self, directory: str | os.PathLike[str], *, patience: float = 30.0
+    ) -> None:
+        check_platform()
+        self.directory = Path(directory).absolute()
+        self._contents = ContentDirectory(
+            self.directory, fields.amount(patience, "patience")
+        )
+        self._is_clean = False
+
+    async def put(self, content: bytes | AsyncIterable[bytes]) -> ArtifactContent:
+        """
+        Keep a content, unless it is there already and whole.
+
+        Pieces are written as they come; not until the last is it known whether that was
+        needed.
+        """
+        given = check_content(content)
+        if not self._is_clean:
+            await self.remove_leftovers()
+            self._is_clean = True
+        if isinstance(given, bytes):
+            checksum = await in_thread(_checksum, given)
+            if await self._renew(checksum):
+                return _content(checksum, len(given))
+        temporary = TemporaryFile(self._contents)
+        try:
+            await in_thread(temporary.open)
+            async with aclosing(_blocks(given)) as blocks:
+                async for block in blocks:
+                    await in_thread(temporary.write, block)
+            if isinstance(given, bytes) or not await self._renew(temporary.checksum):
+                await in_thread(temporary.keep)
+        finally:
+            await in_thread(temporary.discard)
+        return _content(temporary.checksum, temporary.byte_size)
+
+    async def get(self, checksum_sha256: str) -> bytes:
+        """
+        Give a content, verified.
+        """
+        async with aclosing(self.stream(checksum_sha256)) as pieces:
+            return b"".join([piece async for piece in pieces])
+
+    async def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
+        """
+        Give a content in pieces of 1 MiB; it may be deleted meanwhile.
+        """
+        checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
+        reader, held = ContentReader(self._contents, checksum), b""
+        try:
+            await in_thread(reader.open)
+            while piece := await in_thread(reader.read):
+                if held:
+                    yield held
+                held = piece
+            if held:
+                yield held
+        finally:
+            reader.close()
+
+    async def delete(
+        self, checksum_sha256: str, *, last_put_before: datetime | None = None
+    ) -> bool:
+        """
+        Remove a content, whole or damaged; none of this checksum is no error.
+        """
+        checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
+        before = fields.optional_utc_time(last_put_before, "last_put_before")
+        return await in_thread(self._contents.delete, checksum, before)
+
+    async def list_checksums(
+        self,
+        *,
+        last_put_before: datetime | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """
+        List the checksums of the contents there are, in ascending order.
+        """
+        wanted = ChecksumFilter(
+            last_put_before=last_put_before, after=after, limit=limit
+        )
+        return await in_thread(self._contents.checksums, wanted)
+
+    async def remove_leftovers(self) -> int:
+        """
+        Remove the temporary files of killed processes.
+        """
+        return await in_thread(self._contents.remove_leftovers)
+
+    async def _renew(self, checksum: str) -> bool:
+        """
+        Look whether a content is there and whole, and if so make it young again.
+        """
+        reader = ContentReader(self._contents, checksum)
+        try:
+            await in_thread(reader.open)
+            while await in_thread(reader.read):
+                pass
+            return await in_thread(reader.renew)
+        except (ArtifactNotFoundError, ArtifactDamagedError):
+            return False
+        finally:
+            reader.close()
+
+
+def _checksum(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
+
+
+def _content(checksum: str, byte_size: int) -> ArtifactContent:
+    return ArtifactContent(
+        byte_size=byte_size,
+        checksum_sha256=checksum,
+        storage_backend="local",
+        storage_ref=f"{checksum[:2]}/{checksum}",
+    )
+
+
+async def _blocks(
+    content: bytes | AsyncGenerator[bytes],
+) -> AsyncGenerator[bytes | memoryview]:
+    """
+    Give a content in pieces that are worth the way to a thread.
+    """
+    if isinstance(content, bytes):
+        for start in range(0, len(content), BLOCK_BYTES):
+            yield memoryview(content)[start : start + BLOCK_BYTES]
+        return
+    waiting, size = list[bytes](), 0
+    async with aclosing(content) as pieces:
+        async for piece in pieces:
+            waiting.append(piece)
+            size += len(piece)
+            if size >= BLOCK_BYTES:
+                yield b"".join(waiting)
+                waiting, size = [], 0
+    yield b"".join(waiting)

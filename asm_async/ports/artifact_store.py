@@ -1,0 +1,136 @@
+"""
+The port through which the contents of artifacts are kept.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from asm_async.values.artifact import ArtifactContent
+
+__all__ = ["ArtifactStore"]
+
+
+@runtime_checkable
+class ArtifactStore(Protocol):
+    """
+    Contents, each under its own SHA-256 digest: whoever holds that holds the content.
+
+    **Immutability.** What lies under a checksum never changes, so that the same content
+    is kept once, however often it is put, and putting it again is always safe.
+
+    **Atomicity.** A content is there whole or not at all, also after the process was
+    killed in the middle of a put. What was acknowledged survives a power cut, as far as
+    the medium does.
+
+    **Verification.** Whatever is read is compared with its checksum. Content that is
+    damaged raises ``ArtifactDamagedError`` and is never given out whole.
+
+    **Deletion.** Contents are shared, so that only who knows that no artifact names one
+    may delete it. Between that knowledge and the deletion somebody may put the same
+    content again: therefore each put renews the content's age, and a deletion may be
+    bound to it, both as if one happened after the other.
+
+    **Cancellation.** A cancelled put leaves the content whole or nothing, and no
+    temporary file. Nothing goes on behind the back of a caller who was cancelled.
+
+    **Loops.** A store may be used from several event loops, threads and processes.
+
+    **Errors.** Every method raises ``ValidationError`` for a bad argument before
+    anything is read or written, and the family of ``StorageError`` where the medium
+    fails: ``StorageUnavailableError`` or ``StorageBusyError`` where the same call may
+    succeed later; a full disk is a plain ``StorageError``.
+    """
+
+    async def put(self, content: bytes | AsyncIterable[bytes]) -> ArtifactContent:
+        """
+        Keep a content.
+
+        Args:
+            content:
+                All of it, or its pieces in order, of whatever length; of these only a
+                few are in memory at a time. What the iterator raises goes through to
+                the caller, and nothing is kept.
+
+        Returns:
+            Its checksum, its size, and where it lies.
+        """
+        ...
+
+    async def get(self, checksum_sha256: str) -> bytes:
+        """
+        Give a content, verified.
+
+        Raises:
+            ArtifactNotFoundError: If there is none of this checksum.
+
+            ArtifactDamagedError: If it is not what was put.
+        """
+        ...
+
+    def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
+        """
+        Give a content piece by piece, with only a few pieces in memory at a time.
+
+        The last piece is given only after the digest of all was found right. Whoever
+        works on pieces as they come must be ready to throw the work away until the
+        iteration has ended without an error.
+
+        An iteration that is given up should be closed (``contextlib.aclosing``), so
+        that nothing stays open.
+
+        Raises:
+            ArtifactNotFoundError: If there is none of this checksum.
+
+            ArtifactDamagedError: If it is not what was put.
+        """
+        ...
+
+    async def delete(
+        self, checksum_sha256: str, *, last_put_before: datetime | None = None
+    ) -> bool:
+        """
+        Remove a content, whole or damaged; none of this checksum is no error.
+
+        Args:
+            checksum_sha256: Which content.
+
+            last_put_before:
+                Remove it only if it was last put before this time, by the clock of the
+                store. A put at the same time either renews the content first, and it
+                stays, or keeps it anew.
+
+        Returns:
+            Whether it was there and is gone.
+        """
+        ...
+
+    async def list_checksums(
+        self,
+        *,
+        last_put_before: datetime | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> list[str]:
+        """
+        List the checksums of the contents there are, in ascending order.
+
+        Args:
+            last_put_before: Only of contents that were last put before this time.
+
+            after: Only checksums greater than this one: the last of the page before.
+
+            limit: At most so many.
+        """
+        ...
+
+    async def remove_leftovers(self) -> int:
+        """
+        Remove what killed puts have left behind, and nothing of those still under way.
+
+        Returns:
+            How many were removed.
+        """
+        ...

@@ -1,0 +1,208 @@
+"""
+How every adapter consumes: take the lease, gather a batch, hand it out, and again.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import platform
+import secrets
+from collections.abc import AsyncGenerator, Callable, Sequence
+from math import inf
+from typing import Generic, Protocol, TypeAlias, TypeVar
+
+import attrs
+
+from asm_async.errors import LeaseLostError
+from asm_async.ports.event_feed_arguments import BatchBounds, ConsumerOptions
+from asm_async.ports.following import Tail
+from asm_async.values.checkpoint import Place
+from asm_async.values.event import Event
+
+__all__ = ["Holding", "LeaseTable", "lease_lost", "take_batches"]
+
+# A holder shows that it lives three times before its lease ends.
+_RENEWALS_A_LEASE = 3
+
+# What fails again and again is not tried again at once.
+_FIRST_PAUSE_SECONDS = 0.01
+_MOST_DOUBLINGS = 7
+
+B = TypeVar("B")
+
+
+MakeBatch: TypeAlias = Callable[["Holding", Sequence[tuple[Event, Place]]], B]
+"""
+Makes a batch of what was found behind the holding's place.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Holding:
+    """
+    Who holds a consumer's lease, and how far the consumer has acknowledged.
+    """
+
+    fencing_token: int
+    place: Place
+
+
+class LeaseTable(Protocol):
+    """
+    Where a consumer's lease and checkpoint are kept.
+    """
+
+    async def take(self, holder: str) -> Holding | None:
+        """
+        Take the lease if it is free, or *holder* has it; None if another has.
+        """
+        ...
+
+    async def wait_for_lease(self) -> None:
+        """
+        Wait until it is worth trying to take it again.
+        """
+        ...
+
+    async def renew(self, fencing_token: int) -> Holding | None:
+        """
+        Renew the lease if it is still of this token, and tell how things stand.
+        """
+        ...
+
+    async def release(self, holder: str) -> None:
+        """
+        Give the lease up if it is still this holder's.
+        """
+        ...
+
+
+def lease_lost(name: str) -> LeaseLostError:
+    """
+    Make the error that says so.
+    """
+    return LeaseLostError(f"another holds the lease of consumer {name!r} now")
+
+
+def _new_holder() -> str:
+    """
+    Name who is going to take a lease, so that it is known again whatever happens.
+    """
+    return f"{platform.node()[:200]}:{os.getpid()}:{secrets.token_hex(8)}"
+
+
+@attrs.define(kw_only=True)
+class _Consuming(Generic[B]):
+    """
+    One iteration over a consumer's batches.
+    """
+
+    tail: Tail[Place]
+    leases: LeaseTable
+    options: ConsumerOptions
+    bounds: BatchBounds
+    make_batch: MakeBatch[B]
+    holder: str = attrs.field(factory=_new_holder)
+    holding: Holding | None = None
+    renewal: float = 0.0
+    """
+    When to renew the lease, on the loop's clock.
+    """
+
+    begun: Place | None = None
+    """
+    Where the batch began that was given last.
+    """
+
+    given: Place | None = None
+    """
+    Where it ended.
+    """
+
+    repetitions: int = 0
+    """
+    How often in a row it was given again.
+    """
+
+    async def hold(self) -> Holding:
+        """
+        Have the lease: renewed, or taken.
+        """
+        if self.holding is not None:
+            before, self.holding = self.holding, None
+            now = await self.leases.renew(before.fencing_token)
+            if now is not None and now.fencing_token == before.fencing_token:
+                self.holding = now
+            # What was acknowledged in time is not lost with the lease.
+            elif self.given is not None and (now is None or now.place < self.given):
+                raise lease_lost(self.options.name)
+        while self.holding is None:
+            self.holding = await self.leases.take(self.holder)
+            if self.holding is None:
+                await self.leases.wait_for_lease()
+        term = self.options.lease_seconds / _RENEWALS_A_LEASE
+        self.renewal = asyncio.get_running_loop().time() + term
+        return self.holding
+
+    async def hesitate(self, place: Place) -> None:
+        """
+        Make a pause before the batch that was given last, if it is given again.
+        """
+        self.repetitions = self.repetitions + 1 if place == self.begun else 0
+        if self.repetitions:
+            pause = _FIRST_PAUSE_SECONDS * 2 ** min(self.repetitions, _MOST_DOUBLINGS)
+            term = self.options.lease_seconds / _RENEWALS_A_LEASE
+            await asyncio.sleep(min(pause, term))
+
+    async def next_batch(self) -> B:
+        """
+        Gather events until the batch is full or was waited for long enough.
+        """
+        clock = asyncio.get_running_loop().time
+        holding = await self.hold()
+        await self.hesitate(holding.place)
+        found: list[tuple[Event, Place]] = []
+        place, deadline = holding.place, inf
+        while True:
+            limit = self.bounds.max_size - len(found)
+            reading = await self.tail.read(place, limit)
+            if reading.found and not found:
+                deadline = clock() + self.bounds.max_wait
+            found += reading.found
+            place = reading.place
+            is_full = len(found) == self.bounds.max_size
+            if is_full or (reading.is_caught_up and clock() >= deadline):
+                self.begun, self.given = holding.place, found[-1][1]
+                return self.make_batch(holding, found)
+            if reading.is_caught_up:
+                await self.tail.wait(min(deadline, self.renewal) - clock())
+            if clock() >= self.renewal and await self.hold() != holding:
+                return await self.next_batch()
+
+
+async def take_batches(
+    tail: Tail[Place],
+    leases: LeaseTable,
+    options: ConsumerOptions,
+    bounds: BatchBounds,
+    make_batch: MakeBatch[B],
+) -> AsyncGenerator[B]:
+    """
+    Give batch after batch, and give the lease up in the end.
+    """
+    consuming = _Consuming(
+        tail=tail,
+        leases=leases,
+        options=options,
+        bounds=bounds,
+        make_batch=make_batch,
+    )
+    async with tail:
+        try:
+            while True:
+                yield await consuming.next_batch()
+        finally:
+            # Also where it is not known to be held: whoever is cancelled while taking
+            # it may have it all the same.
+            await leases.release(consuming.holder)

@@ -1,0 +1,116 @@
+"""
+The port through which one program after the other works off the feed of all sessions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from typing import Protocol, runtime_checkable
+
+from asm_async.values.event import Event
+
+__all__ = ["MAX_BATCH_SIZE", "EventBatch", "EventConsumer"]
+
+MAX_BATCH_SIZE = 10_000
+"""
+The most events that one batch holds.
+"""
+
+
+@runtime_checkable
+class EventBatch(Protocol):
+    """
+    Some events of the feed, in its order, that a consumer is to deal with.
+    """
+
+    @property
+    def events(self) -> tuple[Event, ...]:
+        """
+        The events, of which there is at least one.
+        """
+        ...
+
+    @property
+    def checkpoint(self) -> str:
+        """
+        The place behind the last of them.
+        """
+        ...
+
+    async def acknowledge(self) -> None:
+        """
+        Remember that these events are dealt with, and renew the lease.
+
+        The stored checkpoint moves from where this batch began to where it ends, and
+        only if it still stands there and the lease is still this holder's. To
+        acknowledge a batch a second time changes nothing.
+
+        Raises:
+            LeaseLostError: If another has taken the lease since; nothing was changed,
+                and whoever has it is given these events again.
+        """
+        ...
+
+    async def renew_lease(self) -> None:
+        """
+        Keep the lease for another full term, where dealing with the batch takes long.
+
+        Raises:
+            LeaseLostError: If another has taken the lease since.
+        """
+        ...
+
+
+@runtime_checkable
+class EventConsumer(Protocol):
+    """
+    A reader of the feed whose checkpoint the database keeps, under a name.
+
+    **One at a time.** Whoever iterates :meth:`batches` holds a lease; others of the
+    same name, in any process, wait for it. The lease is renewed by asking for the next
+    batch, while waiting for events, and by :meth:`EventBatch.acknowledge`; nothing
+    renews it while a batch is being dealt with, so that a holder that hangs is
+    succeeded after *lease_seconds*. Each time it is taken its fencing token grows, and
+    only the latest holder can move the checkpoint. Its time is the database's: clocks
+    of other machines do not matter.
+
+    **At least once.** Each batch begins behind the stored checkpoint. One that was not
+    acknowledged, because its handler failed or was killed, is given again.
+
+    **Exactly once**, in its effects, where an adapter can acknowledge in the handler's
+    own transaction: then both are committed or neither.
+    """
+
+    @property
+    def name(self) -> str:
+        """
+        What the checkpoint is kept under.
+        """
+        ...
+
+    def batches(
+        self, *, max_size: int = 100, max_wait: float = 0.0
+    ) -> AsyncGenerator[EventBatch]:
+        """
+        Wait for the lease, then give batch after batch for as long as it is iterated.
+
+        Going on without acknowledging a batch gives its events again, after a pause
+        that grows from 20 milliseconds to a good second. Ending the iteration
+        (``aclose``, cancellation, an error) gives the lease up at once.
+
+        Args:
+            max_size: At most so many events in a batch, from 1 to 10,000.
+
+            max_wait:
+                When there are fewer, wait so many seconds for more. 0 gives what there
+                is. No batch is ever empty: for the first event it waits without end.
+
+        Raises:
+            ValidationError: If a bound is wrong.
+
+            LeaseLostError: If another has taken the lease while a batch that is not
+                acknowledged was out.
+
+            StorageError: As for following.
+        """
+        ...

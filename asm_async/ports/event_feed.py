@@ -1,0 +1,180 @@
+"""
+The port through which events are seen as they are appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection
+from typing import Protocol, runtime_checkable
+
+from asm_async.ports.event_consumer import EventConsumer
+from asm_async.values.event import Event, EventType
+from asm_async.values.event_feed import ConsumerState, FeedLag
+
+__all__ = ["EventFeed"]
+
+
+@runtime_checkable
+class EventFeed(Protocol):
+    """
+    Live views of the log: one session's, or all sessions' together.
+
+    **Following** gives an async iterator: first what is stored, then what comes, within
+    milliseconds, whoever writes it. Each event comes exactly once, and a session's
+    events in the order of their numbers; numbers skip only where events were pruned or
+    left out by a filter, or the session was deleted before they were read. Nothing is
+    done before the first step of the iteration.
+
+    **Hints.** A follower is woken by hints and reads the database for the truth, and
+    reads now and then without any hint. Losing every hint costs delay, never an event.
+
+    **Bounds.** A follower holds one batch of events, however slow its consumer is, and
+    nobody waits for it. While its consumer is busy it holds no connection.
+
+    **Ending.** An iterator ends when its consumer closes it (``aclose``, best through
+    ``contextlib.aclosing``) or is cancelled. Then nothing of it is left: no connection,
+    no task, no thread.
+
+    **Checkpoints** are opaque text that may be stored, good for the feed of the
+    database that gave them.
+
+    **Errors.** A bad argument raises ``ValidationError`` at the call, before the
+    iteration (``InvalidCheckpointError`` for a checkpoint that is malformed, was
+    changed, or is of another kind of database). ``StoreClosedError`` is raised after
+    :meth:`aclose`, also in iterators that are under way, and from another event loop
+    than the one that first used the feed; the family of ``StorageError`` where the
+    database fails for longer than the feed's patience. After an error an iterator is at
+    its end: begin a new one behind the last event that was seen.
+    """
+
+    def follow_session(
+        self,
+        session_id: str,
+        *,
+        after: int = 0,
+        types: Collection[EventType | str] | None = None,
+        run_id: str | None = None,
+        until_over: bool = False,
+        tenant_id: str | None = None,
+    ) -> AsyncGenerator[Event]:
+        """
+        Give the events of one session, those to come included.
+
+        The session need not exist yet. If it is deleted, nothing comes until it is
+        restored or its id is saved again; then its numbers go on, and so does the
+        iterator.
+
+        Args:
+            session_id: Whose events.
+
+            after: Only sequence numbers greater than this: the last one seen.
+
+            types: Only events of these types; none at all if it is empty.
+
+            run_id: Only events of this run.
+
+            until_over:
+                End once the session has a status that is over, or is deleted, and every
+                event that was stored by then was given. Unless asked for, the iterator
+                has no end.
+
+            tenant_id: Only events that are read while the session is this tenant's.
+        """
+        ...
+
+    def follow_all(
+        self,
+        *,
+        checkpoint: str | None = None,
+        types: Collection[EventType | str] | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+    ) -> AsyncGenerator[tuple[Event, str]]:
+        """
+        Give the events of all sessions, those to come included, each with a checkpoint.
+
+        Nothing is skipped, whatever order transactions commit in, and each session is
+        in its own order. All followers see one and the same order. Events that were
+        pruned or deleted before they were read are left out.
+
+        Args:
+            checkpoint: Begin behind the event that came with it; None for the first.
+
+            types: Only events of these types; none at all if it is empty.
+
+            agent_id: Only events of sessions that are this agent's when they are read.
+
+            tenant_id: Only events of sessions that are this tenant's when they are
+                read.
+
+        Raises:
+            InvalidCheckpointError: From the iteration also if *checkpoint* lies ahead
+                of all that the database ever held: it is of another database, or of
+                this one before an older state of it was restored.
+        """
+        ...
+
+    async def get_latest_checkpoint(self) -> str:
+        """
+        Give the place behind all that a follower could have been given by now.
+
+        Whoever follows from there sees what comes, and nothing of the past.
+        """
+        ...
+
+    async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
+        """
+        Tell how many events lie behind *checkpoint*, and what holds the feed up.
+
+        Args:
+            checkpoint: Where somebody has come to; None for the beginning.
+        """
+        ...
+
+    def consumer(
+        self,
+        name: str,
+        *,
+        checkpoint: str | None = None,
+        types: Collection[EventType | str] | None = None,
+        agent_id: str | None = None,
+        lease_seconds: float = 60.0,
+    ) -> EventConsumer:
+        """
+        Give the durable consumer of this name; nothing is read or written yet.
+
+        Args:
+            name: What its checkpoint is kept under, for as long as the database lives.
+
+            checkpoint: Where it begins if the name is new; None for the first event.
+
+            types: As for :meth:`follow_all`.
+
+            agent_id: As for :meth:`follow_all`.
+
+            lease_seconds: How long after its last sign of life another may succeed a
+                holder; more than dealing with a batch takes.
+        """
+        ...
+
+    async def list_consumers(self) -> list[ConsumerState]:
+        """
+        List the durable consumers, by name.
+        """
+        ...
+
+    async def delete_consumer(self, name: str) -> None:
+        """
+        Forget a durable consumer and its checkpoint; an unknown one is none.
+
+        Its holder, if there is one, loses the lease.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """
+        End all iterators and release what the feed holds; refuse what comes after.
+
+        Closing twice is allowed. An engine that the caller handed in stays open.
+        """
+        ...

@@ -1,0 +1,105 @@
+"""
+How every adapter follows: read, hand out what was found, wait for more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Sequence
+from types import TracebackType
+from typing import Generic, Protocol, Self, TypeVar
+
+import attrs
+
+from asm_async.values.event import Event
+
+__all__ = ["MAX_EVENTS_READ", "Reading", "Tail", "follow"]
+
+P = TypeVar("P")
+
+MAX_EVENTS_READ = 256
+"""
+How many events a follower holds at most.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class Reading(Generic[P]):
+    """
+    What was found behind a place.
+    """
+
+    found: Sequence[tuple[Event, P]]
+    """
+    Events that are wanted, in order, each with its place.
+    """
+
+    place: P
+    """
+    Where to read on: all that is there up to here was found, or is not wanted.
+    """
+
+    is_caught_up: bool
+    """
+    Whether there was nothing more behind it.
+    """
+
+    is_over: bool = False
+    """
+    Whether there never will be, as far as the caller is concerned.
+    """
+
+
+class Tail(Protocol[P]):
+    """
+    The growing end of a log, seen by one follower.
+
+    While it is entered, hints are collected, from before each reading on: whoever reads
+    first and then waits for hints misses what is committed between.
+    """
+
+    async def __aenter__(self) -> Self: ...
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None: ...
+
+    def check_usable(self) -> None:
+        """
+        Refuse to go on in a feed that was closed.
+
+        Raises:
+            StoreClosedError: If it was.
+        """
+        ...
+
+    async def read(self, place: P, limit: int) -> Reading[P]:
+        """
+        Read behind *place*, at most *limit* events.
+        """
+        ...
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """
+        Wait until it is worth reading again, at most so many *seconds*.
+        """
+        ...
+
+
+async def follow(tail: Tail[P], place: P) -> AsyncGenerator[tuple[Event, P]]:
+    """
+    Give the events behind *place*, those to come included, each with its place.
+    """
+    async with tail:
+        while True:
+            reading = await tail.read(place, MAX_EVENTS_READ)
+            for event, at in reading.found:
+                yield event, at
+                tail.check_usable()
+            place = reading.place
+            if reading.is_over:
+                return
+            if reading.is_caught_up:
+                await tail.wait()

@@ -1,0 +1,67 @@
+"""
+What every adapter says of the damage it finds, and how much of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.ports.maintenance import MAX_ISSUES_OF_A_KIND
+from asm_async.values import fields
+from asm_async.values.maintenance import HealthIssue, HealthIssueKind
+
+__all__ = ["Finding", "bounded", "issue"]
+
+
+@attrs.frozen
+class Finding:
+    """
+    Damage of one kind, of which only the first cases are told one by one.
+    """
+
+    kind: HealthIssueKind
+    cases: tuple[tuple[str, str], ...]
+    """
+    The subject and the message of each; some may be left out beyond the bound.
+    """
+
+    total: int
+    """
+    How many cases there are.
+    """
+
+
+def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:
+    """
+    Give the issues of all findings, with one in the end for what a kind has beyond 100.
+    """
+    by_kind: dict[HealthIssueKind, Finding] = {}
+    for found in findings:
+        known = by_kind.get(found.kind, Finding(found.kind, (), 0))
+        by_kind[found.kind] = Finding(
+            found.kind, known.cases + found.cases, known.total + found.total
+        )
+    issues: list[HealthIssue] = []
+    for kind in HealthIssueKind:
+        found = by_kind.get(kind, Finding(kind, (), 0))
+        told = found.cases[:MAX_ISSUES_OF_A_KIND]
+        issues += [issue(kind, subject, message) for subject, message in told]
+        if left := found.total - len(told):
+            issues.append(
+                issue(kind, "others", f"there are {left} more issues of this kind")
+            )
+    return issues
+
+
+def issue(kind: HealthIssueKind, subject: object, message: str) -> HealthIssue:
+    """
+    Make an issue, whatever its subject is called: a damaged id may be anything.
+    """
+    try:
+        name = fields.text(subject, "subject")
+    except ValidationError:
+        name = ascii(subject)[: fields.MAX_TEXT_LENGTH]
+    return HealthIssue(kind=kind, subject=name, message=message)

@@ -1,0 +1,152 @@
+"""
+The port through which history leaves a database and comes into another.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection
+from datetime import datetime
+from typing import Protocol, runtime_checkable
+
+from asm_async.ports.export_stream import ExportWriter
+from asm_async.ports.import_stream import MAX_LINE_BYTES, ImportReader
+from asm_async.values.session import SessionStatus
+from asm_async.values.session_export import SessionExport
+from asm_async.values.transfer_reports import ExportReport, ImportReport
+
+__all__ = ["HistoryTransfer"]
+
+
+@runtime_checkable
+class HistoryTransfer(Protocol):
+    """
+    Exports and imports: the part of ``QueryAPI`` that deals with whole sessions.
+
+    What is said there of filters, deletion and errors holds here too.
+    """
+
+    async def export_session(self, session_id: str) -> SessionExport:
+        """
+        Give all there is to know of a session, soft-deleted or not, as of one moment.
+
+        The whole of it is held in memory.
+
+        Raises:
+            SessionNotFoundError: If no session of this id is stored.
+        """
+        ...
+
+    async def export_sessions(
+        self,
+        writer: ExportWriter,
+        *,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        status: SessionStatus | Collection[SessionStatus] | None = None,
+        provider: str | None = None,
+        tags: Collection[str] = (),
+        parent_session_id: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_deleted: bool = False,
+        progress: Callable[[ExportReport], object] | None = None,
+    ) -> ExportReport:
+        """
+        Write sessions with all they have, one JSON object a line.
+
+        The sessions that ``search_sessions`` would find, in the order they were
+        created, one after another. Each is written as of one moment of its own; agents
+        may write meanwhile. A session that is deleted before its turn comes is left
+        out, and one whose *created_at* is changed meanwhile may be left out or come
+        twice. ``schema/export.schema.json`` describes the lines, which are ASCII. The
+        same history always gives the same bytes. Artifacts are not exported.
+
+        It takes memory for one mebibyte of history and for the largest event or run,
+        however long a session is. What of a session has been read and not been written
+        yet waits in a temporary file, so that no transaction waits for the writer.
+
+        Args:
+            writer: An async callable that takes the next bytes, always whole lines. The
+                next ones are not made before it has returned. What it raises ends the
+                export and is raised here; what it has taken is no whole export then.
+
+            agent_id: Only sessions of this agent.
+
+            tenant_id: Only sessions of this tenant.
+
+            status: Only sessions that stand so, or in one of these ways.
+
+            provider: Only sessions with a run of this provider.
+
+            tags: Only sessions that have all of these tags.
+
+            parent_session_id: Only sessions that this one started.
+
+            created_after: Only sessions created later.
+
+            created_before: Only sessions created earlier.
+
+            include_deleted: Also soft-deleted ones.
+
+            progress: Called with the report as it stands, each time the writer has
+                returned.
+
+        Returns:
+            What was written.
+
+        Raises:
+            StorageError: Also if a session's counter does not agree with its events, or
+                the temporary file cannot be written.
+        """
+        ...
+
+    async def import_sessions(
+        self,
+        reader: ImportReader,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        progress: Callable[[ImportReport], object] | None = None,
+    ) -> ImportReport:
+        """
+        Store the sessions of an export that are not here yet.
+
+        A session keeps everything: its id, its deletion, its revision and times, its
+        runs, its events with their numbers, and its counter, so that its next event
+        gets the number it would have got where it came from. Its events come into the
+        feed of all sessions as new ones.
+
+        **All or nothing.** Each session is read and checked to its end, then stored in
+        one transaction. If anything is wrong, what came before stays imported, of the
+        session in hand nothing is stored, and what follows is not looked at.
+
+        **Idempotence.** A session that is here already, exactly as it is in the export,
+        is left as it is; so an import that was interrupted is repeated from the start.
+        One that is here with any other content, with more or fewer events, or that was
+        deleted here for ever, is refused: histories are neither merged nor replaced.
+
+        **Cost.** While a session is being stored, nobody else writes to it; on SQLite,
+        nobody else writes at all, and on PostgreSQL the feed of all sessions waits. It
+        takes memory as an export does.
+
+        Args:
+            reader: An async iterable of bytes, cut anywhere. It is asked for more only
+                when what it gave was used up, and never within a transaction. An async
+                generator is closed in the end, also if it was not read through.
+
+            max_line_bytes: The longest line to accept; longer ones are not kept.
+
+            progress: Called with the report as it stands: after each session, and after
+                every thousand lines.
+
+        Returns:
+            What was read, what of it is new, and what was here already.
+
+        Raises:
+            ValidationError: If a line is wrong or out of place, or the export is cut
+                off; the message begins with the number of the line and the path of the
+                culprit.
+
+            HistoryConflictError: If a session's id has another history here, or had
+                one, or one of its runs has the id of another session's run.
+        """
+        ...

@@ -1,0 +1,122 @@
+"""
+How every adapter reads an import.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
+from typing import TypeAlias, cast
+
+import attrs
+
+from asm_async.ports.import_lines import IncomingRecords, split_lines
+from asm_async.ports.incoming_session import IncomingSession
+from asm_async.values.export_lines import record_name
+from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
+from asm_async.values.transfer_reports import ImportReport
+
+__all__ = ["MAX_LINE_BYTES", "ImportReader", "read_import"]
+
+MAX_LINE_BYTES = 1 << 26
+"""
+The longest line that is read unless another bound is given: 64 MiB.
+"""
+
+ImportReader: TypeAlias = AsyncIterable[bytes]
+"""
+Gives the bytes of an export, cut anywhere; asked for more only when these are used up.
+An async generator is closed in the end.
+"""
+
+_LINES_BETWEEN_REPORTS = 1_000
+
+
+async def read_import(
+    reader: ImportReader,
+    store: Callable[[IncomingSession], Awaitable[bool]],
+    *,
+    max_line_bytes: int,
+    progress: Callable[[ImportReport], object] | None,
+) -> ImportReport:
+    """
+    Read an export and store its sessions, one after another.
+
+    Args:
+        reader: Where it comes from.
+
+        store: Stores a session, or finds that it is stored already; tells whether it
+            is new.
+
+        max_line_bytes: The longest line to read.
+
+        progress: Told after each session, and every thousand lines.
+
+    Raises:
+        ValidationError: With the number of the line that is wrong.
+    """
+    tally = _Tally(progress)
+    async with _closing(reader), aclosing(split_lines(reader, max_line_bytes)) as lines:
+        records = IncomingRecords(lines, tally.count_line)
+        if not isinstance(await records.next(), ExportHeader):
+            records.refuse("record: an export begins with its 'header'")
+        while isinstance(record := await records.next(), ExportedSession):
+            async with IncomingSession(record, records.line_number) as incoming:
+                await incoming.read(records)
+                tally.count_session(incoming, is_new=await store(incoming))
+        if not isinstance(record, ExportEnd):
+            records.refuse(f"record: {record_name(record)!r} is out of place")
+        for name, found in tally.total.to_dict().items():
+            if (told := getattr(record, name)) != found:
+                records.refuse(f"{name}: {told} are announced, {found} are there")
+        await records.end()
+    return attrs.evolve(tally.report, line_count=records.line_number - 1)
+
+
+def _closing(reader: ImportReader) -> AbstractAsyncContextManager[object]:
+    """
+    Close a generator in the end: its file would stay open if it was not read through.
+    """
+    if isinstance(reader, AsyncGenerator):
+        return aclosing(cast("AsyncGenerator[bytes]", reader))
+    return nullcontext()
+
+
+class _Tally:
+    """
+    What was read and stored so far.
+    """
+
+    def __init__(self, progress: Callable[[ImportReport], object] | None) -> None:
+        self.report = ImportReport()
+        self.total = ExportEnd(session_count=0, run_count=0, event_count=0)
+        self._progress = progress
+        self._line_number = 0
+
+    def count_line(self, line_number: int) -> None:
+        self._line_number = line_number
+        if not line_number % _LINES_BETWEEN_REPORTS:
+            self.report = attrs.evolve(self.report, line_count=line_number)
+            self._tell()
+
+    def count_session(self, incoming: IncomingSession, *, is_new: bool) -> None:
+        runs, events = incoming.run_count, incoming.event_count
+        report, total = self.report, self.total
+        self.total = ExportEnd(
+            session_count=total.session_count + 1,
+            run_count=total.run_count + runs,
+            event_count=total.event_count + events,
+        )
+        self.report = attrs.evolve(
+            report,
+            line_count=self._line_number,
+            sessions_imported=report.sessions_imported + is_new,
+            sessions_unchanged=report.sessions_unchanged + (not is_new),
+            runs_imported=report.runs_imported + runs * is_new,
+            events_imported=report.events_imported + events * is_new,
+        )
+        self._tell()
+
+    def _tell(self) -> None:
+        if self._progress is not None:
+            self._progress(self.report)

@@ -1,0 +1,99 @@
+"""
+What every adapter of maintenance checks, and how it reads a policy's ages.
+"""
+
+from __future__ import annotations
+
+import inspect
+from datetime import UTC, datetime, timedelta
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
+from asm_async.values.json_values import with_article
+from asm_async.values.retention import RetentionPolicy
+
+__all__ = ["Cutoffs", "check_callback", "check_policy", "sessions_a_batch", "utc_now"]
+
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
+
+
+def check_policy(policy: object) -> RetentionPolicy:
+    """
+    Accept a retention policy.
+    """
+    if not isinstance(policy, RetentionPolicy):
+        kind = with_article(type(policy).__name__)
+        raise ValidationError(f"policy: expected a RetentionPolicy, got {kind}")
+    return policy
+
+
+def check_callback(callback: object, name: str) -> None:
+    """
+    Refuse what is neither None nor a callable that need not be awaited.
+    """
+    if callback is None:
+        return
+    if not callable(callback):
+        kind = with_article(type(callback).__name__)
+        raise ValidationError(f"{name}: expected a callable, got {kind}")
+    call = type(callback).__call__
+    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
+        raise ValidationError(f"{name}: expected a plain callable, got an async one")
+
+
+def sessions_a_batch(policy: RetentionPolicy) -> int:
+    """
+    Give the number of sessions that one transaction locks at most.
+    """
+    return min(policy.batch_size, MAX_SESSIONS_A_BATCH)
+
+
+def utc_now() -> datetime:
+    """
+    Read the clock.
+    """
+    return datetime.now(UTC)
+
+
+@attrs.frozen(kw_only=True)
+class Cutoffs:
+    """
+    A policy's ages as moments: what happened before one of them is too long ago.
+    """
+
+    created: datetime | None
+    """
+    Sessions that were created before are too old; None if none ever is.
+    """
+
+    completed: datetime | None
+    """
+    So are those that are over and were last updated before.
+    """
+
+    deleted: datetime | None
+    """
+    Sessions that were soft-deleted before are removed for ever.
+    """
+
+    @classmethod
+    def of(cls, policy: RetentionPolicy, now: datetime) -> Cutoffs:
+        """
+        Count back from *now*.
+        """
+        return cls(
+            created=_days_before(now, policy.max_session_age_days),
+            completed=_days_before(now, policy.max_completed_session_age_days),
+            deleted=_days_before(now, policy.hard_delete_after_days),
+        )
+
+
+def _days_before(now: datetime, days: int | None) -> datetime | None:
+    if days is None:
+        return None
+    try:
+        return now - timedelta(days=days)
+    except OverflowError:
+        return _BEGINNING

@@ -1,0 +1,162 @@
+"""
+Pages of what a search finds: in which order, how long, and behind which item.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.ports.query_api import MAX_PAGE_SIZE
+from asm_async.values import fields
+from asm_async.values.cursor import CursorCodec, Key, KeyPart
+from asm_async.values.json_values import with_article
+from asm_async.values.page import Page
+
+__all__ = ["Order", "Paging", "Search", "check_paging", "ordered_by"]
+
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Order:
+    """
+    An order of items: by which of their attributes, and in which direction.
+    """
+
+    key: Mapping[str, type[KeyPart]]
+    """
+    The attributes that make an item's key, and their types; no two items share a key.
+    """
+
+    is_descending: bool = False
+    """
+    Whether the greatest key comes first.
+    """
+
+    def key_of(self, item: object) -> Key:
+        """
+        Give the key by which *item* has its place.
+        """
+        return tuple(getattr(item, name) for name in self.key)
+
+
+def ordered_by(*, is_descending: bool = False, **key: type[KeyPart]) -> Order:
+    """
+    Make an order by the attributes *key*.
+    """
+    return Order(MappingProxyType(key), is_descending)
+
+
+@attrs.frozen(kw_only=True)
+class Search:
+    """
+    What is searched for: a subclass has a field for each filter.
+    """
+
+    RESOURCE: ClassVar[str]
+    """
+    The name of what is searched for.
+    """
+
+    ORDERS: ClassVar[Mapping[str, Order]]
+    """
+    The orders there are, by name.
+    """
+
+    _RULES: ClassVar[fields.FieldRules]
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    @property
+    def filters(self) -> Mapping[str, Any]:
+        """
+        The filters that are set, as JSON.
+
+        Those that are not set leave no trace, so that cursors outlive new filters.
+        """
+        plain = fields.plain_fields(self, self._RULES)
+        return {
+            field.name: plain[field.name]
+            for field in attrs.fields(type(self))
+            if getattr(self, field.name) != field.default
+        }
+
+
+@attrs.frozen(kw_only=True)
+class Paging:
+    """
+    Which page of what a search finds.
+    """
+
+    order: Order
+    """
+    In which order it is found.
+    """
+
+    limit: int
+    """
+    How many items the page holds at most.
+    """
+
+    behind: Key | None
+    """
+    The key of the last item of the page before; None for the first page.
+    """
+
+    codec: CursorCodec
+    """
+    What writes the cursors of this search.
+    """
+
+    @property
+    def needed(self) -> int:
+        """
+        How many items to look for: one more than a page holds tells of another page.
+        """
+        return self.limit and self.limit + 1
+
+    def page(self, found: Sequence[T], total_count: int | None = None) -> Page[T]:
+        """
+        Make a page of the items found behind the page before, in order.
+        """
+        items = tuple(found[: self.limit])
+        cursor = None
+        if len(found) > len(items):
+            cursor = self.codec.encode(self.order.key_of(items[-1]))
+        return Page(items=items, cursor=cursor, total_count=total_count)
+
+
+def check_paging(
+    search: Search, *, order_by: object, limit: object, cursor: object
+) -> Paging:
+    """
+    Accept a page of *search*.
+
+    Raises:
+        InvalidCursorError: If *cursor* is that of no page of this search.
+    """
+    if not isinstance(order_by, str) or order_by not in search.ORDERS:
+        kind = with_article(type(order_by).__name__)
+        given = ascii(order_by) if isinstance(order_by, str) else kind
+        known = ", ".join(search.ORDERS)
+        raise ValidationError(f"order_by: {given} is none of {known}")
+    size = fields.count(limit, "limit")
+    if size > MAX_PAGE_SIZE:
+        raise ValidationError(
+            f"limit: a page holds at most {MAX_PAGE_SIZE}, not {size}"
+        )
+    order = search.ORDERS[order_by]
+    codec = CursorCodec(
+        resource=search.RESOURCE,
+        order=str.__str__(order_by),
+        filters=search.filters,
+        key_types=tuple(order.key.values()),
+    )
+    behind = None if cursor is None else codec.decode(cursor)
+    return Paging(order=order, limit=size, behind=behind, codec=codec)

@@ -1,0 +1,192 @@
+"""
+What every adapter of the query API checks before it searches.
+
+One place, so that the adapters refuse the same arguments in the same words, and give
+and take the same cursors. Whatever stands here gives its arguments in normal form or
+raises ``ValidationError``, with the argument's name at the start of the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from datetime import datetime
+from enum import StrEnum
+from functools import partial
+from typing import Any, ClassVar, cast
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.ports.paging import Order, Search, ordered_by
+from asm_async.ports.query_api import MAX_TAGS_A_SEARCH
+from asm_async.values import fields
+from asm_async.values.event import EventType, event_type
+from asm_async.values.json_values import with_article
+from asm_async.values.run import RunStatus
+from asm_async.values.session import SessionStatus
+
+__all__ = [
+    "EventSearch",
+    "RunSearch",
+    "SessionSearch",
+    "check_claim",
+]
+
+
+def check_claim(value: object, name: str) -> bool:
+    """
+    Accept True or False.
+    """
+    if not isinstance(value, bool):
+        kind = with_article(type(value).__name__)
+        raise ValidationError(f"{name}: expected True or False, got {kind}")
+    return value
+
+
+def _members(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...]:
+    """
+    Accept an iterable of what obeys *rule*; each stands once, in order.
+    """
+    return tuple(sorted(set(fields.tuple_of(value, name, rule))))
+
+
+def _optional_members(
+    value: object, name: str, rule: fields.FieldRule
+) -> tuple[Any, ...] | None:
+    return None if value is None else _members(value, name, rule)
+
+
+def _tags(value: object, name: str) -> tuple[str, ...]:
+    tags = _members(value, name, fields.text)
+    if len(tags) > MAX_TAGS_A_SEARCH:
+        raise ValidationError(
+            f"{name}: expected at most {MAX_TAGS_A_SEARCH} tags, got {len(tags)}"
+        )
+    return tags
+
+
+def _statuses(
+    value: object, name: str, kind: type[StrEnum]
+) -> tuple[StrEnum, ...] | None:
+    if isinstance(value, str):
+        return (fields.choice(value, name, kind),)
+    return _optional_members(value, name, partial(fields.choice, kind=kind))
+
+
+@attrs.frozen(kw_only=True)
+class SessionSearch(Search):
+    """
+    Which sessions to find: the filters of ``search_sessions``.
+    """
+
+    agent_id: str | None = None
+    tenant_id: str | None = None
+    status: SessionStatus | Collection[SessionStatus] | None = None
+    provider: str | None = None
+    tags: Collection[str] = ()
+    parent_session_id: str | None = None
+    created_after: datetime | None = None
+    created_before: datetime | None = None
+    include_deleted: bool = False
+
+    RESOURCE: ClassVar[str] = "sessions"
+    ORDERS: ClassVar[Mapping[str, Order]] = {
+        "created_at_asc": ordered_by(created_at=datetime, id=str),
+        "created_at_desc": ordered_by(created_at=datetime, id=str, is_descending=True),
+        "updated_at_desc": ordered_by(updated_at=datetime, id=str, is_descending=True),
+    }
+    _RULES: ClassVar[fields.FieldRules] = {
+        "agent_id": fields.optional_text,
+        "tenant_id": fields.optional_text,
+        "status": partial(_statuses, kind=SessionStatus),
+        "provider": fields.optional_text,
+        "tags": _tags,
+        "parent_session_id": fields.optional_text,
+        "created_after": fields.optional_utc_time,
+        "created_before": fields.optional_utc_time,
+        "include_deleted": check_claim,
+    }
+
+    @property
+    def statuses(self) -> tuple[SessionStatus, ...] | None:
+        """
+        The statuses that are wanted; None for all.
+        """
+        return cast("tuple[SessionStatus, ...] | None", self.status)
+
+
+@attrs.frozen(kw_only=True)
+class RunSearch(Search):
+    """
+    Which runs to find: the filters of ``search_runs``.
+    """
+
+    session_id: str | None = None
+    agent_id: str | None = None
+    tenant_id: str | None = None
+    provider: str | None = None
+    status: RunStatus | Collection[RunStatus] | None = None
+    started_after: datetime | None = None
+    started_before: datetime | None = None
+    min_tokens: int | None = None
+
+    RESOURCE: ClassVar[str] = "runs"
+    ORDERS: ClassVar[Mapping[str, Order]] = {
+        "started_at_desc": ordered_by(started_at=datetime, id=str, is_descending=True),
+        "started_at_asc": ordered_by(started_at=datetime, id=str),
+        "token_usage_desc": ordered_by(total_tokens=int, id=str, is_descending=True),
+    }
+    _RULES: ClassVar[fields.FieldRules] = {
+        "session_id": fields.optional_text,
+        "agent_id": fields.optional_text,
+        "tenant_id": fields.optional_text,
+        "provider": fields.optional_text,
+        "status": partial(_statuses, kind=RunStatus),
+        "started_after": fields.optional_utc_time,
+        "started_before": fields.optional_utc_time,
+        "min_tokens": fields.optional_count,
+    }
+
+    @property
+    def statuses(self) -> tuple[RunStatus, ...] | None:
+        """
+        The statuses that are wanted; None for all.
+        """
+        return cast("tuple[RunStatus, ...] | None", self.status)
+
+
+@attrs.frozen(kw_only=True)
+class EventSearch(Search):
+    """
+    Which events to find or count: the filters of ``search_events``.
+    """
+
+    session_ids: Collection[str] | None = None
+    run_ids: Collection[str] | None = None
+    types: Collection[EventType | str] | None = None
+    providers: Collection[str] | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    correlation_id: str | None = None
+    tenant_id: str | None = None
+
+    RESOURCE: ClassVar[str] = "events"
+    ORDERS: ClassVar[Mapping[str, Order]] = {
+        "sequence_asc": ordered_by(session_id=str, sequence_number=int),
+        "timestamp_asc": ordered_by(
+            timestamp=datetime, session_id=str, sequence_number=int
+        ),
+        "timestamp_desc": ordered_by(
+            timestamp=datetime, session_id=str, sequence_number=int, is_descending=True
+        ),
+    }
+    _RULES: ClassVar[fields.FieldRules] = {
+        "session_ids": partial(_optional_members, rule=fields.text),
+        "run_ids": partial(_optional_members, rule=fields.text),
+        "types": partial(_optional_members, rule=event_type),
+        "providers": partial(_optional_members, rule=fields.text),
+        "since": fields.optional_utc_time,
+        "until": fields.optional_utc_time,
+        "correlation_id": fields.optional_text,
+        "tenant_id": fields.optional_text,
+    }

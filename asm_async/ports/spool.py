@@ -1,0 +1,120 @@
+"""
+Where a session's lines wait: in memory while they are few, else in a temporary file.
+
+An export reads a session as of one moment and then hands it to a writer that may be
+slow; an import checks a session whole and then stores it in one transaction. Neither
+may keep a transaction open while it waits for somebody else, nor the session in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import contextmanager
+from typing import IO, ParamSpec, Self, TypeVar
+
+import attrs
+
+from asm_async.errors import StorageError
+
+__all__ = ["Chunk", "Spool"]
+
+_BYTES_IN_MEMORY = 1 << 22
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+@attrs.frozen
+class Chunk:
+    """
+    Some whole lines of an export.
+    """
+
+    data: bytes
+
+    run_count: int = 0
+    """
+    How many of the lines are runs.
+    """
+
+    event_count: int = 0
+    """
+    How many of the lines are events.
+    """
+
+
+class Spool:
+    """
+    Chunks that come out in the order in which they were put in.
+
+    The temporary file has no name that others could open it by, and goes when the spool
+    is closed or the process ends.
+    """
+
+    def __init__(self) -> None:
+        self._kept: list[Chunk] = []
+        self._filed: list[tuple[int, int, int]] = []
+        self._size = 0
+        self._file: IO[bytes] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.clear()
+
+    def clear(self) -> None:
+        """
+        Forget everything.
+        """
+        self._kept, self._filed, self._size = [], [], 0
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    async def put(self, chunk: Chunk) -> None:
+        """
+        Add a chunk.
+
+        Raises:
+            StorageError: If the temporary file cannot be written.
+        """
+        self._size += len(chunk.data)
+        if self._size <= _BYTES_IN_MEMORY:
+            self._kept.append(chunk)
+            return
+        if self._file is None:
+            self._file = await _in_thread(tempfile.TemporaryFile)
+        await _in_thread(self._file.write, chunk.data)
+        self._filed.append((len(chunk.data), chunk.run_count, chunk.event_count))
+
+    async def chunks(self) -> AsyncGenerator[Chunk]:
+        """
+        Give what was put in, from the start; nothing may be added meanwhile.
+
+        Raises:
+            StorageError: If the temporary file cannot be read.
+        """
+        for chunk in self._kept:
+            yield chunk
+        if self._file is None:
+            return
+        await _in_thread(self._file.seek, 0)
+        for length, run_count, event_count in self._filed:
+            data = await _in_thread(self._file.read, length)
+            yield Chunk(data, run_count, event_count)
+
+
+async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+    with _translated():
+        return await asyncio.to_thread(function, *args, **kwargs)
+
+
+@contextmanager
+def _translated() -> Generator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise StorageError(f"a temporary file is needed: {error}") from error

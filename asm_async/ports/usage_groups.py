@@ -1,0 +1,207 @@
+"""
+How summaries are made of groups of runs, however an adapter has formed the groups.
+
+A group may be as small as one run. SQL forms those of one provider, one model and one
+bucket of time, so that one scan answers for all of them; what is left to add up here
+depends on how many of these there are, not on how many runs.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from functools import cache
+from typing import TypeVar
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.ports.query_api import TimeBucket
+from asm_async.values.json_values import with_article
+from asm_async.values.summaries import (
+    UNKNOWN,
+    CostSummary,
+    CostTotals,
+    UsageSummary,
+    UsageTotals,
+)
+from asm_async.values.token_price import (
+    PriceLookup,
+    PricingTable,
+    TokenPrice,
+    price_in,
+)
+
+__all__ = ["RunGroup", "cost_summary", "start_of", "usage_summary"]
+
+K = TypeVar("K", str, datetime)
+
+
+@attrs.frozen(kw_only=True)
+class RunGroup:
+    """
+    Some runs of one provider and one model, added up.
+    """
+
+    provider: str | None
+    model: str | None
+    run_count: int
+    input_tokens: int
+    output_tokens: int
+    total_tokens: int
+
+    started_at: datetime | None = None
+    """
+    A time in the bucket in which they were started; None if no bucket is asked for.
+    """
+
+    cost_usd: float | None = None
+    """
+    What they cost together; None if no cost is stored for any of them.
+    """
+
+
+@attrs.define
+class _Sum:
+    run_count: int = 0
+    input_tokens: int = 0
+    output_tokens: int = 0
+    total_tokens: int = 0
+    costs: list[float] = attrs.Factory(list[float])
+
+    def add(self, group: RunGroup) -> None:
+        self.run_count += group.run_count
+        self.input_tokens += group.input_tokens
+        self.output_tokens += group.output_tokens
+        self.total_tokens += group.total_tokens
+        if group.cost_usd:
+            self.costs.append(group.cost_usd)
+
+    @property
+    def cost_usd(self) -> float:
+        # The order in which a database gives the groups makes no difference.
+        return math.fsum(self.costs)
+
+    def usage(self) -> UsageTotals:
+        return UsageTotals(
+            run_count=self.run_count,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+            total_tokens=self.total_tokens,
+        )
+
+    def cost(self) -> CostTotals:
+        return CostTotals(
+            run_count=self.run_count,
+            cost_usd=self.cost_usd,
+            input_tokens=self.input_tokens,
+            output_tokens=self.output_tokens,
+        )
+
+
+@attrs.define
+class _Sums:
+    whole: _Sum = attrs.Factory(_Sum)
+    by_provider: defaultdict[str, _Sum] = attrs.Factory(lambda: defaultdict(_Sum))
+    by_model: defaultdict[str, _Sum] = attrs.Factory(lambda: defaultdict(_Sum))
+    by_bucket: defaultdict[datetime, _Sum] = attrs.Factory(lambda: defaultdict(_Sum))
+
+    def add(self, group: RunGroup, bucket: TimeBucket | None) -> None:
+        self.whole.add(group)
+        self.by_provider[group.provider or UNKNOWN].add(group)
+        self.by_model[group.model or UNKNOWN].add(group)
+        if bucket and group.started_at:
+            self.by_bucket[start_of(bucket, group.started_at)].add(group)
+
+
+def start_of(bucket: TimeBucket, time: datetime) -> datetime:
+    """
+    Give the beginning of the hour, day or month in which a UTC *time* lies.
+    """
+    hour = time.replace(minute=0, second=0, microsecond=0)
+    if bucket == "hour":
+        return hour
+    return hour.replace(hour=0) if bucket == "day" else hour.replace(hour=0, day=1)
+
+
+def usage_summary(
+    groups: Iterable[RunGroup], bucket: TimeBucket | None
+) -> UsageSummary:
+    """
+    Add up what the runs of all groups consumed.
+    """
+    sums = _Sums()
+    for group in groups:
+        sums.add(group, bucket)
+    return UsageSummary(
+        run_count=sums.whole.run_count,
+        total_input_tokens=sums.whole.input_tokens,
+        total_output_tokens=sums.whole.output_tokens,
+        total_tokens=sums.whole.total_tokens,
+        by_provider=_usages(sums.by_provider),
+        by_model=_usages(sums.by_model),
+        by_bucket=_usages(sums.by_bucket),
+    )
+
+
+def cost_summary(
+    groups: Iterable[RunGroup],
+    bucket: TimeBucket | None,
+    pricing_table: PricingTable,
+    price_lookup: PriceLookup | None,
+) -> CostSummary:
+    """
+    Add up what the runs of all groups cost: as stored, else by the table or the lookup.
+
+    Raises:
+        ValidationError: If *price_lookup* gives anything but a price or None.
+    """
+
+    @cache
+    def find_price(provider: str | None, model: str | None) -> TokenPrice | None:
+        found = price_in(pricing_table, provider or UNKNOWN, model)
+        if found is None and price_lookup is not None:
+            return _checked(price_lookup(provider, model))
+        return found
+
+    sums, unmapped_runs = _Sums(), 0
+    for group in groups:
+        price = None
+        if group.cost_usd is None:
+            price = find_price(group.provider, group.model)
+            if price is None:
+                unmapped_runs += group.run_count
+                continue
+        sums.add(_with_cost(group, price), bucket)
+    return CostSummary(
+        run_count=sums.whole.run_count + unmapped_runs,
+        unmapped_runs=unmapped_runs,
+        total_cost_usd=sums.whole.cost_usd,
+        by_provider=_costs(sums.by_provider),
+        by_model=_costs(sums.by_model),
+        by_bucket=_costs(sums.by_bucket),
+    )
+
+
+def _with_cost(group: RunGroup, price: TokenPrice | None) -> RunGroup:
+    if price is None:
+        return group
+    cost = price.cost_of(group.input_tokens, group.output_tokens)
+    return attrs.evolve(group, cost_usd=cost)
+
+
+def _checked(price: object) -> TokenPrice | None:
+    if price is None or isinstance(price, TokenPrice):
+        return price
+    kind = with_article(type(price).__name__)
+    raise ValidationError(f"price_lookup: expected it to give a TokenPrice, got {kind}")
+
+
+def _usages(sums: Mapping[K, _Sum]) -> dict[K, UsageTotals]:
+    return {key: sums[key].usage() for key in sorted(sums)}
+
+
+def _costs(sums: Mapping[K, _Sum]) -> dict[K, CostTotals]:
+    return {key: sums[key].cost() for key in sorted(sums)}
