@@ -23,14 +23,32 @@ CREATE TABLE asm_sessions (
 CREATE INDEX ix_asm_sessions_created_at
     ON asm_sessions (created_at, id);
 
+CREATE INDEX ix_asm_sessions_updated_at
+    ON asm_sessions (updated_at, id);
+
 CREATE INDEX ix_asm_sessions_agent_id
     ON asm_sessions (agent_id, created_at, id);
+
+CREATE INDEX ix_asm_sessions_agent_id_updated_at
+    ON asm_sessions (agent_id, updated_at, id);
 
 CREATE INDEX ix_asm_sessions_tenant_id
     ON asm_sessions (tenant_id, created_at, id) WHERE tenant_id IS NOT NULL;
 
+CREATE INDEX ix_asm_sessions_tenant_id_updated_at
+    ON asm_sessions (tenant_id, updated_at, id) WHERE tenant_id IS NOT NULL;
+
 CREATE INDEX ix_asm_sessions_status
     ON asm_sessions (status, created_at, id);
+
+CREATE INDEX ix_asm_sessions_status_updated_at
+    ON asm_sessions (status, updated_at, id);
+
+CREATE INDEX ix_asm_sessions_parent_session_id
+    ON asm_sessions (parent_session_id) WHERE parent_session_id IS NOT NULL;
+
+CREATE INDEX ix_asm_sessions_deleted_at
+    ON asm_sessions (deleted_at, id) WHERE deleted_at IS NOT NULL;
 
 CREATE TABLE asm_session_tags (
     session_id VARCHAR(255) COLLATE "C" NOT NULL,
@@ -69,6 +87,25 @@ CREATE INDEX ix_asm_runs_session_id
 CREATE INDEX ix_asm_runs_running
     ON asm_runs (session_id, started_at, id) WHERE status = 'running';
 
+CREATE INDEX ix_asm_runs_session_id_provider
+    ON asm_runs (session_id, provider) WHERE provider IS NOT NULL;
+
+CREATE INDEX ix_asm_runs_started_at
+    ON asm_runs (started_at, id);
+
+CREATE INDEX ix_asm_runs_total_tokens
+    ON asm_runs (total_tokens, id);
+
+CREATE INDEX ix_asm_runs_provider
+    ON asm_runs (provider, started_at, id) WHERE provider IS NOT NULL;
+
+CREATE INDEX ix_asm_runs_status
+    ON asm_runs (status, started_at, id);
+
+CREATE INDEX ix_asm_runs_usage
+    ON asm_runs (provider, model, started_at)
+    INCLUDE (input_tokens, output_tokens, total_tokens, cost_usd);
+
 CREATE TABLE asm_events (
     session_id VARCHAR(255) COLLATE "C" NOT NULL,
     sequence_number BIGINT NOT NULL,
@@ -84,11 +121,18 @@ CREATE TABLE asm_events (
     position BIGINT GENERATED ALWAYS AS IDENTITY,
     transaction_id XID8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (session_id, sequence_number),
-    CONSTRAINT uq_asm_events_id UNIQUE (session_id, id)
+    CONSTRAINT uq_asm_events_id UNIQUE (id, session_id)
 );
 
 CREATE INDEX ix_asm_events_run_id
-    ON asm_events (session_id, run_id, sequence_number) WHERE run_id IS NOT NULL;
+    ON asm_events (run_id, session_id, sequence_number) WHERE run_id IS NOT NULL;
+
+CREATE INDEX ix_asm_events_correlation_id
+    ON asm_events (correlation_id, session_id, sequence_number)
+    WHERE correlation_id IS NOT NULL;
+
+CREATE INDEX ix_asm_events_timestamp
+    ON asm_events (timestamp, session_id, sequence_number);
 
 CREATE INDEX ix_asm_events_feed
     ON asm_events (transaction_id, position);
@@ -102,7 +146,7 @@ CREATE TABLE asm_session_sequences (
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state
-        CHECK (state IN ('live', 'soft_deleted', 'gone'))
+        CHECK (state IN ('live', 'soft_deleted', 'removing', 'gone'))
 ) WITH (fillfactor = 50);
 
 CREATE TABLE asm_artifacts (
@@ -122,7 +166,22 @@ CREATE TABLE asm_artifacts (
 );
 
 CREATE INDEX ix_asm_artifacts_session_id
-    ON asm_artifacts (session_id, created_at) WHERE session_id IS NOT NULL;
+    ON asm_artifacts (session_id, created_at, id) WHERE session_id IS NOT NULL;
+
+CREATE INDEX ix_asm_artifacts_checksum_sha256
+    ON asm_artifacts (checksum_sha256);
+
+CREATE INDEX ix_asm_artifacts_deleted_at
+    ON asm_artifacts (deleted_at, id) WHERE deleted_at IS NOT NULL;
+
+CREATE TABLE asm_consumers (
+    name VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    checkpoint VARCHAR(255),
+    fencing_token BIGINT NOT NULL,
+    holder VARCHAR(255) COLLATE "C",
+    leased_until TIMESTAMP WITH TIME ZONE,
+    updated_at TIMESTAMP WITH TIME ZONE NOT NULL
+);
 
 INSERT INTO asm_alembic_version (version_num) VALUES ('0001');
 

@@ -19,6 +19,7 @@ __all__ = [
     "EventTypeText",
     "JSONText",
     "MicrosecondTime",
+    "Processor",
     "TransactionId",
     "count",
     "microseconds",

@@ -1,9 +1,10 @@
 """
-How a session is removed for ever.
+How sessions are removed for ever.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import UTC, datetime
 
 import sqlalchemy as sa
@@ -13,33 +14,42 @@ from asm_async.sql.ledger import GateState
 from asm_async.sql.ledger_rows import read_gates
 from asm_async.sql.transactions import Transaction
 
-__all__ = ["hard_delete"]
+__all__ = ["hard_delete", "remove_sessions"]
 
 
 async def hard_delete(transaction: Transaction, session_id: str) -> None:
     """
-    Delete a session's rows and close its gate; an unknown session has none.
-
-    The counter row stays as a tombstone, all its events counted as pruned, so that no
-    number is ever used twice.
+    Remove one session, whatever its state; an unknown one has nothing to remove.
     """
     await transaction.lock_sessions({session_id})
-    gate = (await read_gates(transaction, {session_id})).get(session_id)
-    if gate is None or gate.state is GateState.GONE:
-        return
+    await read_gates(transaction, {session_id})
+    await remove_sessions(transaction, {session_id})
+
+
+async def remove_sessions(
+    transaction: Transaction, session_ids: Collection[str]
+) -> None:
+    """
+    Delete the rows of sessions that are locked, and close their gates.
+
+    The counter rows stay as tombstones, all their events counted as pruned, so that no
+    number is ever used twice. What artifacts hold is removed where that lies.
+    """
+    members = transaction.dialect.members(session_ids)
     for column in (
         tables.events.c.session_id,
         tables.runs.c.session_id,
         tables.session_tags.c.session_id,
+        tables.artifacts.c.session_id,
         tables.sessions.c.id,
     ):
         await transaction.conn.execute(
-            sa.delete(column.table).where(column == session_id)
+            sa.delete(column.table).where(column.in_(members))
         )
     gates = tables.session_sequences
     await transaction.conn.execute(
         sa.update(gates)
-        .where(gates.c.session_id == session_id)
+        .where(gates.c.session_id.in_(members), gates.c.state != GateState.GONE.value)
         .values(
             state=GateState.GONE.value,
             pruned_count=gates.c.last_sequence,

@@ -19,7 +19,7 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 
-__all__ = ["is_collision", "translated_errors"]
+__all__ = ["is_collision", "is_damage", "translated_errors"]
 
 # PostgreSQL, appendix A; the longest prefix that fits decides.
 _BY_SQLSTATE: Mapping[str, type[StorageError]] = {
@@ -70,6 +70,8 @@ _COLLISIONS = frozenset(
     {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
 )
 
+_DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002")
+
 
 @contextmanager
 def translated_errors(*, committing: bool = False) -> Generator[None]:
@@ -100,6 +102,14 @@ def is_collision(error: StorageError) -> bool:
     Tell whether a unique constraint fired: someone else inserted the row first.
     """
     return error.__cause__ is not None and _code(error.__cause__) in _COLLISIONS
+
+
+def is_damage(error: StorageError) -> bool:
+    """
+    Tell whether the database found itself to be damaged.
+    """
+    code = None if error.__cause__ is None else _code(error.__cause__)
+    return code is not None and code.startswith(_DAMAGE)
 
 
 def _translation(error: BaseException) -> type[StorageError] | None:

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from sqlalchemy.ext.asyncio import AsyncConnection
-
 from asm_async.sql.careful_path import Outcome
 from asm_async.sql.dialects import Dialect, EventRow
 from asm_async.sql.operations import AppendEvents, Operation
@@ -17,7 +15,7 @@ __all__ = ["append_at_once"]
 
 
 async def append_at_once(
-    conn: AsyncConnection,
+    driver: object,
     dialect: Dialect,
     operations: Sequence[Operation],
     patience: float,
@@ -26,7 +24,7 @@ async def append_at_once(
     Append the events of all *operations*, if nothing about them is unusual.
 
     Args:
-        conn: With no transaction open.
+        driver: The driver's own connection.
 
         dialect: How its database does it.
 
@@ -51,7 +49,7 @@ async def append_at_once(
     rows = [row for append in appends for row in _event_rows(append, counts)]
     if len({(row[0], row[2]) for row in rows}) < len(rows):
         return None
-    latest = await dialect.append_block(conn, counts, rows, patience)
+    latest = await dialect.append_block(driver, counts, rows, patience)
     if latest is None:
         return None
     bases = {name: number - counts[name] for name, number in latest.items()}

@@ -17,7 +17,7 @@ from asm_async.sql.error_translation import is_collision
 from asm_async.sql.fair_queue import FairQueue
 from asm_async.sql.group_member import Member
 from asm_async.sql.operations import Operation
-from asm_async.sql.patience import pause_after, wait_stubbornly
+from asm_async.sql.patience import pause_after
 
 __all__ = ["Begin", "GroupCommit", "Perform"]
 
@@ -89,31 +89,25 @@ class GroupCommit:
     async def _outcome(
         self, operation: Operation, weight: int, patience: float
     ) -> Outcome:
-        loop = asyncio.get_running_loop()
         member = Member(
             operation=operation,
             lane=operation.lane,
             weight=weight,
-            deadline=loop.time() + patience,
-            outcome=loop.create_future(),
+            deadline=asyncio.get_running_loop().time() + patience,
         )
         self._queue.put(member)
         member.is_queued = True
         self._start_draining()
         try:
-            # A cancellation ends the waiting at once, and what stands below comes some
-            # turns of the loop later: the outcome itself must stay as it is.
-            return await asyncio.shield(member.outcome)
+            return await member.wait()
         except asyncio.CancelledError:
             await self._give_up(member)
             raise
 
     async def _give_up(self, member: Member) -> None:
         member.is_cancelled = True
-        if member.outcome.done():
-            return
         if member.has_effect:
-            await wait_stubbornly(member.outcome, member.deadline)
+            await member.wait_stubbornly()
         elif member.is_queued:
             self._queue.withdraw(member)
 
@@ -238,7 +232,7 @@ class GroupCommit:
         # Parts of the same group would overtake it: they queue up behind it.
         waiting = [*group, *(member for part in self._parts for member in part)]
         self._parts.clear()
-        self._put_back([member for member in waiting if not member.outcome.done()])
+        self._put_back([member for member in waiting if not member.is_over])
         await asyncio.sleep(pause)
 
     def _put_back(self, members: list[Member]) -> None:

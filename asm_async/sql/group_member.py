@@ -5,12 +5,14 @@ An operation on its way through a group, and who waits for it.
 from __future__ import annotations
 
 import asyncio
+from typing import cast
 
 import attrs
 
 from asm_async.errors import StorageError
 from asm_async.sql.careful_path import Outcome
 from asm_async.sql.operations import Operation
+from asm_async.sql.patience import wait_stubbornly
 
 __all__ = ["Member"]
 
@@ -29,11 +31,30 @@ class Member:
     When the caller's patience ends, on the loop's clock.
     """
 
-    outcome: asyncio.Future[Outcome]
     is_queued: bool = False
     is_under_way: bool = False
     is_cancelled: bool = False
     may_be_committed: bool = False
+    outcome: Outcome | None = None
+    """
+    What became of it; None as long as nobody knows.
+    """
+
+    fault: Exception | None = None
+    """
+    What kept it from having an outcome at all.
+    """
+
+    _told: asyncio.Future[None] = attrs.field(
+        init=False, factory=lambda: asyncio.get_running_loop().create_future()
+    )
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether there is nothing left to do or to find out.
+        """
+        return self.outcome is not None or self.fault is not None
 
     @property
     def has_effect(self) -> bool:
@@ -49,12 +70,37 @@ class Member:
         self.is_under_way = self.may_be_committed or not self.is_cancelled
         return self.is_under_way
 
+    async def wait(self) -> Outcome:
+        """
+        Wait to be told what became of it.
+        """
+        await self._told
+        if self.fault is not None:
+            raise self.fault
+        return cast("Outcome", self.outcome)
+
+    async def wait_stubbornly(self) -> None:
+        """
+        Wait on after a cancellation, as long as patience lasts.
+
+        The cancellation has taken with it what :meth:`wait` waits for; it came some
+        turns of the loop ago, and the outcome may have come since.
+        """
+        if not self.is_over:
+            self._told = asyncio.get_running_loop().create_future()
+            await wait_stubbornly(self._told, self.deadline)
+
     def settle(self, outcome: Outcome) -> None:
         """
         Tell the caller.
         """
-        if not self.outcome.done():
-            self.outcome.set_result(outcome)
+        if not self.is_over:
+            self.outcome = outcome
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._told.done():
+            self._told.set_result(None)
 
     def fail(self, error: StorageError) -> None:
         """
@@ -69,8 +115,9 @@ class Member:
         """
         Raise *error* in the caller, if it still waits for its outcome.
         """
-        if not self.outcome.done():
-            self.outcome.set_exception(error)
+        if not self.is_over:
+            self.fault = error
+            self._tell()
 
     def survives(self, error: StorageError) -> bool:
         """
@@ -85,4 +132,4 @@ class Member:
         wanted = self.may_be_committed or not self.is_cancelled
         if not (repeatable and wanted):
             self.fail(error)
-        return not self.outcome.done()
+        return not self.is_over

@@ -22,11 +22,22 @@ V = TypeVar("V", Session, Run)
 class GateState(StrEnum):
     """
     Whether a session can be appended to; the values are stored.
+
+    One that is soft-deleted and has very many events is removed for ever in parts: it
+    is ``removing`` then, still there but not to be restored.
     """
 
     LIVE = "live"
     SOFT_DELETED = "soft_deleted"
+    REMOVING = "removing"
     GONE = "gone"
+
+    @property
+    def is_deleted(self) -> bool:
+        """
+        Whether the session is still there, though closed to writers.
+        """
+        return self in {self.SOFT_DELETED, self.REMOVING}
 
 
 @attrs.define(kw_only=True)
@@ -83,7 +94,7 @@ class Ledger:
         Raises:
             SessionDeletedError: If the session is soft-deleted.
         """
-        if self.gate(session_id).state is GateState.SOFT_DELETED:
+        if self.gate(session_id).state.is_deleted:
             raise SessionDeletedError(session_id)
 
     def check_live(self, session_id: str) -> None:

@@ -104,3 +104,17 @@ class Lifecycle:
             self._all_done.clear()
             await self._all_done.wait()
         await self._transactions.aclose()
+
+    def tell_of(self, session_id: str) -> None:
+        """
+        Wake whoever waits for a change of this session, here and elsewhere.
+        """
+        if self._shared is not None:
+            self._shared.wake_ups.notify((session_id,))
+
+    async def settle(self) -> None:
+        """
+        Wait until other processes have been told of what was written.
+        """
+        if self._shared is not None:
+            await self._shared.announcer.settle()

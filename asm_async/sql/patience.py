@@ -6,13 +6,46 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any
 
-__all__ = ["pause_after", "wait_stubbornly"]
+from asm_async.errors import StorageError, ValidationError
+
+__all__ = ["check_patience", "in_time", "pause_after", "wait_stubbornly"]
 
 _FIRST_PAUSE_SECONDS = 0.005
 _MOST_DOUBLINGS = 6
 _GRACE_SECONDS = 0.5
+
+
+def check_patience(patience: float) -> float:
+    """
+    Accept a finite number of seconds above 0.
+
+    Raises:
+        ValidationError: If *patience* is none.
+    """
+    if not 0 < patience < float("inf"):
+        raise ValidationError(f"patience: {patience} is not a time in seconds")
+    return patience
+
+
+@asynccontextmanager
+async def in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None]:
+    """
+    Bound a wait, for which pools and drivers have bounds of their own.
+
+    Args:
+        deadline: On the loop's clock.
+
+        failure: What to raise when it has passed.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise failure from error
 
 
 def pause_after(failures: int) -> float:

@@ -10,11 +10,14 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async.sql import tables
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 __all__ = [
+    "artifact_from_row",
+    "artifact_row",
     "event_from_row",
     "event_row",
     "run_from_row",
@@ -53,17 +56,8 @@ def tag_rows(session: Session) -> list[dict[str, Any]]:
 def run_row(run: Run) -> dict[str, Any]:
     """
     Give the columns of asm_runs, those that are summed and searched among them.
-
-    Where the usage tells no total, input and output make one.
     """
-    usage = run.token_usage
-    spent = {name: usage.get(name, 0) for name in ("input_tokens", "output_tokens")}
-    return {
-        **{name: getattr(run, name) for name in _RUN_FIELDS},
-        **spent,
-        "total_tokens": usage.get("total_tokens", sum(spent.values())),
-        "model": run.model,
-    }
+    return {column.name: getattr(run, column.name) for column in tables.runs.c}
 
 
 def run_from_row(row: Row) -> Run:
@@ -85,3 +79,19 @@ def event_from_row(row: sa.Row[*tuple[Any, ...]]) -> Event:
     Make an event of the columns of asm_events.
     """
     return Event.from_stored(row)
+
+
+def artifact_row(artifact: Artifact) -> dict[str, Any]:
+    """
+    Give the columns of asm_artifacts.
+    """
+    return {
+        column.name: getattr(artifact, column.name) for column in tables.artifacts.c
+    }
+
+
+def artifact_from_row(row: Row) -> Artifact:
+    """
+    Make an artifact of the columns of asm_artifacts.
+    """
+    return Artifact(**{str(name): value for name, value in row.items()})

@@ -31,12 +31,9 @@ from asm_async.ports.session_store_arguments import (
     check_session,
 )
 from asm_async.sql import rows, session_queries
-from asm_async.sql.careful_path import Outcome, perform
+from asm_async.sql.careful_path import Outcome
 from asm_async.sql.deletion import hard_delete
-from asm_async.sql.engine import shared_state
-from asm_async.sql.error_translation import translated_errors
-from asm_async.sql.fast_path import append_at_once
-from asm_async.sql.group_commit import Begin, GroupCommit
+from asm_async.sql.group_commit import GroupCommit
 from asm_async.sql.lifecycle import Lifecycle
 from asm_async.sql.operations import (
     AppendEvents,
@@ -46,6 +43,7 @@ from asm_async.sql.operations import (
     SaveSession,
 )
 from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.writer import Writer
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
@@ -84,7 +82,7 @@ class SQLSessionStore:
         self.engine = engine
         self._transactions = Transactions(engine, patience)
         self._groups = GroupCommit(
-            self._perform_group,
+            Writer(self._transactions).write,
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
@@ -156,6 +154,7 @@ class SQLSessionStore:
 
         async with self._lifecycle:
             await self._transactions.write(delete, is_repeatable=True)
+            self._lifecycle.tell_of(session_id)
 
     async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
         """
@@ -303,6 +302,7 @@ class SQLSessionStore:
         """
         await self._lifecycle.aclose()
         await self._groups.aclose()
+        await self._lifecycle.settle()
 
     async def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
         async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
@@ -317,26 +317,3 @@ class SQLSessionStore:
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome
-
-    async def _perform_group(
-        self, begin: Begin, deadline: float, patience: float
-    ) -> list[Outcome]:
-        """
-        Perform operations in one transaction, the fast way if it goes.
-        """
-        transactions = self._transactions
-        with translated_errors():
-            async with transactions.writer_connection(deadline) as conn:
-                operations = begin()
-
-                async def carefully(transaction: Transaction) -> list[Outcome]:
-                    return await perform(transaction, operations)
-
-                outcomes = await append_at_once(
-                    conn, transactions.dialect, operations, patience
-                )
-                if outcomes is None:
-                    outcomes = await transactions.transaction(conn, carefully, patience)
-        hints = {id_ for operation in operations for id_ in operation.session_ids}
-        shared_state(self.engine).wake_ups.notify(hints)
-        return outcomes

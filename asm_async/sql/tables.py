@@ -11,6 +11,7 @@ from asm_async.sql.column_types import EventTypeText, JSONText, count, text, utc
 __all__ = [
     "METADATA",
     "artifacts",
+    "consumers",
     "events",
     "runs",
     "session_sequences",
@@ -116,4 +117,16 @@ artifacts: Table = Table(
     Column("metadata", JSONText, nullable=False),
     Column("created_at", utc_time(), nullable=False),
     Column("deleted_at", utc_time()),
+)
+
+# Durable consumers of the feed: how far each has come, and who may say so.
+consumers: Table = Table(
+    "asm_consumers",
+    METADATA,
+    Column("name", text(), primary_key=True),
+    Column("checkpoint", String(255)),
+    Column("fencing_token", count(), nullable=False),
+    Column("holder", text()),
+    Column("leased_until", utc_time()),
+    Column("updated_at", utc_time(), nullable=False),
 )

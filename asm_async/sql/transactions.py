@@ -7,12 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    nullcontext,
-)
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
 import attrs
@@ -24,17 +19,17 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.sql.dialects import Dialect, dialect_of
+from asm_async.sql.driver_connections import time_to_connect
 from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import is_collision, translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
-from asm_async.sql.patience import pause_after, wait_stubbornly
+from asm_async.sql.patience import in_time, pause_after, wait_stubbornly
 
 __all__ = ["Transaction", "Transactions"]
 
 T = TypeVar("T")
 
 _MOST_COLLISIONS = 3
-_LEAST_SECONDS_TO_CONNECT = 1.0
 
 
 @attrs.frozen(kw_only=True)
@@ -113,7 +108,7 @@ class Transactions:
         call = self._new_call()
 
         async def attempt() -> T:
-            async with self._connection(call.deadline) as conn:
+            async with self.connection(call.deadline) as conn:
                 return await work(conn)
 
         trying = self._until_done(attempt, call, is_repeatable=True)
@@ -121,6 +116,17 @@ class Transactions:
             return await trying
         call.has_begun = True
         return await self._settled(trying, call)
+
+    async def read_snapshot(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Do *work*, which writes nothing, and whose statements all see one moment.
+        """
+
+        async def read_at_one_moment(conn: AsyncConnection) -> T:
+            await self.dialect.begin_snapshot(conn)
+            return await work(conn)
+
+        return await self.read(read_at_one_moment)
 
     async def write(
         self, work: Callable[[Transaction], Awaitable[T]], *, is_repeatable: bool
@@ -140,7 +146,10 @@ class Transactions:
         call = self._new_call()
 
         async def attempt() -> T:
-            async with self.writer_connection(call.deadline) as conn:
+            async with (
+                self.writer_turn(call.deadline),
+                self.connection(call.deadline) as conn,
+            ):
                 call.has_begun = True
                 left = call.deadline - asyncio.get_running_loop().time()
                 return await self.transaction(conn, work, left)
@@ -149,23 +158,29 @@ class Transactions:
         return await self._settled(trying, call)
 
     @asynccontextmanager
-    async def writer_connection(
-        self, deadline: float
-    ) -> AsyncGenerator[AsyncConnection]:
+    async def writer_turn(self, deadline: float) -> AsyncGenerator[None]:
         """
-        Lend a connection to write on, when it is the caller's turn to write.
+        Enclose a transaction that writes, where only one at a time can.
 
         Raises:
             StorageBusyError: If its turn has not come by *deadline*, on the loop's
                 clock.
-
-            StorageUnavailableError: If there is no connection by then.
         """
-        async with AsyncExitStack() as stack:
+        if not self.dialect.serialises_writers:
+            yield
+            return
+        turn = shared_state(self.engine).writer_turn
+        if turn.locked():
             busy = StorageBusyError("another writer of this process has the turn")
-            async with _in_time(deadline, busy):
-                await stack.enter_async_context(self._writer_turn())
-            yield await stack.enter_async_context(self._connection(deadline))
+            async with in_time(deadline, busy):
+                await turn.acquire()
+        else:
+            # This does not suspend.
+            await turn.acquire()
+        try:
+            yield
+        finally:
+            turn.release()
 
     async def transaction(
         self,
@@ -201,24 +216,21 @@ class Transactions:
     def _new_call(self) -> _Call:
         return _Call(asyncio.get_running_loop().time() + self.patience)
 
-    def _writer_turn(self) -> AbstractAsyncContextManager[None]:
-        if self.dialect.serialises_writers:
-            return shared_state(self.engine).writer_turn
-        return nullcontext()
-
     @asynccontextmanager
-    async def _connection(self, deadline: float) -> AsyncGenerator[AsyncConnection]:
+    async def connection(self, deadline: float) -> AsyncGenerator[AsyncConnection]:
         """
         Lend a connection and see to it that no transaction stays open on it.
 
         The pool's own reset may be switched off, and does not know of a transaction
         that was begun in SQL: somebody else's may be open on it already.
+
+        Raises:
+            StorageUnavailableError: If there is none by *deadline*, on the loop's
+                clock.
         """
         async with AsyncExitStack() as stack:
             none = StorageUnavailableError("no connection could be had in time")
-            # Also who has no patience left is given the time to connect once.
-            soon = asyncio.get_running_loop().time() + _LEAST_SECONDS_TO_CONNECT
-            async with _in_time(max(deadline, soon), none):
+            async with in_time(time_to_connect(deadline), none):
                 conn = await stack.enter_async_context(self.engine.connect())
             try:
                 await self.dialect.leave_transaction(conn)
@@ -297,15 +309,3 @@ def _with_outcome(error: StorageError, call: _Call) -> StorageError:
     if error.outcome_unknown or not call.may_be_committed:
         return error
     return type(error)(str(error.args[0]), outcome_unknown=True)
-
-
-@asynccontextmanager
-async def _in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None]:
-    """
-    Bound a wait, for which pools and drivers have bounds of their own.
-    """
-    try:
-        async with asyncio.timeout_at(deadline):
-            yield
-    except TimeoutError as error:
-        raise failure from error

@@ -1,32 +1,81 @@
 """
-Who waits for events of which session.
+Who waits for events of which session, and what tells them to read again.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Collection, Generator, Iterable, Mapping
 from contextlib import contextmanager
 
-__all__ = ["WakeUps"]
+from asm_async.values.checkpoint import Place
+
+__all__ = ["Hint", "WakeUps"]
+
+
+def _announce_to_nobody(session_ids: Collection[str]) -> None:
+    """
+    Do nothing, where other processes find out by themselves.
+    """
+
+
+class Hint(asyncio.Event):
+    """
+    Set whenever there may be something new to read.
+
+    Args:
+        watches_status: Whether a change of the session itself is news, too.
+    """
+
+    def __init__(self, *, watches_status: bool = False) -> None:
+        super().__init__()
+        self.watches_status = watches_status
+        self.seen: Place = (0, 0)
+        """
+        How far its owner has read: in a session, up to the number in second place.
+        """
+
+    def tell(self, newest: Place | None) -> None:
+        """
+        Set it, unless its owner has read up to *newest* already; None is not known.
+        """
+        if newest is None or newest > self.seen:
+            self.set()
 
 
 class WakeUps:
     """
-    Wake-ups within one process: hints to read again, never the news themselves.
+    Hints to read again, never the news themselves: one hub for all of an engine.
+
+    Args:
+        announce: Tells other processes which sessions this one has written to.
     """
 
-    def __init__(self) -> None:
-        self._waiters: dict[str, set[asyncio.Event]] = {}
+    def __init__(
+        self, announce: Callable[[Collection[str]], None] = _announce_to_nobody
+    ) -> None:
+        self._announce = announce
+        self._waiters: dict[str | None, set[Hint]] = {}
+        self.something_changed: asyncio.Event = asyncio.Event()
+        """
+        Set when the status of some session may have changed, it is not known of which.
+        """
 
     @contextmanager
-    def waiting_for(self, session_id: str) -> Generator[asyncio.Event]:
+    def waiting_for(
+        self, session_id: str | None, *, watches_status: bool = False
+    ) -> Generator[Hint]:
         """
         Register a waiter, which is set whenever the session may have new events.
 
         Register before reading: whoever reads first misses what is committed between.
+
+        Args:
+            session_id: Which session; None for all of them.
+
+            watches_status: Whether a change of the session itself is news, too.
         """
-        waiter = asyncio.Event()
+        waiter = Hint(watches_status=watches_status)
         self._waiters.setdefault(session_id, set()).add(waiter)
         try:
             yield waiter
@@ -36,16 +85,71 @@ class WakeUps:
             if not waiters:
                 del self._waiters[session_id]
 
-    def notify(self, session_ids: Iterable[str]) -> None:
+    def notify(self, session_ids: Collection[str]) -> None:
         """
-        Wake whoever waits for events of these sessions.
+        Wake whoever waits for these sessions, to which this process has written.
+        """
+        self.hear_of(session_ids)
+        self._announce(session_ids)
+
+    def hear_of(self, session_ids: Iterable[str]) -> None:
+        """
+        Wake whoever waits for these sessions, to which somebody may have written.
         """
         for session_id in session_ids:
             for waiter in self._waiters.get(session_id, ()):
                 waiter.set()
+        for waiter in self._waiters.get(None, ()):
+            waiter.set()
+
+    def hear_news(self, numbers: Mapping[str, int], newest: Place) -> None:
+        """
+        Wake whoever has not seen these events yet.
+
+        Args:
+            numbers: The latest number of each session that has new events.
+
+            newest: The place of the last of them.
+        """
+        for session_id, number in numbers.items():
+            for waiter in self._waiters.get(session_id, ()):
+                waiter.tell((0, number))
+        for waiter in self._waiters.get(None, ()):
+            waiter.tell(newest)
+
+    def hear_of_status(self, session_id: str) -> None:
+        """
+        Wake whoever waits for a change of the session itself.
+        """
+        for waiter in self._waiters.get(session_id, ()):
+            if waiter.watches_status:
+                waiter.set()
+
+    def hear_of_change(self) -> None:
+        """
+        Have somebody look, if anybody waits for changes of sessions themselves.
+        """
+        waiters = (waiter for some in self._waiters.values() for waiter in some)
+        if any(waiter.watches_status for waiter in waiters):
+            self.something_changed.set()
+
+    def followed_sessions(self) -> set[str]:
+        """
+        Tell for which sessions somebody waits.
+        """
+        return {session_id for session_id in self._waiters if session_id is not None}
+
+    @property
+    def follows_all(self) -> bool:
+        """
+        Whether somebody waits for all sessions.
+        """
+        return None in self._waiters
 
     def notify_all(self) -> None:
         """
-        Wake everyone, to look whether their store was closed.
+        Wake everyone: their store may have been closed, or hints may have been lost.
         """
-        self.notify(tuple(self._waiters))
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.set()

@@ -31,18 +31,18 @@ async def test_processes_that_write_at_once_share_one_order(
     url: str, engine: AsyncEngine
 ) -> None:
     """
-    Four processes of eight tasks leave dense logs, every event once, each in its order.
+    Eight processes of 32 tasks leave dense logs, every event once, each in its order.
     """
     store = await open_sessions(engine)
     async with writing_processes(url) as processes:
-        for name in ("one", "two", "three", "four"):
-            processes.order(name, tasks=8, events=4, sessions=SESSIONS)
+        for number in range(8):
+            processes.order(f"writer-{number}", tasks=32, events=4, sessions=SESSIONS)
         processes.go()
         await processes.finish()
     told = processes.acknowledged
 
-    assert processes.statuses == [0] * 4
-    assert len({one.event_id for one in told}) == 4 * 8 * 4
+    assert processes.statuses == [0] * 8
+    assert len({one.event_id for one in told}) == 8 * 32 * 4
     await check_histories(store, SESSIONS, told, is_complete=True)
     await check_feed(engine)
 

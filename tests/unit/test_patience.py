@@ -5,7 +5,8 @@ from collections.abc import Callable
 
 import pytest
 
-from asm_async.sql.patience import pause_after, wait_stubbornly
+from asm_async.errors import ValidationError
+from asm_async.sql.patience import check_patience, pause_after, wait_stubbornly
 
 
 def clock() -> float:
@@ -99,3 +100,13 @@ async def test_a_stubborn_wait_ends_at_its_deadline_though_cancelled() -> None:
 
     assert clock() >= deadline
     assert not future.done()
+
+
+@pytest.mark.parametrize("patience", [0, -1, float("inf"), float("nan")])
+def test_patience_is_a_time(patience: float) -> None:
+    """
+    It ends some day, and there is some.
+    """
+    with pytest.raises(ValidationError, match="is not a time in seconds"):
+        check_patience(patience)
+    assert check_patience(0.5) == 0.5

@@ -77,3 +77,66 @@ def test_notifying_nobody_does_nothing() -> None:
     wake_ups.notify_all()
 
     assert wake_ups._waiters == {}
+
+
+def test_whoever_waits_for_all_sessions_is_woken_by_any() -> None:
+    """
+    A notice of one session reaches those who wait for all of them.
+    """
+    wake_ups = WakeUps()
+    with wake_ups.waiting_for(None) as all_, wake_ups.waiting_for("ses_2") as other:
+        wake_ups.notify(["ses_1"])
+
+        assert all_.is_set()
+        assert not other.is_set()
+        assert wake_ups.follows_all
+        assert wake_ups.followed_sessions() == {"ses_2"}
+
+
+def test_what_this_process_writes_is_announced_to_others() -> None:
+    """
+    What is heard from others is not passed on.
+    """
+    announced: list[object] = []
+    wake_ups = WakeUps(announced.append)
+    wake_ups.notify(["ses_1"])
+    wake_ups.hear_of(["ses_2"])
+    wake_ups.hear_news({"ses_3": 1}, (0, 1))
+
+    assert announced == [["ses_1"]]
+
+
+def test_whoever_has_seen_the_news_is_not_woken() -> None:
+    """
+    News with numbers reach only those who are behind them.
+    """
+    wake_ups = WakeUps()
+    with (
+        wake_ups.waiting_for("ses_1") as behind,
+        wake_ups.waiting_for("ses_1") as ahead,
+        wake_ups.waiting_for(None) as all_behind,
+        wake_ups.waiting_for(None) as all_ahead,
+    ):
+        behind.seen, ahead.seen = (0, 3), (0, 4)
+        all_behind.seen, all_ahead.seen = (7, 9), (8, 1)
+        wake_ups.hear_news({"ses_1": 4}, (8, 1))
+
+        assert (behind.is_set(), ahead.is_set()) == (True, False)
+        assert (all_behind.is_set(), all_ahead.is_set()) == (True, False)
+
+
+def test_a_change_of_status_wakes_those_who_asked_for_it() -> None:
+    """
+    Others read events alone, and there are none.
+    """
+    wake_ups = WakeUps()
+    with wake_ups.waiting_for("ses_1") as reader:
+        wake_ups.hear_of_change()
+        assert not wake_ups.something_changed.is_set()
+        with wake_ups.waiting_for("ses_1", watches_status=True) as watcher:
+            wake_ups.hear_of_status("ses_1")
+            wake_ups.hear_of_change()
+
+            assert watcher.is_set()
+        assert not reader.is_set()
+        assert wake_ups.something_changed.is_set()

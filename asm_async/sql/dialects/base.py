@@ -12,6 +12,9 @@ from typing import Any, ClassVar, TypeAlias
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.dialects.feed import FeedDialect
+
 __all__ = ["Dialect", "EventRow"]
 
 EventRow: TypeAlias = tuple[
@@ -52,6 +55,11 @@ class Dialect(ABC):
     or with which a database in memory would go.
     """
 
+    feed: ClassVar[FeedDialect]
+    """
+    How the feed of all sessions is read, and how news of it travels.
+    """
+
     @abstractmethod
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -80,6 +88,12 @@ class Dialect(ABC):
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
         Begin a transaction that is going to write.
+        """
+
+    @abstractmethod
+    async def begin_snapshot(self, conn: AsyncConnection) -> None:
+        """
+        Begin a transaction that writes nothing, and whose reads all see one moment.
         """
 
     @abstractmethod
@@ -112,9 +126,15 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def is_lost(self, driver: object) -> bool:
+        """
+        Tell whether a connection of the driver's can be used no more.
+        """
+
+    @abstractmethod
     async def append_block(
         self,
-        conn: AsyncConnection,
+        driver: object,
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
@@ -123,7 +143,9 @@ class Dialect(ABC):
         Count and insert new events of living sessions, as fast as the database can.
 
         Args:
-            conn: With no transaction open; none is open afterwards.
+            driver:
+                The driver's own connection. A transaction that somebody left open on it
+                is rolled back; none is open afterwards.
 
             counts: How many events each session gets.
 
@@ -144,9 +166,73 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """
+        Add up a column of counts without overflow, however large the sum.
+        """
+
+    @abstractmethod
+    def time_within(
+        self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        """
+        Give a UTC time of the bucket in which *time* lies; fine to group by.
+
+        It need not be the same for all times of a bucket, so that a month may be told
+        by its days.
+        """
+
+    @abstractmethod
+    def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that events have one of *keys*: session and sequence number.
+        """
+
+    @abstractmethod
+    async def integrity_faults(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Let the database look for damage of its own making.
+
+        Returns:
+            What is damaged, and how.
+        """
+
+    @abstractmethod
+    async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Find the settings with which a power cut can take back what was acknowledged.
+
+        Returns:
+            Their names and values.
+        """
+
+    @abstractmethod
     def members(self, values: Collection[str]) -> sa.Select[str]:
         """
         Make a query whose rows are *values*, however many, with one parameter.
+        """
+
+    @abstractmethod
+    def is_one_of(
+        self, column: sa.ColumnElement[str], values: Collection[str]
+    ) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that *column* has one of *values*, however many.
+        """
+
+    @abstractmethod
+    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """
+        Make *condition* one that many rows meet, as far as the planner is concerned.
+        """
+
+    @abstractmethod
+    async def plan_for_values(self, conn: AsyncConnection) -> None:
+        """
+        Have what follows on *conn* planned for the values that it is given.
+
+        What lets one row in a million through needs another plan than what lets half of
+        them through.
         """
 
     @abstractmethod

@@ -5,6 +5,7 @@ PostgreSQL: many processes, many hosts.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Protocol, cast
 
 import sqlalchemy as sa
@@ -12,9 +13,14 @@ from sqlalchemy.dialects.postgresql import ARRAY
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
+from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.column_types import utc_time
 from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.dialects.exact_sums import NumericSum
+from asm_async.sql.dialects.postgresql_feed import PostgreSQLFeed
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.tables import METADATA, events
 
 __all__ = ["PostgreSQL"]
 
@@ -72,6 +78,26 @@ _APPEND_BLOCK = """
     SELECT session_id, last_sequence FROM gate
 """
 
+# A failed CREATE INDEX CONCURRENTLY or REINDEX leaves one behind.
+_INVALID_INDEXES = sa.text(
+    """
+    SELECT indexrelid::regclass::text FROM pg_index
+    WHERE NOT indisvalid AND indrelid IN (
+        SELECT to_regclass(name) FROM unnest(CAST(:names AS TEXT[])) AS name
+    )
+    ORDER BY 1
+    """
+)
+
+_WEAK_SETTINGS = sa.text(
+    """
+    SELECT name, setting FROM pg_settings
+    WHERE name IN ('fsync', 'full_page_writes', 'synchronous_commit')
+        AND setting = 'off'
+    ORDER BY name
+    """
+)
+
 # What the careful path is for: NOT NULL (no living gate), a taken id, and a server
 # whose default isolation is stricter than READ COMMITTED.
 _UNUSUAL = frozenset({"23502", "23505", "40001"})
@@ -91,15 +117,6 @@ class _Driver(Protocol):
     def is_in_transaction(self) -> bool: ...
 
 
-async def _driver_connection(conn: AsyncConnection) -> _Driver:
-    raw = await conn.get_raw_connection()
-    driver = cast("_Driver", raw.driver_connection)
-    if driver.is_closed():
-        await conn.invalidate()
-        raise StorageUnavailableError("the server closed the connection")
-    return driver
-
-
 def _caches_statements(driver: _Driver) -> bool:
     """
     Tell whether a statement is prepared once and then takes one round trip.
@@ -109,6 +126,14 @@ def _caches_statements(driver: _Driver) -> bool:
     """
     config = getattr(driver, "_config", None)
     return bool(getattr(config, "statement_cache_size", 1))
+
+
+async def _roll_back(driver: _Driver) -> None:
+    """
+    End a transaction that was begun past SQLAlchemy, by whoever had the connection.
+    """
+    if driver.is_in_transaction():
+        await driver.execute("ROLLBACK")
 
 
 def _milliseconds(patience: float) -> str:
@@ -125,6 +150,7 @@ class PostgreSQL(Dialect):
     driver = "asyncpg"
     serialises_writers = False
     can_cancel_statements = True
+    feed = PostgreSQLFeed()
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -146,9 +172,12 @@ class PostgreSQL(Dialect):
         """
         Roll back in SQL; the driver knows whether there is anything to roll back.
         """
-        driver = await _driver_connection(conn)
-        if driver.is_in_transaction():
-            await driver.execute("ROLLBACK")
+        raw = await conn.get_raw_connection()
+        driver = cast("_Driver", raw.driver_connection)
+        if driver.is_closed():
+            await conn.invalidate()
+            raise StorageUnavailableError("the server closed the connection")
+        await _roll_back(driver)
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
@@ -157,6 +186,17 @@ class PostgreSQL(Dialect):
         Only there does the statement after a lock see what was committed while waiting.
         """
         await conn.execution_options(isolation_level="READ COMMITTED")
+        await conn.begin()
+
+    async def begin_snapshot(self, conn: AsyncConnection) -> None:
+        """
+        Begin at REPEATABLE READ: what the first read sees, the others see too.
+
+        A transaction there that only reads never fails to serialise.
+        """
+        await conn.execution_options(
+            isolation_level="REPEATABLE READ", postgresql_readonly=True
+        )
         await conn.begin()
 
     async def commit(self, conn: AsyncConnection) -> None:
@@ -180,9 +220,15 @@ class PostgreSQL(Dialect):
         timeout = _milliseconds(patience)
         await conn.execute(_LOCK, {"patience": timeout, "keys": list(keys)})
 
+    def is_lost(self, driver: object) -> bool:
+        """
+        Ask the driver, which knows once it has tried.
+        """
+        return cast("_Driver", driver).is_closed()
+
     async def append_block(
         self,
-        conn: AsyncConnection,
+        driver: object,
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
@@ -190,11 +236,14 @@ class PostgreSQL(Dialect):
         """
         Send one autocommitted statement, past SQLAlchemy: one round trip.
         """
-        driver = await _driver_connection(conn)
-        if not _caches_statements(driver):
+        own = cast("_Driver", driver)
+        if own.is_closed():
+            raise StorageUnavailableError("the server closed the connection")
+        if not _caches_statements(own):
             return None
+        await _roll_back(own)
         try:
-            found = await driver.fetch(
+            found = await own.fetch(
                 _APPEND_BLOCK,
                 _milliseconds(patience),
                 session_lock_keys(counts),
@@ -205,9 +254,7 @@ class PostgreSQL(Dialect):
         except Exception as error:
             if getattr(error, "sqlstate", None) in _UNUSUAL:
                 return None
-            if driver.is_closed():
-                # SQLAlchemy has not seen it: the pool would lend the connection again.
-                await conn.invalidate()
+            if own.is_closed():
                 raise StorageUnavailableError(
                     f"the connection was lost: {error}", outcome_unknown=True
                 ) from error
@@ -221,12 +268,78 @@ class PostgreSQL(Dialect):
         """
         return rows.with_for_update()
 
+    def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """
+        Add up: the sum of BIGINT is NUMERIC.
+        """
+        return sa.type_coerce(sa.func.sum(count), NumericSum())
+
+    def time_within(
+        self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        """
+        Truncate at UTC; the first and the last time, which are infinite, stay.
+
+        The words stand in the statement's text: two parameters would be two
+        expressions, of which only one is grouped by.
+        """
+        field = sa.literal_column(f"'{bucket}'", sa.Text)
+        zone = sa.literal_column("'UTC'", sa.Text)
+        start = sa.func.date_trunc(field, sa.func.timezone(zone, time))
+        return sa.type_coerce(start, utc_time())
+
+    def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
+        """
+        Unpack two arrays side by side.
+        """
+        ids = sa.literal([session_id for session_id, _ in keys], ARRAY(sa.Text))
+        numbers = sa.literal([number for _, number in keys], ARRAY(sa.BigInteger))
+        unpacked = sa.func.unnest(ids, numbers).table_valued("session_id", "number")
+        key = unpacked.render_derived()
+        return sa.tuple_(events.c.session_id, events.c.sequence_number).in_(
+            sa.select(key.c.session_id, key.c.number)
+        )
+
+    async def integrity_faults(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Look for indexes that are not to be relied on; more would need an extension.
+        """
+        found = await conn.execute(_INVALID_INDEXES, {"names": list(METADATA.tables)})
+        return [(name, f"the index {name} is not valid") for (name,) in found]
+
+    async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Look at this connection's setting and at those of the server.
+        """
+        found = await conn.execute(_WEAK_SETTINGS)
+        return [(name, value) for name, value in found]
+
     def members(self, values: Collection[str]) -> sa.Select[str]:
         """
         Unpack an array.
         """
         array = sa.literal(list(values), ARRAY(sa.Text))
         return sa.select(sa.func.unnest(array).column_valued("value"))
+
+    def is_one_of(
+        self, column: sa.ColumnElement[str], values: Collection[str]
+    ) -> sa.ColumnElement[bool]:
+        """
+        Compare with an array, which the planner looks into.
+        """
+        return column == sa.any_(sa.literal(list(values), ARRAY(sa.Text)))
+
+    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """
+        Give *condition* as it is: the planner has statistics.
+        """
+        return condition
+
+    async def plan_for_values(self, conn: AsyncConnection) -> None:
+        """
+        Forbid the plan that fits all values, which a prepared statement gets in time.
+        """
+        await conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
 
     def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
         """

@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any, ParamSpec, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
@@ -14,12 +15,22 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import StaticPool
 
 from asm_async.errors import UnsupportedOperationError
+from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.column_types import MicrosecondTime, microseconds
 from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.dialects.exact_sums import sum_of_halves
 from asm_async.sql.dialects.sqlite_append import append_block
+from asm_async.sql.dialects.sqlite_feed import SQLiteFeed
+from asm_async.sql.tables import events
 
 __all__ = ["SQLite", "is_in_memory"]
 
 _OLDEST = (3, 35)
+_SYNCHRONOUS_FULL = 2
+
+_FIRST_TIME = sa.literal_column(
+    str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
+)
 
 P = ParamSpec("P")
 R = TypeVar("R")
@@ -55,6 +66,7 @@ class SQLite(Dialect):
     driver = "aiosqlite"
     serialises_writers = True
     can_cancel_statements = False
+    feed = SQLiteFeed()
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -96,6 +108,14 @@ class SQLite(Dialect):
         await _roll_back_in_sql(conn)
         await conn.exec_driver_sql("BEGIN IMMEDIATE")
 
+    async def begin_snapshot(self, conn: AsyncConnection) -> None:
+        """
+        Begin a deferred transaction: what the first read sees, the others see too.
+        """
+        await conn.begin()
+        await _roll_back_in_sql(conn)
+        await conn.exec_driver_sql("BEGIN DEFERRED")
+
     async def commit(self, conn: AsyncConnection) -> None:
         """
         Commit in SQL, which works however the driver thinks of transactions.
@@ -116,9 +136,15 @@ class SQLite(Dialect):
         Do nothing: BEGIN IMMEDIATE holds all there is.
         """
 
+    def is_lost(self, driver: object) -> bool:
+        """
+        Tell that a file is never lost.
+        """
+        return False
+
     async def append_block(
         self,
-        conn: AsyncConnection,
+        driver: object,
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
@@ -130,11 +156,10 @@ class SQLite(Dialect):
         interface makes one for each. Where its protected one is not there, the careful
         path does it.
         """
-        raw = await conn.get_raw_connection()
-        driver = cast("_Driver", raw.driver_connection)
         if not hasattr(driver, "_execute") or not hasattr(driver, "_conn"):
             return None
-        hop, connection = driver._execute, driver._conn  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
+        own = cast("_Driver", driver)
+        hop, connection = own._execute, own._conn  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
         return await hop(append_block, connection, counts, rows)
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
@@ -143,12 +168,89 @@ class SQLite(Dialect):
         """
         return rows
 
+    def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """
+        Add up in halves: SQLite's own sum fails beyond 2**63.
+        """
+        return sum_of_halves(count)
+
+    def time_within(
+        self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        """
+        Round down to the hour or the day, in whole numbers.
+
+        A division rounds towards zero, so that times are counted from the first one.
+        """
+        seconds = 3_600 if bucket == "hour" else 86_400
+        size = sa.literal_column(str(seconds * 1_000_000), sa.Integer)
+        since_first = sa.type_coerce(time, sa.Integer) - _FIRST_TIME
+        start = since_first // size * size + _FIRST_TIME
+        return sa.type_coerce(start, MicrosecondTime())
+
+    def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
+        """
+        Look the rows up by both columns: compared as pairs, only the first would serve.
+        """
+        key = sa.func.json_each(json.dumps(list(keys))).table_valued("value").c.value
+        event = events.alias("event")
+        position = sa.literal_column("event.position", sa.Integer)
+        chosen = sa.select(position).where(
+            event.c.session_id == sa.func.json_extract(key, "$[0]"),
+            event.c.sequence_number == sa.func.json_extract(key, "$[1]"),
+        )
+        return sa.literal_column("asm_events.position", sa.Integer).in_(chosen)
+
+    async def integrity_faults(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Ask for the thorough check: the quick one does not compare indexes with tables.
+
+        Where the journal is no write-ahead log, writers wait until it is done.
+        """
+        found = await conn.exec_driver_sql("PRAGMA main.integrity_check(100)")
+        return [("main", line) for (line,) in found if line != "ok"]
+
+    async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Look at this connection's settings; a database without a file promises nothing.
+        """
+        databases = await conn.exec_driver_sql("PRAGMA database_list")
+        if not next(row.file for row in databases if row.name == "main"):
+            return []
+        synchronous = await _pragma(conn, "synchronous")
+        journal = str(await _pragma(conn, "journal_mode"))
+        found: list[tuple[str, str]] = []
+        if int(synchronous) < _SYNCHRONOUS_FULL:
+            found.append(("synchronous", ("OFF", "NORMAL")[int(synchronous)]))
+        if journal in {"memory", "off"}:
+            found.append(("journal_mode", journal))
+        return found
+
     def members(self, values: Collection[str]) -> sa.Select[str]:
         """
         Unpack a JSON array, since the number of parameters is bounded (32,766).
         """
         array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
         return sa.select(array.c.value)
+
+    def is_one_of(
+        self, column: sa.ColumnElement[str], values: Collection[str]
+    ) -> sa.ColumnElement[bool]:
+        """
+        Look *column* up in a list, which SQLite goes through in order.
+        """
+        return column.in_(self.members(values))
+
+    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+        """
+        Say so: SQLite knows nothing of the values until somebody runs ANALYZE.
+        """
+        return sa.func.likely(condition, type_=sa.Boolean)
+
+    async def plan_for_values(self, conn: AsyncConnection) -> None:
+        """
+        Do nothing: SQLite makes the same plan for all values.
+        """
 
     def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
         """
@@ -159,6 +261,10 @@ class SQLite(Dialect):
             sa.func.json_extract(array.c.value, "$[0]").label("first"),
             sa.func.json_extract(array.c.value, "$[1]").label("second"),
         ).subquery()
+
+
+async def _pragma(conn: AsyncConnection, name: str) -> Any:
+    return (await conn.exec_driver_sql(f"PRAGMA main.{name}")).scalar_one()
 
 
 async def _roll_back_in_sql(conn: AsyncConnection) -> None:

@@ -1,3 +1,5 @@
+DROP TABLE asm_consumers;
+
 DROP TABLE asm_artifacts;
 
 DROP TABLE asm_session_sequences;

@@ -1,0 +1,198 @@
+"""
+The artifact registry over an AsyncEngine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
+from asm_async.ports.artifact_arguments import (
+    ArtifactFilter,
+    check_artifact,
+    check_checksums,
+)
+from asm_async.ports.maintenance_run import do_all
+from asm_async.ports.session_store_arguments import check_id
+from asm_async.sql import artifact_queries, rows
+from asm_async.sql.brief_writes import BriefWrites
+from asm_async.sql.ledger import Ledger
+from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.lifecycle import Lifecycle
+from asm_async.sql.orphaned_artifacts import remove_deleted_artifacts
+from asm_async.sql.patience import check_patience
+from asm_async.sql.tables import artifacts
+from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.values import fields
+from asm_async.values.artifact import Artifact, ArtifactStats
+
+__all__ = ["SQLArtifactRegistry"]
+
+
+class SQLArtifactRegistry:
+    """
+    An :class:`~asm_async.ports.ArtifactRegistry` on SQLite or PostgreSQL.
+
+    The engine stays the caller's: it is neither reconfigured nor disposed, and it may
+    be shared with stores. It is used within one event loop.
+
+    Args:
+        engine:
+            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            aiosqlite or asyncpg.
+
+        patience:
+            How long, in seconds, a call goes on trying while the database is busy or
+            out of reach, before it raises ``StorageBusyError`` or
+            ``StorageUnavailableError``.
+
+    Raises:
+        UnsupportedOperationError: If the engine speaks to another database or driver.
+    """
+
+    def __init__(self, engine: AsyncEngine, *, patience: float = 30.0) -> None:
+        self.engine = engine
+        self._transactions = Transactions(engine, check_patience(patience))
+        self._lifecycle = Lifecycle(self._transactions)
+
+    async def register(self, artifact: Artifact) -> Artifact:
+        """
+        Remember an artifact whose content has been put.
+        """
+        new = check_artifact(artifact)
+
+        async def work(transaction: Transaction) -> Artifact:
+            if new.session_id is not None:
+                await _lock_live_session(transaction, new.session_id)
+            stored = await _registered_before(transaction.conn, new)
+            if stored is None:
+                insert = sa.insert(artifacts).values(rows.artifact_row(new))
+                await transaction.conn.execute(insert)
+            return stored or new
+
+        async with self._lifecycle:
+            return await self._transactions.write(work, is_repeatable=True)
+
+    async def get(self, artifact_id: str) -> Artifact:
+        """
+        Give the artifact, soft-deleted or not.
+        """
+        artifact_id = check_id(artifact_id, "artifact_id")
+        query = artifact_queries.artifact_by_id(artifact_id)
+        return await self._only(query, artifact_id)
+
+    async def get_by_key(self, key: str) -> Artifact:
+        """
+        Give the artifact of this key, soft-deleted or not.
+        """
+        key = check_id(key, "key")
+        return await self._only(artifact_queries.artifact_by_key(key), key)
+
+    async def list_by_session(
+        self,
+        session_id: str,
+        *,
+        include_deleted: bool = False,
+        limit: int | None = None,
+    ) -> list[Artifact]:
+        """
+        List the session's artifacts in the order they were created, then by id.
+        """
+        session_id = check_id(session_id, "session_id")
+        wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
+        found = await self._rows(artifact_queries.artifacts_of(session_id, wanted))
+        return [rows.artifact_from_row(row) for row in found]
+
+    async def session_stats(self, session_id: str) -> ArtifactStats:
+        """
+        Add up the session's artifacts, without the soft-deleted ones.
+        """
+        query = artifact_queries.stats_of(check_id(session_id, "session_id"))
+        (row,) = await self._rows(query)
+        return artifact_queries.stats_from_row(row)
+
+    async def soft_delete(self, artifact_id: str) -> Artifact:
+        """
+        Mark an artifact deleted, whatever the state of its session.
+        """
+        artifact_id = check_id(artifact_id, "artifact_id")
+        # An artifact never changes its session.
+        session_id = (await self.get(artifact_id)).session_id
+
+        async def work(transaction: Transaction) -> Artifact:
+            if session_id is not None:
+                await transaction.lock_sessions({session_id})
+            now = datetime.now(UTC)
+            update = artifact_queries.soft_deletion(artifact_id, now)
+            await transaction.conn.execute(update)
+            return await _stored(transaction.conn, artifact_id)
+
+        async with self._lifecycle:
+            return await self._transactions.write(work, is_repeatable=True)
+
+    async def hard_delete_expired(self, deleted_before: datetime) -> int:
+        """
+        Remove for ever the artifacts that were soft-deleted before a time.
+        """
+        before = fields.utc_time(deleted_before, "deleted_before")
+        writes = BriefWrites(self._transactions)
+        async with self._lifecycle:
+            return await do_all(remove_deleted_artifacts(writes, before))
+
+    async def named_checksums(self, checksums: Collection[str]) -> set[str]:
+        """
+        Tell which of these contents an artifact names, soft-deleted or not.
+        """
+        members = self._transactions.dialect.members(check_checksums(checksums))
+        found = await self._rows(artifact_queries.named_among(members))
+        return {row["checksum_sha256"] for row in found}
+
+    async def _only(self, query: sa.Select[*tuple[Any, ...]], wanted: str) -> Artifact:
+        for row in await self._rows(query):
+            return rows.artifact_from_row(row)
+        raise ArtifactNotFoundError(wanted)
+
+    async def _rows(
+        self, query: sa.Select[*tuple[Any, ...]]
+    ) -> Sequence[sa.RowMapping]:
+        async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
+            return list((await conn.execute(query)).mappings())
+
+        async with self._lifecycle:
+            return await self._transactions.read(read)
+
+
+async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
+    await transaction.lock_sessions({session_id})
+    gates = await read_gates(transaction, {session_id})
+    Ledger(gates=gates, sessions={}, runs={}, events={}).check_live(session_id)
+
+
+async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:
+    """
+    Give what is stored if this very artifact was registered already.
+    """
+    for subject, query in (
+        (f"artifact {new.id!r}", artifact_queries.artifact_by_id(new.id)),
+        (f"key {new.key!r}", artifact_queries.artifact_by_key(new.key)),
+    ):
+        row = (await conn.execute(query)).mappings().one_or_none()
+        if row is not None:
+            stored = rows.artifact_from_row(row)
+            if not new.is_repeat_of(stored):
+                raise ArtifactConflictError(subject)
+            return stored
+    return None
+
+
+async def _stored(conn: AsyncConnection, artifact_id: str) -> Artifact:
+    query = artifact_queries.artifact_by_id(artifact_id)
+    row = (await conn.execute(query)).mappings().one_or_none()
+    if row is None:
+        raise ArtifactNotFoundError(artifact_id)
+    return rows.artifact_from_row(row)

@@ -1,0 +1,123 @@
+"""
+What differs between the databases in how the feed is read and how news travels.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, ClassVar, Protocol
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.sql.wake_ups import WakeUps
+from asm_async.values.checkpoint import Place
+
+__all__ = ["FeedDialect", "HeldUp", "ReadPayload"]
+
+
+class ReadPayload(Protocol):
+    """
+    Reads the sessions that an announcement names; None stands for all of them.
+    """
+
+    def __call__(self, payload: str, /) -> Collection[str] | None:
+        """
+        Read one announcement.
+        """
+        ...
+
+
+@attrs.frozen
+class HeldUp:
+    """
+    A transaction that events wait for.
+    """
+
+    by: str
+    for_seconds: float | None
+
+
+class FeedDialect(ABC):
+    """
+    One database's way of keeping the feed of all sessions in order.
+    """
+
+    announces: ClassVar[bool]
+    """
+    Whether whoever writes must tell other processes, which cannot see it by themselves.
+    """
+
+    transaction: ClassVar[sa.ColumnElement[int]]
+    """
+    The first part of an event's place.
+    """
+
+    position: ClassVar[sa.ColumnElement[int]]
+    """
+    The second part.
+    """
+
+    is_settled: ClassVar[sa.ColumnElement[bool]]
+    """
+    Whether no event can be committed any more whose place is before this one's.
+    """
+
+    order: ClassVar[Sequence[sa.ColumnElement[Any]]]
+    """
+    The order of places, as an index has it.
+    """
+
+    behind: ClassVar[sa.ColumnElement[bool]]
+    """
+    Lets only events through that stand behind a place, which is a parameter.
+    """
+
+    @abstractmethod
+    def parameters(self, place: Place) -> dict[str, Any]:
+        """
+        Give the parameters of :attr:`behind`.
+        """
+
+    @abstractmethod
+    def end(self) -> sa.Select[*tuple[Any, ...]]:
+        """
+        Select a place that no event has reached yet: a later one is of another feed.
+        """
+
+    @abstractmethod
+    async def begin_glance(self, conn: AsyncConnection) -> None:
+        """
+        Prepare for statements of which each may see a moment of its own.
+        """
+
+    @abstractmethod
+    async def held_up(self, conn: AsyncConnection) -> HeldUp | None:
+        """
+        Find the transaction that events wait for, if they do.
+        """
+
+    @abstractmethod
+    def now(self, later: float = 0) -> sa.ColumnElement[datetime]:
+        """
+        Give the time, so many seconds later, by the one clock of all who share this.
+        """
+
+    @abstractmethod
+    async def announce(self, conn: AsyncConnection, payloads: Sequence[str]) -> None:
+        """
+        Send *payloads* to all processes that listen.
+        """
+
+    @abstractmethod
+    async def listen(
+        self, engine: AsyncEngine, wake_ups: WakeUps, sessions_in: ReadPayload
+    ) -> None:
+        """
+        Pass on what other processes write, until cancelled; then leave nothing behind.
+
+        Wakes everyone whenever something may have been missed.
+        """

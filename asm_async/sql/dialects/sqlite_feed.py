@@ -1,0 +1,86 @@
+"""
+The feed on SQLite: writers come one after the other, so that positions are in order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.sql.column_types import utc_time
+from asm_async.sql.dialects.feed import FeedDialect, HeldUp, ReadPayload
+from asm_async.sql.dialects.sqlite_watcher import watch
+from asm_async.sql.wake_ups import WakeUps
+from asm_async.values.checkpoint import Place
+
+__all__ = ["SQLiteFeed"]
+
+
+class SQLiteFeed(FeedDialect):
+    """
+    Positions are rowids that AUTOINCREMENT never gives out twice.
+    """
+
+    announces = False
+    transaction = sa.literal_column("0", sa.Integer)
+    position = sa.literal_column("asm_events.position", sa.Integer)
+    is_settled = sa.literal_column("1", sa.Boolean)
+    order = (position,)
+    behind = position > sa.bindparam("position", type_=sa.Integer())
+
+    def parameters(self, place: Place) -> dict[str, Any]:
+        """
+        Compare positions.
+        """
+        return {"position": place[1]}
+
+    def end(self) -> sa.Select[*tuple[Any, ...]]:
+        """
+        Ask for the last position that was given out; nobody is at the one after it.
+        """
+        return sa.select(
+            sa.literal_column("0", sa.Integer),
+            sa.literal_column(
+                "1 + coalesce("
+                "(SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'), 0)",
+                sa.Integer,
+            ),
+        )
+
+    async def begin_glance(self, conn: AsyncConnection) -> None:
+        """
+        Do nothing: a statement alone is a transaction anyway.
+        """
+
+    async def held_up(self, conn: AsyncConnection) -> HeldUp | None:
+        """
+        Find nothing: what is committed can be given at once.
+        """
+        return None
+
+    def now(self, later: float = 0) -> sa.ColumnElement[datetime]:
+        """
+        Take this machine's clock: a database file has no other.
+        """
+        return sa.literal(datetime.now(UTC) + timedelta(seconds=later), utc_time())
+
+    async def announce(self, conn: AsyncConnection, payloads: Sequence[str]) -> None:
+        """
+        Say nothing: others see that the file has changed.
+        """
+
+    async def listen(
+        self, engine: AsyncEngine, wake_ups: WakeUps, sessions_in: ReadPayload
+    ) -> None:
+        """
+        Watch the file, if there is one.
+        """
+        async with engine.connect() as conn:
+            files = await conn.execute(sa.text("PRAGMA database_list"))
+            path = next((row.file for row in files if row.name == "main"), "")
+        if path:
+            await watch(path, wake_ups)

@@ -1,0 +1,106 @@
+"""
+A thread that sees what other processes write to an SQLite file.
+
+SQLite tells nobody, so somebody has to look; from a plain thread, since an aiosqlite
+hop costs more than the look itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+import threading
+from collections.abc import Callable, Mapping
+from contextlib import closing, suppress
+from pathlib import Path
+from typing import TypeAlias
+
+from asm_async.sql.wake_ups import WakeUps
+from asm_async.values.checkpoint import Place
+
+__all__ = ["watch"]
+
+Tell: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
+
+_INTERVAL_SECONDS = 0.008
+_PAUSE_SECONDS = 0.25
+
+_LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
+_NEWS = """
+    SELECT session_id, max(sequence_number), max(position)
+    FROM asm_events WHERE position > ? GROUP BY session_id
+"""
+
+
+async def watch(path: str, wake_ups: WakeUps) -> None:
+    """
+    Pass on what is committed to the file at *path*, until cancelled.
+    """
+    loop = asyncio.get_running_loop()
+    must_stop, has_stopped = threading.Event(), asyncio.Event()
+
+    def hear(numbers: Mapping[str, int] | None, newest: Place) -> None:
+        if numbers is None:
+            wake_ups.notify_all()
+        else:
+            wake_ups.hear_news(numbers, newest)
+            wake_ups.hear_of_change()
+
+    def tell(numbers: Mapping[str, int] | None, newest: Place) -> None:
+        # A loop that was closed has nobody left who waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(hear, numbers, newest)
+
+    def run() -> None:
+        try:
+            _watch(path, must_stop, tell)
+        finally:
+            with suppress(RuntimeError):
+                loop.call_soon_threadsafe(has_stopped.set)
+
+    thread = threading.Thread(target=run, name="asm_async-watcher", daemon=True)
+    thread.start()
+    try:
+        await has_stopped.wait()
+    finally:
+        must_stop.set()
+        thread.join()
+
+
+def _watch(path: str, must_stop: threading.Event, tell: Tell) -> None:
+    """
+    Look, again and again; after an error, with a new connection.
+    """
+    while not must_stop.is_set():
+        with suppress(sqlite3.Error), closing(_open(path)) as connection:
+            _look(connection, must_stop, tell)
+        must_stop.wait(_PAUSE_SECONDS)
+
+
+def _open(path: str) -> sqlite3.Connection:
+    """
+    Open the file, which must be there, for a connection that never writes.
+
+    It must not: its own commits would be hidden from it by ``PRAGMA data_version``.
+    """
+    uri = f"{Path(path).absolute().as_uri()}?mode=rw"
+    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _look(
+    connection: sqlite3.Connection, must_stop: threading.Event, tell: Tell
+) -> None:
+    version = connection.execute("PRAGMA data_version").fetchone()
+    newest = (connection.execute(_LATEST).fetchone() or (0,))[0]
+    # What was committed before this moment will not be seen as a change.
+    tell(None, (0, newest))
+    while not must_stop.wait(_INTERVAL_SECONDS):
+        now = connection.execute("PRAGMA data_version").fetchone()
+        if now == version:
+            continue
+        version = now
+        found = connection.execute(_NEWS, (newest,)).fetchall()
+        newest = max([newest, *(position for _, _, position in found)])
+        tell({id_: number for id_, number, _ in found}, (0, newest))

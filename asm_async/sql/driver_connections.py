@@ -1,0 +1,58 @@
+"""
+The drivers' own connections, borrowed from the engine's pool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.util import greenlet_spawn
+
+from asm_async.errors import StorageUnavailableError
+from asm_async.sql.dialects import Dialect
+from asm_async.sql.patience import in_time
+
+__all__ = ["driver_connection", "time_to_connect"]
+
+_LEAST_SECONDS_TO_CONNECT = 1.0
+
+
+def time_to_connect(deadline: float) -> float:
+    """
+    Give the moment by which a connection must be had.
+
+    Also who has no patience left is given the time to connect once.
+
+    Args:
+        deadline: When patience ends; both are on the loop's clock.
+    """
+    return max(deadline, asyncio.get_running_loop().time() + _LEAST_SECONDS_TO_CONNECT)
+
+
+@asynccontextmanager
+async def driver_connection(
+    engine: AsyncEngine, dialect: Dialect, deadline: float
+) -> AsyncGenerator[Any]:
+    """
+    Lend a connection of the driver, on which no transaction may be left open.
+
+    It comes from the same pool as all others, without what SQLAlchemy wraps around it,
+    which costs more than the hop or the round trip that it is borrowed for.
+
+    Raises:
+        StorageUnavailableError: If there is none by *deadline*, on the loop's clock.
+    """
+    none = StorageUnavailableError("no connection could be had in time")
+    async with in_time(time_to_connect(deadline), none):
+        pooled = await engine.raw_connection()
+    try:
+        yield pooled.driver_connection
+    finally:
+        # What happened to a connection past SQLAlchemy, its pool does not know. Either
+        # may talk to the database, for which SQLAlchemy wants a greenlet.
+        is_lost = dialect.is_lost(pooled.driver_connection)
+        await greenlet_spawn(pooled.invalidate if is_lost else pooled.close)

@@ -1,0 +1,213 @@
+"""
+Maintenance over an AsyncEngine.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.ports.maintenance_arguments import (
+    check_callback,
+    check_policy,
+    utc_now,
+)
+from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
+from asm_async.ports.session_store_arguments import check_id
+from asm_async.sql.brief_writes import BriefWrites
+from asm_async.sql.engine import shared_state
+from asm_async.sql.health_check import check_health
+from asm_async.sql.lifecycle import Lifecycle
+from asm_async.sql.orphaned_artifacts import remove_orphaned_artifacts
+from asm_async.sql.orphaned_counters import close_orphaned_counters
+from asm_async.sql.patience import check_patience
+from asm_async.sql.pruning import prune_long_sessions, prune_session
+from asm_async.sql.removal import hard_delete_expired_sessions
+from asm_async.sql.retention import soft_delete_expired_sessions
+from asm_async.sql.soft_deletion import restore, soft_delete, stored_session
+from asm_async.sql.total_pruning import prune_to_total
+from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.values.maintenance import (
+    HealthIssue,
+    MaintenanceReport,
+    MaintenanceStep,
+)
+from asm_async.values.retention import RetentionPolicy
+from asm_async.values.session import Session
+
+__all__ = ["SQLMaintenance"]
+
+
+class SQLMaintenance:
+    """
+    A :class:`~asm_async.ports.maintenance.Maintenance` on SQLite or PostgreSQL.
+
+    The engine stays the caller's: it is neither reconfigured nor disposed, and it may
+    be shared with stores. It is used within one event loop.
+
+    A batch whose connection was lost is done again; if it had been committed all the
+    same, it finds nothing to do and is not counted.
+
+    Args:
+        engine:
+            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            aiosqlite or asyncpg.
+
+        patience:
+            How long, in seconds, a batch goes on trying while the database is busy or
+            out of reach, before ``StorageBusyError`` or ``StorageUnavailableError``.
+
+        clock: Tells the time by which ages are measured and deletions are marked.
+
+    Raises:
+        UnsupportedOperationError: If the engine speaks to another database or driver.
+    """
+
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        patience: float = 30.0,
+        clock: Callable[[], datetime] = utc_now,
+    ) -> None:
+        self.engine = engine
+        self._transactions = Transactions(engine, check_patience(patience))
+        self._writes = BriefWrites(self._transactions)
+        self._lifecycle = Lifecycle(self._transactions)
+        self._clock = clock
+
+    async def execute(
+        self,
+        policy: RetentionPolicy,
+        *,
+        progress: Callable[[MaintenanceReport], object] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> MaintenanceReport:
+        """
+        Do all that *policy* asks for.
+        """
+        policy = check_policy(policy)
+        check_callback(progress, "progress")
+        check_callback(should_stop, "should_stop")
+        run = MaintenanceRun(progress, should_stop)
+        async with self._lifecycle:
+            for step in MaintenanceStep:
+                await run.take(step, self._batches(step, policy, self._clock()))
+        return run.report
+
+    async def prune_session_events(
+        self, session_id: str, policy: RetentionPolicy
+    ) -> int:
+        """
+        Prune a session to *policy.max_events_per_session* events.
+        """
+        session_id, policy = check_id(session_id, "session_id"), check_policy(policy)
+        async with self._lifecycle:
+            return await prune_session(self._writes, policy, session_id)
+
+    async def soft_delete_session(self, session_id: str) -> Session:
+        """
+        Mark a session deleted: readable by id, left out of lists, closed to writes.
+        """
+        session_id = check_id(session_id, "session_id")
+        now = self._clock()
+
+        async def mark(transaction: Transaction) -> Session:
+            await soft_delete(transaction, [session_id], now)
+            return await stored_session(transaction, session_id)
+
+        return await self._change(session_id, mark)
+
+    async def restore_session(self, session_id: str) -> Session:
+        """
+        Undo a soft deletion; one that is not soft-deleted stays as it is.
+        """
+        session_id = check_id(session_id, "session_id")
+        now = self._clock()
+
+        async def undo(transaction: Transaction) -> Session:
+            return await restore(transaction, session_id, now)
+
+        return await self._change(session_id, undo)
+
+    async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
+        """
+        Soft-delete the sessions that have grown too old.
+        """
+        return await self._do(
+            MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS, check_policy(policy)
+        )
+
+    async def hard_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
+        """
+        Remove for ever the sessions that have been soft-deleted for too long.
+
+        One of very many rows is removed in parts. From the first part on it can be
+        restored no longer, and is not archived again.
+        """
+        return await self._do(
+            MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS, check_policy(policy)
+        )
+
+    async def clean_orphaned_artifacts(self) -> int:
+        """
+        Remove the artifacts whose session does not exist; those of no session stay.
+        """
+        return await self._do(
+            MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS, RetentionPolicy()
+        )
+
+    async def health_check(self) -> list[HealthIssue]:
+        """
+        Look for damage; nothing is changed.
+
+        On SQLite the database's own check is the thorough one, which may take minutes
+        where there are gigabytes. On PostgreSQL it is no more than the state of the
+        indexes: for the rest there is the extension ``amcheck``.
+        """
+        self._lifecycle.check_usable()
+        return await check_health(self._transactions)
+
+    async def _change(
+        self, session_id: str, work: Callable[[Transaction], Awaitable[Session]]
+    ) -> Session:
+        """
+        Delete or restore one session, once: doing it again could undo another's doing.
+        """
+        async with self._lifecycle:
+            session = await self._transactions.write(work, is_repeatable=False)
+            shared_state(self.engine).wake_ups.notify({session_id})
+        return session
+
+    async def _do(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:
+        async with self._lifecycle:
+            return await do_all(self._batches(step, policy, self._clock()))
+
+    def _batches(
+        self, step: MaintenanceStep, policy: RetentionPolicy, now: datetime
+    ) -> Batches:
+        writes = self._writes
+        match step:
+            case MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS:
+                return soft_delete_expired_sessions(writes, policy, now)
+            case MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS:
+                return hard_delete_expired_sessions(writes, policy, now)
+            case MaintenanceStep.PRUNE_EVENTS:
+                return _prune(writes, policy)
+            case MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS:
+                return remove_orphaned_artifacts(writes)
+            case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
+                return close_orphaned_counters(writes, policy, now)
+
+
+async def _prune(writes: BriefWrites, policy: RetentionPolicy) -> Batches:
+    """
+    Prune each session, then all together.
+    """
+    for prune in (prune_long_sessions, prune_to_total):
+        async with aclosing(prune(writes, policy)) as batches:
+            async for batch in batches:
+                yield batch

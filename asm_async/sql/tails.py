@@ -1,0 +1,217 @@
+"""
+The growing ends of logs in a database.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from contextlib import ExitStack, suppress
+from math import inf
+from types import TracebackType
+from typing import Any, Self, TypeVar
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.errors import InvalidCheckpointError
+from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
+from asm_async.ports.following import Reading
+from asm_async.sql import feed_queries, rows
+from asm_async.sql.ledger import GateState
+from asm_async.sql.outlook import Outlook
+from asm_async.sql.wake_ups import Hint
+from asm_async.values.checkpoint import Place
+from asm_async.values.event import Event
+from asm_async.values.session import SessionStatus
+
+__all__ = ["FeedTail", "SessionTail"]
+
+T = TypeVar("T")
+
+# Whoever could read each of many events by itself reads several at a time, and leaves
+# the time to those who append; one event alone is read at once.
+_LEAST_SECONDS_BETWEEN_READS = 0.02
+
+# How soon to look again for events that an open transaction holds up.
+_FIRST_PAUSE_SECONDS = 0.002
+_LONGEST_PAUSE_SECONDS = 0.1
+
+_LEAST_ROWS_FILTERED = 1_024
+
+
+class _Tail:
+    """
+    What the ends of all logs have in common: hints, and turns to read.
+    """
+
+    def __init__(
+        self, outlook: Outlook, session_id: str | None, *, watches: bool
+    ) -> None:
+        self._outlook = outlook
+        self._session_id = session_id
+        self._watches = watches
+        self._registration = ExitStack()
+        self._hint = Hint()
+        self._next_read = -inf
+        self._pause = inf
+
+    async def __aenter__(self) -> Self:
+        wake_ups = self._outlook.check_usable().wake_ups
+        waiting = wake_ups.waiting_for(self._session_id, watches_status=self._watches)
+        self._hint = self._registration.enter_context(waiting)
+        self._outlook.join(self)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        await self.leave()
+
+    async def leave(self) -> None:
+        """
+        Let go of all that was had; to do it twice is allowed.
+        """
+        self._registration.close()
+        await self._outlook.leave(self)
+
+    def check_usable(self) -> None:
+        """
+        Refuse to go on in a feed that was closed.
+        """
+        self._outlook.check_usable()
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """
+        Wait for a hint, at most so many *seconds*.
+        """
+        clock = asyncio.get_running_loop().time
+        longest = min(inf if seconds is None else seconds, self._pause)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if longest == inf else longest):
+                await self._hint.wait()
+        if (early := self._next_read - clock()) > 0:
+            await asyncio.sleep(early)
+
+    async def _look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Do *work* when it is this follower's turn.
+        """
+        found = await self._outlook.read(self._hint, work)
+        now = asyncio.get_running_loop().time()
+        self._next_read = now + _LEAST_SECONDS_BETWEEN_READS
+        return found
+
+
+class SessionTail(_Tail):
+    """
+    The end of one session's log; a place is a sequence number.
+    """
+
+    def __init__(self, outlook: Outlook, wanted: SessionFilter) -> None:
+        super().__init__(outlook, wanted.session_id, watches=wanted.until_over)
+        self._wanted = wanted
+
+    async def read(self, place: int, limit: int) -> Reading[int]:
+        """
+        Read behind the number *place*.
+
+        How the session stands is read first, where it matters: then all the events that
+        it tells of are found.
+        """
+        wanted = self._wanted
+        events = feed_queries.events_behind(wanted, place, limit)
+        standing = feed_queries.session_standing(wanted.session_id)
+
+        async def work(conn: AsyncConnection) -> tuple[Any, list[Event]]:
+            row = None
+            if wanted.leaves_out or wanted.until_over:
+                row = (await conn.execute(standing)).first()
+            found = await conn.execute(events)
+            return row, [rows.event_from_row(event) for event in found]
+
+        row, found = await self._look(work)
+        is_caught_up = len(found) < limit
+        end = found[-1].sequence_number if found else place
+        if is_caught_up and row is not None:
+            end = max(end, row.last_sequence)
+        self._hint.seen = (0, end)
+        return Reading(
+            found=[(event, event.sequence_number) for event in found],
+            place=end,
+            is_caught_up=is_caught_up,
+            is_over=is_caught_up and wanted.until_over and _is_over(row),
+        )
+
+
+def _is_over(row: Any) -> bool:
+    if row is None:
+        return False
+    is_live = row.state == GateState.LIVE
+    return not is_live or row.status is None or SessionStatus(row.status).is_over
+
+
+class FeedTail(_Tail):
+    """
+    The end of the feed of all sessions.
+    """
+
+    def __init__(self, outlook: Outlook, wanted: FeedFilter) -> None:
+        super().__init__(outlook, None, watches=False)
+        self._wanted = wanted
+        self._query = feed_queries.feed_behind(outlook.feed, wanted)
+        self._is_checked = False
+
+    async def read(self, place: Place, limit: int) -> Reading[Place]:
+        """
+        Read behind *place*, up to the first event that is not settled.
+        """
+        if not self._is_checked:
+            await self._check(place)
+        feed = self._outlook.feed
+        is_filtered = self._wanted != FeedFilter()
+        most = max(limit, _LEAST_ROWS_FILTERED) if is_filtered else limit
+        parameters = {"most": most, **feed.parameters(place)}
+
+        async def work(conn: AsyncConnection) -> list[Any]:
+            return list(await conn.execute(self._query, parameters))
+
+        found: list[tuple[Event, Place]] = []
+        is_held = is_full = False
+        all_rows = await self._look(work)
+        for *values, transaction, position, is_settled, is_wanted in all_rows:
+            if is_full or not is_settled:
+                is_held = not is_full
+                break
+            place = (transaction, position)
+            if is_wanted:
+                found.append((Event.from_stored(values), place))
+            is_full = len(found) == limit
+        self._hint.seen = place
+        self._note_held(is_held=is_held)
+        is_caught_up = is_held or (not is_full and len(all_rows) < most)
+        return Reading(found=found, place=place, is_caught_up=is_caught_up)
+
+    def _note_held(self, *, is_held: bool) -> None:
+        if not is_held:
+            self._pause = inf
+        elif self._pause == inf:
+            self._pause = _FIRST_PAUSE_SECONDS
+        else:
+            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE_SECONDS)
+
+    async def _check(self, place: Place) -> None:
+        """
+        Refuse a place that this feed has not come to yet.
+        """
+        query = self._outlook.feed.end()
+
+        async def work(conn: AsyncConnection) -> Place:
+            transaction, position = (await conn.execute(query)).one()
+            return transaction, position
+
+        if place != START and place >= await self._look(work):
+            raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
+        self._is_checked = True

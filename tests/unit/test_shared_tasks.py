@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import asyncio
+
+from asm_async.sql.shared_tasks import SharedTasks
+
+
+class Work:
+    """
+    Something that runs until it is cancelled, and counts how often.
+    """
+
+    def __init__(self) -> None:
+        self.begun = 0
+        self.ended = 0
+
+    async def run(self) -> None:
+        """
+        Run.
+        """
+        self.begun += 1
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await asyncio.sleep(0)
+            self.ended += 1
+
+
+async def test_a_task_lives_from_the_first_user_to_the_last() -> None:
+    """
+    However many need it, it runs once, and it has ended when the last one has left.
+    """
+    tasks, work = SharedTasks(), Work()
+    for _ in range(3):
+        tasks.join("work", work.run)
+    await asyncio.sleep(0)
+    for _ in range(2):
+        await tasks.leave("work")
+
+    assert (work.begun, work.ended) == (1, 0)
+    await tasks.leave("work")
+    assert (work.begun, work.ended) == (1, 1)
+
+
+async def test_a_task_begins_again() -> None:
+    """
+    Whoever needs it after the last one has left gets another.
+    """
+    tasks, work = SharedTasks(), Work()
+    for round_ in range(1, 4):
+        tasks.join("work", work.run)
+        await asyncio.sleep(0)
+        await tasks.leave("work")
+
+        assert (work.begun, work.ended) == (round_, round_)
+
+
+async def test_tasks_of_other_names_are_left_alone() -> None:
+    """
+    Each name has its own task and its own users.
+    """
+    tasks, one, other = SharedTasks(), Work(), Work()
+    tasks.join("one", one.run)
+    tasks.join("other", other.run)
+    await asyncio.sleep(0)
+    await tasks.leave("one")
+
+    assert (one.ended, other.ended) == (1, 0)
+    await tasks.leave("other")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_task_that_ended_by_itself_can_be_left() -> None:
+    """
+    Where there is nothing to hear, nothing runs on.
+    """
+
+    async def nothing() -> None:
+        pass
+
+    tasks = SharedTasks()
+    tasks.join("nothing", nothing)
+    await asyncio.sleep(0)
+    await tasks.leave("nothing")
+    assert asyncio.all_tasks() == {asyncio.current_task()}
