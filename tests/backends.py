@@ -4,7 +4,7 @@ The backends that the contract suites run over.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Self
@@ -13,10 +13,34 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async.memory import InMemoryDatabase, InMemorySessionStore
+from asm_async.memory import (
+    InMemoryArtifactRegistry,
+    InMemoryDatabase,
+    InMemoryEventFeed,
+    InMemoryMaintenance,
+    InMemoryQueryAPI,
+    InMemorySessionStore,
+)
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.maintenance_arguments import utc_now
+from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql import SQLSessionStore, create_engine, migrations, tables
+from asm_async.sql import (
+    SQLArtifactRegistry,
+    SQLEventFeed,
+    SQLMaintenance,
+    SQLQueryAPI,
+    SQLSessionStore,
+    create_engine,
+    migrations,
+    tables,
+)
+from asm_async.sql.engine import shared_state
 from asm_async.testing.backend import Gate
+from asm_async.values.maintenance import HealthIssueKind
+from tests.damage import damage_memory, damage_sql
 
 __all__ = ["InMemoryBackend", "SQLBackend", "migrate"]
 
@@ -27,6 +51,13 @@ async def migrate(engine: AsyncEngine) -> None:
     """
     await migrations.upgrade(engine)
     await engine.dispose()
+
+
+def clock_at(now: datetime | None) -> Callable[[], datetime]:
+    """
+    Give a clock that stands at *now*, or the real one.
+    """
+    return utc_now if now is None else lambda: now
 
 
 class InMemoryBackend:
@@ -42,6 +73,36 @@ class InMemoryBackend:
         Open another store on the one database.
         """
         return InMemorySessionStore(self._database)
+
+    async def open_artifact_registry(self) -> ArtifactRegistry:
+        """
+        Open another artifact registry on the one database.
+        """
+        return InMemoryArtifactRegistry(self._database)
+
+    async def open_event_feed(self) -> EventFeed:
+        """
+        Open another event feed on the one database.
+        """
+        return InMemoryEventFeed(self._database)
+
+    async def open_query_api(self) -> QueryAPI:
+        """
+        Open another query API on the one database.
+        """
+        return InMemoryQueryAPI(self._database)
+
+    async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
+        """
+        Open another maintenance of the one database.
+        """
+        return InMemoryMaintenance(self._database, clock=clock_at(now))
+
+    async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
+        """
+        Reach into the dictionaries.
+        """
+        return damage_memory(self._database, kind, session_id)
 
     async def soft_delete(self, session_id: str) -> None:
         """
@@ -111,6 +172,7 @@ class SQLBackend:
         traceback: TracebackType | None,
     ) -> None:
         for engine in self._engines:
+            await shared_state(engine).announcer.settle()
             assert isinstance(engine.pool, QueuePool)
             assert engine.pool.checkedout() == 0
             await engine.dispose()
@@ -119,9 +181,43 @@ class SQLBackend:
         """
         Open another store.
         """
+        return SQLSessionStore(self._another_engine())
+
+    async def open_artifact_registry(self) -> ArtifactRegistry:
+        """
+        Open another artifact registry.
+        """
+        return SQLArtifactRegistry(self._another_engine())
+
+    async def open_event_feed(self) -> EventFeed:
+        """
+        Open another event feed.
+        """
+        return SQLEventFeed(self._another_engine())
+
+    async def open_query_api(self) -> QueryAPI:
+        """
+        Open another query API.
+        """
+        return SQLQueryAPI(self._another_engine())
+
+    async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
+        """
+        Open another maintenance.
+        """
+        return SQLMaintenance(self._another_engine(), clock=clock_at(now))
+
+    async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
+        """
+        Write past the store.
+        """
+        async with self._engine.begin() as conn:
+            return await damage_sql(conn, kind, session_id)
+
+    def _another_engine(self) -> AsyncEngine:
         if not self._is_in_memory:
             self._engines.append(create_engine(self._url))
-        return SQLSessionStore(self._engines[-1])
+        return self._engines[-1]
 
     async def soft_delete(self, session_id: str) -> None:
         """

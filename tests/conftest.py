@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 
 from asm_async.sql import create_engine
-from asm_async.testing.backend import SessionStoreBackend
+from asm_async.testing.backend import ArtifactStoreBackend, QueryAPIBackend
+from tests.artifact_stores import InMemoryArtifactPlace, LocalArtifactPlace
 from tests.backends import InMemoryBackend, SQLBackend, migrate
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
@@ -132,7 +133,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 
 
 @pytest.fixture
-async def backend(database_url: str | None) -> AsyncGenerator[SessionStoreBackend]:
+async def backend(database_url: str | None) -> AsyncGenerator[QueryAPIBackend]:
     """
     Give each backend in turn, over a database of the test's own.
     """
@@ -141,3 +142,15 @@ async def backend(database_url: str | None) -> AsyncGenerator[SessionStoreBacken
     else:
         async with SQLBackend(database_url) as backend:
             yield backend
+
+
+@pytest.fixture(params=["memory", "local"])
+def artifact_store_backend(
+    request: pytest.FixtureRequest, tmp_path: Path
+) -> ArtifactStoreBackend:
+    """
+    Give each place for the contents of artifacts in turn, the test's own.
+    """
+    if request.param == "memory":
+        return InMemoryArtifactPlace()
+    return LocalArtifactPlace(tmp_path / "artifacts")

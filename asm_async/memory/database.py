@@ -12,6 +12,9 @@ from datetime import datetime
 import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
+from asm_async.memory.consumer_rows import ConsumerRow
+from asm_async.memory.feed_log import FeedLog
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -65,12 +68,30 @@ class InMemoryDatabase:
     The counters of all sessions that are or ever were, by session id.
     """
 
+    artifacts: dict[str, Artifact]
+    """
+    The artifacts of all sessions and of none, by id.
+    """
+
+    log: FeedLog
+    """
+    The events of all sessions once more, in the order of the feed.
+    """
+
+    consumers: dict[str, ConsumerRow]
+    """
+    The durable consumers, by name.
+    """
+
     def __init__(self) -> None:
         self.sessions = {}
         self.runs = {}
         self.events = {}
         self.gates = {}
-        self._waiters: dict[str, set[asyncio.Event]] = {}
+        self.artifacts = {}
+        self.log = FeedLog()
+        self.consumers = {}
+        self._waiters: dict[str | None, set[asyncio.Event]] = {}
 
     def check_not_deleted(self, session_id: str) -> None:
         """
@@ -116,6 +137,7 @@ class InMemoryDatabase:
         self.sessions[session.id] = session
         self.events.setdefault(session.id, {})
         self.gates.setdefault(session.id, Gate())
+        self._wake(session.id)
 
     def put_run(self, run: Run) -> None:
         """
@@ -134,19 +156,31 @@ class InMemoryDatabase:
             if event.id not in stored:
                 stored[event.id] = event
                 self.gates[event.session_id].latest = event.sequence_number
+                self.log.append(event)
                 self._wake(event.session_id)
 
     def delete_session(self, session_id: str) -> None:
         """
-        Remove a session with its runs and events; of an unknown one there is no trace.
+        Remove a session with all it has; of an unknown one there is no trace.
         """
         if self.sessions.pop(session_id, None) is None:
             return
-        del self.events[session_id]
+        for event in self.events.pop(session_id).values():
+            self.log.forget(event)
         for run in [run for run in self.runs.values() if run.session_id == session_id]:
             del self.runs[run.id]
+        for artifact in list(self.artifacts.values()):
+            if artifact.session_id == session_id:
+                del self.artifacts[artifact.id]
+        for artifact in [
+            artifact
+            for artifact in self.artifacts.values()
+            if artifact.session_id == session_id
+        ]:
+            del self.artifacts[artifact.id]
         gate = self.gates[session_id]
         gate.pruned = gate.latest
+        self._wake(session_id)
 
     def soft_delete(self, session_id: str, at: datetime) -> None:
         """
@@ -163,6 +197,7 @@ class InMemoryDatabase:
         session = self._existing(session_id)
         if session.deleted_at is None:
             self.sessions[session_id] = attrs.evolve(session, deleted_at=at)
+            self._wake(session_id)
 
     def restore(self, session_id: str) -> None:
         """
@@ -187,15 +222,18 @@ class InMemoryDatabase:
             event.id for event in stored.values() if event.sequence_number in unwanted
         ]
         for event_id in pruned:
-            del stored[event_id]
+            self.log.forget(stored.pop(event_id))
         if pruned:
             self.gates[session_id].pruned += len(pruned)
         return len(pruned)
 
     @contextmanager
-    def waiter(self, session_id: str) -> Generator[asyncio.Event]:
+    def waiter(self, session_id: str | None) -> Generator[asyncio.Event]:
         """
-        Give a flag that is set whenever events are added to a session.
+        Give a flag that is set whenever a session gets events or is changed itself.
+
+        Args:
+            session_id: Which session; None for all of them.
         """
         woken = asyncio.Event()
         self._waiters.setdefault(session_id, set()).add(woken)
@@ -210,12 +248,14 @@ class InMemoryDatabase:
         """
         Set the flag of every waiter, so that each looks again whether it should go on.
         """
-        for session_id in self._waiters:
-            self._wake(session_id)
+        for waiters in self._waiters.values():
+            for woken in waiters:
+                woken.set()
 
     def _wake(self, session_id: str) -> None:
-        for woken in self._waiters.get(session_id, ()):
-            woken.set()
+        for key in (session_id, None):
+            for woken in self._waiters.get(key, ()):
+                woken.set()
 
     def _existing(self, session_id: str) -> Session:
         if session_id not in self.sessions:

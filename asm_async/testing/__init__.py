@@ -10,4 +10,10 @@ __all__: list[str] = []
 
 # pytest rewrites the assertions of modules named test_*; those of the suites would fail
 # without showing a single value.
-pytest.register_assert_rewrite("asm_async.testing.session_store")
+pytest.register_assert_rewrite(
+    "asm_async.testing.artifacts",
+    "asm_async.testing.event_feed",
+    "asm_async.testing.maintenance",
+    "asm_async.testing.query_api",
+    "asm_async.testing.session_store",
+)

@@ -5,13 +5,28 @@ What the author of an adapter tells the contract suites about it.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from typing import Protocol
 
 import attrs
 
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.artifact_store import ArtifactStore
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.values.maintenance import HealthIssueKind
 
-__all__ = ["Gate", "SessionStoreBackend"]
+__all__ = [
+    "ArtifactRegistryBackend",
+    "ArtifactStoreBackend",
+    "EventFeedBackend",
+    "Gate",
+    "MaintenanceBackend",
+    "QueryAPIBackend",
+    "SessionStoreBackend",
+]
 
 
 @attrs.frozen
@@ -78,5 +93,99 @@ class SessionStoreBackend(Protocol):
     async def gates(self) -> Mapping[str, Gate]:
         """
         Give the counters of all sessions that are or ever were, by session id.
+        """
+        ...
+
+
+class MaintenanceBackend(SessionStoreBackend, Protocol):
+    """
+    A database that can also be maintained, and damaged.
+    """
+
+    async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
+        """
+        Open another maintenance on the same database.
+
+        Args:
+            now: Where its clock stands still; the real time if None.
+        """
+        ...
+
+    async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
+        """
+        Do the least that makes the database be damaged so.
+
+        Args:
+            kind: What it shall be.
+
+            session_id: Whose rows to damage, or to leave without a session: that of a
+                stored session, with events, unless *kind* is that something is
+                orphaned.
+
+        Returns:
+            The subject of the issues there are then; None if nothing was done, since
+            this database cannot be damaged so.
+        """
+        ...
+
+
+class QueryAPIBackend(SessionStoreBackend, Protocol):
+    """
+    A database whose history can also be searched.
+    """
+
+    async def open_query_api(self) -> QueryAPI:
+        """
+        Open another query API on the same database.
+        """
+        ...
+
+
+class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
+    """
+    A database in which artifacts can also be registered.
+    """
+
+    async def open_artifact_registry(self) -> ArtifactRegistry:
+        """
+        Open another artifact registry on the same database.
+        """
+        ...
+
+
+class ArtifactStoreBackend(Protocol):
+    """
+    One place for contents, empty at first, and ways to it that the port does not offer.
+    """
+
+    async def open_artifact_store(self) -> ArtifactStore:
+        """
+        Open another artifact store on the same place, as another process would.
+        """
+        ...
+
+    async def damage(self, checksum_sha256: str, content: bytes) -> None:
+        """
+        Put other bytes in the place of a content that is there.
+        """
+        ...
+
+    async def leftovers(self) -> int:
+        """
+        Count what unfinished puts have left, and descriptors that were not closed.
+        """
+        ...
+
+
+class EventFeedBackend(SessionStoreBackend, Protocol):
+    """
+    A database whose events can also be followed.
+    """
+
+    async def open_event_feed(self) -> EventFeed:
+        """
+        Open another event feed on the same database, as another process would.
+
+        The suite closes it.
         """
         ...

@@ -4,12 +4,14 @@ Values for tests: the same at every call, but for the fields that are given.
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
 
 import attrs
 
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
@@ -17,6 +19,7 @@ from asm_async.values.session import Session, SessionStatus
 
 __all__ = [
     "NOON",
+    "make_artifact",
     "make_event",
     "make_events",
     "make_execution_result",
@@ -62,6 +65,27 @@ def make_run(**fields: Any) -> Run:
         "started_at": NOON,
     }
     return Run(**(defaults | fields))
+
+
+def make_artifact(**fields: Any) -> Artifact:
+    """
+    Make the artifact ``art_1`` of session ``ses_1``: ``report.txt``, which is empty.
+
+    Args:
+        fields: What shall be otherwise, by the names of the fields.
+    """
+    defaults: dict[str, Any] = {
+        "id": "art_1",
+        "key": "report.txt",
+        "session_id": "ses_1",
+        "content_type": "text/plain",
+        "byte_size": 0,
+        "checksum_sha256": hashlib.sha256().hexdigest(),
+        "storage_backend": "memory",
+        "storage_ref": "somewhere",
+        "created_at": NOON,
+    }
+    return Artifact(**(defaults | fields))
 
 
 def make_event(**fields: Any) -> Event:

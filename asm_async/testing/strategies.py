@@ -14,9 +14,10 @@ from uuid import UUID
 import attrs
 from hypothesis import strategies as st
 
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.fields import MAX_COUNT, MAX_TEXT_LENGTH
+from asm_async.values.fields import MAX_AMOUNT, MAX_COUNT, MAX_TEXT_LENGTH
 from asm_async.values.json_values import (
     MAX_DEPTH,
     MAX_INTEGER_DIGITS,
@@ -28,6 +29,7 @@ from asm_async.values.session import Session, SessionStatus
 
 __all__ = [
     "amounts",
+    "artifacts",
     "counts",
     "event_types",
     "events",
@@ -172,9 +174,9 @@ def counts() -> st.SearchStrategy[int]:
 
 def amounts() -> st.SearchStrategy[float]:
     """
-    Make any finite amount of at least 0.
+    Make any amount from 0 to 10**15.
     """
-    return st.floats(min_value=0, allow_infinity=False)
+    return st.floats(min_value=0, max_value=MAX_AMOUNT)
 
 
 def token_usages() -> st.SearchStrategy[JSONObject]:
@@ -258,6 +260,26 @@ def events(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Event]:
         "correlation_id": st.none() | text_fields(),
     }
     return st.builds(Event, **(defaults | fields))
+
+
+def artifacts(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Artifact]:
+    """
+    Make any artifact that may be registered.
+    """
+    defaults: dict[str, st.SearchStrategy[Any]] = {
+        "id": ids(),
+        "key": text_fields(),
+        "byte_size": counts(),
+        "checksum_sha256": st.binary(min_size=32, max_size=32).map(bytes.hex),
+        "storage_backend": text_fields(),
+        "storage_ref": st.lists(text_fields(), min_size=1, max_size=8).map("".join),
+        "created_at": times(),
+        "session_id": st.none() | ids(),
+        "run_id": st.none() | ids(),
+        "content_type": st.none() | text_fields(),
+        "metadata": json_objects(),
+    }
+    return st.builds(Artifact, **(defaults | fields))
 
 
 def execution_results() -> st.SearchStrategy[ExecutionResult]:

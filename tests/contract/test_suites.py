@@ -6,21 +6,23 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
+from types import ModuleType
 
-from asm_async.testing import session_store
+import pytest
+
+from asm_async.testing import artifacts, event_feed, maintenance, query_api, session_store
 
 
-def test_a_suite_gives_all_its_classes() -> None:
+@pytest.mark.parametrize("suite", [artifacts, event_feed, maintenance, query_api, session_store])
+def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     """
     Whoever imports everything from a suite gets the test classes of all its modules.
     """
     found = [
         name
-        for module in pkgutil.iter_modules(session_store.__path__)
-        for name in importlib.import_module(
-            f"{session_store.__name__}.{module.name}"
-        ).__all__
+        for module in pkgutil.iter_modules(suite.__path__)
+        for name in importlib.import_module(f"{suite.__name__}.{module.name}").__all__
         if name.startswith("Test")
     ]
 
-    assert sorted(found) == sorted(session_store.__all__)
+    assert sorted(found) == sorted(suite.__all__)

@@ -1,0 +1,199 @@
+"""
+A durable consumer that is as durable as its database in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Callable, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
+
+import attrs
+
+from asm_async.memory.consumer_rows import ConsumerRow
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.tails import FeedTail
+from asm_async.ports.consuming import Holding, lease_lost, take_batches
+from asm_async.ports.event_feed_arguments import (
+    BatchBounds,
+    ConsumerOptions,
+    FeedFilter,
+)
+from asm_async.values.checkpoint import Place, checkpoint_text
+from asm_async.values.event import Event
+
+__all__ = ["InMemoryBatch", "InMemoryConsumer"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class InMemoryBatch:
+    """
+    An :class:`~asm_async.ports.event_consumer.EventBatch`.
+    """
+
+    events: tuple[Event, ...]
+    """
+    The events, of which there is at least one.
+    """
+
+    checkpoint: str
+    """
+    The place behind the last of them.
+    """
+
+    _leases: InMemoryLeases
+    _holding: Holding
+    _end: Place
+
+    async def acknowledge(self) -> None:
+        """
+        Remember that these events are dealt with, and renew the lease.
+        """
+        await self._leases.acknowledge(self._holding, self._end)
+
+    async def renew_lease(self) -> None:
+        """
+        Keep the lease for another full term.
+        """
+        token = self._holding.fencing_token
+        now = await self._leases.renew(token)
+        if now is None or now.fencing_token != token:
+            raise lease_lost(self._leases.name)
+
+
+class InMemoryLeases:
+    """
+    One consumer's lease and checkpoint.
+    """
+
+    def __init__(
+        self,
+        database: InMemoryDatabase,
+        options: ConsumerOptions,
+        first_place: Place,
+        check_usable: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._options = options
+        self._first_place = first_place
+        self._check_usable = check_usable
+
+    @property
+    def name(self) -> str:
+        """
+        Whose lease it is about.
+        """
+        return self._options.name
+
+    async def take(self, holder: str) -> Holding | None:
+        """
+        Take the lease if it is free.
+        """
+        self._check_usable()
+        now = datetime.now(UTC)
+        # A consumer that was deleted and made again has other tokens than before.
+        token = int(now.timestamp() * 1_000_000)
+        new = ConsumerRow(place=self._first_place, fencing_token=token, updated_at=now)
+        row = self._database.consumers.setdefault(self._options.name, new)
+        if not row.is_free(now, holder):
+            return None
+        token = row.take(holder, self._options.lease_seconds)
+        return Holding(fencing_token=token, place=row.place)
+
+    async def wait_for_lease(self) -> None:
+        """
+        Wait until the lease ends, or something happens.
+        """
+        with self._database.waiter(None) as released, suppress(TimeoutError):
+            async with asyncio.timeout(self._seconds_left()):
+                await released.wait()
+
+    def _seconds_left(self) -> float:
+        row = self._database.consumers.get(self._options.name)
+        if row is None or row.leased_until is None:
+            return 0
+        return (row.leased_until - datetime.now(UTC)).total_seconds()
+
+    async def renew(self, fencing_token: int) -> Holding | None:
+        """
+        Renew the lease if it is still of this token, and tell how things stand.
+        """
+        self._check_usable()
+        row = self._database.consumers.get(self._options.name)
+        if row is None:
+            return None
+        if row.fencing_token == fencing_token:
+            row.renew(self._options.lease_seconds)
+        return Holding(fencing_token=row.fencing_token, place=row.place)
+
+    async def release(self, holder: str) -> None:
+        """
+        Give the lease up if it is still this holder's.
+        """
+        row = self._database.consumers.get(self._options.name)
+        if row is not None and row.holder == holder:
+            row.release()
+            self._database.wake_all()
+
+    async def acknowledge(self, holding: Holding, end: Place) -> None:
+        """
+        Move the checkpoint from the holding's place to *end*.
+
+        Raises:
+            LeaseLostError: If the lease is not of the holding's token any more.
+        """
+        now = await self.renew(holding.fencing_token)
+        if now is None or now.fencing_token != holding.fencing_token:
+            raise lease_lost(self._options.name)
+        if now.place == holding.place:
+            self._database.consumers[self._options.name].place = end
+
+
+class InMemoryConsumer:
+    """
+    An :class:`~asm_async.ports.event_consumer.EventConsumer` without a database.
+    """
+
+    def __init__(
+        self,
+        database: InMemoryDatabase,
+        options: ConsumerOptions,
+        wanted: FeedFilter,
+        first_place: Place,
+        check_usable: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._options = options
+        self._wanted = wanted
+        self._leases = InMemoryLeases(database, options, first_place, check_usable)
+        self._check_usable = check_usable
+
+    @property
+    def name(self) -> str:
+        """
+        What the checkpoint is kept under.
+        """
+        return self._options.name
+
+    def batches(
+        self, *, max_size: int = 100, max_wait: float = 0.0
+    ) -> AsyncGenerator[InMemoryBatch]:
+        """
+        Wait for the lease, then give batch after batch for as long as it is iterated.
+        """
+        bounds = BatchBounds(max_size=max_size, max_wait=max_wait)
+        tail = FeedTail(self._database, self._wanted, self._check_usable)
+        return take_batches(tail, self._leases, self._options, bounds, self._batch)
+
+    def _batch(
+        self, holding: Holding, found: Sequence[tuple[Event, Place]]
+    ) -> InMemoryBatch:
+        end = found[-1][1]
+        return InMemoryBatch(
+            events=tuple(event for event, _ in found),
+            checkpoint=checkpoint_text(end, "memory"),
+            leases=self._leases,
+            holding=holding,
+            end=end,
+        )

@@ -1,0 +1,52 @@
+"""
+The events of all sessions, in the one order in which they were appended.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice
+
+from asm_async.values.event import Event
+
+__all__ = ["FeedLog"]
+
+
+class FeedLog:
+    """
+    Events by position: 1, 2, 3 and so on, never used again.
+    """
+
+    def __init__(self) -> None:
+        self._events: list[Event | None] = []
+        self._positions: dict[tuple[str, str], int] = {}
+
+    @property
+    def latest(self) -> int:
+        """
+        The last position that was given out.
+        """
+        return len(self._events)
+
+    def append(self, event: Event) -> None:
+        """
+        Give *event* the next position.
+        """
+        self._events.append(event)
+        self._positions[event.session_id, event.id] = self.latest
+
+    def forget(self, event: Event) -> None:
+        """
+        Leave the position of *event* empty.
+        """
+        position = self._positions.pop((event.session_id, event.id))
+        self._events[position - 1] = None
+
+    def behind(self, position: int) -> Iterator[tuple[int, Event]]:
+        """
+        Give what is stored behind *position*, with positions.
+        """
+        later = islice(self._events, position, None)
+        for number, event in enumerate(later, start=position + 1):
+            if event is not None:
+                yield number, event

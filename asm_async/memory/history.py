@@ -1,0 +1,151 @@
+"""
+How a session is exported and imported, with its runs, its events and its counter.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import attrs
+
+from asm_async.errors import SessionNotFoundError
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.ports.export_stream import HistoryBatch, encode_history
+from asm_async.ports.import_rules import (
+    check_owner,
+    check_same,
+    check_unrepeated,
+    digest_of,
+    refuse_tombstone,
+)
+from asm_async.ports.incoming_session import IncomingBatch, IncomingSession
+from asm_async.ports.spool import Chunk
+from asm_async.values.event import Event
+from asm_async.values.export_lines import encode_record
+from asm_async.values.export_records import ExportedSession
+from asm_async.values.run import Run
+from asm_async.values.session_export import SessionExport
+
+__all__ = ["export_lines", "export_session", "import_session"]
+
+_BATCH_ROWS = 100
+
+
+def export_session(database: InMemoryDatabase, session_id: str) -> SessionExport:
+    """
+    Copy a session with all its runs and events.
+
+    Raises:
+        SessionNotFoundError: If no session of this id is stored.
+    """
+    if session_id not in database.sessions:
+        raise SessionNotFoundError(session_id)
+    gate = database.gates[session_id]
+    return SessionExport(
+        session=attrs.evolve(database.sessions[session_id]),
+        runs=tuple(attrs.evolve(run) for run in _runs(database, session_id)),
+        events=tuple(map(attrs.evolve, database.events[session_id].values())),
+        latest_sequence=gate.latest,
+        pruned_count=gate.pruned,
+    )
+
+
+async def export_lines(
+    database: InMemoryDatabase, session_id: str, *, include_deleted: bool
+) -> AsyncGenerator[Chunk]:
+    """
+    Give a session's lines as of one moment; nothing if it is not to be exported.
+    """
+    batches = _history(database, session_id)
+    async with (
+        aclosing(batches),
+        aclosing(encode_history(batches, include_deleted=include_deleted)) as chunks,
+    ):
+        async for chunk in chunks:
+            yield chunk
+
+
+async def import_session(database: InMemoryDatabase, incoming: IncomingSession) -> bool:
+    """
+    Store a session whole, or find that it is stored already.
+
+    Returns:
+        Whether the session is new.
+
+    Raises:
+        HistoryConflictError: If its id has another history here, or had one, or one of
+            its runs belongs to another session.
+
+        ValidationError: If one of its runs or events stands twice.
+    """
+    async with aclosing(incoming.batches()) as found:
+        batches = [batch async for batch in found]
+    # From here on nothing suspends.
+    async with aclosing(_history(database, incoming.id)) as stored:
+        digest = await digest_of(stored)
+    if digest is not None:
+        check_same(incoming, digest)
+        return False
+    if incoming.id in database.gates:
+        refuse_tombstone(incoming)
+    _check_members(database, incoming, batches)
+    _put(database, incoming, [member for _, batch in batches for member in batch])
+    return True
+
+
+def _runs(database: InMemoryDatabase, session_id: str) -> list[Run]:
+    runs = [run for run in database.runs.values() if run.session_id == session_id]
+    return sorted(runs, key=lambda run: (run.started_at, run.id))
+
+
+async def _history(
+    database: InMemoryDatabase, session_id: str
+) -> AsyncGenerator[HistoryBatch]:
+    """
+    Give a session's lines in the order of an export; nothing if it is not stored.
+
+    What is stored is never changed, only replaced: to hold on to it is to see one
+    moment.
+    """
+    if session_id not in database.sessions:
+        return
+    gate = database.gates[session_id]
+    head = ExportedSession(
+        session=database.sessions[session_id],
+        latest_sequence=gate.latest,
+        pruned_count=gate.pruned,
+    )
+    runs, events = _runs(database, session_id), [*database.events[session_id].values()]
+    yield [(head, encode_record(head))]
+    for members in (runs, events):
+        for start in range(0, len(members), _BATCH_ROWS):
+            batch = members[start : start + _BATCH_ROWS]
+            yield [(member, encode_record(member)) for member in batch]
+
+
+def _check_members(
+    database: InMemoryDatabase, incoming: IncomingSession, batches: list[IncomingBatch]
+) -> None:
+    known: dict[type[Run | Event], set[str]] = {Run: set(), Event: set()}
+    for batch in batches:
+        _, members = batch
+        kind = type(members[0])
+        for member in members:
+            if kind is Run and (stored := database.runs.get(member.id)):
+                check_owner(incoming, stored.id, stored.session_id)
+        check_unrepeated(incoming, batch, known[kind])
+        known[kind].update(member.id for member in members)
+
+
+def _put(
+    database: InMemoryDatabase, incoming: IncomingSession, members: list[Run | Event]
+) -> None:
+    database.put_session(incoming.head.session)
+    for member in members:
+        if isinstance(member, Run):
+            database.put_run(member)
+    gate = database.gates[incoming.id]
+    gate.pruned = incoming.head.pruned_count
+    database.put_events(member for member in members if isinstance(member, Event))
+    gate.latest = incoming.head.latest_sequence

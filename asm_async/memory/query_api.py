@@ -1,0 +1,342 @@
+"""
+The query API over what is kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Collection
+from datetime import datetime
+from functools import partial
+
+from asm_async.errors import StoreClosedError
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.history import export_lines, export_session, import_session
+from asm_async.memory.searches import (
+    cut_page,
+    find_events,
+    find_runs,
+    find_sessions,
+)
+from asm_async.memory.usage import group_runs, session_stats
+from asm_async.ports.export_stream import SESSIONS_A_PAGE, ExportWriter, write_export
+from asm_async.ports.import_stream import MAX_LINE_BYTES, ImportReader, read_import
+from asm_async.ports.paging import check_paging
+from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
+from asm_async.ports.query_arguments import (
+    EventSearch,
+    RunSearch,
+    SessionSearch,
+    check_claim,
+)
+from asm_async.ports.session_store_arguments import check_id
+from asm_async.ports.transfer_arguments import (
+    check_max_line_bytes,
+    check_progress,
+    check_reader,
+    check_writer,
+)
+from asm_async.ports.usage_arguments import (
+    UsageFilter,
+    check_price_lookup,
+    check_pricing_table,
+)
+from asm_async.ports.usage_groups import cost_summary, usage_summary
+from asm_async.values.event import Event, EventType
+from asm_async.values.page import Page
+from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session, SessionStatus
+from asm_async.values.session_export import SessionExport
+from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+from asm_async.values.token_price import PriceLookup, PricingTable
+from asm_async.values.transfer_reports import ExportReport, ImportReport
+
+__all__ = ["InMemoryQueryAPI"]
+
+
+class InMemoryQueryAPI:
+    """
+    A :class:`~asm_async.ports.query_api.QueryAPI` without a database.
+
+    No method awaits, so that each answers from one moment.
+
+    Args:
+        database: What is searched; stores that are given the same one write to it.
+    """
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        self._database = database
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def search_sessions(
+        self,
+        *,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        status: SessionStatus | Collection[SessionStatus] | None = None,
+        provider: str | None = None,
+        tags: Collection[str] = (),
+        parent_session_id: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_deleted: bool = False,
+        order_by: SessionOrder = "updated_at_desc",
+        limit: int = 50,
+        cursor: str | None = None,
+        count_total: bool = False,
+    ) -> Page[Session]:
+        """
+        Find sessions; no events or runs are read for it.
+        """
+        wanted = SessionSearch(
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            status=status,
+            provider=provider,
+            tags=tags,
+            parent_session_id=parent_session_id,
+            created_after=created_after,
+            created_before=created_before,
+            include_deleted=include_deleted,
+        )
+        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
+        count_total = check_claim(count_total, "count_total")
+        self._check_usable()
+        found = find_sessions(self._database, wanted)
+        return cut_page(found, paging, count_total=count_total)
+
+    async def get_session_stats(self, session_id: str) -> SessionStats:
+        """
+        Give a session in figures, soft-deleted or not.
+        """
+        session_id = check_id(session_id, "session_id")
+        self._check_usable()
+        return session_stats(self._database, session_id)
+
+    async def search_runs(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        provider: str | None = None,
+        status: RunStatus | Collection[RunStatus] | None = None,
+        started_after: datetime | None = None,
+        started_before: datetime | None = None,
+        min_tokens: int | None = None,
+        order_by: RunOrder = "started_at_desc",
+        limit: int = 50,
+        cursor: str | None = None,
+    ) -> Page[Run]:
+        """
+        Find runs of all sessions.
+        """
+        wanted = RunSearch(
+            session_id=session_id,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            provider=provider,
+            status=status,
+            started_after=started_after,
+            started_before=started_before,
+            min_tokens=min_tokens,
+        )
+        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
+        self._check_usable()
+        return cut_page(find_runs(self._database, wanted), paging)
+
+    async def get_usage_summary(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        provider: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        bucket: TimeBucket | None = None,
+    ) -> UsageSummary:
+        """
+        Add up what runs consumed.
+        """
+        wanted = UsageFilter(
+            session_id=session_id,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            provider=provider,
+            since=since,
+            until=until,
+            bucket=bucket,
+        )
+        self._check_usable()
+        return usage_summary(group_runs(self._database, wanted), wanted.bucket)
+
+    async def get_cost_summary(
+        self,
+        *,
+        session_id: str | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        provider: str | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        pricing_table: PricingTable | None = None,
+        price_lookup: PriceLookup | None = None,
+        bucket: TimeBucket | None = None,
+    ) -> CostSummary:
+        """
+        Add up what runs cost.
+        """
+        wanted = UsageFilter(
+            session_id=session_id,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            provider=provider,
+            since=since,
+            until=until,
+            bucket=bucket,
+        )
+        table = check_pricing_table(pricing_table)
+        lookup = check_price_lookup(price_lookup)
+        self._check_usable()
+        groups = group_runs(self._database, wanted)
+        return cost_summary(groups, wanted.bucket, table, lookup)
+
+    async def search_events(
+        self,
+        *,
+        session_ids: Collection[str] | None = None,
+        run_ids: Collection[str] | None = None,
+        types: Collection[EventType | str] | None = None,
+        providers: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        correlation_id: str | None = None,
+        tenant_id: str | None = None,
+        order_by: EventOrder = "sequence_asc",
+        limit: int = 100,
+        cursor: str | None = None,
+    ) -> Page[Event]:
+        """
+        Find events of all sessions.
+        """
+        wanted = EventSearch(
+            session_ids=session_ids,
+            run_ids=run_ids,
+            types=types,
+            providers=providers,
+            since=since,
+            until=until,
+            correlation_id=correlation_id,
+            tenant_id=tenant_id,
+        )
+        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
+        self._check_usable()
+        return cut_page(find_events(self._database, wanted), paging)
+
+    async def count_events(
+        self,
+        *,
+        session_ids: Collection[str] | None = None,
+        run_ids: Collection[str] | None = None,
+        types: Collection[EventType | str] | None = None,
+        providers: Collection[str] | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        correlation_id: str | None = None,
+        tenant_id: str | None = None,
+    ) -> int:
+        """
+        Count what :meth:`search_events` would find on all pages, without reading it.
+        """
+        wanted = EventSearch(
+            session_ids=session_ids,
+            run_ids=run_ids,
+            types=types,
+            providers=providers,
+            since=since,
+            until=until,
+            correlation_id=correlation_id,
+            tenant_id=tenant_id,
+        )
+        self._check_usable()
+        return len(find_events(self._database, wanted))
+
+    async def export_session(self, session_id: str) -> SessionExport:
+        """
+        Give all there is to know of a session, soft-deleted or not, as of one moment.
+        """
+        session_id = check_id(session_id, "session_id")
+        self._check_usable()
+        return export_session(self._database, session_id)
+
+    async def export_sessions(
+        self,
+        writer: ExportWriter,
+        *,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        status: SessionStatus | Collection[SessionStatus] | None = None,
+        provider: str | None = None,
+        tags: Collection[str] = (),
+        parent_session_id: str | None = None,
+        created_after: datetime | None = None,
+        created_before: datetime | None = None,
+        include_deleted: bool = False,
+        progress: Callable[[ExportReport], object] | None = None,
+    ) -> ExportReport:
+        """
+        Write sessions with all they have, one JSON object a line.
+        """
+        writer, progress = check_writer(writer), check_progress(progress)
+
+        async def search(cursor: str | None) -> Page[Session]:
+            return await self.search_sessions(
+                agent_id=agent_id,
+                tenant_id=tenant_id,
+                status=status,
+                provider=provider,
+                tags=tags,
+                parent_session_id=parent_session_id,
+                created_after=created_after,
+                created_before=created_before,
+                include_deleted=include_deleted,
+                order_by="created_at_asc",
+                limit=SESSIONS_A_PAGE,
+                cursor=cursor,
+            )
+
+        self._check_usable()
+        return await write_export(
+            writer,
+            search,
+            partial(export_lines, self._database, include_deleted=include_deleted),
+            progress,
+        )
+
+    async def import_sessions(
+        self,
+        reader: ImportReader,
+        *,
+        max_line_bytes: int = MAX_LINE_BYTES,
+        progress: Callable[[ImportReport], object] | None = None,
+    ) -> ImportReport:
+        """
+        Store the sessions of an export that are not here yet.
+        """
+        reader, progress = check_reader(reader), check_progress(progress)
+        max_line_bytes = check_max_line_bytes(max_line_bytes)
+        self._check_usable()
+        return await read_import(
+            reader,
+            partial(import_session, self._database),
+            max_line_bytes=max_line_bytes,
+            progress=progress,
+        )
+
+    def _check_usable(self) -> None:
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise StoreClosedError("the store belongs to another event loop")

@@ -1,0 +1,131 @@
+"""
+What the filters of the query API let through, and pages of it.
+
+Given are the stored values themselves, which are not to be handed out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable
+from datetime import datetime
+from typing import TypeVar
+
+import attrs
+
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.ports.paging import Paging
+from asm_async.ports.query_arguments import EventSearch, RunSearch, SessionSearch
+from asm_async.values.event import Event
+from asm_async.values.page import Page
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+__all__ = ["cut_page", "find_events", "find_runs", "find_sessions"]
+
+T = TypeVar("T", Session, Run, Event)
+
+
+def find_sessions(database: InMemoryDatabase, wanted: SessionSearch) -> list[Session]:
+    """
+    Find the sessions that match, in any order.
+    """
+    hosts = {
+        run.session_id
+        for run in database.runs.values()
+        if run.provider == wanted.provider
+    }
+    return [
+        session
+        for session in database.sessions.values()
+        if _equals(wanted.agent_id, session.agent_id)
+        and _equals(wanted.tenant_id, session.tenant_id)
+        and _holds(wanted.statuses, session.status)
+        and (wanted.provider is None or session.id in hosts)
+        and set(wanted.tags) <= set(session.tags)
+        and _equals(wanted.parent_session_id, session.parent_session_id)
+        and _is_between(wanted.created_after, session.created_at, wanted.created_before)
+        and (wanted.include_deleted or session.deleted_at is None)
+    ]
+
+
+def find_runs(database: InMemoryDatabase, wanted: RunSearch) -> list[Run]:
+    """
+    Find the runs that match, in any order.
+    """
+    return [
+        run
+        for run in database.runs.values()
+        if _equals(wanted.session_id, run.session_id)
+        and _equals(wanted.agent_id, database.sessions[run.session_id].agent_id)
+        and _equals(wanted.tenant_id, database.sessions[run.session_id].tenant_id)
+        and _equals(wanted.provider, run.provider)
+        and _holds(wanted.statuses, run.status)
+        and _is_between(wanted.started_after, run.started_at, wanted.started_before)
+        and (wanted.min_tokens or 0) <= run.total_tokens
+    ]
+
+
+def find_events(database: InMemoryDatabase, wanted: EventSearch) -> list[Event]:
+    """
+    Find the events that match, in any order.
+    """
+    return [
+        event
+        for log in database.events.values()
+        for event in log.values()
+        if _holds(wanted.session_ids, event.session_id)
+        and _holds(wanted.run_ids, event.run_id)
+        and _holds(wanted.types, event.type)
+        and _holds(wanted.providers, event.provider)
+        and (wanted.since is None or wanted.since <= event.timestamp)
+        and (wanted.until is None or event.timestamp < wanted.until)
+        and _equals(wanted.correlation_id, event.correlation_id)
+        and _is_of_tenant(database, event, wanted.tenant_id)
+    ]
+
+
+def cut_page(
+    found: Iterable[T], paging: Paging, *, count_total: bool = False
+) -> Page[T]:
+    """
+    Put what was found in order and give copies of what belongs on the page.
+    """
+    order, behind = paging.order, paging.behind
+    items = sorted(found, key=order.key_of, reverse=order.is_descending)
+    total_count = len(items) if count_total else None
+    if behind is not None:
+        # Keys of one order have parts of the same types.
+        items = [
+            item
+            for item in items
+            if (
+                order.key_of(item) < behind
+                if order.is_descending
+                else order.key_of(item) > behind
+            )
+        ]
+    copies = [attrs.evolve(item) for item in items[: paging.needed]]
+    return paging.page(copies, total_count)
+
+
+def _is_of_tenant(
+    database: InMemoryDatabase, event: Event, tenant_id: str | None
+) -> bool:
+    if tenant_id is None:
+        return True
+    session = database.sessions.get(event.session_id)
+    return session is not None and session.tenant_id == tenant_id
+
+
+def _equals(wanted: str | None, actual: str | None) -> bool:
+    return wanted is None or wanted == actual
+
+
+def _holds(wanted: Collection[str] | None, actual: str | None) -> bool:
+    return wanted is None or actual in wanted
+
+
+def _is_between(
+    after: datetime | None, time: datetime, before: datetime | None
+) -> bool:
+    return (after is None or after < time) and (before is None or time < before)

@@ -1,0 +1,162 @@
+"""
+The growing ends of the logs that are kept in memory.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractContextManager, suppress
+from itertools import islice
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from asm_async.errors import InvalidCheckpointError
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.ports.event_feed_arguments import FeedFilter, SessionFilter
+from asm_async.ports.following import Reading
+from asm_async.values.checkpoint import Place
+from asm_async.values.event import Event
+
+__all__ = ["FeedTail", "SessionTail"]
+
+_MOST_EVENTS_SCANNED = 1_024
+
+
+class _Tail:
+    """
+    What both have in common: the hints.
+    """
+
+    def __init__(
+        self,
+        database: InMemoryDatabase,
+        session_id: str | None,
+        check_usable: Callable[[], None],
+    ) -> None:
+        self._database = database
+        self._waiter: AbstractContextManager[asyncio.Event] = database.waiter(
+            session_id
+        )
+        self.check_usable = check_usable
+
+    async def __aenter__(self) -> Self:
+        self.check_usable()
+        self._hint = self._waiter.__enter__()
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._waiter.__exit__(exc_type, exc, traceback)
+
+    async def wait(self, seconds: float | None = None) -> None:
+        """
+        Wait for a hint, at most so many *seconds*.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds):
+                await self._hint.wait()
+        self.check_usable()
+
+    def _begin(self) -> None:
+        self.check_usable()
+        self._hint.clear()
+
+
+class SessionTail(_Tail):
+    """
+    The end of one session's log; a place is a sequence number.
+    """
+
+    def __init__(
+        self,
+        database: InMemoryDatabase,
+        wanted: SessionFilter,
+        check_usable: Callable[[], None],
+    ) -> None:
+        super().__init__(database, wanted.session_id, check_usable)
+        self._wanted = wanted
+
+    async def read(self, place: int, limit: int) -> Reading[int]:
+        """
+        Read behind the number *place*.
+        """
+        self._begin()
+        session_id = self._wanted.session_id
+        stored = self._database.events.get(session_id, {}).values()
+        matches = [
+            event
+            for event in stored
+            if event.sequence_number > place and self._matches(event)
+        ]
+        found = [
+            (attrs.evolve(event), event.sequence_number) for event in matches[:limit]
+        ]
+        is_caught_up = len(matches) <= limit
+        return Reading(
+            found=found,
+            place=max(place, self._database.latest(session_id))
+            if is_caught_up
+            else found[-1][1],
+            is_caught_up=is_caught_up,
+            is_over=is_caught_up and self._wanted.until_over and self._is_over(),
+        )
+
+    def _matches(self, event: Event) -> bool:
+        session = self._database.sessions.get(event.session_id)
+        tenant_id = session.tenant_id if session else None
+        of_tenant = self._wanted.tenant_id in (None, tenant_id)
+        return of_tenant and self._wanted.matches(event)
+
+    def _is_over(self) -> bool:
+        session_id = self._wanted.session_id
+        session = self._database.sessions.get(session_id)
+        if session is None:
+            return session_id in self._database.gates
+        return session.status.is_over or session.deleted_at is not None
+
+
+class FeedTail(_Tail):
+    """
+    The end of the feed of all sessions.
+    """
+
+    def __init__(
+        self,
+        database: InMemoryDatabase,
+        wanted: FeedFilter,
+        check_usable: Callable[[], None],
+    ) -> None:
+        super().__init__(database, None, check_usable)
+        self._wanted = wanted
+
+    async def read(self, place: Place, limit: int) -> Reading[Place]:
+        """
+        Read behind the position in *place*.
+        """
+        self._begin()
+        log = self._database.log
+        if place[1] > log.latest:
+            raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
+        found: list[tuple[Event, Place]] = []
+        for position, event in islice(log.behind(place[1]), _MOST_EVENTS_SCANNED):
+            place = (0, position)
+            if self._matches(event):
+                found.append((attrs.evolve(event), place))
+            if len(found) == limit:
+                break
+        is_caught_up = next(log.behind(place[1]), None) is None
+        return Reading(found=found, place=place, is_caught_up=is_caught_up)
+
+    def _matches(self, event: Event) -> bool:
+        of_type = self._wanted.types is None or event.type in self._wanted.types
+        session = self._database.sessions[event.session_id]
+        of_agent = self._wanted.agent_id in (None, session.agent_id)
+        of_tenant = self._wanted.tenant_id in (None, session.tenant_id)
+        return of_type and of_agent and of_tenant

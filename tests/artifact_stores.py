@@ -1,0 +1,99 @@
+"""
+The places for contents that the contract suite of artifact stores runs over.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import attrs
+
+from asm_async.files import LocalArtifactStore
+from asm_async.memory import InMemoryArtifactStore
+from asm_async.ports.artifact_store import ArtifactStore
+
+__all__ = ["InMemoryArtifactPlace", "LocalArtifactPlace", "files_in", "open_files"]
+
+
+def files_in(directory: Path) -> list[Path]:
+    """
+    Give everything in a directory and beneath it that is no directory.
+    """
+    return sorted(path for path in directory.rglob("*") if not path.is_dir())
+
+
+def open_files(directory: Path) -> list[str]:
+    """
+    Give what this process holds open in a directory.
+    """
+    if not Path("/proc/self/fd").exists():
+        return []
+    targets = (_target(path) for path in Path("/proc/self/fd").iterdir())
+    return [target for target in targets if target.startswith(f"{directory}/")]
+
+
+def _target(path: Path) -> str:
+    try:
+        return str(path.readlink())
+    except FileNotFoundError:
+        return ""
+
+
+class InMemoryArtifactPlace:
+    """
+    One store, since nothing of it is outside of itself.
+    """
+
+    def __init__(self) -> None:
+        self._store = InMemoryArtifactStore()
+
+    async def open_artifact_store(self) -> ArtifactStore:
+        """
+        Give the one store there is.
+        """
+        return self._store
+
+    async def damage(self, checksum_sha256: str, content: bytes) -> None:
+        """
+        Put other bytes in the place of a content that is there.
+        """
+        kept = self._store._kept
+        kept[checksum_sha256] = attrs.evolve(kept[checksum_sha256], content=content)
+
+    async def leftovers(self) -> int:
+        """
+        Find nothing.
+        """
+        return 0
+
+
+class LocalArtifactPlace:
+    """
+    A directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    async def open_artifact_store(self) -> ArtifactStore:
+        """
+        Open another store on the directory.
+        """
+        return LocalArtifactStore(self._directory)
+
+    async def damage(self, checksum_sha256: str, content: bytes) -> None:
+        """
+        Put other bytes in the place of a content, and leave its age.
+        """
+        path = self._directory / checksum_sha256[:2] / checksum_sha256
+        before = path.stat()
+        path.write_bytes(content)
+        os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
+
+    async def leftovers(self) -> int:
+        """
+        Count temporary files, and descriptors of this process.
+        """
+        held = open_files(self._directory)
+        return len(files_in(self._directory / "tmp")) + len(held)
