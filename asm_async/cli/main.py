@@ -11,6 +11,8 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from asm_async.cli.db import add_db_commands
+from asm_async.cli.health import add_health_options
+from asm_async.cli.transfer import add_export_options, add_import_options
 from asm_async.errors import ASMError
 
 __all__ = ["main"]
@@ -25,24 +27,50 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command that *arguments* name; by default, those of the process.
 
     Returns:
-        0 if it succeeded, 1 if it failed, 130 if it was interrupted. Wrong arguments
-        end the process with 2.
+        0 if it succeeded, 1 if it failed or found something wrong, 130 if it was
+        interrupted. Wrong arguments end the process with 2.
     """
     parser = _Parser(prog="python -m asm_async", allow_abbrev=False)
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     add_db_commands(
         commands.add_parser("db", help="the database's schema", allow_abbrev=False)
     )
+    add_export_options(
+        commands.add_parser(
+            "export",
+            help="write sessions to a file",
+            description="Write sessions, with runs and events, as lines of JSON.",
+            allow_abbrev=False,
+        )
+    )
+    add_import_options(
+        commands.add_parser(
+            "import",
+            help="read sessions from a file",
+            description="Store the sessions of an export that are not here yet.",
+            allow_abbrev=False,
+        )
+    )
+    add_health_options(
+        commands.add_parser(
+            "health",
+            help="look for damage",
+            description="Print what is wrong with a database; exit with 1 if anything.",
+            allow_abbrev=False,
+        )
+    )
+    parser.set_defaults(output_is_trouble=False)
     options = parser.parse_args(arguments)
     try:
-        sys.stdout.write(options.run(options))
-    except ASMError as error:
+        output = str(options.run(options))
+        sys.stdout.write(output)
+    except (ASMError, OSError) as error:
         sys.stderr.write(f"error: {_presentable(str(error))}\n")
         return _FAILED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         return _INTERRUPTED
-    return _OK
+    return _FAILED if output and options.output_is_trouble else _OK
 
 
 class _Parser(ArgumentParser):

@@ -1,0 +1,86 @@
+"""
+The database that a command works on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from argparse import ArgumentParser, Namespace
+from collections.abc import Awaitable, Callable
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import create_engine
+
+__all__ = ["add_patience_option", "add_url_option", "on_database", "url_of"]
+
+_URL_VARIABLE = "ASM_DATABASE_URL"
+
+
+def add_url_option(command: ArgumentParser) -> None:
+    """
+    Let *command* be told which database.
+    """
+    command.set_defaults(refuse=command.error)
+    command.add_argument(
+        "--url",
+        default=os.environ.get(_URL_VARIABLE),
+        help="sqlite:///path or postgresql://user:password@host/database;"
+        f" by default what {_URL_VARIABLE} says",
+    )
+
+
+def add_patience_option(command: ArgumentParser) -> None:
+    """
+    Let *command* be told how long to try.
+    """
+    command.add_argument(
+        "--patience",
+        type=float,
+        default=30.0,
+        metavar="SECONDS",
+        help="how long to try while the database is busy or out of reach;"
+        " by default %(default)g",
+    )
+
+
+def url_of(options: Namespace) -> str:
+    """
+    Give the database's URL, or refuse the arguments.
+    """
+    if not options.url:
+        options.refuse(f"--url is missing, and {_URL_VARIABLE} is not set")
+    return str(options.url)
+
+
+def on_database(
+    options: Namespace, work: Callable[[AsyncEngine], Awaitable[str]]
+) -> str:
+    """
+    Do *work* on an engine of its own.
+    """
+    engine = create_engine(url_of(options))
+    threads_before = set(threading.enumerate())
+
+    async def run() -> str:
+        try:
+            return await work(engine)
+        finally:
+            await engine.dispose()
+            await _end_threads(threads_before)
+
+    return asyncio.run(run())
+
+
+async def _end_threads(threads_before: set[threading.Thread]) -> None:
+    """
+    Wait, not for long, until no other threads run than ran before.
+
+    A connection of aiosqlite that failed to open, or was given up, has a thread that
+    still reports to the event loop, and shows a traceback if the loop is closed.
+    """
+    await asyncio.get_running_loop().shutdown_default_executor()
+    for thread in set(threading.enumerate()) - threads_before:
+        thread.join(timeout=1)
