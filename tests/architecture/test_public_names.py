@@ -26,7 +26,9 @@ IMPORTABLE = {
 BINDINGS = (ast.Name, ast.alias, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)
 PUBLIC_PACKAGES = [
     "asm_async",
+    "asm_async.artifacts",
     "asm_async.errors",
+    "asm_async.files",
     "asm_async.memory",
     "asm_async.ports",
     "asm_async.sql",

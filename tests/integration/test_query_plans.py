@@ -4,16 +4,13 @@ Every statement of a store's finds its rows by an index, and in order.
 
 from __future__ import annotations
 
-import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Generator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLSessionStore, create_engine, migrations, rows, tables
@@ -28,6 +25,7 @@ from asm_async.testing.factories import (
 from asm_async.values.event import EventType
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
+from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
 
 
 @pytest.fixture(
@@ -55,7 +53,6 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 
 
 Call: TypeAlias = Callable[[SQLSessionStore], Awaitable[Any]]
-Statement: TypeAlias = tuple[str, Any]
 
 SESSIONS = 2_000
 BUSY_SESSIONS = 24
@@ -153,12 +150,19 @@ async def fill(engine: AsyncEngine) -> None:
         | {"state": "live", "updated_at": NOON}
         for session in sessions
     ]
+    content = {"byte_size": 0, "checksum_sha256": "0" * 64, "storage_backend": "file"}
+    artifacts = [
+        {"id": session.id, "key": session.id, "session_id": session.id}
+        | {"storage_ref": "x", "metadata": {}, "created_at": NOON, **content}
+        for session in sessions
+    ]
     async with engine.begin() as conn:
         for table, values in (
             (tables.sessions, [rows.session_row(session) for session in sessions]),
             (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
             (tables.session_sequences, gates),
             (tables.runs, [rows.run_row(run) for run in runs]),
+            (tables.artifacts, artifacts),
         ):
             await conn.execute(sa.insert(table), values)
     store = SQLSessionStore(engine)
@@ -175,64 +179,6 @@ async def fill(engine: AsyncEngine) -> None:
     async with engine.connect() as conn:
         await conn.exec_driver_sql("ANALYZE")
         await conn.commit()
-
-
-@contextmanager
-def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
-    """
-    Take down what is asked of the database, as the driver gets it.
-    """
-    taken: list[Statement] = []
-
-    def take_down(*told: Any) -> None:
-        _, _, statement, parameters, _, is_many = told
-        if "asm_" in statement and not statement.lstrip().startswith("INSERT"):
-            taken.append((statement, parameters[0] if is_many else parameters))
-
-    sa_event.listen(engine.sync_engine, "before_cursor_execute", take_down)
-    yield taken
-    sa_event.remove(engine.sync_engine, "before_cursor_execute", take_down)
-
-
-def postgres_steps(plan: dict[str, Any]) -> Iterator[str]:
-    """
-    Give a plan's steps: what is done, with which table and which index.
-    """
-    names = ("Node Type", "Relation Name", "Index Name")
-    yield " ".join(str(plan[name]) for name in names if name in plan)
-    for part in plan.get("Plans", ()):
-        yield from postgres_steps(part)
-
-
-async def steps_of(engine: AsyncEngine, statement: Statement) -> list[str]:
-    """
-    Ask the database how it would carry a statement out.
-    """
-    text, parameters = statement
-    async with engine.connect() as conn:
-        if engine.dialect.name == "sqlite":
-            plan = await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
-            return [row.detail for row in plan]
-        explain = f"EXPLAIN (FORMAT JSON) {text}"
-        found = (await conn.exec_driver_sql(explain, parameters)).scalar_one()
-        (plan,) = json.loads(found) if isinstance(found, str) else found
-        return list(postgres_steps(plan["Plan"]))
-
-
-def is_scan(step: str) -> bool:
-    """
-    Tell whether a step reads a whole table of ours.
-    """
-    if step.startswith("SCAN asm_"):
-        return " USING " not in step
-    return step.startswith("Seq Scan asm_")
-
-
-def is_sort(step: str) -> bool:
-    """
-    Tell whether a step sorts what it was given.
-    """
-    return "TEMP B-TREE" in step or "Sort" in step
 
 
 async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:

@@ -20,9 +20,14 @@ from asm_async import (
     errors,
     open_store,
 )
-from asm_async.memory import InMemorySessionStore
+from asm_async.memory import (
+    InMemoryDatabase,
+    InMemoryMaintenance,
+    InMemorySessionStore,
+)
+from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
 
 
 def adapters_satisfy_the_port(engine: AsyncEngine) -> tuple[SessionStore, ...]:
@@ -30,6 +35,13 @@ def adapters_satisfy_the_port(engine: AsyncEngine) -> tuple[SessionStore, ...]:
     Both adapters pass where a SessionStore is asked for.
     """
     return SQLSessionStore(engine), InMemorySessionStore()
+
+
+def maintenance_satisfies_the_port(engine: AsyncEngine) -> tuple[Maintenance, ...]:
+    """
+    So do both where a Maintenance is.
+    """
+    return SQLMaintenance(engine), InMemoryMaintenance(InMemoryDatabase())
 
 
 async def opening_gives_a_store() -> None:

@@ -1,0 +1,78 @@
+"""
+What a database is asked, and how it would go about it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Generator, Iterator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+__all__ = ["Statement", "is_scan", "is_sort", "statements_of", "steps_of"]
+
+Statement: TypeAlias = tuple[str, Any]
+"""
+What the driver gets: text and parameters.
+"""
+
+
+@contextmanager
+def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
+    """
+    Take down what is asked of the database, as the driver gets it.
+    """
+    taken: list[Statement] = []
+
+    def take_down(*told: Any) -> None:
+        _, _, statement, parameters, _, is_many = told
+        if "asm_" in statement and not statement.lstrip().startswith("INSERT"):
+            taken.append((statement, parameters[0] if is_many else parameters))
+
+    sa_event.listen(engine.sync_engine, "before_cursor_execute", take_down)
+    yield taken
+    sa_event.remove(engine.sync_engine, "before_cursor_execute", take_down)
+
+
+def postgres_steps(plan: dict[str, Any]) -> Iterator[str]:
+    """
+    Give a plan's steps: what is done, with which table and which index.
+    """
+    names = ("Node Type", "Relation Name", "Index Name")
+    yield " ".join(str(plan[name]) for name in names if name in plan)
+    for part in plan.get("Plans", ()):
+        yield from postgres_steps(part)
+
+
+async def steps_of(engine: AsyncEngine, statement: Statement) -> list[str]:
+    """
+    Ask the database how it would carry a statement out.
+    """
+    text, parameters = statement
+    async with engine.connect() as conn:
+        if engine.dialect.name == "sqlite":
+            plan = await conn.exec_driver_sql(f"EXPLAIN QUERY PLAN {text}", parameters)
+            return [row.detail for row in plan]
+        explain = f"EXPLAIN (FORMAT JSON) {text}"
+        found = (await conn.exec_driver_sql(explain, parameters)).scalar_one()
+        (plan,) = json.loads(found) if isinstance(found, str) else found
+        return list(postgres_steps(plan["Plan"]))
+
+
+def is_scan(step: str) -> bool:
+    """
+    Tell whether a step reads a whole table of ours.
+    """
+    if step.startswith("SCAN asm_"):
+        return " USING " not in step
+    return step.startswith("Seq Scan asm_")
+
+
+def is_sort(step: str) -> bool:
+    """
+    Tell whether a step sorts what it was given.
+    """
+    return "TEMP B-TREE" in step or "Sort" in step

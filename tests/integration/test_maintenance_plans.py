@@ -1,0 +1,162 @@
+"""
+Every statement of maintenance finds its rows by an index, but where it must see all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from pathlib import Path
+from typing import TypeAlias
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import (
+    SQLMaintenance,
+    SQLSessionStore,
+    create_engine,
+    migrations,
+    pruning,
+    rows,
+    tables,
+)
+from asm_async.testing.factories import NOON, make_event, make_run, make_session
+from asm_async.values.retention import RetentionPolicy
+from asm_async.values.session import Session, SessionStatus
+from tests.integration.query_plans import is_scan, statements_of, steps_of
+
+Call: TypeAlias = Callable[[SQLMaintenance], Awaitable[object]]
+
+SESSIONS = 3_000
+POLICY = RetentionPolicy(
+    max_session_age_days=10,
+    max_completed_session_age_days=5,
+    exempt_statuses=(),
+    batch_size=2,
+)
+
+CALLS: dict[str, Call] = {
+    "soft_delete": lambda maintenance: maintenance.soft_delete_session("ses_1000"),
+    "restore": lambda maintenance: maintenance.restore_session("ses_1000"),
+    "expire": lambda maintenance: maintenance.soft_delete_expired_sessions(POLICY),
+    "remove": lambda maintenance: maintenance.hard_delete_expired_sessions(POLICY),
+    "prune": lambda maintenance: maintenance.prune_session_events(
+        "ses_1000", RetentionPolicy(max_events_per_session=50)
+    ),
+    "prune_long": lambda maintenance: maintenance.prune_session_events(
+        "ses_1001", RetentionPolicy(max_events_per_session=100)
+    ),
+}
+
+INDEXES = {
+    "expire": {"ix_asm_sessions_created_at", "ix_asm_sessions_updated_at"},
+    "remove": {"ix_asm_sessions_deleted_at", "ix_asm_runs_session_id"},
+}
+
+
+def made_session(number: int) -> Session:
+    """
+    Make a session: the first two are too old, the next two have long been deleted.
+    """
+    at = NOON - timedelta(days=40 if number < 4 else 0)
+    return make_session(
+        id=f"ses_{number}",
+        status=SessionStatus.COMPLETED,
+        created_at=at if number else NOON,
+        updated_at=at,
+        deleted_at=at if number in {2, 3} else None,
+        tags=["a"],
+    )
+
+
+async def fill(engine: AsyncEngine) -> None:
+    """
+    Store many sessions with some events and a run each, and some with many events.
+    """
+    sessions = [made_session(number) for number in range(SESSIONS)]
+    lengths = {session.id: 8 for session in sessions}
+    lengths |= {"ses_1000": 60, "ses_1001": 200}
+    deleted = {session.id for session in sessions if session.deleted_at}
+    gates = [
+        {"session_id": id_, "last_sequence": length, "pruned_count": 0}
+        | {"state": "soft_deleted" if id_ in deleted else "live", "updated_at": NOON}
+        for id_, length in lengths.items()
+    ]
+    events = [
+        make_event(id=f"evt_{number}", session_id=id_, sequence_number=number)
+        for id_, length in lengths.items()
+        for number in range(1, length + 1)
+    ]
+    runs = [make_run(id=f"run_{id_}", session_id=id_) for id_ in lengths]
+    async with engine.begin() as conn:
+        for table, values in (
+            (tables.sessions, [rows.session_row(session) for session in sessions]),
+            (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
+            (tables.session_sequences, gates),
+            (tables.runs, [rows.run_row(run) for run in runs]),
+            (tables.events, [rows.event_row(event) for event in events]),
+        ):
+            await conn.execute(sa.insert(table), values)
+    async with engine.connect() as conn:
+        await conn.exec_driver_sql("ANALYZE")
+        await conn.commit()
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    Give an empty database of each kind in turn.
+    """
+    if request.param == "sqlite":
+        return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on a database that is filled.
+    """
+    engine = create_engine(url)
+    await migrations.upgrade(engine)
+    await fill(engine)
+    yield engine
+    await engine.dispose()
+
+
+async def test_every_statement_uses_an_index(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Among thousands of rows nothing is found by a scan.
+    """
+    monkeypatch.setattr(pruning, "_MOST_EVENTS_TO_SORT", 100)
+    await SQLSessionStore(engine).open()
+    maintenance = SQLMaintenance(engine, clock=lambda: NOON)
+    await maintenance.restore_session("ses_5")
+    plans: dict[str, list[str]] = {}
+    for name, call in CALLS.items():
+        with statements_of(engine) as statements:
+            assert await call(maintenance)
+        # Artifacts, of which there are none, may be read as they please.
+        steps = [
+            await steps_of(engine, statement)
+            for statement in statements
+            if "alembic" not in statement[0]
+        ]
+        plans[name] = [step for some in steps for step in some]
+
+    for name, indexes in INDEXES.items():
+        for index in indexes:
+            assert any(index in step for step in plans[name]), (name, index)
+    scans = {
+        (name, step)
+        for name, steps in plans.items()
+        for step in steps
+        if is_scan(step) and "asm_artifacts" not in step
+    }
+    assert scans == set()

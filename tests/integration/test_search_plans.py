@@ -1,0 +1,328 @@
+"""
+Every search finds its page by an index.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import SQLQueryAPI, create_engine, migrations, rows, tables
+from asm_async.testing.factories import NOON, make_event, make_run, make_session
+from asm_async.values.event import EventType
+from asm_async.values.run import RunStatus
+from asm_async.values.session import SessionStatus
+from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
+
+SESSIONS = 1_500
+RUNS = 9_000
+EVENTS = 9_000
+A_SECOND = timedelta(seconds=1)
+
+# What each order of each search is kept in.
+ORDERS = {
+    ("search_sessions", "created_at_asc"): "ix_asm_sessions_created_at",
+    ("search_sessions", "created_at_desc"): "ix_asm_sessions_created_at",
+    ("search_sessions", "updated_at_desc"): "ix_asm_sessions_updated_at",
+    ("search_runs", "started_at_asc"): "ix_asm_runs_started_at",
+    ("search_runs", "started_at_desc"): "ix_asm_runs_started_at",
+    ("search_runs", "token_usage_desc"): "ix_asm_runs_total_tokens",
+    ("search_events", "sequence_asc"): "asm_events_1|asm_events_pkey",
+    ("search_events", "timestamp_asc"): "ix_asm_events_timestamp",
+    ("search_events", "timestamp_desc"): "ix_asm_events_timestamp",
+}
+
+# Filters that few items match, with the index by which these are found; where the index
+# has the order as well, nothing is sorted.
+IN_ORDER: list[tuple[str, dict[str, Any], str]] = [
+    ("search_sessions", {"agent_id": "a7"}, "ix_asm_sessions_agent_id_updated_at"),
+    ("search_sessions", {"tenant_id": "t7"}, "ix_asm_sessions_tenant_id_updated_at"),
+    ("search_sessions", {"status": "failed"}, "ix_asm_sessions_status_updated_at"),
+    (
+        "search_sessions",
+        {"agent_id": "a7", "order_by": "created_at_desc"},
+        "ix_asm_sessions_agent_id",
+    ),
+    (
+        "search_sessions",
+        {"tenant_id": "t7", "order_by": "created_at_asc"},
+        "ix_asm_sessions_tenant_id",
+    ),
+    (
+        "search_sessions",
+        {"status": "failed", "order_by": "created_at_asc"},
+        "ix_asm_sessions_status",
+    ),
+    ("search_runs", {"provider": "rare"}, "ix_asm_runs_provider"),
+    ("search_runs", {"status": RunStatus.RUNNING}, "ix_asm_runs_status"),
+    ("search_runs", {"session_id": "ses_7"}, "ix_asm_runs_session_id"),
+    ("search_runs", {"started_after": NOON + 8_000 * A_SECOND}, "ix_asm_runs_started"),
+    (
+        "search_runs",
+        {"min_tokens": 990, "order_by": "token_usage_desc"},
+        "ix_asm_runs_total_tokens",
+    ),
+    ("search_events", {"session_ids": ["ses_7"]}, "asm_events_1|asm_events_pkey"),
+    ("search_events", {"run_ids": ["run_7"]}, "ix_asm_events_run_id"),
+    ("search_events", {"correlation_id": "trace_6"}, "ix_asm_events_correlation_id"),
+    (
+        "search_events",
+        {
+            "since": NOON + 4_000 * A_SECOND,
+            "until": NOON + 4_010 * A_SECOND,
+            "order_by": "timestamp_desc",
+        },
+        "ix_asm_events_timestamp",
+    ),
+]
+TO_BE_SORTED: list[tuple[str, dict[str, Any], str]] = [
+    ("search_sessions", {"tags": ["tag_7"]}, "ix_asm_session_tags_tag"),
+    ("search_sessions", {"tags": ["common", "tag_7"]}, "asm_session_tags"),
+    (
+        "search_sessions",
+        {"parent_session_id": "ses_7"},
+        "ix_asm_sessions_parent_session_id",
+    ),
+    ("search_sessions", {"provider": "common"}, "ix_asm_runs_session_id_provider"),
+    ("search_runs", {"agent_id": "a7"}, "asm_sessions"),
+    (
+        "search_runs",
+        {"session_id": "ses_7", "order_by": "token_usage_desc"},
+        "ix_asm_runs_session_id",
+    ),
+    (
+        "search_events",
+        {"session_ids": ["ses_7", "ses_8"], "order_by": "timestamp_asc"},
+        "asm_events",
+    ),
+    ("search_events", {"run_ids": ["run_7", "run_8"]}, "ix_asm_events_run_id"),
+    (
+        "search_events",
+        {"correlation_id": "trace_6", "order_by": "timestamp_asc"},
+        "ix_asm_events_correlation_id",
+    ),
+]
+# Filters that many items match: their order is gone through.
+GONE_THROUGH: list[tuple[str, dict[str, Any]]] = [
+    ("search_sessions", {"status": list(SessionStatus)}),
+    ("search_runs", {"provider": "common", "order_by": "token_usage_desc"}),
+    (
+        "search_runs",
+        {"status": [RunStatus.COMPLETED], "order_by": "token_usage_desc"},
+    ),
+    ("search_runs", {"min_tokens": 10}),
+    ("search_events", {"types": ["message_sent", "message_received"]}),
+    ("search_events", {"types": ["message_sent"], "order_by": "timestamp_desc"}),
+    ("search_events", {"providers": ["common"], "order_by": "timestamp_asc"}),
+]
+
+
+def values() -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
+    """
+    Give rows: of some kinds there are many, of others a few.
+    """
+    sessions = [
+        make_session(
+            id=f"ses_{number}",
+            agent_id=f"a{number % 50}",
+            tenant_id=f"t{number % 50}",
+            parent_session_id=f"ses_{number // 9}" if number % 9 == 0 else None,
+            status=SessionStatus.COMPLETED if number % 20 else SessionStatus.FAILED,
+            tags=["common", f"tag_{number % 500}"],
+            created_at=NOON + number * A_SECOND,
+            updated_at=NOON - number * A_SECOND,
+        )
+        for number in range(SESSIONS)
+    ]
+    runs = [
+        make_run(
+            id=f"run_{number}",
+            session_id=f"ses_{number % SESSIONS}",
+            status=RunStatus.COMPLETED if number % 50 else RunStatus.RUNNING,
+            provider="common" if number % 90 else "rare",
+            started_at=NOON + number * A_SECOND,
+            token_usage={"total_tokens": number * 7 % 1_000},
+        )
+        for number in range(RUNS)
+    ]
+    events = [
+        make_event(
+            id=f"evt_{number}",
+            session_id=f"ses_{number % SESSIONS}",
+            sequence_number=1 + number // SESSIONS,
+            run_id=f"run_{number % RUNS}",
+            type=EventType.MESSAGE_SENT if number % 2 else EventType.MESSAGE_RECEIVED,
+            timestamp=NOON + number * A_SECOND,
+            provider="common" if number % 3 else None,
+            correlation_id=f"trace_{number % 300}" if number % 3 == 0 else None,
+        )
+        for number in range(EVENTS)
+    ]
+    yield tables.sessions, [rows.session_row(session) for session in sessions]
+    yield tables.session_tags, [row for one in sessions for row in rows.tag_rows(one)]
+    yield tables.runs, [rows.run_row(run) for run in runs]
+    yield tables.events, [rows.event_row(event) for event in events]
+
+
+@pytest.fixture(
+    params=[
+        "sqlite",
+        "analysed sqlite",
+        pytest.param("postgresql", marks=pytest.mark.postgres),
+    ]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    Give an empty database of each kind in turn.
+    """
+    if request.param == "postgresql":
+        return str(request.getfixturevalue("postgres_url"))
+    return f"sqlite+aiosqlite:///{tmp_path / request.param}"
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on a database that is filled; SQLite need not know its statistics.
+    """
+    engine = create_engine(url)
+    await migrations.upgrade(engine)
+    async with engine.begin() as conn:
+        for table, members in values():
+            await conn.execute(sa.insert(table), members)
+    if not url.endswith("/sqlite"):
+        async with engine.connect() as conn:
+            await conn.exec_driver_sql("ANALYZE")
+            await conn.commit()
+    yield engine
+    await engine.dispose()
+
+
+async def steps_of_search(
+    engine: AsyncEngine, search: str, filters: dict[str, Any]
+) -> list[list[str]]:
+    """
+    Give the steps of a search's first page and of its second.
+    """
+    find = getattr(SQLQueryAPI(engine), search)
+    found: list[list[str]] = []
+    cursor = None
+    for _ in range(2):
+        with statements_of(engine) as statements:
+            page = await find(**filters, limit=5, cursor=cursor)
+        cursor = page.cursor
+        *_, statement = statements
+        assert page.items, "what finds nothing proves nothing"
+        found.append(await steps_of(engine, statement))
+        if cursor is None:
+            break
+    return found
+
+
+def uses(steps: list[str], index: str) -> bool:
+    """
+    Tell whether a step goes by the index, or by one of several.
+    """
+    return any(name in step for step in steps for name in index.split("|"))
+
+
+async def test_every_order_is_read_off_an_index(engine: AsyncEngine) -> None:
+    """
+    Nothing is sorted, and no table scanned, for the first page or for a later one.
+    """
+    for (search, order), index in ORDERS.items():
+        for steps in await steps_of_search(engine, search, {"order_by": order}):
+            assert uses(steps, index), (order, steps)
+            assert not any(map(is_sort, steps)), (order, steps)
+            assert not any(map(is_scan, steps)), (order, steps)
+
+
+async def test_a_filter_may_share_its_index_with_the_order(
+    engine: AsyncEngine,
+) -> None:
+    """
+    What few items match is found by an index, and on SQLite never sorted.
+
+    PostgreSQL may know that there are too few for an order to be worth anything.
+    """
+    for search, filters, index in IN_ORDER:
+        for steps in await steps_of_search(engine, search, filters):
+            assert uses(steps, index), (filters, steps)
+            assert not any(map(is_scan, steps)), (filters, steps)
+            if engine.dialect.name == "sqlite":
+                assert not any(map(is_sort, steps)), (filters, steps)
+
+
+async def test_every_selective_filter_has_an_index(engine: AsyncEngine) -> None:
+    """
+    What few items match is found by an index, and sorted.
+    """
+    for search, filters, index in TO_BE_SORTED:
+        for steps in await steps_of_search(engine, search, filters):
+            assert uses(steps, index), (filters, steps)
+            assert not any(map(is_scan, steps)), (filters, steps)
+
+
+async def test_what_many_items_match_is_found_in_order(engine: AsyncEngine) -> None:
+    """
+    Instead of sorting most of a table, the order's index is gone through.
+    """
+    for search, filters in GONE_THROUGH:
+        for steps in await steps_of_search(engine, search, filters):
+            assert not any(map(is_scan, steps)), (filters, steps)
+            if "status" not in filters:
+                assert not any(map(is_sort, steps)), (filters, steps)
+
+
+@pytest.mark.parametrize("session_ids", [["ses_7"], ["ses_7", "ses_8"]])
+async def test_a_later_page_of_a_session_begins_within_it(
+    engine: AsyncEngine, session_ids: list[str]
+) -> None:
+    """
+    What comes before the page is not gone through again, however long the session is.
+    """
+    filters = {"session_ids": session_ids}
+    _, steps = await steps_of_search(engine, "search_events", filters)
+    if engine.dialect.name == "sqlite":
+        assert any("session_id=? AND sequence_number>?" in step for step in steps)
+    assert uses(steps, "asm_events_1|asm_events_pkey")
+
+
+async def test_searching_reads_nothing_else(engine: AsyncEngine) -> None:
+    """
+    Sessions are found without a look at events, and runs without one at either.
+    """
+    query_api = SQLQueryAPI(engine)
+    with statements_of(engine) as statements:
+        await query_api.search_sessions(
+            agent_id="a7", provider="common", tags=["common"], count_total=True
+        )
+        await query_api.search_runs(agent_id="a7", min_tokens=1)
+    assert len(statements) > 2
+    assert [text for text, _ in statements if "asm_events" in text] == []
+    with statements_of(engine) as statements:
+        await query_api.count_events(types=["message_sent"])
+    *_, (counting, _) = statements
+    assert "data" not in counting
+
+
+async def test_a_search_is_planned_for_its_values(engine: AsyncEngine) -> None:
+    """
+    However often it was made, no plan is kept that would suit other values better.
+    """
+    query_api = SQLQueryAPI(engine)
+    for _ in range(8):
+        await query_api.search_runs(agent_id="a7", order_by="token_usage_desc")
+    if engine.dialect.name == "postgresql":
+        async with engine.connect() as conn:
+            plans = await conn.exec_driver_sql(
+                "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
+                " WHERE statement LIKE 'SELECT asm_runs.id%'"
+            )
+            assert plans.one() == (0, 8)

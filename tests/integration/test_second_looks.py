@@ -1,0 +1,233 @@
+"""
+Whatever maintenance finds, it looks at again once it holds the lock.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import timedelta
+from typing import TypeAlias, TypeVar
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.ports.maintenance_run import Batches, do_all
+from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, tables
+from asm_async.sql.brief_writes import BriefWrites
+from asm_async.sql.orphaned_counters import close_orphaned_counters
+from asm_async.sql.pruning import prune_long_sessions
+from asm_async.sql.removal import hard_delete_expired_sessions
+from asm_async.sql.retention import soft_delete_expired_sessions
+from asm_async.sql.total_pruning import prune_to_total
+from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.testing.factories import NOON, make_events, make_session
+from asm_async.values.event import EventType
+from asm_async.values.retention import RetentionPolicy
+from asm_async.values.session import SessionStatus
+from asm_async.values.session_export import SessionExport
+
+T = TypeVar("T")
+Action: TypeAlias = Callable[[SQLSessionStore, SQLMaintenance], Awaitable[object]]
+
+LONG_AGO = NOON - timedelta(days=200)
+OVER = make_session(
+    status=SessionStatus.COMPLETED, created_at=LONG_AGO, updated_at=LONG_AGO
+)
+POLICY = RetentionPolicy(max_events_per_session=4, max_total_events=3)
+
+
+class InterruptedWrites(BriefWrites):
+    """
+    Writes before which somebody else does something, once.
+    """
+
+    def __init__(self, engine: AsyncEngine, action: Action) -> None:
+        super().__init__(Transactions(engine, 30.0))
+        self._actions = [action]
+
+    async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
+        """
+        Let the other one come first.
+        """
+        for action in self._actions:
+            self._actions = []
+            engine = self.transactions.engine
+            await action(SQLSessionStore(engine), SQLMaintenance(engine))
+        return await super().write(work)
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Give a database of each kind in turn, with our tables.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on it, with a session that is too old and has too many events.
+    """
+    engine = create_engine(url)
+    store = SQLSessionStore(engine)
+    await store.save_session(OVER)
+    await store.append_events(make_events(6))
+    yield engine
+    await engine.dispose()
+
+
+def saved_with(**fields: object) -> Action:
+    """
+    Make the action that saves the session with other fields.
+    """
+    values: dict[str, object] = {
+        "status": SessionStatus.COMPLETED,
+        "created_at": LONG_AGO,
+        "updated_at": LONG_AGO,
+    }
+    return lambda store, _: store.save_session(make_session(**(values | fields)))
+
+
+CHANGED: dict[str, Action] = {
+    "changed": saved_with(updated_at=NOON),
+    "tagged": saved_with(tags=["pinned"]),
+    "deleted": lambda store, _: store.delete_session("ses_1"),
+    "soft_deleted": lambda _, maintenance: maintenance.soft_delete_session("ses_1"),
+}
+
+
+@pytest.mark.parametrize("action", CHANGED.values(), ids=CHANGED)
+async def test_what_is_too_old_no_longer_is_not_soft_deleted(
+    engine: AsyncEngine, action: Action
+) -> None:
+    """
+    Nor is what somebody else has deleted, in whatever way.
+    """
+    writes = InterruptedWrites(engine, action)
+    assert await do_all(soft_delete_expired_sessions(writes, POLICY, NOON)) == 0
+
+
+async def restore_and_delete(_: SQLSessionStore, maintenance: SQLMaintenance) -> None:
+    """
+    Give the session another deletion, as long ago as the first.
+    """
+    await maintenance.restore_session("ses_1")
+    earlier = NOON - timedelta(days=50)
+    other = SQLMaintenance(maintenance.engine, clock=lambda: earlier)
+    await other.soft_delete_session("ses_1")
+
+
+RENEWED: dict[str, Action] = {
+    "restored": lambda _, maintenance: maintenance.restore_session("ses_1"),
+    "deleted_anew": restore_and_delete,
+    "deleted": lambda store, _: store.delete_session("ses_1"),
+}
+
+
+@pytest.mark.parametrize("action", RENEWED.values(), ids=RENEWED)
+@pytest.mark.parametrize("length", [6, 2_000])
+async def test_what_is_not_as_it_was_found_is_not_removed(
+    engine: AsyncEngine, action: Action, length: int
+) -> None:
+    """
+    Nor counted, if somebody else has removed it.
+    """
+    store = SQLSessionStore(engine)
+    await store.append_events(make_events(length - 6, first=7))
+    earlier = NOON - timedelta(days=40)
+    maintenance = SQLMaintenance(engine, clock=lambda: earlier)
+    await maintenance.soft_delete_session("ses_1")
+    writes = InterruptedWrites(engine, action)
+    assert await do_all(hard_delete_expired_sessions(writes, POLICY, NOON)) == 0
+
+
+async def test_what_another_is_removing_in_parts_is_not_archived(
+    engine: AsyncEngine,
+) -> None:
+    """
+    The archive would get what is left of it in place of the whole.
+    """
+    await SQLSessionStore(engine).save_session(make_session(id="ses_0"))
+    earlier = NOON - timedelta(days=40)
+    maintenance = SQLMaintenance(engine, clock=lambda: earlier)
+    for session_id in ("ses_0", "ses_1"):
+        await maintenance.soft_delete_session(session_id)
+    archived: list[str] = []
+    gates, events = tables.session_sequences, tables.events
+    is_other = gates.c.session_id == "ses_1"
+    begin = sa.update(gates).where(is_other).values(state="removing", pruned_count=3)
+
+    async def archive(export: SessionExport) -> None:
+        archived.append(export.session.id)
+        async with engine.begin() as conn:
+            await conn.execute(begin)
+            await conn.execute(sa.delete(events).where(events.c.sequence_number < 4))
+
+    writes = BriefWrites(Transactions(engine, 30.0))
+    policy = RetentionPolicy(archive=archive)
+    await do_all(hard_delete_expired_sessions(writes, policy, NOON))
+    assert archived == ["ses_0"]
+
+
+SHORTENED: dict[str, Action] = {
+    "tagged": saved_with(tags=["pinned"]),
+    "deleted": lambda store, _: store.delete_session("ses_1"),
+    "pruned": lambda _, maintenance: maintenance.prune_session_events(
+        "ses_1", RetentionPolicy(max_events_per_session=3)
+    ),
+}
+
+
+@pytest.mark.parametrize("prune", [prune_long_sessions, prune_to_total])
+@pytest.mark.parametrize("action", SHORTENED.values(), ids=SHORTENED)
+async def test_what_is_too_long_no_longer_is_not_pruned(
+    engine: AsyncEngine,
+    action: Action,
+    prune: Callable[[BriefWrites, RetentionPolicy], Batches],
+) -> None:
+    """
+    Nor is what has become exempt.
+    """
+    writes = InterruptedWrites(engine, action)
+    assert await do_all(prune(writes, POLICY)) == 0
+
+
+async def test_a_session_that_another_pruned_in_another_order_keeps_the_rest(
+    engine: AsyncEngine,
+) -> None:
+    """
+    The events that were found are still there, but no longer too many.
+    """
+    store = SQLSessionStore(engine)
+    streamed = make_events(2, first=7, type=EventType.MESSAGE_STREAMED)
+    await store.append_events(streamed)
+    other = RetentionPolicy(max_events_per_session=6)
+    ours = RetentionPolicy(max_events_per_session=6, prune_event_types_first=())
+    writes = InterruptedWrites(
+        engine, lambda _, maintenance: maintenance.prune_session_events("ses_1", other)
+    )
+    assert await do_all(prune_long_sessions(writes, ours)) == 0
+    left = [event.sequence_number for event in await store.get_events("ses_1")]
+    assert left == [1, 2, 3, 4, 5, 6]
+
+
+async def test_a_counter_that_got_its_session_is_not_closed(
+    engine: AsyncEngine,
+) -> None:
+    """
+    A session may be saved under the id meanwhile.
+    """
+    gate = {"pruned_count": 0, "last_sequence": 0, "state": "live", "updated_at": NOON}
+    insert = sa.insert(tables.session_sequences).values(session_id="ses_2", **gate)
+    async with engine.begin() as conn:
+        await conn.execute(insert)
+    writes = InterruptedWrites(
+        engine, lambda store, _: store.save_session(make_session(id="ses_2"))
+    )
+    assert await do_all(close_orphaned_counters(writes, POLICY, NOON)) == 0

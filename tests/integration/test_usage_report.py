@@ -1,0 +1,322 @@
+"""
+The report on usage and cost, run as a user would run it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from xml.etree import ElementTree as ET
+
+import pytest
+
+import asm_async
+from asm_async import Run, open_store
+
+EXAMPLES = Path(__file__).parents[2] / "examples"
+SAMPLE = EXAMPLES / "data" / "conversations.json"
+# The examples run on the package that these tests run on, installed or not.
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
+TALK = [
+    {"role": "system", "content": "x" * 40},
+    {"role": "user", "content": "x" * 8},
+    {"role": "assistant", "content": "x" * 5},
+    {"role": "user", "content": "x"},
+    {
+        "role": "assistant",
+        "content": None,
+        # Written as JSON it has 16 characters.
+        "tool_calls": [{"id": "call_10"}],
+    },
+    {"role": "tool", "content": "x" * 400},
+    {"role": "assistant", "content": [{"text": "hi"}]},
+]
+WITHOUT_A_DISK = """
+import os, sys
+
+
+def interrupt(handle):
+    raise KeyboardInterrupt
+
+
+os.fsync = interrupt
+sys.path.insert(0, {examples!r})
+sys.argv = ["usage_report.py", *{arguments!r}]
+import usage_report
+
+sys.exit(usage_report.main())
+"""
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """
+    Give an empty database, of either kind.
+    """
+    if request.param == "sqlite":
+        return sqlite_url(tmp_path)
+    return str(request.getfixturevalue("postgres_url"))
+
+
+@pytest.fixture
+def pictures(tmp_path: Path) -> Path:
+    """
+    Give a directory with nothing in it.
+    """
+    directory = tmp_path / "pictures"
+    directory.mkdir()
+    return directory
+
+
+@pytest.fixture
+def sigint_is_not_ignored() -> Iterator[None]:
+    """
+    Let child processes hear SIGINT, also where a shell started the tests without it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+def sqlite_url(directory: Path) -> str:
+    """
+    Name a database file.
+    """
+    return f"sqlite+aiosqlite:///{directory / 'log.sqlite3'}"
+
+
+def run_python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """
+    Run a script to its end.
+    """
+    return subprocess.run(  # noqa: S603 - a script of ours
+        [sys.executable, *arguments],
+        capture_output=True,
+        encoding="utf-8",
+        env=ENVIRONMENT,
+        timeout=100,
+        check=False,
+    )
+
+
+def report(
+    path: Path, url: str, plot: Path, *options: str
+) -> subprocess.CompletedProcess[str]:
+    """
+    Report on the conversations of a file.
+    """
+    script = EXAMPLES / "usage_report.py"
+    return run_python(script, path, "--url", url, "--plot", plot, *options)
+
+
+def runs_in(url: str) -> list[Run]:
+    """
+    Give all runs that a database holds, in order.
+    """
+
+    async def read() -> list[Run]:
+        async with open_store(url) as store:
+            sessions = await store.list_sessions()
+            return [run for one in sessions for run in await store.list_runs(one.id)]
+
+    return asyncio.run(read())
+
+
+def cells_in(text: str, name: str) -> list[str]:
+    """
+    Give what stands in the row of this name.
+    """
+    (row,) = [line for line in text.splitlines() if line.split()[:1] == [name]]
+    return row.split()[1:]
+
+
+def write_talk(directory: Path) -> Path:
+    """
+    Write a file with one conversation of two turns.
+    """
+    path = directory / "talk.json"
+    path.write_text(json.dumps([{"messages": TALK}]), encoding="utf-8")
+    return path
+
+
+def test_tokens_are_estimated_as_the_report_says(url: str, pictures: Path) -> None:
+    """
+    A token is four characters; each answer reads what came before it, calls included.
+
+    What is assumed says so, in the database as on the screen.
+    """
+    done = report(write_talk(pictures.parent), url, pictures / "usage.svg")
+    first, second = runs_in(url)
+
+    assert done.returncode == 0, done.stderr
+    method = "estimated: 4 characters a token"
+    assert first.token_usage == {
+        "input_tokens": 10 + 2,
+        "output_tokens": 2,
+        "method": method,
+    }
+    before = 10 + 2 + 2 + 1
+    # The empty message that calls, the call, the tool's answer, the last message.
+    assert second.token_usage == {
+        "input_tokens": before + (before + 5 + 100),
+        "output_tokens": 5 + 4,
+        "method": method,
+    }
+    assert (second.provider, second.cost_usd) == ("openai", None)
+    assert second.provider_metadata == {"model": "gpt-4o", "assumed": True}
+    text = " ".join(done.stdout.split())
+    assert "Tokens are estimated, one for every 4 characters" in text
+    assert "would have cost at list price" in text
+
+
+def test_the_tables_and_the_picture_tell_what_was_recorded(
+    url: str, pictures: Path
+) -> None:
+    """
+    The figures of all conversations are there, and the picture is one.
+    """
+    done = report(SAMPLE, url, pictures / "usage.svg")
+
+    assert done.returncode == 0, done.stderr
+    runs = runs_in(url)
+    read, written = (
+        sum(run.token_usage[name] for run in runs)
+        for name in ("input_tokens", "output_tokens")
+    )
+    count, *tokens, cost = cells_in(done.stdout, "gpt-4o")
+    assert (count, tokens) == (str(len(runs)), [str(read), str(written)])
+    assert float(cost) > 0
+    for session_id in {run.session_id for run in runs}:
+        cells_in(done.stdout, session_id)
+    assert [path.name for path in pictures.iterdir()] == ["usage.svg"]
+    assert ET.parse(pictures / "usage.svg").getroot().tag.endswith("svg")  # noqa: S314 - a picture of ours
+
+
+def test_reporting_again_changes_no_run(url: str, pictures: Path) -> None:
+    """
+    The second time finds everything as it is to be; a PNG replaces what was there.
+    """
+    plot = pictures / "usage.PNG"
+    plot.write_bytes(b"an older one")
+    once = report(SAMPLE, url, plot)
+    before = runs_in(url)
+    again = report(SAMPLE, url, plot)
+
+    assert (once.returncode, again.returncode) == (0, 0), again.stderr
+    assert once.stdout == again.stdout
+    assert runs_in(url) == before
+    assert plot.read_bytes().startswith(b"\x89PNG")
+
+
+def test_what_is_recorded_already_gets_its_usage(url: str, pictures: Path) -> None:
+    """
+    Conversations that another example recorded are not recorded twice.
+    """
+    script = EXAMPLES / "record_conversations.py"
+    recorded = run_python(script, SAMPLE, "--url", url)
+    before = runs_in(url)
+    done = report(SAMPLE, url, pictures / "usage.svg")
+
+    assert (recorded.returncode, done.returncode) == (0, 0), done.stderr
+    assert [run.id for run in runs_in(url)] == [run.id for run in before]
+    assert all(run.token_usage for run in runs_in(url))
+
+
+def test_a_model_without_a_price_has_an_unknown_cost(
+    tmp_path: Path, pictures: Path
+) -> None:
+    """
+    The tokens are told all the same; another model takes the place of the one before.
+    """
+    url, plot = sqlite_url(tmp_path), pictures / "usage.svg"
+    options = "--provider", "nobody", "--model", "nothing"
+    done = report(SAMPLE, url, plot, *options)
+    cheaper = report(SAMPLE, url, plot, "--model", "gpt-4o-mini")
+
+    assert (done.returncode, cheaper.returncode) == (0, 0)
+    *tokens, cost = cells_in(done.stdout, "nothing")
+    assert cost == "unknown"
+    assert cells_in(cheaper.stdout, "gpt-4o-mini")[:-1] == tokens
+    assert {run.provider for run in runs_in(url)} == {"openai"}
+
+
+@pytest.mark.parametrize(
+    ("plot", "complaint"),
+    [("usage.gif", "in .png or .svg"), ("nowhere/usage.svg", "is no directory")],
+)
+def test_a_picture_that_cannot_be_drawn_is_refused_first(
+    plot: str, complaint: str, tmp_path: Path
+) -> None:
+    """
+    The exit code is 2, the complaint takes one line, and no database is made.
+    """
+    done = report(SAMPLE, sqlite_url(tmp_path), tmp_path / plot)
+
+    assert done.returncode == 2
+    assert re.fullmatch(r"error: --plot .+\n", done.stderr)
+    assert complaint in done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_ctrl_c_while_the_picture_is_written_leaves_the_old_one(
+    tmp_path: Path, pictures: Path
+) -> None:
+    """
+    Before it has reached the disk nothing is replaced, and no half picture stays.
+    """
+    plot = pictures / "usage.svg"
+    plot.write_bytes(b"an older one")
+    arguments = [str(SAMPLE), "--url", sqlite_url(tmp_path), "--plot", str(plot)]
+    script = WITHOUT_A_DISK.format(examples=str(EXAMPLES), arguments=arguments)
+    done = run_python("-c", script)
+
+    assert done.returncode == 130, done.stderr
+    assert done.stderr.endswith(
+        "interrupted: only whole runs are stored; run it again\n"
+    )
+    assert [path.read_bytes() for path in pictures.iterdir()] == [b"an older one"]
+
+
+@pytest.mark.usefixtures("sigint_is_not_ignored")
+def test_ctrl_c_while_recording_leaves_no_picture(url: str, pictures: Path) -> None:
+    """
+    Interrupted, it keeps whole runs; the same command goes on to the end.
+    """
+    turn = [{"role": "user", "content": "?"}, {"role": "assistant", "content": "!"}]
+    path = pictures.parent / "many.json"
+    path.write_text(
+        json.dumps([{"messages": turn * 5, "n": n} for n in range(100)]),
+        encoding="utf-8",
+    )
+    arguments: list[str | Path] = [path, "--url", url]
+    arguments += ["--plot", pictures / "usage.png"]
+    with subprocess.Popen(  # noqa: S603 - a script of ours
+        [sys.executable, EXAMPLES / "usage_report.py", *arguments],
+        stderr=subprocess.PIPE,
+        env={**ENVIRONMENT, "FORCE_COLOR": "1", "TERM": "xterm"},
+    ) as process:
+        assert process.stderr
+        seen = b""
+        while not re.search(rb"[1-9]\d*%", seen):
+            piece = os.read(process.stderr.fileno(), 4096)
+            assert piece, seen.decode()
+            seen += piece
+        process.send_signal(signal.SIGINT)
+        seen += process.stderr.read()
+        assert process.wait(60) == 130
+    assert b"Traceback" not in seen
+    assert list(pictures.iterdir()) == []
+    assert len(runs_in(url)) < 500
+
+    finished = report(path, url, pictures / "usage.png")
+    assert finished.returncode == 0, finished.stderr
+    assert len(runs_in(url)) == 500
