@@ -107,6 +107,7 @@ class RawSQLite(_RawDriver):
         self._conn = sqlite3.connect(self.place.location, isolation_level=None)
         self._conn.execute("PRAGMA journal_mode=WAL")
         self._conn.execute("PRAGMA synchronous=FULL")
+        self._conn.execute("PRAGMA wal_autocheckpoint=4000")
         self._exits.callback(self._conn.close)
 
     async def append_to_each(

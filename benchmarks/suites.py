@@ -13,6 +13,7 @@ from typing import TypeAlias
 from benchmarks.bulk_load import Log, load
 from benchmarks.contenders import Contender, Maker, Store, lined_up
 from benchmarks.databases import Database, Databases
+from benchmarks.index_costs import stores_without_an_index
 from benchmarks.measure import Measured, Sample, in_turn
 from benchmarks.raw_drivers import raw_driver
 from benchmarks.workloads import (
@@ -33,6 +34,7 @@ A contender, the size of its work and the work.
 """
 
 _LOG_AGENTS = 32
+_INDEX_AGENTS = 32
 _READ = 10_000
 _LAST = 50
 
@@ -93,6 +95,21 @@ def _appending(
     contender: Contender, agents: Sequence[int], plan: Plan
 ) -> Callable[[], Awaitable[Sample]]:
     return partial(append_one_by_one, contender, agents, Payloads(), plan.seconds)
+
+
+async def indexes(
+    databases: Databases, database: Database, plan: Plan
+) -> AsyncGenerator[list[Measured]]:
+    """
+    Let agents append to a log that lacks one index.
+    """
+    makers = [Store, *await stores_without_an_index(databases, database)]
+    everybody = range(_INDEX_AGENTS)
+    async with lined_up(databases, database, makers, everybody) as contenders:
+        entries = [
+            (one, _INDEX_AGENTS, _appending(one, everybody, plan)) for one in contenders
+        ]
+        yield await _race(plan, "indexes", entries)
 
 
 async def batches(
@@ -192,4 +209,4 @@ async def _race(plan: Plan, work: str, entries: Sequence[Entry]) -> list[Measure
     ]
 
 
-SUITES: tuple[Suite, ...] = (agents, batches, reading, growth)
+SUITES: tuple[Suite, ...] = (agents, batches, reading, growth, indexes)

@@ -1,0 +1,358 @@
+"""
+Measure following: ``python -m benchmarks.following``, in some three minutes.
+
+How late an event comes to a follower, what idle followers cost, and what following
+costs those who append. The result is the tables of the documentation.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import sys
+import time
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from pathlib import Path
+from statistics import median
+from typing import Any
+from unittest.mock import patch
+
+import sqlalchemy as sa
+
+from asm_async import Event, EventType, Session
+from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine, migrations
+from asm_async.sql.dialects import postgresql
+from benchmarks.databases import (
+    DATABASES,
+    Database,
+    Databases,
+    Place,
+    databases_on_disk,
+)
+
+_IDLE = 100
+_AGENTS = 32
+_ROUNDS = 5
+_ROUND_SECONDS = 1.5
+_IDLE_SECONDS = 5.0
+_DELAYS = 200
+_PAUSE_SECONDS = 0.02
+_NAME = "ses_{}"
+
+
+def _say(row: str) -> None:
+    sys.stdout.write(f"{row}\n")
+    sys.stdout.flush()
+
+
+def _event(session_id: str) -> Event:
+    return Event.new(
+        type=EventType.MESSAGE_SENT,
+        session_id=session_id,
+        data={"at": time.monotonic_ns(), "content": "x" * 150},
+    )
+
+
+@asynccontextmanager
+async def _store(place: Place, **options: Any) -> AsyncGenerator[SQLSessionStore]:
+    """
+    Open a store over sessions that are there.
+    """
+    engine = create_engine(place.url, **options)
+    store = SQLSessionStore(engine)
+    yield store
+    await store.aclose()
+    await engine.dispose()
+
+
+async def _new_place(databases: Databases, database: Database) -> Place:
+    place = await databases.new(database)
+    async with _store(place) as store:
+        await migrations.upgrade(store.engine)
+        for number in range(_IDLE + _AGENTS):
+            session = Session.new(id=_NAME.format(number), agent_id="bench")
+            await store.save_session(session)
+    return place
+
+
+async def _write_slowly(store: SQLSessionStore) -> None:
+    """
+    Append to the first session, one event at a time, with pauses.
+    """
+    for _ in range(_DELAYS):
+        await store.append_event(_event(_NAME.format(0)))
+        await asyncio.sleep(_PAUSE_SECONDS)
+
+
+async def _follow(following: AsyncGenerator[Any], delays: list[float]) -> None:
+    """
+    Note how long each event was on its way, from the call that appends it.
+    """
+    async with aclosing(following):
+        async for found in following:
+            event = found[0] if isinstance(found, tuple) else found
+            delays.append((time.monotonic_ns() - event.data["at"]) / 1e6)
+
+
+@asynccontextmanager
+async def _tasks(calls: Sequence[Any]) -> AsyncGenerator[None]:
+    tasks = [asyncio.create_task(call) for call in calls]
+    # Until all have read what is there.
+    await asyncio.sleep(1.0)
+    yield
+    for task in tasks:
+        task.cancel()
+    await asyncio.wait(tasks)
+
+
+def _idle_followers(feed: SQLEventFeed) -> list[Any]:
+    ignored: list[float] = []
+    return [
+        _follow(feed.follow_session(_NAME.format(1 + number)), ignored)
+        for number in range(_IDLE)
+    ]
+
+
+async def _delays(place: Place, *, elsewhere: bool) -> dict[str, float]:
+    """
+    Give the medians for a session's follower and for one of all sessions.
+    """
+    async with _store(place) as store:
+        feed = SQLEventFeed(store.engine)
+        latest = await feed.get_latest_checkpoint()
+        number = await store.get_latest_sequence(_NAME.format(0))
+        one, all_ = list[float](), list[float]()
+        calls = [
+            *_idle_followers(feed),
+            _follow(feed.follow_session(_NAME.format(0), after=number), one),
+            _follow(feed.follow_all(checkpoint=latest), all_),
+        ]
+        async with _tasks(calls):
+            if elsewhere:
+                await _other_process("write", place)
+            else:
+                await _write_slowly(store)
+            await asyncio.sleep(2.0)
+        await feed.aclose()
+    if not len(one) == len(all_) == _DELAYS:
+        raise RuntimeError(f"{len(one)} and {len(all_)} of {_DELAYS} events came")
+    return {"one session": median(one), "all sessions": median(all_)}
+
+
+async def _other_process(what: str, place: Place) -> None:
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.following"),
+        *("--do", what, "--database", place.database, "--location", place.location),
+    )
+    await process.wait()
+
+
+async def _idle_cost(place: Place) -> float:
+    """
+    Give the share of a core that idle followers take.
+    """
+    async with _store(place) as store:
+        feed = SQLEventFeed(store.engine)
+        async with _tasks(_idle_followers(feed)):
+            begun = time.process_time()
+            await asyncio.sleep(_IDLE_SECONDS)
+            share = (time.process_time() - begun) / _IDLE_SECONDS
+        await feed.aclose()
+    return share
+
+
+async def _append_rate(store: SQLSessionStore) -> float:
+    """
+    Let agents append for a while; gives events a second.
+    """
+    appended = 0
+    end = time.perf_counter() + _ROUND_SECONDS
+
+    async def agent(number: int) -> None:
+        nonlocal appended
+        while time.perf_counter() < end:
+            await store.append_event(_event(_NAME.format(_IDLE + number)))
+            appended += 1
+
+    begun = time.perf_counter()
+    await asyncio.gather(*map(agent, range(_AGENTS)))
+    return appended / (time.perf_counter() - begun)
+
+
+class Contender:
+    """
+    One way of appending, with or without somebody who follows.
+    """
+
+    def __init__(self, place: Place, **options: Any) -> None:
+        self.place = place
+        self.options = options
+        self.rates: list[float] = []
+
+    async def followers(self, feed: SQLEventFeed) -> list[Any]:
+        """
+        Give who follows; nobody.
+        """
+        _ = feed
+        return []
+
+    async def run(self) -> None:
+        """
+        Take part in one round.
+        """
+        async with _store(self.place, **self.options) as store:
+            feed = SQLEventFeed(store.engine)
+            async with AsyncExitStack() as stack:
+                if calls := await self.followers(feed):
+                    await stack.enter_async_context(_tasks(calls))
+                await _append_one_each(store)
+                self.rates.append(await _append_rate(store))
+            await feed.aclose()
+
+
+async def _append_one_each(store: SQLSessionStore) -> None:
+    for number in range(_AGENTS):
+        await store.append_event(_event(_NAME.format(_IDLE + number)))
+
+
+class Followed(Contender):
+    """
+    Four sessions are followed in the same process, and all of them by one more.
+    """
+
+    async def followers(self, feed: SQLEventFeed) -> list[Any]:
+        """
+        Give five followers, from now on.
+        """
+        ignored: list[float] = []
+        latest = await feed.get_latest_checkpoint()
+        return [
+            *(
+                _follow(feed.follow_session(_NAME.format(_IDLE + number)), ignored)
+                for number in range(4)
+            ),
+            _follow(feed.follow_all(checkpoint=latest), ignored),
+        ]
+
+
+class FollowedElsewhere(Contender):
+    """
+    The same five follow in another process.
+    """
+
+    async def run(self) -> None:
+        """
+        Start the other process, and end it after the round.
+        """
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "benchmarks.following", "--do", "follow"),
+            *("--database", self.place.database, "--location", self.place.location),
+        )
+        await asyncio.sleep(3.0)
+        try:
+            await super().run()
+        finally:
+            process.kill()
+            await process.wait()
+
+
+class Unordered(Contender):
+    """
+    Without what keeps the feed in order: locks that come first, and its index.
+    """
+
+    async def run(self) -> None:
+        """
+        Append with a statement that takes no locks.
+        """
+        async with _store(self.place) as store, store.engine.begin() as conn:
+            await conn.execute(sa.text("DROP INDEX IF EXISTS ix_asm_events_feed"))
+        statement = postgresql._APPEND_BLOCK.replace(  # noqa: SLF001 - to do without
+            "count(pg_advisory_xact_lock(key))", "count(key)"
+        )
+        with patch.object(postgresql, "_APPEND_BLOCK", statement):
+            await super().run()
+
+
+async def _rates(databases: Databases, database: Database) -> dict[str, Contender]:
+    """
+    Measure all ways of appending, in turn.
+    """
+    kinds: dict[str, tuple[type[Contender], dict[str, Any]]] = {
+        "nobody follows": (Contender, {}),
+        "5 followers in the process": (Followed, {}),
+        "5 followers in another process": (FollowedElsewhere, {}),
+    }
+    if database == "postgresql":
+        silent = {"execution_options": {"asm_announces": False}}
+        kinds["nothing is announced"] = (Contender, silent)
+        kinds["nothing is announced, no order"] = (Unordered, silent)
+    contenders = {
+        name: kind(await _new_place(databases, database), **options)
+        for name, (kind, options) in kinds.items()
+    }
+    for _ in range(_ROUNDS):
+        for contender in contenders.values():
+            await contender.run()
+    return contenders
+
+
+def _ratio(one: Contender, other: Contender) -> str:
+    ratios = sorted(a / b for a, b in zip(one.rates, other.rates, strict=True))
+    return f"**{median(ratios):.2f}** ({ratios[0]:.2f} ... {ratios[-1]:.2f})"
+
+
+async def _measure(databases: Databases) -> None:
+    for database in DATABASES:
+        place = await _new_place(databases, database)
+        idle = await _idle_cost(place)
+        here = await _delays(place, elsewhere=False)
+        there = await _delays(place, elsewhere=True)
+        _say(f"| {database} | {_IDLE} idle followers | {idle:.2%} of a core |")
+        for name in here:
+            _say(
+                f"| {database} | delay, {name}, in the process | {here[name]:.1f} ms |"
+            )
+            _say(f"| {database} | delay, {name}, across | {there[name]:.1f} ms |")
+        contenders = await _rates(databases, database)
+        plain = contenders.pop("nobody follows")
+        _say(f"| {database} | nobody follows | {median(plain.rates):,.0f} a second |")
+        for name, contender in contenders.items():
+            _say(
+                f"| {database} | nobody follows / {name} | {_ratio(plain, contender)} |"
+            )
+
+
+async def _do(what: str, place: Place) -> None:
+    """
+    Be the other process.
+    """
+    async with _store(place) as store:
+        if what == "write":
+            await _write_slowly(store)
+            return
+        feed = SQLEventFeed(store.engine)
+        await asyncio.gather(*await Followed(place).followers(feed))
+
+
+def main() -> None:
+    """
+    Measure and show.
+    """
+    parser = argparse.ArgumentParser(prog="following", description=__doc__)
+    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))  # noqa: S108 - as in __main__
+    parser.add_argument("--do", help=argparse.SUPPRESS)
+    parser.add_argument("--database", help=argparse.SUPPRESS)
+    parser.add_argument("--location", help=argparse.SUPPRESS)
+    options = parser.parse_args()
+    if options.do:
+        place = Place(database=options.database, location=options.location)
+        asyncio.run(_do(options.do, place))
+        return
+    with databases_on_disk(options.directory) as databases:
+        asyncio.run(_measure(databases))
+
+
+if __name__ == "__main__":
+    main()

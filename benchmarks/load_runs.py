@@ -1,0 +1,128 @@
+"""
+Runs of a year, loaded straight into the tables in one transaction.
+
+They are the same at every call: ten models of four providers, half of the runs with a
+stored cost.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from random import Random
+from typing import Any, TypeAlias
+
+import asyncpg
+
+from asm_async import open_store
+from asm_async.sql.column_types import microseconds
+from benchmarks.databases import Database, Place
+
+__all__ = ["YEAR", "load_runs", "session_id"]
+
+Row: TypeAlias = tuple[Any, ...]
+
+YEAR = datetime(2025, 1, 1, tzinfo=UTC)
+_RUNS_A_SESSION = 100
+_MODELS = [
+    *(("openai", model) for model in ("gpt-4o", "gpt-4o-mini", "o3", "gpt-4.1")),
+    *(("anthropic", model) for model in ("claude-opus-4", "claude-sonnet-4")),
+    *(("google", model) for model in ("gemini-2.5-pro", "gemini-2.5-flash")),
+    ("acme", "large"),
+    (None, None),
+]
+_TEXT = "The flight at 9:40 is full, but there are seats on the one at 11:15. " * 8
+
+_TABLES = {
+    "asm_sessions": "id agent_id status metadata context tags created_at updated_at"
+    " revision",
+    "asm_session_sequences": "session_id last_sequence pruned_count state updated_at",
+    "asm_runs": "id session_id status input output metadata turn_count token_usage"
+    " input_tokens output_tokens total_tokens started_at ended_at provider"
+    " provider_metadata model cost_usd revision",
+}
+
+
+def session_id(number: int) -> str:
+    """
+    Name a session.
+    """
+    return f"ses_{number:032x}"
+
+
+def _rows(count: int, database: Database) -> dict[str, Iterator[Row]]:
+    step = timedelta(days=365) / count
+    sessions = range(-(-count // _RUNS_A_SESSION))
+
+    def time(number: int) -> datetime | int:
+        moment = YEAR + number * step
+        return microseconds(moment) if database == "sqlite" else moment
+
+    def all_sessions() -> Iterator[Row]:
+        for number in sessions:
+            texts = session_id(number), f"agent_{number % 10}", "active"
+            yield *texts, "{}", "{}", "[]", time(number), time(number), 1
+
+    def gates() -> Iterator[Row]:
+        for number in sessions:
+            yield session_id(number), 0, 0, "live", time(number)
+
+    def runs() -> Iterator[Row]:
+        chance = Random(1)  # noqa: S311 - chance makes figures here, no secret
+        for number in range(count):
+            provider, model = chance.choice(_MODELS)
+            read, written = chance.randrange(20_000), chance.randrange(2_000)
+            counts = read, written, read + written
+            names = "input_tokens", "output_tokens", "total_tokens"
+            texts = [json.dumps(_TEXT[: chance.randrange(50, 400)]) for _ in range(2)]
+            started = time(number)
+            yield (
+                *(f"run_{number:032x}", session_id(number // _RUNS_A_SESSION)),
+                *("completed", *texts, "{}", 2),
+                *(json.dumps(dict(zip(names, counts, strict=True))), *counts),
+                *(started, started, provider, json.dumps({"model": model}), model),
+                *((read * 3 + written * 15) / 1e6 if number % 2 else None, 2),
+            )
+
+    return dict(zip(_TABLES, (all_sessions(), gates(), runs()), strict=True))
+
+
+async def load_runs(place: Place, count: int) -> None:
+    """
+    Fill an empty database and leave it as it would be after a night's rest.
+    """
+    async with open_store(place.url, migrate=True):
+        rows = _rows(count, place.database)
+    if place.database == "sqlite":
+        _load_sqlite(place, rows)
+    else:
+        await _load_postgresql(place, rows)
+
+
+def _load_sqlite(place: Place, rows: dict[str, Iterator[Row]]) -> None:
+    conn = sqlite3.connect(place.location, isolation_level=None)
+    conn.execute("PRAGMA cache_size = -262144")
+    conn.execute("BEGIN IMMEDIATE")
+    for table, columns in _TABLES.items():
+        names = columns.split()
+        marks = ", ".join("?" * len(names))
+        statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of ours
+        conn.executemany(statement, rows[table])
+    conn.execute("COMMIT")
+    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    conn.close()
+
+
+async def _load_postgresql(place: Place, rows: dict[str, Iterator[Row]]) -> None:
+    conn = await asyncpg.connect(place.location, timeout=60)
+    async with conn.transaction():
+        for table, columns in _TABLES.items():
+            await conn.copy_records_to_table(
+                table, records=rows[table], columns=columns.split()
+            )
+    # What autovacuum and the checkpointer would else do while the clock runs.
+    await conn.execute("VACUUM (ANALYZE)", timeout=3600)
+    await conn.execute("CHECKPOINT", timeout=600)
+    await conn.close()
