@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.cli.database import add_patience_option, add_url_option, on_database
 from asm_async.cli.files import STANDARD, pieces_of, written_file
-from asm_async.ports.import_stream import MAX_LINE_BYTES
+from asm_async.ports.history_transfer import MAX_LINE_BYTES
 from asm_async.sql import SQLQueryAPI
 from asm_async.values.session import SessionStatus
 from asm_async.values.transfer_reports import ExportReport, ImportReport

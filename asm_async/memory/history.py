@@ -11,16 +11,16 @@ import attrs
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.export_stream import HistoryBatch, encode_history
-from asm_async.ports.import_rules import (
+from asm_async.transfer.export_stream import HistoryBatch, encode_history
+from asm_async.transfer.import_rules import (
     check_owner,
     check_same,
     check_unrepeated,
     digest_of,
     refuse_tombstone,
 )
-from asm_async.ports.incoming_session import IncomingBatch, IncomingSession
-from asm_async.ports.spool import Chunk
+from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
+from asm_async.transfer.spool import Chunk
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession

@@ -19,8 +19,7 @@ from asm_async.memory.searches import (
     find_sessions,
 )
 from asm_async.memory.usage import group_runs, session_stats
-from asm_async.ports.export_stream import SESSIONS_A_PAGE, ExportWriter, write_export
-from asm_async.ports.import_stream import MAX_LINE_BYTES, ImportReader, read_import
+from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
 from asm_async.ports.paging import check_paging
 from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
 from asm_async.ports.query_arguments import (
@@ -42,6 +41,8 @@ from asm_async.ports.usage_arguments import (
     check_pricing_table,
 )
 from asm_async.ports.usage_groups import cost_summary, usage_summary
+from asm_async.transfer.export_stream import SESSIONS_A_PAGE, write_export
+from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
 from asm_async.values.run import Run, RunStatus

@@ -4,17 +4,31 @@ The port through which history leaves a database and comes into another.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection
 from datetime import datetime
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
-from asm_async.ports.export_stream import ExportWriter
-from asm_async.ports.import_stream import MAX_LINE_BYTES, ImportReader
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["HistoryTransfer"]
+__all__ = ["MAX_LINE_BYTES", "ExportWriter", "HistoryTransfer", "ImportReader"]
+
+MAX_LINE_BYTES = 1 << 26
+"""
+The longest line that is read unless another bound is given: 64 MiB.
+"""
+
+ExportWriter: TypeAlias = Callable[[bytes], Awaitable[object]]
+"""
+Takes the next bytes of an export; the next ones come when it has returned.
+"""
+
+ImportReader: TypeAlias = AsyncIterable[bytes]
+"""
+Gives the bytes of an export, cut anywhere; asked for more only when these are used up.
+An async generator is closed in the end.
+"""
 
 
 @runtime_checkable

@@ -8,8 +8,7 @@ from collections.abc import AsyncIterable, Callable
 from typing import TypeVar, cast
 
 from asm_async.errors import ValidationError
-from asm_async.ports.export_stream import ExportWriter
-from asm_async.ports.import_stream import ImportReader
+from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.values import fields
 from asm_async.values.json_values import with_article
 from asm_async.values.transfer_reports import ExportReport, ImportReport

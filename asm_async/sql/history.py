@@ -12,10 +12,10 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
-from asm_async.ports.export_stream import HistoryBatch
 from asm_async.ports.session_store_arguments import EventFilter
 from asm_async.sql import rows, session_queries
 from asm_async.sql.tables import runs, session_sequences
+from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession

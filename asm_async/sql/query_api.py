@@ -11,8 +11,7 @@ from typing import TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.ports.export_stream import SESSIONS_A_PAGE, ExportWriter, write_export
-from asm_async.ports.import_stream import MAX_LINE_BYTES, ImportReader, read_import
+from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
 from asm_async.ports.paging import check_paging
 from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
 from asm_async.ports.query_arguments import (
@@ -48,6 +47,8 @@ from asm_async.sql.session_import import import_session
 from asm_async.sql.session_stats import read_session_stats
 from asm_async.sql.transactions import Transactions
 from asm_async.sql.usage_queries import read_cost_groups, read_usage_groups
+from asm_async.transfer.export_stream import SESSIONS_A_PAGE, write_export
+from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
 from asm_async.values.run import Run, RunStatus

@@ -9,11 +9,11 @@ from contextlib import aclosing
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.ports.export_stream import encode_history
-from asm_async.ports.spool import Chunk, Spool
 from asm_async.sql.history import read_history
 from asm_async.sql.transactions import Transactions
 from asm_async.sql.withdrawal import withdrawal_check
+from asm_async.transfer.export_stream import encode_history
+from asm_async.transfer.spool import Chunk, Spool
 
 __all__ = ["export_lines"]
 

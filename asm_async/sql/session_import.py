@@ -12,15 +12,6 @@ import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.ports.import_rules import (
-    check_owner,
-    check_same,
-    check_unrepeated,
-    digest_of,
-    refuse_repetition,
-    refuse_tombstone,
-)
-from asm_async.ports.incoming_session import IncomingBatch, IncomingSession
 from asm_async.sql import rows, tables
 from asm_async.sql.engine import shared_state
 from asm_async.sql.history import read_history
@@ -28,6 +19,15 @@ from asm_async.sql.ledger import GateState
 from asm_async.sql.ledger_rows import read_gates
 from asm_async.sql.transactions import Transaction, Transactions
 from asm_async.sql.withdrawal import withdrawal_check
+from asm_async.transfer.import_rules import (
+    check_owner,
+    check_same,
+    check_unrepeated,
+    digest_of,
+    refuse_repetition,
+    refuse_tombstone,
+)
+from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 

@@ -8,7 +8,7 @@ from typing import IO
 import pytest
 
 from asm_async.errors import StorageError
-from asm_async.ports.spool import Chunk, Spool
+from asm_async.transfer.spool import Chunk, Spool
 
 # A little more than what is kept in memory, in parts.
 CHUNKS = [Chunk(bytes([65 + number]) * (1 << 20), number, 1) for number in range(6)]

@@ -11,7 +11,8 @@ from typing import TypeAlias
 import attrs
 
 from asm_async.errors import StorageError
-from asm_async.ports.spool import Chunk
+from asm_async.ports.history_transfer import ExportWriter
+from asm_async.transfer.spool import Chunk
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import (
@@ -27,7 +28,6 @@ from asm_async.values.transfer_reports import ExportReport
 
 __all__ = [
     "SESSIONS_A_PAGE",
-    "ExportWriter",
     "HistoryBatch",
     "encode_history",
     "write_export",
@@ -36,11 +36,6 @@ __all__ = [
 SESSIONS_A_PAGE = 100
 """
 How many sessions are searched for at once; few, since each may be large.
-"""
-
-ExportWriter: TypeAlias = Callable[[bytes], Awaitable[object]]
-"""
-Takes the next bytes of an export; the next ones come when it has returned.
 """
 
 HistoryBatch: TypeAlias = Sequence[tuple[ExportedSession | Run | Event, bytes]]

@@ -9,8 +9,8 @@ from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeAlias, cast
 
-from asm_async.ports.import_lines import IncomingRecords
-from asm_async.ports.spool import Chunk, Spool
+from asm_async.transfer.import_lines import IncomingRecords
+from asm_async.transfer.spool import Chunk, Spool
 from asm_async.values.event import Event
 from asm_async.values.export_digest import HistoryDigest
 from asm_async.values.export_lines import encode_record, record_name, restore_member

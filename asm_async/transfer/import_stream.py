@@ -4,30 +4,20 @@ How every adapter reads an import.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from typing import TypeAlias, cast
+from typing import cast
 
 import attrs
 
-from asm_async.ports.import_lines import IncomingRecords, split_lines
-from asm_async.ports.incoming_session import IncomingSession
+from asm_async.ports.history_transfer import ImportReader
+from asm_async.transfer.import_lines import IncomingRecords, split_lines
+from asm_async.transfer.incoming_session import IncomingSession
 from asm_async.values.export_lines import record_name
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
 from asm_async.values.transfer_reports import ImportReport
 
-__all__ = ["MAX_LINE_BYTES", "ImportReader", "read_import"]
-
-MAX_LINE_BYTES = 1 << 26
-"""
-The longest line that is read unless another bound is given: 64 MiB.
-"""
-
-ImportReader: TypeAlias = AsyncIterable[bytes]
-"""
-Gives the bytes of an export, cut anywhere; asked for more only when these are used up.
-An async generator is closed in the end.
-"""
+__all__ = ["read_import"]
 
 _LINES_BETWEEN_REPORTS = 1_000
 

@@ -8,8 +8,8 @@ from collections.abc import AsyncIterator, Collection
 from contextlib import aclosing
 
 from asm_async.errors import HistoryConflictError, ValidationError
-from asm_async.ports.export_stream import HistoryBatch
-from asm_async.ports.incoming_session import IncomingBatch, IncomingSession
+from asm_async.transfer.export_stream import HistoryBatch
+from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.export_digest import HistoryDigest
 from asm_async.values.export_lines import record_name
 from asm_async.values.export_records import ExportedSession
