@@ -124,7 +124,7 @@ class SaveSession:
         """
         About how many bytes it sends.
         """
-        return _weight(self.session)
+        return _session_weight(self.session)
 
     @property
     def session_ids(self) -> set[str]:
@@ -164,7 +164,7 @@ class SaveRun:
         """
         About how many bytes it sends.
         """
-        return _weight(self.run)
+        return _run_weight(self.run)
 
     @property
     def session_ids(self) -> set[str]:
@@ -203,8 +203,8 @@ class Flush:
         About how many bytes it sends.
         """
         result = self.result
-        events = sum(_weight(event) for event in result.events)
-        return _weight(result.session) + _weight(result.run) + events
+        events = sum(_weight(event.data, event.metadata) for event in result.events)
+        return _session_weight(result.session) + _run_weight(result.run) + events
 
     @property
     def session_ids(self) -> set[str]:
@@ -224,5 +224,20 @@ class Flush:
 Operation: TypeAlias = AppendEvents | SaveSession | SaveRun | Flush
 
 
-def _weight(value: Session | Run | Event) -> int:
-    return _BASE_WEIGHT + len(encode_json(value.to_dict()))
+def _session_weight(session: Session) -> int:
+    return _weight(session.metadata, session.context)
+
+
+def _run_weight(run: Run) -> int:
+    return _weight(
+        run.input,
+        run.output,
+        run.error,
+        run.metadata,
+        run.token_usage,
+        run.provider_metadata,
+    )
+
+
+def _weight(*payload: object) -> int:
+    return _BASE_WEIGHT + sum(len(encode_json(value)) for value in payload)
