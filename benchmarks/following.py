@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import sys
 import time
+from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from pathlib import Path
@@ -36,7 +38,7 @@ _AGENTS = 32
 _ROUNDS = 5
 _ROUND_SECONDS = 1.5
 _IDLE_SECONDS = 5.0
-_DELAYS = 200
+_DELAYS = 150
 _PAUSE_SECONDS = 0.02
 _NAME = "ses_{}"
 
@@ -50,7 +52,7 @@ def _event(session_id: str) -> Event:
     return Event.new(
         type=EventType.MESSAGE_SENT,
         session_id=session_id,
-        data={"at": time.monotonic_ns(), "content": "x" * 150},
+        data={"content": "x" * 150},
     )
 
 
@@ -76,23 +78,30 @@ async def _new_place(databases: Databases, database: Database) -> Place:
     return place
 
 
-async def _write_slowly(store: SQLSessionStore) -> None:
+async def _write_slowly(store: SQLSessionStore) -> dict[str, int]:
     """
     Append to the first session, one event at a time, with pauses.
+
+    Returns:
+        When each was acknowledged, by id, on the clock that all processes share.
     """
+    acknowledged: dict[str, int] = {}
     for _ in range(_DELAYS):
-        await store.append_event(_event(_NAME.format(0)))
+        event = _event(_NAME.format(0))
+        await store.append_event(event)
+        acknowledged[event.id] = time.monotonic_ns()
         await asyncio.sleep(_PAUSE_SECONDS)
+    return acknowledged
 
 
-async def _follow(following: AsyncGenerator[Any], delays: list[float]) -> None:
+async def _follow(following: AsyncGenerator[Any], given: dict[str, int]) -> None:
     """
-    Note how long each event was on its way, from the call that appends it.
+    Note when each event comes.
     """
     async with aclosing(following):
         async for found in following:
             event = found[0] if isinstance(found, tuple) else found
-            delays.append((time.monotonic_ns() - event.data["at"]) / 1e6)
+            given[event.id] = time.monotonic_ns()
 
 
 @asynccontextmanager
@@ -107,9 +116,8 @@ async def _tasks(calls: Sequence[Any]) -> AsyncGenerator[None]:
 
 
 def _idle_followers(feed: SQLEventFeed) -> list[Any]:
-    ignored: list[float] = []
     return [
-        _follow(feed.follow_session(_NAME.format(1 + number)), ignored)
+        _follow(feed.follow_session(_NAME.format(1 + number)), {})
         for number in range(_IDLE)
     ]
 
@@ -122,30 +130,39 @@ async def _delays(place: Place, *, elsewhere: bool) -> dict[str, float]:
         feed = SQLEventFeed(store.engine)
         latest = await feed.get_latest_checkpoint()
         number = await store.get_latest_sequence(_NAME.format(0))
-        one, all_ = list[float](), list[float]()
+        given: dict[str, dict[str, int]] = {"one session": {}, "all sessions": {}}
         calls = [
             *_idle_followers(feed),
-            _follow(feed.follow_session(_NAME.format(0), after=number), one),
-            _follow(feed.follow_all(checkpoint=latest), all_),
+            _follow(
+                feed.follow_session(_NAME.format(0), after=number), given["one session"]
+            ),
+            _follow(feed.follow_all(checkpoint=latest), given["all sessions"]),
         ]
         async with _tasks(calls):
             if elsewhere:
-                await _other_process("write", place)
+                acknowledged = await _write_elsewhere(place)
             else:
-                await _write_slowly(store)
+                acknowledged = await _write_slowly(store)
             await asyncio.sleep(2.0)
         await feed.aclose()
-    if not len(one) == len(all_) == _DELAYS:
-        raise RuntimeError(f"{len(one)} and {len(all_)} of {_DELAYS} events came")
-    return {"one session": median(one), "all sessions": median(all_)}
+    return {
+        name: median(times[id_] - at for id_, at in acknowledged.items()) / 1e6
+        for name, times in given.items()
+    }
 
 
-async def _other_process(what: str, place: Place) -> None:
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "benchmarks.following"),
-        *("--do", what, "--database", place.database, "--location", place.location),
+async def _write_elsewhere(place: Place) -> dict[str, int]:
+    process = await _other_process("write", place)
+    output, _ = await process.communicate()
+    return dict(json.loads(output))
+
+
+async def _other_process(what: str, place: Place) -> Process:
+    return await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "benchmarks.following", "--do", what),
+        *("--database", place.database, "--location", place.location),
+        stdout=PIPE,
     )
-    await process.wait()
 
 
 async def _idle_cost(place: Place) -> float:
@@ -218,43 +235,48 @@ async def _append_one_each(store: SQLSessionStore) -> None:
 
 class Followed(Contender):
     """
-    Four sessions are followed in the same process, and all of them by one more.
+    Five of the sessions are followed in the same process.
     """
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
         """
-        Give five followers, from now on.
+        Give five followers.
         """
-        ignored: list[float] = []
-        latest = await feed.get_latest_checkpoint()
         return [
-            *(
-                _follow(feed.follow_session(_NAME.format(_IDLE + number)), ignored)
-                for number in range(4)
-            ),
-            _follow(feed.follow_all(checkpoint=latest), ignored),
+            _follow(feed.follow_session(_NAME.format(_IDLE + number)), {})
+            for number in range(5)
         ]
+
+
+class FollowedWhole(Contender):
+    """
+    All sessions are followed in the same process, which so does all work twice.
+    """
+
+    async def followers(self, feed: SQLEventFeed) -> list[Any]:
+        """
+        Give one follower, from now on.
+        """
+        checkpoint = await feed.get_latest_checkpoint()
+        return [_follow(feed.follow_all(checkpoint=checkpoint), {})]
 
 
 class FollowedElsewhere(Contender):
     """
-    The same five follow in another process.
+    Five follow in another process.
     """
 
     async def run(self) -> None:
         """
         Start the other process, and end it after the round.
         """
-        process = await asyncio.create_subprocess_exec(
-            *(sys.executable, "-m", "benchmarks.following", "--do", "follow"),
-            *("--database", self.place.database, "--location", self.place.location),
-        )
+        process = await _other_process("follow", self.place)
         await asyncio.sleep(3.0)
         try:
             await super().run()
         finally:
             process.kill()
-            await process.wait()
+            await process.communicate()
 
 
 class Unordered(Contender):
@@ -281,8 +303,9 @@ async def _rates(databases: Databases, database: Database) -> dict[str, Contende
     """
     kinds: dict[str, tuple[type[Contender], dict[str, Any]]] = {
         "nobody follows": (Contender, {}),
-        "5 followers in the process": (Followed, {}),
-        "5 followers in another process": (FollowedElsewhere, {}),
+        "5 sessions followed in the process": (Followed, {}),
+        "all followed in the process": (FollowedWhole, {}),
+        "5 sessions followed in another process": (FollowedElsewhere, {}),
     }
     if database == "postgresql":
         silent = {"execution_options": {"asm_announces": False}}
@@ -303,8 +326,8 @@ def _ratio(one: Contender, other: Contender) -> str:
     return f"**{median(ratios):.2f}** ({ratios[0]:.2f} ... {ratios[-1]:.2f})"
 
 
-async def _measure(databases: Databases) -> None:
-    for database in DATABASES:
+async def _measure(databases: Databases, only: Database | None) -> None:
+    for database in [only] if only else DATABASES:
         place = await _new_place(databases, database)
         idle = await _idle_cost(place)
         here = await _delays(place, elsewhere=False)
@@ -320,7 +343,7 @@ async def _measure(databases: Databases) -> None:
         _say(f"| {database} | nobody follows | {median(plain.rates):,.0f} a second |")
         for name, contender in contenders.items():
             _say(
-                f"| {database} | nobody follows / {name} | {_ratio(plain, contender)} |"
+                f"| {database} | {name} / nobody follows | {_ratio(contender, plain)} |"
             )
 
 
@@ -330,7 +353,7 @@ async def _do(what: str, place: Place) -> None:
     """
     async with _store(place) as store:
         if what == "write":
-            await _write_slowly(store)
+            _say(json.dumps(await _write_slowly(store)))
             return
         feed = SQLEventFeed(store.engine)
         await asyncio.gather(*await Followed(place).followers(feed))
@@ -343,7 +366,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="following", description=__doc__)
     parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))  # noqa: S108 - as in __main__
     parser.add_argument("--do", help=argparse.SUPPRESS)
-    parser.add_argument("--database", help=argparse.SUPPRESS)
+    parser.add_argument("--database", choices=DATABASES, help="only this one")
     parser.add_argument("--location", help=argparse.SUPPRESS)
     options = parser.parse_args()
     if options.do:
@@ -351,7 +374,7 @@ def main() -> None:
         asyncio.run(_do(options.do, place))
         return
     with databases_on_disk(options.directory) as databases:
-        asyncio.run(_measure(databases))
+        asyncio.run(_measure(databases, options.database))
 
 
 if __name__ == "__main__":

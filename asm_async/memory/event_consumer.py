@@ -42,9 +42,9 @@ class InMemoryBatch:
     The place behind the last of them.
     """
 
-    _leases: InMemoryLeases
-    _holding: Holding
-    _end: Place
+    _leases: InMemoryLeases = attrs.field(alias="leases", repr=False)
+    _holding: Holding = attrs.field(alias="holding", repr=False)
+    _end: Place = attrs.field(alias="end", repr=False)
 
     async def acknowledge(self) -> None:
         """

@@ -16,14 +16,19 @@ from typing import cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
-from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects import Dialect
+from asm_async.sql.driver_connections import driver_connection
 from asm_async.sql.error_translation import translated_errors
 
 __all__ = ["Announcer", "announced_sessions"]
 
 # An announcement is a transaction of its own, and all that announce queue up in the
 # server to commit: at most so often, then, and with everything there is to tell.
-_GAP_SECONDS = 0.01
+# The gap grows with how long that takes, which is long where the loop or the server is
+# busy with those who write.
+_SHORTEST_GAP_SECONDS = 0.01
+_LONGEST_GAP_SECONDS = 0.05
+_GAPS_A_SENDING = 10
 _MOST_SECONDS = 2.0
 
 # PostgreSQL takes payloads of less than 8,000 bytes.
@@ -41,15 +46,15 @@ class Announcer:
         engine: Whose pool lends the connection. With ``asm_announces=False`` among its
             execution options nothing is announced.
 
-        feed: How its database announces; nothing happens where it need not.
+        dialect: How its database announces; nothing happens where it need not.
     """
 
-    def __init__(self, engine: AsyncEngine, feed: FeedDialect) -> None:
+    def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
         # Whoever holds the engine holds this: it must not hold the engine in turn.
         self._engine = weakref.ref(engine)
-        self._feed = feed
+        self._dialect = dialect
         options = engine.get_execution_options()
-        self._is_on = feed.announces and options.get("asm_announces", True)
+        self._is_on = dialect.feed.announces and options.get("asm_announces", True)
         self._pending: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._next_time = -inf
@@ -81,11 +86,15 @@ class Announcer:
             while self._pending:
                 if (early := self._next_time - clock()) > 0:
                     await asyncio.sleep(early)
+                begun = clock()
                 pending, self._pending = self._pending, set()
                 with suppress(StorageError, TimeoutError):
                     async with asyncio.timeout(_MOST_SECONDS):
                         await self._send(_payloads(self.origin, pending))
-                self._next_time = clock() + _GAP_SECONDS
+                gap = max(_GAPS_A_SENDING * (clock() - begun), _SHORTEST_GAP_SECONDS)
+                if not self._pending:
+                    gap = _SHORTEST_GAP_SECONDS
+                self._next_time = clock() + min(gap, _LONGEST_GAP_SECONDS)
         finally:
             self._task = None
 
@@ -93,13 +102,14 @@ class Announcer:
         engine = self._engine()
         if engine is None:
             return
-        pool = engine.pool
+        pool, feed = engine.pool, self._dialect.feed
+        deadline = asyncio.get_running_loop().time() + _MOST_SECONDS
         with translated_errors():
-            async with engine.connect() as conn:
-                await self._feed.announce(conn, payloads)
+            async with driver_connection(engine, self._dialect, deadline) as driver:
+                await feed.announce(driver, payloads)
                 if engine.pool is not pool:
                     # The engine was disposed: nobody will close what goes back now.
-                    await conn.invalidate()
+                    feed.abandon(driver)
 
 
 def _payloads(origin: str, session_ids: Collection[str]) -> list[str]:

@@ -199,7 +199,7 @@ class ConsumerLeases:
                 )
             )
 
-    def _row(self) -> sa.Select[Any]:
+    def _row(self) -> sa.Select[*tuple[Any, ...]]:
         until, now = consumers.c.leased_until, self._feed.now()
         is_free = sa.or_(until.is_(None), until <= now).label("is_free")
         return sa.select(

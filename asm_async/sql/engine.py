@@ -104,7 +104,7 @@ def shared_state(engine: AsyncEngine) -> SharedState:
     loop = asyncio.get_running_loop()
     state = _SHARED.get(engine)
     if state is None or (state.loop is not loop and state.loop.is_closed()):
-        announcer = Announcer(engine, dialect_of(engine).feed)
+        announcer = Announcer(engine, dialect_of(engine))
         state = _SHARED[engine] = SharedState(
             loop=loop, announcer=announcer, wake_ups=WakeUps(announcer.announce)
         )

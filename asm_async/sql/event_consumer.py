@@ -40,9 +40,9 @@ class SQLBatch:
     The place behind the last of them.
     """
 
-    _leases: ConsumerLeases
-    _holding: Holding
-    _end: Place
+    _leases: ConsumerLeases = attrs.field(alias="leases", repr=False)
+    _holding: Holding = attrs.field(alias="holding", repr=False)
+    _end: Place = attrs.field(alias="end", repr=False)
 
     async def acknowledge(self, conn: AsyncConnection | None = None) -> None:
         """

@@ -67,14 +67,13 @@ def events_behind(wanted: SessionFilter) -> sa.Select[*tuple[Any, ...]]:
     return query.order_by(events.c.sequence_number).limit(_most())
 
 
-def feed_behind(
-    feed: FeedDialect, wanted: FeedFilter
-) -> sa.Select[*tuple[Any, ...]]:
+def feed_behind(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """
     Select the next events of all sessions, settled or not, wanted or not.
 
-    Parameters are *most* and what the dialect makes of a place. Each row is an event, then its place, whether it is settled and whether it is
-    wanted; what is not wanted comes without the large columns.
+    Parameters are *most* and what the dialect makes of a place. Each row is an event,
+    then its place, whether it is settled and whether it is wanted; what is not wanted
+    comes without the large columns.
     """
     is_wanted = _is_wanted(wanted)
     columns: list[sa.ColumnElement[Any]] = list(events.c)

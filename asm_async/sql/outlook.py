@@ -133,4 +133,7 @@ class Outlook:
     async def _listen(self) -> None:
         shared = self.check_usable()
         sessions_in = partial(announced_sessions, origin=shared.announcer.origin)
-        await self.feed.listen(self.transactions.engine, shared.wake_ups, sessions_in)
+        transactions = self.transactions
+        await self.feed.listen(
+            transactions.engine, transactions.read, shared.wake_ups, sessions_in
+        )

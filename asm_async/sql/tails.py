@@ -28,9 +28,13 @@ __all__ = ["FeedTail", "SessionTail"]
 
 T = TypeVar("T")
 
-# Whoever could read each of many events by itself reads several at a time, and leaves
-# the time to those who append; one event alone is read at once.
-_LEAST_SECONDS_BETWEEN_READS = 0.02
+# Whoever could read each of many events by itself reads several at a time: it pauses in
+# proportion to how long a reading takes, which is long where the loop or the database
+# is busy with those who append. Some readings in a row are free.
+_PAUSES_A_READING = 10
+_SHORTEST_REST_SECONDS = 0.016
+_LONGEST_REST_SECONDS = 0.1
+_FREE_READINGS = 4
 
 # How soon to look again for events that an open transaction holds up.
 _FIRST_PAUSE_SECONDS = 0.002
@@ -99,9 +103,13 @@ class _Tail:
         """
         Do *work* when it is this follower's turn.
         """
+        clock = asyncio.get_running_loop().time
+        begun = clock()
         found = await self._outlook.read(self._hint, work)
-        now = asyncio.get_running_loop().time()
-        self._next_read = now + _LEAST_SECONDS_BETWEEN_READS
+        now = clock()
+        rest = max(_PAUSES_A_READING * (now - begun), _SHORTEST_REST_SECONDS)
+        rest = min(rest, _LONGEST_REST_SECONDS)
+        self._next_read = max(self._next_read, now - _FREE_READINGS * rest) + rest
         return found
 
 
@@ -113,6 +121,8 @@ class SessionTail(_Tail):
     def __init__(self, outlook: Outlook, wanted: SessionFilter) -> None:
         super().__init__(outlook, wanted.session_id, watches=wanted.until_over)
         self._wanted = wanted
+        self._events = feed_queries.events_behind(wanted)
+        self._standing = feed_queries.session_standing(wanted.session_id)
 
     async def read(self, place: int, limit: int) -> Reading[int]:
         """
@@ -122,14 +132,13 @@ class SessionTail(_Tail):
         it tells of are found.
         """
         wanted = self._wanted
-        events = feed_queries.events_behind(wanted, place, limit)
-        standing = feed_queries.session_standing(wanted.session_id)
 
         async def work(conn: AsyncConnection) -> tuple[Any, list[Event]]:
             row = None
             if wanted.leaves_out or wanted.until_over:
-                row = (await conn.execute(standing)).first()
-            found = await conn.execute(events)
+                row = (await conn.execute(self._standing)).first()
+            parameters = {"number": place, "most": limit}
+            found = await conn.execute(self._events, parameters)
             return row, [rows.event_from_row(event) for event in found]
 
         row, found = await self._look(work)

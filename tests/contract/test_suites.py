@@ -10,10 +10,18 @@ from types import ModuleType
 
 import pytest
 
-from asm_async.testing import artifacts, event_feed, maintenance, query_api, session_store
+from asm_async.testing import (
+    artifacts,
+    event_feed,
+    maintenance,
+    query_api,
+    session_store,
+)
 
 
-@pytest.mark.parametrize("suite", [artifacts, event_feed, maintenance, query_api, session_store])
+@pytest.mark.parametrize(
+    "suite", [artifacts, event_feed, maintenance, query_api, session_store]
+)
 def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     """
     Whoever imports everything from a suite gets the test classes of all its modules.

@@ -37,7 +37,7 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.values.run import Run
-from tests.fault.histories import check_feed
+from tests.fault.feed_order import check_feed
 
 pytestmark = pytest.mark.postgres
 

@@ -88,7 +88,7 @@ async def test_nothing_is_announced_where_others_see_for_themselves() -> None:
         ),
     ]
     for engine in engines:
-        announcer = Announcer(engine, dialect_of(engine).feed)
+        announcer = Announcer(engine, dialect_of(engine))
         announcer.announce(["ses_1"])
 
         assert announcer._task is None
@@ -100,7 +100,7 @@ async def test_what_cannot_be_announced_is_dropped() -> None:
     Nobody is told: it was only a hint.
     """
     engine = create_engine("postgresql+asyncpg://nobody@127.0.0.1:9/nowhere")
-    announcer = Announcer(engine, dialect_of(engine).feed)
+    announcer = Announcer(engine, dialect_of(engine))
     for _ in range(3):
         announcer.announce(["ses_1"])
         await announcer.settle()

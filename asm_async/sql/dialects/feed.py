@@ -5,9 +5,9 @@ What differs between the databases in how the feed is read and how news travels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeVar
 
 import attrs
 import sqlalchemy as sa
@@ -16,7 +16,21 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.sql.wake_ups import WakeUps
 from asm_async.values.checkpoint import Place
 
-__all__ = ["FeedDialect", "HeldUp", "ReadPayload"]
+__all__ = ["FeedDialect", "HeldUp", "Read", "ReadPayload"]
+
+T = TypeVar("T")
+
+
+class Read(Protocol):
+    """
+    Does some work, which writes nothing, on a connection.
+    """
+
+    async def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+        """
+        Do it.
+        """
+        ...
 
 
 class ReadPayload(Protocol):
@@ -107,17 +121,36 @@ class FeedDialect(ABC):
         """
 
     @abstractmethod
-    async def announce(self, conn: AsyncConnection, payloads: Sequence[str]) -> None:
+    async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
         """
-        Send *payloads* to all processes that listen.
+        Send *payloads* to all processes that listen, past SQLAlchemy.
+        """
+
+    @abstractmethod
+    def abandon(self, driver: Any) -> None:
+        """
+        Break the connection off at once.
         """
 
     @abstractmethod
     async def listen(
-        self, engine: AsyncEngine, wake_ups: WakeUps, sessions_in: ReadPayload
+        self,
+        engine: AsyncEngine,
+        read: Read,
+        wake_ups: WakeUps,
+        sessions_in: ReadPayload,
     ) -> None:
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.
 
         Wakes everyone whenever something may have been missed.
+
+        Args:
+            engine: Whose database to listen to.
+
+            read: How to read from it, so that a cancellation does no harm.
+
+            wake_ups: Whom to tell.
+
+            sessions_in: Reads what was announced.
         """

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.column_types import utc_time
-from asm_async.sql.dialects.feed import FeedDialect, HeldUp, ReadPayload
+from asm_async.sql.dialects.feed import FeedDialect, HeldUp, Read, ReadPayload
 from asm_async.sql.dialects.sqlite_watcher import watch
 from asm_async.sql.wake_ups import WakeUps
 from asm_async.values.checkpoint import Place
@@ -68,19 +68,30 @@ class SQLiteFeed(FeedDialect):
         """
         return sa.literal(datetime.now(UTC) + timedelta(seconds=later), utc_time())
 
-    async def announce(self, conn: AsyncConnection, payloads: Sequence[str]) -> None:
+    async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
         """
         Say nothing: others see that the file has changed.
         """
 
+    def abandon(self, driver: Any) -> None:
+        """
+        Do nothing: none was taken to announce on.
+        """
+
     async def listen(
-        self, engine: AsyncEngine, wake_ups: WakeUps, sessions_in: ReadPayload
+        self,
+        engine: AsyncEngine,
+        read: Read,
+        wake_ups: WakeUps,
+        sessions_in: ReadPayload,
     ) -> None:
         """
         Watch the file, if there is one.
         """
-        async with engine.connect() as conn:
+
+        async def find(conn: AsyncConnection) -> str:
             files = await conn.execute(sa.text("PRAGMA database_list"))
-            path = next((row.file for row in files if row.name == "main"), "")
-        if path:
+            return next((row.file for row in files if row.name == "main"), "")
+
+        if path := await read(find):
             await watch(path, wake_ups)

@@ -22,7 +22,7 @@ __all__ = ["watch"]
 
 Tell: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
 
-_INTERVAL_SECONDS = 0.008
+_INTERVAL_SECONDS = 0.01
 _PAUSE_SECONDS = 0.25
 
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
@@ -96,8 +96,11 @@ def _look(
     newest = (connection.execute(_LATEST).fetchone() or (0,))[0]
     # What was committed before this moment will not be seen as a change.
     tell(None, (0, newest))
-    while not must_stop.wait(_INTERVAL_SECONDS):
+    pause = _INTERVAL_SECONDS
+    while not must_stop.wait(pause):
         now = connection.execute("PRAGMA data_version").fetchone()
+        # Where much is written, it is looked at half as often.
+        pause = _INTERVAL_SECONDS if now == version else 2 * _INTERVAL_SECONDS
         if now == version:
             continue
         version = now

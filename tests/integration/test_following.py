@@ -1,0 +1,445 @@
+"""
+How news of events travels, what happens when it does not, and what is left behind.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import AsyncExitStack, aclosing
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from asm_async.errors import LeaseLostError, ValidationError
+from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
+from asm_async.sql.engine import shared_state
+from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
+from asm_async.testing.factories import make_event, make_events, make_session
+from asm_async.testing.session_store.contract import numbers_of
+
+NEVER_SECONDS = 3_600.0
+
+LISTENERS = sa.text(
+    "SELECT pid FROM pg_stat_activity WHERE datname = current_database()"
+    " AND query LIKE 'LISTEN%'"
+)
+TERMINATE = sa.text("SELECT pg_terminate_backend(:pid)")
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Give a database of each kind in turn.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+    """
+    Give two engines that share a database and nothing else, as two processes do.
+
+    In the end neither has a connection checked out, and no task is left.
+    """
+    engines = create_engine(url), create_engine(url)
+    yield engines
+    for engine in engines:
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.checkedout() == 0
+        await engine.dispose()
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+@pytest.fixture
+async def store(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> AsyncIterator[SQLSessionStore]:
+    """
+    Give a store on the first, with session ``ses_1``.
+    """
+    store = SQLSessionStore(engines[0])
+    await store.save_session(make_session())
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+def watchers() -> Iterator[list[str]]:
+    """
+    Prove that no thread is left that watches a file.
+    """
+    yield []
+    assert watching_threads() == []
+
+
+def watching_threads() -> list[str]:
+    """
+    Name the threads that watch files.
+    """
+    return [
+        thread.name
+        for thread in threading.enumerate()
+        if thread.name == "asm_async-watcher"
+    ]
+
+
+async def soon(is_true: Callable[[], bool]) -> bool:
+    """
+    Tell whether something comes true before long.
+    """
+    end = asyncio.get_running_loop().time() + LONG_SECONDS
+    while not is_true() and asyncio.get_running_loop().time() < end:
+        await asyncio.to_thread(threading.Event().wait, 0.001)
+    return is_true()
+
+
+def forget_hints(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Have every hint dropped on the way to those who wait.
+    """
+    wake_ups = shared_state(engine).wake_ups
+
+    def forget(*_: object) -> None:
+        pass
+
+    for name in ("notify", "hear_of", "hear_of_change"):
+        monkeypatch.setattr(wake_ups, name, forget)
+
+
+async def test_an_append_elsewhere_is_seen_without_a_poll(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    What another process writes comes by the hints alone.
+    """
+    feed = SQLEventFeed(engines[1], poll_interval=NEVER_SECONDS)
+    followers: list[Collecting[Any]] = [
+        Collecting(feed.follow_session("ses_1")),
+        Collecting(feed.follow_all()),
+    ]
+    for number in range(1, 11):
+        await store.append_events(make_events(1, first=number))
+        for follower in followers:
+            await follower.until(number)
+    for follower in followers:
+        await follower.stop()
+    await feed.aclose()
+
+
+async def test_an_append_here_is_seen_without_help_from_others(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    What this process writes comes though neither others are heard nor polls made.
+    """
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_session("ses_1"))
+    for number in range(1, 11):
+        await store.append_events(make_events(1, first=number))
+        await follower.until(number)
+    await follower.stop()
+    await feed.aclose()
+
+
+async def test_what_is_committed_behind_a_readings_back_wakes_the_follower(
+    engines: tuple[AsyncEngine, AsyncEngine],
+    store: SQLSessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A hint that comes after a reading began, and before it is waited for, is not lost.
+    """
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    transactions = feed._outlook.transactions
+    read = transactions.read
+    news = make_events(2)
+
+    async def read_too_early(work: Any) -> Any:
+        found = await read(work)
+        if news:
+            await store.append_event(news.pop(0))
+        return found
+
+    monkeypatch.setattr(transactions, "read", read_too_early)
+    followers: list[Collecting[Any]] = [
+        Collecting(feed.follow_session("ses_1")),
+        Collecting(feed.follow_all()),
+    ]
+    for follower in followers:
+        await follower.until(2)
+        await follower.stop()
+    await feed.aclose()
+
+
+async def test_losing_every_hint_costs_delay_and_no_event(
+    engines: tuple[AsyncEngine, AsyncEngine],
+    store: SQLSessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    With all hints dropped the slow poll finds everything, the end of sessions too.
+    """
+    forget_hints(engines[1], monkeypatch)
+    feed = SQLEventFeed(engines[1], poll_interval=0.05, listens=False)
+    followers: list[Collecting[Any]] = [
+        Collecting(feed.follow_session("ses_1")),
+        Collecting(feed.follow_all()),
+        Collecting(feed.follow_session("ses_1", until_over=True)),
+    ]
+    for number in range(1, 6):
+        await store.append_events(make_events(1, first=number))
+        for follower in followers:
+            await follower.until(number)
+    await store.delete_session("ses_1")
+    await followers[2].end()
+    for follower in followers[:2]:
+        await follower.stop()
+    await feed.aclose()
+
+
+async def test_the_poll_wakes_only_those_who_are_behind(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    Followers that have seen everything do not read again for nothing.
+    """
+    engine = engines[1]
+    await store.append_events(make_events(3))
+    feed = SQLEventFeed(engine, poll_interval=0.06, listens=False)
+    followers: list[Collecting[Any]] = [
+        *(Collecting(feed.follow_session("ses_1")) for _ in range(5)),
+        Collecting(feed.follow_all()),
+    ]
+    for follower in followers:
+        await follower.until(3)
+    read: list[str] = []
+
+    @sa_event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        read.append(statement)
+
+    await asyncio.wait([follower.task for follower in followers], timeout=0.7)
+    for follower in followers:
+        await follower.stop()
+    await feed.aclose()
+
+    assert 4 <= len(read) <= 2 * 12 + 2
+    assert not [statement for statement in read if "asm_events.data" in statement]
+
+
+@pytest.mark.usefixtures("watchers")
+async def test_what_hears_others_lives_as_long_as_somebody_follows(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    On SQLite one thread begins with the first follower and ends with the last.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await store.append_events(make_events(1))
+    feed, another = SQLEventFeed(engine), SQLEventFeed(engine)
+    async with AsyncExitStack() as stack:
+        for following in (
+            feed.follow_session("ses_1"),
+            another.follow_session("ses_1"),
+            feed.follow_all(),
+        ):
+            await stack.enter_async_context(aclosing(following))
+            await anext(following)
+        assert await soon(lambda: watching_threads() == ["asm_async-watcher"])
+        await another.aclose()
+        assert watching_threads() == ["asm_async-watcher"]
+    assert watching_threads() == []
+    await feed.aclose()
+    await store.aclose()
+    await engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_a_listener_that_is_cut_off_listens_again(
+    migrated_postgres_url: str,
+) -> None:
+    """
+    One connection listens for all followers; when it is lost, another one does.
+
+    What was announced meanwhile is read when it listens again.
+    """
+    engine = create_engine(migrated_postgres_url)
+    store = SQLSessionStore(create_engine(migrated_postgres_url))
+    await store.save_session(make_session())
+    feed = SQLEventFeed(engine, poll_interval=NEVER_SECONDS)
+    followers = [Collecting(feed.follow_session("ses_1")) for _ in range(3)]
+
+    async def listeners() -> list[int]:
+        async with store.engine.connect() as conn, asyncio.timeout(LONG_SECONDS):
+            while not (pids := list(await conn.scalars(LISTENERS))):
+                await conn.rollback()
+            return pids
+
+    for round_ in range(3):
+        (pid,) = await listeners()
+        async with store.engine.connect() as conn:
+            await conn.execute(TERMINATE, {"pid": pid})
+        await store.append_events(make_events(1, first=round_ + 1))
+        for follower in followers:
+            await follower.until(round_ + 1)
+    for follower in followers:
+        await follower.stop()
+    async with store.engine.connect() as conn:
+        assert list(await conn.scalars(LISTENERS)) == []
+    await feed.aclose()
+    await store.aclose()
+    await engine.dispose()
+    await store.engine.dispose()
+
+
+@pytest.mark.postgres
+async def test_announcing_can_be_switched_off(migrated_postgres_url: str) -> None:
+    """
+    Then other processes see events by their polls.
+    """
+    options = {"asm_announces": False}
+    engine = create_engine(migrated_postgres_url, execution_options=options)
+    sent: list[str] = []
+
+    @sa_event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        sent.append(statement)
+
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    other = create_engine(migrated_postgres_url)
+    feed = SQLEventFeed(other, poll_interval=0.05)
+    follower = Collecting(feed.follow_session("ses_1"))
+    await store.append_event(make_event())
+    await follower.until(1)
+    await follower.stop()
+    await feed.aclose()
+    await store.aclose()
+    await other.dispose()
+    await engine.dispose()
+
+    assert not [statement for statement in sent if "pg_notify" in statement]
+
+
+async def test_a_thousand_followers_share_one_pool(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    All are given everything, and few of them read at the same time.
+    """
+    engine = engines[1]
+    ids = [f"ses_{number}" for number in range(1, 101)]
+    for session_id in ids[1:]:
+        await store.save_session(make_session(id=session_id))
+    feed = SQLEventFeed(engine)
+    most = 0
+
+    @sa_event.listens_for(engine.sync_engine, "checkout")
+    def count(*_: object) -> None:
+        nonlocal most
+        assert isinstance(engine.pool, QueuePool)
+        most = max(most, engine.pool.checkedout())
+
+    followers = [
+        Collecting(feed.follow_session(ids[number % 100])) for number in range(1_000)
+    ]
+    for first in (1, 2):
+        await store.append_events(
+            [make_event(id=f"evt_{first}", session_id=session_id) for session_id in ids]
+        )
+    for follower in followers:
+        assert numbers_of(await follower.until(2)) == [1, 2]
+    for follower in followers:
+        await follower.stop()
+    await feed.aclose()
+    # Those that read, the poll, and the moment in which a listener leaves the pool.
+    assert most <= 4 + 2
+
+
+async def test_a_consumer_acknowledges_in_the_handlers_own_transaction(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    What a handler writes takes effect exactly once, however often it fails.
+    """
+    engine = engines[1]
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
+    await store.append_events(make_events(6))
+    feed = SQLEventFeed(engine)
+    note = sa.text("INSERT INTO notes VALUES (:event)")
+    failures = 0
+    async with (
+        asyncio.timeout(LONG_SECONDS),
+        aclosing(feed.consumer("notes").batches(max_size=2)) as batches,
+    ):
+        async for batch in batches:
+            try:
+                async with engine.begin() as conn:
+                    for event in batch.events:
+                        await conn.execute(note, {"event": event.id})
+                    await batch.acknowledge(conn)
+                    if failures < 3:
+                        failures += 1
+                        raise LookupError  # noqa: TRY301 - what a handler may do
+            except LookupError:
+                continue
+            if batch.events[-1].sequence_number == 6:
+                break
+    async with engine.connect() as conn:
+        noted = list(await conn.scalars(sa.text("SELECT event FROM notes")))
+    await feed.aclose()
+    assert noted == [f"evt_{number}" for number in range(1, 7)]
+
+
+async def test_a_batch_of_who_was_succeeded_rolls_its_handler_back(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    The fencing token keeps what a late handler has written out of the database.
+    """
+    first, second = (SQLEventFeed(engine) for engine in engines)
+    engine = engines[0]
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
+    await store.append_events(make_events(1))
+    late = first.consumer("one", lease_seconds=0.1).batches()
+    batch = await anext(late)
+    await take(second.consumer("one").batches(), 1)
+
+    async def handle() -> None:
+        async with engine.begin() as conn:
+            await conn.execute(sa.text("INSERT INTO notes VALUES ('late')"))
+            await batch.acknowledge(conn)
+
+    with pytest.raises(LeaseLostError):
+        await handle()
+    await late.aclose()
+    async with engine.connect() as conn:
+        assert list(await conn.scalars(sa.text("SELECT event FROM notes"))) == []
+    await first.aclose()
+    await second.aclose()
+
+
+@pytest.mark.parametrize("poll_interval", [0, -1.0, float("inf"), float("nan")])
+def test_a_poll_interval_is_a_time(
+    migrated_sqlite_url: str, poll_interval: float
+) -> None:
+    """
+    Anything else is refused.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    with pytest.raises(ValidationError, match="poll_interval"):
+        SQLEventFeed(engine, poll_interval=poll_interval)
