@@ -69,7 +69,11 @@ class Processor(Protocol):
     What SQLAlchemy calls for each value.
     """
 
-    def __call__(self, value: Any) -> Any: ...
+    def __call__(self, value: Any) -> Any:
+        """
+        Convert it, on its way to the driver or back.
+        """
+        ...
 
 
 def _unless_none(convert: Callable[[Any], Any]) -> Processor:

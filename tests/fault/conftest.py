@@ -62,8 +62,8 @@ async def open_engine() -> AsyncIterator[OpenEngine]:
     opened: list[AsyncEngine] = []
 
     def open_another(url: str, **options: Any) -> AsyncEngine:
-        quiet = {"execution_options": {"asm_announces": False}}
-        opened.append(create_engine(url, **(quiet | options)))
+        options = {"execution_options": {"asm_announces": False}, **options}
+        opened.append(create_engine(url, **options))
         return opened[-1]
 
     yield open_another

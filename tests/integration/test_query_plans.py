@@ -145,13 +145,13 @@ async def fill(engine: AsyncEngine) -> None:
         )
         for number in range(SESSIONS)
     ]
-    gates = [
+    gates: list[dict[str, Any]] = [
         {"session_id": session.id, "last_sequence": 0, "pruned_count": 0}
         | {"state": "live", "updated_at": NOON}
         for session in sessions
     ]
     content = {"byte_size": 0, "checksum_sha256": "0" * 64, "storage_backend": "file"}
-    artifacts = [
+    artifacts: list[dict[str, Any]] = [
         {"id": session.id, "key": session.id, "session_id": session.id}
         | {"storage_ref": "x", "metadata": {}, "created_at": NOON, **content}
         for session in sessions
