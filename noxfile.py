@@ -6,6 +6,8 @@ Arguments after ``--`` go on to the tool that a session runs.
 
 from __future__ import annotations
 
+import os
+import shutil
 from pathlib import Path
 
 import nox
@@ -34,12 +36,39 @@ def demo(session: nox.Session) -> None:
 
 
 @nox.session
+def app(session: nox.Session) -> None:
+    """
+    Serve the example application on http://127.0.0.1:8000 until it is interrupted.
+
+    Takes the example's options after ``--``, such as another port.
+    """
+    session.install(".[examples]")
+    session.run("python", "examples/fastapi_app.py", *session.posargs)
+
+
+@nox.session
 def tests(session: nox.Session) -> None:
     """
     Run all tests with this Python, on SQLite and on a real PostgreSQL.
     """
     session.install(".[test]")
     session.run("python", "-m", "pytest", *session.posargs)
+
+
+@nox.session
+def browser(session: nox.Session) -> None:
+    """
+    Run the tests of the example's page in headless Chromium; Debian has one for all.
+    """
+    if shutil.which("chromium") is None:
+        apt_get = shutil.which("apt-get")
+        if apt_get is None or os.geteuid() != 0:
+            session.error("there is no chromium: install one (Debian: apt-get)")
+        session.run(apt_get, "update", "-qq", external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq", "chromium"]
+        session.run(apt_get, *install, external=True)
+    session.install(".[browser]")
+    session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
 
 
 def oldest(requirements: list[str]) -> list[str]:

@@ -4,6 +4,8 @@ What each tenant finds.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import pytest
 import pytest_asyncio
 
@@ -15,7 +17,7 @@ from asm_async.testing.query_api.contract import QueryAPIContract, ids_of
 
 __all__ = ["TestTenants"]
 
-_OWNERS = {"1": "tenant_1", "2": "tenant_2", "3": None}
+_OWNERS: Mapping[str, str | None] = {"1": "tenant_1", "2": "tenant_2", "3": None}
 
 
 class TestTenants(QueryAPIContract):

@@ -1,0 +1,47 @@
+"""
+Serving the ports over HTTP with FastAPI (the extra ``fastapi``).
+
+:func:`~asm_async.integrations.fastapi.lifespan.lifespan` opens the ports for as long as
+an application runs; ``StoreDep`` and its like hand them to the application's own
+routes; :func:`~asm_async.integrations.fastapi.router.router` gives routes for all of
+them, for whoever the application authorizes.
+"""
+
+from importlib.util import find_spec
+
+from asm_async.errors import MissingDependencyError
+
+if find_spec("fastapi") is None:
+    raise MissingDependencyError("fastapi", "fastapi")
+
+from asm_async.integrations.fastapi.dependencies import (
+    FeedDep,
+    MaintenanceDep,
+    QueryDep,
+    StoreDep,
+)
+from asm_async.integrations.fastapi.lifespan import (
+    engine_lifespan,
+    lifespan,
+    ports_lifespan,
+)
+from asm_async.integrations.fastapi.limits import Limits
+from asm_async.integrations.fastapi.ports import Ports
+from asm_async.integrations.fastapi.problems import add_problem_handlers
+from asm_async.integrations.fastapi.router import router
+from asm_async.integrations.fastapi.streams import end_streams
+
+__all__ = [
+    "FeedDep",
+    "Limits",
+    "MaintenanceDep",
+    "Ports",
+    "QueryDep",
+    "StoreDep",
+    "add_problem_handlers",
+    "end_streams",
+    "engine_lifespan",
+    "lifespan",
+    "ports_lifespan",
+    "router",
+]

@@ -1,0 +1,107 @@
+"""
+Who may do what: the callback that decides, and what it decided for a request.
+
+Annotations are evaluated where they stand here, since one names what was handed in.
+"""
+
+from collections.abc import Callable
+from typing import Annotated, Any, TypeAlias
+
+import attrs
+from fastapi import Depends
+from fastapi.params import Depends as Dependency
+from starlette.requests import Request
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.limits import Limits
+from asm_async.integrations.fastapi.ports import Ports, Serving, serving
+from asm_async.integrations.fastapi.tenant_view import TenantView
+from asm_async.values import fields
+from asm_async.values.token_price import PriceLookup
+
+__all__ = ["Admission", "AdmissionDep", "Authorize", "ViewDep", "admission"]
+
+Authorize: TypeAlias = Callable[..., Any]
+"""
+A FastAPI dependency that lets a request in by returning, and keeps it out by raising,
+such as ``HTTPException(401)``. It returns the tenant whose sessions alone exist for the
+request, or None if all tenants' do.
+"""
+
+_SCOPE_KEY = "asm_async.admission"
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Admission:
+    """
+    What a request that was let in works with.
+    """
+
+    serving: Serving
+    """
+    What the application has.
+    """
+
+    tenant_id: str | None
+    """
+    Whose sessions exist for it; None for everybody's.
+    """
+
+    limits: Limits
+    """
+    How much it may send and receive.
+    """
+
+    price_lookup: PriceLookup | None = None
+    """
+    What runs without a stored cost are priced by.
+    """
+
+    @property
+    def ports(self) -> Ports:
+        """
+        The ports, which know of no tenant's limits.
+        """
+        return self.serving.ports
+
+
+def admission(
+    authorize: Authorize, limits: Limits, price_lookup: PriceLookup | None
+) -> Dependency:
+    """
+    Make the dependency that each route of a router begins with.
+    """
+
+    async def admit(
+        request: Request, tenant_id: Annotated[Any, Depends(authorize)]
+    ) -> None:
+        if tenant_id is not None:
+            try:
+                fields.text(tenant_id, "tenant_id")
+            except ValidationError as error:
+                # An object that is no tenant's id must not pass for "everybody".
+                raise RuntimeError(f"authorize returned no tenant: {error}") from None
+        request.scope[_SCOPE_KEY] = Admission(
+            serving=serving(request),
+            tenant_id=tenant_id,
+            limits=limits,
+            price_lookup=price_lookup,
+        )
+
+    return Dependency(admit)
+
+
+async def _admission_of(request: Request) -> Admission:
+    # A route that nobody was let in to has none, and fails.
+    admitted: Admission = request.scope[_SCOPE_KEY]
+    return admitted
+
+
+AdmissionDep: TypeAlias = Annotated[Admission, Depends(_admission_of)]
+
+
+async def _view_of(admitted: AdmissionDep) -> TenantView:
+    return TenantView(admitted.ports, admitted.tenant_id)
+
+
+ViewDep: TypeAlias = Annotated[TenantView, Depends(_view_of)]

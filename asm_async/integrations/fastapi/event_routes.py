@@ -1,0 +1,192 @@
+"""
+Routes for the events of a session.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+
+from fastapi import APIRouter, Request, Response
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.access import ViewDep
+from asm_async.integrations.fastapi.answers import (
+    BODY_STATUSES,
+    with_headers,
+    with_problems,
+)
+from asm_async.integrations.fastapi.bodies import (
+    BodyDep,
+    described_body,
+    member_objects,
+    with_place,
+)
+from asm_async.integrations.fastapi.entity_tags import (
+    IfMatch,
+    IfNothingMatches,
+    entity_tag,
+    expected_number,
+    precondition,
+)
+from asm_async.integrations.fastapi.pages import Limit, link_to_next
+from asm_async.integrations.fastapi.parameters import (
+    Count,
+    EventTypeQuery,
+    SessionIdPath,
+    Text,
+    Time,
+)
+from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.schemas import (
+    EventBatchBody,
+    EventBody,
+    EventList,
+    EventView,
+)
+from asm_async.integrations.fastapi.tenant_view import TenantView
+from asm_async.values.event import Event
+from asm_async.values.json_values import JSONObject
+
+__all__ = ["add_event_routes"]
+
+
+async def list_session_events(
+    *,
+    request: Request,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    run_id: Text = None,
+    type: EventTypeQuery = None,  # noqa: A002 - the field's name
+    since: Time = None,
+    after: Count = None,
+    before: Count = None,
+    limit: Limit = 100,
+) -> Response:
+    """
+    List the session's events by their numbers.
+
+    The entity tag is the session's latest number, for an append that expects it.
+    """
+    events, latest = await view.get_events(
+        session_id,
+        run_id=run_id,
+        type=type,
+        since=since,
+        after=after,
+        before=before,
+        limit=limit,
+    )
+    headers = {"ETag": entity_tag(latest)}
+    if events and len(events) == limit:
+        headers |= link_to_next(request, after=str(events[-1].sequence_number))
+    return JSONText({"items": [event.to_dict() for event in events]}, headers=headers)
+
+
+async def append_event(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    body: BodyDep,
+    if_match: IfMatch = None,
+    if_none_match: IfNothingMatches = None,
+) -> Response:
+    """
+    Append an event to the session.
+
+    Repeating the request is safe: an event of this id with the same content is not
+    written again, and comes back with 200 instead of 201.
+    """
+    expected = expected_number(if_match, if_none_match)
+    status, (stored,) = await _append(view, session_id, [body], expected)
+    return JSONText(stored.to_dict(), status, headers=_tag(status, stored))
+
+
+async def append_events(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    body: BodyDep,
+    if_match: IfMatch = None,
+    if_none_match: IfNothingMatches = None,
+) -> Response:
+    """
+    Append events to the session, all or none, with one block of numbers.
+
+    Repeating the request is safe, as for one event: 200 says that all were there.
+    """
+    expected = expected_number(if_match, if_none_match)
+    if unknown := sorted(body.keys() - {"events"}):
+        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
+    given = member_objects(body, "events")
+    status, stored = await _append(view, session_id, given, expected)
+    headers = _tag(status, stored[-1]) if stored else {}
+    items = [event.to_dict() for event in stored]
+    return JSONText({"items": items}, status, headers=headers)
+
+
+async def _append(
+    view: TenantView,
+    session_id: str,
+    bodies: Sequence[JSONObject],
+    expected: int | None,
+) -> tuple[int, list[Event]]:
+    events = [
+        Event.from_dict(with_place(body, session_id=session_id)) for body in bodies
+    ]
+    with precondition(expected):
+        stored, is_new = await view.append_events(
+            session_id, events, expected_sequence=expected
+        )
+    return (201 if is_new else 200), stored
+
+
+def _tag(status: int, last: Event) -> dict[str, str]:
+    # Events that were there already may have others behind them.
+    return {"ETag": entity_tag(last.sequence_number)} if status == 201 else {}  # noqa: PLR2004 - the status of what is new
+
+
+def add_event_routes(router: APIRouter) -> None:
+    """
+    Add the routes for the events of a session to *router*.
+    """
+    events = "/sessions/{session_id}/events"
+    tag = with_headers("ETag")
+    there = "It was there already."
+    problems = with_problems(*BODY_STATUSES, 404, 409, 412)
+    add = partial(router.add_api_route, tags=["events"])
+    add(
+        events,
+        list_session_events,
+        response_model=EventList,
+        responses={
+            200: {"headers": with_headers("ETag", "Link")},
+            **with_problems(404),
+        },
+    )
+    add(
+        events,
+        append_event,
+        methods=["POST"],
+        status_code=201,
+        response_model=EventView,
+        responses={
+            200: {"model": EventView, "description": there},
+            201: {"headers": tag},
+            **problems,
+        },
+        openapi_extra=described_body(EventBody),
+    )
+    add(
+        f"{events}/batch",
+        append_events,
+        methods=["POST"],
+        status_code=201,
+        response_model=EventList,
+        responses={
+            200: {"model": EventList, "description": there},
+            201: {"headers": tag},
+            **problems,
+        },
+        openapi_extra=described_body(EventBatchBody),
+    )

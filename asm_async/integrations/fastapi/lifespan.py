@@ -1,0 +1,139 @@
+"""
+The ports for as long as an application runs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from typing import Any, TypeAlias
+
+import sqlalchemy as sa
+from fastapi import FastAPI
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.integrations.fastapi.ports import Ports, Serving
+from asm_async.integrations.fastapi.server_stop import on_stop_signal
+from asm_async.sql import (
+    SQLEventFeed,
+    SQLMaintenance,
+    SQLQueryAPI,
+    SQLSessionStore,
+    create_engine,
+    migrations,
+)
+from asm_async.sql.engine import Durability
+
+__all__ = ["Lifespan", "engine_lifespan", "lifespan", "ports_lifespan"]
+
+Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+"""
+What ``FastAPI(lifespan=...)`` takes. One that an application has already enters it::
+
+    @asynccontextmanager
+    async def my_lifespan(app):
+        async with lifespan(url)(app):
+            yield
+"""
+
+
+def lifespan(
+    url: str | sa.URL,
+    *,
+    migrate: bool = False,
+    patience: float = 30.0,
+    durability: Durability = "full",
+    **options: Any,
+) -> Lifespan:
+    """
+    Open the ports over a database of this URL, and close them when the server stops.
+
+    Open streams end when the process is told to stop (SIGINT, SIGTERM), so that no
+    server waits for them. One that is stopped in another way, such as from another
+    thread, should have been told to call
+    :func:`~asm_async.integrations.fastapi.streams.end_streams`.
+
+    Args:
+        url: As for :func:`~asm_async.sql.open_store.open_store`.
+
+        migrate: Bring the database's schema up to date first; of several workers that
+            start at once one does it, and the others wait.
+
+        patience: As for :class:`~asm_async.sql.session_store.SQLSessionStore`.
+
+        durability: As for :func:`~asm_async.sql.engine.create_engine`.
+
+        options: For SQLAlchemy's ``create_async_engine``.
+
+    Returns:
+        What ``FastAPI(lifespan=...)`` takes, and what a lifespan of the application's
+        own may enter. Starting it raises what ``open_store`` does.
+    """
+
+    @asynccontextmanager
+    async def span(app: FastAPI) -> AsyncGenerator[None]:
+        engine = create_engine(url, durability=durability, **options)
+        serve = engine_lifespan(engine, migrate=migrate, patience=patience)
+        try:
+            async with serve(app):
+                yield
+        finally:
+            await engine.dispose()
+
+    return span
+
+
+def engine_lifespan(
+    engine: AsyncEngine, *, migrate: bool = False, patience: float = 30.0
+) -> Lifespan:
+    """
+    Open the ports over an engine of the application's, which stays the application's.
+
+    Args:
+        engine: As for :class:`~asm_async.sql.session_store.SQLSessionStore`.
+
+        migrate: As for :func:`lifespan`.
+
+        patience: As for :func:`lifespan`.
+    """
+
+    @asynccontextmanager
+    async def span(app: FastAPI) -> AsyncGenerator[None]:
+        store = SQLSessionStore(engine, patience=patience)
+        ports = Ports(
+            store=store,
+            query=SQLQueryAPI(engine, patience=patience),
+            maintenance=SQLMaintenance(engine, patience=patience),
+            feed=SQLEventFeed(engine, patience=patience),
+        )
+        if migrate:
+            await migrations.upgrade(engine, patience=patience)
+        await store.open()
+        async with ports_lifespan(ports)(app):
+            yield
+
+    return span
+
+
+def ports_lifespan(ports: Ports) -> Lifespan:
+    """
+    Serve these ports, whatever they stand on, and close them in the end.
+
+    Args:
+        ports: All over the same database.
+    """
+
+    @asynccontextmanager
+    async def span(app: FastAPI) -> AsyncGenerator[None]:
+        serving = Serving(ports=ports)
+        app.state.asm_async = serving
+        try:
+            with on_stop_signal(serving.streams.end):
+                yield
+        finally:
+            serving.streams.end()
+            del app.state.asm_async
+            await ports.feed.aclose()
+            await ports.store.aclose()
+
+    return span

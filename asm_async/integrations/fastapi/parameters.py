@@ -1,0 +1,89 @@
+"""
+Parameters that several routes take.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any, TypeAlias
+
+from fastapi import Path, Query
+from pydantic import BeforeValidator, Field, WithJsonSchema
+
+from asm_async.integrations.fastapi.schema_types import EventTypeText
+from asm_async.values.fields import MAX_COUNT, MAX_TEXT_LENGTH
+
+__all__ = [
+    "Count",
+    "EventTypeQuery",
+    "EventTypes",
+    "RunIdPath",
+    "SessionIdPath",
+    "TenantId",
+    "Text",
+    "TextList",
+    "Time",
+]
+
+MAX_VALUES = 100
+"""
+How many values a parameter may be given that takes several.
+"""
+
+
+def _time(value: Any) -> datetime:
+    """
+    Accept ISO 8601 text with a zone; pydantic would take numbers, too.
+    """
+    try:
+        time = datetime.fromisoformat(value)
+    except (TypeError, ValueError):
+        raise ValueError("expected an ISO 8601 time") from None
+    if time.tzinfo is None:
+        raise ValueError("expected a time with its zone, such as Z")
+    return time
+
+
+SessionIdPath: TypeAlias = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=MAX_TEXT_LENGTH,
+        pattern=r"^[^\x00/]*$",
+        description="The session's id.",
+        examples=["ses_019b7e20a5c07d4f8a1b2c3d4e5f6070"],
+    ),
+]
+RunIdPath: TypeAlias = Annotated[
+    str,
+    Path(
+        min_length=1,
+        max_length=MAX_TEXT_LENGTH,
+        pattern=r"^[^\x00/]*$",
+        description="The run's id.",
+        examples=["run_019b7e20a5c07d4f8a1b2c3d4e5f6072"],
+    ),
+]
+_Word: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
+]
+Text: TypeAlias = Annotated[_Word | None, Query()]
+TextList: TypeAlias = Annotated[list[_Word] | None, Query(max_length=MAX_VALUES)]
+EventTypeQuery: TypeAlias = Annotated[EventTypeText | None, Query()]
+EventTypes: TypeAlias = Annotated[
+    list[EventTypeText] | None, Query(max_length=MAX_VALUES)
+]
+Count: TypeAlias = Annotated[int | None, Query(ge=0, le=MAX_COUNT)]
+Time: TypeAlias = Annotated[
+    Annotated[
+        datetime,
+        BeforeValidator(_time),
+        WithJsonSchema({"type": "string", "format": "date-time"}),
+    ]
+    | None,
+    Query(),
+]
+TenantId: TypeAlias = Annotated[
+    _Word | None,
+    Query(description="Only of this tenant; whoever is of another finds none (404)."),
+]

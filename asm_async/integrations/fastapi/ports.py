@@ -1,0 +1,90 @@
+"""
+The ports of an application, and where it keeps them.
+"""
+
+from __future__ import annotations
+
+from typing import cast
+
+import attrs
+from fastapi import FastAPI
+from starlette.requests import HTTPConnection
+
+from asm_async.integrations.fastapi.open_streams import OpenStreams
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.session_store import SessionStore
+
+__all__ = ["Ports", "Serving", "serving", "serving_of"]
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ports:
+    """
+    The ports over one database.
+    """
+
+    store: SessionStore
+    """
+    Through which agents write and read their sessions.
+    """
+
+    query: QueryAPI
+    """
+    Through which history is searched, added up and exported.
+    """
+
+    maintenance: Maintenance
+    """
+    Through which sessions are soft-deleted and the database is checked.
+    """
+
+    feed: EventFeed
+    """
+    Through which events are seen as they are appended.
+    """
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Serving:
+    """
+    What an application has while its lifespan lasts.
+    """
+
+    ports: Ports
+    """
+    What it serves.
+    """
+
+    streams: OpenStreams = attrs.field(factory=OpenStreams)
+    """
+    Whom it is streaming to.
+    """
+
+
+def serving_of(app: FastAPI) -> Serving:
+    """
+    Find what an application has.
+
+    Raises:
+        RuntimeError: If its lifespan did not open the ports.
+    """
+    found = getattr(app.state, "asm_async", None)
+    if not isinstance(found, Serving):
+        raise RuntimeError(  # noqa: TRY004 - it is missing, not of a wrong type
+            "the application has no ports: give it"
+            " lifespan=asm_async.integrations.fastapi.lifespan(url), or enter that in a"
+            " lifespan of its own"
+        )
+    return found
+
+
+def serving(connection: HTTPConnection) -> Serving:
+    """
+    Find what the application of this request has.
+
+    Raises:
+        RuntimeError: If its lifespan did not open the ports.
+    """
+    return serving_of(cast("FastAPI", connection.app))

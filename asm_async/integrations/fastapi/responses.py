@@ -1,0 +1,71 @@
+"""
+JSON as the ports give it, in a response.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from starlette.responses import Response
+
+from asm_async.values.json_values import encode_json
+
+__all__ = ["JSONText", "problem"]
+
+PROBLEM_JSON = "application/problem+json"
+
+
+class JSONText(Response):
+    """
+    A JSON value as ASCII text.
+
+    Escaped, every value of a session can be sent: UTF-8 has no lone surrogates.
+    """
+
+    media_type = "application/json"
+
+    def render(self, content: Any) -> bytes:
+        """
+        Encode a JSON value.
+        """
+        return encode_json(content).encode("ascii")
+
+
+def problem(
+    status: int,
+    title: str,
+    *,
+    code: str,
+    detail: str,
+    headers: Mapping[str, str] | None = None,
+    **members: Any,
+) -> JSONText:
+    """
+    Describe what went wrong (RFC 9457).
+
+    Args:
+        status: The status of the response.
+
+        title: What the status means.
+
+        code: What programs can tell the problem by, such as an error's ``code``.
+
+        detail: What people are told.
+
+        headers: Further fields of the response.
+
+        members: Further members of the description.
+    """
+    described = {
+        "type": "about:blank",
+        "title": title,
+        "status": status,
+        "detail": detail,
+        "code": code,
+        **members,
+    }
+    response = JSONText(described, status, headers=dict(headers or {}))
+    response.headers["content-type"] = PROBLEM_JSON
+    response.headers["cache-control"] = "no-store"
+    return response

@@ -1,0 +1,228 @@
+"""
+Routes for the runs of a session.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.access import ViewDep
+from asm_async.integrations.fastapi.answers import (
+    BODY_STATUSES,
+    with_headers,
+    with_problems,
+)
+from asm_async.integrations.fastapi.bodies import (
+    BodyDep,
+    described_body,
+    member_object,
+    member_objects,
+    with_place,
+)
+from asm_async.integrations.fastapi.entity_tags import (
+    IfMatch,
+    IfNoneMatch,
+    IfNothingMatches,
+    are_same,
+    expected_number,
+    precondition,
+    tag_of,
+)
+from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
+from asm_async.integrations.fastapi.parameters import RunIdPath, SessionIdPath
+from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.schemas import (
+    FlushBody,
+    FlushView,
+    NewRunBody,
+    RunBody,
+    RunPage,
+    RunView,
+)
+from asm_async.ports.query_api import RunOrder
+from asm_async.values.event import Event
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.ids import new_run_id
+from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session
+
+__all__ = ["add_run_routes"]
+
+
+async def list_session_runs(
+    *,
+    request: Request,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    status: Annotated[list[RunStatus] | None, Query()] = None,
+    order_by: RunOrder = "started_at_asc",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+) -> Response:
+    """
+    List the session's runs in the order they were started, unless asked otherwise.
+    """
+    await view.get_session(session_id)
+    page = await view.search_runs(
+        tenant_id=None,
+        session_id=session_id,
+        status=status,
+        order_by=order_by,
+        limit=limit,
+        cursor=cursor,
+    )
+    return page_response(request, page)
+
+
+async def begin_run(
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep
+) -> Response:
+    """
+    Begin a run of the session, with an id and a time of the server's.
+    """
+    if "id" in body:
+        raise ValidationError("id: the server gives it; PUT takes one of your own")
+    now = datetime.now(UTC).isoformat()
+    given = {"status": "pending", "started_at": now, **body, "id": new_run_id()}
+    run = Run.from_dict(with_place(given, session_id=session_id))
+    saved = await view.save_run(run, expected_revision=0)
+    headers = {"ETag": tag_of(saved), "Location": f"runs/{saved.id}"}
+    return JSONText(saved.to_dict(), 201, headers=headers)
+
+
+async def get_run(
+    session_id: SessionIdPath,
+    run_id: RunIdPath,
+    view: ViewDep,
+    if_none_match: IfNoneMatch = None,
+) -> Response:
+    """
+    Give a run of the session.
+    """
+    run = await view.get_run(session_id, run_id)
+    tag = tag_of(run)
+    if are_same(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return JSONText(run.to_dict(), headers={"ETag": tag})
+
+
+async def save_run(
+    *,
+    session_id: SessionIdPath,
+    run_id: RunIdPath,
+    view: ViewDep,
+    body: BodyDep,
+    if_match: IfMatch = None,
+    if_none_match: IfNothingMatches = None,
+) -> Response:
+    """
+    Save a run of the session whole: insert it, or replace the one of this id.
+    """
+    expected = expected_number(if_match, if_none_match)
+    run = Run.from_dict(with_place(body, id=run_id, session_id=session_id))
+    with precondition(expected):
+        saved = await view.save_run(run, expected_revision=expected)
+    status = 201 if saved.revision == 1 else 200
+    return JSONText(saved.to_dict(), status, headers={"ETag": tag_of(saved)})
+
+
+async def flush(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    body: BodyDep,
+    if_match: IfMatch = None,
+    if_none_match: IfNothingMatches = None,
+) -> Response:
+    """
+    Store the session, one of its runs and that run's events, all or nothing.
+
+    The entity tag to expect is that of the session's events: their latest number.
+    """
+    expected = expected_number(if_match, if_none_match)
+    if unknown := sorted(body.keys() - {"session", "run", "events"}):
+        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
+    session = with_place(member_object(body, "session"), id=session_id)
+    run = with_place(member_object(body, "run"), session_id=session_id)
+    events = member_objects(body, "events") if "events" in body else []
+    result = ExecutionResult(
+        session=Session.from_dict(session),
+        run=Run.from_dict(run),
+        events=tuple(
+            Event.from_dict(with_place(event, session_id=session_id))
+            for event in events
+        ),
+    )
+    with precondition(expected):
+        stored = await view.flush(result, expected_sequence=expected)
+    return JSONText(
+        {
+            "session": stored.session.to_dict(),
+            "run": stored.run.to_dict(),
+            "events": [event.to_dict() for event in stored.events],
+        }
+    )
+
+
+def add_run_routes(router: APIRouter) -> None:
+    """
+    Add the routes for the runs of a session to *router*.
+    """
+    session, runs = "/sessions/{session_id}", "/sessions/{session_id}/runs"
+    one = f"{runs}/{{run_id}}"
+    tag = with_headers("ETag")
+    created = {"model": RunView, "description": "It is new.", "headers": tag}
+    add = partial(router.add_api_route, tags=["runs"])
+    add(
+        runs,
+        list_session_runs,
+        response_model=RunPage,
+        responses={200: {"headers": with_headers("Link")}, **with_problems(404)},
+    )
+    add(
+        runs,
+        begin_run,
+        methods=["POST"],
+        status_code=201,
+        response_model=RunView,
+        responses={
+            201: {"headers": with_headers("ETag", "Location")},
+            **with_problems(*BODY_STATUSES, 404, 409),
+        },
+        openapi_extra=described_body(NewRunBody),
+    )
+    add(
+        one,
+        get_run,
+        response_model=RunView,
+        responses={
+            200: {"headers": tag},
+            304: {"description": "It is as it was."},
+            **with_problems(404),
+        },
+    )
+    add(
+        one,
+        save_run,
+        methods=["PUT"],
+        response_model=RunView,
+        responses={
+            200: {"headers": tag},
+            201: created,
+            **with_problems(*BODY_STATUSES, 404, 409, 412),
+        },
+        openapi_extra=described_body(RunBody),
+    )
+    add(
+        f"{session}/flush",
+        flush,
+        methods=["POST"],
+        response_model=FlushView,
+        responses=with_problems(*BODY_STATUSES, 404, 409, 412),
+        openapi_extra=described_body(FlushBody),
+    )

@@ -1,0 +1,122 @@
+"""
+Routes for the whole: whether it is well, and everything at once.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+from http import HTTPStatus
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
+from asm_async.integrations.fastapi.answers import with_problems
+from asm_async.integrations.fastapi.parameters import TenantId, Text, TextList, Time
+from asm_async.integrations.fastapi.problems import ProblemError
+from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.streams import StreamedResponse, Write
+from asm_async.integrations.fastapi.summary_schemas import (
+    HealthReport,
+    HealthView,
+    plain_json,
+)
+from asm_async.values.session import SessionStatus
+
+__all__ = ["add_service_routes"]
+
+
+class ExportStream(StreamedResponse):
+    """
+    An export, broken off without an end if it cannot be whole.
+    """
+
+    media_type = "application/x-ndjson"
+
+
+async def get_health(view: ViewDep) -> Response:
+    """
+    Make sure that the database answers: a question that costs nothing.
+    """
+    await view.check_database()
+    return JSONText({"status": "ok"})
+
+
+async def get_health_issues(admitted: AdmissionDep) -> Response:
+    """
+    Look for damage in the whole database, which reads every index of it.
+
+    It tells of all tenants' sessions: nobody of one tenant may ask.
+    """
+    if admitted.tenant_id is not None:
+        raise ProblemError(
+            HTTPStatus.FORBIDDEN,
+            "not_for_tenants",
+            "The health of the whole database is nobody's of one tenant to see.",
+        )
+    issues = await admitted.ports.maintenance.health_check()
+    return JSONText({"issues": plain_json(issues)})
+
+
+async def export_sessions(
+    *,
+    view: ViewDep,
+    admitted: AdmissionDep,
+    agent_id: Text = None,
+    tenant_id: TenantId = None,
+    status: Annotated[list[SessionStatus] | None, Query()] = None,
+    provider: Text = None,
+    tags: TextList = None,
+    parent_session_id: Text = None,
+    created_after: Time = None,
+    created_before: Time = None,
+    include_deleted: bool = False,
+) -> Response:
+    """
+    Stream sessions with all they have, one JSON object a line.
+
+    The last line is a record `end`: an answer without one is no whole export.
+    """
+
+    async def produce(write: Write) -> None:
+        await view.export_sessions(
+            write,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            status=status,
+            provider=provider,
+            tags=tags or (),
+            parent_session_id=parent_session_id,
+            created_after=created_after,
+            created_before=created_before,
+            include_deleted=include_deleted,
+        )
+
+    headers = {"Content-Disposition": 'attachment; filename="export.jsonl"'}
+    return ExportStream(produce, admitted, headers=headers)
+
+
+def add_service_routes(router: APIRouter) -> None:
+    """
+    Add the routes for the whole to *router*.
+    """
+    media = {"schema": {"type": "string"}}
+    lines = {
+        "description": "The export.",
+        "content": {ExportStream.media_type: media},
+    }
+    add = partial(router.add_api_route, tags=["service"])
+    add("/health", get_health, response_model=HealthView, responses=with_problems())
+    add(
+        "/health/issues",
+        get_health_issues,
+        response_model=HealthReport,
+        responses=with_problems(),
+    )
+    add(
+        "/export",
+        export_sessions,
+        response_class=ExportStream,
+        status_code=200,
+        responses={200: lines, **with_problems(404)},
+    )

@@ -1,0 +1,262 @@
+"""
+Routes for sessions.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import partial
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Request, Response
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.access import ViewDep
+from asm_async.integrations.fastapi.answers import (
+    BODY_STATUSES,
+    with_headers,
+    with_problems,
+)
+from asm_async.integrations.fastapi.bodies import BodyDep, described_body, with_place
+from asm_async.integrations.fastapi.entity_tags import (
+    IfMatch,
+    IfNoneMatch,
+    IfNothingMatches,
+    are_same,
+    expected_number,
+    precondition,
+    tag_of,
+)
+from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
+from asm_async.integrations.fastapi.parameters import (
+    SessionIdPath,
+    TenantId,
+    Text,
+    TextList,
+    Time,
+)
+from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.schemas import (
+    NewSessionBody,
+    SessionBody,
+    SessionPage,
+    SessionView,
+)
+from asm_async.integrations.fastapi.summary_schemas import (
+    SessionExportView,
+    SessionStatsView,
+    plain_json,
+)
+from asm_async.ports.query_api import SessionOrder
+from asm_async.values.ids import new_session_id
+from asm_async.values.session import Session, SessionStatus
+
+__all__ = ["add_session_routes"]
+
+
+async def list_sessions(
+    *,
+    request: Request,
+    view: ViewDep,
+    agent_id: Text = None,
+    tenant_id: TenantId = None,
+    status: Annotated[list[SessionStatus] | None, Query()] = None,
+    provider: Text = None,
+    tags: TextList = None,
+    parent_session_id: Text = None,
+    created_after: Time = None,
+    created_before: Time = None,
+    include_deleted: bool = False,
+    order_by: SessionOrder = "updated_at_desc",
+    limit: Limit = 50,
+    cursor: Cursor = None,
+    count_total: bool = False,
+) -> Response:
+    """
+    Find sessions, latest first unless asked otherwise.
+    """
+    page = await view.search_sessions(
+        agent_id=agent_id,
+        tenant_id=tenant_id,
+        status=status,
+        provider=provider,
+        tags=tags or (),
+        parent_session_id=parent_session_id,
+        created_after=created_after,
+        created_before=created_before,
+        include_deleted=include_deleted,
+        order_by=order_by,
+        limit=limit,
+        cursor=cursor,
+        count_total=count_total,
+    )
+    return page_response(request, page)
+
+
+async def begin_session(view: ViewDep, body: BodyDep) -> Response:
+    """
+    Begin a session, with an id and times of the server's.
+
+    Repeating the request begins another one: a client that may have to repeat it gives
+    the session an id of its own with PUT.
+    """
+    if "id" in body:
+        raise ValidationError("id: the server gives it; PUT takes one of your own")
+    now = datetime.now(UTC).isoformat()
+    given = {"status": "pending", "created_at": now, "updated_at": now}
+    session = Session.from_dict({**given, **body, "id": new_session_id()})
+    saved = await view.save_session(session, expected_revision=0)
+    location = f"sessions/{saved.id}"
+    headers = {"ETag": tag_of(saved), "Location": location}
+    return JSONText(saved.to_dict(), 201, headers=headers)
+
+
+async def get_session(
+    session_id: SessionIdPath, view: ViewDep, if_none_match: IfNoneMatch = None
+) -> Response:
+    """
+    Give the session, soft-deleted or not.
+    """
+    session = await view.get_session(session_id)
+    tag = tag_of(session)
+    if are_same(if_none_match, tag):
+        return Response(status_code=304, headers={"ETag": tag})
+    return JSONText(session.to_dict(), headers={"ETag": tag})
+
+
+async def save_session(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    body: BodyDep,
+    if_match: IfMatch = None,
+    if_none_match: IfNothingMatches = None,
+) -> Response:
+    """
+    Save the session whole: insert it, or replace the one of this id.
+    """
+    expected = expected_number(if_match, if_none_match)
+    session = Session.from_dict(with_place(body, id=session_id))
+    with precondition(expected):
+        saved = await view.save_session(session, expected_revision=expected)
+    status = 201 if saved.revision == 1 else 200
+    return JSONText(saved.to_dict(), status, headers={"ETag": tag_of(saved)})
+
+
+async def delete_session(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    hard: Annotated[
+        bool, Query(description="Remove it for ever, with its runs and events.")
+    ] = False,
+) -> Response:
+    """
+    Mark the session deleted: it can be read by its id, and restored; or remove it.
+    """
+    if hard:
+        await view.delete_session(session_id)
+    else:
+        await view.soft_delete_session(session_id)
+    return Response(status_code=204)
+
+
+async def restore_session(session_id: SessionIdPath, view: ViewDep) -> Response:
+    """
+    Undo the session's soft deletion.
+    """
+    session = await view.restore_session(session_id)
+    return JSONText(session.to_dict(), headers={"ETag": tag_of(session)})
+
+
+async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Response:
+    """
+    Give the session in figures.
+    """
+    return JSONText(plain_json(await view.get_session_stats(session_id)))
+
+
+async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
+    """
+    Give all there is to know of the session, as of one moment.
+
+    It is held in memory whole: of long sessions the export of all is kinder.
+    """
+    export = await view.export_session(session_id)
+    return JSONText(export.to_dict())
+
+
+def add_session_routes(router: APIRouter) -> None:
+    """
+    Add the routes for sessions to *router*.
+    """
+    one = "/sessions/{session_id}"
+    tag = with_headers("ETag")
+    created = {"model": SessionView, "description": "It is new.", "headers": tag}
+    add = partial(router.add_api_route, tags=["sessions"])
+    add(
+        "/sessions",
+        list_sessions,
+        response_model=SessionPage,
+        responses={200: {"headers": with_headers("Link")}, **with_problems(404)},
+    )
+    add(
+        "/sessions",
+        begin_session,
+        methods=["POST"],
+        status_code=201,
+        response_model=SessionView,
+        responses={
+            201: {"headers": with_headers("ETag", "Location")},
+            **with_problems(*BODY_STATUSES, 409),
+        },
+        openapi_extra=described_body(NewSessionBody),
+    )
+    add(
+        one,
+        get_session,
+        response_model=SessionView,
+        responses={
+            200: {"headers": tag},
+            304: {"description": "It is as it was."},
+            **with_problems(404),
+        },
+    )
+    add(
+        one,
+        save_session,
+        methods=["PUT"],
+        response_model=SessionView,
+        responses={
+            200: {"headers": tag},
+            201: created,
+            **with_problems(*BODY_STATUSES, 404, 409, 412),
+        },
+        openapi_extra=described_body(SessionBody),
+    )
+    add(
+        one,
+        delete_session,
+        methods=["DELETE"],
+        status_code=204,
+        responses=with_problems(404),
+    )
+    add(
+        f"{one}/restore",
+        restore_session,
+        methods=["POST"],
+        response_model=SessionView,
+        responses={200: {"headers": tag}, **with_problems(404)},
+    )
+    add(
+        f"{one}/stats",
+        get_session_stats,
+        response_model=SessionStatsView,
+        responses=with_problems(404),
+    )
+    add(
+        f"{one}/export",
+        export_session,
+        response_model=SessionExportView,
+        responses=with_problems(404),
+    )

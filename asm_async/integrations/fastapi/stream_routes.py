@@ -1,0 +1,211 @@
+"""
+Routes for events as they are appended, as server-sent events.
+
+What a client sees is defined by the WHATWG's HTML standard, section 9.2: after a broken
+connection an ``EventSource`` asks again by itself, with the id of the last event that
+it has seen.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+from functools import partial
+from typing import Annotated, ClassVar, TypeAlias, TypeVar
+
+from fastapi import APIRouter, Header, Query, Response
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
+from asm_async.integrations.fastapi.answers import with_problems
+from asm_async.integrations.fastapi.parameters import (
+    EventTypes,
+    SessionIdPath,
+    TenantId,
+    Text,
+)
+from asm_async.integrations.fastapi.problems import problem_of
+from asm_async.integrations.fastapi.streams import StreamedResponse, Write
+from asm_async.values.event import Event
+from asm_async.values.fields import MAX_COUNT
+from asm_async.values.json_values import encode_json
+
+__all__ = ["add_stream_routes"]
+
+T = TypeVar("T")
+
+# Milliseconds: long enough for a server that restarts, short enough to go unnoticed.
+_GREETING = b"retry: 2000\n\n"
+
+# Longer than a reading takes, so that what took longer was waited for.
+_WAITED_SECONDS = 0.005
+_REST_SECONDS = 0.05
+
+_OVER = b"event: over\ndata: {}\n\n"
+_EXAMPLE = (
+    'id: 1\ndata: {"id": "evt_1", "type": "message_sent", "sequence_number": 1, ...}'
+    "\n\n"
+)
+
+LastEventId: TypeAlias = Annotated[
+    str | None,
+    Header(
+        alias="Last-Event-ID",
+        description="The id of the last event that was seen; it goes before the query.",
+    ),
+]
+
+
+class EventStream(StreamedResponse):
+    """
+    A stream of server-sent events.
+    """
+
+    media_type = "text/event-stream"
+    heartbeat: ClassVar[bytes] = b":\n\n"
+
+    def last_words(self, error: BaseException | None) -> bytes | None:
+        """
+        Name the problem, if there is one: whoever asks again may have better luck.
+        """
+        if not isinstance(error, Exception):
+            return b""
+        return b"event: problem\ndata: %b\n\n" % bytes(problem_of(error).body)
+
+
+async def follow_session(
+    *,
+    session_id: SessionIdPath,
+    view: ViewDep,
+    admitted: AdmissionDep,
+    after: Annotated[int, Query(ge=0, le=MAX_COUNT)] = 0,
+    types: EventTypes = None,
+    run_id: Text = None,
+    until_over: Annotated[
+        bool,
+        Query(description="End with an event `over` once the session is over."),
+    ] = False,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """
+    Stream the session's events, those to come included; ids are their numbers.
+    """
+    events = await view.follow_session(
+        session_id,
+        after=after if last_event_id is None else _number(last_event_id),
+        types=types,
+        run_id=run_id,
+        until_over=until_over,
+    )
+
+    async def produce(write: Write) -> None:
+        await write(_GREETING)
+        async with aclosing(unhurried(events)) as unhurried_events:
+            async for event in unhurried_events:
+                await write(_message(event, str(event.sequence_number)))
+        await write(_OVER)
+
+    return EventStream(produce, admitted)
+
+
+async def follow_all(
+    *,
+    view: ViewDep,
+    admitted: AdmissionDep,
+    checkpoint: Text = None,
+    latest: Annotated[
+        bool, Query(description="Begin with what comes, and give nothing of the past.")
+    ] = False,
+    types: EventTypes = None,
+    agent_id: Text = None,
+    tenant_id: TenantId = None,
+    last_event_id: LastEventId = None,
+) -> Response:
+    """
+    Stream the events of all sessions, those to come included; ids are checkpoints.
+    """
+    start = checkpoint if last_event_id is None else last_event_id
+    if start is None and latest:
+        start = await view.get_latest_checkpoint()
+    events = view.follow_all(
+        checkpoint=start, types=types, agent_id=agent_id, tenant_id=tenant_id
+    )
+
+    async def produce(write: Write) -> None:
+        # An id alone is no event, but what a client asks again with.
+        place = "" if start is None else f"id: {start}\n\n"
+        await write(_GREETING + place.encode())
+        async with aclosing(unhurried(events)) as unhurried_events:
+            async for event, behind in unhurried_events:
+                await write(_message(event, behind))
+
+    return EventStream(produce, admitted)
+
+
+async def unhurried(events: AsyncGenerator[T]) -> AsyncGenerator[T]:
+    """
+    Give what comes, but rest a moment after whatever had to be waited for.
+
+    A follower that is asked for each event as soon as it is stored reads the database
+    for each. After a rest it finds all that has come meanwhile in one reading, and
+    nobody who looks at a page sees the difference.
+    """
+    clock = asyncio.get_running_loop().time
+    async with aclosing(events):
+        while True:
+            asked = clock()
+            try:
+                item = await anext(events)
+            except StopAsyncIteration:
+                return
+            waited = clock() - asked
+            yield item
+            if waited >= _WAITED_SECONDS:
+                await asyncio.sleep(_REST_SECONDS)
+
+
+def _message(event: Event, id_: str) -> bytes:
+    # What is stored is normal JSON, which to_dict() would make sure of once more.
+    plain = {
+        "id": event.id,
+        "type": str(event.type),
+        "timestamp": event.timestamp.isoformat(timespec="microseconds"),
+        "session_id": event.session_id,
+        "run_id": event.run_id,
+        "sequence_number": event.sequence_number,
+        "data": event.data,
+        "metadata": event.metadata,
+        "schema_version": event.schema_version,
+        "provider": event.provider,
+        "correlation_id": event.correlation_id,
+    }
+    return f"id: {id_}\ndata: {encode_json(plain)}\n\n".encode("ascii")
+
+
+def _number(last_event_id: str) -> int:
+    if not (last_event_id.isascii() and last_event_id.isdecimal()):
+        raise ValidationError("Last-Event-ID: expected a sequence number")
+    if len(last_event_id) > len(str(MAX_COUNT)):
+        raise ValidationError("Last-Event-ID: no sequence number is that large")
+    return int(last_event_id)
+
+
+def add_stream_routes(router: APIRouter) -> None:
+    """
+    Add the routes for server-sent events to *router*.
+    """
+    media = {"schema": {"type": "string"}, "example": _EXAMPLE}
+    stream = {
+        "description": "Server-sent events, each with an event as its data.",
+        "content": {EventStream.media_type: media},
+    }
+    add = partial(
+        router.add_api_route,
+        tags=["streams"],
+        response_class=EventStream,
+        status_code=200,
+        responses={200: stream, **with_problems(404)},
+    )
+    add("/sessions/{session_id}/events/stream", follow_session)
+    add("/events/stream", follow_all)

@@ -1,0 +1,214 @@
+"""
+Answers that go on for as long as there is something to send.
+
+Neither FastAPI's ``EventSourceResponse`` nor that of ``sse-starlette`` would do. Both
+run the iterator of events in a task group of anyio, which cancels again and again until
+the task has ended, so that a follower's way of letting go of its connection would be
+cut off; the first does not close the iterator of a client that vanished while it was
+written to, and keeps a stopping server waiting for ever; the second replaces a method
+of uvicorn's server when it is imported, for all of the process.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
+from typing import ClassVar, TypeAlias
+
+import anyio
+from fastapi import FastAPI
+from starlette.responses import Response
+from starlette.types import Receive, Scope, Send
+
+from asm_async.integrations.fastapi.access import Admission
+from asm_async.integrations.fastapi.ports import serving_of
+from asm_async.integrations.fastapi.problems import problem_of
+
+__all__ = ["StreamedResponse", "Write", "end_streams"]
+
+Write: TypeAlias = Callable[[bytes], Awaitable[None]]
+"""
+Sends a piece of the answer; it returns when there is room for the next.
+"""
+
+Produce: TypeAlias = Callable[[Write], Awaitable[None]]
+"""
+Writes the pieces, and returns when that was all.
+"""
+
+
+_FAREWELL_SECONDS = 1.0
+
+
+def end_streams(app: FastAPI) -> None:
+    """
+    Let all open streams of *app* end, since the server is about to stop.
+
+    Where a signal stops the server, the lifespan does so itself.
+    """
+    serving_of(app).streams.end()
+
+
+class StreamedResponse(Response):
+    """
+    An answer that is written piece by piece, by a task of its own.
+
+    It ends when all is written, when the client vanishes, when the server is about to
+    stop, or when it has lasted as long as it may; then the task is cancelled once and
+    waited for, so that nothing of it is left. It holds one piece at a time, and the
+    next is made only when the client has made room for it.
+
+    Args:
+        produce: Writes the answer.
+
+        admitted: What the request was let in with.
+
+        headers: Further fields of the answer.
+    """
+
+    def __init__(
+        self,
+        produce: Produce,
+        admitted: Admission,
+        *,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
+        self._produce = produce
+        self._streams = admitted.serving.streams
+        self._limits = admitted.limits
+        self.status_code = 200
+        self.background = None
+        self.init_headers({"Cache-Control": "no-store", **(headers or {})})
+        # Nginx would collect the pieces otherwise.
+        self.headers["X-Accel-Buffering"] = "no"
+
+    heartbeat: ClassVar[bytes] = b""
+    """
+    What is sent where there has been silence for long; nothing if it is empty.
+    """
+
+    def last_words(self, error: BaseException | None) -> bytes | None:
+        """
+        Give what the answer ends with if it is broken off.
+
+        Args:
+            error: Why, unless it is only that it shall end.
+
+        Returns:
+            The last piece; None to break off without one, so that the client sees that
+            this was not all.
+        """
+        del error
+        return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """
+        Stream, or answer with the problem that came before anything was sent.
+        """
+        sender = _Sender(send, self.status_code, self.raw_headers)
+        try:
+            with self._streams.join(self._limits.max_streams) as ending:
+                await self._stream(sender, receive, ending)
+        except Exception as error:
+            if sender.has_begun:
+                raise
+            await problem_of(error)(scope, receive, send)
+
+    async def _stream(
+        self, sender: _Sender, receive: Receive, ending: asyncio.Future[None]
+    ) -> None:
+        work = asyncio.ensure_future(self._produce(sender.write))
+        gone = asyncio.ensure_future(_until_gone(receive))
+        beat = asyncio.ensure_future(self._break_silence(sender))
+        try:
+            done, _ = await asyncio.wait(
+                {work, gone, ending},
+                timeout=self._limits.max_stream_seconds,
+                return_when=asyncio.FIRST_COMPLETED,
+            )
+        finally:
+            for task in (work, gone, beat):
+                task.cancel()
+            # A middleware's task group may be cancelling this one again and again.
+            with anyio.CancelScope(shield=True):
+                await asyncio.wait({work, gone, beat})
+        if gone in done:
+            return
+        error = work.exception() if work in done else None
+        if error is not None and not sender.has_begun:
+            raise error
+        is_whole = work in done and error is None
+        last = b"" if is_whole else self.last_words(error)
+        if last is not None:
+            await sender.finish(last)
+
+    async def _break_silence(self, sender: _Sender) -> None:
+        longest = self._limits.heartbeat_seconds
+        while self.heartbeat:
+            await asyncio.sleep(longest - sender.silent_seconds())
+            if sender.silent_seconds() >= longest:
+                await sender.beat(self.heartbeat)
+
+
+async def _until_gone(receive: Receive) -> None:
+    while (await receive())["type"] != "http.disconnect":
+        pass
+
+
+class _Sender:
+    """
+    Sends the pieces of an answer, and knows how long it has been silent.
+    """
+
+    def __init__(
+        self, send: Send, status: int, headers: list[tuple[bytes, bytes]]
+    ) -> None:
+        self._send = send
+        self._start = {
+            "type": "http.response.start",
+            "status": status,
+            "headers": headers,
+        }
+        self._clock = asyncio.get_running_loop().time
+        self._last_piece_at = self._clock()
+        self.has_begun = False
+
+    def silent_seconds(self) -> float:
+        """
+        Tell how long ago the last piece was made.
+        """
+        return self._clock() - self._last_piece_at
+
+    async def write(self, piece: bytes) -> None:
+        """
+        Send a piece of the answer, and its head before the first one.
+        """
+        self._last_piece_at = self._clock()
+        if not self.has_begun:
+            self.has_begun = True
+            await self._send(self._start)
+        await self._send_body(piece, is_last=False)
+
+    async def beat(self, heartbeat: bytes) -> None:
+        """
+        Send a sign of life, if the answer has begun.
+        """
+        self._last_piece_at = self._clock()
+        if self.has_begun:
+            await self._send_body(heartbeat, is_last=False)
+
+    async def finish(self, last: bytes) -> None:
+        """
+        End the answer, unless the client has no room even for that.
+        """
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_FAREWELL_SECONDS):
+                if not self.has_begun:
+                    await self._send(self._start)
+                await self._send_body(last, is_last=True)
+
+    async def _send_body(self, piece: bytes, *, is_last: bool) -> None:
+        await self._send(
+            {"type": "http.response.body", "body": piece, "more_body": not is_last}
+        )

@@ -1,0 +1,351 @@
+"""
+The ports as one tenant sees them.
+
+The one place where the tenant rule stands: routes see nothing else of the ports. With a
+tenant, only that tenant's sessions exist, and what belongs to them; without one, all.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Collection, Sequence
+from typing import Any
+
+import attrs
+
+from asm_async.errors import (
+    ConflictError,
+    NotFoundError,
+    RevisionConflictError,
+    RunNotFoundError,
+    SessionNotFoundError,
+    ValidationError,
+)
+from asm_async.integrations.fastapi.ports import Ports
+from asm_async.ports.history_transfer import ExportWriter
+from asm_async.values.event import Event, EventType
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.page import Page
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+from asm_async.values.session_export import SessionExport
+from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+
+__all__ = ["TenantView"]
+
+_MOST_TRIES = 8
+
+
+class TenantView:
+    """
+    What of the ports exists for a tenant.
+
+    Whatever belongs to another tenant is not found, as if it had never been.
+
+    Args:
+        ports: The whole.
+
+        tenant_id: Whose sessions there are; None for everybody's.
+    """
+
+    def __init__(self, ports: Ports, tenant_id: str | None) -> None:
+        self._ports = ports
+        self._tenant_id = tenant_id
+
+    async def get_session(self, session_id: str) -> Session:
+        """
+        Give the session, soft-deleted or not.
+        """
+        session = await self._ports.store.get_session(session_id)
+        if self._tenant_id not in (None, session.tenant_id):
+            raise SessionNotFoundError(session_id)
+        return session
+
+    async def save_session(
+        self, session: Session, *, expected_revision: int | None = None
+    ) -> Session:
+        """
+        Save a session as the tenant's.
+
+        A tenant's save always expects the revision at which the session was seen to be
+        the tenant's, so that nothing that happens in between makes it another's.
+        """
+        store, session = self._ports.store, self._stamped(session)
+        if self._tenant_id is None:
+            return await store.save_session(
+                session, expected_revision=expected_revision
+            )
+        for tries_left in reversed(range(_MOST_TRIES)):
+            seen = await self._revision_of(session.id)
+            if expected_revision is not None and expected_revision > seen:
+                raise RevisionConflictError(
+                    f"session {session.id!r}", expected_revision, seen
+                )
+            expected = seen if expected_revision is None else expected_revision
+            try:
+                return await store.save_session(session, expected_revision=expected)
+            except RevisionConflictError:
+                if expected_revision is not None or not tries_left:
+                    raise
+        raise AssertionError
+
+    async def soft_delete_session(self, session_id: str) -> Session:
+        """
+        Mark the session deleted.
+        """
+        await self._check(session_id)
+        return await self._ports.maintenance.soft_delete_session(session_id)
+
+    async def restore_session(self, session_id: str) -> Session:
+        """
+        Undo a soft deletion.
+        """
+        await self._check(session_id)
+        return await self._ports.maintenance.restore_session(session_id)
+
+    async def delete_session(self, session_id: str) -> None:
+        """
+        Remove the session for ever.
+        """
+        await self.get_session(session_id)
+        await self._ports.store.delete_session(session_id)
+
+    async def get_session_stats(self, session_id: str) -> SessionStats:
+        """
+        Give the session in figures.
+        """
+        await self._check(session_id)
+        return await self._ports.query.get_session_stats(session_id)
+
+    async def get_run(self, session_id: str, run_id: str) -> Run:
+        """
+        Give a run of the session.
+        """
+        await self._check(session_id)
+        run = await self._ports.store.get_run(run_id)
+        if run.session_id != session_id:
+            raise RunNotFoundError(run_id)
+        return run
+
+    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+        """
+        Save a run of a session of the tenant's.
+        """
+        await self._check(run.session_id)
+        try:
+            return await self._ports.store.save_run(
+                run, expected_revision=expected_revision
+            )
+        except ConflictError as error:
+            raise self._without_owner(error, run.id) from None
+
+    async def append_events(
+        self,
+        session_id: str,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+    ) -> tuple[list[Event], bool]:
+        """
+        Append events to the session.
+
+        Returns:
+            The stored events, and whether any of them is new.
+        """
+        await self._check(session_id)
+        store = self._ports.store
+        latest = await store.get_latest_sequence(session_id)
+        stored = await store.append_events(events, expected_sequence=expected_sequence)
+        return stored, any(event.sequence_number > latest for event in stored)
+
+    async def flush(
+        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    ) -> ExecutionResult:
+        """
+        Store a session of the tenant's with a run and its events.
+
+        A tenant's new session is saved first: only a save can make sure that nobody
+        else has begun a session of this id meanwhile.
+        """
+        result = attrs.evolve(result, session=self._stamped(result.session))
+        session_id = result.session.id
+        if self._tenant_id is not None and not await self._revision_of(session_id):
+            await self._ports.store.save_session(result.session, expected_revision=0)
+        try:
+            return await self._ports.store.flush(
+                result, expected_sequence=expected_sequence
+            )
+        except ConflictError as error:
+            raise self._without_owner(error, result.run.id) from None
+
+    async def get_events(
+        self, session_id: str, **filters: Any
+    ) -> tuple[list[Event], int]:
+        """
+        Give events of the session, and its latest number before they were read.
+        """
+        await self.get_session(session_id)
+        latest = await self._ports.store.get_latest_sequence(session_id)
+        return await self._ports.store.get_events(session_id, **filters), latest
+
+    async def search_sessions(
+        self, *, tenant_id: str | None, **filters: Any
+    ) -> Page[Session]:
+        """
+        Find sessions.
+        """
+        return await self._ports.query.search_sessions(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def search_runs(self, *, tenant_id: str | None, **filters: Any) -> Page[Run]:
+        """
+        Find runs of all sessions.
+        """
+        return await self._ports.query.search_runs(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def search_events(
+        self, *, tenant_id: str | None, **filters: Any
+    ) -> Page[Event]:
+        """
+        Find events of all sessions.
+        """
+        return await self._ports.query.search_events(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def count_events(self, *, tenant_id: str | None, **filters: Any) -> int:
+        """
+        Count events of all sessions.
+        """
+        return await self._ports.query.count_events(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def get_usage_summary(
+        self, *, tenant_id: str | None, **filters: Any
+    ) -> UsageSummary:
+        """
+        Add up what runs consumed.
+        """
+        return await self._ports.query.get_usage_summary(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def get_cost_summary(
+        self, *, tenant_id: str | None, **filters: Any
+    ) -> CostSummary:
+        """
+        Add up what runs cost.
+        """
+        return await self._ports.query.get_cost_summary(
+            tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def export_session(self, session_id: str) -> SessionExport:
+        """
+        Give all there is to know of the session.
+        """
+        await self._check(session_id)
+        export = await self._ports.query.export_session(session_id)
+        if self._tenant_id not in (None, export.session.tenant_id):
+            raise SessionNotFoundError(session_id)
+        return export
+
+    async def export_sessions(
+        self, writer: ExportWriter, *, tenant_id: str | None, **filters: Any
+    ) -> None:
+        """
+        Write sessions with all they have.
+        """
+        await self._ports.query.export_sessions(
+            writer, tenant_id=self._narrowed(tenant_id), **filters
+        )
+
+    async def follow_session(
+        self, session_id: str, **filters: Any
+    ) -> AsyncGenerator[Event]:
+        """
+        Begin to follow the session.
+        """
+        await self.get_session(session_id)
+        return self._ports.feed.follow_session(
+            session_id, tenant_id=self._tenant_id, **filters
+        )
+
+    def follow_all(
+        self,
+        *,
+        tenant_id: str | None,
+        checkpoint: str | None,
+        types: Collection[EventType | str] | None,
+        agent_id: str | None,
+    ) -> AsyncGenerator[tuple[Event, str]]:
+        """
+        Begin to follow all sessions.
+        """
+        return self._ports.feed.follow_all(
+            tenant_id=self._narrowed(tenant_id),
+            checkpoint=checkpoint,
+            types=types,
+            agent_id=agent_id,
+        )
+
+    async def get_latest_checkpoint(self) -> str:
+        """
+        Give the place from which one sees what comes, and nothing of the past.
+        """
+        return await self._ports.feed.get_latest_checkpoint()
+
+    async def check_database(self) -> None:
+        """
+        Make sure that the database answers.
+        """
+        await self._ports.store.get_latest_sequence("health")
+
+    async def _check(self, session_id: str) -> None:
+        """
+        Make sure that a session is the tenant's, where there is one.
+
+        Without a tenant there is nothing to make sure of: what comes next finds out
+        itself whether the session exists.
+        """
+        if self._tenant_id is not None:
+            await self.get_session(session_id)
+
+    async def _revision_of(self, session_id: str) -> int:
+        """
+        Give the revision of a session that is the tenant's; 0 if there is none yet.
+        """
+        try:
+            session = await self._ports.store.get_session(session_id)
+        except SessionNotFoundError:
+            return 0
+        if session.tenant_id != self._tenant_id:
+            raise SessionNotFoundError(session_id)
+        return session.revision
+
+    def _stamped(self, session: Session) -> Session:
+        if self._tenant_id is None:
+            return session
+        if session.tenant_id not in (None, self._tenant_id):
+            raise ValidationError("tenant_id: it is not yours to give")
+        return attrs.evolve(session, tenant_id=self._tenant_id)
+
+    def _narrowed(self, tenant_id: str | None) -> str | None:
+        """
+        Give the tenant to search for: the one there is, or whoever is asked for.
+        """
+        if self._tenant_id is not None and tenant_id not in (None, self._tenant_id):
+            raise NotFoundError("there is no such tenant")
+        return tenant_id if self._tenant_id is None else self._tenant_id
+
+    def _without_owner(self, error: ConflictError, run_id: str) -> Exception:
+        """
+        Keep a tenant from learning whose run has the id that it wanted to use.
+        """
+        is_of_another_session = type(error) is ConflictError
+        if self._tenant_id is not None and is_of_another_session:
+            return RunNotFoundError(run_id)
+        return error

@@ -1,0 +1,136 @@
+"""
+What OpenAPI says of values is what they are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import attrs
+import pytest
+from fastapi import FastAPI
+from pydantic import BaseModel
+
+from asm_async import Event, EventType, Run, RunStatus, Session, SessionStatus
+from asm_async.integrations.fastapi import router, schemas, summary_schemas
+from asm_async.integrations.fastapi.schema_types import inlined_schema
+from asm_async.values.maintenance import HealthIssue
+from asm_async.values.session_export import SessionExport
+from asm_async.values.summaries import (
+    CostSummary,
+    CostTotals,
+    SessionStats,
+    TokenTotals,
+    UsageSummary,
+    UsageTotals,
+)
+from tests.integration.fastapi.serving import authorize
+
+VIEWS: list[tuple[type[BaseModel], type[attrs.AttrsInstance]]] = [
+    (schemas.SessionView, Session),
+    (schemas.RunView, Run),
+    (schemas.EventView, Event),
+    (summary_schemas.SessionStatsView, SessionStats),
+    (summary_schemas.SessionExportView, SessionExport),
+    (summary_schemas.UsageSummaryView, UsageSummary),
+    (summary_schemas.UsageTotalsView, UsageTotals),
+    (summary_schemas.CostSummaryView, CostSummary),
+    (summary_schemas.CostTotalsView, CostTotals),
+    (summary_schemas.TokenTotalsView, TokenTotals),
+    (summary_schemas.HealthIssueView, HealthIssue),
+]
+BODIES: list[tuple[type[BaseModel], type[BaseModel], set[str]]] = [
+    (schemas.SessionBody, schemas.SessionView, {"id", "revision", "deleted_at"}),
+    (schemas.RunBody, schemas.RunView, {"id", "session_id", "revision"}),
+    (schemas.EventBody, schemas.EventView, {"session_id", "sequence_number"}),
+]
+
+
+@pytest.fixture(scope="module")
+def openapi() -> dict[str, Any]:
+    """
+    Describe an application that has our routes.
+    """
+    app = FastAPI()
+    app.include_router(router(authorize=authorize))
+    return app.openapi()
+
+
+def operations(openapi: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """
+    Give each operation with its name.
+    """
+    for path, methods in openapi["paths"].items():
+        for method, operation in methods.items():
+            yield f"{method.upper()} {path}", operation
+
+
+@pytest.mark.parametrize(("view", "value"), VIEWS)
+def test_a_view_has_the_fields_of_its_value(
+    view: type[BaseModel], value: type[attrs.AttrsInstance]
+) -> None:
+    """
+    Each field of a value is described, and nothing else.
+    """
+    assert set(view.model_fields) == {field.name for field in attrs.fields(value)}
+
+
+@pytest.mark.parametrize(("body", "view", "given"), BODIES)
+def test_a_body_lacks_only_what_is_given(
+    body: type[BaseModel], view: type[BaseModel], given: set[str]
+) -> None:
+    """
+    A body has the fields of what is stored, but for what URL and server give.
+    """
+    assert set(body.model_fields) == set(view.model_fields) - given
+
+
+def test_the_statuses_and_types_are_all_named() -> None:
+    """
+    Whatever an enumeration has, the description has.
+    """
+    session = inlined_schema(schemas.SessionView)["properties"]
+    run = inlined_schema(schemas.RunView)["properties"]
+    event = inlined_schema(schemas.EventView)["properties"]
+
+    assert session["status"]["enum"] == list(SessionStatus)
+    assert run["status"]["enum"] == list(RunStatus)
+    assert event["type"]["anyOf"][0]["enum"] == list(EventType)
+
+
+def test_every_operation_is_described(openapi: dict[str, Any]) -> None:
+    """
+    Each route has a description, an answer, and the problems that it may answer with.
+    """
+    for name, operation in operations(openapi):
+        assert operation["description"], name
+        answers = operation["responses"]
+        assert any(status.startswith("2") for status in answers), name
+        assert {"401", "403", "422", "500", "503"} <= set(answers), name
+        for status, answer in answers.items():
+            if int(status) >= 400:
+                assert list(answer["content"]) == ["application/problem+json"], name
+
+
+def test_examples_are_of_the_shape_they_show(openapi: dict[str, Any]) -> None:
+    """
+    An example has no field that is not described, and all that are required.
+    """
+    described = {
+        name: schema
+        for name, schema in openapi["components"]["schemas"].items()
+        if "example" in schema
+    }
+    for name, operation in operations(openapi):
+        if "requestBody" in operation:
+            content = operation["requestBody"]["content"]["application/json"]
+            described[name] = content["schema"]
+
+    assert len(described) > len(BODIES)
+    for name, schema in described.items():
+        assert set(schema["example"]) <= set(schema["properties"]), name
+        missing = set(schema.get("required", ())) - set(schema["example"])
+        # FastAPI drops what is null.
+        for field in missing:
+            assert {"type": "null"} in schema["properties"][field]["anyOf"], name

@@ -1,0 +1,183 @@
+"""
+Sessions over HTTP.
+"""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+
+from asm_async import Session, SessionStatus
+from asm_async.testing.factories import make_session
+from asm_async.values.json_values import encode_json
+from tests.integration.fastapi.serving import Service
+
+
+def body_of(session: Session, **changes: object) -> dict[str, object]:
+    """
+    Give what PUT takes for a session.
+    """
+    return {**session.to_dict(), **changes}
+
+
+async def test_a_session_is_begun_read_and_listed(memory_service: Service) -> None:
+    """
+    POST begins a session with an id of the server's, which GET gives and lists.
+    """
+    begun = await memory_service.client.post(
+        "/sessions", json={"agent_id": "assistant", "tags": ["demo"]}
+    )
+    session = begun.json()
+
+    assert begun.status_code == HTTPStatus.CREATED
+    assert begun.headers["etag"] == '"1"'
+    assert str(begun.url.join(begun.headers["location"])) == (
+        f"{memory_service.url}/sessions/{session['id']}"
+    )
+    got = await memory_service.client.get(f"/sessions/{session['id']}")
+    listed = await memory_service.client.get("/sessions", params={"tags": "demo"})
+    assert got.json() == session
+    assert listed.json()["items"] == [session]
+    assert Session.from_dict(session).status is SessionStatus.PENDING
+
+
+async def test_every_json_value_comes_back(service: Service) -> None:
+    """
+    NUL, lone surrogates, huge integers and the order of keys survive the way and back.
+    """
+    data = {"z": "\0\ud800", "a": [10**400, 1e-300, -0.0, {"": None}], "b": 1.0}
+    session = make_session(metadata=data)
+
+    saved = await service.client.put(
+        "/sessions/ses_1",
+        content=encode_json(session.to_dict()),
+        headers={"Content-Type": "application/json"},
+    )
+
+    assert saved.status_code == HTTPStatus.CREATED
+    got = await service.client.get("/sessions/ses_1")
+    stored = Session.from_dict(got.json())
+    assert stored.has_same_content(session)
+    assert list(stored.metadata) == ["z", "a", "b"]
+
+
+async def test_an_entity_tag_is_the_revision_that_a_save_expects(
+    service: Service,
+) -> None:
+    """
+    If-Match lets one of two writers pass; the other learns the revision there is.
+    """
+    url, session = "/sessions/ses_1", make_session()
+    first = await service.client.put(
+        url, json=body_of(session), headers={"If-None-Match": "*"}
+    )
+    again = {"If-Match": first.headers["etag"]}
+
+    won = await service.client.put(
+        url, json=body_of(session, tags=["won"]), headers=again
+    )
+    lost = await service.client.put(
+        url, json=body_of(session, tags=["lost"]), headers=again
+    )
+    created_twice = await service.client.put(
+        url, json=body_of(session, tags=["new"]), headers={"If-None-Match": "*"}
+    )
+
+    assert (first.status_code, won.status_code) == (201, 200)
+    assert won.headers["etag"] == '"2"'
+    assert lost.status_code == HTTPStatus.PRECONDITION_FAILED
+    assert (lost.headers["etag"], lost.json()["actual"]) == ('"2"', 2)
+    assert lost.json()["code"] == "revision_conflict"
+    assert created_twice.status_code == HTTPStatus.PRECONDITION_FAILED
+
+
+async def test_a_known_session_is_not_sent_again(memory_service: Service) -> None:
+    """
+    GET answers 304 to who knows the entity tag, and soft deletion gives a new one.
+    """
+    client = memory_service.client
+    session_id = await memory_service.new_session()
+    url = f"/sessions/{session_id}"
+    known = {"If-None-Match": '"7", W/"1"'}
+
+    unchanged = await client.get(url, headers=known)
+    await client.delete(url)
+    changed = await client.get(url, headers=known)
+
+    assert (unchanged.status_code, unchanged.content) == (304, b"")
+    assert changed.status_code == HTTPStatus.OK
+    assert changed.json()["deleted_at"] is not None
+
+
+async def test_a_session_is_soft_deleted_restored_and_removed(
+    memory_service: Service,
+) -> None:
+    """
+    DELETE hides a session, restoring undoes it, and a hard DELETE removes it for ever.
+    """
+    client = memory_service.client
+    session_id = await memory_service.new_session()
+    url = f"/sessions/{session_id}"
+
+    assert (await client.delete(url)).status_code == HTTPStatus.NO_CONTENT
+    assert (await client.get("/sessions")).json()["items"] == []
+    refused = await client.put(url, json=body_of(make_session(id=session_id)))
+    assert refused.status_code == HTTPStatus.CONFLICT
+    assert refused.json()["code"] == "session_deleted"
+
+    restored = await client.post(f"{url}/restore")
+    assert restored.json()["deleted_at"] is None
+    assert len((await client.get("/sessions")).json()["items"]) == 1
+
+    hard = await client.delete(url, params={"hard": True})
+    assert hard.status_code == HTTPStatus.NO_CONTENT
+    assert (await client.get(url)).status_code == HTTPStatus.NOT_FOUND
+
+
+async def test_links_lead_through_all_pages(memory_service: Service) -> None:
+    """
+    Following rel=next shows each session once, and the last page has no link.
+    """
+    ids = {await memory_service.new_session() for _ in range(7)}
+    answer = await memory_service.client.get(
+        "/sessions", params={"limit": 3, "agent_id": "assistant"}
+    )
+    seen = [item["id"] for item in answer.json()["items"]]
+    while "next" in answer.links:
+        answer = await memory_service.client.get(
+            answer.url.join(answer.links["next"]["url"])
+        )
+        seen += [item["id"] for item in answer.json()["items"]]
+
+    assert len(seen) == len(ids)
+    assert set(seen) == ids
+
+
+async def test_what_the_url_says_cannot_be_said_otherwise(
+    memory_service: Service,
+) -> None:
+    """
+    An id in the body that is not the URL's is refused, and so is one to POST.
+    """
+    client = memory_service.client
+
+    put = await client.put("/sessions/ses_2", json=body_of(make_session(id="ses_1")))
+    post = await client.post("/sessions", json={"agent_id": "a", "id": "ses_1"})
+
+    for answer in (put, post):
+        assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+        assert answer.json()["detail"].startswith("id: ")
+
+
+async def test_stats_and_export_tell_all_of_a_session(memory_service: Service) -> None:
+    """
+    The figures of a session, and all that it has, can be had as JSON.
+    """
+    session_id = await memory_service.new_session()
+    run = await memory_service.client.post(f"/sessions/{session_id}/runs", json={})
+
+    stats = await memory_service.client.get(f"/sessions/{session_id}/stats")
+    export = await memory_service.client.get(f"/sessions/{session_id}/export")
+
+    assert stats.json()["status_counts"] == {"pending": 1}
+    assert export.json()["runs"] == [run.json()]
+    assert export.json()["latest_sequence"] == 0
