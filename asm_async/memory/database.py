@@ -172,12 +172,6 @@ class InMemoryDatabase:
         for artifact in list(self.artifacts.values()):
             if artifact.session_id == session_id:
                 del self.artifacts[artifact.id]
-        for artifact in [
-            artifact
-            for artifact in self.artifacts.values()
-            if artifact.session_id == session_id
-        ]:
-            del self.artifacts[artifact.id]
         gate = self.gates[session_id]
         gate.pruned = gate.latest
         self._wake(session_id)

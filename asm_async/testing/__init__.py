@@ -1,5 +1,7 @@
 """
-What proves that an adapter keeps its promises: contract suites, factories, strategies.
+What proves that an adapter keeps its promises.
+
+Contract suites, factories and strategies, a checker of histories and a state machine.
 
 Needs the tools of the extra ``test``: pytest, pytest-asyncio and Hypothesis.
 """

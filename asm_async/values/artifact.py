@@ -59,7 +59,7 @@ def _total(value: object, name: str) -> int:
     return whole
 
 
-_CONTENT_RULES: fields.FieldRules = {
+_CONTENT_RULES: Mapping[str, fields.FieldRule] = {
     "byte_size": fields.count,
     "checksum_sha256": sha256_checksum,
     "storage_backend": fields.text,

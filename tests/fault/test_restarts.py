@@ -6,14 +6,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import pytest
 
 from asm_async import open_store
-from asm_async.sql import SQLSessionStore
+from asm_async.ports.session_store import SessionStore
 from asm_async.testing.factories import make_event, make_session
-from tests.fault.histories import check_histories
-from tests.fault.writing_processes import Acknowledged
+from asm_async.testing.history import (
+    HistoryWriter,
+    RecordingSessionStore,
+    check_histories,
+)
 from tests.postgres_server import PostgresServer
 
 pytestmark = pytest.mark.postgres
@@ -35,11 +39,10 @@ class Writers:
     Tasks that append, one event after the other, until they are told to stop.
     """
 
-    def __init__(self, store: SQLSessionStore) -> None:
+    def __init__(self, store: SessionStore) -> None:
         self._store = store
         self._must_stop = False
         self._told = asyncio.Semaphore(0)
-        self.acknowledged: list[Acknowledged] = []
 
     async def write(self, name: str) -> None:
         """
@@ -48,10 +51,7 @@ class Writers:
         number = 0
         while not self._must_stop:
             event = make_event(id=f"{name}-{number}")
-            stored = await self._store.append_event_with_sequence(event)
-            self.acknowledged.append(
-                Acknowledged("ses_1", event.id, stored.sequence_number)
-            )
+            await self._store.append_event_with_sequence(event)
             self._told.release()
             number += 1
 
@@ -73,18 +73,22 @@ class Writers:
     "go_down", [PostgresServer.stop, PostgresServer.kill], ids=["stopped", "killed"]
 )
 async def test_a_restart_loses_and_doubles_nothing(
-    server: PostgresServer, go_down: Callable[[PostgresServer], None]
+    server: PostgresServer,
+    go_down: Callable[[PostgresServer], None],
+    tmp_path: Path,
 ) -> None:
     """
     Every writer goes on when the server is back; each event is stored exactly once.
     """
+    path = tmp_path / "writers.jsonl"
+    history = HistoryWriter(path)
     async with (
         asyncio.timeout(60),
         open_store(server.url, migrate=True) as store,
         asyncio.TaskGroup() as group,
     ):
         await store.save_session(make_session())
-        writers = Writers(store)
+        writers = Writers(RecordingSessionStore(store, history))
         for number in range(8):
             group.create_task(writers.write(f"writer-{number}"))
         await writers.wait_for(20)
@@ -92,5 +96,6 @@ async def test_a_restart_loses_and_doubles_nothing(
         await asyncio.to_thread(server.start)
         await writers.wait_for(40)
         writers.stop()
+    history.close()
     async with open_store(server.url) as store:
-        await check_histories(store, ["ses_1"], writers.acknowledged, is_complete=True)
+        await check_histories([path], store)

@@ -12,25 +12,13 @@ from asyncio.subprocess import PIPE
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
-
-import attrs
+from tempfile import TemporaryDirectory
 
 import asm_async
 
-__all__ = ["Acknowledged", "WritingProcesses", "writing_processes"]
+__all__ = ["WritingProcesses", "writing_processes"]
 
 _PROGRAM = Path(__file__).with_name("forking_writer.py")
-
-
-@attrs.frozen
-class Acknowledged:
-    """
-    An event of which a writer was told that it is stored.
-    """
-
-    session_id: str
-    event_id: str
-    sequence_number: int
 
 
 class WritingProcesses:
@@ -38,15 +26,28 @@ class WritingProcesses:
     What ``forking_writer.py`` does and says.
     """
 
-    def __init__(self, output: StreamReader, orders: StreamWriter) -> None:
+    def __init__(
+        self, output: StreamReader, orders: StreamWriter, directory: Path
+    ) -> None:
         self._output = output
         self._orders = orders
+        self._directory = directory
         self._pids: dict[str, int] = {}
-        self.acknowledged: list[Acknowledged] = []
+        self.stored = 0
+        """
+        How many events the writers have said they were told are stored.
+        """
         self.statuses: list[int] = []
         """
         How the writers have ended, in the order in which they were made.
         """
+
+    @property
+    def histories(self) -> list[Path]:
+        """
+        What the writers have written down.
+        """
+        return [self._directory / f"{name}.jsonl" for name in self._pids]
 
     def order(
         self, name: str, *, tasks: int, events: int, sessions: Sequence[str]
@@ -68,8 +69,9 @@ class WritingProcesses:
         """
         heard = 0
         while heard < events:
-            word, *facts = await self._listen()
-            heard += word == "stored" and facts[1].startswith(f"{of}-")
+            word, name, *number = await self._listen()
+            if (word, name) == ("stored", of):
+                heard += int(*number)
 
     def kill(self, name: str) -> None:
         """
@@ -91,9 +93,8 @@ class WritingProcesses:
     async def _listen(self) -> list[str]:
         words = (await self._output.readline()).decode().split()
         match words:
-            case ["stored", session_id, event_id, number]:
-                one = Acknowledged(session_id, event_id, int(number))
-                self.acknowledged.append(one)
+            case ["stored", _, number]:
+                self.stored += int(number)
             case ["forked", name, pid]:
                 self._pids[name] = int(pid)
             case ["ended", pid, status]:
@@ -104,14 +105,26 @@ class WritingProcesses:
 
 
 @asynccontextmanager
-async def writing_processes(url: str) -> AsyncGenerator[WritingProcesses]:
+async def writing_processes(
+    url: str, directory: Path | None = None
+) -> AsyncGenerator[WritingProcesses]:
     """
     Start the process that makes writers, and leave none of them behind.
+
+    Args:
+        url: Where to write.
+
+        directory: Where to leave histories; none are left if it is None.
     """
+    if directory is None:
+        with TemporaryDirectory() as passing:
+            async with writing_processes(url, Path(passing)) as processes:
+                yield processes
+        return
     # They run on the package that the tests run on, installed or not.
     path = str(Path(asm_async.__file__).parents[1])
     process = await create_subprocess_exec(
-        *(sys.executable, _PROGRAM, url),
+        *(sys.executable, _PROGRAM, url, directory),
         env={**os.environ, "PYTHONPATH": path},
         stdin=PIPE,
         stdout=PIPE,
@@ -120,7 +133,7 @@ async def writing_processes(url: str) -> AsyncGenerator[WritingProcesses]:
     assert process.stdin is not None
     assert process.stdout is not None
     try:
-        yield WritingProcesses(process.stdout, process.stdin)
+        yield WritingProcesses(process.stdout, process.stdin, directory)
     finally:
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)

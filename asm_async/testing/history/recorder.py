@@ -1,0 +1,256 @@
+"""
+A session store whose calls are written down.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime
+
+from asm_async.ports.session_store import SessionStore
+from asm_async.testing.history.files import HistoryWriter
+from asm_async.values.event import Event, EventType
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session, SessionStatus
+
+__all__ = ["RecordingSessionStore"]
+
+
+class RecordingSessionStore:
+    """
+    A :class:`~asm_async.ports.session_store.SessionStore` that remembers every call.
+
+    Args:
+        store: What does the work.
+
+        history: Where the calls are written down; it stays the caller's to close.
+    """
+
+    def __init__(self, store: SessionStore, history: HistoryWriter) -> None:
+        self._store = store
+        self._history = history
+
+    async def save_session(
+        self, session: Session, *, expected_revision: int | None = None
+    ) -> Session:
+        """
+        Insert the session, or replace the one of this id.
+        """
+        return await self._history.record(
+            "save_session",
+            self._store.save_session(session, expected_revision=expected_revision),
+            session=session,
+            expected_revision=expected_revision,
+        )
+
+    async def get_session(self, session_id: str) -> Session:
+        """
+        Give the session, soft-deleted or not.
+        """
+        return await self._history.record(
+            "get_session",
+            self._store.get_session(session_id),
+            session_id=session_id,
+        )
+
+    async def list_sessions(
+        self,
+        *,
+        status: SessionStatus | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        include_deleted: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Session]:
+        """
+        List sessions in the order they were created, oldest first, then by id.
+        """
+        call = self._store.list_sessions(
+            status=status,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            include_deleted=include_deleted,
+            limit=limit,
+            offset=offset,
+        )
+        return await self._history.record(
+            "list_sessions",
+            call,
+            status=status,
+            agent_id=agent_id,
+            tenant_id=tenant_id,
+            include_deleted=include_deleted,
+            limit=limit,
+            offset=offset,
+        )
+
+    async def delete_session(self, session_id: str) -> None:
+        """
+        Remove the session with its runs and events, for ever.
+        """
+        await self._history.record(
+            "delete_session",
+            self._store.delete_session(session_id),
+            session_id=session_id,
+        )
+
+    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+        """
+        Insert the run, or replace the one of this id.
+        """
+        return await self._history.record(
+            "save_run",
+            self._store.save_run(run, expected_revision=expected_revision),
+            run=run,
+            expected_revision=expected_revision,
+        )
+
+    async def get_run(self, run_id: str) -> Run:
+        """
+        Give the run.
+        """
+        return await self._history.record(
+            "get_run", self._store.get_run(run_id), run_id=run_id
+        )
+
+    async def list_runs(
+        self,
+        session_id: str,
+        *,
+        status: RunStatus | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        """
+        List the session's runs in the order they were started, then by id.
+        """
+        return await self._history.record(
+            "list_runs",
+            self._store.list_runs(session_id, status=status, limit=limit),
+            session_id=session_id,
+            status=status,
+            limit=limit,
+        )
+
+    async def get_active_run(self, session_id: str) -> Run | None:
+        """
+        Give the session's running run, the last started if there are several.
+        """
+        return await self._history.record(
+            "get_active_run",
+            self._store.get_active_run(session_id),
+            session_id=session_id,
+        )
+
+    async def append_event(
+        self, event: Event, *, expected_sequence: int | None = None
+    ) -> None:
+        """
+        Append one event and give nothing back.
+        """
+        await self._history.record(
+            "append_event",
+            self._store.append_event(event, expected_sequence=expected_sequence),
+            event=event,
+            expected_sequence=expected_sequence,
+        )
+
+    async def append_event_with_sequence(
+        self, event: Event, *, expected_sequence: int | None = None
+    ) -> Event:
+        """
+        Append one event and give it back as stored.
+        """
+        call = self._store.append_event_with_sequence(
+            event, expected_sequence=expected_sequence
+        )
+        return await self._history.record(
+            "append_event_with_sequence",
+            call,
+            event=event,
+            expected_sequence=expected_sequence,
+        )
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Append *events* to their sessions and number them.
+        """
+        return await self._history.record(
+            "append_events",
+            self._store.append_events(events, expected_sequence=expected_sequence),
+            events=events,
+            expected_sequence=expected_sequence,
+        )
+
+    async def flush(
+        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    ) -> ExecutionResult:
+        """
+        Store a session, one of its runs and that run's events, all or nothing.
+        """
+        return await self._history.record(
+            "flush",
+            self._store.flush(result, expected_sequence=expected_sequence),
+            result=result,
+            expected_sequence=expected_sequence,
+        )
+
+    async def get_events(
+        self,
+        session_id: str,
+        *,
+        run_id: str | None = None,
+        type: EventType | str | None = None,  # noqa: A002 - the field's name
+        since: datetime | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        last: int | None = None,
+        wait_timeout: float | None = None,
+    ) -> list[Event]:
+        """
+        Give the session's events that match every filter, in order, oldest first.
+        """
+        call = self._store.get_events(
+            session_id,
+            run_id=run_id,
+            type=type,
+            since=since,
+            after=after,
+            before=before,
+            limit=limit,
+            last=last,
+            wait_timeout=wait_timeout,
+        )
+        return await self._history.record(
+            "get_events",
+            call,
+            session_id=session_id,
+            run_id=run_id,
+            type=type,
+            since=since,
+            after=after,
+            before=before,
+            limit=limit,
+            last=last,
+            wait_timeout=wait_timeout,
+        )
+
+    async def get_latest_sequence(self, session_id: str) -> int:
+        """
+        Give the session's latest sequence number.
+        """
+        return await self._history.record(
+            "get_latest_sequence",
+            self._store.get_latest_sequence(session_id),
+            session_id=session_id,
+        )
+
+    async def aclose(self) -> None:
+        """
+        Close the store that does the work; the history stays open.
+        """
+        await self._store.aclose()

@@ -1,0 +1,162 @@
+"""
+The rules of the query API.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, get_args
+
+from hypothesis import strategies as st
+from hypothesis.stateful import precondition, rule
+
+from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
+from asm_async.testing.state_machine.choices import (
+    EVENT_TYPES,
+    RUN_IDS,
+    RUN_STATUSES,
+    SESSION_IDS,
+    SESSION_STATUSES,
+    TEXTS,
+    TIMES,
+    Fields,
+    some_of,
+)
+from asm_async.testing.state_machine.twins import TwinMachine
+
+__all__ = ["QueryRules"]
+
+_PAGE_SIZES = st.integers(-1, 3)
+_EVENT_FILTERS: Mapping[str, st.SearchStrategy[Any]] = {
+    "session_ids": st.lists(SESSION_IDS, max_size=2),
+    "run_ids": st.lists(RUN_IDS, max_size=2),
+    "types": st.lists(EVENT_TYPES, max_size=2),
+    "providers": st.lists(TEXTS, max_size=2),
+    "since": TIMES,
+    "until": TIMES,
+    "correlation_id": TEXTS,
+    "tenant_id": TEXTS,
+}
+_USAGE_FILTERS = some_of(
+    session_id=SESSION_IDS,
+    agent_id=TEXTS,
+    tenant_id=TEXTS,
+    provider=TEXTS | st.just("unknown"),
+    since=TIMES,
+    until=TIMES,
+    bucket=st.sampled_from(get_args(TimeBucket)),
+)
+
+
+def _order(orders: Any) -> st.SearchStrategy[str]:
+    return st.sampled_from(get_args(orders))
+
+
+class QueryRules(TwinMachine):
+    """
+    Searches, from page to page, and sums.
+    """
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(
+        filters=some_of(
+            agent_id=TEXTS,
+            tenant_id=TEXTS,
+            status=st.lists(SESSION_STATUSES, max_size=2),
+            provider=TEXTS,
+            tags=st.lists(TEXTS, max_size=2),
+            parent_session_id=SESSION_IDS,
+            created_after=TIMES,
+            created_before=TIMES,
+            include_deleted=st.booleans(),
+            order_by=_order(SessionOrder),
+            count_total=st.booleans(),
+        ),
+        limit=_PAGE_SIZES,
+    )
+    def search_sessions(self, filters: Fields, limit: int) -> None:
+        """
+        Search sessions.
+        """
+        self._search("search_sessions", filters, limit)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(
+        filters=some_of(
+            session_id=SESSION_IDS,
+            agent_id=TEXTS,
+            tenant_id=TEXTS,
+            provider=TEXTS,
+            status=st.lists(RUN_STATUSES, max_size=2),
+            started_after=TIMES,
+            started_before=TIMES,
+            min_tokens=st.integers(0, 4),
+            order_by=_order(RunOrder),
+        ),
+        limit=_PAGE_SIZES,
+    )
+    def search_runs(self, filters: Fields, limit: int) -> None:
+        """
+        Search runs.
+        """
+        self._search("search_runs", filters, limit)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(
+        filters=some_of(**_EVENT_FILTERS, order_by=_order(EventOrder)),
+        limit=_PAGE_SIZES,
+    )
+    def search_events(self, filters: Fields, limit: int) -> None:
+        """
+        Search events.
+        """
+        self._search("search_events", filters, limit)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(filters=some_of(**_EVENT_FILTERS))
+    def count_events(self, filters: Fields) -> None:
+        """
+        Count events.
+        """
+        self.both("query_api", "count_events", **filters)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(session_id=SESSION_IDS)
+    def get_session_stats(self, session_id: str) -> None:
+        """
+        See a session in figures.
+        """
+        self.both("query_api", "get_session_stats", session_id)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(filters=_USAGE_FILTERS)
+    def get_usage_summary(self, filters: Fields) -> None:
+        """
+        Add up what runs consumed.
+        """
+        self.both("query_api", "get_usage_summary", **filters)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(filters=_USAGE_FILTERS)
+    def get_cost_summary(self, filters: Fields) -> None:
+        """
+        Add up what runs cost.
+        """
+        self.both("query_api", "get_cost_summary", **filters)
+
+    @precondition(lambda self: self.has("query_api"))
+    @rule(session_id=SESSION_IDS)
+    def export_session(self, session_id: str) -> None:
+        """
+        Export a session.
+        """
+        self.both("query_api", "export_session", session_id)
+
+    def _search(self, method: str, filters: Fields, limit: int) -> None:
+        cursor: str | None = None
+        while True:
+            options: Fields = {**filters, "limit": limit, "cursor": cursor}
+            page = self.both("query_api", method, **options)
+            cursor = None if page is None else page.cursor
+            if cursor is None:
+                return

@@ -1,0 +1,237 @@
+"""
+The rules of the session store.
+"""
+
+from __future__ import annotations
+
+import attrs
+from hypothesis import strategies as st
+from hypothesis.stateful import initialize, rule
+
+from asm_async.testing.factories import make_run, make_session
+from asm_async.testing.state_machine.choices import (
+    EVENT_TYPES,
+    EVENTS,
+    LIMITS,
+    NUMBERS,
+    RUN_FIELDS,
+    RUN_IDS,
+    RUN_STATUSES,
+    SESSION_FIELDS,
+    SESSION_IDS,
+    SESSION_STATUSES,
+    TEXTS,
+    TIMES,
+    EventChoice,
+    Fields,
+    build_event,
+    some_of,
+)
+from asm_async.testing.state_machine.twins import TwinMachine
+from asm_async.values.execution_result import ExecutionResult
+
+__all__ = ["SessionStoreRules"]
+
+
+class SessionStoreRules(TwinMachine):
+    """
+    Saves, appends, flushes, deletions and reads.
+    """
+
+    @initialize()
+    def begin(self) -> None:
+        """
+        Save a session, since little can be done without one.
+        """
+        self.both("session_store", "save_session", make_session())
+
+    @rule(id_=SESSION_IDS, fields=SESSION_FIELDS, expected=NUMBERS)
+    def save_session(self, id_: str, fields: Fields, expected: int | None) -> None:
+        """
+        Save a session.
+        """
+        session = make_session(id=id_, **fields)
+        self.both("session_store", "save_session", session, expected_revision=expected)
+
+    @rule(session_id=SESSION_IDS)
+    def save_session_again(self, session_id: str) -> None:
+        """
+        Save a session as it is stored.
+        """
+        session = self.both("session_store", "get_session", session_id)
+        if session is not None:
+            self.both("session_store", "save_session", session)
+
+    @rule(id_=RUN_IDS, session_id=SESSION_IDS, fields=RUN_FIELDS, expected=NUMBERS)
+    def save_run(
+        self, id_: str, session_id: str, fields: Fields, expected: int | None
+    ) -> None:
+        """
+        Save a run.
+        """
+        run = make_run(id=id_, session_id=session_id, **fields)
+        self.both("session_store", "save_run", run, expected_revision=expected)
+
+    @rule(session_id=SESSION_IDS, event=EVENTS, expected=NUMBERS)
+    def append_event(
+        self, session_id: str, event: EventChoice, expected: int | None
+    ) -> None:
+        """
+        Append one event.
+        """
+        self.both(
+            "session_store",
+            "append_event",
+            build_event(session_id, event),
+            expected_sequence=expected,
+        )
+
+    @rule(session_id=SESSION_IDS, event=EVENTS, expected=NUMBERS)
+    def append_event_with_sequence(
+        self, session_id: str, event: EventChoice, expected: int | None
+    ) -> None:
+        """
+        Append one event and see its number.
+        """
+        self.both(
+            "session_store",
+            "append_event_with_sequence",
+            build_event(session_id, event),
+            expected_sequence=expected,
+        )
+
+    @rule(batch=st.lists(st.tuples(SESSION_IDS, EVENTS), max_size=4), expected=NUMBERS)
+    def append_events(
+        self, batch: list[tuple[str, EventChoice]], expected: int | None
+    ) -> None:
+        """
+        Append a batch, of one session or several.
+        """
+        events = [build_event(session_id, event) for session_id, event in batch]
+        self.both("session_store", "append_events", events, expected_sequence=expected)
+
+    @rule(session_id=SESSION_IDS, batch=st.lists(EVENTS, min_size=1, max_size=3))
+    def append_behind_the_latest(
+        self, session_id: str, batch: list[EventChoice]
+    ) -> None:
+        """
+        Append with the expectation that is right, twice.
+        """
+        events = [build_event(session_id, event) for event in batch]
+        latest = self.both("session_store", "get_latest_sequence", session_id)
+        for _ in range(2):
+            self.both(
+                "session_store", "append_events", events, expected_sequence=latest
+            )
+
+    @rule(session_id=SESSION_IDS)
+    def append_what_was_stored(self, session_id: str) -> None:
+        """
+        Append events that carry their numbers, and again without.
+        """
+        stored = self.both("session_store", "get_events", session_id, last=2)
+        self.both("session_store", "append_events", stored)
+        events = [attrs.evolve(event, sequence_number=0) for event in stored]
+        self.both("session_store", "append_events", events)
+
+    @rule(
+        session_id=SESSION_IDS,
+        session=SESSION_FIELDS,
+        run_id=RUN_IDS,
+        run=RUN_FIELDS,
+        batch=st.lists(EVENTS, max_size=2),
+        expected=NUMBERS,
+    )
+    def flush(
+        self,
+        *,
+        session_id: str,
+        session: Fields,
+        run_id: str,
+        run: Fields,
+        batch: list[EventChoice],
+        expected: int | None,
+    ) -> None:
+        """
+        Store a session, a run and events.
+        """
+        result = ExecutionResult(
+            session=make_session(id=session_id, **session),
+            run=make_run(id=run_id, session_id=session_id, **run),
+            events=tuple(build_event(session_id, event) for event in batch),
+        )
+        self.both("session_store", "flush", result, expected_sequence=expected)
+
+    @rule(session_id=SESSION_IDS)
+    def delete_session(self, session_id: str) -> None:
+        """
+        Remove a session for ever.
+        """
+        self.both("session_store", "delete_session", session_id)
+
+    @rule(
+        filters=some_of(
+            status=SESSION_STATUSES,
+            agent_id=TEXTS,
+            tenant_id=TEXTS,
+            include_deleted=st.booleans(),
+            limit=LIMITS,
+            offset=st.integers(-1, 2),
+        )
+    )
+    def list_sessions(self, filters: Fields) -> None:
+        """
+        List sessions.
+        """
+        self.both("session_store", "list_sessions", **filters)
+
+    @rule(id_=RUN_IDS)
+    def get_run(self, id_: str) -> None:
+        """
+        Read a run.
+        """
+        self.both("session_store", "get_run", id_)
+
+    @rule(session_id=SESSION_IDS, filters=some_of(status=RUN_STATUSES, limit=LIMITS))
+    def list_runs(self, session_id: str, filters: Fields) -> None:
+        """
+        List a session's runs.
+        """
+        self.both("session_store", "list_runs", session_id, **filters)
+
+    @rule(session_id=SESSION_IDS)
+    def get_active_run(self, session_id: str) -> None:
+        """
+        Read a session's running run.
+        """
+        self.both("session_store", "get_active_run", session_id)
+
+    @rule(
+        session_id=SESSION_IDS,
+        filters=some_of(
+            run_id=RUN_IDS,
+            type=EVENT_TYPES,
+            since=TIMES,
+            after=st.integers(-1, 4),
+            before=st.integers(-1, 6),
+            limit=LIMITS,
+            last=LIMITS,
+            wait_timeout=st.just(0),
+        ),
+    )
+    def get_events(self, session_id: str, filters: Fields) -> None:
+        """
+        Read a session's events.
+        """
+        self.both("session_store", "get_events", session_id, **filters)
+
+    def compare_contents(self) -> None:
+        """
+        Compare all sessions, their runs, events and latest numbers.
+        """
+        super().compare_contents()
+        self.both("session_store", "list_sessions", include_deleted=True)
+        for session_id in ("ses_1", "ses_2"):
+            self.both("session_store", "list_runs", session_id)
+            self.both("session_store", "get_events", session_id)
+            self.both("session_store", "get_latest_sequence", session_id)

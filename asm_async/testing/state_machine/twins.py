@@ -1,0 +1,128 @@
+"""
+Two databases that are asked the same, one of which is known to answer right.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from datetime import datetime, timedelta
+from typing import Any
+
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, rule
+
+from asm_async.errors import ASMError
+from asm_async.testing.factories import NOON
+from asm_async.testing.state_machine.differences import difference
+from asm_async.testing.state_machine.ports import Clock, Ports, ports_in_memory
+
+__all__ = ["TwinMachine"]
+
+
+class TwinMachine(RuleBasedStateMachine):
+    """
+    What all rules share: the two databases, their clock, and one event loop.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._runner = asyncio.Runner()
+        self._opened = AsyncExitStack()
+        self._now = NOON
+        self._is_equal = True
+        self._known = ports_in_memory(self._clock)
+        self._tested = self._runner.run(
+            self._opened.enter_async_context(self.open_ports(self._clock))
+        )
+
+    def open_ports(self, clock: Clock) -> AbstractAsyncContextManager[Ports]:
+        """
+        Open the database that is put to the test.
+        """
+        raise NotImplementedError
+
+    @rule(days=st.integers(1, 5))
+    def let_days_pass(self, days: int) -> None:
+        """
+        Let the time by which maintenance goes be later.
+        """
+        self._now += timedelta(days=days)
+
+    def has(self, port: str) -> bool:
+        """
+        Tell whether there is such a port to test.
+        """
+        return getattr(self._tested, port) is not None
+
+    def both(
+        self,
+        port: str,
+        method: str,
+        /,
+        *args: Any,
+        seen_as: Callable[[Any], Any] | None = None,
+        **options: Any,
+    ) -> Any:
+        """
+        Call both, and compare what they return, or type and args of what they raise.
+
+        Args:
+            port: The name of the port, as :class:`Ports` has it.
+
+            method: The name of its method.
+
+            args: What the method is given.
+
+            seen_as: What to compare, if results may differ in something.
+
+            options: What the method is given by name.
+
+        Returns:
+            What the known one returned; None if it raised an error.
+        """
+
+        async def outcome(ports: Ports) -> tuple[Any, Any]:
+            try:
+                call = getattr(getattr(ports, port), method)
+                result = await call(*args, **options)
+            except ASMError as error:
+                return (type(error), error.args), None
+            return (None, seen_as(result) if seen_as else result), result
+
+        known, result = self._runner.run(outcome(self._known))
+        tested, _ = self._runner.run(outcome(self._tested))
+        if tested != known:
+            self._is_equal = False
+            raise AssertionError(f"{method}: {_told(tested, known)}")
+        return result
+
+    def compare_contents(self) -> None:
+        """
+        Compare all that there is; the rules of each port add what they know of.
+        """
+
+    def teardown(self) -> None:
+        """
+        Compare what both hold in the end, and close them.
+        """
+        try:
+            if self._is_equal:
+                self.compare_contents()
+        finally:
+            self._runner.run(self._opened.aclose())
+            self._runner.close()
+
+    def _clock(self) -> datetime:
+        return self._now
+
+
+def _told(tested: tuple[Any, Any], known: tuple[Any, Any]) -> str:
+    if tested[0] is None and known[0] is None:
+        return difference(tested[1], known[1])
+    one, other = (
+        "returned" if error is None else f"raised {error.__name__}{args}"
+        for error, args in (tested, known)
+    )
+    return f"it {one}, where memory {other}"

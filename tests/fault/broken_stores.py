@@ -1,0 +1,216 @@
+"""
+Stores from which one safeguard is taken out.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import attrs
+
+from asm_async.memory import InMemoryDatabase, InMemorySessionStore
+from asm_async.values.event import Event
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.session import Session
+
+__all__ = [
+    "BufferingStore",
+    "ForgetfulStore",
+    "HalfwayStore",
+    "LastWriterStore",
+    "OneByOneStore",
+    "RacingStore",
+    "ReservingStore",
+    "UnexpectingStore",
+]
+
+
+class RacingStore(InMemorySessionStore):
+    """
+    Reads the latest number and gives the next ones without holding on to it.
+    """
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Number events by a latest number that is no longer true.
+        """
+        if expected_sequence is not None:
+            return await super().append_events(
+                events, expected_sequence=expected_sequence
+            )
+        numbered: list[Event] = []
+        for event in events:
+            latest = self._database.latest(event.session_id)
+            await asyncio.sleep(0)
+            numbered.append(
+                attrs.evolve(event, sequence_number=latest + 1 + len(numbered))
+            )
+        self._database.put_events(numbered)
+        return numbered
+
+
+class ForgetfulStore(InMemorySessionStore):
+    """
+    Numbers each event, also one that is stored already.
+    """
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Give every event the next number.
+        """
+        if expected_sequence is not None:
+            return await super().append_events(
+                events, expected_sequence=expected_sequence
+            )
+        numbered: list[Event] = []
+        for event in events:
+            known = self._database.stored_event(event.session_id, event.id)
+            if known is None:
+                number = self._database.latest(event.session_id) + 1
+            else:
+                number = known.sequence_number + 1
+            numbered.append(attrs.evolve(event, sequence_number=number))
+            self._database.put_events(numbered[-1:])
+        return numbered
+
+
+class UnexpectingStore(InMemorySessionStore):
+    """
+    Takes expectations and does not look at them.
+    """
+
+    async def append_events(
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,  # noqa: ARG002 - that is what is broken
+    ) -> list[Event]:
+        """
+        Append, whatever was expected.
+        """
+        return await super().append_events(events)
+
+
+class LastWriterStore(InMemorySessionStore):
+    """
+    Takes expectations of a revision and does not look at them.
+    """
+
+    async def save_session(
+        self,
+        session: Session,
+        *,
+        expected_revision: int | None = None,  # noqa: ARG002 - that is what is broken
+    ) -> Session:
+        """
+        Save, whatever was expected.
+        """
+        return await super().save_session(session)
+
+
+class OneByOneStore(InMemorySessionStore):
+    """
+    Appends a batch event by event.
+    """
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Let others come between the events of a batch.
+        """
+        stored: list[Event] = []
+        for event in events:
+            stored += await super().append_events(
+                [event], expected_sequence=expected_sequence
+            )
+            expected_sequence = None
+            await asyncio.sleep(0)
+        return stored
+
+
+class HalfwayStore(InMemorySessionStore):
+    """
+    Flushes in two transactions.
+    """
+
+    async def flush(
+        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    ) -> ExecutionResult:
+        """
+        Save session and run, then append the events.
+        """
+        session = await self.save_session(result.session)
+        run = await self.save_run(result.run)
+        await asyncio.sleep(0)
+        events = await self.append_events(
+            result.events, expected_sequence=expected_sequence
+        )
+        return attrs.evolve(result, session=session, run=run, events=tuple(events))
+
+
+class BufferingStore(InMemorySessionStore):
+    """
+    Acknowledges before it stores, and dies before it stores the fourth batch.
+    """
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        super().__init__(database)
+        self._batches = 0
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Acknowledge what only this process knows.
+        """
+        self._batches += 1
+        if self._batches < 4:
+            return await super().append_events(
+                events, expected_sequence=expected_sequence
+            )
+        latest = self._database.latest(events[0].session_id)
+        return [
+            attrs.evolve(event, sequence_number=number)
+            for number, event in enumerate(events, start=latest + 1)
+        ]
+
+
+class ReservingStore(InMemorySessionStore):
+    """
+    Reserves the next four numbers for itself, as sequences with a cache do.
+    """
+
+    def __init__(self, database: InMemoryDatabase) -> None:
+        super().__init__(database)
+        self._reserved: list[int] = []
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        """
+        Number events by what was reserved when others may not have begun.
+        """
+        if expected_sequence is not None:
+            return await super().append_events(
+                events, expected_sequence=expected_sequence
+            )
+        numbered: list[Event] = []
+        for event in events:
+            session_id = event.session_id
+            if known := self._database.stored_event(session_id, event.id):
+                numbered.append(known)
+                continue
+            if not self._reserved:
+                gate = self._database.gates[session_id]
+                self._reserved = list(range(gate.latest + 1, gate.latest + 5))
+                gate.latest += 4
+            number = self._reserved.pop(0)
+            numbered.append(attrs.evolve(event, sequence_number=number))
+            self._database.events[session_id][event.id] = numbered[-1]
+        return numbered
