@@ -192,7 +192,7 @@ class TestFeedFollowing(EventFeedContract):
         await open_sessions(store, *ids[1:])
         stores = [store, *[await open_store() for _ in range(3)]]
         feeds = [await open_feed() for _ in range(2)]
-        followings = [Collecting(feed.follow_all()) for feed in feeds]
+        followers = [Collecting(feed.follow_all()) for feed in feeds]
 
         async def write(name: str, store: SessionStore) -> None:
             for number in range(12):
@@ -220,9 +220,9 @@ class TestFeedFollowing(EventFeedContract):
         await run_together(
             write(name, store) for name, store in zip(names, stores, strict=True)
         )
-        followings.append(Collecting(feeds[0].follow_all()))
-        records = [await following.until(96) for following in followings]
-        for following in followings:
+        followers.append(Collecting(feeds[0].follow_all()))
+        records = [await following.until(96) for following in followers]
+        for following in followers:
             await following.stop()
         assert records[0] == records[1] == records[2]
         numbers: dict[str, list[int]] = defaultdict(list)

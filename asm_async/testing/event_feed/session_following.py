@@ -182,21 +182,21 @@ class TestSessionFollowing(EventFeedContract):
         """
         stores = [store, *[await open_store() for _ in range(3)]]
         feeds = [await open_feed() for _ in range(2)]
-        followings = [Collecting(feed.follow_session("ses_1")) for feed in feeds]
+        followers = [Collecting(feed.follow_session("ses_1")) for feed in feeds]
 
         async def write(name: int, store: SessionStore) -> None:
             for number in range(10):
                 await store.append_events(make_events(2, first=100 * name + 2 * number))
                 if number == name:
-                    followings.append(
+                    followers.append(
                         Collecting(feeds[name % 2].follow_session("ses_1"))
                     )
 
         await run_together(write(name, store) for name, store in enumerate(stores))
-        followings += [Collecting(feed.follow_session("ses_1")) for feed in feeds]
+        followers += [Collecting(feed.follow_session("ses_1")) for feed in feeds]
         log = await store.get_events("ses_1")
         assert numbers_of(log) == list(range(1, 81))
-        for following in followings:
+        for following in followers:
             assert await following.until(80) == log
             await following.stop()
 
@@ -250,14 +250,14 @@ class TestSessionFollowing(EventFeedContract):
         """
         A hundred followers in one process are all given everything.
         """
-        followings = [
+        followers = [
             Collecting(feed.follow_session("ses_1", after=number % 3))
             for number in range(100)
         ]
         events: list[Event] = []
         for number in range(5):
             events += await store.append_events(make_events(2, first=1 + 2 * number))
-        for number, following in enumerate(followings):
+        for number, following in enumerate(followers):
             after = number % 3
             assert await following.until(10 - after) == events[after:]
             await following.stop()
