@@ -50,9 +50,11 @@ def app(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """
     Run all tests with this Python, on SQLite and on a real PostgreSQL.
+
+    As many at once as there are processors, each with a server of its own.
     """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", *session.posargs)
+    session.run("python", "-m", "pytest", "--numprocesses=auto", *session.posargs)
 
 
 @nox.session
