@@ -106,10 +106,12 @@ class Announcer:
         deadline = asyncio.get_running_loop().time() + _MOST_SECONDS
         with translated_errors():
             async with driver_connection(engine, self._dialect, deadline) as driver:
-                await feed.announce(driver, payloads)
-                if engine.pool is not pool:
-                    # The engine was disposed: nobody will close what goes back now.
-                    feed.abandon(driver)
+                try:
+                    await feed.announce(driver, payloads)
+                finally:
+                    if engine.pool is not pool:
+                        # The engine was disposed: nobody will close what goes back now.
+                        feed.abandon(driver)
 
 
 def _payloads(origin: str, session_ids: Collection[str]) -> list[str]:

@@ -345,12 +345,16 @@ class SQLQueryAPI:
         reader, progress = check_reader(reader), check_progress(progress)
         max_line_bytes = check_max_line_bytes(max_line_bytes)
         async with self._lifecycle:
-            return await read_import(
-                reader,
-                partial(import_session, self._transactions),
-                max_line_bytes=max_line_bytes,
-                progress=progress,
-            )
+            try:
+                return await read_import(
+                    reader,
+                    partial(import_session, self._transactions),
+                    max_line_bytes=max_line_bytes,
+                    progress=progress,
+                )
+            finally:
+                # There is no closing a QueryAPI, which could wait for this.
+                await self._lifecycle.settle()
 
     async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """

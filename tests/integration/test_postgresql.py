@@ -48,8 +48,11 @@ PATIENCE = 0.3
 async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
     """
     Give an engine on a database that has our tables.
+
+    Nothing is announced on it, since no test here closes its store.
     """
-    engine = create_engine(migrated_postgres_url)
+    quiet = {"asm_announces": False}
+    engine = create_engine(migrated_postgres_url, execution_options=quiet)
     yield engine
     await engine.dispose()
 
