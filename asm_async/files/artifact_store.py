@@ -48,7 +48,7 @@ class LocalArtifactStore:
         self, directory: str | os.PathLike[str], *, patience: float = 30.0
     ) -> None:
         check_platform()
-        self.directory = Path(directory).absolute()
+        self.directory: Path = Path(directory).absolute()
         self._contents = ContentDirectory(
             self.directory, fields.amount(patience, "patience")
         )

@@ -33,7 +33,7 @@ class TemporaryFile:
         self._digest = hashlib.sha256()
         self._descriptor: int | None = None
         self._name: str | None = None
-        self.byte_size = 0
+        self.byte_size: int = 0
 
     @property
     def checksum(self) -> str:

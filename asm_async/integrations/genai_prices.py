@@ -14,8 +14,8 @@ from asm_async.values.token_price import TokenPrice
 try:
     from genai_prices import Usage, calc_price
     from genai_prices.types import TieredPrices
-except ImportError as error:
-    raise MissingDependencyError("genai-prices", "prices") from error
+except ImportError as _missing:
+    raise MissingDependencyError("genai-prices", "prices") from _missing
 
 __all__ = ["GenAIPrices"]
 

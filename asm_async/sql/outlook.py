@@ -61,8 +61,8 @@ class Outlook:
         poll_interval: float,
         listens: bool,
     ) -> None:
-        self.transactions = Transactions(engine, patience)
-        self.lifecycle = Lifecycle(self.transactions)
+        self.transactions: Transactions = Transactions(engine, patience)
+        self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
         self._poll_interval = poll_interval
         self._listens = listens

@@ -25,7 +25,7 @@ class IncomingRecords:
     ) -> None:
         self._lines = lines
         self._on_line = on_line
-        self.line_number = 0
+        self.line_number: int = 0
 
     async def next(self) -> ExportRecord:
         """

@@ -43,10 +43,10 @@ class IncomingSession:
 
     def __init__(self, head: ExportedSession, line_number: int) -> None:
         self.head = head
-        self.id = head.session.id
-        self.digest = HistoryDigest(head)
-        self.run_count = 0
-        self.event_count = 0
+        self.id: str = head.session.id
+        self.digest: HistoryDigest = HistoryDigest(head)
+        self.run_count: int = 0
+        self.event_count: int = 0
         self._line_number = line_number
         self._spool = Spool()
         self._lines: list[bytes] = []

@@ -8,9 +8,9 @@ it. A test holds them against the values.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, ClassVar
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict
 
 from asm_async.integrations.fastapi.schema_types import (
     Amount,
@@ -70,7 +70,7 @@ class NewSessionBody(BaseModel):
     A session to begin; its id and times are given by the server.
     """
 
-    model_config = with_example(**_SESSION)
+    model_config: ClassVar[ConfigDict] = with_example(**_SESSION)
 
     agent_id: Text
     status: SessionStatusText = "pending"
@@ -89,7 +89,7 @@ class SessionBody(BaseModel):
     counts for nothing, and a *deleted_at* of null are let pass.
     """
 
-    model_config = with_example(
+    model_config: ClassVar[ConfigDict] = with_example(
         **_SESSION, status="active", created_at=_TIME, updated_at=_TIME
     )
 
@@ -109,7 +109,7 @@ class SessionView(BaseModel):
     A session as it is stored.
     """
 
-    model_config = with_example(
+    model_config: ClassVar[ConfigDict] = with_example(
         id="ses_019b7e20a5c07d4f8a1b2c3d4e5f6070",
         tenant_id=None,
         status="active",
@@ -141,7 +141,7 @@ class NewRunBody(BaseModel):
     A run to begin; its id and time are given by the server.
     """
 
-    model_config = with_example(**_RUN)
+    model_config: ClassVar[ConfigDict] = with_example(**_RUN)
 
     status: RunStatusText = "pending"
     input: Any = None
@@ -162,7 +162,9 @@ class RunBody(BaseModel):
     What was given may be sent back as it is.
     """
 
-    model_config = with_example(**_RUN, status="running", started_at=_TIME)
+    model_config: ClassVar[ConfigDict] = with_example(
+        **_RUN, status="running", started_at=_TIME
+    )
 
     status: RunStatusText
     started_at: Time
@@ -183,7 +185,7 @@ class RunView(BaseModel):
     A run as it is stored.
     """
 
-    model_config = with_example(
+    model_config: ClassVar[ConfigDict] = with_example(
         id="run_019b7e20a5c07d4f8a1b2c3d4e5f6072",
         session_id="ses_019b7e20a5c07d4f8a1b2c3d4e5f6070",
         status="completed",
@@ -221,7 +223,7 @@ class EventBody(BaseModel):
     An event to append. Its id makes appending it again safe, if all else is the same.
     """
 
-    model_config = with_example(**_EVENT)
+    model_config: ClassVar[ConfigDict] = with_example(**_EVENT)
 
     id: Text
     type: EventTypeText
@@ -239,7 +241,7 @@ class EventView(BaseModel):
     An event as it is stored.
     """
 
-    model_config = with_example(
+    model_config: ClassVar[ConfigDict] = with_example(
         session_id="ses_019b7e20a5c07d4f8a1b2c3d4e5f6070",
         run_id=None,
         sequence_number=1,
@@ -268,7 +270,7 @@ class EventBatchBody(BaseModel):
     Events to append together, oldest first.
     """
 
-    model_config = with_example(events=[dict(_EVENT)])
+    model_config: ClassVar[ConfigDict] = with_example(events=[dict(_EVENT)])
 
     events: list[EventBody]
 
@@ -278,7 +280,7 @@ class FlushBody(BaseModel):
     A session, one of its runs and that run's events, to be stored all or nothing.
     """
 
-    model_config = with_example(
+    model_config: ClassVar[ConfigDict] = with_example(
         session={**_SESSION, "status": "active", "created_at": _TIME}
         | {"updated_at": _TIME},
         run={**_RUN, "id": "run_1", "status": "completed", "started_at": _TIME},
@@ -351,6 +353,6 @@ class EventCount(BaseModel):
     How many events there are.
     """
 
-    model_config = with_example(count=42)
+    model_config: ClassVar[ConfigDict] = with_example(count=42)
 
     count: Count

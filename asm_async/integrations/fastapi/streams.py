@@ -18,6 +18,7 @@ from typing import ClassVar, TypeAlias
 
 import anyio
 from fastapi import FastAPI
+from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
@@ -78,7 +79,7 @@ class StreamedResponse(Response):
         self._streams = admitted.serving.streams
         self._limits = admitted.limits
         self.status_code = 200
-        self.background = None
+        self.background: BackgroundTask | None = None
         self.init_headers({"Cache-Control": "no-store", **(headers or {})})
         # Nginx would collect the pieces otherwise.
         self.headers["X-Accel-Buffering"] = "no"

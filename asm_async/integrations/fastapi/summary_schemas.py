@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, Literal, cast
+from typing import Any, ClassVar, Literal, cast
 
 import attrs
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,7 +27,11 @@ __all__ = [
 
 
 class _View(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+    """
+    What every view has in common.
+    """
+
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid")
 
 
 class TokenTotalsView(_View):

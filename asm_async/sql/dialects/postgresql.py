@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, Protocol, cast
+from typing import Any, ClassVar, Protocol, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -17,6 +17,7 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.column_types import utc_time
 from asm_async.sql.dialects.base import Dialect, EventRow
 from asm_async.sql.dialects.exact_sums import NumericSum
+from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.dialects.postgresql_feed import PostgreSQLFeed
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
@@ -150,7 +151,7 @@ class PostgreSQL(Dialect):
     driver = "asyncpg"
     serialises_writers = False
     can_cancel_statements = True
-    feed = PostgreSQLFeed()
+    feed: ClassVar[FeedDialect] = PostgreSQLFeed()
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """

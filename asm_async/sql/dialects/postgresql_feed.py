@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -60,18 +60,23 @@ class PostgreSQLFeed(FeedDialect):
     id, so that within a session ids ascend as sequence numbers do.
     """
 
-    announces = True
-    transaction = sa.literal_column(
+    announces: ClassVar[bool] = True
+    transaction: ClassVar[sa.ColumnElement[int]] = sa.literal_column(
         "CAST(CAST(asm_events.transaction_id AS TEXT) AS BIGINT)", sa.BigInteger
     )
-    position = sa.literal_column("asm_events.position", sa.BigInteger)
-    is_settled = sa.literal_column(
+    position: ClassVar[sa.ColumnElement[int]] = sa.literal_column(
+        "asm_events.position", sa.BigInteger
+    )
+    is_settled: ClassVar[sa.ColumnElement[bool]] = sa.literal_column(
         "asm_events.transaction_id < pg_snapshot_xmin(pg_current_snapshot())",
         sa.Boolean,
     )
-    order = (sa.literal_column("asm_events.transaction_id", TransactionId), position)
+    order: ClassVar[Sequence[sa.ColumnElement[Any]]] = (
+        sa.literal_column("asm_events.transaction_id", TransactionId),
+        position,
+    )
 
-    behind = sa.tuple_(*order) > sa.tuple_(
+    behind: ClassVar[sa.ColumnElement[bool]] = sa.tuple_(*order) > sa.tuple_(
         sa.cast(
             sa.cast(sa.bindparam("transaction", type_=sa.Text()), sa.Text),
             TransactionId,

@@ -8,7 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ParamSpec, Protocol, TypeVar, cast
+from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -19,6 +19,7 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.column_types import MicrosecondTime, microseconds
 from asm_async.sql.dialects.base import Dialect, EventRow
 from asm_async.sql.dialects.exact_sums import sum_of_halves
+from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.dialects.sqlite_append import append_block
 from asm_async.sql.dialects.sqlite_feed import SQLiteFeed
 from asm_async.sql.tables import events
@@ -66,7 +67,7 @@ class SQLite(Dialect):
     driver = "aiosqlite"
     serialises_writers = True
     can_cancel_statements = False
-    feed = SQLiteFeed()
+    feed: ClassVar[FeedDialect] = SQLiteFeed()
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """

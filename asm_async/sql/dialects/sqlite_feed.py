@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -25,12 +25,16 @@ class SQLiteFeed(FeedDialect):
     Positions are rowids that AUTOINCREMENT never gives out twice.
     """
 
-    announces = False
-    transaction = sa.literal_column("0", sa.Integer)
-    position = sa.literal_column("asm_events.position", sa.Integer)
-    is_settled = sa.literal_column("1", sa.Boolean)
-    order = (position,)
-    behind = position > sa.bindparam("position", type_=sa.Integer())
+    announces: ClassVar[bool] = False
+    transaction: ClassVar[sa.ColumnElement[int]] = sa.literal_column("0", sa.Integer)
+    position: ClassVar[sa.ColumnElement[int]] = sa.literal_column(
+        "asm_events.position", sa.Integer
+    )
+    is_settled: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("1", sa.Boolean)
+    order: ClassVar[Sequence[sa.ColumnElement[Any]]] = (position,)
+    behind: ClassVar[sa.ColumnElement[bool]] = position > sa.bindparam(
+        "position", type_=sa.Integer()
+    )
 
     def parameters(self, place: Place) -> dict[str, Any]:
         """

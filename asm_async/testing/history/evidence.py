@@ -98,9 +98,11 @@ class Evidence:
     def __init__(
         self, calls: Iterable[Call], contents: Mapping[str, SessionContents]
     ) -> None:
-        self.calls = sorted(calls, key=lambda call: call.start)
+        self.calls: list[Call] = sorted(calls, key=lambda call: call.start)
         self.contents = contents
-        self.appends = [append for call in self.calls for append in _appends(call)]
+        self.appends: list[Append] = [
+            append for call in self.calls for append in _appends(call)
+        ]
         self.saves: dict[str, list[Save]] = {}
         self.deletions: dict[str, list[Call]] = {}
         self.attempts: dict[str, dict[str, list[Attempt]]] = {

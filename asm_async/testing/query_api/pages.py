@@ -73,7 +73,7 @@ _ORDERS: Mapping[str, Mapping[str, tuple[tuple[str, ...], bool]]] = MappingProxy
         },
     }
 )
-every_order = pytest.mark.parametrize(
+every_order: pytest.MarkDecorator = pytest.mark.parametrize(
     ("search", "order"),
     [
         pytest.param(search, order, id=f"{search}, {order}")

@@ -43,9 +43,9 @@ class Elsewhere:
     """
 
     def __init__(self) -> None:
-        self.database = InMemoryDatabase()
-        self.store = InMemorySessionStore(self.database)
-        self.query_api = InMemoryQueryAPI(self.database)
+        self.database: InMemoryDatabase = InMemoryDatabase()
+        self.store: InMemorySessionStore = InMemorySessionStore(self.database)
+        self.query_api: InMemoryQueryAPI = InMemoryQueryAPI(self.database)
 
 
 async def exported(query_api: QueryAPI, **filters: Any) -> bytes:
