@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -16,21 +16,26 @@ from asm_async.errors import StorageUnavailableError
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.patience import in_time
 
-__all__ = ["driver_connection", "time_to_connect"]
+__all__ = ["connecting", "driver_connection"]
 
 _LEAST_SECONDS_TO_CONNECT = 1.0
 
 
-def time_to_connect(deadline: float) -> float:
+def connecting(deadline: float) -> AbstractAsyncContextManager[None]:
     """
-    Give the moment by which a connection must be had.
+    Bound the wait for a connection.
 
     Also who has no patience left is given the time to connect once.
 
     Args:
-        deadline: When patience ends; both are on the loop's clock.
+        deadline: When patience ends, on the loop's clock.
+
+    Raises:
+        StorageUnavailableError: If there is no connection in time.
     """
-    return max(deadline, asyncio.get_running_loop().time() + _LEAST_SECONDS_TO_CONNECT)
+    soon = asyncio.get_running_loop().time() + _LEAST_SECONDS_TO_CONNECT
+    none = StorageUnavailableError("no connection could be had in time")
+    return in_time(max(deadline, soon), none)
 
 
 @asynccontextmanager
@@ -46,8 +51,7 @@ async def driver_connection(
     Raises:
         StorageUnavailableError: If there is none by *deadline*, on the loop's clock.
     """
-    none = StorageUnavailableError("no connection could be had in time")
-    async with in_time(time_to_connect(deadline), none):
+    async with connecting(deadline):
         pooled = await engine.raw_connection()
     try:
         yield pooled.driver_connection

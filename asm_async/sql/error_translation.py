@@ -19,7 +19,7 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 
-__all__ = ["is_collision", "is_damage", "translated_errors"]
+__all__ = ["is_collision", "is_damage", "retold", "translated_errors"]
 
 # PostgreSQL, appendix A; the longest prefix that fits decides.
 _BY_SQLSTATE: Mapping[str, type[StorageError]] = {
@@ -95,6 +95,15 @@ def translated_errors(*, committing: bool = False) -> Generator[None]:
             raise
         outcome_unknown = committing and not _is_refusal(error, translation)
         raise translation(_message(error), outcome_unknown) from error
+
+
+def retold(error: StorageError, *, outcome_unknown: bool) -> StorageError:
+    """
+    Tell the same in an error of its own, which says whether the outcome is known.
+    """
+    own = type(error)(str(error.args[0]), outcome_unknown)
+    own.__cause__ = error.__cause__
+    return own
 
 
 def is_collision(error: StorageError) -> bool:

@@ -11,6 +11,7 @@ import attrs
 
 from asm_async.errors import StorageError
 from asm_async.sql.careful_path import Outcome
+from asm_async.sql.error_translation import retold
 from asm_async.sql.operations import Operation
 from asm_async.sql.patience import wait_stubbornly
 
@@ -107,9 +108,7 @@ class Member:
         Tell the caller, in an error of its own, what became of the transaction.
         """
         unknown = self.may_be_committed or error.outcome_unknown
-        own = type(error)(str(error.args[0]), unknown)
-        own.__cause__ = error.__cause__
-        self.settle(own)
+        self.settle(retold(error, outcome_unknown=unknown))
 
     def break_off(self, error: Exception) -> None:
         """

@@ -13,15 +13,11 @@ from typing import Any, TypeVar
 import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import (
-    StorageBusyError,
-    StorageError,
-    StorageUnavailableError,
-)
+from asm_async.errors import StorageBusyError, StorageError
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.driver_connections import time_to_connect
+from asm_async.sql.driver_connections import connecting
 from asm_async.sql.engine import shared_state
-from asm_async.sql.error_translation import is_collision, translated_errors
+from asm_async.sql.error_translation import is_collision, retold, translated_errors
 from asm_async.sql.lock_keys import session_lock_keys
 from asm_async.sql.patience import in_time, pause_after, wait_stubbornly
 
@@ -229,8 +225,7 @@ class Transactions:
                 clock.
         """
         async with AsyncExitStack() as stack:
-            none = StorageUnavailableError("no connection could be had in time")
-            async with in_time(time_to_connect(deadline), none):
+            async with connecting(deadline):
                 conn = await stack.enter_async_context(self.engine.connect())
             try:
                 await self.dialect.leave_transaction(conn)
@@ -308,4 +303,4 @@ class Transactions:
 def _with_outcome(error: StorageError, call: _Call) -> StorageError:
     if error.outcome_unknown or not call.may_be_committed:
         return error
-    return type(error)(str(error.args[0]), outcome_unknown=True)
+    return retold(error, outcome_unknown=True)
