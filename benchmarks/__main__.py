@@ -18,7 +18,12 @@ from typing import Any
 
 from rich.console import Console
 
-from benchmarks.databases import DATABASES, Databases, databases_on_disk
+from benchmarks.databases import (
+    DATABASES,
+    Databases,
+    add_directory_option,
+    databases_on_disk,
+)
 from benchmarks.machine import machine
 from benchmarks.markdown import markdown
 from benchmarks.measure import Measured
@@ -53,12 +58,7 @@ def _options() -> argparse.Namespace:
         choices=[*(suite.__name__ for suite in SUITES), "memory"],
         help="only this one (may be given more than once)",
     )
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - what is made there has a name of its own
-        help="where the databases lie: on a real disk, not in memory",
-    )
+    add_directory_option(parser)
     parser.add_argument(
         "--results",
         type=Path,

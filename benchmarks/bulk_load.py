@@ -8,23 +8,17 @@ long one.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeAlias
-
-import asyncpg
 
 from asm_async import open_store
-from asm_async.sql.column_types import microseconds
 from benchmarks.contenders import run_name, session_name
-from benchmarks.databases import Place
+from benchmarks.databases import Database, Place
+from benchmarks.filling import Row, fill, stored_time
 from benchmarks.workloads import Payloads
 
 __all__ = ["Log", "load"]
-
-Row: TypeAlias = tuple[Any, ...]
 
 _SESSION_SIZE = 250
 _START = datetime(2026, 1, 1, tzinfo=UTC)
@@ -113,10 +107,9 @@ class Log:
         return [place * step for place in range(number)]
 
 
-def _rows(log: Log, database: str) -> dict[str, Iterator[Row]]:
+def _rows(log: Log, database: Database) -> dict[str, Iterator[Row]]:
     def time(number: int) -> datetime | int:
-        moment = _START + timedelta(milliseconds=number)
-        return microseconds(moment) if database == "sqlite" else moment
+        return stored_time(_START + timedelta(milliseconds=number), database)
 
     def events() -> Iterator[Row]:
         payloads, ids = Payloads(), iter(range(log.size))
@@ -146,34 +139,4 @@ async def load(place: Place, log: Log) -> None:
     """
     async with open_store(place.url, migrate=True):
         rows = _rows(log, place.database)
-    if place.database == "sqlite":
-        _load_sqlite(place, rows)
-    else:
-        await _load_postgresql(place, rows)
-
-
-def _load_sqlite(place: Place, rows: dict[str, Iterator[Row]]) -> None:
-    conn = sqlite3.connect(place.location, isolation_level=None)
-    conn.execute("PRAGMA cache_size = -262144")
-    conn.execute("BEGIN IMMEDIATE")
-    for table, columns in _TABLES.items():
-        marks = ", ".join("?" * len(columns))
-        names = ", ".join(columns)
-        statement = f"INSERT INTO {table} ({names}) VALUES ({marks})"  # noqa: S608 - names of ours
-        conn.executemany(statement, rows[table])
-    conn.execute("COMMIT")
-    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    conn.close()
-
-
-async def _load_postgresql(place: Place, rows: dict[str, Iterator[Row]]) -> None:
-    conn = await asyncpg.connect(place.location, timeout=60)
-    async with conn.transaction():
-        for table, columns in _TABLES.items():
-            await conn.copy_records_to_table(
-                table, records=rows[table], columns=columns
-            )
-    # What autovacuum and the checkpointer would else do while the clock runs.
-    await conn.execute("VACUUM (ANALYZE)", timeout=3600)
-    await conn.execute("CHECKPOINT", timeout=3600)
-    await conn.close()
+    await fill(place, _TABLES, rows, checkpoint_seconds=3600)

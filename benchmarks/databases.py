@@ -4,6 +4,7 @@ Fresh databases on a real disk: SQLite files, and a PostgreSQL server of our own
 
 from __future__ import annotations
 
+import argparse
 import importlib.util
 import os
 import pwd
@@ -21,7 +22,14 @@ from typing import Literal, TypeAlias
 
 import asyncpg
 
-__all__ = ["DATABASES", "Database", "Databases", "Place", "databases_on_disk"]
+__all__ = [
+    "DATABASES",
+    "Database",
+    "Databases",
+    "Place",
+    "add_directory_option",
+    "databases_on_disk",
+]
 
 Database: TypeAlias = Literal["sqlite", "postgresql"]
 
@@ -92,6 +100,18 @@ class Databases:
         conn = await asyncpg.connect(self.server)
         await conn.execute(f"DROP DATABASE {place.location.rpartition('/')[2]}")
         await conn.close()
+
+
+def add_directory_option(parser: argparse.ArgumentParser) -> None:
+    """
+    Let the user choose where :func:`databases_on_disk` puts them.
+    """
+    parser.add_argument(
+        "--directory",
+        type=Path,
+        default=Path("/var/tmp"),  # noqa: S108 - what is made there has a name of its own
+        help="where the databases lie: on a real disk, not in memory",
+    )
 
 
 @contextmanager

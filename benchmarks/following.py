@@ -15,23 +15,24 @@ import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from pathlib import Path
 from statistics import median
 from typing import Any
 from unittest.mock import patch
 
 import sqlalchemy as sa
 
-from asm_async import Event, EventType, Session
-from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine, migrations
+from asm_async import Event, EventType, Session, open_store
+from asm_async.sql import SQLEventFeed, SQLSessionStore
 from asm_async.sql.dialects import postgresql
 from benchmarks.databases import (
     DATABASES,
     Database,
     Databases,
     Place,
+    add_directory_option,
     databases_on_disk,
 )
+from benchmarks.measure import ratio
 
 _IDLE = 100
 _AGENTS = 32
@@ -56,22 +57,9 @@ def _event(session_id: str) -> Event:
     )
 
 
-@asynccontextmanager
-async def _store(place: Place, **options: Any) -> AsyncGenerator[SQLSessionStore]:
-    """
-    Open a store over sessions that are there.
-    """
-    engine = create_engine(place.url, **options)
-    store = SQLSessionStore(engine)
-    yield store
-    await store.aclose()
-    await engine.dispose()
-
-
 async def _new_place(databases: Databases, database: Database) -> Place:
     place = await databases.new(database)
-    async with _store(place) as store:
-        await migrations.upgrade(store.engine)
+    async with open_store(place.url, migrate=True) as store:
         for number in range(_IDLE + _AGENTS):
             session = Session.new(id=_NAME.format(number), agent_id="bench")
             await store.save_session(session)
@@ -126,7 +114,7 @@ async def _delays(place: Place, *, elsewhere: bool) -> dict[str, float]:
     """
     Give the medians for a session's follower and for one of all sessions.
     """
-    async with _store(place) as store:
+    async with open_store(place.url) as store:
         feed = SQLEventFeed(store.engine)
         latest = await feed.get_latest_checkpoint()
         number = await store.get_latest_sequence(_NAME.format(0))
@@ -169,7 +157,7 @@ async def _idle_cost(place: Place) -> float:
     """
     Give the share of a core that idle followers take.
     """
-    async with _store(place) as store:
+    async with open_store(place.url) as store:
         feed = SQLEventFeed(store.engine)
         async with _tasks(_idle_followers(feed)):
             begun = time.process_time()
@@ -218,7 +206,7 @@ class Contender:
         """
         Take part in one round.
         """
-        async with _store(self.place, **self.options) as store:
+        async with open_store(self.place.url, **self.options) as store:
             feed = SQLEventFeed(store.engine)
             async with AsyncExitStack() as stack:
                 if calls := await self.followers(feed):
@@ -288,7 +276,10 @@ class Unordered(Contender):
         """
         Append with a statement that takes no locks.
         """
-        async with _store(self.place) as store, store.engine.begin() as conn:
+        async with (
+            open_store(self.place.url) as store,
+            store.engine.begin() as conn,
+        ):
             await conn.execute(sa.text("DROP INDEX IF EXISTS ix_asm_events_feed"))
         statement = postgresql._APPEND_BLOCK.replace(  # noqa: SLF001 - to do without
             "count(pg_advisory_xact_lock(key))", "count(key)"
@@ -322,8 +313,8 @@ async def _rates(databases: Databases, database: Database) -> dict[str, Contende
 
 
 def _ratio(one: Contender, other: Contender) -> str:
-    ratios = sorted(a / b for a, b in zip(one.rates, other.rates, strict=True))
-    return f"**{median(ratios):.2f}** ({ratios[0]:.2f} ... {ratios[-1]:.2f})"
+    middle, lowest, highest = ratio(one.rates, other.rates)
+    return f"**{middle:.2f}** ({lowest:.2f} ... {highest:.2f})"
 
 
 async def _measure(databases: Databases, only: Database | None) -> None:
@@ -351,7 +342,7 @@ async def _do(what: str, place: Place) -> None:
     """
     Be the other process.
     """
-    async with _store(place) as store:
+    async with open_store(place.url) as store:
         if what == "write":
             _say(json.dumps(await _write_slowly(store)))
             return
@@ -364,7 +355,7 @@ def main() -> None:
     Measure and show.
     """
     parser = argparse.ArgumentParser(prog="following", description=__doc__)
-    parser.add_argument("--directory", type=Path, default=Path("/var/tmp"))  # noqa: S108 - as in __main__
+    add_directory_option(parser)
     parser.add_argument("--do", help=argparse.SUPPRESS)
     parser.add_argument("--database", choices=DATABASES, help="only this one")
     parser.add_argument("--location", help=argparse.SUPPRESS)

@@ -125,7 +125,7 @@ def verdicts(measured: Sequence[Measured]) -> list[Verdict]:
             ]
             if pair := _pair(goal, rows):
                 ours, other = pair
-                median, lowest, highest = ratio(ours, other)
+                median, lowest, highest = ratio(ours.rates, other.rates)
                 against = other.contender
                 if goal.against == "store":
                     against = f"{ours.size:,} against {other.size:,}"

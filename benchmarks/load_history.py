@@ -8,20 +8,14 @@ by all sessions in turn, as concurrent agents do, and are spread over the same y
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import datetime, timedelta
-from typing import Any, TypeAlias
 
-import asyncpg
-
-from asm_async.sql.column_types import microseconds
-from benchmarks.databases import Place
+from benchmarks.databases import Database, Place
+from benchmarks.filling import Row, fill, stored_time
 from benchmarks.load_runs import YEAR, load_runs, session_id
 
 __all__ = ["SESSIONS", "load_history"]
-
-Row: TypeAlias = tuple[Any, ...]
 
 SESSIONS = 10_000
 _RUNS_A_SESSION = 100
@@ -42,12 +36,11 @@ _TYPES = ("message_received", "message_sent", "tool_call_started", "tool_call_fa
 _DATA = json.dumps({"content": "The flight at 9:40 is full. " * 8})
 
 
-def _events(count: int, database: str) -> Iterator[Row]:
+def _events(count: int, database: Database) -> Iterator[Row]:
     step = timedelta(days=365) / count
 
     def time(number: int) -> datetime | int:
-        moment = YEAR + number * step
-        return microseconds(moment) if database == "sqlite" else moment
+        return stored_time(YEAR + number * step, database)
 
     for number in range(count):
         turn, session = divmod(number, SESSIONS)
@@ -64,33 +57,6 @@ async def load_history(place: Place, count: int) -> None:
     """
     Fill an empty database with 10,000 sessions and *count* runs and events.
     """
-    await load_runs(place, count)
-    counted = f"UPDATE asm_session_sequences SET last_sequence = {count // SESSIONS}"  # noqa: S608 - a number
-    rows = _events(count, place.database)
-    if place.database == "sqlite":
-        _load_sqlite(place, rows, counted)
-    else:
-        await _load_postgresql(place, rows, counted)
-
-
-def _load_sqlite(place: Place, rows: Iterator[Row], counted: str) -> None:
-    conn = sqlite3.connect(place.location, isolation_level=None)
-    conn.execute("PRAGMA cache_size = -262144")
-    conn.execute("BEGIN IMMEDIATE")
-    marks = ", ".join("?" * len(_COLUMNS))
-    names = ", ".join(_COLUMNS)
-    conn.executemany(f"INSERT INTO asm_events ({names}) VALUES ({marks})", rows)  # noqa: S608 - names of ours
-    conn.execute(counted)
-    conn.execute("COMMIT")
-    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    conn.close()
-
-
-async def _load_postgresql(place: Place, rows: Iterator[Row], counted: str) -> None:
-    conn = await asyncpg.connect(place.location, timeout=60)
-    async with conn.transaction():
-        await conn.copy_records_to_table("asm_events", records=rows, columns=_COLUMNS)
-        await conn.execute(counted)
-    await conn.execute("VACUUM (ANALYZE)", timeout=3600)
-    await conn.execute("CHECKPOINT", timeout=600)
-    await conn.close()
+    await load_runs(place, count, events_a_session=count // SESSIONS)
+    rows = {"asm_events": _events(count, place.database)}
+    await fill(place, {"asm_events": _COLUMNS}, rows)

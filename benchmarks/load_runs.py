@@ -8,21 +8,15 @@ stored cost.
 from __future__ import annotations
 
 import json
-import sqlite3
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from random import Random
-from typing import Any, TypeAlias
-
-import asyncpg
 
 from asm_async import open_store
-from asm_async.sql.column_types import microseconds
 from benchmarks.databases import Database, Place
+from benchmarks.filling import Row, fill, stored_time
 
 __all__ = ["YEAR", "load_runs", "session_id"]
-
-Row: TypeAlias = tuple[Any, ...]
 
 YEAR = datetime(2025, 1, 1, tzinfo=UTC)
 _RUNS_A_SESSION = 100
@@ -35,7 +29,7 @@ _MODELS = [
 ]
 _TEXT = "The flight at 9:40 is full, but there are seats on the one at 11:15. " * 8
 
-_TABLES = {
+_COLUMNS = {
     "asm_sessions": "id agent_id status metadata context tags created_at updated_at"
     " revision",
     "asm_session_sequences": "session_id last_sequence pruned_count state updated_at",
@@ -43,6 +37,7 @@ _TABLES = {
     " input_tokens output_tokens total_tokens started_at ended_at provider"
     " provider_metadata model cost_usd revision",
 }
+_TABLES = {table: columns.split() for table, columns in _COLUMNS.items()}
 
 
 def session_id(number: int) -> str:
@@ -52,13 +47,14 @@ def session_id(number: int) -> str:
     return f"ses_{number:032x}"
 
 
-def _rows(count: int, database: Database) -> dict[str, Iterator[Row]]:
+def _rows(
+    count: int, events_a_session: int, database: Database
+) -> dict[str, Iterator[Row]]:
     step = timedelta(days=365) / count
     sessions = range(-(-count // _RUNS_A_SESSION))
 
     def time(number: int) -> datetime | int:
-        moment = YEAR + number * step
-        return microseconds(moment) if database == "sqlite" else moment
+        return stored_time(YEAR + number * step, database)
 
     def all_sessions() -> Iterator[Row]:
         for number in sessions:
@@ -67,7 +63,7 @@ def _rows(count: int, database: Database) -> dict[str, Iterator[Row]]:
 
     def gates() -> Iterator[Row]:
         for number in sessions:
-            yield session_id(number), 0, 0, "live", time(number)
+            yield session_id(number), events_a_session, 0, "live", time(number)
 
     def runs() -> Iterator[Row]:
         chance = Random(1)  # noqa: S311 - chance makes figures here, no secret
@@ -89,40 +85,17 @@ def _rows(count: int, database: Database) -> dict[str, Iterator[Row]]:
     return dict(zip(_TABLES, (all_sessions(), gates(), runs()), strict=True))
 
 
-async def load_runs(place: Place, count: int) -> None:
+async def load_runs(place: Place, count: int, *, events_a_session: int = 0) -> None:
     """
     Fill an empty database and leave it as it would be after a night's rest.
+
+    Args:
+        place: The database.
+
+        count: How many runs.
+
+        events_a_session: How many events each session counts, which are not loaded.
     """
     async with open_store(place.url, migrate=True):
-        rows = _rows(count, place.database)
-    if place.database == "sqlite":
-        _load_sqlite(place, rows)
-    else:
-        await _load_postgresql(place, rows)
-
-
-def _load_sqlite(place: Place, rows: dict[str, Iterator[Row]]) -> None:
-    conn = sqlite3.connect(place.location, isolation_level=None)
-    conn.execute("PRAGMA cache_size = -262144")
-    conn.execute("BEGIN IMMEDIATE")
-    for table, columns in _TABLES.items():
-        names = columns.split()
-        marks = ", ".join("?" * len(names))
-        statement = f"INSERT INTO {table} ({', '.join(names)}) VALUES ({marks})"  # noqa: S608 - names of ours
-        conn.executemany(statement, rows[table])
-    conn.execute("COMMIT")
-    conn.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-    conn.close()
-
-
-async def _load_postgresql(place: Place, rows: dict[str, Iterator[Row]]) -> None:
-    conn = await asyncpg.connect(place.location, timeout=60)
-    async with conn.transaction():
-        for table, columns in _TABLES.items():
-            await conn.copy_records_to_table(
-                table, records=rows[table], columns=columns.split()
-            )
-    # What autovacuum and the checkpointer would else do while the clock runs.
-    await conn.execute("VACUUM (ANALYZE)", timeout=3600)
-    await conn.execute("CHECKPOINT", timeout=600)
-    await conn.close()
+        rows = _rows(count, events_a_session, place.database)
+    await fill(place, _TABLES, rows)

@@ -126,14 +126,16 @@ async def in_turn(
     return samples
 
 
-def ratio(one: Measured, other: Measured) -> tuple[float, float, float]:
+def ratio(
+    rates: Sequence[float], others: Sequence[float]
+) -> tuple[float, float, float]:
     """
     Compare rates round by round.
 
     Returns:
         The median of the ratios, the smallest and the largest.
     """
-    pairs = zip(one.rates, other.rates, strict=True)
+    pairs = zip(rates, others, strict=True)
     ratios = [first / second for first, second in pairs]
     return median(ratios), min(ratios), max(ratios)
 

@@ -21,6 +21,7 @@ from typing import cast
 from benchmarks.contenders import Contender, Store
 from benchmarks.databases import Database, Databases, Place
 from benchmarks.raw_drivers import raw_driver
+from benchmarks.resident_memory import mebibytes
 from benchmarks.workloads import Payloads
 
 __all__ = ["can_be_measured", "measure_memory"]
@@ -28,7 +29,6 @@ __all__ = ["can_be_measured", "measure_memory"]
 _AGENTS = 256
 _APPENDS = 4
 _READ = 10_000
-_STATUS = Path("/proc/self/status")
 _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 
@@ -112,16 +112,9 @@ async def _append(
 def _peak(rises: dict[str, float], name: str) -> Generator[None]:
     gc.collect()
     _CLEAR_REFS.write_text("5")
-    before = _mebibytes("VmRSS")
+    before = mebibytes("VmRSS")
     yield
-    rises[name] = round(_mebibytes("VmHWM") - before, 1)
-
-
-def _mebibytes(field: str) -> float:
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith(f"{field}:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(field)
+    rises[name] = round(mebibytes("VmHWM") - before, 1)
 
 
 if __name__ == "__main__":

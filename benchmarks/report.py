@@ -61,7 +61,7 @@ def _store_beside(one: Measured, measured: Sequence[Measured]) -> Measured:
 
 
 def _plain(one: Measured, store: Measured) -> dict[str, Any]:
-    middle, lowest, highest = ratio(store, one)
+    middle, lowest, highest = ratio(store.rates, one.rates)
     milliseconds = {
         name: round(seconds * 1000, 3)
         for name, seconds in percentiles(one.latencies).items()

@@ -13,14 +13,19 @@ import argparse
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
 from datetime import timedelta
-from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from rich.console import Console
 
 from asm_async.sql import SQLQueryAPI, create_engine
-from benchmarks.databases import DATABASES, Database, Databases, databases_on_disk
+from benchmarks.databases import (
+    DATABASES,
+    Database,
+    Databases,
+    add_directory_option,
+    databases_on_disk,
+)
 from benchmarks.load_history import load_history
 from benchmarks.load_runs import YEAR, session_id
 
@@ -146,12 +151,7 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=40)
     parser.add_argument("--database", choices=DATABASES, action="append")
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - what is made there has a name of its own
-        help="where the databases lie: on a real disk, not in memory",
-    )
+    add_directory_option(parser)
     options, console = parser.parse_args(), Console()
     heads = (
         "| database | search | order | items | page 1, ms | page 1,000, ms | ratio |",

@@ -10,16 +10,13 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-import resource
 import socket
-import statistics
 import sys
 import tempfile
 import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from pathlib import Path
 from typing import cast
 
 import uvicorn
@@ -29,6 +26,8 @@ from asm_async import Event, Session
 from asm_async.integrations.fastapi import Limits, end_streams, lifespan, router
 from asm_async.integrations.fastapi.ports import serving_of
 from asm_async.ports.session_store import SessionStore
+from benchmarks.measure import ratio
+from benchmarks.resident_memory import mebibytes
 
 AGENTS = 32
 ROUNDS = 4
@@ -166,14 +165,6 @@ async def append_for(store: SessionStore, ids: list[str], seconds: float) -> flo
     return appended / (time.perf_counter() - start)
 
 
-def resident_mebibytes() -> float:
-    """
-    Tell how much memory this process holds now.
-    """
-    pages = int(Path("/proc/self/statm").read_text("ascii").split()[1])
-    return pages * resource.getpagesize() / 2**20
-
-
 async def measure(options: Options, database_url: str) -> None:
     """
     Append with and without streams, in turn, in one server.
@@ -205,20 +196,19 @@ async def measure(options: Options, database_url: str) -> None:
             async with streaming(port, paths) as count:
                 # By then each stream has read what there was, and waits for more.
                 await append_for(store, written, WARM_UP_SECONDS)
-                memory.append(resident_mebibytes())
+                memory.append(mebibytes("VmRSS"))
                 busy.append(await append_for(store, written, options.seconds))
-                memory.append(resident_mebibytes())
+                memory.append(mebibytes("VmRSS"))
                 seen = await count()
-            ratio = busy[-1] / quiet[-1]
+            times = busy[-1] / quiet[-1]
             _say(
                 f"{quiet[-1]:8,.0f} appends/s without, {busy[-1]:8,.0f} with"
-                f" {len(paths)} streams ({ratio:.2f}x), {seen:,} events streamed,"
+                f" {len(paths)} streams ({times:.2f}x), {seen:,} events streamed,"
                 f" {memory[-2]:.1f} -> {memory[-1]:.1f} MiB"
             )
-        ratios = [with_ / without for with_, without in zip(busy, quiet, strict=True)]
+        middle, lowest, highest = ratio(busy, quiet)
         _say(
-            f"median {statistics.median(ratios):.2f}x"
-            f" ({min(ratios):.2f} to {max(ratios):.2f});"
+            f"median {middle:.2f}x ({lowest:.2f} to {highest:.2f});"
             f" memory from {memory[0]:.1f} to {memory[-1]:.1f} MiB"
         )
 

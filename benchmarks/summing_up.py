@@ -15,7 +15,6 @@ from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
 from functools import partial
 from itertools import count
-from pathlib import Path
 from time import perf_counter
 from typing import Any, TypeAlias
 
@@ -30,6 +29,7 @@ from benchmarks.databases import (
     Database,
     Databases,
     Place,
+    add_directory_option,
     databases_on_disk,
 )
 from benchmarks.load_runs import YEAR, load_runs, session_id
@@ -235,7 +235,7 @@ def show(measured: list[Measured], console: Console) -> None:
     lines = ["| database | index | summary | ms | by hand, ms | times as long |"]
     lines.append("| --- | --- | --- | --- | --- | --- |")
     for ours, hand in zip(measured[::2], measured[1::2], strict=True):
-        middle, lowest, highest = ratio(hand, ours)
+        middle, lowest, highest = ratio(hand.rates, ours.rates)
         times = [1000 * one.size / one.rate for one in (ours, hand)]
         cells = ours.database, ours.kind, ours.work, *(f"{t:,.0f}" for t in times)
         spread = f"**{middle:.2f}** ({lowest:.2f} ... {highest:.2f})"
@@ -251,12 +251,7 @@ def main() -> None:
     parser.add_argument("--runs", type=int, default=1_000_000)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--database", choices=DATABASES, action="append")
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - what is made there has a name of its own
-        help="where the databases lie: on a real disk, not in memory",
-    )
+    add_directory_option(parser)
     options, console = parser.parse_args(), Console()
     with databases_on_disk(options.directory) as databases:
         for database in options.database or DATABASES:

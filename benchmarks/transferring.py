@@ -27,14 +27,15 @@ from benchmarks.databases import (
     Database,
     Databases,
     Place,
+    add_directory_option,
     databases_on_disk,
 )
+from benchmarks.resident_memory import mebibytes
 
 __all__ = ["main"]
 
 _WORKS = ("export", "import", "import again")
 _PIECE_BYTES = 1 << 16
-_STATUS = Path("/proc/self/status")
 
 
 def _options() -> argparse.Namespace:
@@ -45,12 +46,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--database", action="append", choices=DATABASES, help="by default each"
     )
-    parser.add_argument(
-        "--directory",
-        type=Path,
-        default=Path("/var/tmp"),  # noqa: S108 - what is made there has a name of its own
-        help="where the databases lie: on a real disk, not in memory",
-    )
+    add_directory_option(parser)
     return parser.parse_args()
 
 
@@ -115,7 +111,7 @@ async def _work(work: str, place: Place, file: Path) -> dict[str, float]:
         await query_api.import_sessions(_pieces(file))
     seconds = time.perf_counter() - begin
     await engine.dispose()
-    return {"seconds": seconds, "mebibytes": _peak_mebibytes()}
+    return {"seconds": seconds, "mebibytes": mebibytes("VmHWM")}
 
 
 async def _export(query_api: SQLQueryAPI, file: Path) -> None:
@@ -131,13 +127,6 @@ async def _pieces(file: Path) -> AsyncGenerator[bytes]:
     with file.open("rb") as source:
         while piece := source.read(_PIECE_BYTES):
             yield piece
-
-
-def _peak_mebibytes() -> float:
-    for line in _STATUS.read_text().splitlines():
-        if line.startswith("VmHWM:"):
-            return int(line.split()[1]) / 1024
-    raise LookupError(_STATUS)
 
 
 if __name__ == "__main__":

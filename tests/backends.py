@@ -63,10 +63,13 @@ def clock_at(now: datetime | None) -> Callable[[], datetime]:
 class InMemoryBackend:
     """
     Stores that share an :class:`InMemoryDatabase`.
+
+    Args:
+        database: Which one; a new one if None.
     """
 
-    def __init__(self) -> None:
-        self._database = InMemoryDatabase()
+    def __init__(self, database: InMemoryDatabase | None = None) -> None:
+        self._database = InMemoryDatabase() if database is None else database
 
     async def open_store(self) -> SessionStore:
         """

@@ -4,28 +4,15 @@ Damage done by hand, of every kind that a health check tells apart.
 
 from __future__ import annotations
 
-from typing import Any
-
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.memory import InMemoryDatabase
 from asm_async.sql import rows, tables
-from asm_async.testing.factories import NOON, make_event, make_run
-from asm_async.values.artifact import Artifact
+from asm_async.testing.factories import NOON, make_artifact, make_event, make_run
 from asm_async.values.maintenance import HealthIssueKind
 
 __all__ = ["damage_memory", "damage_sql"]
-
-_ARTIFACT: dict[str, Any] = {
-    "id": "art_lost",
-    "key": "lost",
-    "byte_size": 0,
-    "checksum_sha256": "0" * 64,
-    "storage_backend": "file",
-    "storage_ref": "lost",
-    "created_at": NOON,
-}
 
 
 def damage_memory(
@@ -46,7 +33,7 @@ def damage_memory(
             run = make_run(id=f"run_of_{session_id}", session_id=session_id)
             database.runs[run.id] = run
         case HealthIssueKind.ORPHANED_ARTIFACTS:
-            artifact = Artifact(session_id=session_id, **_ARTIFACT)
+            artifact = make_artifact(session_id=session_id)
             database.artifacts[artifact.id] = artifact
         case _:
             return None
@@ -81,6 +68,7 @@ def _statement(kind: HealthIssueKind, session_id: str) -> sa.Executable:
     gate = lost | {"last_sequence": 0, "pruned_count": 0, "state": "live"}
     event = make_event(session_id=session_id, sequence_number=1)
     run = make_run(id=f"run_of_{session_id}", session_id=session_id)
+    artifact = make_artifact(session_id=session_id)
     first = (events.c.session_id == session_id) & (events.c.sequence_number == 1)
     statements: dict[HealthIssueKind, sa.Executable] = {
         HealthIssueKind.SEQUENCE_MISMATCH: sa.delete(events).where(first),
@@ -98,7 +86,7 @@ def _statement(kind: HealthIssueKind, session_id: str) -> sa.Executable:
             **lost, tag="lost"
         ),
         HealthIssueKind.ORPHANED_ARTIFACTS: sa.insert(tables.artifacts).values(
-            **lost, **_ARTIFACT, metadata={}
+            rows.artifact_row(artifact)
         ),
         HealthIssueKind.IMPOSSIBLE_STATUS: sa.update(sessions)
         .where(sessions.c.id == session_id)

@@ -4,7 +4,6 @@ The artifact registry over what is kept in memory.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Collection
 from datetime import UTC, datetime
 
@@ -13,9 +12,9 @@ import attrs
 from asm_async.errors import (
     ArtifactConflictError,
     ArtifactNotFoundError,
-    StoreClosedError,
 )
 from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.orphaned_artifacts import remove_deleted_artifacts
 from asm_async.ports.artifact_arguments import (
     ArtifactFilter,
@@ -42,14 +41,14 @@ class InMemoryArtifactRegistry:
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lifecycle = Lifecycle("registry")
 
     async def register(self, artifact: Artifact) -> Artifact:
         """
         Remember an artifact whose content has been put.
         """
         artifact = check_artifact(artifact)
-        self._check_usable()
+        self._lifecycle.check_usable()
         if artifact.session_id is not None:
             self._database.check_live(artifact.session_id)
         stored = self._registered_before(artifact)
@@ -62,7 +61,7 @@ class InMemoryArtifactRegistry:
         Give the artifact, soft-deleted or not.
         """
         artifact_id = check_id(artifact_id, "artifact_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         return attrs.evolve(self._existing(artifact_id))
 
     async def get_by_key(self, key: str) -> Artifact:
@@ -70,7 +69,7 @@ class InMemoryArtifactRegistry:
         Give the artifact of this key, soft-deleted or not.
         """
         key = check_id(key, "key")
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = self._of_key(key)
         if found is None:
             raise ArtifactNotFoundError(key)
@@ -88,7 +87,7 @@ class InMemoryArtifactRegistry:
         """
         session_id = check_id(session_id, "session_id")
         wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = self._of_session(session_id, include_deleted=wanted.include_deleted)
         found.sort(key=lambda artifact: (artifact.created_at, artifact.id))
         return [attrs.evolve(artifact) for artifact in found[: wanted.limit]]
@@ -98,7 +97,7 @@ class InMemoryArtifactRegistry:
         Add up the session's artifacts, without the soft-deleted ones.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         sizes = [artifact.byte_size for artifact in self._of_session(session_id)]
         return ArtifactStats(artifact_count=len(sizes), total_bytes=sum(sizes))
 
@@ -107,7 +106,7 @@ class InMemoryArtifactRegistry:
         Mark an artifact deleted, whatever the state of its session.
         """
         artifact_id = check_id(artifact_id, "artifact_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         stored = self._existing(artifact_id)
         if stored.deleted_at is None:
             stored = attrs.evolve(stored, deleted_at=datetime.now(UTC))
@@ -119,7 +118,7 @@ class InMemoryArtifactRegistry:
         Remove for ever the artifacts that were soft-deleted before a time.
         """
         before = fields.utc_time(deleted_before, "deleted_before")
-        self._check_usable()
+        self._lifecycle.check_usable()
         return remove_deleted_artifacts(self._database, deleted_before=before)
 
     async def named_checksums(self, checksums: Collection[str]) -> set[str]:
@@ -127,16 +126,9 @@ class InMemoryArtifactRegistry:
         Tell which of these contents an artifact names, soft-deleted or not.
         """
         asked = check_checksums(checksums)
-        self._check_usable()
+        self._lifecycle.check_usable()
         known = self._database.artifacts.values()
         return {artifact.checksum_sha256 for artifact in known} & asked
-
-    def _check_usable(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise StoreClosedError("the registry belongs to another event loop")
 
     def _existing(self, artifact_id: str) -> Artifact:
         if artifact_id not in self._database.artifacts:

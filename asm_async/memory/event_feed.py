@@ -4,13 +4,12 @@ The event feed over what is kept in memory.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
 
-from asm_async.errors import StoreClosedError
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.event_consumer import InMemoryConsumer
+from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.tails import FeedTail, SessionTail
 from asm_async.ports.event_feed_arguments import (
     START,
@@ -43,8 +42,7 @@ class InMemoryEventFeed:
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_closed = False
+        self._lifecycle = Lifecycle("feed")
 
     def follow_session(
         self,
@@ -70,7 +68,7 @@ class InMemoryEventFeed:
         return self._follow_session(wanted)
 
     async def _follow_session(self, wanted: SessionFilter) -> AsyncGenerator[Event]:
-        tail = SessionTail(self._database, wanted, self._check_usable)
+        tail = SessionTail(self._database, wanted, self._lifecycle.check_usable)
         async with aclosing(follow(tail, wanted.after)) as found:
             async for event, _ in found:
                 yield event
@@ -92,7 +90,7 @@ class InMemoryEventFeed:
     async def _follow_all(
         self, wanted: FeedFilter, place: Place
     ) -> AsyncGenerator[tuple[Event, str]]:
-        tail = FeedTail(self._database, wanted, self._check_usable)
+        tail = FeedTail(self._database, wanted, self._lifecycle.check_usable)
         async with aclosing(follow(tail, place)) as found:
             async for event, at in found:
                 yield event, checkpoint_text(at, _KIND)
@@ -101,7 +99,7 @@ class InMemoryEventFeed:
         """
         Give the place behind all that a follower could have been given by now.
         """
-        self._check_usable()
+        self._lifecycle.check_usable()
         return checkpoint_text((0, self._database.log.latest), _KIND)
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
@@ -109,7 +107,7 @@ class InMemoryEventFeed:
         Tell how many events lie behind *checkpoint*; nothing is ever held up.
         """
         place = check_checkpoint(checkpoint, _KIND)
-        self._check_usable()
+        self._lifecycle.check_usable()
         behind = sum(1 for _ in self._database.log.behind(place[1]))
         return FeedLag(pending_events=behind)
 
@@ -130,14 +128,14 @@ class InMemoryEventFeed:
             ConsumerOptions(name=name, lease_seconds=lease_seconds),
             FeedFilter(types=types, agent_id=agent_id),
             check_checkpoint(checkpoint, _KIND),
-            self._check_usable,
+            self._lifecycle.check_usable,
         )
 
     async def list_consumers(self) -> list[ConsumerState]:
         """
         List the durable consumers, by name.
         """
-        self._check_usable()
+        self._lifecycle.check_usable()
         return [
             ConsumerState(
                 name=name,
@@ -157,23 +155,12 @@ class InMemoryEventFeed:
         Forget a durable consumer and its checkpoint; an unknown one is none.
         """
         name = check_consumer_name(name)
-        self._check_usable()
+        self._lifecycle.check_usable()
         self._database.consumers.pop(name, None)
 
     async def aclose(self) -> None:
         """
         End all iterators and refuse what comes after.
         """
-        if not self._is_closed:
-            self._check_usable()
-            self._is_closed = True
+        if self._lifecycle.close():
             self._database.wake_all()
-
-    def _check_usable(self) -> None:
-        if self._is_closed:
-            raise StoreClosedError("the feed was closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise StoreClosedError("the feed belongs to another event loop")

@@ -5,7 +5,6 @@ The events of all sessions, in the one order in which they were appended.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
 
 from asm_async.values.event import Event
 
@@ -46,7 +45,7 @@ class FeedLog:
         """
         Give what is stored behind *position*, with positions.
         """
-        later = islice(self._events, position, None)
-        for number, event in enumerate(later, start=position + 1):
+        for index in range(position, self.latest):
+            event = self._events[index]
             if event is not None:
-                yield number, event
+                yield index + 1, event

@@ -4,15 +4,14 @@ Maintenance of the database in memory.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import datetime
 
 import attrs
 
-from asm_async.errors import StoreClosedError
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.health_check import check_health
+from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.orphaned_artifacts import remove_orphaned_artifacts
 from asm_async.memory.pruning import prune_events, prune_session
 from asm_async.memory.retention import (
@@ -58,7 +57,7 @@ class InMemoryMaintenance:
     ) -> None:
         self._database = database
         self._clock = clock
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lifecycle = Lifecycle("maintenance")
 
     async def execute(
         self,
@@ -74,7 +73,7 @@ class InMemoryMaintenance:
         check_callback(progress, "progress")
         check_callback(should_stop, "should_stop")
         run = MaintenanceRun(progress, should_stop)
-        self._check_usable()
+        self._lifecycle.check_usable()
         for step in MaintenanceStep:
             await run.take(step, self._batches(step, policy))
         return run.report
@@ -86,7 +85,7 @@ class InMemoryMaintenance:
         Prune a session to *policy.max_events_per_session* events.
         """
         session_id, policy = check_id(session_id, "session_id"), check_policy(policy)
-        self._check_usable()
+        self._lifecycle.check_usable()
         return prune_session(self._database, policy, session_id)
 
     async def soft_delete_session(self, session_id: str) -> Session:
@@ -94,7 +93,7 @@ class InMemoryMaintenance:
         Mark a session deleted: readable by id, left out of lists, closed to writes.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         self._database.soft_delete(session_id, self._clock())
         return attrs.evolve(self._database.sessions[session_id])
 
@@ -103,7 +102,7 @@ class InMemoryMaintenance:
         Undo a soft deletion; one that is not soft-deleted stays as it is.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         self._database.restore(session_id)
         return attrs.evolve(self._database.sessions[session_id])
 
@@ -135,11 +134,11 @@ class InMemoryMaintenance:
         """
         Look for damage; nothing is changed.
         """
-        self._check_usable()
+        self._lifecycle.check_usable()
         return check_health(self._database)
 
     async def _do(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:
-        self._check_usable()
+        self._lifecycle.check_usable()
         return await do_all(self._batches(step, policy))
 
     def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
@@ -155,13 +154,6 @@ class InMemoryMaintenance:
                 return _clean_orphaned_artifacts(database)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
                 return _nothing()
-
-    def _check_usable(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise StoreClosedError("the maintenance belongs to another event loop")
 
 
 async def _clean_orphaned_artifacts(database: InMemoryDatabase) -> Batches:

@@ -1,7 +1,8 @@
 """
 How artifacts that nobody can want any more are removed for ever.
 
-Their contents stay: :mod:`asm_async.artifact_contents` removes what no artifact names.
+Their contents stay: :func:`asm_async.artifacts.remove_unnamed_contents` removes those
+that no artifact names any more.
 """
 
 from __future__ import annotations

@@ -4,14 +4,13 @@ The query API over what is kept in memory.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Collection
 from datetime import datetime
 from functools import partial
 
-from asm_async.errors import StoreClosedError
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.history import export_lines, export_session, import_session
+from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.searches import (
     cut_page,
     find_events,
@@ -67,7 +66,7 @@ class InMemoryQueryAPI:
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
-        self._loop: asyncio.AbstractEventLoop | None = None
+        self._lifecycle = Lifecycle("store")
 
     async def search_sessions(
         self,
@@ -102,7 +101,7 @@ class InMemoryQueryAPI:
         )
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
         count_total = check_claim(count_total, "count_total")
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = find_sessions(self._database, wanted)
         return cut_page(found, paging, count_total=count_total)
 
@@ -111,7 +110,7 @@ class InMemoryQueryAPI:
         Give a session in figures, soft-deleted or not.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         return session_stats(self._database, session_id)
 
     async def search_runs(
@@ -143,7 +142,7 @@ class InMemoryQueryAPI:
             min_tokens=min_tokens,
         )
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
-        self._check_usable()
+        self._lifecycle.check_usable()
         return cut_page(find_runs(self._database, wanted), paging)
 
     async def get_usage_summary(
@@ -169,7 +168,7 @@ class InMemoryQueryAPI:
             until=until,
             bucket=bucket,
         )
-        self._check_usable()
+        self._lifecycle.check_usable()
         return usage_summary(group_runs(self._database, wanted), wanted.bucket)
 
     async def get_cost_summary(
@@ -199,7 +198,7 @@ class InMemoryQueryAPI:
         )
         table = check_pricing_table(pricing_table)
         lookup = check_price_lookup(price_lookup)
-        self._check_usable()
+        self._lifecycle.check_usable()
         groups = group_runs(self._database, wanted)
         return cost_summary(groups, wanted.bucket, table, lookup)
 
@@ -232,7 +231,7 @@ class InMemoryQueryAPI:
             tenant_id=tenant_id,
         )
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
-        self._check_usable()
+        self._lifecycle.check_usable()
         return cut_page(find_events(self._database, wanted), paging)
 
     async def count_events(
@@ -260,7 +259,7 @@ class InMemoryQueryAPI:
             correlation_id=correlation_id,
             tenant_id=tenant_id,
         )
-        self._check_usable()
+        self._lifecycle.check_usable()
         return len(find_events(self._database, wanted))
 
     async def export_session(self, session_id: str) -> SessionExport:
@@ -268,7 +267,7 @@ class InMemoryQueryAPI:
         Give all there is to know of a session, soft-deleted or not, as of one moment.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         return export_session(self._database, session_id)
 
     async def export_sessions(
@@ -307,7 +306,7 @@ class InMemoryQueryAPI:
                 cursor=cursor,
             )
 
-        self._check_usable()
+        self._lifecycle.check_usable()
         return await write_export(
             writer,
             search,
@@ -327,17 +326,10 @@ class InMemoryQueryAPI:
         """
         reader, progress = check_reader(reader), check_progress(progress)
         max_line_bytes = check_max_line_bytes(max_line_bytes)
-        self._check_usable()
+        self._lifecycle.check_usable()
         return await read_import(
             reader,
             partial(import_session, self._database),
             max_line_bytes=max_line_bytes,
             progress=progress,
         )
-
-    def _check_usable(self) -> None:
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise StoreClosedError("the store belongs to another event loop")

@@ -29,18 +29,14 @@ def find_sessions(database: InMemoryDatabase, wanted: SessionSearch) -> list[Ses
     """
     Find the sessions that match, in any order.
     """
-    hosts = {
-        run.session_id
-        for run in database.runs.values()
-        if run.provider == wanted.provider
-    }
+    hosts = _hosts(database, wanted.provider)
     return [
         session
         for session in database.sessions.values()
         if _equals(wanted.agent_id, session.agent_id)
         and _equals(wanted.tenant_id, session.tenant_id)
         and _holds(wanted.statuses, session.status)
-        and (wanted.provider is None or session.id in hosts)
+        and _holds(hosts, session.id)
         and set(wanted.tags) <= set(session.tags)
         and _equals(wanted.parent_session_id, session.parent_session_id)
         and _is_between(wanted.created_after, session.created_at, wanted.created_before)
@@ -106,6 +102,16 @@ def cut_page(
         ]
     copies = [attrs.evolve(item) for item in items[: paging.needed]]
     return paging.page(copies, total_count)
+
+
+def _hosts(database: InMemoryDatabase, provider: str | None) -> set[str] | None:
+    """
+    Give the sessions with a run of the provider; None if any will do.
+    """
+    if provider is None:
+        return None
+    runs = database.runs.values()
+    return {run.session_id for run in runs if run.provider == provider}
 
 
 def _is_of_tenant(

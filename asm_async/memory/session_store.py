@@ -11,8 +11,9 @@ from datetime import datetime
 
 import attrs
 
-from asm_async.errors import RunNotFoundError, SessionNotFoundError, StoreClosedError
+from asm_async.errors import RunNotFoundError, SessionNotFoundError
 from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.selections import select_events, select_runs, select_sessions
 from asm_async.memory.write_rules import (
     are_stored_behind,
@@ -57,8 +58,7 @@ class InMemorySessionStore:
 
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         self._database = InMemoryDatabase() if database is None else database
-        self._loop: asyncio.AbstractEventLoop | None = None
-        self._is_closed = False
+        self._lifecycle = Lifecycle("store")
 
     async def save_session(
         self, session: Session, *, expected_revision: int | None = None
@@ -68,7 +68,7 @@ class InMemorySessionStore:
         """
         session = check_session(session)
         expected_revision = check_expected_revision(expected_revision)
-        self._check_usable()
+        self._lifecycle.check_usable()
         saved = next_session(self._database, session, expected_revision)
         self._database.put_session(saved)
         return attrs.evolve(saved)
@@ -78,7 +78,7 @@ class InMemorySessionStore:
         Give the session, soft-deleted or not.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         if session_id not in self._database.sessions:
             raise SessionNotFoundError(session_id)
         return attrs.evolve(self._database.sessions[session_id])
@@ -104,7 +104,7 @@ class InMemorySessionStore:
             limit=limit,
             offset=offset,
         )
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = select_sessions(self._database, wanted)
         return [attrs.evolve(session) for session in found]
 
@@ -113,7 +113,7 @@ class InMemorySessionStore:
         Remove the session with its runs and events, for ever.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         self._database.delete_session(session_id)
 
     async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
@@ -122,7 +122,7 @@ class InMemorySessionStore:
         """
         run = check_run(run)
         expected_revision = check_expected_revision(expected_revision)
-        self._check_usable()
+        self._lifecycle.check_usable()
         self._database.check_live(run.session_id)
         check_owner(self._database, run)
         saved = next_run(self._database, run, expected_revision)
@@ -134,7 +134,7 @@ class InMemorySessionStore:
         Give the run.
         """
         run_id = check_id(run_id, "run_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         if run_id not in self._database.runs:
             raise RunNotFoundError(run_id)
         return attrs.evolve(self._database.runs[run_id])
@@ -151,7 +151,7 @@ class InMemorySessionStore:
         """
         session_id = check_id(session_id, "session_id")
         wanted = RunFilter(status=status, limit=limit)
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = select_runs(self._database, session_id, wanted)
         return [attrs.evolve(run) for run in found]
 
@@ -160,7 +160,7 @@ class InMemorySessionStore:
         Give the session's running run, the last started if there are several.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         wanted = RunFilter(status=RunStatus.RUNNING)
         running = select_runs(self._database, session_id, wanted)
         return attrs.evolve(running[-1]) if running else None
@@ -191,7 +191,7 @@ class InMemorySessionStore:
         Append *events* to their sessions and number them.
         """
         batch, expected_sequence = check_batch(events, expected_sequence)
-        self._check_usable()
+        self._lifecycle.check_usable()
         database = self._database
         for session_id in dict.fromkeys(event.session_id for event in batch):
             database.check_live(session_id)
@@ -208,7 +208,7 @@ class InMemorySessionStore:
         Store a session, one of its runs and that run's events, all or nothing.
         """
         result, expected_sequence = check_execution_result(result, expected_sequence)
-        self._check_usable()
+        self._lifecycle.check_usable()
         database, session_id = self._database, result.session.id
         database.check_not_deleted(session_id)
         events = number_events(database, result.events)
@@ -253,7 +253,7 @@ class InMemorySessionStore:
             last=last,
             wait_timeout=wait_timeout,
         )
-        self._check_usable()
+        self._lifecycle.check_usable()
         found = select_events(self._database, session_id, wanted)
         if not found and wanted.wait_timeout:
             found = await self._wait_for_events(session_id, wanted)
@@ -264,7 +264,7 @@ class InMemorySessionStore:
         Give the session's latest sequence number.
         """
         session_id = check_id(session_id, "session_id")
-        self._check_usable()
+        self._lifecycle.check_usable()
         is_known = session_id in self._database.sessions
         return self._database.latest(session_id) if is_known else 0
 
@@ -272,19 +272,8 @@ class InMemorySessionStore:
         """
         Refuse what comes after, and those who still wait for events.
         """
-        if not self._is_closed:
-            self._check_usable()
-            self._is_closed = True
+        if self._lifecycle.close():
             self._database.wake_all()
-
-    def _check_usable(self) -> None:
-        if self._is_closed:
-            raise StoreClosedError("the store was closed")
-        loop = asyncio.get_running_loop()
-        if self._loop is None:
-            self._loop = loop
-        if self._loop is not loop:
-            raise StoreClosedError("the store belongs to another event loop")
 
     async def _wait_for_events(
         self, session_id: str, wanted: EventFilter
@@ -294,6 +283,6 @@ class InMemorySessionStore:
                 while not (found := select_events(self._database, session_id, wanted)):
                     await woken.wait()
                     woken.clear()
-                    self._check_usable()
+                    self._lifecycle.check_usable()
                 return found
         return select_events(self._database, session_id, wanted)

@@ -18,7 +18,6 @@ from asm_async.errors import ValidationError
 from asm_async.ports.artifact_registry import MAX_CHECKSUMS
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, sha256_checksum
-from asm_async.values.json_values import with_article
 
 __all__ = [
     "ArtifactFilter",
@@ -75,8 +74,7 @@ async def _checked_pieces(pieces: AsyncIterable[object]) -> AsyncGenerator[bytes
 
 def _bytes(value: object, name: str) -> bytes:
     if not isinstance(value, bytes | bytearray | memoryview):
-        kind = with_article(type(value).__name__)
-        raise ValidationError(f"{name}: expected bytes, got {kind}")
+        raise fields.unexpected(name, "bytes", value)
     # Of bytes this is no copy; of the others it is one that nobody can change.
     return bytes(cast("bytes", value))
 

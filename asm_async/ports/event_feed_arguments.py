@@ -16,6 +16,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.ports.event_consumer import MAX_BATCH_SIZE
+from asm_async.ports.session_store_arguments import check_claim
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place, place_of
 from asm_async.values.event import Event, EventType, event_type
@@ -58,14 +59,6 @@ def _types(value: object, name: str) -> Collection[EventType | str] | None:
     return frozenset(fields.tuple_of(value, name, event_type))
 
 
-def _claim(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValidationError(
-            f"{name}: expected True or False, got a {type(value).__name__}"
-        )
-    return value
-
-
 def _batch_size(value: object, name: str) -> int:
     size = fields.count(value, name)
     if not 1 <= size <= MAX_BATCH_SIZE:
@@ -98,7 +91,7 @@ class SessionFilter:
         "after": fields.count,
         "types": _types,
         "run_id": fields.optional_text,
-        "until_over": _claim,
+        "until_over": check_claim,
         "tenant_id": fields.optional_text,
     }
 

@@ -11,7 +11,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
-from asm_async.values.json_values import with_article
+from asm_async.values import fields
 from asm_async.values.retention import RetentionPolicy
 
 __all__ = ["Cutoffs", "check_callback", "check_policy", "sessions_a_batch", "utc_now"]
@@ -23,10 +23,7 @@ def check_policy(policy: object) -> RetentionPolicy:
     """
     Accept a retention policy.
     """
-    if not isinstance(policy, RetentionPolicy):
-        kind = with_article(type(policy).__name__)
-        raise ValidationError(f"policy: expected a RetentionPolicy, got {kind}")
-    return policy
+    return fields.instance(policy, "policy", RetentionPolicy)
 
 
 def check_callback(callback: object, name: str) -> None:
@@ -36,8 +33,7 @@ def check_callback(callback: object, name: str) -> None:
     if callback is None:
         return
     if not callable(callback):
-        kind = with_article(type(callback).__name__)
-        raise ValidationError(f"{name}: expected a callable, got {kind}")
+        raise fields.unexpected(name, "a callable", callback)
     call = type(callback).__call__
     if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
         raise ValidationError(f"{name}: expected a plain callable, got an async one")

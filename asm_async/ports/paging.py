@@ -14,7 +14,6 @@ from asm_async.errors import ValidationError
 from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.values import fields
 from asm_async.values.cursor import CursorCodec, Key, KeyPart
-from asm_async.values.json_values import with_article
 from asm_async.values.page import Page
 
 __all__ = ["Order", "Paging", "Search", "check_paging", "ordered_by"]
@@ -141,20 +140,16 @@ def check_paging(
     Raises:
         InvalidCursorError: If *cursor* is that of no page of this search.
     """
-    if not isinstance(order_by, str) or order_by not in search.ORDERS:
-        kind = with_article(type(order_by).__name__)
-        given = ascii(order_by) if isinstance(order_by, str) else kind
-        known = ", ".join(search.ORDERS)
-        raise ValidationError(f"order_by: {given} is none of {known}")
+    order_name = fields.one_of(order_by, "order_by", search.ORDERS)
     size = fields.count(limit, "limit")
     if size > MAX_PAGE_SIZE:
         raise ValidationError(
             f"limit: a page holds at most {MAX_PAGE_SIZE}, not {size}"
         )
-    order = search.ORDERS[order_by]
+    order = search.ORDERS[order_name]
     codec = CursorCodec(
         resource=search.RESOURCE,
-        order=str.__str__(order_by),
+        order=order_name,
         filters=search.filters,
         key_types=tuple(order.key.values()),
     )

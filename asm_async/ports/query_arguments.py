@@ -21,7 +21,6 @@ from asm_async.ports.paging import Order, Search, ordered_by
 from asm_async.ports.query_api import MAX_TAGS_A_SEARCH
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
-from asm_async.values.json_values import with_article
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 
@@ -38,8 +37,7 @@ def check_claim(value: object, name: str) -> bool:
     Accept True or False.
     """
     if not isinstance(value, bool):
-        kind = with_article(type(value).__name__)
-        raise ValidationError(f"{name}: expected True or False, got {kind}")
+        raise fields.unexpected(name, "True or False", value)
     return value
 
 

@@ -34,6 +34,7 @@ __all__ = [
     "RunFilter",
     "SessionFilter",
     "check_batch",
+    "check_claim",
     "check_execution_result",
     "check_expected_revision",
     "check_id",
@@ -50,6 +51,15 @@ def check_id(value: object, name: str) -> str:
     Accept an id.
     """
     return fields.text(value, name)
+
+
+def check_claim(value: object, name: str) -> bool:
+    """
+    Accept True or False.
+    """
+    if not isinstance(value, bool):
+        raise _unexpected(value, name, "True or False")
+    return value
 
 
 def check_session(session: object) -> Session:
@@ -78,7 +88,7 @@ def check_expected_revision(value: object) -> int | None:
     """
     Accept the revision a caller may expect.
     """
-    return _optional_count(value, "expected_revision")
+    return fields.optional_count(value, "expected_revision")
 
 
 def check_batch(
@@ -91,7 +101,7 @@ def check_batch(
         The events, in the order given and not copied, and the expectation.
     """
     batch = _unnumbered_events(events, "events")
-    expected = _optional_count(expected_sequence, "expected_sequence")
+    expected = fields.optional_count(expected_sequence, "expected_sequence")
     session_count = len({event.session_id for event in batch})
     if session_count > MAX_SESSIONS_A_BATCH:
         raise ValidationError(
@@ -117,7 +127,7 @@ def check_execution_result(
     """
     if not isinstance(result, ExecutionResult):
         raise _unexpected(result, "result", "an ExecutionResult")
-    expected = _optional_count(expected_sequence, "expected_sequence")
+    expected = fields.optional_count(expected_sequence, "expected_sequence")
     try:
         copy = attrs.evolve(
             result,
@@ -182,24 +192,12 @@ def _copy(value: V, name: str) -> V:
         raise ValidationError(f"{name}.{error}") from None
 
 
-def _optional_count(value: object, name: str) -> int | None:
-    return None if value is None else fields.count(value, name)
-
-
 def _optional_choice(value: object, name: str, kind: type[E]) -> E | None:
     return None if value is None else fields.choice(value, name, kind)
 
 
 def _optional_event_type(value: object, name: str) -> EventType | str | None:
     return None if value is None else event_type(value, name)
-
-
-def _claim(value: object, name: str) -> bool:
-    if not isinstance(value, bool):
-        raise ValidationError(
-            f"{name}: expected True or False, got a {type(value).__name__}"
-        )
-    return value
 
 
 def _optional_seconds(value: object, name: str) -> float | None:
@@ -237,8 +235,8 @@ class SessionFilter:
         "status": partial(_optional_choice, kind=SessionStatus),
         "agent_id": fields.optional_text,
         "tenant_id": fields.optional_text,
-        "include_deleted": _claim,
-        "limit": _optional_count,
+        "include_deleted": check_claim,
+        "limit": fields.optional_count,
         "offset": fields.count,
     }
 
@@ -257,7 +255,7 @@ class RunFilter:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "status": partial(_optional_choice, kind=RunStatus),
-        "limit": _optional_count,
+        "limit": fields.optional_count,
     }
 
     def __attrs_post_init__(self) -> None:
@@ -285,10 +283,10 @@ class EventFilter:
         "run_id": fields.optional_text,
         "type": _optional_event_type,
         "since": fields.optional_utc_time,
-        "after": _optional_count,
-        "before": _optional_count,
-        "limit": _optional_count,
-        "last": _optional_count,
+        "after": fields.optional_count,
+        "before": fields.optional_count,
+        "limit": fields.optional_count,
+        "last": fields.optional_count,
         "wait_timeout": _optional_seconds,
     }
 

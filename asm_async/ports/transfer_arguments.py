@@ -10,7 +10,6 @@ from typing import TypeVar, cast
 from asm_async.errors import ValidationError
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.values import fields
-from asm_async.values.json_values import with_article
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
 __all__ = ["check_max_line_bytes", "check_progress", "check_reader", "check_writer"]
@@ -23,7 +22,7 @@ def check_writer(writer: object) -> ExportWriter:
     Accept what may be called; that it is async shows when it is.
     """
     if not callable(writer):
-        raise _unexpected("writer", "an async callable", writer)
+        raise fields.unexpected("writer", "an async callable", writer)
     return cast("ExportWriter", writer)
 
 
@@ -32,7 +31,7 @@ def check_reader(reader: object) -> ImportReader:
     Accept an async iterable.
     """
     if not isinstance(reader, AsyncIterable):
-        raise _unexpected("reader", "an async iterable of bytes", reader)
+        raise fields.unexpected("reader", "an async iterable of bytes", reader)
     return cast("ImportReader", reader)
 
 
@@ -43,7 +42,7 @@ def check_progress(
     Accept what may be called, or None.
     """
     if progress is not None and not callable(progress):
-        raise _unexpected("progress", "a callable", progress)
+        raise fields.unexpected("progress", "a callable", progress)
     return progress
 
 
@@ -54,8 +53,3 @@ def check_max_line_bytes(value: object) -> int:
     if not (number := fields.count(value, "max_line_bytes")):
         raise ValidationError("max_line_bytes: expected at least 1, got 0")
     return number
-
-
-def _unexpected(name: str, expected: str, value: object) -> ValidationError:
-    kind = with_article(type(value).__name__)
-    return ValidationError(f"{name}: expected {expected}, got {kind}")

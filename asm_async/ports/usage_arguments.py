@@ -13,10 +13,8 @@ from typing import ClassVar, cast, get_args
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.values import fields
-from asm_async.values.json_values import with_article
 from asm_async.values.token_price import PriceLookup, PricingTable, TokenPrice
 
 __all__ = ["UsageFilter", "check_price_lookup", "check_pricing_table"]
@@ -25,20 +23,12 @@ __all__ = ["UsageFilter", "check_price_lookup", "check_pricing_table"]
 def _optional_bucket(value: object, name: str) -> TimeBucket | None:
     if value is None:
         return None
-    known = get_args(TimeBucket)
-    if not isinstance(value, str) or value not in known:
-        given = ascii(value) if isinstance(value, str) else _kind(value)
-        raise ValidationError(f"{name}: {given} is none of {', '.join(known)}")
-    return cast("TimeBucket", str.__str__(value))
+    return cast("TimeBucket", fields.one_of(value, name, get_args(TimeBucket)))
 
 
 def _beginning(value: object, name: str) -> str:
     # The empty text is the beginning of every name.
     return "" if value == "" else fields.text(value, name)
-
-
-def _kind(value: object) -> str:
-    return with_article(type(value).__name__)
 
 
 _prices = partial(
@@ -62,7 +52,7 @@ def check_price_lookup(value: object) -> PriceLookup | None:
     Accept what can be called, or None.
     """
     if value is not None and not callable(value):
-        raise ValidationError(f"price_lookup: expected a callable, got {_kind(value)}")
+        raise fields.unexpected("price_lookup", "a callable", value)
     return cast("PriceLookup | None", value)
 
 

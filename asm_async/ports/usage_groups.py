@@ -17,9 +17,8 @@ from typing import TypeVar
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.ports.query_api import TimeBucket
-from asm_async.values.json_values import with_article
+from asm_async.values import fields
 from asm_async.values.summaries import (
     UNKNOWN,
     CostSummary,
@@ -195,8 +194,7 @@ def _with_cost(group: RunGroup, price: TokenPrice | None) -> RunGroup:
 def _checked(price: object) -> TokenPrice | None:
     if price is None or isinstance(price, TokenPrice):
         return price
-    kind = with_article(type(price).__name__)
-    raise ValidationError(f"price_lookup: expected it to give a TokenPrice, got {kind}")
+    raise fields.unexpected("price_lookup", "it to give a TokenPrice", price)
 
 
 def _usages(sums: Mapping[K, _Sum]) -> dict[K, UsageTotals]:

@@ -120,15 +120,16 @@ def _payloads(origin: str, session_ids: Collection[str]) -> list[str]:
     """
     if len(session_ids) > _MOST_SESSIONS:
         return [json.dumps([origin])]
+    first = json.dumps(origin)
     pieces: list[list[str]] = []
     size = _MOST_BYTES
-    for session_id in session_ids:
-        size += len(json.dumps(session_id)) + len(", ")
+    for word in map(json.dumps, session_ids):
+        size += len(word) + len(", ")
         if size > _MOST_BYTES:
-            pieces.append([origin])
-            size = len(json.dumps([origin, session_id]))
-        pieces[-1].append(session_id)
-    return [json.dumps(piece) for piece in pieces]
+            pieces.append([first])
+            size = len(f"[{first}, {word}]")
+        pieces[-1].append(word)
+    return [f"[{', '.join(piece)}]" for piece in pieces]
 
 
 def announced_sessions(payload: str, origin: str) -> Collection[str] | None:

@@ -22,7 +22,7 @@ from asm_async.ports.session_store_arguments import check_id
 from asm_async.sql import artifact_queries, rows
 from asm_async.sql.brief_writes import BriefWrites
 from asm_async.sql.ledger import Ledger
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.lifecycle import Lifecycle
 from asm_async.sql.orphaned_artifacts import remove_deleted_artifacts
 from asm_async.sql.patience import check_patience
@@ -168,8 +168,7 @@ class SQLArtifactRegistry:
 
 
 async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
-    await transaction.lock_sessions({session_id})
-    gates = await read_gates(transaction, {session_id})
+    gates = await lock_gates(transaction, {session_id})
     Ledger(gates=gates, sessions={}, runs={}, events={}).check_live(session_id)
 
 

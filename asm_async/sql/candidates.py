@@ -1,20 +1,34 @@
 """
-How maintenance finds its sessions: page by page by keyset, and without payloads.
+How maintenance finds its rows: page by page by keyset, and without payloads.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
-from typing import Any, TypeAlias
+from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
+from typing import Any, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.sql.transactions import Transactions
 
-__all__ = ["Rows", "pages"]
+__all__ = ["Rows", "groups", "is_behind", "pages", "rows_of"]
 
+T = TypeVar("T")
 Rows: TypeAlias = Sequence[sa.Row[*tuple[Any, ...]]]
+
+
+async def rows_of(
+    transactions: Transactions, query: sa.Select[*tuple[Any, ...]]
+) -> Rows:
+    """
+    Read all rows of *query*.
+    """
+
+    async def read(conn: AsyncConnection) -> Rows:
+        return (await conn.execute(query)).all()
+
+    return await transactions.read(read)
 
 
 async def pages(
@@ -42,20 +56,41 @@ async def pages(
     while True:
         page = ordered
         if place is not None:
-            reached = [
-                sa.literal(value, column.type)
-                for value, column in zip(place, order, strict=False)
-            ]
-            page = ordered.where(sa.tuple_(*order) > sa.tuple_(*reached))
-
-        async def read(
-            conn: AsyncConnection, page: sa.Select[*tuple[Any, ...]] = page
-        ) -> Rows:
-            return (await conn.execute(page)).all()
-
-        found = await transactions.read(read)
+            page = ordered.where(is_behind(place[: len(order)], order))
+        found = await rows_of(transactions, page)
         if found:
             yield found
             place = found[-1]
         if len(found) < size:
             return
+
+
+def is_behind(
+    place: Iterable[Any], order: Sequence[sa.Column[Any]]
+) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that a row comes after *place*, which has a value of each column.
+    """
+    reached = [
+        sa.literal(value, column.type)
+        for value, column in zip(place, order, strict=True)
+    ]
+    return sa.tuple_(*order) > sa.tuple_(*reached)
+
+
+def groups(
+    members: Iterable[T], size_of: Callable[[T], int], most: int
+) -> Iterator[list[T]]:
+    """
+    Put neighbours together up to the size of *most*; what is larger stays alone.
+    """
+    group: list[T] = []
+    size = 0
+    for member in members:
+        if group and size + size_of(member) > most:
+            yield group
+            group, size = [], 0
+        group.append(member)
+        size += size_of(member)
+    if group:
+        yield group

@@ -24,6 +24,7 @@ __all__ = [
     "count",
     "microseconds",
     "text",
+    "unless_none",
     "utc_time",
 ]
 
@@ -76,7 +77,7 @@ class Processor(Protocol):
         ...
 
 
-def _unless_none(convert: Callable[[Any], Any]) -> Processor:
+def unless_none(convert: Callable[[Any], Any]) -> Processor:
     """
     Let NULL be None, and *convert* everything else.
     """
@@ -117,7 +118,7 @@ class ZonedTime(UserDefinedType[datetime]):
 
         asyncpg writes them as minus infinity and infinity and reads them without one.
         """
-        return _unless_none(_in_utc)
+        return unless_none(_in_utc)
 
 
 class MicrosecondTime(UserDefinedType[datetime]):
@@ -137,13 +138,13 @@ class MicrosecondTime(UserDefinedType[datetime]):
         """
         Turn an aware time into its number.
         """
-        return _unless_none(microseconds)
+        return unless_none(microseconds)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """
         Turn the number back into a UTC time.
         """
-        return _unless_none(_time_from)
+        return unless_none(_time_from)
 
 
 class EventTypeText(UserDefinedType[str]):
@@ -188,13 +189,13 @@ class JSONText(UserDefinedType[Any]):
         """
         Encode the value; None is SQL's NULL.
         """
-        return _unless_none(encode_json)
+        return unless_none(encode_json)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """
         Decode the text.
         """
-        return _unless_none(decode_json)
+        return unless_none(decode_json)
 
     def bind_expression(
         self, bindvalue: sa.BindParameter[Any]

@@ -181,23 +181,22 @@ class ConsumerLeases:
         Its tokens ascend from the present time, so that those of a consumer that was
         deleted and made again are others than before.
         """
-        if (await conn.execute(self._row())).first() is None:
-            is_there = sa.exists().where(self._is_it)
-            new = {
-                "name": sa.literal(self._options.name, consumers.c.name.type),
-                "checkpoint": sa.literal(
-                    self._text(self._first_place), consumers.c.checkpoint.type
-                ),
-                "fencing_token": sa.literal(
-                    microseconds(datetime.now(UTC)), consumers.c.fencing_token.type
-                ),
-                "updated_at": self._feed.now(),
-            }
-            await conn.execute(
-                sa.insert(consumers).from_select(
-                    list(new), sa.select(*new.values()).where(~is_there)
-                )
+        is_there = sa.exists().where(self._is_it)
+        new = {
+            "name": sa.literal(self._options.name, consumers.c.name.type),
+            "checkpoint": sa.literal(
+                self._text(self._first_place), consumers.c.checkpoint.type
+            ),
+            "fencing_token": sa.literal(
+                microseconds(datetime.now(UTC)), consumers.c.fencing_token.type
+            ),
+            "updated_at": self._feed.now(),
+        }
+        await conn.execute(
+            sa.insert(consumers).from_select(
+                list(new), sa.select(*new.values()).where(~is_there)
             )
+        )
 
     def _row(self) -> sa.Select[*tuple[Any, ...]]:
         until, now = consumers.c.leased_until, self._feed.now()

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from asm_async.sql import tables
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.transactions import Transaction
 
 __all__ = ["hard_delete", "remove_sessions"]
@@ -21,8 +21,7 @@ async def hard_delete(transaction: Transaction, session_id: str) -> None:
     """
     Remove one session, whatever its state; an unknown one has nothing to remove.
     """
-    await transaction.lock_sessions({session_id})
-    await read_gates(transaction, {session_id})
+    await lock_gates(transaction, {session_id})
     await remove_sessions(transaction, {session_id})
 
 

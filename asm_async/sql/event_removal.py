@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from asm_async.sql.brief_writes import MOST_ROWS, BriefWrites
 from asm_async.sql.ledger import Gate
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.tables import events, session_sequences, session_tags
 from asm_async.sql.transactions import Transaction
 
@@ -78,8 +78,7 @@ async def _remove_part(
     exempt_tags: Collection[str],
 ) -> int:
     session_ids = {session_id for session_id, _ in keys}
-    await transaction.lock_sessions(session_ids)
-    gates = await read_gates(transaction, session_ids)
+    gates = await lock_gates(transaction, session_ids)
     exempt = await _tagged(transaction, session_ids, exempt_tags)
     unwanted = [key for key in _beyond(keys, gates, keep) if key[0] not in exempt]
     if not unwanted:

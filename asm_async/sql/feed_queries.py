@@ -28,25 +28,22 @@ def session_standing(session_id: str) -> sa.Select[*tuple[Any, ...]]:
     """
     Select a session's latest number, the state of its gate, and its status.
     """
-    gates = session_sequences
-    return (
-        sa.select(gates.c.session_id, gates.c.last_sequence, gates.c.state)
-        .add_columns(sessions.c.status)
-        .select_from(gates.outerjoin(sessions, sessions.c.id == gates.c.session_id))
-        .where(gates.c.session_id == session_id)
-    )
+    return _standings().where(session_sequences.c.session_id == session_id)
 
 
 def sessions_standing(session_ids: sa.Select[str]) -> sa.Select[*tuple[Any, ...]]:
     """
     Select what :func:`session_standing` does, of several sessions.
     """
+    return _standings().where(session_sequences.c.session_id.in_(session_ids))
+
+
+def _standings() -> sa.Select[*tuple[Any, ...]]:
     gates = session_sequences
     return (
         sa.select(gates.c.session_id, gates.c.last_sequence, gates.c.state)
         .add_columns(sessions.c.status)
         .select_from(gates.outerjoin(sessions, sessions.c.id == gates.c.session_id))
-        .where(gates.c.session_id.in_(session_ids))
     )
 
 

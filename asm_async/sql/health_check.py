@@ -15,7 +15,7 @@ from asm_async.errors import MigrationRequiredError, StorageError
 from asm_async.ports.health_findings import Finding, bounded
 from asm_async.ports.maintenance import MAX_ISSUES_OF_A_KIND
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.error_translation import is_damage, translated_errors
+from asm_async.sql.error_translation import is_damage
 from asm_async.sql.health_queries import checks
 from asm_async.sql.migrations import check_schema
 from asm_async.sql.tables import METADATA
@@ -105,14 +105,13 @@ def _missing_tables(conn: sa.Connection) -> list[str]:
 async def _history(conn: AsyncConnection) -> list[Finding]:
     found: list[Finding] = []
     for check in checks():
-        with translated_errors():
-            # The window counts before the limit cuts.
-            query = (
-                check.query.add_columns(sa.func.count().over().label("total"))
-                .order_by("subject")
-                .limit(MAX_ISSUES_OF_A_KIND)
-            )
-            rows = (await conn.execute(query)).all()
+        # The window counts before the limit cuts.
+        query = (
+            check.query.add_columns(sa.func.count().over().label("total"))
+            .order_by("subject")
+            .limit(MAX_ISSUES_OF_A_KIND)
+        )
+        rows = (await conn.execute(query)).all()
         if rows:
             cases = tuple((row.subject, check.message(row)) for row in rows)
             found.append(Finding(check.kind, cases, rows[0].total))

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 
 from asm_async.ports import health_messages
 from asm_async.sql.ledger import GateState
+from asm_async.sql.orphaned_counters import is_orphaned
 from asm_async.sql.tables import (
     artifacts,
     events,
@@ -112,10 +113,9 @@ def _missing_sequences() -> Check:
 
 def _open_sequences() -> Check:
     gates = session_sequences
-    has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
     query = sa.select(
         gates.c.session_id.label("subject"), gates.c.last_sequence.label("latest")
-    ).where(gates.c.state != GateState.GONE.value, ~has_session)
+    ).where(is_orphaned())
     return Check(
         HealthIssueKind.ORPHANED_SEQUENCE,
         query,

@@ -25,7 +25,7 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["read_gates", "read_ledger", "write_ledger"]
+__all__ = ["lock_gates", "read_gates", "read_ledger", "write_ledger"]
 
 
 async def read_ledger(
@@ -61,6 +61,16 @@ async def read_ledger(
 
 def _keys(events: Iterable[Event]) -> set[tuple[str, str]]:
     return {(event.session_id, event.id) for event in events}
+
+
+async def lock_gates(
+    transaction: Transaction, session_ids: Collection[str]
+) -> dict[str, Gate]:
+    """
+    Keep other writers off some sessions, and read their counter rows.
+    """
+    await transaction.lock_sessions(set(session_ids))
+    return await read_gates(transaction, session_ids)
 
 
 async def read_gates(

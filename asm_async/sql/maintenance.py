@@ -18,7 +18,6 @@ from asm_async.ports.maintenance_arguments import (
 from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.ports.session_store_arguments import check_id
 from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.engine import shared_state
 from asm_async.sql.health_check import check_health
 from asm_async.sql.lifecycle import Lifecycle
 from asm_async.sql.orphaned_artifacts import remove_orphaned_artifacts
@@ -179,7 +178,7 @@ class SQLMaintenance:
         """
         async with self._lifecycle:
             session = await self._transactions.write(work, is_repeatable=False)
-            shared_state(self.engine).wake_ups.notify({session_id})
+            self._lifecycle.tell_of(session_id)
         return session
 
     async def _do(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:

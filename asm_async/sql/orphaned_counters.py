@@ -16,12 +16,12 @@ from asm_async.ports.maintenance_run import Batch, Batches
 from asm_async.sql.brief_writes import BriefWrites
 from asm_async.sql.candidates import pages
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.tables import session_sequences, sessions
 from asm_async.sql.transactions import Transaction
 from asm_async.values.retention import RetentionPolicy
 
-__all__ = ["close_orphaned_counters"]
+__all__ = ["close_orphaned_counters", "is_orphaned"]
 
 
 async def close_orphaned_counters(
@@ -31,7 +31,7 @@ async def close_orphaned_counters(
     Close the counters without a session, a page at a time.
     """
     order = [session_sequences.c.session_id]
-    query = sa.select(*order).where(_is_orphaned())
+    query = sa.select(*order).where(is_orphaned())
     found = pages(writes.transactions, query, order, sessions_a_batch(policy))
     async with aclosing(found):
         async for page in found:
@@ -40,7 +40,10 @@ async def close_orphaned_counters(
             yield Batch(await writes.write(work))
 
 
-def _is_orphaned() -> sa.ColumnElement[bool]:
+def is_orphaned() -> sa.ColumnElement[bool]:
+    """
+    Make the condition that a counter is open though its session does not exist.
+    """
     gates = session_sequences
     has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
     return (gates.c.state != GateState.GONE.value) & ~has_session
@@ -49,12 +52,11 @@ def _is_orphaned() -> sa.ColumnElement[bool]:
 async def _close(
     transaction: Transaction, session_ids: Collection[str], now: datetime
 ) -> int:
-    await transaction.lock_sessions(set(session_ids))
-    await read_gates(transaction, session_ids)
+    await lock_gates(transaction, session_ids)
     members = transaction.dialect.members(session_ids)
     closed = await transaction.conn.execute(
         sa.update(session_sequences)
-        .where(session_sequences.c.session_id.in_(members), _is_orphaned())
+        .where(session_sequences.c.session_id.in_(members), is_orphaned())
         .values(state=GateState.GONE.value, updated_at=now)
     )
     return closed.rowcount

@@ -4,16 +4,15 @@ How sessions that hold too many events are pruned, each to the same number.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Sequence
 from contextlib import aclosing
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.ports.maintenance_arguments import sessions_a_batch
 from asm_async.ports.maintenance_run import Batch, Batches
 from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.candidates import Rows, pages
+from asm_async.sql.candidates import Rows, groups, pages, rows_of
 from asm_async.sql.event_ranks import rank, ranks
 from asm_async.sql.event_removal import EventKey, remove_events
 from asm_async.sql.retention import has_tag
@@ -44,7 +43,7 @@ async def prune_long_sessions(writes: BriefWrites, policy: RetentionPolicy) -> B
     found = pages(writes.transactions, query, order, sessions_a_batch(policy))
     async with aclosing(found):
         async for page in found:
-            for group in _groups(page):
+            for group in groups(page, lambda row: row.stored, _MOST_EVENTS_TO_SORT):
                 count = await _prune(writes, policy, keep, group, policy.exempt_tags)
                 yield Batch(count)
 
@@ -61,30 +60,12 @@ async def prune_session(
     query = _lengths().where(
         session_sequences.c.session_id == session_id, keep < _STORED
     )
-
-    async def read(conn: AsyncConnection) -> Rows:
-        return (await conn.execute(query)).all()
-
-    found = await writes.transactions.read(read)
+    found = await rows_of(writes.transactions, query)
     return await _prune(writes, policy, keep, found, ()) if found else 0
 
 
 def _lengths() -> sa.Select[str, int]:
     return sa.select(session_sequences.c.session_id, _STORED.label("stored"))
-
-
-def _groups(page: Rows) -> Iterator[Rows]:
-    """
-    Put sessions together whose events can be sorted together; a long one stays alone.
-    """
-    group: list[sa.Row[str, int]] = []
-    for row in page:
-        if group and sum(r.stored for r in group) + row.stored > _MOST_EVENTS_TO_SORT:
-            yield group
-            group = []
-        group.append(row)
-    if group:
-        yield group
 
 
 async def _prune(
@@ -132,11 +113,7 @@ async def _surplus(
         .where(ranked.c.place <= _STORED - keep)
         .order_by(ranked.c.session_id, ranked.c.place)
     )
-
-    async def read(conn: AsyncConnection) -> list[EventKey]:
-        return [(row[0], row[1]) for row in await conn.execute(query)]
-
-    return await writes.transactions.read(read)
+    return [(row[0], row[1]) for row in await rows_of(writes.transactions, query)]
 
 
 async def _prune_long(
@@ -190,10 +167,6 @@ async def _next_keys(
         .order_by(number)
         .limit(_MOST_KEYS)
     )
-
-    async def read(conn: AsyncConnection) -> list[EventKey]:
-        found = (await conn.execute(query)).all()
-        spare = max(0, found[0].spare) if found else 0
-        return [(session_id, row.sequence_number) for row in found[:spare]]
-
-    return await writes.transactions.read(read)
+    found = await rows_of(writes.transactions, query)
+    surplus = max(0, found[0].spare) if found else 0
+    return [(session_id, row.sequence_number) for row in found[:surplus]]

@@ -4,7 +4,7 @@ How sessions that were soft-deleted long ago are archived and removed for ever.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -17,11 +17,11 @@ from asm_async.errors import StorageError
 from asm_async.ports.maintenance_arguments import Cutoffs, sessions_a_batch
 from asm_async.ports.maintenance_run import Batch, Batches
 from asm_async.sql.brief_writes import MOST_ROWS, BriefWrites
-from asm_async.sql.candidates import pages
+from asm_async.sql.candidates import groups, pages
 from asm_async.sql.deletion import remove_sessions
 from asm_async.sql.history import export_session
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.removal_in_parts import remove_in_parts
 from asm_async.sql.tables import artifacts, runs, session_sequences, sessions
 from asm_async.sql.transactions import Transaction
@@ -73,7 +73,7 @@ async def hard_delete_expired_sessions(
                     if await _is_archived(writes, policy.archive, session, failures)
                 ]
             count = 0
-            for group in _groups(doomed):
+            for group in groups(doomed, lambda session: session.size, MOST_ROWS):
                 count += await _remove(writes, group)
             yield Batch(count, failures)
 
@@ -141,20 +141,6 @@ async def _whole_export(writes: BriefWrites, session_id: str) -> SessionExport |
     return await writes.transactions.read_snapshot(read)
 
 
-def _groups(doomed: Iterable[_Doomed]) -> Iterator[Sequence[_Doomed]]:
-    """
-    Put sessions together whose rows one transaction may remove.
-    """
-    group: list[_Doomed] = []
-    for session in doomed:
-        if group and sum(member.size for member in group) + session.size > MOST_ROWS:
-            yield group
-            group = []
-        group.append(session)
-    if group:
-        yield group
-
-
 async def _remove(writes: BriefWrites, group: Sequence[_Doomed]) -> int:
     """
     Remove those of a group that stand as they were found.
@@ -193,8 +179,7 @@ async def _unchanged(transaction: Transaction, group: Sequence[_Doomed]) -> list
     Lock sessions and give those that stand as they were found.
     """
     found = {session.id: session for session in group}
-    await transaction.lock_sessions(set(found))
-    await read_gates(transaction, found)
+    await lock_gates(transaction, found)
     query = sa.select(sessions.c.id, sessions.c.deleted_at, sessions.c.revision)
     rows = await transaction.conn.execute(
         query.where(sessions.c.id.in_(transaction.dialect.members(found)))

@@ -13,7 +13,7 @@ from asm_async.sql import tables
 from asm_async.sql.brief_writes import MOST_ROWS, BriefWrites
 from asm_async.sql.deletion import remove_sessions
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.transactions import Transaction
 
 __all__ = ["remove_in_parts"]
@@ -82,6 +82,5 @@ async def _remove_rest(transaction: Transaction, session_id: str) -> int:
 
 
 async def _is_being_removed(transaction: Transaction, session_id: str) -> bool:
-    await transaction.lock_sessions({session_id})
-    gate = (await read_gates(transaction, {session_id})).get(session_id)
+    gate = (await lock_gates(transaction, {session_id})).get(session_id)
     return gate is not None and gate.state is GateState.REMOVING

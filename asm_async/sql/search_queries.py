@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import attrs
 import sqlalchemy as sa
@@ -17,6 +17,9 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.tables import events, runs, session_tags, sessions
 
 __all__ = [
+    "Conditions",
+    "belongs_to",
+    "equals",
     "matching_events",
     "matching_sessions",
     "number_of",
@@ -25,7 +28,7 @@ __all__ = [
     "page_of_sessions",
 ]
 
-Conditions = list[sa.ColumnElement[bool]]
+Conditions: TypeAlias = list[sa.ColumnElement[bool]]
 
 
 def page_of_sessions(wanted: SessionSearch, paging: Paging) -> sa.Select[Any]:
@@ -40,7 +43,7 @@ def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Sele
     Select a page of the runs that match.
     """
     narrowed = [
-        *_equals(runs.c.provider, wanted.provider),
+        *equals(runs.c.provider, wanted.provider),
         *_is_one_of(runs.c.status, wanted.statuses),
     ]
     if "started_at" not in paging.order.key:
@@ -48,18 +51,17 @@ def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Sele
         # them would have to be sorted for each page.
         narrowed = [dialect.passed_over(condition) for condition in narrowed]
     query = sa.select(runs).where(
-        *_equals(runs.c.session_id, wanted.session_id),
+        *equals(runs.c.session_id, wanted.session_id),
         *narrowed,
         *_is_after(runs.c.started_at, wanted.started_after),
         *_is_before(runs.c.started_at, wanted.started_before),
     )
     if wanted.min_tokens is not None:
         query = query.where(runs.c.total_tokens >= wanted.min_tokens)
-    if wanted.agent_id is not None:
-        theirs = sa.select(sessions.c.id).where(sessions.c.agent_id == wanted.agent_id)
-        query = query.where(runs.c.session_id.in_(theirs))
-    if wanted.tenant_id is not None:
-        query = query.where(runs.c.session_id.in_(_ids_of_tenant(wanted.tenant_id)))
+    query = query.where(
+        *belongs_to(runs.c.session_id, sessions.c.agent_id, wanted.agent_id),
+        *belongs_to(runs.c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+    )
     return _page(query, runs, paging)
 
 
@@ -98,9 +100,9 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
     have many runs in a session, so that one is looked for in each.
     """
     query = sa.select(sessions).where(
-        *_equals(sessions.c.agent_id, wanted.agent_id),
-        *_equals(sessions.c.tenant_id, wanted.tenant_id),
-        *_equals(sessions.c.parent_session_id, wanted.parent_session_id),
+        *equals(sessions.c.agent_id, wanted.agent_id),
+        *equals(sessions.c.tenant_id, wanted.tenant_id),
+        *equals(sessions.c.parent_session_id, wanted.parent_session_id),
         *_is_one_of(sessions.c.status, wanted.statuses),
         *_is_after(sessions.c.created_at, wanted.created_after),
         *_is_before(sessions.c.created_at, wanted.created_before),
@@ -129,19 +131,19 @@ def matching_events(wanted: EventSearch, dialect: Dialect) -> sa.Select[Any]:
         events.c.provider: wanted.providers,
     }
     query = sa.select(events).where(
-        *_equals(events.c.correlation_id, wanted.correlation_id),
+        *equals(events.c.correlation_id, wanted.correlation_id),
         *_is_before(events.c.timestamp, wanted.until),
     )
     for column, values in columns.items():
         if values is not None and len(values) == 1:
-            query = query.where(*_equals(column, *values))
+            query = query.where(*equals(column, *values))
         elif values is not None:
             query = query.where(dialect.is_one_of(column, values))
     if wanted.since is not None:
         query = query.where(events.c.timestamp >= wanted.since)
-    if wanted.tenant_id is not None:
-        query = query.where(events.c.session_id.in_(_ids_of_tenant(wanted.tenant_id)))
-    return query
+    return query.where(
+        *belongs_to(events.c.session_id, sessions.c.tenant_id, wanted.tenant_id)
+    )
 
 
 def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
@@ -151,8 +153,15 @@ def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
     return matching.with_only_columns(sa.func.count(), maintain_column_froms=True)
 
 
-def _ids_of_tenant(tenant_id: str) -> sa.Select[str]:
-    return sa.select(sessions.c.id).where(sessions.c.tenant_id == tenant_id)
+def belongs_to(
+    session_id: sa.ColumnElement[str], owner: sa.ColumnElement[Any], value: str | None
+) -> Conditions:
+    """
+    Let through what belongs to sessions whose *owner* column has this value, if any.
+    """
+    if value is None:
+        return []
+    return [session_id.in_(sa.select(sessions.c.id).where(owner == value))]
 
 
 def _page(query: sa.Select[Any], table: sa.Table, paging: Paging) -> sa.Select[Any]:
@@ -172,7 +181,10 @@ def _page(query: sa.Select[Any], table: sa.Table, paging: Paging) -> sa.Select[A
     return query.order_by(*directed).limit(paging.needed)
 
 
-def _equals(column: sa.ColumnElement[Any], value: str | None) -> Conditions:
+def equals(column: sa.ColumnElement[Any], value: str | None) -> Conditions:
+    """
+    Let through what has this value, if any.
+    """
     return [] if value is None else [column == value]
 
 
@@ -181,7 +193,7 @@ def _is_one_of(
 ) -> Conditions:
     if values is None:
         return []
-    return _equals(column, *values) if len(values) == 1 else [column.in_(values)]
+    return equals(column, *values) if len(values) == 1 else [column.in_(values)]
 
 
 def _is_after(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:

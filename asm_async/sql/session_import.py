@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
@@ -16,7 +17,7 @@ from asm_async.sql import rows, tables
 from asm_async.sql.engine import shared_state
 from asm_async.sql.history import read_history
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.transactions import Transaction, Transactions
 from asm_async.sql.withdrawal import withdrawal_check
 from asm_async.transfer.import_rules import (
@@ -94,8 +95,7 @@ async def _insert(
     """
     Insert the session if nobody else has done so since it was looked for.
     """
-    await transaction.lock_sessions({incoming.id})
-    if await read_gates(transaction, {incoming.id}):
+    if await lock_gates(transaction, {incoming.id}):
         return False
     await _insert_head(transaction.conn, incoming)
     async with aclosing(incoming.batches()) as batches:
@@ -126,21 +126,23 @@ async def _insert_batch(
 ) -> None:
     _, members = batch
     if isinstance(members[0], Run):
+        table = tables.runs
         await _check_runs(transaction, incoming, batch)
     else:
+        table = tables.events
         check_unrepeated(incoming, batch, ())
-    runs = [rows.run_row(member) for member in members if isinstance(member, Run)]
-    events = [rows.event_row(member) for member in members if isinstance(member, Event)]
-    for table, values in ((tables.runs, runs), (tables.events, events)):
-        if values:
-            try:
-                await transaction.conn.execute(sa.insert(table), values)
-            except IntegrityError:
-                # To ask before whether an id is there would cost as much as to insert,
-                # and where nothing is known of the table yet, a plan for it may read
-                # the session from its start.
-                await refuse_repetition(incoming, batch)
-                raise
+    try:
+        await transaction.conn.execute(sa.insert(table), [*map(_row, members)])
+    except IntegrityError:
+        # To ask before whether an id is there would cost as much as to insert, and
+        # where nothing is known of the table yet, a plan for it may read the session
+        # from its start.
+        await refuse_repetition(incoming, batch)
+        raise
+
+
+def _row(member: Run | Event) -> dict[str, Any]:
+    return rows.run_row(member) if isinstance(member, Run) else rows.event_row(member)
 
 
 async def _check_runs(

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.tables import events, runs, sessions
+from asm_async.sql.usage_queries import run_sums
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
 
@@ -49,14 +50,7 @@ def _figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
         .subquery()
     )
     of_runs = (
-        sa.select(
-            runs.c.provider,
-            runs.c.status,
-            sa.func.count().label("run_count"),
-            dialect.exact_sum(runs.c.input_tokens).label("input_tokens"),
-            dialect.exact_sum(runs.c.output_tokens).label("output_tokens"),
-            dialect.exact_sum(runs.c.total_tokens).label("total_tokens"),
-        )
+        sa.select(runs.c.provider, runs.c.status, *run_sums(dialect))
         .where(runs.c.session_id == session_id)
         .group_by(runs.c.provider, runs.c.status)
         .subquery()

@@ -13,12 +13,7 @@ from typing import Any, cast
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import (
-    ASMError,
-    RunNotFoundError,
-    SessionNotFoundError,
-    ValidationError,
-)
+from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.ports.session_store_arguments import (
     EventFilter,
     RunFilter,
@@ -42,6 +37,7 @@ from asm_async.sql.operations import (
     SaveRun,
     SaveSession,
 )
+from asm_async.sql.patience import check_patience
 from asm_async.sql.transactions import Transaction, Transactions
 from asm_async.sql.writer import Writer
 from asm_async.values.event import Event, EventType
@@ -77,10 +73,8 @@ class SQLSessionStore:
     """
 
     def __init__(self, engine: AsyncEngine, *, patience: float = 30.0) -> None:
-        if not 0 < patience < float("inf"):
-            raise ValidationError(f"patience: {patience} is not a time in seconds")
         self.engine = engine
-        self._transactions = Transactions(engine, patience)
+        self._transactions = Transactions(engine, check_patience(patience))
         self._groups = GroupCommit(
             Writer(self._transactions).write,
             locks_sessions=not self._transactions.dialect.serialises_writers,

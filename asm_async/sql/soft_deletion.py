@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql import rows, session_queries, tables
 from asm_async.sql.ledger import GateState
-from asm_async.sql.ledger_rows import read_gates
+from asm_async.sql.ledger_rows import lock_gates
 from asm_async.sql.transactions import Transaction
 from asm_async.values.session import Session
 
@@ -40,8 +40,7 @@ async def soft_delete(
     Returns:
         How many were marked.
     """
-    await transaction.lock_sessions(set(session_ids))
-    await read_gates(transaction, session_ids)
+    await lock_gates(transaction, session_ids)
     sessions, gates = tables.sessions, tables.session_sequences
     members = transaction.dialect.members
     mark = (
@@ -72,8 +71,7 @@ async def restore(transaction: Transaction, session_id: str, at: datetime) -> Se
     Raises:
         SessionNotFoundError: If there is no such session, or only what is left of it.
     """
-    await transaction.lock_sessions({session_id})
-    gate = (await read_gates(transaction, {session_id})).get(session_id)
+    gate = (await lock_gates(transaction, {session_id})).get(session_id)
     if gate is not None and gate.state is GateState.REMOVING:
         raise SessionNotFoundError(session_id)
     sessions, gates = tables.sessions, tables.session_sequences

@@ -8,11 +8,11 @@ from datetime import datetime
 from typing import TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.ports.maintenance_arguments import sessions_a_batch
 from asm_async.ports.maintenance_run import Batch, Batches
 from asm_async.sql.brief_writes import BriefWrites
+from asm_async.sql.candidates import is_behind, rows_of
 from asm_async.sql.event_ranks import ranks
 from asm_async.sql.event_removal import remove_events
 from asm_async.sql.retention import has_tag
@@ -73,18 +73,9 @@ async def _next_places(
         .limit(_MOST_KEYS)
     )
     if after is not None:
-        reached = [
-            sa.literal(value, column.type)
-            for value, column in zip(after, order, strict=True)
-        ]
-        query = query.where(sa.tuple_(*order) > sa.tuple_(*reached))
-
-    async def read(conn: AsyncConnection) -> list[_Place]:
-        found = (await conn.execute(query)).all()
-        spare = max(0, found[0].surplus) if found else 0
-        return [
-            (row.timestamp, row.session_id, row.sequence_number)
-            for row in found[:spare]
-        ]
-
-    return await writes.transactions.read(read)
+        query = query.where(is_behind(after, order))
+    found = await rows_of(writes.transactions, query)
+    spare = max(0, found[0].surplus) if found else 0
+    return [
+        (row.timestamp, row.session_id, row.sequence_number) for row in found[:spare]
+    ]

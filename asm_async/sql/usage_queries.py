@@ -16,9 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.ports.usage_arguments import UsageFilter
 from asm_async.ports.usage_groups import RunGroup
 from asm_async.sql.dialects import Dialect, dialect_of
+from asm_async.sql.search_queries import Conditions, belongs_to, equals
 from asm_async.sql.tables import runs, sessions
 
-__all__ = ["read_cost_groups", "read_usage_groups"]
+__all__ = ["read_cost_groups", "read_usage_groups", "run_sums"]
 
 
 async def read_usage_groups(
@@ -51,6 +52,15 @@ async def _groups(conn: AsyncConnection, query: sa.Executable) -> list[RunGroup]
     return [RunGroup(**row) for row in (await conn.execute(query)).mappings()]
 
 
+def run_sums(dialect: Dialect) -> list[sa.Label[int]]:
+    """
+    Count runs, and add up their tokens.
+    """
+    tokens = (runs.c.input_tokens, runs.c.output_tokens, runs.c.total_tokens)
+    sums = [dialect.exact_sum(column).label(column.name) for column in tokens]
+    return [sa.func.count().label("run_count"), *sums]
+
+
 def _sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
     c = runs.c
     keys: list[sa.ColumnElement[Any]] = [c.provider, c.model]
@@ -58,35 +68,18 @@ def _sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
         time = dialect.time_within(wanted.bucket, c.started_at)
         keys.append(time.label("started_at"))
     return (
-        sa.select(
-            *keys,
-            sa.func.count().label("run_count"),
-            dialect.exact_sum(c.input_tokens).label("input_tokens"),
-            dialect.exact_sum(c.output_tokens).label("output_tokens"),
-            dialect.exact_sum(c.total_tokens).label("total_tokens"),
-        )
-        .where(*_conditions(wanted))
-        .group_by(*keys)
+        sa.select(*keys, *run_sums(dialect)).where(*_conditions(wanted)).group_by(*keys)
     )
 
 
-def _conditions(wanted: UsageFilter) -> list[sa.ColumnElement[bool]]:
+def _conditions(wanted: UsageFilter) -> Conditions:
     c = runs.c
-    conditions: list[sa.ColumnElement[bool]] = []
-    if wanted.session_id is not None:
-        conditions.append(c.session_id == wanted.session_id)
-    if wanted.agent_id is not None:
-        of_agent = sa.select(sessions.c.id).where(
-            sessions.c.agent_id == wanted.agent_id
-        )
-        conditions.append(c.session_id.in_(of_agent))
-    if wanted.tenant_id is not None:
-        of_tenant = sa.select(sessions.c.id).where(
-            sessions.c.tenant_id == wanted.tenant_id
-        )
-        conditions.append(c.session_id.in_(of_tenant))
-    if wanted.provider is not None:
-        conditions.append(c.provider == wanted.provider)
+    conditions = [
+        *equals(c.session_id, wanted.session_id),
+        *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
+        *belongs_to(c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+        *equals(c.provider, wanted.provider),
+    ]
     if wanted.since is not None:
         conditions.append(c.started_at >= wanted.since)
     if wanted.until is not None:

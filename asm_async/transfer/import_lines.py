@@ -8,9 +8,9 @@ from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from typing import NoReturn
 
 from asm_async.errors import ValidationError
+from asm_async.values import fields
 from asm_async.values.export_lines import decode_record
 from asm_async.values.export_records import ExportRecord
-from asm_async.values.json_values import with_article
 
 __all__ = ["IncomingRecords", "split_lines"]
 
@@ -103,6 +103,5 @@ async def split_lines(
 
 def _bytes(piece: object) -> bytes:
     if not isinstance(piece, bytes):
-        kind = with_article(type(piece).__name__)
-        raise ValidationError(f"reader: expected bytes, got {kind}")
+        raise fields.unexpected("reader", "bytes", piece)
     return piece

@@ -51,7 +51,7 @@ async def read_import(
         if not isinstance(await records.next(), ExportHeader):
             records.refuse("record: an export begins with its 'header'")
         while isinstance(record := await records.next(), ExportedSession):
-            async with IncomingSession(record, records.line_number) as incoming:
+            with IncomingSession(record, records.line_number) as incoming:
                 await incoming.read(records)
                 tally.count_session(incoming, is_new=await store(incoming))
         if not isinstance(record, ExportEnd):

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
-from types import TracebackType
 from typing import Self, TypeAlias, cast
 
 from asm_async.transfer.import_lines import IncomingRecords
@@ -53,15 +52,10 @@ class IncomingSession:
         self._size = 0
         self._last: Run | Event | None = None
 
-    async def __aenter__(self) -> Self:
+    def __enter__(self) -> Self:
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self._spool.clear()
 
     async def read(self, records: IncomingRecords) -> None:

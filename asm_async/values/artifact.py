@@ -14,7 +14,7 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.ids import new_artifact_id
-from asm_async.values.json_values import JSONObject, with_article
+from asm_async.values.json_values import JSONObject
 
 __all__ = ["Artifact", "ArtifactContent", "ArtifactStats", "sha256_checksum"]
 
@@ -39,8 +39,7 @@ def _reference(value: object, name: str) -> str:
     Accept what :func:`fields.text` accepts, and longer: object stores have long names.
     """
     if not isinstance(value, str):
-        kind = with_article(type(value).__name__)
-        raise ValidationError(f"{name}: expected text, got {kind}")
+        raise fields.unexpected(name, "text", value)
     if not 1 <= len(value) <= _MAX_REFERENCE_LENGTH:
         raise ValidationError(
             f"{name}: expected 1 to {_MAX_REFERENCE_LENGTH} characters,"
@@ -49,14 +48,6 @@ def _reference(value: object, name: str) -> str:
     length = fields.MAX_TEXT_LENGTH
     parts = (value[start : start + length] for start in range(0, len(value), length))
     return "".join(fields.text(part, name) for part in parts)
-
-
-def _total(value: object, name: str) -> int:
-    # A sum of counts may exceed 2**53 - 1, so it is no count itself.
-    whole = fields.instance(value, name, int)
-    if isinstance(value, bool) or whole < 0:
-        raise ValidationError(f"{name}: expected a whole number >= 0")
-    return whole
 
 
 _CONTENT_RULES: Mapping[str, fields.FieldRule] = {
@@ -267,7 +258,7 @@ class ArtifactStats:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "artifact_count": fields.count,
-        "total_bytes": _total,
+        "total_bytes": fields.total_count,
     }
 
     def __attrs_post_init__(self) -> None:

@@ -12,14 +12,13 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import partial
 from types import MappingProxyType
-from typing import Any, ClassVar, TypeAlias, TypeVar, cast
+from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import Event
-from asm_async.values.json_values import with_article
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -62,7 +61,32 @@ def _version(value: object, name: str) -> int:
 
 
 @attrs.frozen(kw_only=True)
-class ExportHeader:
+class _PlainRecord:
+    """
+    A record of nothing but figures and texts: a subclass has a rule for each.
+    """
+
+    _RULES: ClassVar[fields.FieldRules]
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
+
+    def to_dict(self) -> dict[str, Any]:
+        """
+        Give the record as plain JSON.
+        """
+        return fields.plain_fields(self, self._RULES)
+
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """
+        Make a record of what :meth:`to_dict` gave; all fields are required.
+        """
+        return cls(**fields.arguments_from(data, cls._RULES, frozenset(cls._RULES)))
+
+
+@attrs.frozen(kw_only=True)
+class ExportHeader(_PlainRecord):
     """
     The first line of an export.
     """
@@ -78,22 +102,6 @@ class ExportHeader:
     """
 
     _RULES: ClassVar[fields.FieldRules] = {"format": _format, "version": _version}
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the record as plain JSON.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ExportHeader:
-        """
-        Make a record of what :meth:`to_dict` gave; all fields are required.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, frozenset(cls._RULES)))
 
 
 @attrs.frozen(kw_only=True)
@@ -163,7 +171,7 @@ class ExportedSession:
 
 
 @attrs.frozen(kw_only=True)
-class ExportedSessionEnd:
+class ExportedSessionEnd(_PlainRecord):
     """
     The last line of a session: what came since its first.
     """
@@ -189,25 +197,9 @@ class ExportedSessionEnd:
         "event_count": fields.count,
     }
 
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the record as plain JSON.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ExportedSessionEnd:
-        """
-        Make a record of what :meth:`to_dict` gave; all fields are required.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, frozenset(cls._RULES)))
-
 
 @attrs.frozen(kw_only=True)
-class ExportEnd:
+class ExportEnd(_PlainRecord):
     """
     The last line of an export, without which it is not whole.
     """
@@ -233,22 +225,6 @@ class ExportEnd:
         "event_count": fields.count,
     }
 
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the record as plain JSON.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ExportEnd:
-        """
-        Make a record of what :meth:`to_dict` gave; all fields are required.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, frozenset(cls._RULES)))
-
 
 ExportRecord: TypeAlias = (
     ExportHeader | ExportedSession | Run | Event | ExportedSessionEnd | ExportEnd
@@ -266,8 +242,7 @@ def stored_value(value: object, kind: type[V]) -> V:
     """
     name = kind.__name__.lower()
     if not isinstance(value, dict):
-        found = with_article(type(value).__name__)
-        raise ValidationError(f"{name}: expected a JSON object, got {found}")
+        raise fields.unexpected(name, "a JSON object", value)
     data = cast("dict[str, Any]", value)
     try:
         made = kind.from_dict(data)

@@ -8,7 +8,7 @@ field's name at the start of the message.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
@@ -36,6 +36,7 @@ __all__ = [
     "json_object",
     "json_or_none",
     "mapping_of",
+    "one_of",
     "optional_amount",
     "optional_count",
     "optional_text",
@@ -44,7 +45,9 @@ __all__ = [
     "tags",
     "text",
     "total_amount",
+    "total_count",
     "tuple_of",
+    "unexpected",
     "utc_time",
 ]
 
@@ -78,6 +81,14 @@ class FieldRule(Protocol):
 FieldRules: TypeAlias = Mapping[str, FieldRule]
 
 
+def unexpected(name: str, expected: str, value: object) -> ValidationError:
+    """
+    Make the error that says what was *expected*, and what kind of *value* was given.
+    """
+    kind = with_article(type(value).__name__)
+    return ValidationError(f"{name}: expected {expected}, got {kind}")
+
+
 def apply_rules(instance: object, rules: FieldRules) -> None:
     """
     Bring the fields of a new frozen *instance* into their normal form.
@@ -94,7 +105,7 @@ def text(value: object, name: str) -> str:
     Accept 1 to 255 characters without NUL or lone surrogate.
     """
     if not isinstance(value, str):
-        raise _unexpected(name, "text", value)
+        raise unexpected(name, "text", value)
     plain = str.__str__(value)
     if not 1 <= len(plain) <= MAX_TEXT_LENGTH:
         raise ValidationError(
@@ -126,7 +137,7 @@ def tuple_of(value: object, name: str, rule: FieldRule) -> tuple[Any, ...]:
     Accept an iterable, but neither text nor mapping, whose members all obey *rule*.
     """
     if not _is_list(value):
-        raise _unexpected(name, "a list", value)
+        raise unexpected(name, "a list", value)
     return tuple(rule(member, f"{name}[{i}]") for i, member in enumerate(value))
 
 
@@ -137,7 +148,7 @@ def mapping_of(
     Accept a mapping and copy it; its keys obey *key_rule* and its members *rule*.
     """
     if not isinstance(value, Mapping):
-        raise _unexpected(name, "a mapping", value)
+        raise unexpected(name, "a mapping", value)
     return {
         key_rule(key, f"{name}: key"): rule(member, f"{name}[{str(key)!r}]")
         for key, member in cast("Mapping[object, object]", value).items()
@@ -149,7 +160,7 @@ def instance(value: object, name: str, kind: type[T]) -> T:
     Accept an instance of the class *kind*.
     """
     if not isinstance(value, kind):
-        raise _unexpected(name, with_article(kind.__name__), value)
+        raise unexpected(name, with_article(kind.__name__), value)
     return value
 
 
@@ -158,7 +169,7 @@ def count(value: object, name: str) -> int:
     Accept an integer from 0 to 2**53 - 1.
     """
     if isinstance(value, bool) or not isinstance(value, int):
-        raise _unexpected(name, "a whole number", value)
+        raise unexpected(name, "a whole number", value)
     if not 0 <= value <= MAX_COUNT:
         raise ValidationError(f"{name}: the number is not within 0 to 2**53 - 1")
     return int.__int__(value)
@@ -169,6 +180,16 @@ def optional_count(value: object, name: str) -> int | None:
     Accept None, or what :func:`count` accepts.
     """
     return None if value is None else count(value, name)
+
+
+def total_count(value: object, name: str) -> int:
+    """
+    Accept a sum of counts, which may exceed 2**53 - 1.
+    """
+    whole = instance(value, name, int)
+    if isinstance(value, bool) or whole < 0:
+        raise ValidationError(f"{name}: expected a whole number >= 0")
+    return whole
 
 
 def amount(value: object, name: str) -> float:
@@ -186,7 +207,7 @@ def total_amount(value: object, name: str) -> float:
     Accept a sum of amounts: a finite number of at least 0.
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
-        raise _unexpected(name, "a number", value)
+        raise unexpected(name, "a number", value)
     try:
         number = float(value)
     except OverflowError:
@@ -209,7 +230,7 @@ def utc_time(value: object, name: str) -> datetime:
     Accept an aware time, in any zone, and give it in UTC with microseconds.
     """
     if not isinstance(value, datetime):
-        raise _unexpected(name, "a datetime", value)
+        raise unexpected(name, "a datetime", value)
     if value.tzinfo is None or value.utcoffset() is None:
         raise ValidationError(f"{name}: {value!r} is naive; give it a time zone")
     if value.tzinfo is UTC and type(value) is datetime and not value.fold:
@@ -251,10 +272,16 @@ def choice(value: object, name: str, kind: type[E]) -> E:
     try:
         return kind(cast("str", value))
     except ValueError:
-        is_text = isinstance(value, str)
-        given = ascii(value) if is_text else with_article(type(value).__name__)
-        known = ", ".join(kind)
-        raise ValidationError(f"{name}: {given} is none of {known}") from None
+        raise _none_of(value, name, kind) from None
+
+
+def one_of(value: object, name: str, known: Collection[str]) -> str:
+    """
+    Accept one of the texts that are *known*.
+    """
+    if not isinstance(value, str) or value not in known:
+        raise _none_of(value, name, known)
+    return str.__str__(value)
 
 
 def plain_fields(instance: Any, rules: FieldRules) -> dict[str, Any]:
@@ -322,13 +349,14 @@ def _parse_time(value: object, name: str) -> datetime | None:
     if value is None:
         return None
     if not isinstance(value, str):
-        raise _unexpected(name, "ISO 8601 text", value)
+        raise unexpected(name, "ISO 8601 text", value)
     try:
         return datetime.fromisoformat(value)
     except ValueError:
         raise ValidationError(f"{name}: {value!r} is not an ISO 8601 time") from None
 
 
-def _unexpected(name: str, expected: str, value: object) -> ValidationError:
-    kind = with_article(type(value).__name__)
-    return ValidationError(f"{name}: expected {expected}, got {kind}")
+def _none_of(value: object, name: str, known: Iterable[str]) -> ValidationError:
+    is_text = isinstance(value, str)
+    given = ascii(value) if is_text else with_article(type(value).__name__)
+    return ValidationError(f"{name}: {given} is none of {', '.join(known)}")

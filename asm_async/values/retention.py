@@ -14,7 +14,6 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
-from asm_async.values.json_values import with_article
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 
@@ -59,8 +58,7 @@ def _archive(value: object, name: str) -> Archive | None:
     call = type(value).__call__
     is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(call)
     if value is not None and not is_async:
-        kind = with_article(type(value).__name__)
-        raise ValidationError(f"{name}: expected an async callable, got {kind}")
+        raise fields.unexpected(name, "an async callable", value)
     return cast("Archive | None", value)
 
 

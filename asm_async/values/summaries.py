@@ -11,7 +11,6 @@ from typing import ClassVar
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.run import RunStatus
 
@@ -29,14 +28,6 @@ UNKNOWN = "unknown"
 """
 The group of the runs that name no provider, or no model.
 """
-
-
-def _total(value: object, name: str) -> int:
-    # A sum of counts may exceed 2**53 - 1, so it is no count itself.
-    whole = fields.instance(value, name, int)
-    if isinstance(value, bool) or whole < 0:
-        raise ValidationError(f"{name}: expected a whole number >= 0")
-    return whole
 
 
 @attrs.frozen(kw_only=True)
@@ -61,9 +52,9 @@ class TokenTotals:
     """
 
     _RULES: ClassVar[fields.FieldRules] = {
-        "input_tokens": _total,
-        "output_tokens": _total,
-        "total_tokens": _total,
+        "input_tokens": fields.total_count,
+        "output_tokens": fields.total_count,
+        "total_tokens": fields.total_count,
     }
 
     def __attrs_post_init__(self) -> None:
@@ -98,9 +89,9 @@ class UsageTotals:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "run_count": fields.count,
-        "input_tokens": _total,
-        "output_tokens": _total,
-        "total_tokens": _total,
+        "input_tokens": fields.total_count,
+        "output_tokens": fields.total_count,
+        "total_tokens": fields.total_count,
     }
 
     def __attrs_post_init__(self) -> None:
@@ -136,8 +127,8 @@ class CostTotals:
     _RULES: ClassVar[fields.FieldRules] = {
         "run_count": fields.count,
         "cost_usd": fields.total_amount,
-        "input_tokens": _total,
-        "output_tokens": _total,
+        "input_tokens": fields.total_count,
+        "output_tokens": fields.total_count,
     }
 
     def __attrs_post_init__(self) -> None:
@@ -260,9 +251,9 @@ class UsageSummary:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "run_count": fields.count,
-        "total_input_tokens": _total,
-        "total_output_tokens": _total,
-        "total_tokens": _total,
+        "total_input_tokens": fields.total_count,
+        "total_output_tokens": fields.total_count,
+        "total_tokens": fields.total_count,
         "by_provider": _usage_by_text,
         "by_model": _usage_by_text,
         "by_bucket": _usage_by_time,

@@ -16,7 +16,8 @@ from collections.abc import Sequence
 import attrs
 import sqlalchemy as sa
 
-from asm_async.sql import SQLSessionStore, create_engine, tables
+from asm_async import open_store
+from asm_async.sql import create_engine, tables
 from asm_async.sql.dialects import dialect_of
 from asm_async.testing.factories import make_event, make_session
 from tests.fault.following_processes import FollowingProcess, Given, running
@@ -79,22 +80,16 @@ async def prove(
 
 
 async def _make_sessions(url: str, sessions: Sequence[str]) -> None:
-    engine = create_engine(url)
-    store = SQLSessionStore(engine)
-    for session_id in sessions:
-        await store.save_session(make_session(id=session_id))
-    await store.aclose()
-    await engine.dispose()
+    async with open_store(url) as store:
+        for session_id in sessions:
+            await store.save_session(make_session(id=session_id))
 
 
 async def _append_last(url: str, sessions: Sequence[str]) -> None:
-    engine = create_engine(url)
-    store = SQLSessionStore(engine)
-    await store.append_events(
-        [make_event(id="last", session_id=session_id) for session_id in sessions]
-    )
-    await store.aclose()
-    await engine.dispose()
+    async with open_store(url) as store:
+        await store.append_events(
+            [make_event(id="last", session_id=session_id) for session_id in sessions]
+        )
 
 
 async def _write(

@@ -5,19 +5,52 @@ What a database is asked, and how it would go about it.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-__all__ = ["Statement", "is_scan", "is_sort", "statements_of", "steps_of"]
+__all__ = [
+    "RowsOf",
+    "Statement",
+    "analyse",
+    "insert_rows",
+    "is_scan",
+    "is_sort",
+    "statements_of",
+    "steps_of",
+]
+
+RowsOf: TypeAlias = tuple[sa.Table, list[dict[str, Any]]]
+"""
+A table and what is to stand in it.
+"""
 
 Statement: TypeAlias = tuple[str, Any]
 """
 What the driver gets: text and parameters.
 """
+
+
+async def insert_rows(engine: AsyncEngine, tables: Iterable[RowsOf]) -> None:
+    """
+    Fill tables, all in one transaction.
+    """
+    async with engine.begin() as conn:
+        for table, rows in tables:
+            await conn.execute(sa.insert(table), rows)
+
+
+async def analyse(engine: AsyncEngine) -> None:
+    """
+    Let the database look at what its tables hold.
+    """
+    async with engine.connect() as conn:
+        await conn.exec_driver_sql("ANALYZE")
+        await conn.commit()
 
 
 @contextmanager

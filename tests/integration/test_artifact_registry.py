@@ -4,7 +4,7 @@ What the registry asks of a database: by indexes, and under its sessions' locks.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import Awaitable, Callable
 from datetime import timedelta
 from typing import Any, TypeAlias
 
@@ -32,27 +32,6 @@ from tests.integration.query_plans import is_scan, is_sort, statements_of, steps
 Call: TypeAlias = Callable[[SQLArtifactRegistry], Awaitable[Any]]
 
 ARTIFACTS = 3_000
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn.
-    """
-    name = {"sqlite": "migrated_sqlite_url", "postgresql": "migrated_postgres_url"}
-    return str(request.getfixturevalue(name[request.param]))
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """
-    Give an engine on the database.
-    """
-    engine = create_engine(url)
-    yield engine
-    await engine.dispose()
 
 
 @pytest.fixture

@@ -6,19 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import signal
-import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
 
-import asm_async
 from asm_async import (
     Event,
     EventType,
@@ -28,11 +22,13 @@ from asm_async import (
     SessionStatus,
     open_store,
 )
+from tests.integration.example_programs import (
+    SAMPLE,
+    interrupt_once_under_way,
+    record,
+    run_example,
+)
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SAMPLE = EXAMPLES / "data" / "conversations.json"
-# The examples run on the package that these tests run on, installed or not.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
 MESSAGES = {
     EventType.MESSAGE_SENT,
     EventType.MESSAGE_RECEIVED,
@@ -67,37 +63,6 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}"
     return str(request.getfixturevalue("postgres_url"))
-
-
-@pytest.fixture
-def sigint_is_not_ignored() -> Iterator[None]:
-    """
-    Let child processes hear SIGINT, also where a shell started the tests without it.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def run_example(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """
-    Run an example to its end.
-    """
-    return subprocess.run(  # noqa: S603 - a script of ours
-        [sys.executable, EXAMPLES / name, *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
-        timeout=60,
-        check=False,
-    )
-
-
-def record(path: Path, url: str) -> subprocess.CompletedProcess[str]:
-    """
-    Record the conversations of a file.
-    """
-    return run_example("record_conversations.py", path, "--url", url)
 
 
 def stored_in(url: str) -> list[Log]:
@@ -274,7 +239,6 @@ def test_a_database_that_cannot_be_used_is_told_in_one_line(
     assert no_database.read_bytes() == SAMPLE.read_bytes()
 
 
-@pytest.mark.usefixtures("sigint_is_not_ignored")
 def test_ctrl_c_leaves_whole_runs_and_the_same_command_goes_on(
     url: str, tmp_path: Path
 ) -> None:
@@ -285,11 +249,14 @@ def test_ctrl_c_leaves_whole_runs_and_the_same_command_goes_on(
     path = write_json(
         tmp_path / "many.json", [{"messages": turn * 5, "n": n} for n in range(200)]
     )
-    interrupted = interrupt_once_under_way(path, url)
+    interrupted, said = interrupt_once_under_way(
+        "record_conversations.py", path, "--url", url
+    )
     partly = stored_in(url)
     finished = record(path, url)
 
     assert interrupted == 130
+    assert said.endswith(b"interrupted: only whole runs are stored; run it again\n")
     assert 0 < sum(len(log.runs) for log in partly) < 1_000
     for log in partly:
         ended = [e.run_id for e in log.events if e.type is EventType.RUN_COMPLETED]
@@ -297,26 +264,3 @@ def test_ctrl_c_leaves_whole_runs_and_the_same_command_goes_on(
         assert len(log.data_of(MESSAGES)) == 2 * len(ended)
     assert finished.returncode == 0, finished.stderr
     assert sum(len(log.runs) for log in stored_in(url)) == 1_000
-
-
-def interrupt_once_under_way(path: Path, url: str) -> int:
-    """
-    Start recording, send SIGINT when the progress bar moves, give the exit code.
-    """
-    script = EXAMPLES / "record_conversations.py"
-    with subprocess.Popen(  # noqa: S603 - a script of ours
-        [sys.executable, script, path, "--url", url],
-        stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, "FORCE_COLOR": "1", "TERM": "xterm"},
-    ) as process:
-        assert process.stderr
-        seen = b""
-        while not re.search(rb"[1-9]\d*%", seen):
-            piece = os.read(process.stderr.fileno(), 4096)
-            assert piece, seen.decode()
-            seen += piece
-        process.send_signal(signal.SIGINT)
-        seen += process.stderr.read()
-        assert b"Traceback" not in seen
-        assert seen.endswith(b"interrupted: only whole runs are stored; run it again\n")
-        return process.wait(60)

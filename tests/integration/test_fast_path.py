@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import shutil
-from collections.abc import AsyncGenerator, AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -29,7 +29,9 @@ from asm_async.sql import SQLSessionStore, create_engine
 from asm_async.sql.lock_keys import session_lock_keys
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
+from asm_async.values.event import Event
 from tests.backends import SQLBackend
+from tests.integration.lock_waiters import lock_waiters
 from tests.integration.round_trips import counting_way
 
 # Announcements would come between what is counted.
@@ -51,24 +53,25 @@ async def store_on(engine: AsyncEngine, *ids: str) -> AsyncGenerator[SQLSessionS
     await engine.dispose()
 
 
-@pytest.fixture
-async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """
-    Give a connection of somebody else's to the PostgreSQL database.
-    """
-    url = sa.make_url(migrated_postgres_url).set(drivername="postgresql")
-    other = await asyncpg.connect(url.render_as_string(hide_password=False))
-    yield other
-    await other.close()
-
-
-def in_turn(count: int, *session_ids: str, prefix: str = "evt") -> list[Any]:
+def in_turn(count: int, *session_ids: str, prefix: str = "evt") -> list[Event]:
     """
     Make events of several sessions by turns.
     """
     return [
         make_event(id=f"{prefix}-{n}", session_id=session_ids[n % len(session_ids)])
         for n in range(count)
+    ]
+
+
+def usual_calls(ids: list[str]) -> list[list[list[Event]]]:
+    """
+    Give what is appended at a time: to a session, to several, and by several callers.
+    """
+    return [
+        [[make_event(id="second", session_id="ses_0")]],
+        [in_turn(100, "ses_0", prefix="batch")],
+        [in_turn(100, *ids, prefix="mixed")],
+        [in_turn(2, *ids[n:], prefix=f"group-{n}") for n in range(4)],
     ]
 
 
@@ -87,12 +90,7 @@ async def test_the_usual_append_is_one_round_trip(migrated_postgres_url: str) ->
         # The driver prepares the statement once.
         await store.append_event(make_event(id="first", session_id="ses_0"))
         costs = list[int]()
-        for calls in (
-            [[make_event(id="second", session_id="ses_0")]],
-            [in_turn(100, "ses_0", prefix="batch")],
-            [in_turn(100, *ids, prefix="mixed")],
-            [in_turn(2, *ids[n:], prefix=f"group-{n}") for n in range(4)],
-        ):
+        for calls in usual_calls(ids):
             before = way.round_trips
             await asyncio.gather(*map(store.append_events, calls))
             costs.append(way.round_trips - before)
@@ -109,10 +107,6 @@ async def test_who_waits_on_the_fast_path_holds_no_transaction_id(
     """
     The locks come before the first write, also those of several sessions.
     """
-    waiters = """
-        SELECT backend_xid, query FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """
     async with store_on(
         create_engine(migrated_postgres_url), "ses_1", "ses_2"
     ) as store:
@@ -121,9 +115,7 @@ async def test_who_waits_on_the_fast_path_holds_no_transaction_id(
             appending = asyncio.create_task(
                 store.append_events(in_turn(4, "ses_1", "ses_2", prefix=str(key)))
             )
-            async with asyncio.timeout(10):
-                while not (found := await other.fetch(waiters)):
-                    pass
+            found = await lock_waiters(other)
             assert [row["backend_xid"] for row in found] == [None]
             assert "INSERT INTO asm_events" in found[0]["query"]
             await other.execute("SELECT pg_advisory_unlock($1)", key)
@@ -223,12 +215,7 @@ async def test_the_usual_append_is_one_hop(migrated_sqlite_url: str) -> None:
     ids = [f"ses_{number}" for number in range(4)]
     async with store_on(engine, *ids) as store:
         costs = list[int]()
-        for calls in (
-            [[make_event(id="second", session_id="ses_0")]],
-            [in_turn(100, "ses_0", prefix="batch")],
-            [in_turn(100, *ids, prefix="mixed")],
-            [in_turn(2, *ids[n:], prefix=f"group-{n}") for n in range(4)],
-        ):
+        for calls in usual_calls(ids):
             hops.clear()
             await asyncio.gather(*map(store.append_events, calls))
             costs.append(len(hops))
@@ -303,19 +290,6 @@ async def test_without_the_drivers_protected_interface_all_is_the_same(
     assert await outcomes_on(veiled) == expected
     assert met
     assert all(met)
-
-
-@pytest.fixture(
-    params=[
-        "migrated_sqlite_url",
-        pytest.param("migrated_postgres_url", marks=pytest.mark.postgres),
-    ]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn.
-    """
-    return str(request.getfixturevalue(request.param))
 
 
 async def test_what_is_unusual_goes_the_careful_way(url: str) -> None:

@@ -4,7 +4,6 @@ The example that follows, run in one terminal while another one writes.
 
 from __future__ import annotations
 
-import os
 import sqlite3
 import subprocess
 import sys
@@ -14,11 +13,8 @@ from pathlib import Path
 
 import pytest
 
-import asm_async
+from tests.integration.example_programs import ENVIRONMENT, EXAMPLES, SAMPLE, record
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SAMPLE = EXAMPLES / "data" / "conversations.json"
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
 LONG_SECONDS = 60
 
 
@@ -55,27 +51,13 @@ def follower(url: str, *options: str) -> Generator[subprocess.Popen[str]]:
         process.communicate()
 
 
-def record(url: str) -> None:
-    """
-    Record the sample.
-    """
-    subprocess.run(  # noqa: S603 - a script of ours
-        [sys.executable, EXAMPLES / "record_conversations.py", SAMPLE, "--url", url],
-        capture_output=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
-        timeout=LONG_SECONDS,
-        check=True,
-    )
-
-
 @pytest.fixture
 def sample(tmp_path: Path) -> list[tuple[str, int]]:
     """
     Give session and number of each event that the sample makes.
     """
     path = tmp_path / "sample.sqlite3"
-    record(f"sqlite+aiosqlite:///{path}")
+    record(SAMPLE, f"sqlite+aiosqlite:///{path}").check_returncode()
     query = "SELECT session_id, sequence_number FROM asm_events ORDER BY 1, 2"
     with closing(sqlite3.connect(path)) as conn:
         return [(session_id, number) for session_id, number in conn.execute(query)]
@@ -94,7 +76,7 @@ def test_a_session_is_followed_while_another_process_writes_it(url: str) -> None
     The newest session, or the first one to come, is shown from its first event on.
     """
     with follower(url, "--limit", "5") as process:
-        record(url)
+        record(SAMPLE, url).check_returncode()
         output, errors = process.communicate(timeout=LONG_SECONDS)
 
     assert (process.returncode, errors) == (0, "")
@@ -107,7 +89,7 @@ def test_all_sessions_are_followed(url: str, sample: list[tuple[str, int]]) -> N
     Every event that is recorded is shown, each session's in order.
     """
     with follower(url, "--all", "--limit", str(len(sample))) as process:
-        record(url)
+        record(SAMPLE, url).check_returncode()
         output, errors = process.communicate(timeout=LONG_SECONDS)
 
     assert (process.returncode, errors) == (0, "")

@@ -57,19 +57,6 @@ POISON = {
 }
 
 
-@pytest.fixture(
-    params=[
-        "migrated_sqlite_url",
-        pytest.param("migrated_postgres_url", marks=pytest.mark.postgres),
-    ]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn.
-    """
-    return str(request.getfixturevalue(request.param))
-
-
 @pytest.fixture
 async def backend(url: str) -> AsyncIterator[SQLBackend]:
     """

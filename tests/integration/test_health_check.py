@@ -4,7 +4,6 @@ What a health check finds in an SQL database, beyond the contract.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -27,46 +26,7 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.values.maintenance import HealthIssueKind
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn, with our tables.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """
-    Give an engine on it.
-    """
-    engine = create_engine(url)
-    yield engine
-    await engine.dispose()
-
-
-async def issues_of(engine: AsyncEngine) -> set[tuple[HealthIssueKind, str]]:
-    """
-    Look for damage; how durable the server is set does not matter here.
-    """
-    found = await SQLMaintenance(engine).health_check()
-    issues = {(issue.kind, issue.subject) for issue in found}
-    return {one for one in issues if one[0] is not HealthIssueKind.WEAK_DURABILITY}
-
-
-async def execute(engine: AsyncEngine, *statements: sa.Executable) -> None:
-    """
-    Write past the store.
-    """
-    async with engine.begin() as conn:
-        for statement in statements:
-            await conn.execute(statement)
+from tests.integration.by_hand import execute, issues_of
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ What maintenance does to an SQL database on the way.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Generator
+from collections.abc import Generator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -28,38 +28,17 @@ from asm_async.sql.brief_writes import MOST_ROWS
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
+    make_artifact,
     make_event,
     make_events,
     make_run,
     make_session,
 )
 from asm_async.values.event import Event
-from asm_async.values.maintenance import HealthIssueKind
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn, with our tables.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """
-    Give an engine on it.
-    """
-    engine = create_engine(url)
-    yield engine
-    await engine.dispose()
+from tests.integration.by_hand import execute, issues_of
 
 
 def maintenance_at(engine: AsyncEngine, now: datetime) -> SQLMaintenance:
@@ -67,24 +46,6 @@ def maintenance_at(engine: AsyncEngine, now: datetime) -> SQLMaintenance:
     Make maintenance whose clock stands still.
     """
     return SQLMaintenance(engine, clock=lambda: now)
-
-
-async def issues_of(engine: AsyncEngine) -> set[tuple[HealthIssueKind, str]]:
-    """
-    Look for damage; how durable the server is set does not matter here.
-    """
-    found = await SQLMaintenance(engine).health_check()
-    issues = {(issue.kind, issue.subject) for issue in found}
-    return {one for one in issues if one[0] is not HealthIssueKind.WEAK_DURABILITY}
-
-
-async def execute(engine: AsyncEngine, *statements: sa.Executable) -> None:
-    """
-    Write past the store.
-    """
-    async with engine.begin() as conn:
-        for statement in statements:
-            await conn.execute(statement)
 
 
 async def gate_of(engine: AsyncEngine, session_id: str) -> tuple[int, int, str]:
@@ -242,18 +203,10 @@ async def test_a_session_goes_with_its_artifacts(engine: AsyncEngine) -> None:
     for number, owner in enumerate(["ses_1", "ses_2", "ses_3", None]):
         if owner:
             await store.save_session(make_session(id=owner))
-        artifact: dict[str, Any] = {
-            "id": f"art_{number}",
-            "key": f"key_{number}",
-            "session_id": owner,
-            "byte_size": 0,
-            "checksum_sha256": "0" * 64,
-            "storage_backend": "file",
-            "storage_ref": "x",
-            "metadata": {},
-            "created_at": NOON,
-        }
-        await execute(engine, insert.values(artifact))
+        artifact = make_artifact(
+            id=f"art_{number}", key=f"key_{number}", session_id=owner
+        )
+        await execute(engine, insert.values(rows.artifact_row(artifact)))
     earlier = maintenance_at(engine, NOON - timedelta(days=40))
     await earlier.soft_delete_session("ses_1")
     await maintenance.hard_delete_expired_sessions(RetentionPolicy())

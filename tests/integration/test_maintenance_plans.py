@@ -6,18 +6,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import (
     SQLMaintenance,
     SQLSessionStore,
     create_engine,
-    migrations,
     pruning,
     rows,
     tables,
@@ -25,7 +22,13 @@ from asm_async.sql import (
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session, SessionStatus
-from tests.integration.query_plans import is_scan, statements_of, steps_of
+from tests.integration.query_plans import (
+    analyse,
+    insert_rows,
+    is_scan,
+    statements_of,
+    steps_of,
+)
 
 Call: TypeAlias = Callable[[SQLMaintenance], Awaitable[object]]
 
@@ -90,30 +93,17 @@ async def fill(engine: AsyncEngine) -> None:
         for number in range(1, length + 1)
     ]
     runs = [make_run(id=f"run_{id_}", session_id=id_) for id_ in lengths]
-    async with engine.begin() as conn:
-        for table, values in (
+    await insert_rows(
+        engine,
+        [
             (tables.sessions, [rows.session_row(session) for session in sessions]),
             (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
             (tables.session_sequences, gates),
             (tables.runs, [rows.run_row(run) for run in runs]),
             (tables.events, [rows.event_row(event) for event in events]),
-        ):
-            await conn.execute(sa.insert(table), values)
-    async with engine.connect() as conn:
-        await conn.exec_driver_sql("ANALYZE")
-        await conn.commit()
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """
-    Give an empty database of each kind in turn.
-    """
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
-    return str(request.getfixturevalue("postgres_url"))
+        ],
+    )
+    await analyse(engine)
 
 
 @pytest.fixture
@@ -122,7 +112,6 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     Give an engine on a database that is filled.
     """
     engine = create_engine(url)
-    await migrations.upgrade(engine)
     await fill(engine)
     yield engine
     await engine.dispose()

@@ -4,7 +4,6 @@ Artifacts whose session is gone, or that were soft-deleted long ago, are removed
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -22,7 +21,6 @@ from asm_async.ports.maintenance_run import Batches
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLSessionStore,
-    create_engine,
     rows,
     tables,
 )
@@ -38,30 +36,6 @@ from asm_async.values.artifact import ArtifactStats
 from asm_async.values.fields import MAX_COUNT
 
 SOON = timedelta(hours=1)
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn.
-    """
-    name = {
-        "sqlite": "migrated_sqlite_url",
-        "postgresql": "undisputed_postgres_url",
-    }[request.param]
-    return str(request.getfixturevalue(name))
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncIterator[AsyncEngine]:
-    """
-    Give an engine on the database.
-    """
-    engine = create_engine(url)
-    yield engine
-    await engine.dispose()
 
 
 def writes_of(engine: AsyncEngine) -> BriefWrites:

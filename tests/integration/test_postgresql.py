@@ -38,6 +38,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.run import Run
 from tests.fault.feed_order import check_feed
+from tests.integration.lock_waiters import lock_waiters
 
 pytestmark = pytest.mark.postgres
 
@@ -55,17 +56,6 @@ async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
     engine = create_engine(migrated_postgres_url, execution_options=quiet)
     yield engine
     await engine.dispose()
-
-
-@pytest.fixture
-async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
-    """
-    Give a connection of somebody else's to the same database.
-    """
-    url = sa.make_url(migrated_postgres_url).set(drivername="postgresql")
-    other = await asyncpg.connect(url.render_as_string(hide_password=False))
-    yield other
-    await other.close()
 
 
 def with_settings(url: str, **settings: str) -> AsyncEngine:
@@ -93,24 +83,11 @@ async def test_who_waits_for_a_session_holds_no_transaction_id(
         store.delete_session("ses_1"),
     ):
         writing = asyncio.ensure_future(call)
-        assert await transaction_ids_of_waiters(other) == [None]
+        waiters = await lock_waiters(other)
+        assert [waiter["backend_xid"] for waiter in waiters] == [None]
         await other.execute("SELECT pg_advisory_unlock($1)", key)
         await writing
         await other.execute("SELECT pg_advisory_lock($1)", key)
-
-
-async def transaction_ids_of_waiters(other: asyncpg.Connection[Any]) -> list[object]:
-    """
-    Wait until somebody waits for a lock.
-    """
-    waiters = """
-        SELECT backend_xid FROM pg_stat_activity
-        WHERE datname = current_database() AND wait_event_type = 'Lock'
-    """
-    async with asyncio.timeout(10):
-        while not (found := await other.fetch(waiters)):
-            pass
-    return [waiter["backend_xid"] for waiter in found]
 
 
 async def count_deadlocks(other: asyncpg.Connection[Any]) -> int:
@@ -251,7 +228,7 @@ async def test_a_deadlock_with_somebody_else_is_survived(
         appending = asyncio.create_task(
             store.append_events([make_event(session_id=id_) for id_ in ids])
         )
-        await transaction_ids_of_waiters(other)
+        await lock_waiters(other)
         await other.execute(row, "ses_1")
     stored = await appending
     await engine.dispose()

@@ -6,16 +6,15 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLSessionStore, create_engine, migrations, rows, tables
+from asm_async.sql import SQLSessionStore, create_engine, rows, tables
 from asm_async.testing.factories import (
     NOON,
+    make_artifact,
     make_event,
     make_events,
     make_execution_result,
@@ -25,19 +24,14 @@ from asm_async.testing.factories import (
 from asm_async.values.event import EventType
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
-from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+from tests.integration.query_plans import (
+    analyse,
+    insert_rows,
+    is_scan,
+    is_sort,
+    statements_of,
+    steps_of,
 )
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """
-    Give an empty database of each kind in turn.
-    """
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
-    return str(request.getfixturevalue("postgres_url"))
 
 
 @pytest.fixture
@@ -46,7 +40,6 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     Give an engine on a database that is filled.
     """
     engine = create_engine(url)
-    await migrations.upgrade(engine)
     await fill(engine)
     yield engine
     await engine.dispose()
@@ -150,21 +143,20 @@ async def fill(engine: AsyncEngine) -> None:
         | {"state": "live", "updated_at": NOON}
         for session in sessions
     ]
-    content = {"byte_size": 0, "checksum_sha256": "0" * 64, "storage_backend": "file"}
-    artifacts: list[dict[str, Any]] = [
-        {"id": session.id, "key": session.id, "session_id": session.id}
-        | {"storage_ref": "x", "metadata": {}, "created_at": NOON, **content}
+    artifacts = [
+        make_artifact(id=session.id, key=session.id, session_id=session.id)
         for session in sessions
     ]
-    async with engine.begin() as conn:
-        for table, values in (
+    await insert_rows(
+        engine,
+        [
             (tables.sessions, [rows.session_row(session) for session in sessions]),
             (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
             (tables.session_sequences, gates),
             (tables.runs, [rows.run_row(run) for run in runs]),
-            (tables.artifacts, artifacts),
-        ):
-            await conn.execute(sa.insert(table), values)
+            (tables.artifacts, [rows.artifact_row(one) for one in artifacts]),
+        ],
+    )
     store = SQLSessionStore(engine)
     for number in range(BUSY_SESSIONS):
         events = [
@@ -176,9 +168,7 @@ async def fill(engine: AsyncEngine) -> None:
             for count in range(EVENTS_OF_ONE)
         ]
         await store.append_events(events)
-    async with engine.connect() as conn:
-        await conn.exec_driver_sql("ANALYZE")
-        await conn.commit()
+    await analyse(engine)
 
 
 async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLQueryAPI, create_engine, migrations, rows, tables
@@ -18,7 +17,15 @@ from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.values.event import EventType
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
-from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
+from tests.integration.query_plans import (
+    RowsOf,
+    analyse,
+    insert_rows,
+    is_scan,
+    is_sort,
+    statements_of,
+    steps_of,
+)
 
 SESSIONS = 1_500
 RUNS = 9_000
@@ -123,7 +130,7 @@ GONE_THROUGH: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-def values() -> Iterator[tuple[sa.Table, list[dict[str, Any]]]]:
+def values() -> Iterator[RowsOf]:
     """
     Give rows: of some kinds there are many, of others a few.
     """
@@ -193,13 +200,9 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
     engine = create_engine(url)
     await migrations.upgrade(engine)
-    async with engine.begin() as conn:
-        for table, members in values():
-            await conn.execute(sa.insert(table), members)
+    await insert_rows(engine, values())
     if not url.endswith("/sqlite"):
-        async with engine.connect() as conn:
-            await conn.exec_driver_sql("ANALYZE")
-            await conn.commit()
+        await analyse(engine)
     yield engine
     await engine.dispose()
 

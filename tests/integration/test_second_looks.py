@@ -26,6 +26,7 @@ from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
+from tests.integration.by_hand import execute
 
 T = TypeVar("T")
 Action: TypeAlias = Callable[[SQLSessionStore, SQLMaintenance], Awaitable[object]]
@@ -55,18 +56,6 @@ class InterruptedWrites(BriefWrites):
             engine = self.transactions.engine
             await action(SQLSessionStore(engine), SQLMaintenance(engine))
         return await super().write(work)
-
-
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn, with our tables.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
-    return str(request.getfixturevalue(name))
 
 
 @pytest.fixture
@@ -225,8 +214,7 @@ async def test_a_counter_that_got_its_session_is_not_closed(
     """
     gate = {"pruned_count": 0, "last_sequence": 0, "state": "live", "updated_at": NOON}
     insert = sa.insert(tables.session_sequences).values(session_id="ses_2", **gate)
-    async with engine.begin() as conn:
-        await conn.execute(insert)
+    await execute(engine, insert)
     writes = InterruptedWrites(
         engine, lambda store, _: store.save_session(make_session(id="ses_2"))
     )

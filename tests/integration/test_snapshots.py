@@ -20,17 +20,6 @@ from asm_async.testing.factories import make_session
 from tests.fault.faulty_connections import at_statement
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn, with our tables.
-    """
-    name = "sqlite" if request.param == "sqlite" else "postgres"
-    return str(request.getfixturevalue(f"migrated_{name}_url"))
-
-
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """

@@ -23,19 +23,6 @@ from asm_async.testing.factories import make_event, make_events, make_session, n
 SESSIONS = [f"ses_{number}" for number in range(1, 21)]
 
 
-@pytest.fixture(
-    params=[
-        "migrated_sqlite_url",
-        pytest.param("migrated_postgres_url", marks=pytest.mark.postgres),
-    ]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give a database of each kind in turn.
-    """
-    return str(request.getfixturevalue(request.param))
-
-
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """

@@ -36,29 +36,6 @@ from asm_async.testing.query_api.transfer import (
 MEBIBYTE = 1 << 20
 
 
-@pytest.fixture(
-    params=[
-        "migrated_sqlite_url",
-        pytest.param("migrated_postgres_url", marks=pytest.mark.postgres),
-    ]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Give each database in turn.
-    """
-    return str(request.getfixturevalue(request.param))
-
-
-@pytest.fixture
-async def engine(url: str) -> AsyncGenerator[AsyncEngine]:
-    """
-    Give an engine over it.
-    """
-    engine = create_engine(url)
-    yield engine
-    await engine.dispose()
-
-
 class Statements:
     """
     Statements of some kind, as they are about to run.

@@ -6,14 +6,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
-from pathlib import Path
 from typing import TypeAlias
 
 import pytest
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLQueryAPI, create_engine, migrations, rows, tables
+from asm_async.sql import SQLQueryAPI, create_engine, rows, tables
 from asm_async.testing.factories import (
     NOON,
     make_events,
@@ -21,7 +19,13 @@ from asm_async.testing.factories import (
     make_session,
     numbered,
 )
-from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
+from tests.integration.query_plans import (
+    insert_rows,
+    is_scan,
+    is_sort,
+    statements_of,
+    steps_of,
+)
 
 Call: TypeAlias = Callable[[SQLQueryAPI], Awaitable[object]]
 
@@ -71,25 +75,12 @@ OF_FEW_RUNS: dict[str, tuple[Call, str]] = {
 }
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """
-    Give an empty database of each kind in turn.
-    """
-    if request.param == "sqlite":
-        return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
-    return str(request.getfixturevalue("postgres_url"))
-
-
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
     Give an engine on a database that holds many runs.
     """
     engine = create_engine(url)
-    await migrations.upgrade(engine)
     await fill(engine)
     yield engine
     await engine.dispose()
@@ -120,13 +111,14 @@ async def fill(engine: AsyncEngine) -> None:
         for number in range(SESSIONS)
         for event in numbered(make_events(3, session_id=f"ses_{number}"))
     ]
-    async with engine.begin() as conn:
-        for table, values in (
+    await insert_rows(
+        engine,
+        [
             (tables.sessions, [rows.session_row(session) for session in sessions]),
             (tables.runs, [rows.run_row(run) for run in runs]),
             (tables.events, [rows.event_row(event) for event in events]),
-        ):
-            await conn.execute(sa.insert(table), values)
+        ],
+    )
     async with engine.connect() as conn:
         await conn.execution_options(isolation_level="AUTOCOMMIT")
         for statement in AT_NIGHT[engine.dialect.name]:

@@ -6,24 +6,24 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import re
-import signal
 import subprocess
-import sys
-from collections.abc import Iterator
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
 import pytest
 
-import asm_async
 from asm_async import Run, open_store
+from tests.integration.example_programs import (
+    EXAMPLES,
+    SAMPLE,
+    interrupt_once_under_way,
+    run_example,
+    run_python,
+)
 
-EXAMPLES = Path(__file__).parents[2] / "examples"
-SAMPLE = EXAMPLES / "data" / "conversations.json"
-# The examples run on the package that these tests run on, installed or not.
-ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
+LONG_SECONDS = 100
+
 TALK = [
     {"role": "system", "content": "x" * 40},
     {"role": "user", "content": "x" * 8},
@@ -77,35 +77,11 @@ def pictures(tmp_path: Path) -> Path:
     return directory
 
 
-@pytest.fixture
-def sigint_is_not_ignored() -> Iterator[None]:
-    """
-    Let child processes hear SIGINT, also where a shell started the tests without it.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def sqlite_url(directory: Path) -> str:
     """
     Name a database file.
     """
     return f"sqlite+aiosqlite:///{directory / 'log.sqlite3'}"
-
-
-def run_python(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
-    """
-    Run a script to its end.
-    """
-    return subprocess.run(  # noqa: S603 - a script of ours
-        [sys.executable, *arguments],
-        capture_output=True,
-        encoding="utf-8",
-        env=ENVIRONMENT,
-        timeout=100,
-        check=False,
-    )
 
 
 def report(
@@ -114,8 +90,10 @@ def report(
     """
     Report on the conversations of a file.
     """
-    script = EXAMPLES / "usage_report.py"
-    return run_python(script, path, "--url", url, "--plot", plot, *options)
+    arguments = "--url", url, "--plot", plot
+    return run_example(
+        "usage_report.py", path, *arguments, *options, timeout=LONG_SECONDS
+    )
 
 
 def runs_in(url: str) -> list[Run]:
@@ -221,8 +199,9 @@ def test_what_is_recorded_already_gets_its_usage(url: str, pictures: Path) -> No
     """
     Conversations that another example recorded are not recorded twice.
     """
-    script = EXAMPLES / "record_conversations.py"
-    recorded = run_python(script, SAMPLE, "--url", url)
+    recorded = run_example(
+        "record_conversations.py", SAMPLE, "--url", url, timeout=LONG_SECONDS
+    )
     before = runs_in(url)
     done = report(SAMPLE, url, pictures / "usage.svg")
 
@@ -277,7 +256,7 @@ def test_ctrl_c_while_the_picture_is_written_leaves_the_old_one(
     plot.write_bytes(b"an older one")
     arguments = [str(SAMPLE), "--url", sqlite_url(tmp_path), "--plot", str(plot)]
     script = WITHOUT_A_DISK.format(examples=str(EXAMPLES), arguments=arguments)
-    done = run_python("-c", script)
+    done = run_python("-c", script, timeout=LONG_SECONDS)
 
     assert done.returncode == 130, done.stderr
     assert done.stderr.endswith(
@@ -286,7 +265,6 @@ def test_ctrl_c_while_the_picture_is_written_leaves_the_old_one(
     assert [path.read_bytes() for path in pictures.iterdir()] == [b"an older one"]
 
 
-@pytest.mark.usefixtures("sigint_is_not_ignored")
 def test_ctrl_c_while_recording_leaves_no_picture(url: str, pictures: Path) -> None:
     """
     Interrupted, it keeps whole runs; the same command goes on to the end.
@@ -297,23 +275,9 @@ def test_ctrl_c_while_recording_leaves_no_picture(url: str, pictures: Path) -> N
         json.dumps([{"messages": turn * 5, "n": n} for n in range(100)]),
         encoding="utf-8",
     )
-    arguments: list[str | Path] = [path, "--url", url]
-    arguments += ["--plot", pictures / "usage.png"]
-    with subprocess.Popen(  # noqa: S603 - a script of ours
-        [sys.executable, EXAMPLES / "usage_report.py", *arguments],
-        stderr=subprocess.PIPE,
-        env={**ENVIRONMENT, "FORCE_COLOR": "1", "TERM": "xterm"},
-    ) as process:
-        assert process.stderr
-        seen = b""
-        while not re.search(rb"[1-9]\d*%", seen):
-            piece = os.read(process.stderr.fileno(), 4096)
-            assert piece, seen.decode()
-            seen += piece
-        process.send_signal(signal.SIGINT)
-        seen += process.stderr.read()
-        assert process.wait(60) == 130
-    assert b"Traceback" not in seen
+    arguments = path, "--url", url, "--plot", pictures / "usage.png"
+    interrupted, _ = interrupt_once_under_way("usage_report.py", *arguments)
+    assert interrupted == 130
     assert list(pictures.iterdir()) == []
     assert len(runs_in(url)) < 500
 

@@ -21,7 +21,6 @@ from asm_async import RunStatus, SessionStatus
 from asm_async.errors import ASMError
 from asm_async.memory import InMemoryEventFeed, InMemorySessionStore
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.testing.backend import Gate
 from asm_async.testing.factories import (
     make_event,
     make_execution_result,
@@ -38,6 +37,7 @@ from asm_async.testing.history import (
     read_history,
     record_all,
 )
+from tests.backends import InMemoryBackend
 
 SESSIONS = ("ses_1", "ses_2")
 session_ids = st.sampled_from(SESSIONS)
@@ -177,21 +177,6 @@ async def play(
     return database
 
 
-def gates(database: InMemoryDatabase) -> dict[str, Gate]:
-    """
-    Give the counters of all sessions.
-    """
-    return {
-        id_: Gate(
-            latest=gate.latest,
-            stored=len(database.events.get(id_, {})),
-            pruned=gate.pruned,
-            state="live" if id_ in database.sessions else "gone",
-        )
-        for id_, gate in database.gates.items()
-    }
-
-
 def killed(call: Call) -> Call:
     """
     Give the call as one whose caller never learnt how it ended.
@@ -216,8 +201,9 @@ def test_a_history_of_kept_promises_is_accepted(
     with TemporaryDirectory() as directory, asyncio.Runner() as runner:
         database = runner.run(play(scripts, seed, Path(directory)))
         calls = [c for path in Path(directory).iterdir() for c in read_history(path)]
+        gates = runner.run(InMemoryBackend(database).gates())
         store = InMemorySessionStore(database)
-        contents = runner.run(read_contents(store, SESSIONS, gates=gates(database)))
+        contents = runner.run(read_contents(store, SESSIONS, gates=gates))
     forgotten = data.draw(st.sets(st.sampled_from(range(len(calls))))) if calls else ()
     seen = [
         killed(call) if place in forgotten else call for place, call in enumerate(calls)

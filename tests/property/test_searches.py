@@ -14,12 +14,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asm_async.memory import InMemoryDatabase, InMemoryQueryAPI, InMemorySessionStore
 from asm_async.ports.query_api import EventOrder, QueryAPI, RunOrder, SessionOrder
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing import strategies
 from asm_async.testing.factories import NOON
 from asm_async.testing.query_api.contract import QueryAPIContract
+from asm_async.testing.query_api.transfer import Elsewhere
 from asm_async.values.event import Event, EventType
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
@@ -217,9 +217,8 @@ class TestSearches(QueryAPIContract):
         """
         Put an adapter in memory beside the one that is put to the test.
         """
-        database = InMemoryDatabase()
-        stores = (store, InMemorySessionStore(database))
-        return Twin(stores, (query_api, InMemoryQueryAPI(database)))
+        memory = Elsewhere()
+        return Twin((store, memory.store), (query_api, memory.query_api))
 
     @some_examples
     @given(history=histories(), arguments=st.lists(SESSION_SEARCHES), limit=LIMITS)

@@ -12,12 +12,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asm_async.memory import InMemoryDatabase, InMemoryQueryAPI, InMemorySessionStore
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing import strategies as asm
 from asm_async.testing.factories import make_event, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
+from asm_async.testing.query_api.transfer import Elsewhere
 from asm_async.values.run import Run
 from asm_async.values.summaries import CostSummary, CostTotals
 from asm_async.values.token_price import TokenPrice
@@ -134,8 +134,9 @@ class TestUsage(QueryAPIContract):
         """
         For any runs, any filters and any prices.
         """
-        oracle, memory = in_memory()
-        await fill(memory, runs)
+        memory = Elsewhere()
+        oracle = memory.query_api
+        await fill(memory.store, runs)
         try:
             await fill(store, runs)
             usage = await query_api.get_usage_summary(**narrow)
@@ -162,14 +163,14 @@ class TestUsage(QueryAPIContract):
         """
         For any runs, and events of any times.
         """
-        oracle, memory = in_memory()
+        memory = Elsewhere()
         events = [
             make_event(id=f"evt_{number}", timestamp=time)
             for number, time in enumerate(times)
         ]
-        await fill(memory, runs)
-        await memory.append_events(events)
-        expected = [await oracle.get_session_stats(name) for name in SESSIONS]
+        await fill(memory.store, runs)
+        await memory.store.append_events(events)
+        expected = [await memory.query_api.get_session_stats(id_) for id_ in SESSIONS]
         try:
             await fill(store, runs)
             await store.append_events(events)
@@ -178,14 +179,6 @@ class TestUsage(QueryAPIContract):
             await empty(store)
 
         assert stats == expected
-
-
-def in_memory() -> tuple[QueryAPI, SessionStore]:
-    """
-    Give the oracle, and a way to tell it what there is.
-    """
-    database = InMemoryDatabase()
-    return InMemoryQueryAPI(database), InMemorySessionStore(database)
 
 
 async def fill(store: SessionStore, runs: list[Run]) -> None:

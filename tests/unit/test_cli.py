@@ -3,15 +3,13 @@ from __future__ import annotations
 import asyncio
 import gc
 import runpy
-import signal
 import sqlite3
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy import event as sa_event
 
 from asm_async.cli.main import main
 from asm_async.sql import create_engine, migrations
@@ -41,25 +39,6 @@ def url(path: Path) -> str:
     Give its plain URL.
     """
     return f"sqlite:///{path}"
-
-
-@pytest.fixture
-def interrupt_at() -> Iterator[Callable[[str], None]]:
-    """
-    Give the function that has Ctrl-C pressed when a statement is about to run.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    beginnings: list[str] = []
-
-    def press(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        if beginnings and statement.startswith(beginnings[0]):
-            beginnings.clear()
-            signal.raise_signal(signal.SIGINT)
-
-    sa_event.listen(sa.Engine, "before_cursor_execute", press)
-    yield beginnings.append
-    sa_event.remove(sa.Engine, "before_cursor_execute", press)
-    signal.signal(signal.SIGINT, before)
 
 
 def revision_of(url: str) -> str | None:

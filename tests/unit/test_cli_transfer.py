@@ -4,14 +4,11 @@ import asyncio
 import gc
 import gzip
 import io
-import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
-from sqlalchemy import event as sa_event
 
 from asm_async import open_store
 from asm_async.cli.main import main
@@ -44,25 +41,6 @@ def empty_url(tmp_path: Path) -> str:
     url = f"sqlite:///{tmp_path / 'other.sqlite3'}"
     fill(url)
     return url
-
-
-@pytest.fixture
-def interrupt_at() -> Iterator[Callable[[str], None]]:
-    """
-    Give the function that has Ctrl-C pressed when a statement is about to run.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    parts: list[str] = []
-
-    def press(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        if parts and parts[0] in statement:
-            parts.clear()
-            signal.raise_signal(signal.SIGINT)
-
-    sa_event.listen(sa.Engine, "before_cursor_execute", press)
-    yield parts.append
-    sa_event.remove(sa.Engine, "before_cursor_execute", press)
-    signal.signal(signal.SIGINT, before)
 
 
 def fill(url: str, *session_ids: str) -> None:

@@ -18,7 +18,14 @@ from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.schema_types import inlined_schema
 from asm_async.values.json_values import JSONObject, with_article
 
-__all__ = ["BodyDep", "described_body", "member_object", "member_objects", "with_place"]
+__all__ = [
+    "BodyDep",
+    "check_members",
+    "described_body",
+    "member_object",
+    "member_objects",
+    "with_place",
+]
 
 
 async def _body(request: Request, admitted: AdmissionDep) -> JSONObject:
@@ -93,6 +100,17 @@ def with_place(body: JSONObject, **place: str) -> JSONObject:
         if body.get(name, value) != value:
             raise ValidationError(f"{name}: it is {value!a} in the URL")
     return {**body, **place}
+
+
+def check_members(body: JSONObject, *names: str) -> None:
+    """
+    Make sure that *body* has no members but those of these *names*.
+
+    Raises:
+        ValidationError: Naming the first other one.
+    """
+    if unknown := sorted(body.keys() - set(names)):
+        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
 
 
 def member_object(body: JSONObject, name: str) -> JSONObject:

@@ -9,7 +9,6 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
-from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.answers import (
     BODY_STATUSES,
@@ -18,6 +17,7 @@ from asm_async.integrations.fastapi.answers import (
 )
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
+    check_members,
     described_body,
     member_objects,
     with_place,
@@ -116,8 +116,7 @@ async def append_events(
     Repeating the request is safe, as for one event: 200 says that all were there.
     """
     expected = expected_number(if_match, if_none_match)
-    if unknown := sorted(body.keys() - {"events"}):
-        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
+    check_members(body, "events")
     given = member_objects(body, "events")
     status, stored = await _append(view, session_id, given, expected)
     headers = _tag(status, stored[-1]) if stored else {}

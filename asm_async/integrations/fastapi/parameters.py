@@ -8,17 +8,22 @@ from datetime import datetime
 from typing import Annotated, Any, TypeAlias
 
 from fastapi import Path, Query
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import BeforeValidator, Field
 
+from asm_async.integrations.fastapi import schema_types
 from asm_async.integrations.fastapi.schema_types import EventTypeText
-from asm_async.values.fields import MAX_COUNT, MAX_TEXT_LENGTH
+from asm_async.values.fields import MAX_TEXT_LENGTH
+from asm_async.values.run import RunStatus
+from asm_async.values.session import SessionStatus
 
 __all__ = [
     "Count",
     "EventTypeQuery",
     "EventTypes",
     "RunIdPath",
+    "RunStatuses",
     "SessionIdPath",
+    "SessionStatuses",
     "TenantId",
     "Text",
     "TextList",
@@ -44,46 +49,38 @@ def _time(value: Any) -> datetime:
     return time
 
 
+_IdText: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00/]*$")
+]
 SessionIdPath: TypeAlias = Annotated[
-    str,
+    _IdText,
     Path(
-        min_length=1,
-        max_length=MAX_TEXT_LENGTH,
-        pattern=r"^[^\x00/]*$",
         description="The session's id.",
         examples=["ses_019b7e20a5c07d4f8a1b2c3d4e5f6070"],
     ),
 ]
 RunIdPath: TypeAlias = Annotated[
-    str,
+    _IdText,
     Path(
-        min_length=1,
-        max_length=MAX_TEXT_LENGTH,
-        pattern=r"^[^\x00/]*$",
         description="The run's id.",
         examples=["run_019b7e20a5c07d4f8a1b2c3d4e5f6072"],
     ),
 ]
-_Word: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
+Text: TypeAlias = Annotated[schema_types.Text | None, Query()]
+TextList: TypeAlias = Annotated[
+    list[schema_types.Text] | None, Query(max_length=MAX_VALUES)
 ]
-Text: TypeAlias = Annotated[_Word | None, Query()]
-TextList: TypeAlias = Annotated[list[_Word] | None, Query(max_length=MAX_VALUES)]
 EventTypeQuery: TypeAlias = Annotated[EventTypeText | None, Query()]
 EventTypes: TypeAlias = Annotated[
     list[EventTypeText] | None, Query(max_length=MAX_VALUES)
 ]
-Count: TypeAlias = Annotated[int | None, Query(ge=0, le=MAX_COUNT)]
+SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
+RunStatuses: TypeAlias = Annotated[list[RunStatus] | None, Query()]
+Count: TypeAlias = Annotated[schema_types.Count | None, Query()]
 Time: TypeAlias = Annotated[
-    Annotated[
-        datetime,
-        BeforeValidator(_time),
-        WithJsonSchema({"type": "string", "format": "date-time"}),
-    ]
-    | None,
-    Query(),
+    Annotated[schema_types.Time, BeforeValidator(_time)] | None, Query()
 ]
 TenantId: TypeAlias = Annotated[
-    _Word | None,
+    schema_types.Text | None,
     Query(description="Only of this tenant; whoever is of another finds none (404)."),
 ]

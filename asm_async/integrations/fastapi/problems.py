@@ -123,7 +123,6 @@ def problem_of(error: Exception) -> Response:
     if isinstance(error, ProblemError):
         return problem(
             error.status,
-            error.status.phrase,
             code=error.code,
             detail=error.detail,
             headers=error.headers,
@@ -135,7 +134,6 @@ def problem_of(error: Exception) -> Response:
         status = HTTPStatus(error.status_code)
         return problem(
             status,
-            status.phrase,
             code="http_error",
             detail=str(error.detail),
             headers=error.headers,
@@ -150,7 +148,6 @@ def _problem_of_ours(error: ASMError) -> Response:
             is_closed = kind is StoreClosedError
             return problem(
                 status,
-                status.phrase,
                 code=error.code,
                 detail="The service is closing." if is_closed else str(error),
                 headers=_RETRY_AFTER if is_closed else None,
@@ -164,7 +161,6 @@ def _problem_of_ours(error: ASMError) -> Response:
     status = HTTPStatus.SERVICE_UNAVAILABLE
     return problem(
         status,
-        status.phrase,
         code=error.code,
         detail="The database is busy or out of reach; the same request may succeed.",
         headers=_RETRY_AFTER,
@@ -178,11 +174,9 @@ def _problem_of_parameters(error: RequestValidationError) -> Response:
         f"{'.'.join(str(step) for step in each['loc'][1:])}: {each['msg']}"
         for each in error.errors()
     ]
-    return problem(
-        status, status.phrase, code=ValidationError.code, detail="; ".join(found)
-    )
+    return problem(status, code=ValidationError.code, detail="; ".join(found))
 
 
 def _internal(code: str, detail: str, **members: Any) -> Response:
     status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, status.phrase, code=code, detail=detail, **members)
+    return problem(status, code=code, detail=detail, **members)

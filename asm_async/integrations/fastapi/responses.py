@@ -5,6 +5,7 @@ JSON as the ports give it, in a response.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from http import HTTPStatus
 from typing import Any
 
 from starlette.responses import Response
@@ -33,8 +34,7 @@ class JSONText(Response):
 
 
 def problem(
-    status: int,
-    title: str,
+    status: HTTPStatus,
     *,
     code: str,
     detail: str,
@@ -47,8 +47,6 @@ def problem(
     Args:
         status: The status of the response.
 
-        title: What the status means.
-
         code: What programs can tell the problem by, such as an error's ``code``.
 
         detail: What people are told.
@@ -59,7 +57,7 @@ def problem(
     """
     described = {
         "type": "about:blank",
-        "title": title,
+        "title": status.phrase,
         "status": status,
         "detail": detail,
         "code": code,

@@ -6,9 +6,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 from functools import partial
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
@@ -19,6 +18,7 @@ from asm_async.integrations.fastapi.answers import (
 )
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
+    check_members,
     described_body,
     member_object,
     member_objects,
@@ -34,7 +34,11 @@ from asm_async.integrations.fastapi.entity_tags import (
     tag_of,
 )
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
-from asm_async.integrations.fastapi.parameters import RunIdPath, SessionIdPath
+from asm_async.integrations.fastapi.parameters import (
+    RunIdPath,
+    RunStatuses,
+    SessionIdPath,
+)
 from asm_async.integrations.fastapi.responses import JSONText
 from asm_async.integrations.fastapi.schemas import (
     FlushBody,
@@ -48,7 +52,7 @@ from asm_async.ports.query_api import RunOrder
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.ids import new_run_id
-from asm_async.values.run import Run, RunStatus
+from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 __all__ = ["add_run_routes"]
@@ -59,7 +63,7 @@ async def list_session_runs(
     request: Request,
     session_id: SessionIdPath,
     view: ViewDep,
-    status: Annotated[list[RunStatus] | None, Query()] = None,
+    status: RunStatuses = None,
     order_by: RunOrder = "started_at_asc",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -145,8 +149,7 @@ async def flush(
     The entity tag to expect is that of the session's events: their latest number.
     """
     expected = expected_number(if_match, if_none_match)
-    if unknown := sorted(body.keys() - {"session", "run", "events"}):
-        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
+    check_members(body, "session", "run", "events")
     session = with_place(member_object(body, "session"), id=session_id)
     run = with_place(member_object(body, "run"), session_id=session_id)
     events = member_objects(body, "events") if "events" in body else []

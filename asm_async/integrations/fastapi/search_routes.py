@@ -5,9 +5,9 @@ Routes for questions about many sessions.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
 from asm_async.integrations.fastapi.answers import Answers, with_headers, with_problems
@@ -15,6 +15,7 @@ from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.parameters import (
     Count,
     EventTypes,
+    RunStatuses,
     TenantId,
     Text,
     TextList,
@@ -28,7 +29,6 @@ from asm_async.integrations.fastapi.summary_schemas import (
     plain_json,
 )
 from asm_async.ports.query_api import EventOrder, RunOrder, TimeBucket
-from asm_async.values.run import RunStatus
 
 __all__ = ["add_search_routes"]
 
@@ -41,7 +41,7 @@ async def search_runs(
     agent_id: Text = None,
     tenant_id: TenantId = None,
     provider: Text = None,
-    status: Annotated[list[RunStatus] | None, Query()] = None,
+    status: RunStatuses = None,
     started_after: Time = None,
     started_before: Time = None,
     min_tokens: Count = None,
@@ -131,9 +131,8 @@ async def count_events(
     return JSONText({"count": count})
 
 
-async def get_usage(
+async def _summary_filters(
     *,
-    view: ViewDep,
     session_id: Text = None,
     agent_id: Text = None,
     tenant_id: TenantId = None,
@@ -141,47 +140,38 @@ async def get_usage(
     since: Time = None,
     until: Time = None,
     bucket: TimeBucket | None = None,
-) -> Response:
+) -> dict[str, Any]:
+    """
+    Give what both summaries may be asked for.
+    """
+    return {
+        "session_id": session_id,
+        "agent_id": agent_id,
+        "tenant_id": tenant_id,
+        "provider": provider,
+        "since": since,
+        "until": until,
+        "bucket": bucket,
+    }
+
+
+SummaryFiltersDep: TypeAlias = Annotated[dict[str, Any], Depends(_summary_filters)]
+
+
+async def get_usage(view: ViewDep, filters: SummaryFiltersDep) -> Response:
     """
     Add up what runs consumed.
     """
-    summary = await view.get_usage_summary(
-        session_id=session_id,
-        agent_id=agent_id,
-        tenant_id=tenant_id,
-        provider=provider,
-        since=since,
-        until=until,
-        bucket=bucket,
-    )
-    return JSONText(plain_json(summary))
+    return JSONText(plain_json(await view.get_usage_summary(**filters)))
 
 
 async def get_cost(
-    *,
-    view: ViewDep,
-    admitted: AdmissionDep,
-    session_id: Text = None,
-    agent_id: Text = None,
-    tenant_id: TenantId = None,
-    provider: Text = None,
-    since: Time = None,
-    until: Time = None,
-    bucket: TimeBucket | None = None,
+    view: ViewDep, admitted: AdmissionDep, filters: SummaryFiltersDep
 ) -> Response:
     """
     Add up what runs cost: as stored with them, or by the server's prices.
     """
-    summary = await view.get_cost_summary(
-        session_id=session_id,
-        agent_id=agent_id,
-        tenant_id=tenant_id,
-        provider=provider,
-        since=since,
-        until=until,
-        bucket=bucket,
-        price_lookup=admitted.price_lookup,
-    )
+    summary = await view.get_cost_summary(**filters, price_lookup=admitted.price_lookup)
     return JSONText(plain_json(summary))
 
 

@@ -6,13 +6,18 @@ from __future__ import annotations
 
 from functools import partial
 from http import HTTPStatus
-from typing import Annotated
 
-from fastapi import APIRouter, Query, Response
+from fastapi import APIRouter, Response
 
 from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
 from asm_async.integrations.fastapi.answers import with_problems
-from asm_async.integrations.fastapi.parameters import TenantId, Text, TextList, Time
+from asm_async.integrations.fastapi.parameters import (
+    SessionStatuses,
+    TenantId,
+    Text,
+    TextList,
+    Time,
+)
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
@@ -21,7 +26,6 @@ from asm_async.integrations.fastapi.summary_schemas import (
     HealthView,
     plain_json,
 )
-from asm_async.values.session import SessionStatus
 
 __all__ = ["add_service_routes"]
 
@@ -64,7 +68,7 @@ async def export_sessions(
     admitted: AdmissionDep,
     agent_id: Text = None,
     tenant_id: TenantId = None,
-    status: Annotated[list[SessionStatus] | None, Query()] = None,
+    status: SessionStatuses = None,
     provider: Text = None,
     tags: TextList = None,
     parent_session_id: Text = None,

@@ -30,6 +30,7 @@ from asm_async.integrations.fastapi.entity_tags import (
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.parameters import (
     SessionIdPath,
+    SessionStatuses,
     TenantId,
     Text,
     TextList,
@@ -49,7 +50,7 @@ from asm_async.integrations.fastapi.summary_schemas import (
 )
 from asm_async.ports.query_api import SessionOrder
 from asm_async.values.ids import new_session_id
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.session import Session
 
 __all__ = ["add_session_routes"]
 
@@ -60,7 +61,7 @@ async def list_sessions(
     view: ViewDep,
     agent_id: Text = None,
     tenant_id: TenantId = None,
-    status: Annotated[list[SessionStatus] | None, Query()] = None,
+    status: SessionStatuses = None,
     provider: Text = None,
     tags: TextList = None,
     parent_session_id: Text = None,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.types import UserDefinedType
 
-from asm_async.sql.column_types import Processor
+from asm_async.sql.column_types import Processor, unless_none
 
 __all__ = ["HalvesSum", "NumericSum", "sum_of_halves"]
 
@@ -32,7 +32,7 @@ class NumericSum(UserDefinedType[int]):
         """
         Make a whole number of the decimal.
         """
-        return lambda value: None if value is None else int(value)
+        return unless_none(int)
 
 
 class HalvesSum(UserDefinedType[int]):
@@ -52,7 +52,7 @@ class HalvesSum(UserDefinedType[int]):
         """
         Put the halves together.
         """
-        return lambda value: None if value is None else _whole(value)
+        return unless_none(_whole)
 
 
 def _whole(text: str) -> int:

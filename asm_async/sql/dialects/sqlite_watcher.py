@@ -99,11 +99,11 @@ def _look(
     pause = _INTERVAL_SECONDS
     while not must_stop.wait(pause):
         now = connection.execute("PRAGMA data_version").fetchone()
-        # Where much is written, it is looked at half as often.
-        pause = _INTERVAL_SECONDS if now == version else 2 * _INTERVAL_SECONDS
         if now == version:
+            pause = _INTERVAL_SECONDS
             continue
-        version = now
+        # Where much is written, it is looked at half as often.
+        version, pause = now, 2 * _INTERVAL_SECONDS
         found = connection.execute(_NEWS, (newest,)).fetchall()
         newest = max([newest, *(position for _, _, position in found)])
         tell({id_: number for id_, number, _ in found}, (0, newest))

@@ -4,8 +4,9 @@ A session store whose calls are written down.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from typing import Any, TypeVar
 
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history.files import HistoryWriter
@@ -15,6 +16,8 @@ from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
 __all__ = ["RecordingSessionStore"]
+
+T = TypeVar("T")
 
 
 class RecordingSessionStore:
@@ -37,9 +40,9 @@ class RecordingSessionStore:
         """
         Insert the session, or replace the one of this id.
         """
-        return await self._history.record(
+        return await self._record(
             "save_session",
-            self._store.save_session(session, expected_revision=expected_revision),
+            self._store.save_session,
             session=session,
             expected_revision=expected_revision,
         )
@@ -48,9 +51,9 @@ class RecordingSessionStore:
         """
         Give the session, soft-deleted or not.
         """
-        return await self._history.record(
+        return await self._record(
             "get_session",
-            self._store.get_session(session_id),
+            self._store.get_session,
             session_id=session_id,
         )
 
@@ -67,17 +70,9 @@ class RecordingSessionStore:
         """
         List sessions in the order they were created, oldest first, then by id.
         """
-        call = self._store.list_sessions(
-            status=status,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            include_deleted=include_deleted,
-            limit=limit,
-            offset=offset,
-        )
-        return await self._history.record(
+        return await self._record(
             "list_sessions",
-            call,
+            self._store.list_sessions,
             status=status,
             agent_id=agent_id,
             tenant_id=tenant_id,
@@ -90,9 +85,9 @@ class RecordingSessionStore:
         """
         Remove the session with its runs and events, for ever.
         """
-        await self._history.record(
+        await self._record(
             "delete_session",
-            self._store.delete_session(session_id),
+            self._store.delete_session,
             session_id=session_id,
         )
 
@@ -100,9 +95,9 @@ class RecordingSessionStore:
         """
         Insert the run, or replace the one of this id.
         """
-        return await self._history.record(
+        return await self._record(
             "save_run",
-            self._store.save_run(run, expected_revision=expected_revision),
+            self._store.save_run,
             run=run,
             expected_revision=expected_revision,
         )
@@ -111,9 +106,7 @@ class RecordingSessionStore:
         """
         Give the run.
         """
-        return await self._history.record(
-            "get_run", self._store.get_run(run_id), run_id=run_id
-        )
+        return await self._record("get_run", self._store.get_run, run_id=run_id)
 
     async def list_runs(
         self,
@@ -125,9 +118,9 @@ class RecordingSessionStore:
         """
         List the session's runs in the order they were started, then by id.
         """
-        return await self._history.record(
+        return await self._record(
             "list_runs",
-            self._store.list_runs(session_id, status=status, limit=limit),
+            self._store.list_runs,
             session_id=session_id,
             status=status,
             limit=limit,
@@ -137,9 +130,9 @@ class RecordingSessionStore:
         """
         Give the session's running run, the last started if there are several.
         """
-        return await self._history.record(
+        return await self._record(
             "get_active_run",
-            self._store.get_active_run(session_id),
+            self._store.get_active_run,
             session_id=session_id,
         )
 
@@ -149,9 +142,9 @@ class RecordingSessionStore:
         """
         Append one event and give nothing back.
         """
-        await self._history.record(
+        await self._record(
             "append_event",
-            self._store.append_event(event, expected_sequence=expected_sequence),
+            self._store.append_event,
             event=event,
             expected_sequence=expected_sequence,
         )
@@ -162,12 +155,9 @@ class RecordingSessionStore:
         """
         Append one event and give it back as stored.
         """
-        call = self._store.append_event_with_sequence(
-            event, expected_sequence=expected_sequence
-        )
-        return await self._history.record(
+        return await self._record(
             "append_event_with_sequence",
-            call,
+            self._store.append_event_with_sequence,
             event=event,
             expected_sequence=expected_sequence,
         )
@@ -178,9 +168,9 @@ class RecordingSessionStore:
         """
         Append *events* to their sessions and number them.
         """
-        return await self._history.record(
+        return await self._record(
             "append_events",
-            self._store.append_events(events, expected_sequence=expected_sequence),
+            self._store.append_events,
             events=events,
             expected_sequence=expected_sequence,
         )
@@ -191,9 +181,9 @@ class RecordingSessionStore:
         """
         Store a session, one of its runs and that run's events, all or nothing.
         """
-        return await self._history.record(
+        return await self._record(
             "flush",
-            self._store.flush(result, expected_sequence=expected_sequence),
+            self._store.flush,
             result=result,
             expected_sequence=expected_sequence,
         )
@@ -214,20 +204,9 @@ class RecordingSessionStore:
         """
         Give the session's events that match every filter, in order, oldest first.
         """
-        call = self._store.get_events(
-            session_id,
-            run_id=run_id,
-            type=type,
-            since=since,
-            after=after,
-            before=before,
-            limit=limit,
-            last=last,
-            wait_timeout=wait_timeout,
-        )
-        return await self._history.record(
+        return await self._record(
             "get_events",
-            call,
+            self._store.get_events,
             session_id=session_id,
             run_id=run_id,
             type=type,
@@ -243,9 +222,9 @@ class RecordingSessionStore:
         """
         Give the session's latest sequence number.
         """
-        return await self._history.record(
+        return await self._record(
             "get_latest_sequence",
-            self._store.get_latest_sequence(session_id),
+            self._store.get_latest_sequence,
             session_id=session_id,
         )
 
@@ -254,3 +233,8 @@ class RecordingSessionStore:
         Close the store that does the work; the history stays open.
         """
         await self._store.aclose()
+
+    async def _record(
+        self, operation: str, method: Callable[..., Awaitable[T]], /, **arguments: Any
+    ) -> T:
+        return await self._history.record(operation, method(**arguments), **arguments)

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from contextlib import AsyncExitStack
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -16,7 +16,7 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 from asm_async.errors import ASMError
 from asm_async.testing.factories import NOON
 from asm_async.testing.state_machine.differences import difference
-from asm_async.testing.state_machine.ports import Clock, Ports, ports_in_memory
+from asm_async.testing.state_machine.ports import OpenPorts, Ports, ports_in_memory
 
 __all__ = ["TwinMachine"]
 
@@ -24,6 +24,11 @@ __all__ = ["TwinMachine"]
 class TwinMachine(RuleBasedStateMachine):
     """
     What all rules share: the two databases, their clock, and one event loop.
+    """
+
+    open_ports: OpenPorts
+    """
+    Opens the database that is put to the test; each machine has its own.
     """
 
     def __init__(self) -> None:
@@ -36,12 +41,6 @@ class TwinMachine(RuleBasedStateMachine):
         self._tested = self._runner.run(
             self._opened.enter_async_context(self.open_ports(self._clock))
         )
-
-    def open_ports(self, clock: Clock) -> AbstractAsyncContextManager[Ports]:
-        """
-        Open the database that is put to the test.
-        """
-        raise NotImplementedError
 
     @rule(days=st.integers(1, 5))
     def let_days_pass(self, days: int) -> None:

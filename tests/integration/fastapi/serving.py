@@ -10,6 +10,7 @@ import socket
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from typing import Any
 
 import attrs
 import httpx
@@ -18,6 +19,7 @@ from fastapi import FastAPI, HTTPException, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from asm_async import Event
 from asm_async.integrations.fastapi import (
     Limits,
     Ports,
@@ -44,6 +46,7 @@ __all__ = [
     "Service",
     "application",
     "as_tenant",
+    "event_body",
     "in_memory_ports",
     "open_service",
     "served",
@@ -60,6 +63,15 @@ def as_tenant(tenant_id: str) -> dict[str, str]:
     Give what a request of a tenant says.
     """
     return {"X-Tenant": tenant_id}
+
+
+def event_body(event: Event) -> dict[str, Any]:
+    """
+    Give what POST takes for an event.
+    """
+    plain = event.to_dict()
+    del plain["session_id"], plain["sequence_number"]
+    return plain
 
 
 async def authorize(request: Request) -> str | None:

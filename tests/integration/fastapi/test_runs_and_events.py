@@ -5,7 +5,6 @@ Runs and events over HTTP.
 from __future__ import annotations
 
 from http import HTTPStatus
-from typing import Any
 
 from asm_async.testing.factories import (
     make_event,
@@ -13,17 +12,7 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
 )
-from asm_async.values.event import Event
-from tests.integration.fastapi.serving import Service
-
-
-def event_body(event: Event) -> dict[str, Any]:
-    """
-    Give what POST takes for an event.
-    """
-    plain = event.to_dict()
-    del plain["session_id"], plain["sequence_number"]
-    return plain
+from tests.integration.fastapi.serving import Service, event_body
 
 
 async def test_a_run_is_begun_saved_and_read(memory_service: Service) -> None:

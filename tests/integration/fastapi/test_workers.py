@@ -15,7 +15,7 @@ import pytest
 from asm_async import Event
 from asm_async.testing.factories import make_event
 from tests.integration.fastapi.event_source import EventSource, open_stream
-from tests.integration.fastapi.serving import EVERYBODY
+from tests.integration.fastapi.serving import EVERYBODY, event_body
 from tests.integration.fastapi.workers import Worker, open_worker
 
 WRITERS = 4
@@ -55,8 +55,7 @@ async def post_events(client: httpx.AsyncClient, url: str, writer: int) -> None:
     Post events one by one, each twice, as after an answer that was lost.
     """
     for number in range(EVENTS_EACH):
-        event = make_event(id=f"evt_{writer}_{number}").to_dict()
-        del event["session_id"], event["sequence_number"]
+        event = event_body(make_event(id=f"evt_{writer}_{number}"))
         first = await client.post(url, json=event)
         again = await client.post(url, json=event)
         assert (first.status_code, again.status_code) == (201, 200)

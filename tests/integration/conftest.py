@@ -1,0 +1,48 @@
+"""
+Databases with our tables, of either kind, for the tests that ask for no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import pytest
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql import create_engine
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Give a database of each kind in turn, with our tables.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def engine(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on it.
+    """
+    engine = create_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+@pytest.fixture
+async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
+    """
+    Give a connection of somebody else's to the PostgreSQL database.
+    """
+    url = sa.make_url(migrated_postgres_url).set(drivername="postgresql")
+    other = await asyncpg.connect(url.render_as_string(hide_password=False))
+    yield other
+    await other.close()

@@ -1,0 +1,27 @@
+from __future__ import annotations
+
+import signal
+from collections.abc import Callable, Iterator
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+
+
+@pytest.fixture
+def interrupt_at() -> Iterator[Callable[[str], None]]:
+    """
+    Give the function that has Ctrl-C pressed before a statement that holds a text.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    parts: list[str] = []
+
+    def press(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if parts and parts[0] in statement:
+            parts.clear()
+            signal.raise_signal(signal.SIGINT)
+
+    sa_event.listen(sa.Engine, "before_cursor_execute", press)
+    yield parts.append
+    sa_event.remove(sa.Engine, "before_cursor_execute", press)
+    signal.signal(signal.SIGINT, before)
