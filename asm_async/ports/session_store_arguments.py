@@ -25,7 +25,6 @@ from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
 from asm_async.values import fields
 from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.json_values import is_normal_json, normalise_json_object
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
@@ -43,7 +42,7 @@ __all__ = [
 ]
 
 E = TypeVar("E", bound=StrEnum)
-V = TypeVar("V", Session, Run, Event)
+V = TypeVar("V", Session, Run)
 
 
 def check_id(value: object, name: str) -> str:
@@ -98,7 +97,7 @@ def check_batch(
     Accept the events of one append, and the latest number its caller may expect.
 
     Returns:
-        The events, in the order given and not copied, and the expectation.
+        The events, copied, in the order given, and the expectation.
     """
     batch = _unnumbered_events(events, "events")
     expected = fields.optional_count(expected_sequence, "expected_sequence")
@@ -133,10 +132,7 @@ def check_execution_result(
             result,
             session=check_session(result.session),
             run=check_run(result.run),
-            events=tuple(
-                attrs.evolve(event)
-                for event in _unnumbered_events(result.events, "events")
-            ),
+            events=_unnumbered_events(result.events, "events"),
         )
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
@@ -144,41 +140,24 @@ def check_execution_result(
 
 
 def _unnumbered_events(events: object, name: str) -> tuple[Event, ...]:
-    kind = type(events).__name__
     if isinstance(events, str | Mapping) or not isinstance(events, Iterable):
-        raise ValidationError(f"{name}: expected a list of events, got a {kind}")
+        raise _unexpected(events, name, "a list of events")
     members = enumerate(cast("Iterable[object]", events))
-    return tuple(
-        event
-        if isinstance(event, Event) and _is_fit(event)
-        else _unnumbered(event, f"{name}[{index}]")
-        for index, event in members
-    )
+    return tuple([_unnumbered(event, name, index) for index, event in members])
 
 
-def _is_fit(event: Event) -> bool:
-    """
-    Tell at a glance what :func:`_unnumbered` explains, since most events are.
-    """
-    return (
-        not event.sequence_number
-        and is_normal_json(event.data)
-        and is_normal_json(event.metadata)
-    )
-
-
-def _unnumbered(event: object, name: str) -> Event:
+def _unnumbered(event: object, name: str, index: int) -> Event:
     if not isinstance(event, Event):
-        raise _unexpected(event, name, "an Event")
+        raise _unexpected(event, f"{name}[{index}]", "an Event")
     if event.sequence_number:
         raise ValidationError(
-            f"{name}: {event.id!r} carries the sequence number"
+            f"{name}[{index}]: {event.id!r} carries the sequence number"
             f" {event.sequence_number}, which only the store gives"
         )
-    # A JSON field is an object that can be changed: it may have been, for the worse.
-    normalise_json_object(event.data, f"{name}.data")
-    normalise_json_object(event.metadata, f"{name}.metadata")
-    return event
+    try:
+        return event.copied()
+    except ValidationError as error:
+        raise ValidationError(f"{name}[{index}].{error}") from None
 
 
 def _unexpected(value: object, name: str, wanted: str) -> ValidationError:

@@ -33,7 +33,7 @@ def append(ledger: Ledger, operation: AppendEvents) -> list[Event]:
 
         SequenceConflictError: If the expectation is not met.
     """
-    events, expected = operation.snapshot(), operation.expected_sequence
+    events, expected = operation.events, operation.expected_sequence
     for session_id in dict.fromkeys(event.session_id for event in events):
         ledger.check_live(session_id)
     check_duplicates(ledger, events)

@@ -81,14 +81,6 @@ class GroupCommit:
         """
         weight = operation.weight
         await self._room.enter(weight)
-        try:
-            return await self._outcome(operation, weight, patience)
-        finally:
-            self._room.leave(weight)
-
-    async def _outcome(
-        self, operation: Operation, weight: int, patience: float
-    ) -> Outcome:
         member = Member(
             operation=operation,
             lane=operation.lane,
@@ -103,6 +95,8 @@ class GroupCommit:
         except asyncio.CancelledError:
             await self._give_up(member)
             raise
+        finally:
+            self._room.leave(weight)
 
     async def _give_up(self, member: Member) -> None:
         member.is_cancelled = True

@@ -115,7 +115,7 @@ class Ledger:
         Give *event* its session's next number.
         """
         gate = self.gates[event.session_id]
-        stored = attrs.evolve(event, sequence_number=gate.last_sequence + 1)
+        stored = event.numbered(gate.last_sequence + 1)
         gate.last_sequence = stored.sequence_number
         self.events[event.session_id, event.id] = stored
         self.changed_gates.add(event.session_id)

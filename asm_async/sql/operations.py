@@ -5,14 +5,13 @@ What callers want written, as values: so that several can share one transaction.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import repeat
 from typing import TypeAlias
 
 import attrs
 
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.json_values import decode_json, encode_json
+from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -25,53 +24,27 @@ _BASE_WEIGHT = 1_024
 @attrs.frozen
 class AppendEvents:
     """
-    ``SessionStore.append_events``.
+    ``SessionStore.append_events``; nobody else holds the events.
     """
 
     events: tuple[Event, ...]
     expected_sequence: int | None
     texts: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
     """
-    Each event's *data* and *metadata* as they are stored, safe from whoever changes the
-    caller's objects while the operation waits.
+    Each event's *data* and *metadata* as they are stored.
     """
 
     def __attrs_post_init__(self) -> None:
-        texts = tuple(
-            (encode_json(e.data), encode_json(e.metadata)) for e in self.events
-        )
-        object.__setattr__(self, "texts", texts)
-
-    def snapshot(self) -> list[Event]:
-        """
-        Give the events as they were when the operation was made.
-        """
-        return self.numbered(repeat(0))
+        texts = [(encode_json(e.data), encode_json(e.metadata)) for e in self.events]
+        object.__setattr__(self, "texts", tuple(texts))
 
     def numbered(self, numbers: Iterable[int]) -> list[Event]:
         """
-        Give the events with sequence numbers.
+        Give the events their sequence numbers, when these are committed.
         """
-        return [
-            Event.from_stored(
-                (
-                    event.id,
-                    event.type,
-                    event.timestamp,
-                    event.session_id,
-                    event.run_id,
-                    number,
-                    decode_json(data),
-                    decode_json(metadata),
-                    event.schema_version,
-                    event.provider,
-                    event.correlation_id,
-                )
-            )
-            for event, (data, metadata), number in zip(
-                self.events, self.texts, numbers, strict=False
-            )
-        ]
+        for event, number in zip(self.events, numbers, strict=False):
+            event.take_number(number)
+        return list(self.events)
 
     @property
     def lane(self) -> str:

@@ -14,7 +14,7 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.ids import new_event_id
-from asm_async.values.json_values import JSONObject
+from asm_async.values.json_values import JSONObject, normalise_json_object
 
 __all__ = ["Event", "EventType", "event_type", "known_event_type"]
 
@@ -74,6 +74,8 @@ def event_type(value: object, name: str) -> EventType | str:
     Raises:
         ValidationError: If *value* is none of these; the message starts with *name*.
     """
+    if isinstance(value, EventType):
+        return value
     plain = fields.text(value, name)
     if known := _TYPES.get(plain):
         return known
@@ -227,6 +229,50 @@ class Event:
         ) = values
         event.__class__ = cls  # type: ignore[assignment] # of the same layout
         return cast("Event", event)
+
+    def copied(self) -> Event:
+        """
+        Give an equal event whose JSON is its own, and JSON still.
+
+        Raises:
+            ValidationError: If *data* or *metadata* was spoilt since it was checked.
+        """
+        return self._with(
+            self.sequence_number,
+            normalise_json_object(self.data, "data"),
+            normalise_json_object(self.metadata, "metadata"),
+        )
+
+    def numbered(self, sequence_number: int) -> Event:
+        """
+        Give the event with its number; the JSON is the same object: for adapters.
+        """
+        return self._with(sequence_number, self.data, self.metadata)
+
+    def take_number(self, sequence_number: int) -> None:
+        """
+        Give the event itself its number: for adapters that alone hold it.
+        """
+        object.__setattr__(self, "sequence_number", sequence_number)
+
+    def _with(
+        self, sequence_number: int, data: JSONObject, metadata: JSONObject
+    ) -> Event:
+        return Event.from_stored(
+            (
+                self.id,
+                self.type,
+                self.timestamp,
+                self.session_id,
+                self.run_id,
+                sequence_number,
+                data,
+                metadata,
+                self.schema_version,
+                self.provider,
+                self.correlation_id,
+            )
+        )
 
     def has_same_content(self, other: Event) -> bool:
         """

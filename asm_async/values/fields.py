@@ -106,7 +106,7 @@ def text(value: object, name: str) -> str:
     """
     if not isinstance(value, str):
         raise unexpected(name, "text", value)
-    plain = str.__str__(value)
+    plain = value if type(value) is str else str.__str__(value)
     if not 1 <= len(plain) <= MAX_TEXT_LENGTH:
         raise ValidationError(
             f"{name}: expected 1 to {MAX_TEXT_LENGTH} characters, got {len(plain)}"
@@ -172,7 +172,7 @@ def count(value: object, name: str) -> int:
         raise unexpected(name, "a whole number", value)
     if not 0 <= value <= MAX_COUNT:
         raise ValidationError(f"{name}: the number is not within 0 to 2**53 - 1")
-    return int.__int__(value)
+    return value if type(value) is int else int.__int__(value)
 
 
 def optional_count(value: object, name: str) -> int | None:

@@ -18,7 +18,6 @@ __all__ = [
     "JSONObject",
     "decode_json",
     "encode_json",
-    "is_normal_json",
     "normalise_json",
     "normalise_json_object",
     "with_article",
@@ -141,41 +140,11 @@ class _Culprit(Exception):  # noqa: N818 - never leaves this module
         self.steps: list[str] = []
 
 
-def is_normal_json(value: Any, depth: int = 1) -> bool:
-    """
-    Tell whether :func:`normalise_json` would give an equal value of the same types.
-
-    Several times faster than to normalise: for values that were normal when they were
-    made, and that somebody may have changed since.
-    """
-    kind: object = cast("object", type(value))
-    if kind is str:
-        return _join_surrogates(value) is value
-    if kind is dict:
-        return depth <= MAX_DEPTH and _has_normal_members(value, depth)
-    if kind is list:
-        return depth <= MAX_DEPTH and all(is_normal_json(m, depth + 1) for m in value)
-    if kind is int:
-        return bool(-_INTEGER_BOUND < value < _INTEGER_BOUND)
-    if kind is float:
-        return math.isfinite(value)
-    return value is None or kind is bool
-
-
-def _has_normal_members(value: dict[Any, Any], depth: int) -> bool:
-    for key, member in value.items():
-        if type(key) is not str or _join_surrogates(key) is not key:
-            return False
-        if not is_normal_json(member, depth + 1):
-            return False
-    return True
-
-
 def _normalise(value: object, depth: int) -> Any:
+    if isinstance(value, str):
+        return _join_surrogates(value if type(value) is str else str.__str__(value))
     if value is None or isinstance(value, bool):
         return value
-    if isinstance(value, str):
-        return _join_surrogates(str.__str__(value))
     if isinstance(value, int):
         return _plain_integer(int.__int__(value))
     if isinstance(value, float):

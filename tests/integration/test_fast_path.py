@@ -37,7 +37,13 @@ from tests.integration.round_trips import counting_way
 # Announcements would come between what is counted.
 QUIET = {"asm_announces": False}
 
-AWKWARD_IDS = ['"', "\\", 'a"b\\c', "\t\n", "\x7f\u2028", "é😀", "$.x", "[0]", " "]
+# What separates the members of a column on their way to PostgreSQL.
+UNIT = "a\x1fb"
+
+AWKWARD_IDS = [
+    *('"', "\\", 'a"b\\c', "\t\n", "\x7f\u2028", "é😀", "$.x", "[0]", " "),
+    UNIT,
+]
 
 
 @asynccontextmanager
@@ -331,5 +337,25 @@ async def test_ids_of_any_kind_are_counted_apart(url: str) -> None:
         stored = await store.append_events(in_turn(2 * len(AWKWARD_IDS), *AWKWARD_IDS))
         read = [await store.get_events(id_) for id_ in AWKWARD_IDS]
 
-    assert [event.sequence_number for event in stored] == [1] * 9 + [2] * 9
-    assert [[e.sequence_number for e in events] for events in read] == [[1, 2]] * 9
+    assert [event.sequence_number for event in stored] == [1] * 10 + [2] * 10
+    assert [[e.sequence_number for e in events] for events in read] == [[1, 2]] * 10
+
+
+@pytest.mark.parametrize(
+    "field", ["id", "type", "run_id", "provider", "correlation_id", "data"]
+)
+async def test_every_text_may_hold_what_separates_texts(field: str, url: str) -> None:
+    """
+    Alone, or among others that are as usual, in whatever field it stands.
+    """
+    value = {"content": UNIT} if field == "data" else f"my.{UNIT}"
+    events = [make_event(id="evt_1"), make_event(**{"id": "evt_2", field: value})]
+    alone = make_event(
+        **{"id": "evt_3", field: f"{value}.3" if field == "id" else value}
+    )
+    async with store_on(create_engine(url), "ses_1") as store:
+        stored = [*await store.append_events(events)]
+        stored += await store.append_events([alone])
+
+        assert stored == numbered([*events, alone])
+        assert await store.get_events("ses_1") == stored

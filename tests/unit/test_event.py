@@ -265,6 +265,43 @@ def test_a_stored_event_is_made_of_its_fields_in_order() -> None:
         Event.from_stored(["evt_1"])
 
 
+def test_a_copy_has_json_of_its_own() -> None:
+    """
+    An equal event, which what is done to the first one's JSON does not change.
+    """
+    event = Event(**ALL_FIELDS)
+    copy = event.copied()
+    assert copy == event
+
+    event.data["more"] = [1]
+
+    assert copy == Event(**ALL_FIELDS)
+
+
+def test_json_that_was_spoilt_is_not_copied() -> None:
+    """
+    The field and the place in it are named.
+    """
+    event = Event(**ALL_FIELDS)
+    event.metadata["more"] = {"at": {1, 2}}
+
+    with pytest.raises(ValidationError, match=r"^metadata\['more'\]\['at'\]: a set"):
+        event.copied()
+
+
+def test_an_event_is_given_its_number() -> None:
+    """
+    As another event that shares the JSON, or, by its only holder, as itself.
+    """
+    event = Event(**ALL_FIELDS)
+    numbered = event.numbered(7)
+
+    assert numbered == attrs.evolve(event, sequence_number=7)
+    assert numbered.data is event.data
+    event.take_number(7)
+    assert event == numbered
+
+
 @pytest.mark.parametrize("value", ["message_sent", "myapp.started"])
 def test_a_stored_type_becomes_the_type_it_was(value: str) -> None:
     """

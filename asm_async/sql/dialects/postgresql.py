@@ -42,16 +42,23 @@ _LOCK = sa.text(
 # one-time filter of the update, which PostgreSQL evaluates before it scans anything. A
 # session without a living gate leaves its numbers NULL, and the column's NOT NULL
 # aborts the whole. The order makes positions ascend with the numbers.
+#
+# A column is one text that the server splits: of every member of an array asyncpg asks
+# whether it is an array in turn, which takes longer than all the rest of sending it. A
+# text with a separator in it makes its column longer than that of the places, so that
+# numbers are NULL here as well.
 _APPEND_BLOCK = """
     WITH patience AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
     locks AS MATERIALIZED (
         SELECT count(pg_advisory_xact_lock(key)) AS taken
-        FROM patience, unnest($2::bigint[]) AS key
+        FROM patience, unnest(string_to_array($2, chr(31))::bigint[]) AS key
     ),
     gate AS (
         UPDATE asm_session_sequences AS old
         SET last_sequence = old.last_sequence + added.number, updated_at = now()
-        FROM unnest($3::text[], $4::bigint[]) AS added (session_id, number)
+        FROM unnest(
+            string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[]
+        ) AS added (session_id, number)
         WHERE old.session_id = added.session_id AND old.state = 'live'
             AND (SELECT taken FROM locks) > 0
         RETURNING old.session_id, old.last_sequence, added.number
@@ -66,9 +73,12 @@ _APPEND_BLOCK = """
             new.type, new.timestamp, new.run_id, new.data::json, new.metadata::json,
             new.schema_version, new.provider, new.correlation_id
         FROM unnest(
-            $5::text[], $6::bigint[], $7::text[], $8::text[], $9::timestamptz[],
-            $10::text[], $11::text[], $12::text[], $13::bigint[], $14::text[],
-            $15::text[]
+            string_to_array($5, chr(31)), string_to_array($6, chr(31))::bigint[],
+            string_to_array($7, chr(31)), string_to_array($8, chr(31)),
+            $9::timestamptz[], string_to_array($10, chr(31), ''),
+            string_to_array($11, chr(31)), string_to_array($12, chr(31)),
+            string_to_array($13, chr(31))::bigint[],
+            string_to_array($14, chr(31), ''), string_to_array($15, chr(31), '')
         ) WITH ORDINALITY AS new (
             session_id, place, id, type, timestamp, run_id, data, metadata,
             schema_version, provider, correlation_id, ordinality
@@ -78,6 +88,8 @@ _APPEND_BLOCK = """
     )
     SELECT session_id, last_sequence FROM gate
 """
+
+_SEPARATOR = chr(31)
 
 # A failed CREATE INDEX CONCURRENTLY or REINDEX leaves one behind.
 _INVALID_INDEXES = sa.text(
@@ -140,6 +152,15 @@ async def _roll_back(driver: _Driver) -> None:
 def _milliseconds(patience: float) -> str:
     # Zero would mean to wait for ever.
     return f"{max(1, round(patience * 1000))}ms"
+
+
+def _column(values: Sequence[object]) -> object:
+    """
+    Write a column as the server splits it; None is no text at all.
+    """
+    if isinstance(values[0], datetime):
+        return values
+    return _SEPARATOR.join(["" if value is None else str(value) for value in values])
 
 
 class PostgreSQL(Dialect):
@@ -243,14 +264,13 @@ class PostgreSQL(Dialect):
         if not _caches_statements(own):
             return None
         await _roll_back(own)
+        columns: list[Sequence[object]] = [session_lock_keys(counts)]
+        columns += [*counts], [*counts.values()], *zip(*rows, strict=True)
         try:
             found = await own.fetch(
                 _APPEND_BLOCK,
                 _milliseconds(patience),
-                session_lock_keys(counts),
-                list(counts),
-                list(counts.values()),
-                *map(list, zip(*rows, strict=True)),
+                *map(_column, columns),
             )
         except Exception as error:
             if getattr(error, "sqlstate", None) in _UNUSUAL:
