@@ -7,14 +7,19 @@ from __future__ import annotations
 import asyncio
 import gzip
 import os
-import sys
 import tempfile
 import zlib
 from collections.abc import AsyncGenerator, Generator
-from contextlib import ExitStack, contextmanager
+from contextlib import (
+    AbstractContextManager,
+    ExitStack,
+    contextmanager,
+    nullcontext,
+)
 from pathlib import Path
 from typing import BinaryIO, cast
 
+from asm_async.cli.streams import on_one_line, standard_input, standard_output
 from asm_async.errors import ValidationError
 
 __all__ = ["STANDARD", "pieces_of", "written_file"]
@@ -33,16 +38,23 @@ def written_file(name: str) -> Generator[BinaryIO]:
     Open what is to be written; a file appears under its name only when it is whole.
 
     It is written under another name in the same directory, and may be read by its
-    owner alone. A name that ends with ``.gz`` is compressed.
+    owner alone; but what is no regular file, such as a pipe or a device, is written to
+    as it is. A name that ends with ``.gz`` is compressed.
 
     Raises:
         ValidationError: If it lies in no directory, or is one.
     """
     if name == STANDARD:
-        yield sys.stdout.buffer
-        sys.stdout.buffer.flush()
+        output = standard_output()
+        yield output
+        output.flush()
         return
-    path = Path(name)
+    path = _path(name)
+    if path.exists() and not path.is_file() and not path.is_dir():
+        # A device or a pipe cannot be replaced, and need not be.
+        with path.open("wb") as device, _compressed(name, device) as output:
+            yield output
+        return
     if not path.parent.is_dir() or path.is_dir():
         raise ValidationError(f"{name}: there cannot be a file of this name")
     with ExitStack() as stack:
@@ -69,29 +81,43 @@ def _compressed(name: str, file: BinaryIO) -> Generator[BinaryIO]:
         yield cast("BinaryIO", output)
 
 
-async def pieces_of(name: str) -> AsyncGenerator[bytes]:
+def pieces_of(name: str) -> AsyncGenerator[bytes]:
     """
     Read a file piece by piece; one whose name ends with ``.gz`` is uncompressed.
 
     Raises:
-        ValidationError: If it is compressed and damaged.
+        ValidationError: If there cannot be such a file, or standard input is closed;
+            while reading, if it is compressed and damaged.
     """
-    with _read_file(name) as file:
+    if name == STANDARD:
+        return _pieces(name, nullcontext(standard_input()))
+    return _pieces(name, _read_file(_path(name)))
+
+
+async def _pieces(
+    name: str, opening: AbstractContextManager[BinaryIO]
+) -> AsyncGenerator[bytes]:
+    with opening as file:
         while piece := await asyncio.to_thread(_read, file, name):
             yield piece
 
 
 @contextmanager
-def _read_file(name: str) -> Generator[BinaryIO]:
-    if name == STANDARD:
-        yield sys.stdin.buffer
-        return
-    with Path(name).open("rb") as file:
-        if not name.endswith(".gz"):
+def _read_file(path: Path) -> Generator[BinaryIO]:
+    with path.open("rb") as file:
+        if not path.name.endswith(".gz"):
             yield file
             return
         with gzip.GzipFile(fileobj=file) as uncompressed:
             yield cast("BinaryIO", uncompressed)
+
+
+def _path(name: str) -> Path:
+    if "\0" in name:
+        raise ValidationError(
+            f"{on_one_line(name)}: there cannot be a file of this name"
+        )
+    return Path(name)
 
 
 def _read(file: BinaryIO, name: str) -> bytes:

@@ -9,6 +9,7 @@ from argparse import ArgumentParser, Namespace
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.cli.database import add_patience_option, add_url_option, on_database
+from asm_async.cli.streams import on_one_line
 from asm_async.sql import SQLMaintenance
 
 __all__ = ["add_health_options"]
@@ -27,7 +28,7 @@ def _health(options: Namespace) -> str:
     async def work(engine: AsyncEngine) -> str:
         maintenance = SQLMaintenance(engine, patience=options.patience)
         return "".join(
-            f"{issue.kind} {issue.subject}: {issue.message}\n"
+            on_one_line(f"{issue.kind} {issue.subject}: {issue.message}") + "\n"
             for issue in await maintenance.health_check()
         )
 

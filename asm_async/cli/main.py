@@ -5,13 +5,13 @@ From arguments to an exit code.
 from __future__ import annotations
 
 import re
-import sys
 from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
 
 from asm_async.cli.db import add_db_commands
 from asm_async.cli.health import add_health_options
+from asm_async.cli.streams import drop_output, on_one_line, print_output, tell
 from asm_async.cli.transfer import add_export_options, add_import_options
 from asm_async.errors import ASMError
 
@@ -63,12 +63,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         output = str(options.run(options))
-        sys.stdout.write(output)
+        if output:
+            print_output(output)
     except (ASMError, OSError) as error:
-        sys.stderr.write(f"error: {_presentable(str(error))}\n")
+        tell(f"error: {_presentable(str(error))}")
+        drop_output()
         return _FAILED
     except KeyboardInterrupt:
-        sys.stderr.write("interrupted\n")
+        tell("interrupted")
         return _INTERRUPTED
     return _FAILED if output and options.output_is_trouble else _OK
 
@@ -85,7 +87,7 @@ def _presentable(message: str) -> str:
     """
     Put *message* on one line and leave out the passwords of URLs in it.
     """
-    return _PASSWORD.sub(_hide, " ".join(message.split()))
+    return _PASSWORD.sub(_hide, on_one_line(message))
 
 
 def _hide(password: re.Match[str]) -> str:

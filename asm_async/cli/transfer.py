@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from argparse import ArgumentParser, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -17,6 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.cli.database import add_patience_option, add_url_option, on_database
 from asm_async.cli.files import STANDARD, pieces_of, written_file
+from asm_async.cli.streams import tell
 from asm_async.ports.history_transfer import MAX_LINE_BYTES
 from asm_async.sql import SQLQueryAPI
 from asm_async.values.session import SessionStatus
@@ -103,8 +104,12 @@ def add_import_options(command: ArgumentParser) -> None:
 
 
 def _time(text: str) -> datetime:
-    # argparse makes the refusal of a ValueError.
-    return datetime.fromisoformat(text)
+    try:
+        return datetime.fromisoformat(text)
+    except ValueError:
+        raise ArgumentTypeError(
+            f"{text!a} is no time such as 2026-01-31T12:00Z"
+        ) from None
 
 
 def _export(options: Namespace) -> str:
@@ -120,7 +125,8 @@ def _export(options: Namespace) -> str:
             report = await query_api.export_sessions(
                 write, progress=_teller(_export_told), **filters
             )
-        _tell(_export_told(report))
+        # Not on standard output: the export may be going there.
+        tell(_export_told(report))
         return ""
 
     return on_database(options, work)
@@ -132,7 +138,7 @@ def _import(options: Namespace) -> str:
     def remember(report: ImportReport) -> None:
         nonlocal last
         last = report
-        tell(report)
+        tell_in_time(report)
 
     async def work(engine: AsyncEngine) -> str:
         query_api = SQLQueryAPI(engine, patience=options.patience)
@@ -143,10 +149,10 @@ def _import(options: Namespace) -> str:
                 )
         finally:
             # Also before an error: what was imported stays.
-            _tell(_import_told(last))
+            tell(_import_told(last))
         return ""
 
-    tell = _teller(_import_told)
+    tell_in_time = _teller(_import_told)
     return on_database(options, work)
 
 
@@ -170,16 +176,12 @@ def _teller(told: Callable[[Any], str]) -> Callable[[Any], None]:
     Tell a person at a terminal about progress, once a second.
     """
     next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
+    is_watched = sys.stderr is not None and sys.stderr.isatty()
 
-    def tell(report: object) -> None:
+    def tell_in_time(report: object) -> None:
         nonlocal next_time
-        if sys.stderr.isatty() and monotonic() >= next_time:
+        if is_watched and monotonic() >= next_time:
             next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
-            _tell(told(report))
+            tell(told(report))
 
-    return tell
-
-
-def _tell(line: str) -> None:
-    # Not on standard output: an export may be going there.
-    sys.stderr.write(f"{line}\n")
+    return tell_in_time

@@ -27,6 +27,7 @@ stable ``code``, a ``category`` and whether the same call may succeed later::
     │   ├── StorageUnavailableError      retryable
     │   ├── StorageBusyError             retryable
     │   ├── MigrationRequiredError
+    │   ├── PermissionDeniedError
     │   └── ArtifactDamagedError
     └── MissingDependencyError           (also an ImportError)
 
@@ -62,6 +63,7 @@ from asm_async.errors.not_found import (
 from asm_async.errors.storage import (
     ArtifactDamagedError,
     MigrationRequiredError,
+    PermissionDeniedError,
     StorageBusyError,
     StorageError,
     StorageUnavailableError,
@@ -87,6 +89,7 @@ __all__ = [
     "MigrationRequiredError",
     "MissingDependencyError",
     "NotFoundError",
+    "PermissionDeniedError",
     "RevisionConflictError",
     "RunNotFoundError",
     "SequenceConflictError",

@@ -9,6 +9,7 @@ from asm_async.errors.base import Argument, ASMError
 __all__ = [
     "ArtifactDamagedError",
     "MigrationRequiredError",
+    "PermissionDeniedError",
     "StorageBusyError",
     "StorageError",
     "StorageUnavailableError",
@@ -61,6 +62,14 @@ class MigrationRequiredError(StorageError):
     """
 
     code = "migration_required"
+
+
+class PermissionDeniedError(StorageError):
+    """
+    The database does not allow this to the role that the store connects as.
+    """
+
+    code = "permission_denied"
 
 
 class ArtifactDamagedError(StorageError):

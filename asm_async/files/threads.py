@@ -32,9 +32,12 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     future = asyncio.get_running_loop().run_in_executor(None, call)
     with translated_os_errors():
         try:
-            return await asyncio.shield(future)
+            await asyncio.wait({future})
         except asyncio.CancelledError:
             while not future.done():
                 with suppress(asyncio.CancelledError):
                     await asyncio.wait({future})
+            # Nobody else asks what went wrong.
+            future.exception()
             raise
+        return future.result()

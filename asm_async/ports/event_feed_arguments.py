@@ -9,13 +9,12 @@ argument's name at the start of the message.
 from __future__ import annotations
 
 from collections.abc import Collection
-from functools import partial
 from typing import ClassVar
 
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.event_consumer import MAX_BATCH_SIZE
+from asm_async.ports.event_consumer import MAX_BATCH_SIZE, MAX_LEASE_SECONDS
 from asm_async.ports.session_store_arguments import check_claim
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place, place_of
@@ -30,6 +29,8 @@ __all__ = [
     "check_checkpoint",
     "check_consumer_name",
 ]
+
+_SHORTEST_LEASE_SECONDS = 0.1
 
 START: Place = (0, 0)
 """
@@ -66,10 +67,12 @@ def _batch_size(value: object, name: str) -> int:
     return size
 
 
-def _seconds(value: object, name: str, *, least: float) -> float:
-    seconds = fields.amount(value, name)
-    if seconds < least:
-        raise ValidationError(f"{name}: expected at least {least} seconds")
+def _lease_seconds(value: object, name: str) -> float:
+    seconds = fields.total_amount(value, name)
+    if not _SHORTEST_LEASE_SECONDS <= seconds <= MAX_LEASE_SECONDS:
+        raise ValidationError(
+            f"{name}: expected {_SHORTEST_LEASE_SECONDS} to {MAX_LEASE_SECONDS} seconds"
+        )
     return seconds
 
 
@@ -145,7 +148,7 @@ class ConsumerOptions:
 
     _RULES: ClassVar[fields.FieldRules] = {
         "name": fields.text,
-        "lease_seconds": partial(_seconds, least=0.1),
+        "lease_seconds": _lease_seconds,
     }
 
     def __attrs_post_init__(self) -> None:

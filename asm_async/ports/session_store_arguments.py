@@ -140,8 +140,9 @@ def check_execution_result(
 
 
 def _unnumbered_events(events: object, name: str) -> tuple[Event, ...]:
+    kind = type(events).__name__
     if isinstance(events, str | Mapping) or not isinstance(events, Iterable):
-        raise _unexpected(events, name, "a list of events")
+        raise ValidationError(f"{name}: expected a list of events, got a {kind}")
     members = enumerate(cast("Iterable[object]", events))
     return tuple([_unnumbered(event, name, index) for index, event in members])
 

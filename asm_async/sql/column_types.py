@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
+from asm_async.errors import StorageError
 from asm_async.values.event import known_event_type
 from asm_async.values.json_values import decode_json, encode_json
 
@@ -58,7 +59,10 @@ def microseconds(time: datetime) -> int:
 
 
 def _time_from(number: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=number)
+    try:
+        return _EPOCH + timedelta(microseconds=number)
+    except (OverflowError, TypeError) as error:
+        raise StorageError(f"damaged: {number!r} is stored as a time") from error
 
 
 def _in_utc(time: datetime) -> datetime:

@@ -91,16 +91,17 @@ async def read_gates(
         .order_by(gates.c.session_id)
     )
     found = await transaction.conn.execute(transaction.dialect.locked(query))
-    return {
-        row.session_id: Gate(
-            session_id=row.session_id,
-            last_sequence=row.last_sequence,
-            pruned_count=row.pruned_count,
-            state=GateState(row.state),
-            is_stored=True,
-        )
-        for row in found
-    }
+    with rows.reading(gates):
+        return {
+            row.session_id: Gate(
+                session_id=row.session_id,
+                last_sequence=row.last_sequence,
+                pruned_count=row.pruned_count,
+                state=GateState(row.state),
+                is_stored=True,
+            )
+            for row in found
+        }
 
 
 async def _read_sessions(

@@ -11,6 +11,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from asm_async.errors import StorageError, ValidationError
+from asm_async.values import fields
 
 __all__ = ["check_patience", "in_time", "pause_after", "wait_stubbornly"]
 
@@ -19,16 +20,17 @@ _MOST_DOUBLINGS = 6
 _GRACE_SECONDS = 0.5
 
 
-def check_patience(patience: float) -> float:
+def check_patience(patience: object, name: str = "patience") -> float:
     """
     Accept a finite number of seconds above 0.
 
     Raises:
-        ValidationError: If *patience* is none.
+        ValidationError: If *patience* is none; the message starts with *name*.
     """
-    if not 0 < patience < float("inf"):
-        raise ValidationError(f"patience: {patience} is not a time in seconds")
-    return patience
+    seconds = fields.total_amount(patience, name)
+    if not seconds:
+        raise ValidationError(f"{name}: expected more than 0 seconds")
+    return seconds
 
 
 @asynccontextmanager

@@ -4,11 +4,14 @@ Rows as values and values as rows: the only place that knows both shapes.
 
 from __future__ import annotations
 
+from collections.abc import Generator
+from contextlib import contextmanager
 from typing import Any, TypeAlias
 
 import attrs
 import sqlalchemy as sa
 
+from asm_async.errors import StorageError, ValidationError
 from asm_async.sql import tables
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
@@ -20,6 +23,7 @@ __all__ = [
     "artifact_row",
     "event_from_row",
     "event_row",
+    "reading",
     "run_from_row",
     "run_row",
     "session_from_row",
@@ -43,7 +47,10 @@ def session_from_row(row: Row) -> Session:
     """
     Make a session of the columns of asm_sessions.
     """
-    return Session(**{str(name): value for name, value in row.items()})
+    try:
+        return Session(**{str(name): value for name, value in row.items()})
+    except ValidationError as error:
+        raise _damaged(tables.sessions, error) from error
 
 
 def tag_rows(session: Session) -> list[dict[str, Any]]:
@@ -64,7 +71,10 @@ def run_from_row(row: Row) -> Run:
     """
     Make a run of the columns of asm_runs.
     """
-    return Run(**{name: row[name] for name in _RUN_FIELDS})
+    try:
+        return Run(**{name: row[name] for name in _RUN_FIELDS})
+    except ValidationError as error:
+        raise _damaged(tables.runs, error) from error
 
 
 def event_row(event: Event) -> dict[str, Any]:
@@ -94,4 +104,30 @@ def artifact_from_row(row: Row) -> Artifact:
     """
     Make an artifact of the columns of asm_artifacts.
     """
-    return Artifact(**{str(name): value for name, value in row.items()})
+    try:
+        return Artifact(**{str(name): value for name, value in row.items()})
+    except ValidationError as error:
+        raise _damaged(tables.artifacts, error) from error
+
+
+@contextmanager
+def reading(table: sa.Table) -> Generator[None]:
+    """
+    Let what no row of *table* should hold be an error of the storage's.
+
+    Raises:
+        StorageError: In place of any ``ValueError`` inside.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise _damaged(table, error) from error
+
+
+def _damaged(table: sa.Table, error: ValueError) -> StorageError:
+    """
+    Say that a row is none of ours: the caller, who only reads, has done nothing wrong.
+    """
+    return StorageError(
+        f"damaged: {table.name} holds a row that was never stored: {error}"
+    )

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError
+from asm_async.sql import rows
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.tables import events, runs, sessions
 from asm_async.sql.usage_queries import run_sums
@@ -68,7 +69,8 @@ def _stats(found: Sequence[sa.Row[*tuple[Any, ...]]]) -> SessionStats:
     groups = [row for row in found if row.run_count]
     status_counts = Counter[RunStatus]()
     for row in groups:
-        status_counts[RunStatus(row.status)] += row.run_count
+        with rows.reading(runs):
+            status_counts[RunStatus(row.status)] += row.run_count
     return SessionStats(
         event_count=found[0].event_count,
         run_count=status_counts.total(),

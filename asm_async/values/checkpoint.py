@@ -23,6 +23,7 @@ after the other), and its position.
 _VERSION = 1
 _PLAIN = re.compile(r"(\d{1,9})\.([a-z]{1,16})\.(\d{1,20})\.(\d{1,20})\.([0-9a-f]{8})")
 _MOST_CHARACTERS = 128
+_MOST = 2**63 - 1
 
 
 def checkpoint_text(place: Place, database: str) -> str:
@@ -58,7 +59,10 @@ def place_of(checkpoint: object, name: str, database: str) -> Place:
         raise InvalidCheckpointError(
             f"{name}: it is of a feed in {match[2]}, and this one is in {database}"
         )
-    return int(match[3]), int(match[4])
+    place = int(match[3]), int(match[4])
+    if max(place) > _MOST:
+        raise InvalidCheckpointError(f"{name}: this is no checkpoint")
+    return place
 
 
 def _checksum(plain: str) -> str:

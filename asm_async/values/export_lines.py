@@ -143,7 +143,9 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         names = [name for name, _ in pairs]
         twice = next(name for name in names if names.count(name) > 1)
-        raise ValidationError(f"{twice!a}: this key stands twice in one object")
+        raise ValidationError(
+            f"{fields.shown(twice)}: this key stands twice in one object"
+        )
     return made
 
 

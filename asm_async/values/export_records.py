@@ -48,7 +48,8 @@ The version of the format that is written, and the only one that is read.
 
 def _format(value: object, name: str) -> str:
     if value != EXPORT_FORMAT:
-        raise ValidationError(f"{name}: {value!a} is not {EXPORT_FORMAT!r}")
+        shown = fields.shown(value)
+        raise ValidationError(f"{name}: {shown} is not {EXPORT_FORMAT!r}")
     return EXPORT_FORMAT
 
 
@@ -265,7 +266,8 @@ def _check_times(data: Mapping[str, Any], names: Iterable[str]) -> None:
     for name in names:
         time = data.get(name)
         if time is not None and not _RFC_3339.fullmatch(time):
-            raise ValidationError(f"{name}: {time!r} is not an RFC 3339 time")
+            shown = fields.shown(time)
+            raise ValidationError(f"{name}: {shown} is not an RFC 3339 time")
 
 
 _TIMES: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyType(

@@ -42,6 +42,7 @@ __all__ = [
     "optional_text",
     "optional_utc_time",
     "plain_fields",
+    "shown",
     "tags",
     "text",
     "total_amount",
@@ -79,6 +80,20 @@ class FieldRule(Protocol):
 
 
 FieldRules: TypeAlias = Mapping[str, FieldRule]
+
+
+def shown(value: object) -> str:
+    """
+    Write a wrong *value* so that a message with it can be read: long ones are cut.
+    """
+    try:
+        written = ascii(value)
+    except (ValueError, RecursionError):
+        # An integer of too many digits, or what is nested without an end.
+        return with_article(type(value).__name__)
+    if len(written) <= MAX_TEXT_LENGTH:
+        return written
+    return f"{written[:MAX_TEXT_LENGTH]}..."
 
 
 def unexpected(name: str, expected: str, value: object) -> ValidationError:
@@ -269,8 +284,11 @@ def choice(value: object, name: str, kind: type[E]) -> E:
     """
     Accept a member of the enumeration *kind*, or its value.
     """
+    # The enumeration itself would write down whatever it is given, however deep.
+    if not isinstance(value, str):
+        raise _none_of(value, name, kind)
     try:
-        return kind(cast("str", value))
+        return kind(value)
     except ValueError:
         raise _none_of(value, name, kind) from None
 
@@ -323,7 +341,7 @@ def arguments_from(
     if missing := sorted(required - fields.keys()):
         raise ValidationError(f"{missing[0]}: this required field is missing")
     if unknown := [name for name in fields if name not in rules]:
-        raise ValidationError(f"{unknown[0]!r}: there is no field of this name")
+        raise ValidationError(f"{shown(unknown[0])}: there is no field of this name")
     return {
         name: _parse_time(value, name) if rules[name] in _TIME_RULES else value
         for name, value in fields.items()
@@ -353,10 +371,12 @@ def _parse_time(value: object, name: str) -> datetime | None:
     try:
         return datetime.fromisoformat(value)
     except ValueError:
-        raise ValidationError(f"{name}: {value!r} is not an ISO 8601 time") from None
+        raise ValidationError(
+            f"{name}: {shown(value)} is not an ISO 8601 time"
+        ) from None
 
 
 def _none_of(value: object, name: str, known: Iterable[str]) -> ValidationError:
     is_text = isinstance(value, str)
-    given = ascii(value) if is_text else with_article(type(value).__name__)
+    given = shown(value) if is_text else with_article(type(value).__name__)
     return ValidationError(f"{name}: {given} is none of {', '.join(known)}")

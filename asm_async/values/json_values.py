@@ -38,6 +38,7 @@ an integer of more digits can neither be written as text nor read back.
 
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _DECODER = json.JSONDecoder()
+_LONGEST_KEY = 255
 _INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -164,13 +165,18 @@ def _plain_object(value: Mapping[object, object], depth: int) -> JSONObject:
             raise _Culprit(f"a key of type {type(key).__name__} is not a string")
         name = _join_surrogates(key if type(key) is str else str.__str__(key))
         if name in plain:
-            raise _Culprit(f"the key {name!a} stands twice")
+            raise _Culprit(f"the key {_shown(name)} stands twice")
         try:
             plain[name] = _normalise(member, depth)
         except _Culprit as culprit:
-            culprit.steps.append(f"[{name!a}]")
+            culprit.steps.append(f"[{_shown(name)}]")
             raise
     return plain
+
+
+def _shown(key: str) -> str:
+    # A path is to be read.
+    return ascii(key) if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]!a}..."
 
 
 def _plain_array(value: list[object], depth: int) -> list[Any]:

@@ -8,7 +8,6 @@ from typing import ClassVar, Generic, TypeVar
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.values import fields
 
 __all__ = ["Page"]
@@ -19,7 +18,7 @@ T_co = TypeVar("T_co", covariant=True)
 def _cursor(value: object, name: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    raise ValidationError(f"{name}: expected a cursor or None, got {value!r}")
+    raise fields.unexpected(name, "a cursor or None", value)
 
 
 def _member(value: object, _name: str) -> object:

@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 import threading
-from collections.abc import AsyncIterator
-from contextlib import closing
+from collections.abc import AsyncIterator, Awaitable, Callable, Generator
+from contextlib import closing, contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -19,10 +19,22 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.errors import StorageBusyError, StorageError
-from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql import (
+    SQLEventFeed,
+    SQLQueryAPI,
+    SQLSessionStore,
+    create_engine,
+    migrations,
+)
 from asm_async.sql.engine import Durability
-from asm_async.testing.factories import make_event, make_events, make_session
-from tests.fault.faulty_connections import failing_at_commit
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_run,
+    make_session,
+)
+from asm_async.testing.faults import Moment, failing
+from asm_async.testing.faults.engines import watched_engine
 
 PATIENCE = 0.3
 
@@ -208,19 +220,117 @@ async def test_a_disk_that_fails_at_commit_leaves_the_outcome_unknown(
     """
     error = sqlite3.OperationalError("disk I/O error")
     error.sqlite_errorname = "SQLITE_IOERR_FSYNC"
-    failing = create_engine(
-        f"sqlite+aiosqlite:///{path}",
-        connect_args={"factory": failing_at_commit(error)},
-    )
+    other = create_engine(f"sqlite+aiosqlite:///{path}")
     append = partial(
-        SQLSessionStore(failing).append_event_with_sequence,
+        SQLSessionStore(other).append_event_with_sequence,
         make_event(),
         expected_sequence=expected_sequence,
     )
-    with pytest.raises(StorageError, match="disk") as caught:
-        await append()
+    with watched_engine(other) as points:
+        points.arm(failing(error), "COMMIT", moment=Moment.BEFORE_ANSWER)
+        with pytest.raises(StorageError, match="disk") as caught:
+            await append()
 
     assert caught.value.outcome_unknown
     assert (await append()).sequence_number == 1
     assert len(await SQLSessionStore(engine).get_events("ses_1")) == 1
-    await failing.dispose()
+    await other.dispose()
+
+
+def damage(path: Path, statement: str) -> None:
+    """
+    Change what is stored, past the store and past the constraints of the tables.
+    """
+    with closing(sqlite3.connect(path, isolation_level=None)) as other:
+        other.execute("PRAGMA ignore_check_constraints = ON")
+        other.execute(statement)
+
+
+@pytest.mark.parametrize(
+    ("table", "change"),
+    [
+        ("asm_sessions", "status = 'lost'"),
+        ("asm_sessions", "created_at = 'noon'"),
+        ("asm_sessions", "created_at = 9223372036854775807"),
+        ("asm_sessions", "metadata = '{'"),
+        ("asm_sessions", "agent_id = CAST(x'ff' AS TEXT)"),
+        ("asm_runs", "status = 'lost'"),
+        ("asm_runs", "output = 'x'"),
+        ("asm_events", "data = '{'"),
+        ("asm_events", "timestamp = 'noon'"),
+    ],
+)
+async def test_a_damaged_row_is_no_mistake_of_who_reads_it(
+    engine: AsyncEngine, path: Path, table: str, change: str
+) -> None:
+    """
+    It is an error of the storage's, not of the caller's values, and no bare one.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_run(make_run())
+    await store.append_event(make_event())
+    damage(path, f"UPDATE {table} SET {change}")  # noqa: S608 - both stand above
+    calls: dict[str, Callable[[str], Awaitable[object]]] = {
+        "asm_sessions": store.get_session,
+        "asm_runs": store.list_runs,
+        "asm_events": store.get_events,
+    }
+    with pytest.raises(StorageError, match="damaged") as caught:
+        await calls[table]("ses_1")
+
+    assert type(caught.value) is StorageError
+    assert not caught.value.outcome_unknown
+
+
+async def test_a_damaged_status_is_no_mistake_of_who_reads_it(
+    engine: AsyncEngine, path: Path
+) -> None:
+    """
+    Wherever a status is made of what a column holds, that can be what nobody stored.
+    """
+    store, feed = SQLSessionStore(engine), SQLEventFeed(engine)
+    await store.save_run(make_run())
+    damage(path, "UPDATE asm_session_sequences SET state = 'lost'")
+    with pytest.raises(StorageError, match="damaged"):
+        await store.append_event(make_event())
+    damage(path, "UPDATE asm_session_sequences SET state = 'live'")
+    damage(path, "UPDATE asm_sessions SET status = 'lost'")
+    damage(path, "UPDATE asm_runs SET status = 'lost'")
+    with pytest.raises(StorageError, match="damaged"):
+        await SQLQueryAPI(engine).get_session_stats("ses_1")
+    with pytest.raises(StorageError, match="damaged"):
+        await anext(feed.follow_session("ses_1", until_over=True))
+    await feed.aclose()
+
+
+@contextmanager
+def empty_pages(path: Path) -> Generator[None]:
+    """
+    Have nothing but zeros behind a file's first pages, meanwhile.
+    """
+    sound = path.read_bytes()
+    kept = 50 * 4096
+    assert len(sound) > kept
+    path.write_bytes(sound[:kept] + bytes(len(sound) - kept))
+    yield
+    path.write_bytes(sound)
+
+
+async def test_a_damaged_page_that_was_mended_is_read_again(
+    engine: AsyncEngine, path: Path
+) -> None:
+    """
+    The connection that has met it is given up, with the pages that it has kept.
+    """
+    store = SQLSessionStore(engine)
+    await store.append_events(make_events(200, data={"content": "x" * 2_000}))
+    async with engine.connect() as conn:
+        await conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    await engine.dispose()
+    with empty_pages(path):
+        for _ in range(2):
+            with pytest.raises(StorageError, match="backup") as caught:
+                await store.get_events("ses_1")
+            assert not caught.value.retryable
+
+    assert len(await store.get_events("ses_1")) == 200

@@ -301,7 +301,7 @@ def test_a_database_without_our_tables_is_refused(
         (["import", "-"], "--url is missing"),
         (["import", "--url", "sqlite://"], "required: FILE"),
         (["export", "--url", "sqlite://", "--status", "odd"], "invalid choice: 'odd'"),
-        (["export", "--url", "sqlite://", "--created-after", "x"], "invalid"),
+        (["export", "--url", "sqlite://", "--created-after", "x"], "is no time"),
     ],
     ids=range(5),
 )

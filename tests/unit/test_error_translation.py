@@ -3,6 +3,8 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
+from json import JSONDecodeError
 
 import asyncpg
 import pytest
@@ -10,6 +12,7 @@ from sqlalchemy import exc
 
 from asm_async.errors import (
     MigrationRequiredError,
+    PermissionDeniedError,
     SequenceConflictError,
     StorageBusyError,
     StorageError,
@@ -18,6 +21,8 @@ from asm_async.errors import (
 from asm_async.sql.error_translation import (
     _BY_CLASS,
     is_collision,
+    is_damage,
+    is_disabling,
     translated_errors,
 )
 
@@ -27,6 +32,7 @@ SQLSTATES = {
     "08000": StorageUnavailableError,  # connection exception
     "08003": StorageUnavailableError,  # connection does not exist
     "08006": StorageUnavailableError,  # connection failure
+    "08P01": StorageError,  # protocol violation, or what a pooler does not take
     "22P02": StorageError,  # invalid text representation
     "23502": StorageError,  # not null violation
     "23505": StorageError,  # unique violation
@@ -36,7 +42,7 @@ SQLSTATES = {
     "40001": StorageBusyError,  # serialization failure
     "40003": StorageUnavailableError,  # statement completion unknown
     "40P01": StorageBusyError,  # deadlock detected
-    "42501": StorageError,  # insufficient privilege
+    "42501": PermissionDeniedError,  # insufficient privilege
     "42601": StorageError,  # syntax error
     "42703": MigrationRequiredError,  # undefined column
     "42P01": MigrationRequiredError,  # undefined table
@@ -77,6 +83,14 @@ SQLITE_CODES = {
     "SQLITE_CONSTRAINT_PRIMARYKEY": StorageError,
     "SQLITE_NOTADB": StorageError,
 }
+
+
+DISABLING = [
+    "SQLITE_CORRUPT",
+    "SQLITE_IOERR_SHORT_READ",
+    "SQLITE_NOTADB",
+    "SQLITE_READONLY",
+]
 
 
 def postgres_error(sqlstate: str) -> asyncpg.PostgresError:
@@ -145,7 +159,11 @@ def test_the_code_decides(error: Exception, kind: type[StorageError]) -> None:
         (TimeoutError(), StorageUnavailableError),
         (OSError("no route to host"), StorageUnavailableError),
         (exc.TimeoutError("the pool is exhausted"), StorageUnavailableError),
-        (asyncpg.InterfaceError("the client is at fault"), StorageError),
+        (asyncpg.InterfaceError("connection is closed"), StorageUnavailableError),
+        (asyncpg.InternalClientError("another state"), StorageUnavailableError),
+        (wrapped(asyncpg.InternalClientError("the same")), StorageUnavailableError),
+        (asyncpg.ClientConfigurationError("the client is at fault"), StorageError),
+        (asyncpg.DataError("the client is at fault"), StorageError),
         (sqlite3.ProgrammingError("the client is at fault"), StorageError),
         (wrapped(sqlite3.ProgrammingError("closed"), is_lost=True), None),
         (wrapped(sqlite_error("SQLITE_ERROR"), is_lost=True), None),
@@ -263,6 +281,85 @@ def test_a_message_tells_neither_statement_nor_parameters() -> None:
         assert 'null value in column "id"' in message
         assert WORDS not in message
         assert "INSERT" not in message
+
+
+@pytest.mark.parametrize(
+    ("code", "advice"),
+    [
+        ("SQLITE_FULL", "make some"),
+        ("53100", "make some"),
+        ("SQLITE_READONLY", "allow it"),
+        ("SQLITE_READONLY_DBMOVED", "allow it"),
+        ("SQLITE_CANTOPEN", "must exist"),
+        ("SQLITE_CORRUPT", "backup"),
+        ("SQLITE_CORRUPT_INDEX", "backup"),
+        ("SQLITE_NOTADB", "backup"),
+        ("XX001", "backup"),
+        ("SQLITE_IOERR_WRITE", "log"),
+        ("SQLITE_BUSY", "lock"),
+        ("42501", "grant"),
+    ],
+)
+def test_a_message_says_what_to_do(code: str, advice: str) -> None:
+    """
+    Whoever reads that the disk is full, or the file damaged, reads what helps.
+    """
+    driver_error = (sqlite_error if "_" in code else postgres_error)(code)
+    message = str(translation(wrapped(driver_error)))
+
+    assert "it failed; " in message
+    assert advice in message
+    assert str(translation(sqlite_error("SQLITE_ERROR"))).endswith("it failed")
+
+
+@pytest.mark.parametrize("code", DISABLING)
+def test_a_disabled_connection_is_no_lost_one(code: str) -> None:
+    """
+    It is given up, but what the database said of its file counts, not that.
+    """
+    error = wrapped(sqlite_error(code), is_lost=True)
+
+    assert is_disabling(error)
+    assert type(translation(error)) is StorageError
+    assert not is_disabling(wrapped(sqlite_error("SQLITE_BUSY")))
+    assert not is_disabling(OSError())
+
+
+def undecodable_text() -> Exception:
+    """
+    Give what the driver raises for a text that is no UTF-8, and repeats it in.
+    """
+    with closing(sqlite3.connect(":memory:")) as connection:
+        text = f"{WORDS}\xff".encode("latin-1")
+        try:
+            connection.execute("SELECT CAST(? AS TEXT)", (text,)).fetchall()
+        except sqlite3.OperationalError as error:
+            return error
+    raise AssertionError
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        undecodable_text(),
+        JSONDecodeError("no JSON", WORDS, 0),
+        UnicodeDecodeError("utf-8", WORDS.encode(), 0, 1, "no text"),
+    ],
+    ids=lambda error: type(error).__name__,
+)
+def test_what_cannot_be_decoded_is_damage(error: Exception) -> None:
+    """
+    It is told as such, without a word of it.
+    """
+    for told in (error, wrapped(error)):
+        found = translation(told)
+
+        assert type(found) is StorageError
+        assert is_damage(found)
+        assert "backup" in str(found)
+        assert WORDS not in str(found)
+    assert not is_damage(translation(OSError()))
+    assert not is_damage(StorageError("without a cause"))
 
 
 def all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:

@@ -23,6 +23,7 @@ from asm_async.errors import (
     MigrationRequiredError,
     MissingDependencyError,
     NotFoundError,
+    PermissionDeniedError,
     RevisionConflictError,
     RunNotFoundError,
     SequenceConflictError,
@@ -73,6 +74,7 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (StorageUnavailableError, (StorageError,), "storage_unavailable", "storage", True),
     (StorageBusyError, (StorageError,), "storage_busy", "storage", True),
     (MigrationRequiredError, (StorageError,), "migration_required", "storage", False),
+    (PermissionDeniedError, (StorageError,), "permission_denied", "storage", False),
     (ArtifactDamagedError, (StorageError,), "artifact_damaged", "storage", False),
     (
         MissingDependencyError,
@@ -136,6 +138,7 @@ SAYINGS: list[tuple[ASMError, str]] = [
         HistoryConflictError("ses_1", "it was deleted here"),
         "session 'ses_1' cannot be imported: it was deleted here",
     ),
+    (PermissionDeniedError("not allowed"), "not allowed"),
     (ArtifactDamagedError("content is missing"), "content is missing"),
     (
         MissingDependencyError("asyncpg", "postgres"),

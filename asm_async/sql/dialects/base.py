@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias
+from typing import Any, ClassVar, TypeAlias, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -16,6 +16,8 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.dialects.feed import FeedDialect
 
 __all__ = ["Dialect", "EventRow"]
+
+T = TypeVar("T")
 
 EventRow: TypeAlias = tuple[
     str, int, str, str, datetime, str | None, str, str, int, str | None, str | None
@@ -221,9 +223,9 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    def passed_over(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
-        Make *condition* one that many rows meet, as far as the planner is concerned.
+        Give *column* for a condition that many rows meet: none are to be found by it.
         """
 
     @abstractmethod

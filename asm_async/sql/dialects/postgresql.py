@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, cast
+from typing import Any, ClassVar, Protocol, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
@@ -25,7 +25,10 @@ from asm_async.sql.tables import METADATA, events
 
 __all__ = ["PostgreSQL"]
 
+T = TypeVar("T")
+
 _OLDEST = 13
+_MOST_MILLISECONDS = 2**31 - 1
 
 # The timeout is set before the first lock is asked for, since a row of the join needs
 # it; the locks are taken in the array's order. Nothing is written, so a transaction
@@ -150,8 +153,8 @@ async def _roll_back(driver: _Driver) -> None:
 
 
 def _milliseconds(patience: float) -> str:
-    # Zero would mean to wait for ever.
-    return f"{max(1, round(patience * 1000))}ms"
+    # Zero would mean to wait for ever, and the setting is an integer of 32 bits.
+    return f"{max(1, round(min(patience * 1000, _MOST_MILLISECONDS)))}ms"
 
 
 def _column(values: Sequence[object]) -> object:
@@ -245,8 +248,13 @@ class PostgreSQL(Dialect):
     def is_lost(self, driver: object) -> bool:
         """
         Ask the driver, which knows once it has tried.
+
+        A BEGIN that failed leaves it with a transaction that it takes to be
+        open for ever, and begins savepoints in.
         """
-        return cast("_Driver", driver).is_closed()
+        own = cast("_Driver", driver)
+        is_open = own.is_in_transaction() or getattr(own, "_top_xact", None) is not None
+        return own.is_closed() or is_open
 
     async def append_block(
         self,
@@ -350,11 +358,11 @@ class PostgreSQL(Dialect):
         """
         return column == sa.any_(sa.literal(list(values), ARRAY(sa.Text)))
 
-    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    def passed_over(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
-        Give *condition* as it is: the planner has statistics.
+        Give *column* as it is: the planner has statistics.
         """
-        return condition
+        return column
 
     async def plan_for_values(self, conn: AsyncConnection) -> None:
         """

@@ -8,13 +8,15 @@ import json
 import sqlite3
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, ClassVar, ParamSpec, Protocol, TypeVar, cast
+from functools import partial
+from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.operators import custom_op
 
-from asm_async.errors import UnsupportedOperationError
+from asm_async.errors import StorageError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.column_types import MicrosecondTime, microseconds
 from asm_async.sql.dialects.base import Dialect, EventRow
@@ -22,6 +24,13 @@ from asm_async.sql.dialects.exact_sums import sum_of_halves
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.dialects.sqlite_append import append_block
 from asm_async.sql.dialects.sqlite_feed import SQLiteFeed
+from asm_async.sql.dialects.sqlite_files import (
+    files_of,
+    find_files,
+    has_thread,
+    in_place,
+    in_thread,
+)
 from asm_async.sql.tables import events
 
 __all__ = ["SQLite", "is_in_memory"]
@@ -33,20 +42,7 @@ _FIRST_TIME = sa.literal_column(
     str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
 )
 
-P = ParamSpec("P")
-R = TypeVar("R")
-
-
-class _Driver(Protocol):
-    """
-    What of aiosqlite's connection is used.
-    """
-
-    _conn: sqlite3.Connection
-
-    async def _execute(
-        self, function: Callable[P, R], *args: P.args, **kwargs: P.kwargs
-    ) -> R: ...
+T = TypeVar("T")
 
 
 def is_in_memory(url: sa.URL) -> bool:
@@ -93,9 +89,17 @@ class SQLite(Dialect):
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
         Roll back; the driver knows whether there is anything to roll back.
+
+        And give the connection up if its files are not where they were.
         """
-        if await _is_in_transaction(conn):
+        driver = await _driver_of(conn)
+        if _is_in_transaction(driver):
             await self.roll_back(conn)
+        files = files_of(driver)
+        if files is None and has_thread(driver):
+            files = await in_thread(driver, partial(find_files, driver))
+        if files is not None and not files.are_in_place():
+            await _refuse(conn, files.check)
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
@@ -122,6 +126,9 @@ class SQLite(Dialect):
         Commit in SQL, which works however the driver thinks of transactions.
         """
         await conn.exec_driver_sql("COMMIT")
+        files = files_of(await _driver_of(conn))
+        if files is not None and not files.are_in_place():
+            await _refuse(conn, files.check_committed)
 
     async def roll_back(self, conn: AsyncConnection) -> None:
         """
@@ -129,6 +136,8 @@ class SQLite(Dialect):
         """
         await _roll_back_in_sql(conn)
         await conn.rollback()
+        if files := files_of(await _driver_of(conn)):
+            files.learn()
 
     async def lock(
         self, conn: AsyncConnection, keys: Collection[int], patience: float
@@ -139,9 +148,10 @@ class SQLite(Dialect):
 
     def is_lost(self, driver: object) -> bool:
         """
-        Tell that a file is never lost.
+        Tell that a file is lost if it is not where it was.
         """
-        return False
+        files = files_of(driver)
+        return files is not None and files.are_useless
 
     async def append_block(
         self,
@@ -157,11 +167,14 @@ class SQLite(Dialect):
         interface makes one for each. Where its protected one is not there, the careful
         path does it.
         """
-        if not hasattr(driver, "_execute") or not hasattr(driver, "_conn"):
+        if not has_thread(driver):
             return None
-        own = cast("_Driver", driver)
-        hop, connection = own._execute, own._conn  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] - see above
-        return await hop(append_block, connection, counts, rows)
+
+        def append(connection: sqlite3.Connection) -> Mapping[str, int] | None:
+            with in_place(driver, connection):
+                return append_block(connection, counts, rows)
+
+        return await in_thread(driver, append)
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """
@@ -242,11 +255,15 @@ class SQLite(Dialect):
         """
         return column.in_(self.members(values))
 
-    def passed_over(self, condition: sa.ColumnElement[bool]) -> sa.ColumnElement[bool]:
+    def passed_over(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
-        Say so: SQLite knows nothing of the values until somebody runs ANALYZE.
+        Put a plus before it, which keeps SQLite from using an index of it.
+
+        It knows nothing of the values until somebody runs ANALYZE, and then not which
+        of them are frequent.
         """
-        return sa.func.likely(condition, type_=sa.Boolean)
+        plus: custom_op[Any] = custom_op("+")
+        return sa.UnaryExpression(column, operator=plus, type_=column.type)
 
     async def plan_for_values(self, conn: AsyncConnection) -> None:
         """
@@ -269,10 +286,30 @@ async def _pragma(conn: AsyncConnection, name: str) -> Any:
 
 
 async def _roll_back_in_sql(conn: AsyncConnection) -> None:
-    if await _is_in_transaction(conn):
+    if _is_in_transaction(await _driver_of(conn)):
         await conn.exec_driver_sql("ROLLBACK")
 
 
-async def _is_in_transaction(conn: AsyncConnection) -> bool:
+async def _refuse(
+    conn: AsyncConnection, check: Callable[[sqlite3.Connection], None]
+) -> None:
+    """
+    Let *check* refuse files, and give the connection up if they are of no use.
+    """
+    driver = await _driver_of(conn)
+    try:
+        await in_thread(driver, check)
+    except StorageError:
+        files = files_of(driver)
+        if files is not None and files.are_useless:
+            await conn.invalidate()
+        raise
+
+
+async def _driver_of(conn: AsyncConnection) -> object:
     raw = await conn.get_raw_connection()
-    return bool(getattr(raw.driver_connection, "in_transaction", False))
+    return raw.driver_connection
+
+
+def _is_in_transaction(driver: object) -> bool:
+    return bool(getattr(driver, "in_transaction", False))

@@ -39,8 +39,8 @@ def append_block(
     """
     if connection.in_transaction:
         connection.execute("ROLLBACK")
-    connection.execute("BEGIN IMMEDIATE")
     try:
+        connection.execute("BEGIN IMMEDIATE")
         latest = _count(connection, counts)
         if len(latest) < len(counts):
             return None

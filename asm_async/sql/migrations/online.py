@@ -13,6 +13,7 @@ from asm_async.sql.lock_keys import MIGRATIONS_KEY
 from asm_async.sql.migrations.moves import Schema, preparation, verbatim
 from asm_async.sql.migrations.version_table import read_revision
 from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.values import fields
 
 __all__ = ["current", "downgrade", "schema_of", "upgrade"]
 
@@ -37,7 +38,7 @@ async def upgrade(
         patience: How long, in seconds, to go on trying while the database is busy.
 
     Raises:
-        ValidationError: If *revision* is unknown.
+        ValidationError: If *revision* is unknown, or *patience* is no time in seconds.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
 
@@ -45,7 +46,7 @@ async def upgrade(
 
         StorageBusyError: If the database stayed locked past *patience*.
     """
-    transactions = Transactions(engine, patience)
+    transactions = _transactions(engine, patience)
     transactions.dialect.check_engine(engine)
 
     async def work(transaction: Transaction) -> None:
@@ -72,7 +73,7 @@ async def downgrade(
         patience: How long, in seconds, to go on trying while the database is busy.
 
     Raises:
-        ValidationError: If *revision* is unknown.
+        ValidationError: If *revision* is unknown, or *patience* is no time in seconds.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
 
@@ -80,7 +81,7 @@ async def downgrade(
 
         StorageBusyError: If the database stayed locked past *patience*.
     """
-    transactions = Transactions(engine, patience)
+    transactions = _transactions(engine, patience)
     transactions.dialect.check_engine(engine)
 
     async def work(transaction: Transaction) -> None:
@@ -104,7 +105,7 @@ async def current(
     async def work(conn: AsyncConnection) -> str | None:
         return await conn.run_sync(read_revision)
 
-    return await Transactions(engine, patience).read(work)
+    return await _transactions(engine, patience).read(work)
 
 
 def schema_of(conn: sa.Connection) -> Schema:
@@ -116,6 +117,11 @@ def schema_of(conn: sa.Connection) -> Schema:
         found=read_revision(conn),
         execute=lambda statement: conn.execute(verbatim(statement)),
     )
+
+
+def _transactions(engine: AsyncEngine, patience: float) -> Transactions:
+    # Unlike a store's, it may be 0: to try once.
+    return Transactions(engine, fields.total_amount(patience, "patience"))
 
 
 async def _migrate(transaction: Transaction, move: Callable[[Schema], None]) -> None:

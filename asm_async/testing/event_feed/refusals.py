@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from asm_async.errors import InvalidCheckpointError, ValidationError
+from asm_async.ports.event_consumer import MAX_LEASE_SECONDS
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.event_feed.contract import EventFeedContract, take
@@ -48,6 +49,14 @@ _CALLS: Mapping[str, tuple[str, Call]] = {
         "lease_seconds",
         lambda feed: feed.consumer("one", lease_seconds=float("inf")),
     ),
+    "lease_too_long": (
+        "lease_seconds",
+        lambda feed: feed.consumer("one", lease_seconds=MAX_LEASE_SECONDS + 1),
+    ),
+    "lease_of_an_age": (
+        "lease_seconds",
+        lambda feed: feed.consumer("one", lease_seconds=10**400),
+    ),
     "consumer_types": ("types", lambda feed: feed.consumer("one", types=["x"])),
     "no_size": ("max_size", lambda feed: feed.consumer("one").batches(max_size=0)),
     "size_too_large": (
@@ -67,6 +76,9 @@ _CHECKPOINTS: Mapping[str, Any] = {
     "no_ascii": "é",
     "too_long": "A" * 500,
     "of_another_kind": checkpoint_text((1, 1), "nowhere"),
+    "beyond_all_positions": checkpoint_text((0, 2**63), "sqlite"),
+    "beyond_all_transactions": checkpoint_text((2**63, 0), "postgresql"),
+    "beyond_all_events": checkpoint_text((2**63, 2**63), "memory"),
     "without_its_end": checkpoint_text((1, 1), "memory")[:-2],
 }
 

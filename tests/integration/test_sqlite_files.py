@@ -1,0 +1,310 @@
+"""
+SQLite files that are moved, removed, replaced or made read-only while they are open.
+"""
+
+from __future__ import annotations
+
+import shutil
+import sqlite3
+from collections.abc import AsyncIterator
+from contextlib import closing
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.sql import SQLSessionStore, create_engine
+from asm_async.sql.dialects.sqlite_files import OpenFiles
+from asm_async.testing.factories import make_event, make_events, make_run, make_session
+from asm_async.testing.session_store.contract import numbers_of
+from tests.fault.leftovers import dispose_of
+
+PATIENCE = 0.3
+
+
+@pytest.fixture
+def path(migrated_sqlite_url: str) -> Path:
+    """
+    Give a file that has our tables, alone in its directory.
+    """
+    path = Path(str(sa.make_url(migrated_sqlite_url).database))
+    place = path.parent / "place"
+    place.mkdir()
+    return path.rename(place / path.name)
+
+
+@pytest.fixture
+async def engine(path: Path) -> AsyncIterator[AsyncEngine]:
+    """
+    Give an engine on that file; none of its connections is checked out in the end.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{path}")
+    yield engine
+    await dispose_of(engine)
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> SQLSessionStore:
+    """
+    Give a store in which ``ses_1`` has three events, most of which lie in the log.
+    """
+    store = SQLSessionStore(engine, patience=PATIENCE)
+    await store.save_session(make_session())
+    await store.append_events(make_events(3))
+    return store
+
+
+def move(path: Path, target: Path) -> None:
+    """
+    Move a file into the place of another, if there is one.
+    """
+    path.replace(target)
+
+
+def read(path: Path) -> bytes:
+    """
+    Read a file.
+    """
+    return path.read_bytes()
+
+
+def names_beside(path: Path) -> list[str]:
+    """
+    Give the names in a file's directory.
+    """
+    return sorted(each.name for each in path.parent.iterdir())
+
+
+async def each_call_fails(store: SQLSessionStore) -> list[StorageError]:
+    """
+    Assert that nothing can be written or read, and give the errors.
+    """
+    errors: list[StorageError] = []
+    for call in (
+        store.append_event(make_event(id="evt_lost")),
+        store.append_event(make_event(id="evt_lost"), expected_sequence=3),
+        store.save_session(make_session(tags=["lost"])),
+        store.save_run(make_run(id="run_lost")),
+        store.get_events("ses_1"),
+    ):
+        with pytest.raises(StorageError) as caught:
+            await call
+        errors.append(caught.value)
+    return errors
+
+
+@pytest.mark.parametrize("whole_directory", [False, True])
+async def test_nothing_is_written_to_a_file_that_was_moved_away(
+    store: SQLSessionStore, path: Path, *, whole_directory: bool
+) -> None:
+    """
+    Every call says that it is gone; brought back, it is gone on with.
+    """
+    moved = path.parent if whole_directory else path
+    elsewhere = moved.rename(moved.with_name("elsewhere"))
+    for error in await each_call_fails(store):
+        assert type(error) is StorageError
+        assert not error.outcome_unknown
+        assert str(path) in str(error)
+        assert "Bring it back" in str(error)
+    assert not moved.exists()
+    elsewhere.rename(moved)
+
+    stored = await store.append_event_with_sequence(make_event(id="evt_4"))
+    assert stored.sequence_number == 4
+    assert numbers_of(await store.get_events("ses_1")) == [1, 2, 3, 4]
+
+
+async def test_a_backup_in_the_place_of_the_file_is_gone_on_with(
+    store: SQLSessionStore, engine: AsyncEngine, path: Path
+) -> None:
+    """
+    The next call opens it: what is stored then is in the file that is there.
+    """
+    async with engine.connect() as conn:
+        await conn.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")
+    backup = shutil.copy(path, path.with_name("backup"))
+    await store.append_event(make_event(id="evt_4"))
+    for ending in ("-wal", "-shm"):
+        path.with_name(f"{path.name}{ending}").unlink()
+    move(Path(backup), path)
+
+    assert numbers_of(await store.get_events("ses_1")) == [1, 2, 3]
+    stored = await store.append_event_with_sequence(make_event(id="evt_new"))
+    assert stored.sequence_number == 4
+    await store.aclose()
+    await engine.dispose()
+    reader = create_engine(engine.url)
+    events = await SQLSessionStore(reader).get_events("ses_1")
+    await reader.dispose()
+    assert [event.id for event in events][3:] == ["evt_new"]
+
+
+@pytest.mark.parametrize("is_append", [True, False])
+@pytest.mark.parametrize("ending", ["-wal", "-shm"])
+async def test_a_removed_log_is_brought_home(
+    store: SQLSessionStore, path: Path, ending: str, *, is_append: bool
+) -> None:
+    """
+    What was acknowledged is found in the file by whoever opens it alone.
+    """
+    path.with_name(f"{path.name}{ending}").unlink()
+    if is_append:
+        await store.append_event(make_event(id="evt_4"))
+    else:
+        await store.save_run(make_run())
+        await store.append_event(make_event(id="evt_4"), expected_sequence=3)
+    alone = shutil.copy(path, path.with_name("alone"))
+    log = path.with_name(f"{path.name}-wal")
+    shutil.copy(log, path.with_name("alone-wal"))
+    with closing(sqlite3.connect(alone)) as other:
+        found = other.execute("SELECT id FROM asm_events ORDER BY position").fetchall()
+
+    assert [id_ for (id_,) in found] == ["evt_1", "evt_2", "evt_3", "evt_4"]
+
+
+def moving_at_commit(path: Path, elsewhere: Path) -> type[sqlite3.Connection]:
+    """
+    Make connections that move the file away just before they commit.
+    """
+
+    class MovingConnection(sqlite3.Connection):
+        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
+            if sql == "COMMIT" and path.exists():
+                path.rename(elsewhere)
+            return super().execute(sql, *args)
+
+    return MovingConnection
+
+
+@pytest.mark.parametrize("expected_sequence", [None, 3])
+async def test_what_was_committed_to_a_lost_file_is_not_acknowledged(
+    store: SQLSessionStore, path: Path, *, expected_sequence: int | None
+) -> None:
+    """
+    Moved away between the beginning of a transaction and its commit: nobody knows.
+    """
+    elsewhere = path.with_name("elsewhere")
+    moving = create_engine(
+        f"sqlite+aiosqlite:///{path}",
+        connect_args={"factory": moving_at_commit(path, elsewhere)},
+    )
+    with pytest.raises(StorageError, match="is gone") as caught:
+        await SQLSessionStore(moving).append_event(
+            make_event(id="evt_4"), expected_sequence=expected_sequence
+        )
+    await moving.dispose()
+
+    assert caught.value.outcome_unknown
+    elsewhere.rename(path)
+    repeated = await store.append_event_with_sequence(make_event(id="evt_4"))
+    assert repeated.sequence_number == 4
+
+
+async def test_a_log_without_its_database_is_kept(
+    store: SQLSessionStore, engine: AsyncEngine, path: Path
+) -> None:
+    """
+    SQLite would take the missing file for a new one, and remove what lies beside it.
+    """
+    copy = path.with_name("copy")
+    log = path.with_name(f"{path.name}-wal")
+    shutil.copy(log, copy)
+    await store.aclose()
+    await engine.dispose()
+    elsewhere = path.with_name("elsewhere")
+    move(path, elsewhere)
+    move(copy, log)
+    content = read(log)
+    other = create_engine(f"sqlite+aiosqlite:///file:{path}?uri=true")
+    for lost in (engine, other):
+        with pytest.raises(StorageError, match="log"):
+            await SQLSessionStore(lost).open()
+        await lost.dispose()
+
+    assert read(log) == content
+    assert path.name not in names_beside(path)
+    move(elsewhere, path)
+    reader = create_engine(engine.url)
+    assert len(await SQLSessionStore(reader).get_events("ses_1")) == 3
+    await reader.dispose()
+
+
+@pytest.mark.parametrize("expected_sequence", [None, 3])
+async def test_a_file_that_is_made_writable_again_is_written_to(
+    store: SQLSessionStore, path: Path, *, expected_sequence: int | None
+) -> None:
+    """
+    A connection that was opened for reading alone does not stay in the pool.
+    """
+    await store.get_session("ses_1")
+    engine = create_engine(f"sqlite+aiosqlite:///file:{path}?mode=ro&uri=true")
+
+    @sa_event.listens_for(engine.sync_engine, "do_connect")
+    def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
+        if is_writable:
+            args[0] = args[0].replace("mode=ro", "mode=rw")
+
+    is_writable = False
+    same = SQLSessionStore(engine, patience=PATIENCE)
+    append = partial(
+        same.append_event_with_sequence,
+        make_event(id="evt_4"),
+        expected_sequence=expected_sequence,
+    )
+    for _ in range(2):
+        with pytest.raises(StorageError, match="allow it") as caught:
+            await append()
+        assert not caught.value.retryable
+        assert not caught.value.outcome_unknown
+    is_writable = True
+
+    assert (await append()).sequence_number == 4
+    await engine.dispose()
+
+
+def test_a_database_in_memory_is_always_in_place() -> None:
+    """
+    Nothing is looked for where there is no file.
+    """
+    files = OpenFiles("")
+    files.learn()
+    with closing(sqlite3.connect(":memory:")) as connection:
+        files.check(connection)
+        files.check_committed(connection)
+
+    assert files.are_in_place()
+    assert not files.are_useless
+
+
+def test_a_log_that_is_being_read_is_brought_home_later(tmp_path: Path) -> None:
+    """
+    Until the reader is done, its files are neither given up nor written to.
+    """
+    path = tmp_path / "some.sqlite3"
+    with (
+        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as writer,
+        closing(sqlite3.connect(path, isolation_level=None)) as reader,
+    ):
+        writer.execute("PRAGMA journal_mode = WAL")
+        writer.execute("CREATE TABLE one (a)")
+        files = OpenFiles(str(path))
+        files.learn()
+        reader.execute("BEGIN")
+        reader.execute("SELECT * FROM one").fetchall()
+        writer.execute("INSERT INTO one VALUES (1)")
+        path.with_name(f"{path.name}-wal").unlink()
+        with pytest.raises(StorageUnavailableError, match="being read"):
+            files.check(writer)
+        were_useless = files.are_useless
+        reader.execute("COMMIT")
+        with pytest.raises(StorageUnavailableError, match="opened anew"):
+            files.check(writer)
+        assert (were_useless, files.are_useless) == (False, True)
+    with closing(sqlite3.connect(path)) as other:
+        assert other.execute("SELECT a FROM one").fetchall() == [(1,)]
