@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from datetime import timedelta
 from time import perf_counter
 from typing import Any
@@ -19,6 +19,7 @@ from typing import Any
 from rich.console import Console
 
 from asm_async.sql import SQLQueryAPI, create_engine
+from asm_async.values.event import EventType
 from benchmarks.databases import (
     DATABASES,
     Database,
@@ -30,13 +31,36 @@ from benchmarks.load_history import load_history
 from benchmarks.load_runs import YEAR, session_id
 
 _LAST_PAGE = 1_000
+_TYPES = ["message_sent", "message_received"]
 
 # A thousand pages of ten sessions are all there are.
-_ORDERS: Mapping[str, tuple[int, tuple[str, ...]]] = {
-    "search_sessions": (9, ("created_at_asc", "created_at_desc", "updated_at_desc")),
-    "search_runs": (50, ("started_at_asc", "started_at_desc", "token_usage_desc")),
-    "search_events": (100, ("sequence_asc", "timestamp_asc", "timestamp_desc")),
-}
+_ORDERS: tuple[tuple[str, int, Sequence[str], Mapping[str, Any]], ...] = (
+    (
+        "search_sessions",
+        9,
+        ("created_at_asc", "created_at_desc", "updated_at_desc"),
+        {},
+    ),
+    (
+        "search_runs",
+        50,
+        ("started_at_asc", "started_at_desc", "token_usage_desc"),
+        {},
+    ),
+    (
+        "search_events",
+        100,
+        ("sequence_asc", "timestamp_asc", "timestamp_desc"),
+        {},
+    ),
+    (
+        "search_events",
+        100,
+        ("sequence_asc", "timestamp_asc", "timestamp_desc"),
+        {"types": _TYPES[:1]},
+    ),
+    ("search_events", 100, ("timestamp_asc", "timestamp_desc"), {"types": _TYPES}),
+)
 _SESSIONS = [session_id(number) for number in range(3_000, 3_200)]
 _FILTERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("search_sessions", {"agent_id": "agent_7"}),
@@ -52,10 +76,17 @@ _FILTERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
     ("search_events", {"session_ids": _SESSIONS, "order_by": "timestamp_desc"}),
     ("search_events", {"run_ids": [f"run_{700_000:032x}"]}),
     ("search_events", {"correlation_id": "trace_7000"}),
-    ("search_events", {"types": ["message_sent"], "order_by": "timestamp_desc"}),
+    ("search_events", {"types": _TYPES[:1]}),
+    ("search_events", {"types": _TYPES[:1], "order_by": "timestamp_desc"}),
+    ("search_events", {"types": _TYPES, "order_by": "timestamp_desc"}),
+    ("search_events", {"types": list(EventType), "order_by": "timestamp_desc"}),
     ("search_events", {"types": ["error_occurred"]}),
+    ("search_events", {"types": ["error_occurred"], "order_by": "timestamp_desc"}),
+    ("search_events", {"providers": ["nobody"], "order_by": "timestamp_desc"}),
     ("search_events", {"since": YEAR, "until": YEAR + timedelta(hours=9)}),
     ("count_events", {"session_ids": _SESSIONS}),
+    ("count_events", {"types": _TYPES[:1]}),
+    ("count_events", {"types": ["error_occurred"]}),
     ("count_events", {}),
 )
 
@@ -76,10 +107,10 @@ async def measure_orders(
     Go through each order, and time its first page and its last in turn.
     """
     lines: list[str] = []
-    for search, (limit, orders) in _ORDERS.items():
+    for search, limit, orders, filters in _ORDERS:
         find = getattr(query_api, search)
         for order in orders:
-            asked = {"order_by": order, "limit": limit}
+            asked = {**filters, "order_by": order, "limit": limit}
             page = await find(**asked)
             for _ in range(_LAST_PAGE - 2):
                 page = await find(**asked, cursor=page.cursor)
@@ -89,8 +120,9 @@ async def measure_orders(
             ]
             first, thousandth = (min(times) for times in zip(*pairs, strict=True))
             lines.append(
-                f"| {database} | {search} | {order} | {limit} | {first:.2f} |"
-                f" {thousandth:.2f} | **{thousandth / first:.2f}** |"
+                f"| {database} | {search} | {described(filters)} | {order} | {limit} |"
+                f" {first:.2f} ms | {thousandth:.2f} ms |"
+                f" **{thousandth / first:.2f}** |"
             )
     return lines
 
@@ -103,7 +135,7 @@ def described(filters: Mapping[str, Any]) -> str:
         f"{name} ({len(value)})"
         if isinstance(value, list) and len(value) > 1
         else f"{name}={value}"
-        if name in {"order_by", "provider", "types"}
+        if name in {"order_by", "provider", "providers", "types"}
         else name
         for name, value in filters.items()
     )
@@ -154,7 +186,7 @@ def main() -> None:
     add_directory_option(parser)
     options, console = parser.parse_args(), Console()
     heads = (
-        "| database | search | order | items | page 1, ms | page 1,000, ms | ratio |",
+        "| database | search | filters | order | items | page 1 | page 1,000 | ratio |",
         "| database | search | filters | ms |",
     )
     tables: list[list[str]] = [[], []]

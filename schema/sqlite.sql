@@ -136,6 +136,9 @@ CREATE INDEX ix_asm_events_correlation_id
 CREATE INDEX ix_asm_events_timestamp
     ON asm_events (timestamp, session_id, sequence_number);
 
+CREATE INDEX ix_asm_events_type
+    ON asm_events (type, timestamp, session_id, sequence_number);
+
 CREATE TABLE asm_session_sequences (
     session_id VARCHAR(255) NOT NULL PRIMARY KEY,
     last_sequence INTEGER NOT NULL,

@@ -65,16 +65,20 @@ class QueryAPI(HistoryTransfer, Protocol):
 
     **Cost.** A page that no filter narrows costs the same wherever it stands and
     however long the history is. So does one that is narrowed by what the search's
-    order is kept for as well: sessions by agent, tenant or one status; runs in order
-    of time by session, provider or one status; events in order of their numbers by
-    sessions, one run or *correlation_id*; everything by the time it is ordered by.
-    Where another filter has few matches, a page costs what reading all of them costs:
-    sessions by tag or parent, runs by session or agent, events by sessions, runs or
-    *correlation_id*. What remains is looked at one by one in the search's order until
-    the page is full: a session's provider, several statuses, *types* and *providers* of
-    events, *min_tokens* in order of time, a provider or status in order of tokens, a
-    time that the order does not go by. It had better have many matches, or stand beside
-    a filter that has few.
+    order is kept for as well: sessions by agent, tenant or statuses; runs in order of
+    time by session, provider or statuses; events in order of their numbers by sessions,
+    tenant, one run or *correlation_id*, and in order of time by *types*, of which up to
+    32 cost a page of keys each; everything by the time it is ordered by. Where another
+    filter has few matches, a page costs what reading all of them costs: sessions by tag
+    or parent, runs by session, agent or tenant, events by sessions, runs or
+    *correlation_id*. Of events in order of their numbers by *types* or times, in order
+    of time by a tenant or by more than 32 types, a page costs what sorting all of these
+    costs as long as they are no more than 20,000.
+
+    What remains is looked at one by one in the search's order until the page is full:
+    more than those 20,000, a session's provider, *providers* of events, *min_tokens* in
+    order of time, a provider or status in order of tokens, a time that the order does
+    not go by. It had better have many matches, or stand beside a filter that has few.
 
     **Cursors.** A cursor is opaque text, good for the same search with the same order
     and filters; *limit* may differ. It does not expire, and holds no code and no

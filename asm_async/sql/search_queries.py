@@ -1,10 +1,10 @@
 """
-The statements with which sessions, runs and events are searched, page by page.
+The statements with which sessions and runs are searched, page by page.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeAlias
 
@@ -12,20 +12,22 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async.ports.paging import Paging
-from asm_async.ports.query_arguments import EventSearch, RunSearch, SessionSearch
+from asm_async.ports.query_arguments import RunSearch, SessionSearch
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.tables import events, runs, session_tags, sessions
+from asm_async.sql.tables import runs, session_tags, sessions
 
 __all__ = [
     "Conditions",
     "belongs_to",
     "equals",
-    "matching_events",
+    "first_of",
     "matching_sessions",
+    "merged_page",
     "number_of",
-    "page_of_events",
+    "page_of",
     "page_of_runs",
     "page_of_sessions",
+    "rows_of",
 ]
 
 Conditions: TypeAlias = list[sa.ColumnElement[bool]]
@@ -35,61 +37,59 @@ def page_of_sessions(wanted: SessionSearch, paging: Paging) -> sa.Select[Any]:
     """
     Select a page of the sessions that match.
     """
-    return _page(matching_sessions(wanted), sessions, paging)
+    narrow = (wanted.agent_id, wanted.tenant_id, wanted.parent_session_id)
+    is_narrowed = bool(wanted.tags) or any(value is not None for value in narrow)
+    if is_narrowed or not _are_several(wanted.statuses):
+        return page_of(matching_sessions(wanted), sessions, paging)
+    of_each = [
+        matching_sessions(attrs.evolve(wanted, status=status))
+        for status in wanted.statuses or ()
+    ]
+    return merged_page(of_each, sessions, paging)
 
 
 def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Select[Any]:
     """
     Select a page of the runs that match.
     """
-    narrowed = [
-        *equals(runs.c.provider, wanted.provider),
-        *_is_one_of(runs.c.status, wanted.statuses),
+    narrow = (wanted.session_id, wanted.agent_id, wanted.tenant_id, wanted.provider)
+    is_narrowed = any(value is not None for value in narrow)
+    is_by_time = "started_at" in paging.order.key
+    if is_narrowed or not is_by_time or not _are_several(wanted.statuses):
+        return page_of(
+            _matching_runs(wanted, dialect, is_by_time=is_by_time), runs, paging
+        )
+    of_each = [
+        _matching_runs(
+            attrs.evolve(wanted, status=status), dialect, is_by_time=is_by_time
+        )
+        for status in wanted.statuses or ()
     ]
-    if "started_at" not in paging.order.key:
-        # By the index of a provider or a status they come in order of time: all of
-        # them would have to be sorted for each page.
-        narrowed = [dialect.passed_over(condition) for condition in narrowed]
+    return merged_page(of_each, runs, paging)
+
+
+def _matching_runs(
+    wanted: RunSearch, dialect: Dialect, *, is_by_time: bool
+) -> sa.Select[Any]:
+    provider: sa.ColumnElement[Any] = runs.c.provider
+    status: sa.ColumnElement[Any] = runs.c.status
+    if wanted.session_id is not None or not is_by_time:
+        # There are many of a provider or a status; the indexes have them by time, so
+        # that in order of tokens all of them would have to be sorted for each page.
+        provider, status = dialect.passed_over(provider), dialect.passed_over(status)
     query = sa.select(runs).where(
         *equals(runs.c.session_id, wanted.session_id),
-        *narrowed,
+        *equals(provider, wanted.provider),
+        *_is_one_of(status, wanted.statuses),
         *_is_after(runs.c.started_at, wanted.started_after),
         *_is_before(runs.c.started_at, wanted.started_before),
     )
     if wanted.min_tokens is not None:
         query = query.where(runs.c.total_tokens >= wanted.min_tokens)
-    query = query.where(
+    return query.where(
         *belongs_to(runs.c.session_id, sessions.c.agent_id, wanted.agent_id),
         *belongs_to(runs.c.session_id, sessions.c.tenant_id, wanted.tenant_id),
     )
-    return _page(query, runs, paging)
-
-
-def page_of_events(
-    wanted: EventSearch, paging: Paging, dialect: Dialect
-) -> sa.Select[Any] | sa.CompoundSelect[Any]:
-    """
-    Select a page of the events that match.
-
-    In the order of given sessions a page begins within one of them and goes on with
-    those behind it: two ranges, which the databases would not see in one condition.
-    """
-    is_by_session = next(iter(paging.order.key)) == "session_id"
-    if paging.behind is None or wanted.session_ids is None or not is_by_session:
-        return _page(matching_events(wanted, dialect), events, paging)
-    last_session, last_number = paging.behind
-    later = [id_ for id_ in wanted.session_ids if id_ > str(last_session)]
-    here = attrs.evolve(wanted, session_ids=[str(last_session)])
-    parts = [
-        matching_events(here, dialect).where(events.c.sequence_number > last_number),
-        matching_events(attrs.evolve(wanted, session_ids=later), dialect),
-    ]
-    first_page = attrs.evolve(paging, behind=None)
-    pages = [_page(part, events, first_page) for part in parts]
-    if not later:
-        return pages[0]
-    both = sa.union_all(*(sa.select(page.subquery()) for page in pages))
-    return both.order_by(*paging.order.key).limit(paging.needed)
 
 
 def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
@@ -120,32 +120,6 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
     return query
 
 
-def matching_events(wanted: EventSearch, dialect: Dialect) -> sa.Select[Any]:
-    """
-    Select the events that match, in any order.
-    """
-    columns = {
-        events.c.session_id: wanted.session_ids,
-        events.c.run_id: wanted.run_ids,
-        events.c.type: wanted.types,
-        events.c.provider: wanted.providers,
-    }
-    query = sa.select(events).where(
-        *equals(events.c.correlation_id, wanted.correlation_id),
-        *_is_before(events.c.timestamp, wanted.until),
-    )
-    for column, values in columns.items():
-        if values is not None and len(values) == 1:
-            query = query.where(*equals(column, *values))
-        elif values is not None:
-            query = query.where(dialect.is_one_of(column, values))
-    if wanted.since is not None:
-        query = query.where(events.c.timestamp >= wanted.since)
-    return query.where(
-        *belongs_to(events.c.session_id, sessions.c.tenant_id, wanted.tenant_id)
-    )
-
-
 def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
     """
     Count rows instead of selecting them.
@@ -154,17 +128,23 @@ def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
 
 
 def belongs_to(
-    session_id: sa.ColumnElement[str], owner: sa.ColumnElement[Any], value: str | None
+    session_id: sa.ColumnElement[str],
+    owner: sa.ColumnElement[Any],
+    value: str | None,
+    *conditions: sa.ColumnElement[bool],
 ) -> Conditions:
     """
     Let through what belongs to sessions whose *owner* column has this value, if any.
     """
     if value is None:
         return []
-    return [session_id.in_(sa.select(sessions.c.id).where(owner == value))]
+    theirs = sa.select(sessions.c.id).where(owner == value, *conditions)
+    return [session_id.in_(theirs)]
 
 
-def _page(query: sa.Select[Any], table: sa.Table, paging: Paging) -> sa.Select[Any]:
+def page_of(
+    query: sa.Select[Any], table: sa.FromClause, paging: Paging
+) -> sa.Select[Any]:
     """
     Put *query* in order and begin it behind the page before.
 
@@ -177,8 +157,47 @@ def _page(query: sa.Select[Any], table: sa.Table, paging: Paging) -> sa.Select[A
         key = sa.tuple_(*columns)
         is_descending = paging.order.is_descending
         query = query.where(key < behind if is_descending else key > behind)
-    directed = [c.desc() if paging.order.is_descending else c.asc() for c in columns]
-    return query.order_by(*directed).limit(paging.needed)
+    return query.order_by(*_directed(table, paging)).limit(paging.needed)
+
+
+def merged_page(
+    parts: Sequence[sa.Select[Any]], table: sa.Table, paging: Paging
+) -> sa.Select[Any]:
+    """
+    Put a page together from the first keys of each of *parts*, which have no row twice.
+
+    Asked for all parts at once, the databases would sort whatever they find.
+    """
+    key = [table.c[name] for name in paging.order.key]
+    first = [
+        page_of(part, table, paging).with_only_columns(*key).subquery()
+        for part in parts
+    ]
+    if len(first) == 1:
+        return rows_of(first[0], table, paging)
+    merged = sa.union_all(*(sa.select(keys) for keys in first)).subquery()
+    return rows_of(first_of(merged, paging), table, paging)
+
+
+def first_of(keys: sa.Subquery, paging: Paging) -> sa.Subquery:
+    """
+    Select those of *keys* that a page has.
+    """
+    return page_of(sa.select(keys), keys, paging).subquery()
+
+
+def rows_of(keys: sa.Subquery, table: sa.Table, paging: Paging) -> sa.Select[Any]:
+    """
+    Select the rows that have *keys*, in order.
+    """
+    are_equal = [column == keys.c[column.name] for column in table.primary_key]
+    rows = sa.select(table).join_from(keys, table, sa.and_(*are_equal))
+    return rows.order_by(*_directed(keys, paging))
+
+
+def _directed(rows: sa.FromClause, paging: Paging) -> list[sa.ColumnElement[Any]]:
+    key = [rows.c[name] for name in paging.order.key]
+    return [c.desc() if paging.order.is_descending else c.asc() for c in key]
 
 
 def equals(column: sa.ColumnElement[Any], value: str | None) -> Conditions:
@@ -194,6 +213,10 @@ def _is_one_of(
     if values is None:
         return []
     return equals(column, *values) if len(values) == 1 else [column.in_(values)]
+
+
+def _are_several(values: Collection[str] | None) -> bool:
+    return values is not None and len(values) > 1
 
 
 def _is_after(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:

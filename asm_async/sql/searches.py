@@ -13,11 +13,10 @@ from asm_async.ports.paging import Paging
 from asm_async.ports.query_arguments import EventSearch, RunSearch, SessionSearch
 from asm_async.sql import rows
 from asm_async.sql.dialects import dialect_of
+from asm_async.sql.event_queries import are_few, number_of_events, page_of_events
 from asm_async.sql.search_queries import (
-    matching_events,
     matching_sessions,
     number_of,
-    page_of_events,
     page_of_runs,
     page_of_sessions,
 )
@@ -63,8 +62,14 @@ async def read_event_page(
 ) -> Page[Event]:
     """
     Read a page of events.
+
+    What is asked first decides about the way to find the page, not about the page.
     """
-    found = await _planned(conn, page_of_events(wanted, paging, dialect_of(conn)))
+    dialect = dialect_of(conn)
+    asked = are_few(wanted, paging, dialect)
+    is_sorted = asked is not None and (await _planned(conn, asked)).scalar_one()
+    query = page_of_events(wanted, paging, dialect, is_sorted=is_sorted)
+    found = await _planned(conn, query)
     return paging.page([rows.event_from_row(row) for row in found])
 
 
@@ -72,7 +77,7 @@ async def count_matching_events(conn: AsyncConnection, *, wanted: EventSearch) -
     """
     Count events.
     """
-    counted = number_of(matching_events(wanted, dialect_of(conn)))
+    counted = number_of_events(wanted, dialect_of(conn))
     return int((await _planned(conn, counted)).scalar_one())
 
 

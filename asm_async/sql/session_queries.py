@@ -99,8 +99,9 @@ def events_of(session_id: str, wanted: EventFilter) -> sa.Select[Any]:
         query = query.where(events.c.type == wanted.type)
     if wanted.since is not None:
         query = query.where(events.c.timestamp >= wanted.since)
-    if wanted.after is not None:
-        query = query.where(number > wanted.after)
+    # Numbers begin at 1. A bound makes SQLite find events by session and number: it
+    # expects that fewer are of a type and since a time than a session has.
+    query = query.where(number > (wanted.after or 0))
     if wanted.before is not None:
         query = query.where(number < wanted.before)
     if wanted.last is not None:

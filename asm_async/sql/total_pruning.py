@@ -33,7 +33,9 @@ async def prune_to_total(writes: BriefWrites, policy: RetentionPolicy) -> Batche
     most = policy.max_total_events
     if most is None:
         return
-    for condition in ranks(policy):
+    # By the index of types all events of a rank would be sorted for each page of them.
+    type_ = writes.dialect.passed_over(events.c.type)
+    for condition in ranks(policy, type_):
         reached: _Place | None = None
         while found := await _next_places(writes, policy, most, condition, reached):
             reached = found[-1]

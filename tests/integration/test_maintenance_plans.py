@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -15,17 +16,20 @@ from asm_async.sql import (
     SQLMaintenance,
     SQLSessionStore,
     create_engine,
+    migrations,
     pruning,
     rows,
     tables,
 )
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
+from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session, SessionStatus
 from tests.integration.query_plans import (
     analyse,
     insert_rows,
     is_scan,
+    is_sort,
     statements_of,
     steps_of,
 )
@@ -149,3 +153,28 @@ async def test_every_statement_uses_an_index(
         if is_scan(step) and "asm_artifacts" not in step
     }
     assert scans == set()
+
+
+async def test_the_oldest_events_are_found_in_order_of_time(tmp_path: Path) -> None:
+    """
+    SQLite does not sort all events of some types for each page, for want of statistics.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'new.sqlite3'}")
+    await migrations.upgrade(engine)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    types = (EventType.MESSAGE_STREAMED, EventType.MESSAGE_SENT, EventType.RUN_STARTED)
+    await store.append_events(
+        [make_event(id=f"evt_{type_}", type=type_) for type_ in types]
+    )
+    policy = RetentionPolicy(max_total_events=1)
+    with statements_of(engine) as statements:
+        report = await SQLMaintenance(engine, clock=lambda: NOON).execute(policy)
+    assert report.events_pruned == 2
+    found = [one for one in statements if "ORDER BY asm_events.timestamp" in one[0]]
+    assert len(found) >= 3
+    for statement in found:
+        steps = await steps_of(engine, statement)
+        assert any("ix_asm_events_timestamp" in step for step in steps), steps
+        assert not any(map(is_sort, steps)), steps
+    await engine.dispose()

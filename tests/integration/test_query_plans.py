@@ -6,12 +6,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
+from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLSessionStore, create_engine, rows, tables
+from asm_async.sql import SQLSessionStore, create_engine, migrations, rows, tables
 from asm_async.testing.factories import (
     NOON,
     make_artifact,
@@ -191,3 +192,24 @@ async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:
     assert scans == {}
     sorts = {name: steps for name, steps in plans.items() if any(map(is_sort, steps))}
     assert sorts.keys() & READS.keys() <= READ_WHOLE
+
+
+async def test_a_type_since_a_time_is_looked_for_in_its_session(
+    tmp_path: Path,
+) -> None:
+    """
+    SQLite goes through one session, in order, though it has no statistics.
+    """
+    engine = create_engine(f"sqlite+aiosqlite:///{tmp_path / 'new.sqlite3'}")
+    await migrations.upgrade(engine)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session(id="ses_0"))
+    every_bound: list[dict[str, Any]] = [{}, {"last": 5}, {"before": 5}, {"after": 5}]
+    for bounds in every_bound:
+        with statements_of(engine) as statements:
+            await store.get_events(
+                "ses_0", type=EventType.ERROR_OCCURRED, since=NOON, **bounds
+            )
+        (step,) = await steps_of(engine, statements[0])
+        assert "sqlite_autoindex_asm_events_1 (session_id=? AND seq" in step, bounds
+    await engine.dispose()

@@ -4,21 +4,32 @@ Every search finds its page by an index.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
+from inspect import signature
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLQueryAPI, create_engine, migrations, rows, tables
+from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder
+from asm_async.sql import (
+    SQLQueryAPI,
+    create_engine,
+    event_queries,
+    migrations,
+    rows,
+    tables,
+)
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
-from asm_async.values.event import EventType
+from asm_async.values.event import Event, EventType
+from asm_async.values.page import Page
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 from tests.integration.query_plans import (
     RowsOf,
+    Statement,
     analyse,
     insert_rows,
     is_scan,
@@ -28,6 +39,7 @@ from tests.integration.query_plans import (
 )
 
 SESSIONS = 1_500
+IDLE_SESSIONS = 1_500
 RUNS = 9_000
 EVENTS = 9_000
 A_SECOND = timedelta(seconds=1)
@@ -115,9 +127,76 @@ TO_BE_SORTED: list[tuple[str, dict[str, Any], str]] = [
         "ix_asm_events_correlation_id",
     ),
 ]
+# Filters whose index has the order for one value, asked for several.
+MERGED: list[tuple[str, dict[str, Any], str]] = [
+    (
+        "search_sessions",
+        {"status": ["completed", "failed"]},
+        "ix_asm_sessions_status_updated_at",
+    ),
+    (
+        "search_sessions",
+        {"status": ["completed", "failed"], "order_by": "created_at_asc"},
+        "ix_asm_sessions_status",
+    ),
+    ("search_runs", {"status": ["completed", "running"]}, "ix_asm_runs_status"),
+    (
+        "search_events",
+        {"types": ["error_occurred"], "order_by": "timestamp_asc"},
+        "ix_asm_events_type",
+    ),
+    (
+        "search_events",
+        {"types": ["message_sent"], "order_by": "timestamp_desc"},
+        "ix_asm_events_type",
+    ),
+    (
+        "search_events",
+        {
+            "types": ["message_sent", "message_received", "error_occurred"],
+            "order_by": "timestamp_desc",
+        },
+        "ix_asm_events_type",
+    ),
+    (
+        "search_events",
+        {
+            "types": ["message_sent", "app.unknown"],
+            "since": NOON + 4_000 * A_SECOND,
+            "until": NOON + 4_900 * A_SECOND,
+            "order_by": "timestamp_asc",
+        },
+        "ix_asm_events_type",
+    ),
+]
+# Filters that leave few events, found by an index that has not the order.
+FEW: list[tuple[dict[str, Any], str]] = [
+    ({"types": ["error_occurred"]}, "ix_asm_events_type"),
+    ({"types": ["error_occurred", "app.unknown"]}, "ix_asm_events_type"),
+    (
+        {"types": ["message_sent"], "since": NOON + 8_950 * A_SECOND},
+        "ix_asm_events_type|ix_asm_events_timestamp",
+    ),
+    ({"since": NOON + 8_950 * A_SECOND}, "ix_asm_events_timestamp"),
+    ({"until": NOON + 50 * A_SECOND}, "ix_asm_events_timestamp"),
+    (
+        {
+            "types": ["error_occurred", *(f"app.{number}" for number in range(32))],
+            "order_by": "timestamp_asc",
+        },
+        "ix_asm_events_type",
+    ),
+]
+# Filters that few events match, whatever their type.
+NARROWER: list[tuple[dict[str, Any], str]] = [
+    ({"session_ids": ["ses_7"]}, "asm_events_1|asm_events_pkey"),
+    ({"session_ids": ["ses_7", "ses_8"]}, "asm_events_1|asm_events_pkey"),
+    ({"run_ids": ["run_7"]}, "ix_asm_events_run_id"),
+    ({"run_ids": ["run_7", "run_8"]}, "ix_asm_events_run_id"),
+    ({"correlation_id": "trace_6"}, "ix_asm_events_correlation_id"),
+]
 # Filters that many items match: their order is gone through.
 GONE_THROUGH: list[tuple[str, dict[str, Any]]] = [
-    ("search_sessions", {"status": list(SessionStatus)}),
     ("search_runs", {"provider": "common", "order_by": "token_usage_desc"}),
     (
         "search_runs",
@@ -125,9 +204,54 @@ GONE_THROUGH: list[tuple[str, dict[str, Any]]] = [
     ),
     ("search_runs", {"min_tokens": 10}),
     ("search_events", {"types": ["message_sent", "message_received"]}),
-    ("search_events", {"types": ["message_sent"], "order_by": "timestamp_desc"}),
+    ("search_events", {"types": ["message_sent"]}),
+    ("search_events", {"types": ["message_sent"], "since": NOON}),
+    ("search_events", {"since": NOON}),
     ("search_events", {"providers": ["common"], "order_by": "timestamp_asc"}),
 ]
+# A value of each filter that many items match, and one that few do.
+VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
+    "search_sessions": {
+        "agent_id": ("a7",),
+        "tenant_id": ("t7",),
+        "status": ("completed", "failed", list(SessionStatus)),
+        "provider": ("common",),
+        "tags": (["tag_7"],),
+        "parent_session_id": ("ses_7",),
+        "created_after": (NOON + 5 * A_SECOND,),
+        "created_before": (NOON + 900 * A_SECOND,),
+        "include_deleted": (True,),
+    },
+    "search_runs": {
+        "session_id": ("ses_7",),
+        "agent_id": ("a7",),
+        "tenant_id": ("t7",),
+        "provider": ("common", "rare"),
+        "status": ("completed", "running", ["completed", "running"]),
+        "started_after": (NOON + 5 * A_SECOND, NOON + 8_950 * A_SECOND),
+        "started_before": (NOON + 8_950 * A_SECOND, NOON + 50 * A_SECOND),
+        "min_tokens": (10, 990),
+    },
+    "search_events": {
+        "session_ids": (["ses_7"], ["ses_7", "ses_8"]),
+        "run_ids": (["run_7"], ["run_7", "run_8"]),
+        "types": (["message_sent"], ["error_occurred"], ["message_sent", "app.own"]),
+        "providers": (["common"], ["common", "rare"]),
+        "since": (NOON + 5 * A_SECOND, NOON + 8_950 * A_SECOND),
+        "until": (NOON + 8_950 * A_SECOND, NOON + 50 * A_SECOND),
+        "correlation_id": ("trace_6",),
+        "tenant_id": ("t7",),
+    },
+}
+
+
+def event_type(number: int) -> EventType:
+    """
+    Give the type of an event: two are frequent, one is rare.
+    """
+    if number % 900 == 4:
+        return EventType.ERROR_OCCURRED
+    return EventType.MESSAGE_SENT if number % 2 else EventType.MESSAGE_RECEIVED
 
 
 def values() -> Iterator[RowsOf]:
@@ -145,7 +269,7 @@ def values() -> Iterator[RowsOf]:
             created_at=NOON + number * A_SECOND,
             updated_at=NOON - number * A_SECOND,
         )
-        for number in range(SESSIONS)
+        for number in range(SESSIONS + IDLE_SESSIONS)
     ]
     runs = [
         make_run(
@@ -164,7 +288,7 @@ def values() -> Iterator[RowsOf]:
             session_id=f"ses_{number % SESSIONS}",
             sequence_number=1 + number // SESSIONS,
             run_id=f"run_{number % RUNS}",
-            type=EventType.MESSAGE_SENT if number % 2 else EventType.MESSAGE_RECEIVED,
+            type=event_type(number),
             timestamp=NOON + number * A_SECOND,
             provider="common" if number % 3 else None,
             correlation_id=f"trace_{number % 300}" if number % 3 == 0 else None,
@@ -207,6 +331,20 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
+async def statements_of_search(
+    engine: AsyncEngine, search: str, **arguments: Any
+) -> list[Statement]:
+    """
+    Give the statements that a search takes.
+    """
+    query_api = SQLQueryAPI(engine)
+    # The first call of all looks at the schema's version.
+    await query_api.search_sessions(limit=0)
+    with statements_of(engine) as statements:
+        await getattr(query_api, search)(**arguments)
+    return statements
+
+
 async def steps_of_search(
     engine: AsyncEngine, search: str, filters: dict[str, Any]
 ) -> list[list[str]]:
@@ -226,6 +364,14 @@ async def steps_of_search(
         if cursor is None:
             break
     return found
+
+
+def filters_of(find: Callable[..., object]) -> set[str]:
+    """
+    Give the names of a search's filters.
+    """
+    no_filters = {"self", "order_by", "limit", "cursor", "count_total"}
+    return signature(find).parameters.keys() - no_filters
 
 
 def uses(steps: list[str], index: str) -> bool:
@@ -272,15 +418,162 @@ async def test_every_selective_filter_has_an_index(engine: AsyncEngine) -> None:
             assert not any(map(is_scan, steps)), (filters, steps)
 
 
-async def test_what_many_items_match_is_found_in_order(engine: AsyncEngine) -> None:
+async def test_several_values_are_read_off_one_index_each(
+    engine: AsyncEngine,
+) -> None:
+    """
+    The first keys of each value stand side by side, and a page's rows are read last.
+    """
+    for search, filters, index in MERGED:
+        for steps in await steps_of_search(engine, search, filters):
+            assert not any(map(is_scan, steps)), (filters, steps)
+            if engine.dialect.name == "sqlite":
+                assert uses(steps, f"{index} ("), (filters, steps)
+                assert not any("SCAN asm_" in step for step in steps), (filters, steps)
+            else:
+                # What is as frequent as here may be looked at in the order's own index.
+                assert uses(steps, f"{index}|_at|_timestamp"), (filters, steps)
+
+
+async def test_a_later_page_of_types_begins_behind_the_one_before(
+    engine: AsyncEngine,
+) -> None:
+    """
+    What comes before the page is not gone through again, of any type.
+    """
+    filters = {"types": ["message_sent", "message_received"]}
+    for order in ("timestamp_asc", "timestamp_desc"):
+        _, steps = await steps_of_search(
+            engine, "search_events", {**filters, "order_by": order}
+        )
+        assert not any(map(is_scan, steps)), steps
+        if engine.dialect.name == "sqlite":
+            of_types = [step for step in steps if "ix_asm_events_type" in step]
+            key = "(type=? AND (timestamp,session_id,sequence_number)"
+            assert [key in step for step in of_types] == [True, True], steps
+
+
+async def test_few_events_are_rather_sorted_than_looked_for(
+    engine: AsyncEngine,
+) -> None:
+    """
+    What few events match is not looked for among all; an index tells that it is few.
+    """
+    for filters, index in FEW:
+        for steps in await steps_of_search(engine, "search_events", filters):
+            assert uses(steps, index), (filters, steps)
+            assert not any(map(is_scan, steps)), (filters, steps)
+            assert not any("SCAN asm_" in step for step in steps), (filters, steps)
+        counting, _ = await statements_of_search(engine, "search_events", **filters)
+        steps = await steps_of(engine, counting)
+        assert uses(steps, index), (filters, steps)
+        if engine.dialect.name == "sqlite":
+            assert any("COVERING" in step for step in steps), (filters, steps)
+
+
+async def test_few_and_many_events_are_found_alike(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Which way a page is found changes nothing about it.
+    """
+    query_api = SQLQueryAPI(engine)
+    of_tenant: dict[str, Any] = {"tenant_id": "t7", "order_by": "timestamp_asc"}
+    for filters in [*(filters for filters, _ in FEW), of_tenant]:
+        pages: list[tuple[Page[Event], Page[Event]]] = []
+        for few in (20_000, 0):
+            monkeypatch.setattr(event_queries, "_FEW", few)
+            first = await query_api.search_events(**filters, limit=3)
+            assert first.cursor
+            second = await query_api.search_events(
+                **filters, limit=3, cursor=first.cursor
+            )
+            pages.append((first, second))
+        assert pages[0] == pages[1], filters
+
+
+async def test_a_type_is_no_way_to_find_what_fewer_events_match(
+    engine: AsyncEngine,
+) -> None:
+    """
+    The events of a session, a run or a trace are looked at, not those of a type.
+    """
+    types = ["message_sent", "message_received"]
+    times: dict[str, Any] = {"since": NOON, "until": NOON + 8_999 * A_SECOND}
+    for filters, found_by in NARROWER:
+        index = found_by
+        one = types[1:] if "correlation_id" in filters else types[:1]
+        for more in ({"types": one}, {"types": types}, {"types": types} | times):
+            asked = {**filters, **more}
+            (counting,) = await statements_of_search(engine, "count_events", **asked)
+            plans = [await steps_of(engine, counting)]
+            for order in get_args(EventOrder):
+                ordered = {**asked, "order_by": order}
+                plans += await steps_of_search(engine, "search_events", ordered)
+            if engine.dialect.name == "postgresql":
+                # It may know the times to be narrower.
+                index += "|ix_asm_events_timestamp"
+            for steps in plans:
+                assert uses(steps, index), (asked, steps)
+
+
+async def test_what_many_items_match_is_found_in_order(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """
     Instead of sorting most of a table, the order's index is gone through.
     """
+    monkeypatch.setattr(event_queries, "_FEW", 1_000)
     for search, filters in GONE_THROUGH:
         for steps in await steps_of_search(engine, search, filters):
             assert not any(map(is_scan, steps)), (filters, steps)
-            if "status" not in filters:
-                assert not any(map(is_sort, steps)), (filters, steps)
+            assert not any(map(is_sort, steps)), (filters, steps)
+
+
+async def test_a_large_tenant_is_found_in_order(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its events are not sorted for each page, and a later page does not begin anew.
+    """
+    monkeypatch.setattr(event_queries, "_FEW", 10)
+    for order in get_args(EventOrder):
+        filters = {"tenant_id": "t7", "order_by": order}
+        pages = await steps_of_search(engine, "search_events", filters)
+        for steps in pages:
+            assert not any(map(is_scan, steps)), (order, steps)
+            if engine.dialect.name == "sqlite" and order != "sequence_asc":
+                assert not any(map(is_sort, steps)), (order, steps)
+        if engine.dialect.name == "sqlite" and order == "sequence_asc":
+            key = "(session_id=? AND sequence_number>?)"
+            assert any(key in step for step in pages[1]), pages
+
+
+async def test_no_search_goes_without_an_index(
+    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Whatever the filter and the order, no table is scanned.
+    """
+    monkeypatch.setattr(event_queries, "_FEW", 100)
+    orders = {
+        "search_sessions": get_args(SessionOrder),
+        "search_runs": get_args(RunOrder),
+        "search_events": get_args(EventOrder),
+    }
+    for search, filters in VALUES.items():
+        assert filters.keys() == filters_of(getattr(SQLQueryAPI, search))
+        for name, examples in filters.items():
+            for value in examples:
+                for order in orders[search]:
+                    asked = {name: value, "order_by": order, "limit": 5}
+                    found = await statements_of_search(engine, search, **asked)
+                    if engine.dialect.name == "postgresql":
+                        # So small a table it may count whole.
+                        found = found[-1:]
+                    for one in found:
+                        steps = await steps_of(engine, one)
+                        assert not any(map(is_scan, steps)), (asked, steps)
 
 
 @pytest.mark.parametrize("session_ids", [["ses_7"], ["ses_7", "ses_8"]])
@@ -322,10 +615,14 @@ async def test_a_search_is_planned_for_its_values(engine: AsyncEngine) -> None:
     query_api = SQLQueryAPI(engine)
     for _ in range(8):
         await query_api.search_runs(agent_id="a7", order_by="token_usage_desc")
+        await query_api.search_events(types=["error_occurred"])
+        await query_api.search_events(
+            types=["error_occurred", "message_sent"], order_by="timestamp_desc"
+        )
     if engine.dialect.name == "postgresql":
         async with engine.connect() as conn:
             plans = await conn.exec_driver_sql(
                 "SELECT generic_plans, custom_plans FROM pg_prepared_statements"
-                " WHERE statement LIKE 'SELECT asm_runs.id%'"
+                " WHERE statement ~ '^SELECT.*asm_(runs|events)'"
             )
-            assert plans.one() == (0, 8)
+            assert [tuple(plan) for plan in plans] == [(0, 8)] * 4

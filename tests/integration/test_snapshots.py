@@ -17,7 +17,8 @@ from asm_async.errors import StorageBusyError, StorageError
 from asm_async.sql import SQLQueryAPI, SQLSessionStore, create_engine, tables
 from asm_async.sql.transactions import Transactions
 from asm_async.testing.factories import make_session
-from tests.fault.faulty_connections import at_statement
+from asm_async.testing.faults import Moment, Point
+from asm_async.testing.faults.engines import watched_engine
 
 
 @pytest.fixture
@@ -149,16 +150,16 @@ async def test_a_page_and_its_total_are_of_one_moment(
     store = SQLSessionStore(create_engine(url))
     await store.save_session(make_session(id="ses_1"))
 
-    async def save_another(_: object) -> None:
+    async def save_another(_: Point) -> None:
         await store.save_session(make_session(id="ses_2"))
 
     query_api = SQLQueryAPI(engine)
-    page_read = at_statement(
-        engine, "SELECT asm_sessions", save_another, is_answered=True
-    )
-    with page_read as done:
+    with watched_engine(engine) as points:
+        page_read = points.arm(
+            save_another, "SELECT asm_sessions", moment=Moment.BEFORE_ANSWER
+        )
         page = await query_api.search_sessions(count_total=True)
-    assert len(done) == 1
+    assert len(page_read.struck) == 1
     assert (len(page.items), page.total_count) == (1, 1)
     assert (await query_api.search_sessions(count_total=True)).total_count == 2
     await store.aclose()

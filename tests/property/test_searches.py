@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 
 from asm_async.ports.query_api import EventOrder, QueryAPI, RunOrder, SessionOrder
 from asm_async.ports.session_store import SessionStore
+from asm_async.sql import event_queries
 from asm_async.testing import strategies
 from asm_async.testing.factories import NOON
 from asm_async.testing.query_api.contract import QueryAPIContract
@@ -149,6 +150,7 @@ RUN_SEARCHES = searches(
     RunOrder,
     session_id=TEXTS,
     agent_id=TEXTS,
+    tenant_id=TEXTS,
     provider=TEXTS,
     status=one_or_some(st.sampled_from(RunStatus)),
     started_after=TIMES,
@@ -163,9 +165,12 @@ EVENT_FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "since": TIMES,
     "until": TIMES,
     "correlation_id": TEXTS,
+    "tenant_id": TEXTS,
 }
 EVENT_SEARCHES = searches(EventOrder, **EVENT_FILTERS)
 LIMITS = st.integers(1, 4)
+# Up to how many events are sorted, and of how many types pages are put together.
+BOUNDS = st.tuples(st.sampled_from((0, 2, 20_000)), st.sampled_from((1, 32)))
 
 
 @attrs.frozen
@@ -253,8 +258,29 @@ class TestSearches(QueryAPIContract):
                 await twin.check("search_runs", {**each, "limit": limit})
 
     @some_examples
-    @given(history=histories(), arguments=st.lists(EVENT_SEARCHES), limit=LIMITS)
+    @given(
+        history=histories(),
+        arguments=st.lists(EVENT_SEARCHES),
+        limit=LIMITS,
+        bounds=BOUNDS,
+    )
     async def test_events(
+        self,
+        twin: Twin,
+        history: History,
+        arguments: list[dict[str, Any]],
+        limit: int,
+        bounds: tuple[int, int],
+    ) -> None:
+        """
+        Events are found, and counted, by any filters, and in whatever way.
+        """
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(event_queries, "_FEW", bounds[0])
+            patch.setattr(event_queries, "_MOST_TYPES_TO_MERGE", bounds[1])
+            await self.check_events(twin, history, arguments, limit)
+
+    async def check_events(
         self,
         twin: Twin,
         history: History,
@@ -262,7 +288,7 @@ class TestSearches(QueryAPIContract):
         limit: int,
     ) -> None:
         """
-        Events are found, and counted, by any filters.
+        Assert that both find the same events, and count as many.
         """
         async with twin.holding(history):
             for each in arguments:

@@ -127,6 +127,9 @@ CREATE INDEX ix_asm_events_correlation_id
 CREATE INDEX ix_asm_events_timestamp
     ON asm_events (timestamp, session_id, sequence_number);
 
+CREATE INDEX ix_asm_events_type
+    ON asm_events (type, timestamp, session_id, sequence_number);
+
 CREATE INDEX ix_asm_events_feed
     ON asm_events (transaction_id, position);
 
