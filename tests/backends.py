@@ -174,8 +174,8 @@ class SQLBackend:
         exc: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
+        await self._settle()
         for engine in self._engines:
-            await shared_state(engine).announcer.settle()
             assert isinstance(engine.pool, QueuePool)
             assert engine.pool.checkedout() == 0
             await engine.dispose()
@@ -258,6 +258,9 @@ class SQLBackend:
         """
         Read the counters and count the events, in one statement.
         """
+        # The suites call this last, and then look for tasks that are left; nobody
+        # closes a maintenance, whose announcements may still be on their way.
+        await self._settle()
         gates, events = tables.session_sequences, tables.events
         stored = (
             sa.select(sa.func.count())
@@ -281,6 +284,10 @@ class SQLBackend:
                 )
                 for row in await conn.execute(query)
             }
+
+    async def _settle(self) -> None:
+        for engine in self._engines:
+            await shared_state(engine).announcer.settle()
 
     async def _set_deletion(
         self, session_id: str, deleted_at: datetime | None, state: str

@@ -118,6 +118,7 @@ class InMemoryEventFeed:
         checkpoint: str | None = None,
         types: Collection[EventType | str] | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         lease_seconds: float = 60.0,
     ) -> InMemoryConsumer:
         """
@@ -126,7 +127,7 @@ class InMemoryEventFeed:
         return InMemoryConsumer(
             self._database,
             ConsumerOptions(name=name, lease_seconds=lease_seconds),
-            FeedFilter(types=types, agent_id=agent_id),
+            FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
             check_checkpoint(checkpoint, _KIND),
             self._lifecycle.check_usable,
         )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AbstractContextManager, suppress
-from itertools import islice
+from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
 
@@ -90,11 +90,9 @@ class SessionTail(_Tail):
         self._begin()
         session_id = self._wanted.session_id
         stored = self._database.events.get(session_id, {}).values()
-        matches = [
-            event
-            for event in stored
-            if event.sequence_number > place and self._matches(event)
-        ]
+        # Whoever follows has seen most of them.
+        news = takewhile(lambda event: event.sequence_number > place, reversed(stored))
+        matches = [event for event in news if self._matches(event)][::-1]
         found = [
             (attrs.evolve(event), event.sequence_number) for event in matches[:limit]
         ]

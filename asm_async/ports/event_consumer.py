@@ -9,11 +9,16 @@ from typing import Protocol, runtime_checkable
 
 from asm_async.values.event import Event
 
-__all__ = ["MAX_BATCH_SIZE", "EventBatch", "EventConsumer"]
+__all__ = ["MAX_BATCH_SIZE", "MAX_LEASE_SECONDS", "EventBatch", "EventConsumer"]
 
 MAX_BATCH_SIZE = 10_000
 """
 The most events that one batch holds.
+"""
+
+MAX_LEASE_SECONDS = 31_536_000
+"""
+The longest lease: a year of 365 days.
 """
 
 

@@ -138,6 +138,7 @@ class EventFeed(Protocol):
         checkpoint: str | None = None,
         types: Collection[EventType | str] | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         lease_seconds: float = 60.0,
     ) -> EventConsumer:
         """
@@ -152,8 +153,10 @@ class EventFeed(Protocol):
 
             agent_id: As for :meth:`follow_all`.
 
+            tenant_id: As for :meth:`follow_all`.
+
             lease_seconds: How long after its last sign of life another may succeed a
-                holder; more than dealing with a batch takes.
+                holder; more than dealing with a batch takes. From 0.1 to a year.
         """
         ...
 

@@ -70,14 +70,15 @@ class Announcer:
         if not self._is_on or not session_ids:
             return
         self._pending.update(session_ids)
-        if self._task is None:
+        # One that a loop cancels before it has begun never gets to say that it is over.
+        if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._announce_all())
 
     async def settle(self) -> None:
         """
         Wait until all is announced.
         """
-        while self._task is not None:
+        while self._task is not None and not self._task.done():
             await asyncio.wait({self._task})
 
     async def _announce_all(self) -> None:

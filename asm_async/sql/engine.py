@@ -6,29 +6,27 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from types import MappingProxyType
-from typing import Any, Literal, Protocol, cast
+from typing import Any, Literal, Protocol, cast, get_args
 from weakref import WeakKeyDictionary
 
 import attrs
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from asm_async.errors import (
-    MissingDependencyError,
-    StoreClosedError,
-    UnsupportedOperationError,
-    ValidationError,
-)
+from asm_async.errors import MissingDependencyError, StoreClosedError
 from asm_async.sql.announcer import Announcer
+from asm_async.sql.database_urls import read_url
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.dialects.sqlite import is_in_memory
 from asm_async.sql.dialects.sqlite_driver import connect
+from asm_async.sql.dialects.sqlite_files import refuse_to_replace
+from asm_async.sql.dialects.sqlite_new_file import make_private_file
+from asm_async.sql.error_translation import is_disabling
 from asm_async.sql.shared_tasks import SharedTasks
 from asm_async.sql.wake_ups import WakeUps
+from asm_async.values import fields
 
 __all__ = ["Durability", "SharedState", "create_engine", "shared_state"]
 
@@ -40,10 +38,6 @@ _BUSY_TIMEOUT_SECONDS = 0.1
 # Four times SQLite's default. A page that many commits change is copied once for each
 # checkpoint: groups of 32 appends take a tenth less time for a log of 16 MiB.
 _PAGES_A_CHECKPOINT = 4_000
-
-# What the URLs of hosted databases say in libpq's words, in asyncpg's.
-_PARAMETERS = MappingProxyType({"sslmode": "ssl"})
-
 
 # So many followers read at the same time, and leave the rest of the pool to others.
 _READERS = 4
@@ -64,7 +58,7 @@ class SharedState:
     The event loop that the engine's connections belong to.
     """
 
-    writer_turn: asyncio.Lock = attrs.field(factory=asyncio.Lock)
+    writer_turn: asyncio.Lock
     """
     Whose turn it is to write, first come, first served; for databases with one writer.
     """
@@ -104,9 +98,10 @@ def shared_state(engine: AsyncEngine) -> SharedState:
     loop = asyncio.get_running_loop()
     state = _SHARED.get(engine)
     if state is None or (state.loop is not loop and state.loop.is_closed()):
-        announcer = Announcer(engine, dialect_of(engine))
+        announcer, turn = Announcer(engine, dialect_of(engine)), asyncio.Lock()
+        wake_ups = WakeUps(announcer.announce, is_writing=turn.locked)
         state = _SHARED[engine] = SharedState(
-            loop=loop, announcer=announcer, wake_ups=WakeUps(announcer.announce)
+            loop=loop, writer_turn=turn, announcer=announcer, wake_ups=wake_ups
         )
     if state.loop is not loop:
         raise StoreClosedError("the engine belongs to another event loop")
@@ -119,6 +114,10 @@ def create_engine(
     """
     Make an engine fit for the stores of this package.
 
+    A new SQLite file can be read by its owner alone; one that is there already keeps
+    its permissions. Neither errors nor logs tell the values of parameters, unless
+    *options* say ``hide_parameters=False``.
+
     An SQLite database in memory (``sqlite+aiosqlite://``) runs on a pool of one
     connection, so that every task sees the same database and has transactions of its
     own.
@@ -126,7 +125,9 @@ def create_engine(
     Args:
         url:
             ``sqlite+aiosqlite:///path`` or ``postgresql+asyncpg://...``; the plain
-            ``sqlite:`` and ``postgresql:`` mean the same.
+            ``sqlite:`` and ``postgresql:`` mean the same. Parameters are the driver's,
+            such as ``?ssl=require`` or, behind PgBouncer in transaction mode,
+            ``?statement_cache_size=0``.
 
         durability:
             On SQLite, "full" syncs the log to the disk at each commit (``PRAGMA
@@ -139,52 +140,56 @@ def create_engine(
         options: For SQLAlchemy's ``create_async_engine``, over what is set here.
 
     Raises:
-        ValidationError: If *url* cannot be parsed, or *durability* is unknown.
+        ValidationError: If *url* is none or has a parameter that the driver could not
+            make sense of, or *durability* is unknown.
 
         UnsupportedOperationError: If *url* names another database or driver.
 
         MissingDependencyError: If the driver is not installed.
     """
-    if durability not in {"full", "relaxed"}:
-        raise ValidationError(f"durability: {durability!r} is neither full nor relaxed")
-    target = _with_driver(url)
-    defaults: dict[str, Any] = {}
+    fields.one_of(durability, "durability", get_args(Durability))
+    target, connect_args = read_url(url)
+    connect_args |= options.pop("connect_args", {})
+    # They are what agents said, and whoever logs an error logs what caused it.
+    defaults: dict[str, Any] = {"hide_parameters": True}
     if target.get_backend_name() == "sqlite":
-        connect_args = {"timeout": _BUSY_TIMEOUT_SECONDS, "async_creator_fn": connect}
-        defaults["connect_args"] = connect_args | options.pop("connect_args", {})
+        connect_args.setdefault("timeout", _BUSY_TIMEOUT_SECONDS)
+        connect_args.setdefault("async_creator_fn", connect)
         # The stores leave no transaction open, and the pool's own rollback would cost
         # every call one more hop to the connection's thread.
         defaults["pool_reset_on_return"] = None
         if is_in_memory(target):
             one_connection = {"pool_size": 1, "max_overflow": 0}
             defaults |= {"poolclass": AsyncAdaptedQueuePool, **one_connection}
+    defaults["connect_args"] = connect_args
     try:
         engine = create_async_engine(target, **(defaults | options))
     except ImportError as error:
         raise MissingDependencyError("asyncpg", "postgres") from error
     if engine.dialect.name == "sqlite":
+        _keep_logs(engine)
+        _make_files_private(engine)
         _set_pragmas(engine, durability)
+        _give_up_what_is_disabled(engine)
     return engine
-
-
-def _with_driver(url: str | sa.URL) -> sa.URL:
-    try:
-        target = sa.make_url(url)
-    except (exc.ArgumentError, ValueError):
-        # The text may hold a password, so it is not repeated.
-        raise ValidationError("url: this is no database URL") from None
-    driver = {"sqlite": "sqlite+aiosqlite", "postgresql": "postgresql+asyncpg"}
-    name = driver.get(target.drivername, target.drivername)
-    if name not in driver.values():
-        raise UnsupportedOperationError(
-            f"{target.drivername} is not supported: use {' or '.join(driver.values())}"
-        )
-    query = {_PARAMETERS.get(key, key): value for key, value in target.query.items()}
-    return target.set(drivername=name, query=query)
 
 
 class _DriverConnection(Protocol):
     def cursor(self) -> sqlite3.Cursor: ...
+
+
+def _keep_logs(engine: AsyncEngine) -> None:
+    def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
+        refuse_to_replace(*args)
+
+    sa_event.listen(engine.sync_engine, "do_connect", on_connect)
+
+
+def _make_files_private(engine: AsyncEngine) -> None:
+    def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
+        make_private_file(*args)
+
+    sa_event.listen(engine.sync_engine, "do_connect", on_connect)
 
 
 def _set_pragmas(engine: AsyncEngine, durability: Durability) -> None:
@@ -199,3 +204,15 @@ def _set_pragmas(engine: AsyncEngine, durability: Durability) -> None:
         cursor.close()
 
     sa_event.listen(engine.sync_engine, "connect", on_connect)
+
+
+def _give_up_what_is_disabled(engine: AsyncEngine) -> None:
+    """
+    Have connections opened anew after an error that would go on with them.
+    """
+
+    def on_error(context: sa.ExceptionContext) -> None:
+        if is_disabling(context.original_exception):
+            context.is_disconnect = True
+
+    sa_event.listen(engine.sync_engine, "handle_error", on_error)

@@ -10,7 +10,6 @@ from contextlib import aclosing
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import ValidationError
 from asm_async.ports.event_feed_arguments import (
     START,
     ConsumerOptions,
@@ -20,7 +19,7 @@ from asm_async.ports.event_feed_arguments import (
     check_consumer_name,
 )
 from asm_async.ports.following import follow
-from asm_async.sql import feed_queries
+from asm_async.sql import feed_queries, rows
 from asm_async.sql.event_consumer import SQLConsumer
 from asm_async.sql.outlook import Outlook
 from asm_async.sql.patience import check_patience
@@ -72,15 +71,11 @@ class SQLEventFeed:
         poll_interval: float = 1.0,
         listens: bool = True,
     ) -> None:
-        if not 0 < poll_interval < float("inf"):
-            raise ValidationError(
-                f"poll_interval: {poll_interval} is not a time in seconds"
-            )
         self.engine = engine
         self._outlook = Outlook(
             engine,
             patience=check_patience(patience),
-            poll_interval=poll_interval,
+            poll_interval=check_patience(poll_interval, "poll_interval"),
             listens=listens,
         )
         self._kind = self._outlook.transactions.dialect.name
@@ -188,6 +183,7 @@ class SQLEventFeed:
         checkpoint: str | None = None,
         types: Collection[EventType | str] | None = None,
         agent_id: str | None = None,
+        tenant_id: str | None = None,
         lease_seconds: float = 60.0,
     ) -> SQLConsumer:
         """
@@ -196,7 +192,7 @@ class SQLEventFeed:
         return SQLConsumer(
             self._outlook,
             ConsumerOptions(name=name, lease_seconds=lease_seconds),
-            FeedFilter(types=types, agent_id=agent_id),
+            FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
             check_checkpoint(checkpoint, self._kind),
         )
 
@@ -208,9 +204,11 @@ class SQLEventFeed:
 
         async def read(conn: AsyncConnection) -> list[ConsumerState]:
             found = (await conn.execute(query)).mappings()
-            return [
-                ConsumerState(**{str(k): v for k, v in row.items()}) for row in found
-            ]
+            with rows.reading(consumers):
+                return [
+                    ConsumerState(**{str(k): v for k, v in row.items()})
+                    for row in found
+                ]
 
         async with self._outlook.lifecycle:
             return await self._outlook.transactions.read(read)

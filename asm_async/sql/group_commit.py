@@ -8,7 +8,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from math import inf
-from typing import TypeAlias
+from typing import TypeAlias, TypeGuard
 
 from asm_async.errors import StorageBusyError, StorageError, StoreClosedError
 from asm_async.sql.back_pressure import Room
@@ -109,11 +109,11 @@ class GroupCommit:
         """
         Wait until everything that was submitted is done.
         """
-        while tasks := {task for task in (self._drainer, *self._apart) if task}:
+        while tasks := set(filter(_goes_on, (self._drainer, *self._apart))):
             await asyncio.wait(tasks)
 
     def _start_draining(self) -> None:
-        if self._drainer is None:
+        if not _goes_on(self._drainer):
             self._drainer = asyncio.get_running_loop().create_task(self._drain())
 
     async def _drain(self) -> None:
@@ -241,3 +241,12 @@ class GroupCommit:
         for member in (*group, *parts, *self._queue.take_all()):
             member.break_off(error)
         self._parts.clear()
+
+
+def _goes_on(task: asyncio.Task[None] | None) -> TypeGuard[asyncio.Task[None]]:
+    """
+    Tell whether there is such a task, and it has not ended.
+
+    One that a loop cancels before it has begun never gets to say so itself.
+    """
+    return task is not None and not task.done()

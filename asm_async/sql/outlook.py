@@ -92,9 +92,8 @@ class Outlook:
         tasks = self._followers.pop(follower, None)
         if tasks is None:
             return
-        await tasks.leave(self._poll_name)
-        if self._listens:
-            await tasks.leave("listen")
+        names = [self._poll_name, "listen"] if self._listens else [self._poll_name]
+        await tasks.leave(*names)
 
     async def read(
         self, hint: asyncio.Event, work: Callable[[AsyncConnection], Awaitable[T]]

@@ -28,14 +28,21 @@ class SharedTasks:
         if name not in self._tasks:
             self._tasks[name] = asyncio.get_running_loop().create_task(run())
 
-    async def leave(self, name: str) -> None:
+    async def leave(self, *names: str) -> None:
         """
-        Cancel the task of this name and wait for its end, if nobody needs it any more.
+        Cancel the tasks of these names that nobody needs any more, and see them end.
+
+        Cancelled while it waits, it has left all of them.
         """
+        ended = {task for name in names if (task := self._release(name)) is not None}
+        for task in ended:
+            task.cancel()
+        if ended:
+            await asyncio.wait(ended)
+
+    def _release(self, name: str) -> asyncio.Task[None] | None:
         self._users[name] -= 1
         if self._users[name]:
-            return
+            return None
         del self._users[name]
-        task = self._tasks.pop(name)
-        task.cancel()
-        await asyncio.wait({task})
+        return self._tasks.pop(name)

@@ -16,10 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import InvalidCheckpointError
 from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
 from asm_async.ports.following import Reading
-from asm_async.sql import feed_queries, rows
+from asm_async.sql import feed_queries, rows, tables
+from asm_async.sql.hints import Hint
 from asm_async.sql.ledger import GateState
 from asm_async.sql.outlook import Outlook
-from asm_async.sql.wake_ups import Hint
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
@@ -49,11 +49,17 @@ class _Tail:
     """
 
     def __init__(
-        self, outlook: Outlook, session_id: str | None, *, watches: bool
+        self,
+        outlook: Outlook,
+        session_id: str | None,
+        *,
+        watches_status: bool = False,
+        takes_events: bool = False,
     ) -> None:
         self._outlook = outlook
         self._session_id = session_id
-        self._watches = watches
+        self._watches_status = watches_status
+        self._takes_events = takes_events
         self._registration = ExitStack()
         self._hint = Hint()
         self._next_read = -inf
@@ -61,7 +67,11 @@ class _Tail:
 
     async def __aenter__(self) -> Self:
         wake_ups = self._outlook.check_usable().wake_ups
-        waiting = wake_ups.waiting_for(self._session_id, watches_status=self._watches)
+        waiting = wake_ups.waiting_for(
+            self._session_id,
+            watches_status=self._watches_status,
+            takes_events=self._takes_events,
+        )
         self._hint = self._registration.enter_context(waiting)
         self._outlook.join(self)
         return self
@@ -89,14 +99,17 @@ class _Tail:
 
     async def wait(self, seconds: float | None = None) -> None:
         """
-        Wait for a hint, at most so many *seconds*.
+        Wait for a hint, at most so many *seconds*, and then for the turn to read.
         """
         clock = asyncio.get_running_loop().time
         longest = min(inf if seconds is None else seconds, self._pause)
-        with suppress(TimeoutError):
-            async with asyncio.timeout(None if longest == inf else longest):
-                await self._hint.wait()
-        if (early := self._next_read - clock()) > 0:
+        if longest == inf:
+            await self._hint.wait()
+        else:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(longest):
+                    await self._hint.wait()
+        if self._hint.must_read and (early := self._next_read - clock()) > 0:
             await asyncio.sleep(early)
 
     async def _look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -119,14 +132,37 @@ class SessionTail(_Tail):
     """
 
     def __init__(self, outlook: Outlook, wanted: SessionFilter) -> None:
-        super().__init__(outlook, wanted.session_id, watches=wanted.until_over)
+        super().__init__(
+            outlook,
+            wanted.session_id,
+            watches_status=wanted.until_over,
+            # Whose the session is when an event is read, only the database tells.
+            takes_events=wanted.tenant_id is None,
+        )
         self._wanted = wanted
         self._events = feed_queries.events_behind(wanted)
         self._standing = feed_queries.session_standing(wanted.session_id)
 
     async def read(self, place: int, limit: int) -> Reading[int]:
         """
-        Read behind the number *place*.
+        Read behind the number *place*, unless what comes next was handed over.
+        """
+        handed = self._hint.take(place, limit)
+        if handed is None:
+            return await self._read(place, limit)
+        return Reading(
+            found=[
+                (committed.read(), committed.number)
+                for committed in handed
+                if self._wanted.matches(committed.event)
+            ],
+            place=place + len(handed),
+            is_caught_up=self._hint.is_empty,
+        )
+
+    async def _read(self, place: int, limit: int) -> Reading[int]:
+        """
+        Read the database.
 
         How the session stands is read first, where it matters: then all the events that
         it tells of are found.
@@ -147,6 +183,7 @@ class SessionTail(_Tail):
         if is_caught_up and row is not None:
             end = max(end, row.last_sequence)
         self._hint.seen = (0, end)
+        self._hint.must_read |= not is_caught_up
         return Reading(
             found=[(event, event.sequence_number) for event in found],
             place=end,
@@ -158,8 +195,10 @@ class SessionTail(_Tail):
 def _is_over(row: Any) -> bool:
     if row is None:
         return False
-    is_live = row.state == GateState.LIVE
-    return not is_live or row.status is None or SessionStatus(row.status).is_over
+    if row.state != GateState.LIVE or row.status is None:
+        return True
+    with rows.reading(tables.sessions):
+        return SessionStatus(row.status).is_over
 
 
 class FeedTail(_Tail):
@@ -168,7 +207,7 @@ class FeedTail(_Tail):
     """
 
     def __init__(self, outlook: Outlook, wanted: FeedFilter) -> None:
-        super().__init__(outlook, None, watches=False)
+        super().__init__(outlook, None)
         self._wanted = wanted
         self._query = feed_queries.feed_behind(outlook.feed, wanted)
         self._is_checked = False

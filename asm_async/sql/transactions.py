@@ -246,6 +246,9 @@ class Transactions:
             return
         try:
             await self.dialect.roll_back(conn)
+            raw = await conn.get_raw_connection()
+            if self.dialect.is_lost(raw.driver_connection):
+                await conn.invalidate()
         except Exception as second:  # noqa: BLE001 - the connection goes, and so does this
             await conn.invalidate()
             if error is not None:

@@ -5,12 +5,21 @@ Who waits for events of which session, and what tells them to read again.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Collection, Generator, Iterable, Mapping
+from collections.abc import (
+    Callable,
+    Collection,
+    Generator,
+    Iterable,
+    Mapping,
+    Sequence,
+)
 from contextlib import contextmanager
 
+from asm_async.sql.committed_event import CommittedEvent
+from asm_async.sql.hints import Hint, Inbox
 from asm_async.values.checkpoint import Place
 
-__all__ = ["Hint", "WakeUps"]
+__all__ = ["WakeUps"]
 
 
 def _announce_to_nobody(session_ids: Collection[str]) -> None:
@@ -19,43 +28,31 @@ def _announce_to_nobody(session_ids: Collection[str]) -> None:
     """
 
 
-class Hint(asyncio.Event):
-    """
-    Set whenever there may be something new to read.
-
-    Args:
-        watches_status: Whether a change of the session itself is news, too.
-    """
-
-    def __init__(self, *, watches_status: bool = False) -> None:
-        super().__init__()
-        self.watches_status = watches_status
-        self.seen: Place = (0, 0)
-        """
-        How far its owner has read: in a session, up to the number in second place.
-        """
-
-    def tell(self, newest: Place | None) -> None:
-        """
-        Set it, unless its owner has read up to *newest* already; None is not known.
-        """
-        if newest is None or newest > self.seen:
-            self.set()
+def _never() -> bool:
+    return False
 
 
 class WakeUps:
     """
-    Hints to read again, never the news themselves: one hub for all of an engine.
+    Hints to read again, and what need not be read: one hub for all of an engine.
 
     Args:
         announce: Tells other processes which sessions this one has written to.
+
+        is_writing: Tells whether this process may have committed what it has not told
+            of yet.
     """
 
     def __init__(
-        self, announce: Callable[[Collection[str]], None] = _announce_to_nobody
+        self,
+        announce: Callable[[Collection[str]], None] = _announce_to_nobody,
+        *,
+        is_writing: Callable[[], bool] = _never,
     ) -> None:
         self._announce = announce
+        self.is_writing = is_writing
         self._waiters: dict[str | None, set[Hint]] = {}
+        self._status_watchers = 0
         self.something_changed: asyncio.Event = asyncio.Event()
         """
         Set when the status of some session may have changed, it is not known of which.
@@ -63,7 +60,11 @@ class WakeUps:
 
     @contextmanager
     def waiting_for(
-        self, session_id: str | None, *, watches_status: bool = False
+        self,
+        session_id: str | None,
+        *,
+        watches_status: bool = False,
+        takes_events: bool = False,
     ) -> Generator[Hint]:
         """
         Register a waiter, which is set whenever the session may have new events.
@@ -74,22 +75,41 @@ class WakeUps:
             session_id: Which session; None for all of them.
 
             watches_status: Whether a change of the session itself is news, too.
+
+            takes_events: Whether all events of the session are wanted, whatever else
+                there is to know of it, so that they may be handed over.
         """
-        waiter = Hint(watches_status=watches_status)
+        kind = Inbox if takes_events else Hint
+        waiter = kind(watches_status=watches_status)
         self._waiters.setdefault(session_id, set()).add(waiter)
+        self._status_watchers += watches_status
         try:
             yield waiter
         finally:
+            self._status_watchers -= watches_status
             waiters = self._waiters[session_id]
             waiters.discard(waiter)
             if not waiters:
                 del self._waiters[session_id]
 
-    def notify(self, session_ids: Collection[str]) -> None:
+    def notify(
+        self,
+        session_ids: Collection[str],
+        events: Mapping[str, Sequence[CommittedEvent]] | None = None,
+    ) -> None:
         """
         Wake whoever waits for these sessions, to which this process has written.
+
+        Args:
+            session_ids: Which sessions.
+
+            events: All that was done to some of them: nothing but appending these.
         """
-        self.hear_of(session_ids)
+        handed = events or {}
+        for session_id, appended in handed.items():
+            for waiter in self._waiters.get(session_id, ()):
+                waiter.hand(appended)
+        self.hear_of(id_ for id_ in session_ids if id_ not in handed)
         self._announce(session_ids)
 
     def hear_of(self, session_ids: Iterable[str]) -> None:
@@ -129,9 +149,14 @@ class WakeUps:
         """
         Have somebody look, if anybody waits for changes of sessions themselves.
         """
-        waiters = (waiter for some in self._waiters.values() for waiter in some)
-        if any(waiter.watches_status for waiter in waiters):
+        if self._status_watchers:
             self.something_changed.set()
+
+    def is_followed(self, session_id: str) -> bool:
+        """
+        Tell whether somebody waits for this session.
+        """
+        return session_id in self._waiters
 
     def followed_sessions(self) -> set[str]:
         """

@@ -12,6 +12,7 @@ from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.fast_path import append_at_once
 from asm_async.sql.group_commit import Begin
+from asm_async.sql.news import spread
 from asm_async.sql.operations import Operation
 from asm_async.sql.transactions import Transaction, Transactions
 
@@ -54,8 +55,7 @@ class Writer:
                 operations, outcomes = await self._at_once(begin, deadline, patience)
                 if outcomes is None:
                     outcomes = await self._carefully(operations, deadline, patience)
-        hints = {id_ for operation in operations for id_ in operation.session_ids}
-        shared_state(transactions.engine).wake_ups.notify(hints)
+        spread(shared_state(transactions.engine).wake_ups, operations, outcomes)
         return outcomes
 
     async def _at_once(

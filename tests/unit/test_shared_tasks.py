@@ -83,3 +83,29 @@ async def test_a_task_that_ended_by_itself_can_be_left() -> None:
     await asyncio.sleep(0)
     await tasks.leave("nothing")
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_who_is_cancelled_while_leaving_has_left_all() -> None:
+    """
+    Also the second of two tasks ends, though nobody waits for it any more.
+    """
+    is_released = asyncio.Event()
+
+    async def end_late() -> None:
+        try:
+            await asyncio.Event().wait()
+        finally:
+            await is_released.wait()
+
+    tasks = SharedTasks()
+    tasks.join("one", end_late)
+    tasks.join("other", end_late)
+    await asyncio.sleep(0)
+    leaving = asyncio.create_task(tasks.leave("one", "other"))
+    await asyncio.sleep(0)
+    leaving.cancel()
+    await asyncio.wait({leaving})
+    is_released.set()
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    await asyncio.wait(others, timeout=5)
+    assert asyncio.all_tasks() == {asyncio.current_task()}

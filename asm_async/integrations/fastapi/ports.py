@@ -11,6 +11,7 @@ from fastapi import FastAPI
 from starlette.requests import HTTPConnection
 
 from asm_async.integrations.fastapi.open_streams import OpenStreams
+from asm_async.integrations.fastapi.pace import Pace
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
@@ -60,6 +61,11 @@ class Serving:
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     """
     Whom it is streaming to.
+    """
+
+    pace: Pace = attrs.field(factory=Pace)
+    """
+    How often.
     """
 
 

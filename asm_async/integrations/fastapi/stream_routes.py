@@ -8,11 +8,9 @@ it has seen.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from functools import partial
-from typing import Annotated, ClassVar, TypeAlias, TypeVar
+from typing import Annotated, ClassVar, TypeAlias
 
 from fastapi import APIRouter, Header, Query, Response
 
@@ -33,14 +31,8 @@ from asm_async.values.json_values import encode_json
 
 __all__ = ["add_stream_routes"]
 
-T = TypeVar("T")
-
 # Milliseconds: long enough for a server that restarts, short enough to go unnoticed.
 _GREETING = b"retry: 2000\n\n"
-
-# Longer than a reading takes, so that what took longer was waited for.
-_WAITED_SECONDS = 0.005
-_REST_SECONDS = 0.05
 
 _OVER = b"event: over\ndata: {}\n\n"
 _EXAMPLE = (
@@ -101,8 +93,8 @@ async def follow_session(
 
     async def produce(write: Write) -> None:
         await write(_GREETING)
-        async with aclosing(unhurried(events)) as unhurried_events:
-            async for event in unhurried_events:
+        async with aclosing(admitted.serving.pace.of(events)) as paced:
+            async for event in paced:
                 await write(_message(event, str(event.sequence_number)))
         await write(_OVER)
 
@@ -136,33 +128,11 @@ async def follow_all(
         # An id alone is no event, but what a client asks again with.
         place = "" if start is None else f"id: {start}\n\n"
         await write(_GREETING + place.encode())
-        async with aclosing(unhurried(events)) as unhurried_events:
-            async for event, behind in unhurried_events:
+        async with aclosing(admitted.serving.pace.of(events)) as paced:
+            async for event, behind in paced:
                 await write(_message(event, behind))
 
     return EventStream(produce, admitted)
-
-
-async def unhurried(events: AsyncGenerator[T]) -> AsyncGenerator[T]:
-    """
-    Give what comes, but rest a moment after whatever had to be waited for.
-
-    A follower that is asked for each event as soon as it is stored reads the database
-    for each. After a rest it finds all that has come meanwhile in one reading, and
-    nobody who looks at a page sees the difference.
-    """
-    clock = asyncio.get_running_loop().time
-    async with aclosing(events):
-        while True:
-            asked = clock()
-            try:
-                item = await anext(events)
-            except StopAsyncIteration:
-                return
-            waited = clock() - asked
-            yield item
-            if waited >= _WAITED_SECONDS:
-                await asyncio.sleep(_REST_SECONDS)
 
 
 def _message(event: Event, id_: str) -> bytes:

@@ -25,12 +25,13 @@ from starlette.types import Receive, Scope, Send
 from asm_async.integrations.fastapi.access import Admission
 from asm_async.integrations.fastapi.ports import serving_of
 from asm_async.integrations.fastapi.problems import problem_of
+from asm_async.integrations.fastapi.senders import Sender
 
 __all__ = ["StreamedResponse", "Write", "end_streams"]
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 """
-Sends a piece of the answer; it returns when there is room for the next.
+Has a piece of the answer sent; it returns when there is room for the next.
 """
 
 Produce: TypeAlias = Callable[[Write], Awaitable[None]]
@@ -57,8 +58,8 @@ class StreamedResponse(Response):
 
     It ends when all is written, when the client vanishes, when the server is about to
     stop, or when it has lasted as long as it may; then the task is cancelled once and
-    waited for, so that nothing of it is left. It holds one piece at a time, and the
-    next is made only when the client has made room for it.
+    waited for, so that nothing of it is left. It holds one piece, or some that are
+    small together, and the next is made only when the client has made room for it.
 
     Args:
         produce: Writes the answer.
@@ -107,7 +108,7 @@ class StreamedResponse(Response):
         """
         Stream, or answer with the problem that came before anything was sent.
         """
-        sender = _Sender(send, self.status_code, self.raw_headers)
+        sender = Sender(send, self.status_code, self.raw_headers)
         try:
             with self._streams.join(self._limits.max_streams) as ending:
                 await self._stream(sender, receive, ending)
@@ -117,99 +118,68 @@ class StreamedResponse(Response):
             await problem_of(error)(scope, receive, send)
 
     async def _stream(
-        self, sender: _Sender, receive: Receive, ending: asyncio.Future[None]
+        self, sender: Sender, receive: Receive, ending: asyncio.Future[None]
     ) -> None:
-        work = asyncio.ensure_future(self._produce(sender.write))
+        work = asyncio.ensure_future(self._write_all(sender))
         gone = asyncio.ensure_future(_until_gone(receive))
-        beat = asyncio.ensure_future(self._break_silence(sender))
+        sending = asyncio.ensure_future(sender.run())
         try:
-            done, _ = await asyncio.wait(
-                {work, gone, ending},
-                timeout=self._limits.max_stream_seconds,
-                return_when=asyncio.FIRST_COMPLETED,
-            )
+            done = await self._first_of({work, gone, sending, ending}, sender)
+            if not done & {gone, sending}:
+                error = work.exception() if work in done else None
+                if error is not None and not sender.has_begun:
+                    raise error
+                await _end(work)
+                is_whole = work in done and error is None
+                last = b"" if is_whole else self.last_words(error)
+                if last is not None:
+                    sender.finish(last)
+                    # Unless the client has no room even for that.
+                    await asyncio.wait({sending}, timeout=_FAREWELL_SECONDS)
         finally:
-            for task in (work, gone, beat):
-                task.cancel()
-            # A middleware's task group may be cancelling this one again and again.
-            with anyio.CancelScope(shield=True):
-                await asyncio.wait({work, gone, beat})
-        if gone in done:
-            return
-        error = work.exception() if work in done else None
-        if error is not None and not sender.has_begun:
-            raise error
-        is_whole = work in done and error is None
-        last = b"" if is_whole else self.last_words(error)
-        if last is not None:
-            await sender.finish(last)
+            await _end(work, gone, sending)
+        if sending in done:
+            # That the client has vanished is for some servers an OSError.
+            with suppress(OSError):
+                sending.result()
 
-    async def _break_silence(self, sender: _Sender) -> None:
-        longest = self._limits.heartbeat_seconds
-        while self.heartbeat:
-            await asyncio.sleep(longest - sender.silent_seconds())
-            if sender.silent_seconds() >= longest:
-                await sender.beat(self.heartbeat)
+    async def _first_of(
+        self, ends: set[asyncio.Future[None]], sender: Sender
+    ) -> set[asyncio.Future[None]]:
+        """
+        Wait for an end, as long as an answer may last, and meanwhile break the silence.
+        """
+        clock = asyncio.get_running_loop().time
+        last = clock() + self._limits.max_stream_seconds
+        done: set[asyncio.Future[None]] = set()
+        while not done and (left := last - clock()) > 0:
+            if self.heartbeat:
+                quiet = self._limits.heartbeat_seconds - sender.silent_seconds()
+                if quiet <= 0:
+                    sender.beat(self.heartbeat)
+                    continue
+                left = min(left, quiet)
+            done, _ = await asyncio.wait(
+                ends, timeout=left, return_when=asyncio.FIRST_COMPLETED
+            )
+        return done
+
+    async def _write_all(self, sender: Sender) -> None:
+        await self._produce(sender.write)
+        await sender.drain()
+
+
+async def _end(*tasks: asyncio.Future[None]) -> None:
+    """
+    Cancel *tasks*, once, and wait for them.
+    """
+    for task in tasks:
+        task.cancel()
+    # A middleware's task group may be cancelling this one again and again.
+    with anyio.CancelScope(shield=True):
+        await asyncio.wait(tasks)
 
 
 async def _until_gone(receive: Receive) -> None:
     while (await receive())["type"] != "http.disconnect":
         pass
-
-
-class _Sender:
-    """
-    Sends the pieces of an answer, and knows how long it has been silent.
-    """
-
-    def __init__(
-        self, send: Send, status: int, headers: list[tuple[bytes, bytes]]
-    ) -> None:
-        self._send = send
-        self._start = {
-            "type": "http.response.start",
-            "status": status,
-            "headers": headers,
-        }
-        self._clock = asyncio.get_running_loop().time
-        self._last_piece_at = self._clock()
-        self.has_begun = False
-
-    def silent_seconds(self) -> float:
-        """
-        Tell how long ago the last piece was made.
-        """
-        return self._clock() - self._last_piece_at
-
-    async def write(self, piece: bytes) -> None:
-        """
-        Send a piece of the answer, and its head before the first one.
-        """
-        self._last_piece_at = self._clock()
-        if not self.has_begun:
-            self.has_begun = True
-            await self._send(self._start)
-        await self._send_body(piece, is_last=False)
-
-    async def beat(self, heartbeat: bytes) -> None:
-        """
-        Send a sign of life, if the answer has begun.
-        """
-        self._last_piece_at = self._clock()
-        if self.has_begun:
-            await self._send_body(heartbeat, is_last=False)
-
-    async def finish(self, last: bytes) -> None:
-        """
-        End the answer, unless the client has no room even for that.
-        """
-        with suppress(TimeoutError):
-            async with asyncio.timeout(_FAREWELL_SECONDS):
-                if not self.has_begun:
-                    await self._send(self._start)
-                await self._send_body(last, is_last=True)
-
-    async def _send_body(self, piece: bytes, *, is_last: bool) -> None:
-        await self._send(
-            {"type": "http.response.body", "body": piece, "more_body": not is_last}
-        )

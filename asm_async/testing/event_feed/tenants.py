@@ -80,6 +80,34 @@ class TestTenantFollowing(EventFeedContract):
 
         assert await take(following, 1) == []
 
+    async def test_a_consumer_works_off_one_tenants_events(
+        self, store: SessionStore, feed: EventFeed
+    ) -> None:
+        """
+        Its checkpoint is a place in the whole feed, good for whatever it asks for next.
+        """
+        for number, tenant_id in enumerate(("tenant_1", "tenant_2", None)):
+            session = make_session(id=f"ses_{number}", tenant_id=tenant_id)
+            await store.save_session(session)
+        for number in range(9):
+            await _append(store, f"ses_{number % 3}", number)
+
+        one = feed.consumer("one", tenant_id="tenant_2")
+        async with aclosing(one.batches(max_size=2)) as batches:
+            batch = await anext(batches)
+            await batch.acknowledge()
+        (rest,) = await take(feed.consumer("one", tenant_id="tenant_2").batches(), 1)
+        (others,) = await take(feed.consumer("one").batches(), 1)
+
+        assert [event.id for event in batch.events] == ["evt_1", "evt_4"]
+        assert [event.id for event in rest.events] == ["evt_7"]
+        assert [event.id for event in others.events] == [
+            "evt_5",
+            "evt_6",
+            "evt_7",
+            "evt_8",
+        ]
+
     @pytest.mark.parametrize("tenant_id", ["", "a\0", 7])
     async def test_what_is_no_tenant_is_refused(
         self, feed: EventFeed, tenant_id: str
@@ -91,3 +119,5 @@ class TestTenantFollowing(EventFeedContract):
             feed.follow_all(tenant_id=tenant_id)
         with pytest.raises(ValidationError, match=r"^tenant_id: "):
             feed.follow_session("ses_1", tenant_id=tenant_id)
+        with pytest.raises(ValidationError, match=r"^tenant_id: "):
+            feed.consumer("one", tenant_id=tenant_id)

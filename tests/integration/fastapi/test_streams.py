@@ -64,7 +64,7 @@ async def test_a_stream_cut_and_resumed_100_times_shows_each_event_once(
     assert [event.sequence_number for event in seen] == list(range(1, EVENTS + 1))
     assert seen == await service.ports.store.get_events(session_id)
     await until(lambda: not service.open_streams)
-    service.assert_nothing_is_held()
+    await service.assert_nothing_is_held()
 
 
 async def test_the_stream_of_all_sessions_is_resumed_by_checkpoint(
@@ -173,7 +173,7 @@ async def test_vanished_clients_leave_nothing_behind(service: Service) -> None:
     await append(service, session_id, 21, 5)
 
     await until(lambda: not service.open_streams)
-    service.assert_nothing_is_held()
+    await service.assert_nothing_is_held()
     await until(lambda: len(asyncio.all_tasks()) <= tasks)
 
 

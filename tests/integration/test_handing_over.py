@@ -1,0 +1,271 @@
+"""
+Events that a process has committed itself, given to its followers without a reading.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncIterator
+from typing import Any
+
+import attrs
+import pytest
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
+from asm_async import Event, ExecutionResult, RetentionPolicy
+from asm_async.ports.following import MAX_EVENTS_READ
+from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
+from asm_async.sql.dialects import sqlite_watcher
+from asm_async.testing.event_feed.contract import Collecting
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_run,
+    make_session,
+)
+from asm_async.values.session import SessionStatus
+
+NEVER_SECONDS = 3_600.0
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Give a database of each kind in turn.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture
+async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
+    """
+    Give two engines that share a database and nothing else, as two processes do.
+    """
+    engines = create_engine(url), create_engine(url)
+    yield engines
+    for engine in engines:
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.checkedout() == 0
+        await engine.dispose()
+
+
+def readings_of(engine: AsyncEngine) -> list[str]:
+    """
+    Collect the statements with which followers read.
+    """
+    found: list[str] = []
+
+    @sa_event.listens_for(engine.sync_engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "asm_events.sequence_number > " in statement:
+            found.append(statement)
+
+    return found
+
+
+async def test_what_this_process_commits_is_not_read_back(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    A follower that is up to date is handed appends of all kinds, as they are stored.
+    """
+    engine = engines[0]
+    store, another = SQLSessionStore(engine), SQLSessionStore(engine)
+    await store.save_session(make_session())
+    feed = SQLEventFeed(engine, poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_session("ses_1"))
+    typed = Collecting(feed.follow_session("ses_1", types=["app.noted"]))
+    await store.append_events(make_events(1))
+    await follower.until(1)
+    noted = make_event(id="evt_note", type="app.noted", data={"\ud800": [1.0, "\0"]})
+    await store.append_event(noted)
+    await typed.until(1)
+    readings = readings_of(engine)
+
+    await store.append_events(make_events(3, first=2), expected_sequence=2)
+    await another.append_events(make_events(3, first=4))
+    await asyncio.gather(
+        *(store.append_event(make_event(id=f"evt_{n}")) for n in range(10, 30)),
+        store.save_run(make_run()),
+        store.append_event(make_event(id="evt_more", type="app.noted")),
+    )
+    given = await follower.until(28)
+
+    assert readings == []
+    assert given == await store.get_events("ses_1")
+    assert [event.id for event in await typed.until(2)] == ["evt_note", "evt_more"]
+    for each in (follower, typed):
+        await each.stop()
+    for closing in (feed, store, another):
+        await closing.aclose()
+
+
+async def test_whoever_is_handed_an_event_has_it_alone(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    What the caller, or another follower, does to its objects is nobody else's.
+    """
+    store = SQLSessionStore(engines[0])
+    await store.save_session(make_session())
+    await store.append_event(make_event(id="evt_0"))
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    followers = [Collecting(feed.follow_session("ses_1")) for _ in range(2)]
+    for follower in followers:
+        await follower.until(1)
+
+    mine = make_event(data={"list": [1]})
+    stored = await store.append_event_with_sequence(mine)
+    for given in (mine, stored):
+        given.data["list"] = "changed"
+    first = (await followers[0].until(2))[1]
+    first.data["list"] = "changed"
+    second = (await followers[1].until(2))[1]
+
+    assert second.data == {"list": [1]}
+    for follower in followers:
+        await follower.stop()
+    await feed.aclose()
+    await store.aclose()
+
+
+async def test_events_of_two_processes_come_once_and_in_order(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    However appends here and elsewhere alternate, each record equals the table.
+    """
+    chance = random.Random(6)
+    stores = [SQLSessionStore(engine) for engine in (*engines, engines[0])]
+    feed = SQLEventFeed(engines[0], poll_interval=0.05)
+    ids = ["ses_1", "ses_2"]
+    for session_id in ids:
+        await stores[0].save_session(make_session(id=session_id))
+    followers: dict[str, list[Collecting[Any]]] = {
+        id_: [Collecting(feed.follow_session(id_)) for _ in range(3)] for id_ in ids
+    }
+
+    async def write(writer: int) -> None:
+        for number in range(40):
+            name = f"evt_{writer}_{number}"
+            events = [
+                make_event(id=f"{name}_{place}", session_id=chance.choice(ids))
+                for place in range(chance.randrange(1, 4))
+            ]
+            store = stores[writer % 3]
+            if chance.random() < 0.1:
+                session = await store.get_session("ses_1")
+                own = (make_event(id=name, session_id="ses_1", run_id="run_1"),)
+                await store.flush(
+                    ExecutionResult(session=session, run=make_run(), events=own)
+                )
+            await store.append_events(events)
+            if chance.random() < 0.2:
+                await store.append_events(events)
+
+    await asyncio.gather(*map(write, range(6)))
+    for session_id, some in followers.items():
+        stored = await stores[0].get_events(session_id)
+        for follower in some:
+            assert await follower.until(len(stored)) == stored
+            await follower.stop()
+    await feed.aclose()
+    for store in stores:
+        await store.aclose()
+
+
+async def test_what_was_removed_makes_no_hole_to_wait_for(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    A session that was pruned, or deleted and made again, is followed on.
+    """
+    store = SQLSessionStore(engines[0])
+    maintenance = SQLMaintenance(engines[0])
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    await store.save_session(make_session())
+    await store.append_events(make_events(9))
+    await maintenance.prune_session_events(
+        "ses_1", RetentionPolicy(max_events_per_session=1)
+    )
+    await store.delete_session("ses_1")
+    follower = Collecting(feed.follow_session("ses_1"))
+    await store.save_session(make_session())
+
+    given: list[Event] = []
+    for number in range(1, 4):
+        await store.append_events(make_events(1, first=20 + number))
+        given = await follower.until(number)
+
+    assert [event.sequence_number for event in given] == [10, 11, 12]
+    await follower.stop()
+    await feed.aclose()
+    await store.aclose()
+
+
+async def test_a_backlog_is_read_to_its_end_without_any_hint(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    Whoever has not read all there is does not wait to be handed more.
+    """
+    store = SQLSessionStore(engines[0])
+    await store.save_session(make_session())
+    await store.append_events(make_events(3 * MAX_EVENTS_READ))
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_session("ses_1"))
+
+    given = await follower.until(3 * MAX_EVENTS_READ)
+
+    assert given == await store.get_events("ses_1")
+    await follower.stop()
+    await feed.aclose()
+    await store.aclose()
+
+
+async def test_an_end_that_is_committed_with_an_event_is_seen(
+    engines: tuple[AsyncEngine, AsyncEngine],
+) -> None:
+    """
+    Whoever follows until the session is over looks at it when it is saved, too.
+    """
+    store = SQLSessionStore(engines[0])
+    session = await store.save_session(make_session())
+    await store.append_event(make_event(id="evt_0"))
+    feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_session("ses_1", until_over=True))
+    await follower.until(1)
+
+    await asyncio.gather(
+        *(store.append_event(event) for event in make_events(3)),
+        store.save_session(attrs.evolve(session, status=SessionStatus.COMPLETED)),
+    )
+
+    assert len(await follower.end()) == 4
+    await feed.aclose()
+    await store.aclose()
+
+
+async def test_the_watcher_looks_at_new_events_alone(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    However long the log is, what is new in it is found by position.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    query = f"EXPLAIN QUERY PLAN {sqlite_watcher._NEWS}"
+    async with engine.connect() as conn:
+        plan = (await conn.exec_driver_sql(query, (1,))).all()
+    await engine.dispose()
+
+    steps = [str(row[-1]) for row in plan]
+    assert [step for step in steps if "asm_events" in step] == [
+        "SEARCH asm_events USING INTEGER PRIMARY KEY (rowid>?)"
+    ]

@@ -1,0 +1,73 @@
+"""
+What is left when an event loop ends before something has begun.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from asm_async.sql import create_engine
+from asm_async.sql.announcer import Announcer
+from asm_async.sql.careful_path import Outcome
+from asm_async.sql.dialects import dialect_of
+from asm_async.sql.group_commit import Begin, GroupCommit
+from asm_async.sql.operations import AppendEvents
+from asm_async.testing.factories import make_event
+
+MOST_SECONDS = 2
+
+
+async def perform(begin: Begin, _deadline: float, _patience: float) -> list[Outcome]:
+    """
+    Append what there is.
+    """
+    return [list(operation.events) for operation in _appends(begin())]
+
+
+def _appends(operations: Sequence[object]) -> list[AppendEvents]:
+    return [found for found in operations if isinstance(found, AppendEvents)]
+
+
+async def end_of_the_loop() -> None:
+    """
+    Cancel all other tasks, as ``asyncio.run`` does in the end.
+    """
+    others = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in others:
+        task.cancel()
+    await asyncio.wait(others)
+
+
+async def test_a_group_that_never_began_keeps_nobody_waiting() -> None:
+    """
+    A store whose loop ends as an operation is submitted can be closed, and go on.
+    """
+    group = GroupCommit(perform, locks_sessions=False)
+    submitting = asyncio.create_task(
+        group.submit(AppendEvents((make_event(),), None), MOST_SECONDS)
+    )
+    # It has submitted, and the task that performs has not run yet.
+    await asyncio.sleep(0)
+    await end_of_the_loop()
+    assert submitting.cancelled()
+
+    async with asyncio.timeout(MOST_SECONDS):
+        await group.aclose()
+        append = AppendEvents((make_event(id="evt_2"),), None)
+        assert await group.submit(append, MOST_SECONDS) == list(append.events)
+        await group.aclose()
+
+
+async def test_an_announcement_that_never_began_keeps_nobody_waiting() -> None:
+    """
+    Whoever waits for all to be announced when the loop has ended does not wait.
+    """
+    engine = create_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    announcer = Announcer(engine, dialect_of(engine))
+    announcer.announce(["ses_1"])
+    await end_of_the_loop()
+
+    async with asyncio.timeout(MOST_SECONDS):
+        await announcer.settle()
+    await engine.dispose()
