@@ -6,9 +6,11 @@ Arguments after ``--`` go on to the tool that a session runs.
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import nox
 
@@ -71,6 +73,23 @@ def browser(session: nox.Session) -> None:
         session.run(apt_get, *install, external=True)
     session.install(".[browser]")
     session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
+
+
+@nox.session
+def pgbouncer(session: nox.Session) -> None:
+    """
+    Run the contract suites through PgBouncer in transaction mode; Debian has one.
+    """
+    places = os.pathsep.join([os.environ["PATH"], "/usr/sbin"])
+    if shutil.which("pgbouncer", path=places) is None:
+        apt_get = shutil.which("apt-get")
+        if apt_get is None or os.geteuid() != 0:
+            session.error("there is no pgbouncer: install one (Debian: apt-get)")
+        session.run(apt_get, "update", "-qq", external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq", "pgbouncer"]
+        session.run(apt_get, *install, external=True)
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/pgbouncer", *session.posargs)
 
 
 def oldest(requirements: list[str]) -> list[str]:
@@ -138,6 +157,48 @@ def typing(session: nox.Session) -> None:
     session.run("pyright", "--verifytypes", "asm_async", "--ignoreexternal")
 
 
+# Names and versions of all that is installed, but for the project and its installer.
+LIST_INSTALLED = """
+from importlib.metadata import distributions
+found = {f"{each.name}=={each.version}" for each in distributions()}
+print(*sorted(one for one in found if not one.startswith(("asm_async==", "pip=="))))
+"""
+
+
+@nox.session
+def audit(session: nox.Session) -> None:
+    """
+    Look for known vulnerabilities in what users install, with all extras for them.
+
+    Each one that is found fails it. Where the service cannot be asked, or knows nothing
+    of a version, as behind an index that passes on no such answers, that is said.
+    """
+    session.install(".[fastapi,postgres,prices]")
+    found = str(session.run("python", "-c", LIST_INSTALLED, silent=True)).split()
+    directory = Path(session.create_tmp())
+    requirements, report = directory / "requirements.txt", directory / "report.json"
+    requirements.write_text("\n".join(found), encoding="utf-8")
+    report.unlink(missing_ok=True)
+    session.install("pip-audit>=2.9")
+    command = ["pip-audit", "--requirement", str(requirements), "--no-deps"]
+    options = ["--disable-pip", "--progress-spinner=off", "--format=json"]
+    # 1 is also what it ends with where it cannot ask.
+    session.run(
+        *command, *options, f"--output={report}", *session.posargs, success_codes=[0, 1]
+    )
+    answers: list[dict[str, Any]] = []
+    if report.exists():
+        answers = json.loads(report.read_text("utf-8"))["dependencies"]
+    if vulnerable := [each for each in answers if each.get("vulns")]:
+        names = ", ".join(f"{each['name']} {each['version']}" for each in vulnerable)
+        session.error(f"known vulnerabilities in {names}")
+    audited = sum("vulns" in each for each in answers)
+    if audited < len(found):
+        session.warn(f"NOT AUDITED: {len(found) - audited} of {len(found)} packages")
+    else:
+        session.log(f"no known vulnerability in {audited} packages")
+
+
 @nox.session
 def schema(session: nox.Session) -> None:
     """
@@ -161,6 +222,17 @@ def docs(session: nox.Session) -> None:
     """
     session.install(".[test]")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def torture(session: nox.Session) -> None:
+    """
+    Kill, cut and starve the stores on purpose, and check what they had promised.
+
+    Takes after ``--`` a campaign (``--only``), a ``--seed``, and ``--faults 10%``.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "tests.torture", *session.posargs)
 
 
 @nox.session

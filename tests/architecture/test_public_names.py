@@ -31,6 +31,7 @@ PUBLIC_PACKAGES = [
     "asm_async.files",
     "asm_async.memory",
     "asm_async.ports",
+    "asm_async.redaction",
     "asm_async.sql",
     "asm_async.sql.migrations",
     "asm_async.testing",

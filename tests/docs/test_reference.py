@@ -73,6 +73,23 @@ def test_ci_runs_the_commands_of_the_readme() -> None:
         assert len([line for line in lines if pattern.fullmatch(line)]) == 1
 
 
+def test_each_test_that_the_threat_model_names_is_there() -> None:
+    """
+    What docs/explanation/security.md says is shown by a test, is shown by one.
+    """
+    page = (ROOT / "docs/explanation/security.md").read_text("utf-8")
+    names = set(re.findall(r"`((?:tests/[\w/]+(?:\.py)?)|[Tt]est_?\w+)`", page))
+    folders = (ROOT / "tests", ROOT / "asm_async" / "testing")
+    sources = [path.read_text("utf-8") for top in folders for path in top.rglob("*.py")]
+    known = set(re.findall(r"(?:def|class) (\w+)", "\n".join(sources)))
+
+    files = {name for name in names if "/" in name}
+
+    assert [name for name in sorted(files) if not (ROOT / name).exists()] == []
+    assert sorted(names - files - known) == []
+    assert len(names) > len(files) > 0
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """

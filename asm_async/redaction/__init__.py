@@ -1,0 +1,9 @@
+"""
+Leaving out, before anything is stored, what must not lie in a database.
+"""
+
+from asm_async.redaction.exports import redacted_export
+from asm_async.redaction.session_store import RedactingSessionStore
+from asm_async.values.redaction import RedactionPolicy
+
+__all__ = ["RedactingSessionStore", "RedactionPolicy", "redacted_export"]

@@ -1,0 +1,62 @@
+"""
+Redacting what comes from a file, or goes into one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import aclosing
+
+import attrs
+
+from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
+from asm_async.redaction.redacted_values import redacted
+from asm_async.transfer.import_lines import IncomingRecords, split_lines
+from asm_async.values.event import Event
+from asm_async.values.export_lines import encode_record
+from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
+from asm_async.values.redaction import RedactionPolicy
+from asm_async.values.run import Run
+
+__all__ = ["redacted_export"]
+
+
+async def redacted_export(
+    reader: ImportReader,
+    policy: RedactionPolicy,
+    *,
+    max_line_bytes: int = MAX_LINE_BYTES,
+) -> AsyncGenerator[bytes]:
+    """
+    Give an export line by line without what *policy* replaces.
+
+    What comes out is an export again, which ``import_sessions`` takes. The same export
+    and policy always give the same lines, so that an import may be repeated.
+
+    Args:
+        reader: An async iterable of bytes, cut anywhere, as for ``import_sessions``.
+
+        policy: What to leave out.
+
+        max_line_bytes: The longest line to accept.
+
+    Raises:
+        ValidationError: With the number of the line that is wrong.
+    """
+    async with aclosing(split_lines(reader, max_line_bytes)) as lines:
+        records = IncomingRecords(lines, lambda _: None)
+        record: ExportRecord | None = None
+        while not isinstance(record, ExportEnd):
+            record = await records.next()
+            yield encode_record(_redacted(record, policy))
+        await records.end()
+
+
+def _redacted(record: ExportRecord, policy: RedactionPolicy) -> ExportRecord:
+    if isinstance(record, Run):
+        return redacted(record, policy)
+    if isinstance(record, Event):
+        return redacted(record, policy)
+    if isinstance(record, ExportedSession):
+        return attrs.evolve(record, session=redacted(record.session, policy))
+    return record

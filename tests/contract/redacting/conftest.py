@@ -1,0 +1,44 @@
+"""
+Stores behind a redacting one.
+"""
+
+from __future__ import annotations
+
+import pytest
+
+from asm_async.ports.session_store import SessionStore
+from asm_async.redaction import RedactingSessionStore, RedactionPolicy
+from tests.backends import InMemoryBackend
+
+
+class RedactingBackend(InMemoryBackend):
+    """
+    Stores that redact what goes into the one database.
+
+    Args:
+        policy: What they replace.
+    """
+
+    def __init__(self, policy: RedactionPolicy) -> None:
+        super().__init__()
+        self._policy = policy
+
+    async def open_store(self) -> SessionStore:
+        """
+        Open another store behind a redacting one.
+        """
+        return RedactingSessionStore(await super().open_store(), self._policy)
+
+
+@pytest.fixture(
+    params=[
+        RedactionPolicy(),
+        RedactionPolicy(keys=["password"], patterns=[r"sk-[0-9a-f]{32}"]),
+    ],
+    ids=["empty", "matching_nothing"],
+)
+def backend(request: pytest.FixtureRequest) -> RedactingBackend:
+    """
+    Give a backend whose policy replaces nothing of what the suite stores.
+    """
+    return RedactingBackend(request.param)

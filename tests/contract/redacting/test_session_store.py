@@ -1,0 +1,5 @@
+"""
+A redacting session store keeps every promise of the port.
+"""
+
+from asm_async.testing.session_store import *  # noqa: F403 - the suite is run whole

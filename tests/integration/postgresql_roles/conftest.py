@@ -1,0 +1,66 @@
+"""
+Databases whose roles have the privileges of schema/postgresql-roles.sql, and no others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Generator
+
+import pytest
+import sqlalchemy as sa
+
+from asm_async.sql import create_engine
+from asm_async.testing.backend import QueryAPIBackend
+from tests.backends import migrate
+from tests.integration.postgresql_roles.role_backend import RoleBackend
+from tests.postgres_databases import PostgresDatabases
+from tests.postgres_roles import PostgresRoles
+
+
+@pytest.fixture(scope="session")
+def roles(postgres_server_url: str) -> Generator[PostgresRoles]:
+    """
+    Give the roles; they go when all databases that know them have gone.
+    """
+    roles = PostgresRoles(postgres_server_url)
+    yield roles
+    with asyncio.Runner() as runner:
+        runner.run(roles.execute(roles.farewells()))
+
+
+@pytest.fixture(scope="session")
+def roles_template(
+    roles: PostgresRoles, postgres_databases: PostgresDatabases
+) -> Generator[str]:
+    """
+    Give the name of a database that its owner has migrated, and that is only copied.
+    """
+    with postgres_databases.empty() as url, asyncio.Runner() as runner:
+        roles.apply(url)
+        runner.run(roles.execute(roles.logins()))
+        runner.run(migrate(create_engine(roles.url_as("owner", url))))
+        roles.apply(url)
+        yield str(sa.make_url(url).database)
+
+
+@pytest.fixture
+def roles_url(
+    postgres_databases: PostgresDatabases, roles_template: str
+) -> Generator[str]:
+    """
+    Give a database of the test's own, migrated, whose roles have their privileges.
+    """
+    with postgres_databases.copy(roles_template) as url:
+        yield url
+
+
+@pytest.fixture
+async def backend(
+    roles: PostgresRoles, roles_url: str
+) -> AsyncGenerator[QueryAPIBackend]:
+    """
+    Give a backend each of whose ports is connected as the role that it is for.
+    """
+    async with RoleBackend(roles, roles_url) as backend:
+        yield backend

@@ -1,0 +1,5 @@
+"""
+The session store keeps every promise of the port behind PgBouncer.
+"""
+
+from asm_async.testing.session_store import *  # noqa: F403 - the suite is run whole
