@@ -19,6 +19,7 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 
 __all__ = ["PostgresServer"]
@@ -204,8 +205,14 @@ class PostgresServer:
 
     def kill(self) -> None:
         """
-        Kill the server without a warning, as ``kill -9`` does.
+        Kill all processes of the server at once, as ``kill -9`` does.
         """
+        if self._process is not None:
+            # Stopped, it can neither start others nor see these end.
+            self._process.send_signal(signal.SIGSTOP)
+            for child in _children_of(self._process.pid):
+                with suppress(ProcessLookupError):
+                    os.kill(child, signal.SIGKILL)
         self._end(signal.SIGKILL)
 
     def close(self) -> None:
@@ -270,6 +277,19 @@ class PostgresServer:
         return _spawn(
             self._binaries / program, *arguments, directory=self._top, log=self._log
         )
+
+
+def _children_of(pid: int) -> list[int]:
+    """
+    Give the processes that a process has started; none where the system tells nobody.
+
+    Those of a server that are left end by themselves when they notice that it is gone.
+    """
+    try:
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text()
+    except FileNotFoundError:
+        return []
+    return [int(child) for child in children.split()]
 
 
 def _free_port() -> int:

@@ -4,7 +4,6 @@ Databases that have our tables, engines on them, and what must be left behind.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator, Callable
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +13,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async.sql import create_engine, migrations
-from tests.fault.faulty_connections import FaultyWay, faulty_way
+from asm_async.testing.faults import TCPProxy
+from tests.fault.leftovers import wait_for_other_tasks
+from tests.proxies import by_way, way_to
 
 OpenEngine: TypeAlias = Callable[..., AsyncEngine]
 
@@ -73,15 +74,6 @@ async def open_engine() -> AsyncIterator[OpenEngine]:
         await engine.dispose()
 
 
-async def wait_for_other_tasks() -> None:
-    """
-    Assert that what may go on a little longer than a call comes to its end.
-    """
-    if others := asyncio.all_tasks() - {asyncio.current_task()}:
-        await asyncio.wait(others, timeout=5)
-    assert asyncio.all_tasks() == {asyncio.current_task()}
-
-
 @pytest.fixture
 def engine(url: str, open_engine: OpenEngine) -> AsyncEngine:
     """
@@ -91,17 +83,19 @@ def engine(url: str, open_engine: OpenEngine) -> AsyncEngine:
 
 
 @pytest.fixture
-async def way(migrated_postgres_url: str) -> AsyncIterator[FaultyWay]:
+async def way(migrated_postgres_url: str) -> AsyncIterator[TCPProxy]:
     """
-    Give a way to a PostgreSQL database on which messages can get lost.
+    Give a way to a PostgreSQL server on which messages can get lost.
     """
-    async with faulty_way(migrated_postgres_url) as way:
+    async with way_to(migrated_postgres_url) as way:
         yield way
 
 
 @pytest.fixture
-def engine_by_way(way: FaultyWay, open_engine: OpenEngine) -> AsyncEngine:
+def engine_by_way(
+    way: TCPProxy, migrated_postgres_url: str, open_engine: OpenEngine
+) -> AsyncEngine:
     """
     Give an engine whose connections go by the faulty way.
     """
-    return open_engine(way.url)
+    return open_engine(by_way(way, migrated_postgres_url))

@@ -29,5 +29,9 @@ async def check_feed(engine: AsyncEngine) -> None:
         rows = (await conn.execute(query)).all()
     last: dict[str, int] = defaultdict(int)
     for session_id, number in rows:
-        assert number > last[session_id]
+        before = last[session_id]
+        assert number > before, (
+            f"in the feed, number {number} of session {session_id!r} comes after"
+            f" {before}"
+        )
         last[session_id] = number

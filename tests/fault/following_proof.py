@@ -107,7 +107,7 @@ async def _write(
     async with writing_processes(url) as processes:
         names = [f"writer-{number}" for number in range(writers)]
         for name in names:
-            processes.order(name, tasks=8, events=0, sessions=sessions)
+            processes.order(name, tasks=8, calls=0, sessions=sessions)
         processes.go()
         for number in range(kills):
             name = random.choice(names)
@@ -115,7 +115,7 @@ async def _write(
             processes.kill(name)
             random.choice(following).kill()
             names[names.index(name)] = f"successor-{number}"
-            processes.order(f"successor-{number}", tasks=8, events=0, sessions=sessions)
+            processes.order(f"successor-{number}", tasks=8, calls=0, sessions=sessions)
         while processes.stored < events:
             await processes.hear(1, of=random.choice(names))
         for name in names:

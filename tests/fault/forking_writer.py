@@ -2,27 +2,62 @@
 A process that forks writers, which are ready much sooner than ones that are started.
 
 It takes a URL and a directory. Each line it reads orders a writer: a name for its
-history and its events, how many tasks shall write, how many events each (0: without
-end), and the sessions. It answers "forked NAME PID". The writers begin at the line
-"go", or at once after it. Each writes its history to a file of its name in the
-directory, and says "stored NAME EVENTS" of every batch that it was told is stored. When
-there are no more lines, the process waits for the writers and says "ended PID STATUS"
-of each.
+history and its events, the kind of its work (``appends`` or ``mixed``), a seed, whose
+history to read for calls of unknown outcome, which are repeated first ("-": nobody's),
+how many tasks shall write, how many calls each (0: without end), and the sessions. It
+answers "forked NAME PID". The writers begin at the line "go", or at once after it. Each
+writes its history to a file of its name in the directory, and says "stored NAME NUMBER"
+when it was told that something is stored: of appends how many events, of mixed work how
+many calls. When there are no more lines, the process waits for the writers and says
+"ended PID STATUS" of each.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
-import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
+from random import Random
+
+import attrs
 
 from asm_async import Event, EventType, open_store
+from asm_async.errors import SequenceConflictError
 from asm_async.ports.session_store import SessionStore
-from asm_async.testing.history import HistoryWriter, RecordingSessionStore
+from asm_async.testing.history import (
+    HistoryWriter,
+    Outcome,
+    RecordingSessionStore,
+    read_history,
+)
+from tests.fault.mixed_writing import MixedWriter
+
+
+@attrs.frozen
+class Order:
+    """
+    What one writer shall do.
+    """
+
+    name: str
+    kind: str
+    random: Random
+    repeated: str
+    tasks: int
+    calls: int
+    sessions: Sequence[str]
+
+    @classmethod
+    def from_line(cls, line: str) -> Order:
+        """
+        Read the line that orders it.
+        """
+        name, kind, seed, repeated, tasks, calls, *sessions = line.split()
+        return cls(name, kind, Random(seed), repeated, int(tasks), int(calls), sessions)
 
 
 def main(url: str, directory: str) -> None:
@@ -31,61 +66,88 @@ def main(url: str, directory: str) -> None:
     """
     starting_line, starter = os.pipe()
     writers: list[int] = []
-    for order in sys.stdin:
-        if order == "go\n":
+    for line in sys.stdin:
+        if line == "go\n":
             os.close(starter)
             starter = -1
             continue
-        name, *how = order.split()
+        order = Order.from_line(line)
         writer = os.fork()
         if not writer:
             if starter >= 0:
                 os.close(starter)
             # Nobody writes to this pipe; it ends when all have closed their other end.
             os.read(starting_line, 1)
-            asyncio.run(write_all(url, Path(directory), name, *how))
+            asyncio.run(write_all(url, Path(directory), order))
             return
         writers.append(writer)
-        say(f"forked {name} {writer}")
+        say(f"forked {order.name} {writer}")
     for writer in writers:
         say(f"ended {writer} {os.waitpid(writer, 0)[1]}")
 
 
-async def write_all(
-    url: str, directory: Path, name: str, tasks: str, events: str, *sessions: str
-) -> None:
+async def write_all(url: str, directory: Path, order: Order) -> None:
     """
     Write with several tasks, which share a store.
     """
-    with HistoryWriter(directory / f"{name}.jsonl") as history:
+    with HistoryWriter(directory / f"{order.name}.jsonl") as history:
         async with open_store(url) as store, asyncio.TaskGroup() as group:
             recording = RecordingSessionStore(store, history)
-            for task in range(int(tasks)):
-                ids = islice(ids_of(f"{name}-{task}"), int(events) or None)
-                group.create_task(write(recording, name, ids, sessions))
+            if order.repeated != "-":
+                await repeat(recording, directory / f"{order.repeated}.jsonl")
+            write = append if order.kind == "appends" else work
+            for task in range(order.tasks):
+                random = Random(order.random.getrandbits(32))
+                group.create_task(write(recording, order, task, random))
 
 
-def ids_of(task: str) -> Iterator[str]:
+async def repeat(store: SessionStore, path: Path) -> None:
     """
-    Give the ids of a task's events, without end.
+    Repeat the appends of unknown outcome, which is always safe.
     """
-    for number in count():
-        yield f"{task}-{number}"
+    for call in read_history(path):
+        if call.operation != "append_events" or call.outcome is not Outcome.UNKNOWN:
+            continue
+        # It may not have been carried out, and others may have come first.
+        with suppress(SequenceConflictError):
+            await store.append_events(
+                [Event.from_dict(event) for event in call.arguments["events"]],
+                expected_sequence=call.arguments.get("expected_sequence"),
+            )
 
 
-async def write(
-    store: SessionStore, name: str, ids: Iterator[str], sessions: tuple[str, ...]
-) -> None:
+async def append(store: SessionStore, order: Order, task: int, random: Random) -> None:
     """
     Append events one at a time, or two to different sessions in one batch.
     """
-    for id_ in ids:
+    for number in numbers(order):
         batch = [
-            Event.new(id=id_, type=EventType.MESSAGE_SENT, session_id=session_id)
-            for session_id in random.sample(sessions, k=random.randint(1, 2))
+            Event.new(
+                id=f"{order.name}-{task}-{number}",
+                type=EventType.MESSAGE_SENT,
+                session_id=session_id,
+            )
+            for session_id in random.sample(order.sessions, k=random.randint(1, 2))
         ]
         await store.append_events(batch)
-        say(f"stored {name} {len(batch)}")
+        say(f"stored {order.name} {len(batch)}")
+
+
+async def work(store: SessionStore, order: Order, task: int, random: Random) -> None:
+    """
+    Do a bit of everything.
+    """
+    writer = MixedWriter(store, f"{order.name}-{task}", order.sessions, random)
+    for _ in numbers(order):
+        if await writer.do_one():
+            say(f"stored {order.name} 1")
+
+
+def numbers(order: Order) -> Iterator[int]:
+    """
+    Count a task's calls, without end if there is none.
+    """
+    return islice(count(), order.calls or None)
 
 
 def say(line: str) -> None:

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import NotFoundError
-from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql import SQLSessionStore
 from asm_async.sql.engine import shared_state
 from asm_async.testing.factories import (
     make_events,
@@ -23,9 +23,9 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
 )
+from asm_async.testing.faults import Moment, cancel_at
 from asm_async.values.execution_result import ExecutionResult
-from tests.fault.cancelled_calls import Moment, cancel_at
-from tests.fault.conftest import wait_for_other_tasks
+from tests.fault.leftovers import wait_for_other_tasks
 
 Stored: TypeAlias = tuple[int, int, list[tuple[int, str]]] | None
 
@@ -104,7 +104,7 @@ async def check_nothing_is_left(engine: AsyncEngine) -> None:
             assert await conn.scalar(sa.text(locks)) == 0
 
 
-@pytest.mark.parametrize("moment", Moment)
+@pytest.mark.parametrize("moment", [Moment.AFTER_SEND, Moment.BEFORE_ANSWER])
 @pytest.mark.parametrize("name", WRITES)
 async def test_a_cancelled_write_is_done_or_not(
     name: str, moment: Moment, engine: AsyncEngine
@@ -126,7 +126,7 @@ async def test_a_cancelled_write_is_done_or_not(
         if not outcome.was_reached:
             break
 
-        assert outcome.was_cancelled
+        assert outcome.was_interrupted
         assert found[-1] in (BEFORE, case.stored)
         # What still lingered would come to an end before this, for it locks as well.
         await case.call(store, later)
@@ -134,50 +134,10 @@ async def test_a_cancelled_write_is_done_or_not(
     # The first await is that for the whole: answered, all is done. Of the others some
     # come before the transaction, and withdraw the call; the later ones do not.
     at_once, *others = found
-    assert at_once == (BEFORE if moment is Moment.ASKED else case.stored)
+    assert at_once == (BEFORE if moment is Moment.AFTER_SEND else case.stored)
     assert others[0] == BEFORE
     assert others == sorted(others, key=lambda stored: stored != BEFORE)
     assert others[-1] == case.stored
-
-
-@pytest.mark.parametrize("moment", Moment)
-async def test_a_cancelled_read_leaves_nothing(
-    moment: Moment, engine: AsyncEngine
-) -> None:
-    """
-    Cancelled at any await, a read gives its connection back or gives it up.
-    """
-    store = SQLSessionStore(engine)
-    await store.flush(result_of("ses_1", range(1, 51)))
-    for number in count(1):
-        await engine.dispose()
-        outcome = await cancel_at(number, store.get_events("ses_1"), moment)
-        await check_nothing_is_left(engine)
-        if not outcome.was_reached:
-            break
-
-        assert outcome.was_cancelled
-    assert len(await store.get_events("ses_1")) == 50
-
-
-@pytest.mark.parametrize("moment", Moment)
-async def test_a_cancelled_read_costs_no_database_in_memory(moment: Moment) -> None:
-    """
-    A database that lives in its connection outlives reads cancelled at any await.
-    """
-    engine = create_engine("sqlite+aiosqlite://")
-    await migrations.upgrade(engine)
-    store = SQLSessionStore(engine)
-    await store.flush(result_of("ses_1", range(1, 51)))
-    for number in count(1):
-        outcome = await cancel_at(number, store.get_events("ses_1"), moment)
-        await check_nothing_is_left(engine)
-        if not outcome.was_reached:
-            break
-
-        assert outcome.was_cancelled
-        assert len(await store.get_events("ses_1")) == 50
-    await engine.dispose()
 
 
 async def test_a_cancelled_wait_for_events_leaves_nothing(engine: AsyncEngine) -> None:
@@ -188,8 +148,8 @@ async def test_a_cancelled_wait_for_events_leaves_nothing(engine: AsyncEngine) -
     await store.save_session(make_session())
     for number in range(1, 9):
         waiting = store.get_events("ses_1", wait_timeout=30)
-        outcome = await cancel_at(number, waiting, Moment.ASKED)
+        outcome = await cancel_at(number, waiting, Moment.AFTER_SEND)
         await check_nothing_is_left(engine)
 
-        assert outcome.was_cancelled
+        assert outcome.was_interrupted
     assert shared_state(engine).wake_ups._waiters == {}

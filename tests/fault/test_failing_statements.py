@@ -4,8 +4,8 @@ The database refuses one of a transaction's statements.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from itertools import count
-from typing import Any
 
 import attrs
 import pytest
@@ -22,15 +22,19 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
 )
+from asm_async.testing.faults import FaultPoints
+from asm_async.testing.faults.engines import watched_engine
 from asm_async.values.event import Event
-from tests.fault.faulty_connections import at_statement
+from tests.fault.acts import refusing
 
 
-async def fail(driver: Any) -> None:
+@pytest.fixture
+def points(engine: AsyncEngine) -> Iterator[FaultPoints]:
     """
-    Make the transaction fail for good, by a statement that is wrong.
+    Give the fault points of the engine's connections.
     """
-    await driver.execute("SELEC")
+    with watched_engine(engine) as points:
+        yield points
 
 
 def check_known(outcome: object) -> None:
@@ -42,7 +46,7 @@ def check_known(outcome: object) -> None:
 
 
 async def test_a_flush_that_fails_at_any_statement_stores_nothing(
-    engine: AsyncEngine,
+    engine: AsyncEngine, points: FaultPoints
 ) -> None:
     """
     Session, run, tags, events and counter are written whole or not at all.
@@ -55,9 +59,10 @@ async def test_a_flush_that_fails_at_any_statement_stores_nothing(
             run=make_run(session_id=id_),
             events=make_events(3, session_id=id_),
         )
-        with at_statement(engine, "", fail, skipped=skipped) as failed:
-            (outcome,) = await race([store.flush(result)])
-        if not failed:
+        refused = points.arm(refusing(engine), skip=skipped)
+        (outcome,) = await race([store.flush(result)])
+        points.disarm()
+        if not refused.struck:
             break
 
         check_known(outcome)
@@ -76,7 +81,7 @@ async def test_a_flush_that_fails_at_any_statement_stores_nothing(
 
 
 async def test_a_deletion_that_fails_at_any_statement_deletes_nothing(
-    engine: AsyncEngine,
+    engine: AsyncEngine, points: FaultPoints
 ) -> None:
     """
     A hard delete is whole or not at all.
@@ -86,9 +91,10 @@ async def test_a_deletion_that_fails_at_any_statement_deletes_nothing(
     await store.flush(result)
     skipped = 0
     while True:
-        with at_statement(engine, "", fail, skipped=skipped) as failed:
-            (outcome,) = await race([store.delete_session("ses_1")])
-        if not failed:
+        refused = points.arm(refusing(engine), skip=skipped)
+        (outcome,) = await race([store.delete_session("ses_1")])
+        points.disarm()
+        if not refused.struck:
             break
 
         check_known(outcome)
@@ -139,12 +145,14 @@ async def test_what_a_host_raises_reaches_the_caller(engine: AsyncEngine) -> Non
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
 
-    async def object_(_: object) -> None:
+    def object_(*_: object) -> None:
         raise LookupError
 
     for call in (store.save_session(make_session()), store.delete_session("ses_2")):
-        with at_statement(engine, "", object_), pytest.raises(LookupError):
+        sa_event.listen(engine.sync_engine, "before_cursor_execute", object_)
+        with pytest.raises(LookupError):
             await call
+        sa_event.remove(engine.sync_engine, "before_cursor_execute", object_)
 
     assert (await store.save_session(make_session())).revision == 2
 

@@ -14,9 +14,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLSessionStore
 from asm_async.testing.factories import make_event, make_session
-from tests.fault.cancelled_calls import Moment, cancel_at
+from asm_async.testing.faults import Moment, ProxyAct, TCPProxy, cancel_at
 from tests.fault.conftest import OpenEngine
-from tests.fault.faulty_connections import FaultyWay
 
 both_ways = pytest.mark.parametrize(
     ("expected_sequence", "message"), [(None, b"evt_1"), (0, b"COMMIT;")]
@@ -105,7 +104,7 @@ async def test_who_waits_for_a_turn_can_withdraw(
 @both_ways
 async def test_what_is_being_committed_is_waited_for(
     store_by_way: SQLSessionStore,
-    way: FaultyWay,
+    way: TCPProxy,
     *,
     expected_sequence: int | None,
     message: bytes,
@@ -113,7 +112,7 @@ async def test_what_is_being_committed_is_waited_for(
     """
     Cancelled, even twice, while COMMIT is under way, a caller hears when it is over.
     """
-    held = way.hold_answer(message)
+    held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
     appending = asyncio.create_task(
         store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
     )
@@ -132,7 +131,7 @@ async def test_what_is_being_committed_is_waited_for(
 @both_ways
 async def test_the_wait_for_an_outcome_ends_with_patience(
     engine_by_way: AsyncEngine,
-    way: FaultyWay,
+    way: TCPProxy,
     *,
     expected_sequence: int | None,
     message: bytes,
@@ -142,7 +141,7 @@ async def test_the_wait_for_an_outcome_ends_with_patience(
     """
     store = SQLSessionStore(engine_by_way, patience=0.3)
     await store.save_session(make_session())
-    held = way.hold_answer(message)
+    held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
     appending = asyncio.create_task(
         store.append_event(make_event(), expected_sequence=expected_sequence)
     )
@@ -161,12 +160,12 @@ async def test_the_wait_for_an_outcome_ends_with_patience(
 
 @pytest.mark.postgres
 async def test_an_unknown_deletion_is_found_out_before_a_cancellation_goes_on(
-    store_by_way: SQLSessionStore, way: FaultyWay
+    store_by_way: SQLSessionStore, way: TCPProxy
 ) -> None:
     """
     Cancelled between a lost COMMIT and its repetition, a caller waits for the latter.
     """
-    lost = way.lose(b"COMMIT;")
+    lost = way.arm(ProxyAct.CUT, b"COMMIT;")
     way.is_blocked = True
     deleting = asyncio.create_task(store_by_way.delete_session("ses_1"))
     await lost.happened.wait()
@@ -184,7 +183,7 @@ async def test_an_unknown_deletion_is_found_out_before_a_cancellation_goes_on(
 @both_ways
 async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     store_by_way: SQLSessionStore,
-    way: FaultyWay,
+    way: TCPProxy,
     *,
     expected_sequence: int | None,
     message: bytes,
@@ -192,7 +191,7 @@ async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     """
     Cancelled between a lost COMMIT and its repetition, a caller waits for the latter.
     """
-    lost = way.lose(message)
+    lost = way.arm(ProxyAct.CUT, message)
     way.is_blocked = True
     appending = asyncio.create_task(
         store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
@@ -245,8 +244,8 @@ async def test_what_a_cancelled_caller_has_written_wakes_readers(
     reading = asyncio.create_task(store.get_events("ses_1", wait_timeout=5))
     assert await goes_on(reading)
     appending = store.append_event(make_event())
-    outcome = await cancel_at(1, appending, Moment.ANSWERED)
+    outcome = await cancel_at(1, appending, Moment.BEFORE_ANSWER)
 
-    assert outcome.was_cancelled
+    assert outcome.was_interrupted
     async with asyncio.timeout(2):
         assert await reading == await store.get_events("ses_1") != []

@@ -4,8 +4,6 @@ Several processes write to one database.
 
 from __future__ import annotations
 
-import random
-import signal
 from pathlib import Path
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -46,33 +44,11 @@ async def test_processes_that_write_at_once_share_one_order(
     store = await open_sessions(engine)
     async with writing_processes(url, tmp_path) as processes:
         for number in range(8):
-            processes.order(f"writer-{number}", tasks=32, events=4, sessions=SESSIONS)
+            processes.order(f"writer-{number}", tasks=32, calls=4, sessions=SESSIONS)
         processes.go()
         await processes.finish()
 
     assert processes.statuses == [0] * 8
     assert count_appends(processes) == 8 * 32 * 4
-    await check_histories(processes.histories, store)
-    await check_feed(engine)
-
-
-async def test_what_was_acknowledged_survives_kill_9(
-    url: str, engine: AsyncEngine, tmp_path: Path
-) -> None:
-    """
-    Processes killed while they write take with them nothing that they were told of.
-    """
-    store = await open_sessions(engine)
-    async with writing_processes(url, tmp_path) as processes:
-        processes.go()
-        for round_ in range(10):
-            name = f"round-{round_}"
-            processes.order(name, tasks=4, events=0, sessions=SESSIONS)
-            await processes.hear(random.randint(1, 20), of=name)
-            processes.kill(name)
-        await processes.finish()
-
-    assert processes.statuses == [signal.SIGKILL] * 10
-    assert count_appends(processes) >= 10
     await check_histories(processes.histories, store)
     await check_feed(engine)

@@ -8,6 +8,7 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Generator
 from contextlib import AsyncExitStack, closing, contextmanager
+from itertools import count
 from typing import Any
 
 import attrs
@@ -25,8 +26,9 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
 )
+from asm_async.testing.faults.engines import watched_engine
+from tests.fault.acts import terminated
 from tests.fault.conftest import OpenEngine
-from tests.fault.faulty_connections import at_statement, terminated
 
 # SQLAlchemy's defaults: pool_size=5 and max_overflow=10.
 _POOL_SIZE = 15
@@ -81,27 +83,30 @@ async def test_a_connection_that_dies_before_any_statement_costs_nothing(
     name: str, migrated_postgres_url: str, open_engine: OpenEngine
 ) -> None:
     """
-    Whatever statement the server ends the connection at, the write is done once.
+    Whatever statement before COMMIT the server ends it at, the write is done once.
     """
     case, engine = WRITES[name], open_engine(migrated_postgres_url)
-    store, skipped = SQLSessionStore(engine), 0
-    while True:
-        id_ = f"ses_{skipped}"
-        await store.save_session(make_session(id=id_))
-        await store.save_run(make_run(id=f"run_{id_}", session_id=id_))
-        kill = terminated(migrated_postgres_url)
-        with at_statement(engine, "", kill, skipped=skipped) as killed:
+    store, killed = SQLSessionStore(engine), list[str]()
+    with watched_engine(engine) as points:
+        for number in count():
+            id_ = f"ses_{number}"
+            await store.save_session(make_session(id=id_))
+            await store.save_run(make_run(id=f"run_{id_}", session_id=id_))
+            kill = points.arm(
+                terminated(migrated_postgres_url), "(?!CONNECT|COMMIT)", skip=number
+            )
             await case.call(store, id_)
-        session, run = await store.get_session(id_), await store.get_run(f"run_{id_}")
-        events = await store.get_events(id_)
+            points.disarm()
+            killed += kill.struck
+            session = await store.get_session(id_)
+            run = await store.get_run(f"run_{id_}")
+            events = await store.get_events(id_)
 
-        assert (session.revision, run.revision) == case.revisions
-        assert [e.sequence_number for e in events] == [*range(1, case.events + 1)]
-        if not killed:
-            break
-
-        skipped += 1
-    assert skipped > 3
+            assert (session.revision, run.revision) == case.revisions
+            assert [e.sequence_number for e in events] == [*range(1, case.events + 1)]
+            if not kill.struck:
+                break
+    assert len(killed) > 3
 
 
 @contextmanager

@@ -21,9 +21,9 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
 )
+from asm_async.testing.faults import Moment, ProxyAct, TCPProxy
 from asm_async.values.event import Event
 from asm_async.values.run import Run
-from tests.fault.faulty_connections import FaultyWay
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -34,6 +34,13 @@ COMMIT = b"COMMIT;"
 EVENT = b"evt_1"
 """
 What a statement that appends has among its parameters.
+"""
+
+either_moment = pytest.mark.parametrize(
+    "moment", [Moment.BEFORE_SEND, Moment.BEFORE_ANSWER]
+)
+"""
+The connection breaks before the server gets a message, or when it has obeyed it.
 """
 
 
@@ -65,15 +72,15 @@ SAVED_RUN = make_run(metadata={"is": "saved"})
 RESULT = make_execution_result(session=SAVED_SESSION, run=SAVED_RUN)
 
 
-@pytest.mark.parametrize("is_carried_out", [False, True])
+@either_moment
 @pytest.mark.parametrize(
     ("expected_sequence", "message"), [(None, EVENT), (None, COMMIT), (1, COMMIT)]
 )
 async def test_an_append_is_repeated_and_stored_once(
     store: SQLSessionStore,
-    way: FaultyWay,
+    way: TCPProxy,
     *,
-    is_carried_out: bool,
+    moment: Moment,
     expected_sequence: int | None,
     message: bytes,
 ) -> None:
@@ -82,7 +89,7 @@ async def test_an_append_is_repeated_and_stored_once(
     """
     # One that is stored already keeps the append from being a single statement.
     known = [make_event(id="evt_first")] if message == COMMIT else []
-    fault = (way.lose_answer if is_carried_out else way.lose)(message)
+    fault = way.arm(ProxyAct.CUT, message, moment=moment)
     stored = await store.append_events(
         [*known, *make_events(3)] if expected_sequence is None else make_events(3),
         expected_sequence=expected_sequence,
@@ -128,12 +135,12 @@ UNREPEATABLE = {
 
 
 async def test_each_member_of_a_group_hears_of_its_own_case(
-    store: SQLSessionStore, way: FaultyWay
+    store: SQLSessionStore, way: TCPProxy
 ) -> None:
     """
     Of operations that shared a lost COMMIT the repeatable ones succeed.
     """
-    fault = way.lose_answer(COMMIT)
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=Moment.BEFORE_ANSWER)
     first, saved, appended, expecting = await race(
         [
             store.append_event_with_sequence(make_event(id="evt_before")),
@@ -152,46 +159,46 @@ async def test_each_member_of_a_group_hears_of_its_own_case(
     assert await what_is_stored(store) == (2, 2, [1, 2])
 
 
-@pytest.mark.parametrize("is_carried_out", [False, True])
+@either_moment
 @pytest.mark.parametrize("name", REPEATABLE)
 async def test_a_write_with_an_expectation_recognises_itself(
-    store: SQLSessionStore, way: FaultyWay, name: str, *, is_carried_out: bool
+    store: SQLSessionStore, way: TCPProxy, name: str, *, moment: Moment
 ) -> None:
     """
     Tried again after its COMMIT was lost, it succeeds and is done once.
     """
     case = REPEATABLE[name]
-    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=moment)
     await case.call(store)
 
     assert fault.happened.is_set()
     assert await what_is_stored(store) == case.stored
 
 
-@pytest.mark.parametrize("is_carried_out", [False, True])
+@either_moment
 @pytest.mark.parametrize("name", UNREPEATABLE)
 async def test_a_write_without_one_is_not_repeated(
-    store: SQLSessionStore, way: FaultyWay, name: str, *, is_carried_out: bool
+    store: SQLSessionStore, way: TCPProxy, name: str, *, moment: Moment
 ) -> None:
     """
     It raises an error that says that the outcome is unknown.
     """
     case = UNREPEATABLE[name]
-    fault = (way.lose_answer if is_carried_out else way.lose)(COMMIT)
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=moment)
     with pytest.raises(StorageUnavailableError) as caught:
         await case.call(store)
 
     assert fault.happened.is_set()
     assert caught.value.outcome_unknown
-    expected = case.stored if is_carried_out else (1, 1, [1])
+    expected = case.stored if moment is Moment.BEFORE_ANSWER else (1, 1, [1])
     assert await what_is_stored(store) == expected
 
 
-async def test_a_deletion_is_repeated(store: SQLSessionStore, way: FaultyWay) -> None:
+async def test_a_deletion_is_repeated(store: SQLSessionStore, way: TCPProxy) -> None:
     """
     Deleting twice is as good as once.
     """
-    fault = way.lose_answer(COMMIT)
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=Moment.BEFORE_ANSWER)
     await store.delete_session("ses_1")
 
     assert fault.happened.is_set()
@@ -201,7 +208,7 @@ async def test_a_deletion_is_repeated(store: SQLSessionStore, way: FaultyWay) ->
 @pytest.mark.parametrize(("expected_sequence", "message"), [(None, EVENT), (0, COMMIT)])
 async def test_an_unknown_outcome_stays_unknown(
     engine_by_way: AsyncEngine,
-    way: FaultyWay,
+    way: TCPProxy,
     *,
     expected_sequence: int | None,
     message: bytes,
@@ -211,7 +218,7 @@ async def test_an_unknown_outcome_stays_unknown(
     """
     store = SQLSessionStore(engine_by_way, patience=0.3)
     await store.save_session(make_session())
-    fault = way.lose_answer(message)
+    fault = way.arm(ProxyAct.CUT, message, moment=Moment.BEFORE_ANSWER)
     way.is_blocked = True
     with pytest.raises(StorageUnavailableError) as caught:
         await store.append_event(make_event(), expected_sequence=expected_sequence)

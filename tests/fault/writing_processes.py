@@ -13,6 +13,7 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Literal
 
 import asm_async
 
@@ -35,7 +36,7 @@ class WritingProcesses:
         self._pids: dict[str, int] = {}
         self.stored = 0
         """
-        How many events the writers have said they were told are stored.
+        How many events, or calls of mixed work, the writers have said are stored.
         """
         self.statuses: list[int] = []
         """
@@ -50,12 +51,37 @@ class WritingProcesses:
         return [self._directory / f"{name}.jsonl" for name in self._pids]
 
     def order(
-        self, name: str, *, tasks: int, events: int, sessions: Sequence[str]
+        self,
+        name: str,
+        *,
+        tasks: int,
+        calls: int,
+        sessions: Sequence[str],
+        kind: Literal["appends", "mixed"] = "appends",
+        seed: int = 0,
+        repeated: str | None = None,
     ) -> None:
         """
         Have a writer made, which writes from :meth:`go` on.
+
+        Args:
+            name: What it is called, for its history, and what its ids begin with.
+
+            tasks: How many of its tasks write at once.
+
+            calls: How many calls each makes; 0 for as many as it can.
+
+            sessions: Where to write.
+
+            kind: What to do.
+
+            seed: Where its choices come from, beside its name.
+
+            repeated: The name of a writer that has ended, whose appends of unknown
+                outcome it repeats first.
         """
-        self._say(f"{name} {tasks} {events} {' '.join(sessions)}")
+        words = name, kind, f"{name}/{seed}", repeated or "-", str(tasks), str(calls)
+        self._say(" ".join([*words, *sessions]))
 
     def go(self) -> None:
         """
@@ -63,15 +89,22 @@ class WritingProcesses:
         """
         self._say("go")
 
-    async def hear(self, events: int, *, of: str) -> None:
+    async def hear_of(self, name: str) -> None:
         """
-        Wait until the writer *of* that name was told that so many events are stored.
+        Wait until there is a writer of that name.
+        """
+        while name not in self._pids:
+            await self._listen()
+
+    async def hear(self, number: int, *, of: str) -> None:
+        """
+        Wait until the writer *of* that name has said so many more are stored.
         """
         heard = 0
-        while heard < events:
-            word, name, *number = await self._listen()
+        while heard < number:
+            word, name, *more = await self._listen()
             if (word, name) == ("stored", of):
-                heard += int(*number)
+                heard += int(*more)
 
     def kill(self, name: str) -> None:
         """
@@ -122,7 +155,8 @@ async def writing_processes(
                 yield processes
         return
     # They run on the package that the tests run on, installed or not.
-    path = str(Path(asm_async.__file__).parents[1])
+    package, tests = Path(asm_async.__file__), Path(__file__)
+    path = os.pathsep.join([str(package.parents[1]), str(tests.parents[2])])
     process = await create_subprocess_exec(
         *(sys.executable, _PROGRAM, url, directory),
         env={**os.environ, "PYTHONPATH": path},

@@ -32,7 +32,7 @@ from asm_async.testing.factories import make_event, make_events, make_session, n
 from asm_async.values.event import Event
 from tests.backends import SQLBackend
 from tests.integration.lock_waiters import lock_waiters
-from tests.integration.round_trips import counting_way
+from tests.proxies import by_way, way_to
 
 # Announcements would come between what is counted.
 QUIET = {"asm_announces": False}
@@ -88,9 +88,14 @@ async def test_the_usual_append_is_one_round_trip(migrated_postgres_url: str) ->
     """
     ids = [f"ses_{number}" for number in range(4)]
     async with (
-        counting_way(migrated_postgres_url) as way,
+        way_to(migrated_postgres_url) as way,
         store_on(
-            create_engine(way.url, pool_size=1, execution_options=QUIET), *ids
+            create_engine(
+                by_way(way, migrated_postgres_url),
+                pool_size=1,
+                execution_options=QUIET,
+            ),
+            *ids,
         ) as store,
     ):
         # The driver prepares the statement once.

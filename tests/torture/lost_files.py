@@ -1,0 +1,68 @@
+"""
+An SQLite file, or what belongs to it, is moved or removed under a store that writes.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Generator
+from contextlib import contextmanager
+from pathlib import Path
+
+from tests.fault.troubled_writing import troubled_writing
+from tests.torture.campaign import Campaign, Setting, Tally
+from tests.torture.sqlite_ends import judged, new_database
+
+__all__ = ["CAMPAIGN"]
+
+_COMPANIONS = (["-wal"], ["-shm"], ["-wal", "-shm"])
+
+
+async def run(setting: Setting) -> Tally:
+    """
+    Lose files again and again: nothing is acknowledged that went nowhere.
+    """
+    path = setting.directory / "place" / "asm.sqlite3"
+    url = await new_database(path)
+    history = setting.directory / "writers.jsonl"
+    faults = 0
+    async with troubled_writing(url, history, setting.random) as writing:
+        for _ in setting.each_fault():
+            await writing.succeed()
+            if setting.random.random() < 0.5:
+                with _elsewhere(setting.random.choice([path, path.parent])):
+                    await writing.fail()
+            else:
+                _remove(path, setting.random.choice(_COMPANIONS))
+            await writing.succeed()
+            faults += 1
+    return await judged(url, [history], faults=faults)
+
+
+@contextmanager
+def _elsewhere(path: Path) -> Generator[None]:
+    """
+    Move a file or directory away, and bring it back.
+    """
+    elsewhere = path.with_name("elsewhere")
+    path.rename(elsewhere)
+    try:
+        yield
+    finally:
+        if path.is_dir():
+            shutil.rmtree(path)
+        elsewhere.replace(path)
+
+
+def _remove(path: Path, endings: list[str]) -> None:
+    for ending in endings:
+        path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
+
+
+CAMPAIGN = Campaign(
+    name="lost_files",
+    title="Database file, directory or log moved or removed",
+    run=run,
+    databases=("sqlite",),
+    faults=200,
+)
