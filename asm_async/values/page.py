@@ -8,6 +8,7 @@ from typing import ClassVar, Generic, TypeVar
 
 import attrs
 
+from asm_async.errors import ValidationError
 from asm_async.values import fields
 
 __all__ = ["Page"]
@@ -18,7 +19,8 @@ T_co = TypeVar("T_co", covariant=True)
 def _cursor(value: object, name: str) -> str | None:
     if value is None or (isinstance(value, str) and value):
         return value
-    raise fields.unexpected(name, "a cursor or None", value)
+    given = fields.shown(value)
+    raise ValidationError(f"{name}: expected a cursor or None, got {given}")
 
 
 def _member(value: object, _name: str) -> object:

@@ -136,6 +136,36 @@ async def test_who_waits_on_the_fast_path_holds_no_transaction_id(
 
 
 @pytest.mark.postgres
+async def test_the_usual_append_compares_no_session_with_all(
+    migrated_postgres_url: str,
+) -> None:
+    """
+    Its plan joins by index or by hash, also where a table has no statistics yet.
+    """
+    engine = create_engine(
+        migrated_postgres_url, pool_size=1, max_overflow=0, execution_options=QUIET
+    )
+    ids = [f"ses_{number}" for number in range(256)]
+    async with store_on(engine, *ids) as store:
+        await store.append_events(in_turn(32, *ids))
+        async with engine.connect() as conn:
+            statement = await conn.scalar(
+                sa.text(
+                    "SELECT statement FROM pg_prepared_statements"
+                    " WHERE statement LIKE '%INSERT INTO asm_events%'"
+                )
+            )
+            await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+            await conn.exec_driver_sql(f"PREPARE appending AS {statement}")
+            arguments = ", ".join(["NULL"] * 15)
+            explain = f"EXPLAIN EXECUTE appending ({arguments})"
+            lines = list((await conn.exec_driver_sql(explain)).scalars())
+
+    assert [line for line in lines if "asm_session_sequences" in line]
+    assert not [line for line in lines if "Join Filter" in line]
+
+
+@pytest.mark.postgres
 async def test_a_session_locked_past_patience_is_busy(
     migrated_postgres_url: str, other: asyncpg.Connection[Any]
 ) -> None:

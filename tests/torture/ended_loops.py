@@ -77,8 +77,11 @@ async def call_in_ending_loop(
         # The loop cancels also the task in which SQLAlchemy gives a connection back.
         warnings.simplefilter("ignore", SAWarning)
         warnings.simplefilter("ignore", ResourceWarning)
-        threading.Thread(target=run, daemon=True).start()
+        thread = threading.Thread(target=run, daemon=True)
+        thread.start()
         await ended
+        # Its frames hold what is to be collected.
+        thread.join(_MOST_SECONDS)
         gc.collect()
     for left in set(threading.enumerate()) - before:
         left.join(_MOST_SECONDS)
