@@ -47,7 +47,8 @@ _LOCK = sa.text(
 # aborts the whole. The order makes positions ascend with the numbers.
 #
 # The gate's state is looked at after the update: in its WHERE, a table without
-# statistics is taken for one with a single living session, and is joined without index or hash.
+# statistics is taken for one with a single living session, and each of a group is
+# compared with all there are.
 #
 # A column is one text that the server splits: of every member of an array asyncpg asks
 # whether it is an array in turn, which takes longer than all the rest of sending it. A
