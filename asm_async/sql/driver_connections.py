@@ -56,7 +56,11 @@ async def driver_connection(
     try:
         yield pooled.driver_connection
     finally:
-        # What happened to a connection past SQLAlchemy, its pool does not know. Either
-        # may talk to the database, for which SQLAlchemy wants a greenlet.
-        is_lost = dialect.is_lost(pooled.driver_connection)
-        await greenlet_spawn(pooled.invalidate if is_lost else pooled.close)
+        # What happened to a connection past SQLAlchemy, its pool does not know.
+        if dialect.is_lost(pooled.driver_connection):
+            # Outside of a greenlet it is closed without waiting for the server, so that
+            # no cancellation can come between.
+            pooled.invalidate()
+        else:
+            # It may talk to the database, for which SQLAlchemy wants a greenlet.
+            await greenlet_spawn(pooled.close)

@@ -27,6 +27,7 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.sql import SQLSessionStore, create_engine
+from asm_async.sql.dialects.postgresql import PostgreSQL
 from asm_async.sql.lock_keys import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
@@ -359,3 +360,17 @@ $$;
 CREATE CONSTRAINT TRIGGER at_commit AFTER UPDATE ON asm_sessions
 DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION refuse_two();
 """
+
+
+async def test_a_terminated_connection_is_lost(other: asyncpg.Connection[Any]) -> None:
+    """
+    So is one that is in a transaction; who asks of either is given an answer.
+    """
+    dialect = PostgreSQL()
+    assert not dialect.is_lost(other)
+    await other.execute("BEGIN")
+    assert dialect.is_lost(other)
+    await other.execute("ROLLBACK")
+    assert not dialect.is_lost(other)
+    other.terminate()
+    assert dialect.is_lost(other)

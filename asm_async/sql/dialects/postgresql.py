@@ -259,8 +259,12 @@ class PostgreSQL(Dialect):
         open for ever, and begins savepoints in.
         """
         own = cast("_Driver", driver)
-        is_open = own.is_in_transaction() or getattr(own, "_top_xact", None) is not None
-        return own.is_closed() or is_open
+        # One that was terminated cannot even be asked for a transaction.
+        return (
+            own.is_closed()
+            or own.is_in_transaction()
+            or getattr(own, "_top_xact", None) is not None
+        )
 
     async def append_block(
         self,

@@ -9,6 +9,7 @@ renaming a database file while in use).
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
@@ -69,12 +70,12 @@ async def in_thread(driver: object, work: Callable[[sqlite3.Connection], R]) -> 
     return await hop(work, connection)
 
 
-def identity_of(path: Path) -> Identity | None:
+def identity_of(path: str) -> Identity | None:
     """
     Tell which file lies at *path*, None if there is none.
     """
     try:
-        found = path.stat()
+        found = os.stat(path)  # noqa: PTH116 - twice as fast as a Path, and asked often
     except (FileNotFoundError, NotADirectoryError):
         return None
     return found.st_dev, found.st_ino
@@ -116,15 +117,15 @@ class OpenFiles:
     """
 
     def __init__(self, path: str) -> None:
-        self._path = Path(path)
-        self._companions = [Path(f"{path}{ending}") for ending in _COMPANIONS]
-        self._known: dict[Path, Identity] = {}
+        self._path = path
+        self._companions = [f"{path}{ending}" for ending in _COMPANIONS]
+        self._known: dict[str, Identity] = {}
         self.are_useless = False
         """
         Whether nothing can be done with them any more, though with others perhaps.
         """
-        if path and (identity := identity_of(self._path)):
-            self._known[self._path] = identity
+        if path and (identity := identity_of(path)):
+            self._known[path] = identity
 
     def learn(self) -> None:
         """
