@@ -26,7 +26,7 @@ class Hint(asyncio.Event):
     def __init__(self, *, watches_status: bool = False) -> None:
         super().__init__()
         self.watches_status = watches_status
-        self.must_read = True
+        self.must_read: bool = True
         """
         Whether only the database can tell what is new.
         """
@@ -83,6 +83,9 @@ class Inbox(Hint):
     missing another process was faster, or a group of this one that has not told yet,
     or events were pruned: then the database tells.
     """
+
+    must_read: bool
+    seen: Place
 
     def __init__(self, *, watches_status: bool = False) -> None:
         super().__init__(watches_status=watches_status)

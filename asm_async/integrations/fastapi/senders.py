@@ -45,7 +45,7 @@ class Sender:
         self._is_over = False
         self._to_do = asyncio.Event()
         self._done = asyncio.Event()
-        self.has_begun = False
+        self.has_begun: bool = False
         """
         Whether a piece was written, so that no other answer can be given any more.
         """

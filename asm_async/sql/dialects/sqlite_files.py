@@ -120,7 +120,7 @@ class OpenFiles:
         self._path = path
         self._companions = [f"{path}{ending}" for ending in _COMPANIONS]
         self._known: dict[str, Identity] = {}
-        self.are_useless = False
+        self.are_useless: bool = False
         """
         Whether nothing can be done with them any more, though with others perhaps.
         """
