@@ -40,19 +40,4 @@ class CommittedEvent:
         """
         Make the event that is found by reading the database.
         """
-        event = self.event
-        return Event.from_stored(
-            (
-                event.id,
-                event.type,
-                event.timestamp,
-                event.session_id,
-                event.run_id,
-                event.sequence_number,
-                decode_json(self.data),
-                decode_json(self.metadata),
-                event.schema_version,
-                event.provider,
-                event.correlation_id,
-            )
-        )
+        return self.event.with_json(decode_json(self.data), decode_json(self.metadata))

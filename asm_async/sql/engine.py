@@ -167,8 +167,7 @@ def create_engine(
     except ImportError as error:
         raise MissingDependencyError("asyncpg", "postgres") from error
     if engine.dialect.name == "sqlite":
-        _keep_logs(engine)
-        _make_files_private(engine)
+        _look_after_files(engine)
         _set_pragmas(engine, durability)
         _give_up_what_is_disabled(engine)
     return engine
@@ -178,15 +177,9 @@ class _DriverConnection(Protocol):
     def cursor(self) -> sqlite3.Cursor: ...
 
 
-def _keep_logs(engine: AsyncEngine) -> None:
+def _look_after_files(engine: AsyncEngine) -> None:
     def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
         refuse_to_replace(*args)
-
-    sa_event.listen(engine.sync_engine, "do_connect", on_connect)
-
-
-def _make_files_private(engine: AsyncEngine) -> None:
-    def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
         make_private_file(*args)
 
     sa_event.listen(engine.sync_engine, "do_connect", on_connect)

@@ -237,11 +237,16 @@ class Event:
         Raises:
             ValidationError: If *data* or *metadata* was spoilt since it was checked.
         """
-        return self._with(
-            self.sequence_number,
+        return self.with_json(
             normalise_json_object(self.data, "data"),
             normalise_json_object(self.metadata, "metadata"),
         )
+
+    def with_json(self, data: JSONObject, metadata: JSONObject) -> Event:
+        """
+        Give the event with other objects for its JSON, neither checked nor copied.
+        """
+        return self._with(self.sequence_number, data, metadata)
 
     def numbered(self, sequence_number: int) -> Event:
         """
