@@ -152,8 +152,10 @@ async def test_the_usual_append_compares_no_session_with_all(
             statement = await conn.scalar(
                 sa.text(
                     "SELECT statement FROM pg_prepared_statements"
-                    " WHERE statement LIKE '%INSERT INTO asm_events%'"
-                )
+                    " WHERE statement LIKE :what"
+                ),
+                # Not in the text, or the question would find itself.
+                {"what": "%INSERT INTO asm_events%"},
             )
             await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
             await conn.exec_driver_sql(f"PREPARE appending AS {statement}")
