@@ -12,7 +12,11 @@ import pytest
 from asm_async.errors import ValidationError
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
-from asm_async.testing.event_feed.contract import EventFeedContract, take
+from asm_async.testing.event_feed.contract import (
+    LONG_SECONDS,
+    EventFeedContract,
+    take,
+)
 from asm_async.testing.factories import make_event, make_session
 from asm_async.values.session import SessionStatus
 
@@ -92,12 +96,17 @@ class TestTenantFollowing(EventFeedContract):
         for number in range(9):
             await _append(store, f"ses_{number % 3}", number)
 
+        # What was just committed may have to wait for a transaction of others.
+        wait = LONG_SECONDS
         one = feed.consumer("one", tenant_id="tenant_2")
-        async with aclosing(one.batches(max_size=2)) as batches:
+        async with aclosing(one.batches(max_size=2, max_wait=wait)) as batches:
             batch = await anext(batches)
             await batch.acknowledge()
-        (rest,) = await take(feed.consumer("one", tenant_id="tenant_2").batches(), 1)
-        (others,) = await take(feed.consumer("one").batches(), 1)
+        again = feed.consumer("one", tenant_id="tenant_2")
+        (rest,) = await take(again.batches(), 1)
+        (others,) = await take(
+            feed.consumer("one").batches(max_size=4, max_wait=wait), 1
+        )
 
         assert [event.id for event in batch.events] == ["evt_1", "evt_4"]
         assert [event.id for event in rest.events] == ["evt_7"]
