@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 # To wake a stream and to write to its socket costs as much as several events do: for
 # all streams together it is done so often at most, give or take some that come at once.
-_SECONDS_A_TURN = 0.0025
+_SECONDS_A_TURN = 0.004
 _SECONDS_IN_HAND = 0.05
 
 # However many streams there are, nobody who looks at a page sees the difference.

@@ -17,6 +17,7 @@ from fastapi import APIRouter, Header, Query, Response
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
 from asm_async.integrations.fastapi.answers import with_problems
+from asm_async.integrations.fastapi.event_messages import event_message
 from asm_async.integrations.fastapi.parameters import (
     EventTypes,
     SessionIdPath,
@@ -25,9 +26,7 @@ from asm_async.integrations.fastapi.parameters import (
 )
 from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
-from asm_async.values.event import Event
 from asm_async.values.fields import MAX_COUNT
-from asm_async.values.json_values import encode_json
 
 __all__ = ["add_stream_routes"]
 
@@ -95,7 +94,7 @@ async def follow_session(
         await write(_GREETING)
         async with aclosing(admitted.serving.pace.of(events)) as paced:
             async for event in paced:
-                await write(_message(event, str(event.sequence_number)))
+                await write(event_message(event, str(event.sequence_number)))
         await write(_OVER)
 
     return EventStream(produce, admitted)
@@ -130,27 +129,9 @@ async def follow_all(
         await write(_GREETING + place.encode())
         async with aclosing(admitted.serving.pace.of(events)) as paced:
             async for event, behind in paced:
-                await write(_message(event, behind))
+                await write(event_message(event, behind))
 
     return EventStream(produce, admitted)
-
-
-def _message(event: Event, id_: str) -> bytes:
-    # What is stored is normal JSON, which to_dict() would make sure of once more.
-    plain = {
-        "id": event.id,
-        "type": str(event.type),
-        "timestamp": event.timestamp.isoformat(timespec="microseconds"),
-        "session_id": event.session_id,
-        "run_id": event.run_id,
-        "sequence_number": event.sequence_number,
-        "data": event.data,
-        "metadata": event.metadata,
-        "schema_version": event.schema_version,
-        "provider": event.provider,
-        "correlation_id": event.correlation_id,
-    }
-    return f"id: {id_}\ndata: {encode_json(plain)}\n\n".encode("ascii")
 
 
 def _number(last_event_id: str) -> int:
