@@ -36,7 +36,7 @@ __all__ = ["CAMPAIGN", "run_on_disk", "run_within_quota"]
 
 _DISK_BYTES = 64 * 2**20
 
-# A history must not become larger than the log, which is moved away at 16 MiB.
+# A history must not become larger than the log, which begins with 8 MB.
 _FAULTS_A_HISTORY = 10
 
 
@@ -127,7 +127,7 @@ async def _write(kind: str, place: Path, setting: Setting) -> Tally:
         history = setting.directory / f"{kind}-{len(histories)}.jsonl"
         histories.append(history)
         writers = troubled_writing(url, history, setting.random)
-        with _held_open(path):
+        with _held_open(path, for_reading=kind == "quota"):
             if kind == "quota":
                 await _grow(url, len(histories))
             async with writers as writing:
@@ -142,11 +142,16 @@ async def _write(kind: str, place: Path, setting: Setting) -> Tally:
 
 
 @contextmanager
-def _held_open(path: Path) -> Generator[None]:
+def _held_open(path: Path, *, for_reading: bool) -> Generator[None]:
     """
     Keep the log from being removed, even if no writer has it open.
+
+    As long as this reads in a transaction, the log cannot be written from its start
+    again either: whatever is written makes it larger.
     """
-    with closing(sqlite3.connect(path)) as connection:
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if for_reading:
+            connection.execute("BEGIN")
         connection.execute("SELECT count(*) FROM asm_sessions").fetchall()
         yield
 
