@@ -152,6 +152,10 @@ def create_engine(
     connect_args |= options.pop("connect_args", {})
     # They are what agents said, and whoever logs an error logs what caused it.
     defaults: dict[str, Any] = {"hide_parameters": True}
+    if not options.keys() & {"pool", "poolclass"}:
+        # What was used last is used next: its cache holds what has just been written,
+        # where another connection to an SQLite file has to read all that again.
+        defaults["pool_use_lifo"] = True
     if target.get_backend_name() == "sqlite":
         connect_args.setdefault("timeout", _BUSY_TIMEOUT_SECONDS)
         connect_args.setdefault("async_creator_fn", connect)

@@ -160,9 +160,10 @@ class WakeUps:
 
     def followed_sessions(self) -> set[str]:
         """
-        Tell for which sessions somebody waits.
+        Tell for which sessions somebody waits; any thread may ask.
         """
-        return {session_id for session_id in self._waiters if session_id is not None}
+        # Copied at once: during a comprehension the loop's thread may go on, too.
+        return set(filter(None, tuple(self._waiters)))
 
     @property
     def follows_all(self) -> bool:

@@ -350,3 +350,34 @@ async def test_a_database_in_memory_is_one_for_all_tasks(url: str) -> None:
     await migrations.upgrade(engine)
     await use(engine)
     await engine.dispose()
+
+
+async def test_the_connection_that_was_used_last_is_used_next(
+    engine: AsyncEngine,
+) -> None:
+    """
+    Writers keep the one whose cache is warm, however many readers have come and gone.
+    """
+    connections = [await engine.connect() for _ in range(3)]
+    drivers = [
+        (await conn.get_raw_connection()).driver_connection for conn in connections
+    ]
+    for conn in connections:
+        await conn.close()
+
+    async with engine.connect() as conn:
+        again = (await conn.get_raw_connection()).driver_connection
+
+    assert again is drivers[-1]
+
+
+@pytest.mark.parametrize("poolclass", [NullPool, AsyncAdaptedQueuePool])
+async def test_a_caller_may_choose_the_pool(file_url: str, poolclass: Any) -> None:
+    """
+    What is set for the usual pool is not asked of another.
+    """
+    engine = create_engine(file_url, poolclass=poolclass)
+    async with engine.connect() as conn:
+        assert await conn.scalar(sa.text("SELECT 1")) == 1
+    assert type(engine.pool) is poolclass
+    await engine.dispose()

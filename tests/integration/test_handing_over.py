@@ -257,15 +257,21 @@ async def test_the_watcher_looks_at_new_events_alone(
     migrated_sqlite_url: str,
 ) -> None:
     """
-    However long the log is, what is new in it is found by position.
+    However long the log is, what is new in it is found by position or by session.
     """
     engine = create_engine(migrated_sqlite_url)
-    query = f"EXPLAIN QUERY PLAN {sqlite_watcher._NEWS}"
+    plans: list[str] = []
     async with engine.connect() as conn:
-        plan = (await conn.exec_driver_sql(query, (1,))).all()
+        for query, parameter in (
+            (sqlite_watcher._NEW_EVENTS, 1),
+            (sqlite_watcher._COUNTERS, '["ses_1"]'),
+        ):
+            explain = f"EXPLAIN QUERY PLAN {query}"
+            plan = await conn.exec_driver_sql(explain, (parameter,))
+            plans += [str(row[-1]) for row in plan if "asm_" in row[-1]]
     await engine.dispose()
 
-    steps = [str(row[-1]) for row in plan]
-    assert [step for step in steps if "asm_events" in step] == [
-        "SEARCH asm_events USING INTEGER PRIMARY KEY (rowid>?)"
-    ]
+    by_position, by_session = plans
+    assert by_position == "SEARCH asm_events USING INTEGER PRIMARY KEY (rowid>?)"
+    assert by_session.startswith("SEARCH asm_session_sequences USING")
+    assert by_session.endswith("(session_id=?)")

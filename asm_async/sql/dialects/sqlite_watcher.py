@@ -11,7 +11,7 @@ import asyncio
 import json
 import sqlite3
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
@@ -29,14 +29,18 @@ _OWN_NEWS_SECONDS = 0.005
 
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
 
-# One row in all: for each the thread would wait for its turn to run once more. The plus
-# keeps SQLite from going through the index by session, that is through the whole log.
-_NEWS = """
-    SELECT json_group_object(session_id, number), max(position)
+# Each is one row: for every further one the thread would wait for its turn again. The
+# plus keeps SQLite from going through the index by session, that is the whole log.
+_NEW_EVENTS = """
+    SELECT json_group_object(session_id, number)
     FROM (
-        SELECT session_id, max(sequence_number) AS number, max(position) AS position
+        SELECT session_id, max(sequence_number) AS number
         FROM asm_events WHERE position > ? GROUP BY +session_id
     )
+"""
+_COUNTERS = """
+    SELECT json_group_object(session_id, last_sequence)
+    FROM asm_session_sequences WHERE session_id IN (SELECT value FROM json_each(?))
 """
 
 
@@ -67,7 +71,7 @@ async def watch(path: str, wake_ups: WakeUps) -> None:
 
     def run() -> None:
         try:
-            _watch(path, must_stop, tell)
+            _watch(path, must_stop, wake_ups, tell)
         finally:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(has_stopped.set)
@@ -81,13 +85,15 @@ async def watch(path: str, wake_ups: WakeUps) -> None:
         thread.join()
 
 
-def _watch(path: str, must_stop: threading.Event, tell: Tell) -> None:
+def _watch(
+    path: str, must_stop: threading.Event, wake_ups: WakeUps, tell: Tell
+) -> None:
     """
     Look, again and again; after an error, with a new connection.
     """
     while not must_stop.is_set():
         with suppress(sqlite3.Error), closing(_open(path)) as connection:
-            _look(connection, must_stop, tell)
+            _look(connection, must_stop, wake_ups, tell)
         must_stop.wait(_PAUSE_SECONDS)
 
 
@@ -104,10 +110,13 @@ def _open(path: str) -> sqlite3.Connection:
 
 
 def _look(
-    connection: sqlite3.Connection, must_stop: threading.Event, tell: Tell
+    connection: sqlite3.Connection,
+    must_stop: threading.Event,
+    wake_ups: WakeUps,
+    tell: Tell,
 ) -> None:
     version = connection.execute("PRAGMA data_version").fetchone()
-    newest = (connection.execute(_LATEST).fetchone() or (0,))[0]
+    newest = _latest(connection)
     # What was committed before this moment will not be seen as a change.
     tell(None, (0, newest))
     pause = _INTERVAL_SECONDS
@@ -118,6 +127,27 @@ def _look(
             continue
         # Where much is written, it is looked at half as often.
         version, pause = now, 2 * _INTERVAL_SECONDS
-        numbers, last = connection.execute(_NEWS, (newest,)).fetchone()
-        newest = last or newest
-        tell(json.loads(numbers), (0, newest))
+        before, newest = newest, _latest(connection)
+        numbers = _numbers(connection, before, newest, wake_ups.followed_sessions())
+        tell(numbers, (0, newest))
+
+
+def _latest(connection: sqlite3.Connection) -> int:
+    return int((connection.execute(_LATEST).fetchone() or (0,))[0])
+
+
+def _numbers(
+    connection: sqlite3.Connection, before: int, newest: int, followed: Collection[str]
+) -> dict[str, int]:
+    """
+    Give the latest number of each session that has new events and is followed.
+
+    Where fewer are followed than there are new events, their counters tell sooner.
+    """
+    if newest == before or not followed:
+        return {}
+    if len(followed) < newest - before:
+        found = connection.execute(_COUNTERS, (json.dumps(list(followed)),))
+    else:
+        found = connection.execute(_NEW_EVENTS, (before,))
+    return dict(json.loads(found.fetchone()[0]))
