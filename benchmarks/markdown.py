@@ -14,7 +14,7 @@ __all__ = ["markdown"]
 
 def markdown(found: Results) -> str:
     """
-    Give the ratios and, for each database and work, the rates.
+    Give the ratios; the rates, for each database and work; and the memory taken.
     """
     ratios = _table(
         ["database", "work", "against", "at least", "median", "from ... to", ""],
@@ -39,7 +39,23 @@ def markdown(found: Results) -> str:
         for kind in kinds
         for database, work in [kind]
     ]
-    return "\n\n".join([ratios, *rates]) + "\n"
+    memory = [_memory(found["memory"])] if found["memory"] else []
+    return "\n\n".join([ratios, *rates, *memory]) + "\n"
+
+
+def _memory(rows: Sequence[dict[str, Any]]) -> str:
+    """
+    Give how far memory rose; who was not asked to read has nothing there.
+    """
+    works = "appending", "reading"
+    table = _table(
+        ["database", "contender", *works],
+        [
+            [row["database"], row["contender"], *(str(row.get(w, "")) for w in works)]
+            for row in rows
+        ],
+    )
+    return f"### memory at its peak, MiB more\n\n{table}"
 
 
 def _rates(rows: Sequence[dict[str, Any]]) -> str:

@@ -28,7 +28,7 @@ __all__ = ["Announcer", "announced_sessions"]
 # busy with those who write.
 _SHORTEST_GAP_SECONDS = 0.01
 _LONGEST_GAP_SECONDS = 0.05
-_GAPS_A_SENDING = 10
+_GAPS_A_SENDING = 20
 _MOST_SECONDS = 2.0
 
 # PostgreSQL takes payloads of less than 8,000 bytes.

@@ -23,7 +23,7 @@ __all__ = ["watch"]
 
 Tell: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
 
-_INTERVAL_SECONDS = 0.01
+_INTERVAL_SECONDS = 0.015
 _PAUSE_SECONDS = 0.25
 _OWN_NEWS_SECONDS = 0.005
 
