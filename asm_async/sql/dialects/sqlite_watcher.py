@@ -24,6 +24,7 @@ __all__ = ["watch"]
 Tell: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
 
 _INTERVAL_SECONDS = 0.015
+_BUSY_INTERVAL_SECONDS = 0.02
 _PAUSE_SECONDS = 0.25
 _OWN_NEWS_SECONDS = 0.005
 
@@ -125,8 +126,7 @@ def _look(
         if now == version:
             pause = _INTERVAL_SECONDS
             continue
-        # Where much is written, it is looked at half as often.
-        version, pause = now, 2 * _INTERVAL_SECONDS
+        version, pause = now, _BUSY_INTERVAL_SECONDS
         before, newest = newest, _latest(connection)
         numbers = _numbers(connection, before, newest, wake_ups.followed_sessions())
         tell(numbers, (0, newest))
