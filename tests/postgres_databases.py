@@ -16,6 +16,8 @@ from tests.backends import migrate
 
 __all__ = ["PostgresDatabases"]
 
+_SECONDS_TO_END = 30
+
 _CONNECTIONS = sa.text("SELECT count(*) FROM pg_stat_activity WHERE datname = :name")
 _DEADLOCKS = sa.text("SELECT deadlocks FROM pg_stat_database WHERE datname = :name")
 
@@ -73,11 +75,17 @@ class PostgresDatabases:
         Count the deadlocks that the server has broken in a database.
 
         It waits for all connections to end, which is when they report theirs.
+
+        Raises:
+            TimeoutError: If one does not: somebody has leaked it.
         """
         name = sa.make_url(url).database
 
         async def count() -> int:
-            async with self._engine.connect() as conn:
+            async with (
+                asyncio.timeout(_SECONDS_TO_END),
+                self._engine.connect() as conn,
+            ):
                 while await conn.scalar(_CONNECTIONS, {"name": name}):
                     pass
                 return int(await conn.scalar(_DEADLOCKS, {"name": name}) or 0)

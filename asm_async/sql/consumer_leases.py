@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,13 +20,12 @@ from asm_async.sql.column_types import microseconds
 from asm_async.sql.error_translation import translated_errors
 from asm_async.sql.outlook import Outlook
 from asm_async.sql.tables import consumers
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.transactions import Transaction
 from asm_async.values.checkpoint import Place, checkpoint_text, place_of
 
 __all__ = ["ConsumerLeases"]
 
 _LONGEST_PAUSE_SECONDS = 0.5
-_SECONDS_TO_RELEASE = 2.0
 
 
 class ConsumerLeases:
@@ -39,6 +39,7 @@ class ConsumerLeases:
     def __init__(
         self, outlook: Outlook, options: ConsumerOptions, first_place: Place
     ) -> None:
+        self._outlook = outlook
         self._transactions = outlook.transactions
         self._lifecycle = outlook.lifecycle
         self._feed = outlook.feed
@@ -77,6 +78,8 @@ class ConsumerLeases:
             # Those who wait for a lease do not keep writers waiting.
             if not await self._transactions.read(look):
                 return None
+            # From now on, since whoever is cancelled may have taken it all the same.
+            self._outlook.endings[holder] = partial(self._give_up, holder)
             return await self._transactions.write(take, is_repeatable=True)
 
     async def wait_for_lease(self) -> None:
@@ -93,11 +96,9 @@ class ConsumerLeases:
 
         async def renew(transaction: Transaction) -> Holding | None:
             conn = transaction.conn
-            row = await self._locked_row(conn)
+            row = await self._row_in_hand(conn)
             if row is None:
-                if (await conn.execute(self._row())).first() is None:
-                    return None
-                raise StorageBusyError("a transaction is acknowledging a batch")
+                return None
             if row.fencing_token == fencing_token:
                 await conn.execute(self._renewal())
             place = self._place(row.checkpoint)
@@ -109,21 +110,33 @@ class ConsumerLeases:
     async def release(self, holder: str) -> None:
         """
         Give the lease up if it is still this holder's; else it ends by itself.
+
+        A feed that was closed has done so already.
         """
+        if holder in self._outlook.endings:
+            try:
+                await self._give_up(holder)
+            finally:
+                self._outlook.endings.pop(holder, None)
+
+    async def _give_up(self, holder: str) -> None:
         release = (
             sa.update(consumers)
-            .where(self._is_it, consumers.c.holder == holder)
+            .where(self._is_it)
             .values(holder=None, leased_until=None, updated_at=self._feed.now())
         )
 
         async def work(transaction: Transaction) -> None:
-            if await self._locked_row(transaction.conn) is not None:
-                await transaction.conn.execute(release)
+            conn = transaction.conn
+            row = (await conn.execute(self._row())).first()
+            # Whoever looks whether the lease is free has the row for a moment.
+            if row is not None and row.holder == holder:
+                row = await self._row_in_hand(conn)
+            if row is not None and row.holder == holder:
+                await conn.execute(release)
 
-        # Also in a feed that was closed, but for no longer than a moment.
-        brief = Transactions(self._transactions.engine, _SECONDS_TO_RELEASE)
         with suppress(StorageError):
-            await brief.write(work, is_repeatable=True)
+            await self._outlook.farewells.write(work, is_repeatable=True)
 
     async def acknowledge(
         self, holding: Holding, end: Place, conn: AsyncConnection | None
@@ -215,6 +228,18 @@ class ConsumerLeases:
         query = self._row().with_for_update(skip_locked=True)
         found: sa.CursorResult[Any] = await conn.execute(query)
         return found.first()
+
+    async def _row_in_hand(self, conn: AsyncConnection) -> sa.Row[Any] | None:
+        """
+        Read the row and hold it; None if it is not there.
+
+        Raises:
+            StorageBusyError: If somebody else holds it.
+        """
+        row = await self._locked_row(conn)
+        if row is None and (await conn.execute(self._row())).first() is not None:
+            raise StorageBusyError("another transaction has the consumer's row")
+        return row
 
     def _renewal(self) -> sa.Update:
         return (

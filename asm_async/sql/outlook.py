@@ -23,6 +23,8 @@ __all__ = ["Follower", "Outlook"]
 
 T = TypeVar("T")
 
+_SECONDS_TO_PART = 2.0
+
 
 class Follower(Protocol):
     """
@@ -64,6 +66,14 @@ class Outlook:
         self.transactions: Transactions = Transactions(engine, patience)
         self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
+        self.farewells: Transactions = Transactions(engine, _SECONDS_TO_PART)
+        """
+        For what is written when somebody leaves, for no longer than a moment.
+        """
+        self.endings: dict[str, Callable[[], Awaitable[None]]] = {}
+        """
+        What is still to be written when somebody leaves, by who it is.
+        """
         self._poll_interval = poll_interval
         self._listens = listens
         self._followers: dict[Follower, SharedTasks] = {}
@@ -124,6 +134,11 @@ class Outlook:
         await self.lifecycle.aclose()
         for follower in tuple(self._followers):
             await follower.leave()
+        # Nobody who comes to an end later has anything left to write: the engine may be
+        # disposed of once this returns.
+        await asyncio.gather(*(end() for end in self.endings.values()))
+        self.endings.clear()
+        await self.farewells.aclose()
 
     @property
     def _poll_name(self) -> str:

@@ -16,10 +16,10 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async.errors import LeaseLostError, ValidationError
+from asm_async.errors import ValidationError
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
 from asm_async.sql.engine import shared_state
-from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
+from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
 
@@ -366,71 +366,6 @@ async def test_a_thousand_followers_share_one_pool(
     await feed.aclose()
     # Those that read, the poll, and the moment in which a listener leaves the pool.
     assert most <= 4 + 2
-
-
-async def test_a_consumer_acknowledges_in_the_handlers_own_transaction(
-    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
-) -> None:
-    """
-    What a handler writes takes effect exactly once, however often it fails.
-    """
-    engine = engines[1]
-    async with engine.begin() as conn:
-        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
-    await store.append_events(make_events(6))
-    feed = SQLEventFeed(engine)
-    note = sa.text("INSERT INTO notes VALUES (:event)")
-    failures = 0
-    async with (
-        asyncio.timeout(LONG_SECONDS),
-        aclosing(feed.consumer("notes").batches(max_size=2)) as batches,
-    ):
-        async for batch in batches:
-            try:
-                async with engine.begin() as conn:
-                    for event in batch.events:
-                        await conn.execute(note, {"event": event.id})
-                    await batch.acknowledge(conn)
-                    if failures < 3:
-                        failures += 1
-                        raise LookupError  # noqa: TRY301 - what a handler may do
-            except LookupError:
-                continue
-            if batch.events[-1].sequence_number == 6:
-                break
-    async with engine.connect() as conn:
-        noted = list(await conn.scalars(sa.text("SELECT event FROM notes")))
-    await feed.aclose()
-    assert noted == [f"evt_{number}" for number in range(1, 7)]
-
-
-async def test_a_batch_of_who_was_succeeded_rolls_its_handler_back(
-    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
-) -> None:
-    """
-    The fencing token keeps what a late handler has written out of the database.
-    """
-    first, second = (SQLEventFeed(engine) for engine in engines)
-    engine = engines[0]
-    async with engine.begin() as conn:
-        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
-    await store.append_events(make_events(1))
-    late = first.consumer("one", lease_seconds=0.1).batches()
-    batch = await anext(late)
-    await take(second.consumer("one").batches(), 1)
-
-    async def handle() -> None:
-        async with engine.begin() as conn:
-            await conn.execute(sa.text("INSERT INTO notes VALUES ('late')"))
-            await batch.acknowledge(conn)
-
-    with pytest.raises(LeaseLostError):
-        await handle()
-    await late.aclose()
-    async with engine.connect() as conn:
-        assert list(await conn.scalars(sa.text("SELECT event FROM notes"))) == []
-    await first.aclose()
-    await second.aclose()
 
 
 @pytest.mark.parametrize("poll_interval", [0, -1.0, float("inf"), float("nan")])

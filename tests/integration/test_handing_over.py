@@ -58,14 +58,16 @@ async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
 
 def readings_of(engine: AsyncEngine) -> list[str]:
     """
-    Collect the statements with which followers read.
+    Collect the parameters of the statements with which followers read.
     """
     found: list[str] = []
 
     @sa_event.listens_for(engine.sync_engine, "before_cursor_execute")
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+    def note(
+        _conn: object, _cursor: object, statement: str, parameters: object, *_: object
+    ) -> None:
         if "asm_events.sequence_number > " in statement:
-            found.append(statement)
+            found.append(str(parameters))
 
     return found
 
@@ -251,6 +253,38 @@ async def test_an_end_that_is_committed_with_an_event_is_seen(
     assert len(await follower.end()) == 4
     await feed.aclose()
     await store.aclose()
+
+
+async def test_a_number_that_nobody_will_see_is_told_once(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    Whoever follows a session that was deleted does not read at each commit of others.
+    """
+    engines = [create_engine(migrated_sqlite_url) for _ in range(2)]
+    store = SQLSessionStore(engines[0])
+    for session_id in ("ses_1", "ses_2"):
+        await store.save_session(make_session(id=session_id))
+    await store.append_events(make_events(9))
+    await store.delete_session("ses_1")
+    feed = SQLEventFeed(engines[1], poll_interval=NEVER_SECONDS)
+    readings = readings_of(engines[1])
+    follower = Collecting(feed.follow_session("ses_1"))
+    others = Collecting(feed.follow_session("ses_2"))
+    for number in range(0, 300, 10):
+        await store.append_events(
+            make_events(10, first=100 + number, session_id="ses_2")
+        )
+        await others.until(number + 10)
+    assert follower.items == []
+    # Once when each begins, once when the watcher does, and once when it is told.
+    assert sum("ses_1" in of for of in readings) <= 3
+    for one in (follower, others):
+        await one.stop()
+    await feed.aclose()
+    await store.aclose()
+    for engine in engines:
+        await engine.dispose()
 
 
 async def test_the_watcher_looks_at_new_events_alone(

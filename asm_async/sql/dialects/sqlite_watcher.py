@@ -120,6 +120,7 @@ def _look(
     newest = _latest(connection)
     # What was committed before this moment will not be seen as a change.
     tell(None, (0, newest))
+    told: dict[str, int] = {}
     pause = _INTERVAL_SECONDS
     while not must_stop.wait(pause):
         now = connection.execute("PRAGMA data_version").fetchone()
@@ -128,8 +129,13 @@ def _look(
             continue
         version, pause = now, _BUSY_INTERVAL_SECONDS
         before, newest = newest, _latest(connection)
-        numbers = _numbers(connection, before, newest, wake_ups.followed_sessions())
-        tell(numbers, (0, newest))
+        followed = wake_ups.followed_sessions()
+        numbers = _numbers(connection, before, newest, followed)
+        # What was told already is no news, though nobody may ever see that number: its
+        # event may have been pruned.
+        news = {id_: last for id_, last in numbers.items() if told.get(id_) != last}
+        told = {id_: told[id_] for id_ in told.keys() & followed} | news
+        tell(news, (0, newest))
 
 
 def _latest(connection: sqlite3.Connection) -> int:

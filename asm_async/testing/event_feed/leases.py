@@ -184,11 +184,12 @@ class TestLeases(EventFeedContract):
                     numbers.extend(numbers_of(batch.events))
                     await batch.acknowledge()
 
-        async with asyncio.timeout(LONG_SECONDS):
-            tasks = [asyncio.create_task(consume(feed)) for feed in feeds]
-            for number in range(20):
-                await store.append_events(make_events(2, first=1 + 2 * number))
-            await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        tasks = [asyncio.create_task(consume(feed)) for feed in feeds]
+        for number in range(20):
+            await store.append_events(make_events(2, first=1 + 2 * number))
+        await asyncio.wait(
+            tasks, timeout=LONG_SECONDS, return_when=asyncio.FIRST_COMPLETED
+        )
         for task in tasks:
             task.cancel()
         await asyncio.wait(tasks)

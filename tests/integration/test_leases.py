@@ -1,0 +1,189 @@
+"""
+Leases of durable consumers beside handlers' transactions, and when a feed is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import aclosing
+
+import pytest
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import LeaseLostError, StoreClosedError
+from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
+from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
+from asm_async.testing.factories import make_events, make_session
+from asm_async.testing.session_store.contract import numbers_of
+
+LOCK = sa.text("SELECT FROM asm_consumers FOR UPDATE")
+SHORT_SECONDS = 5.0
+"""
+Much shorter than a lease lasts.
+"""
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
+    """
+    Give a store with session ``ses_1``.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    yield store
+    await store.aclose()
+
+
+@pytest.fixture
+async def another(url: str) -> AsyncIterator[AsyncEngine]:
+    """
+    Give a second engine on the same database, as another process has.
+    """
+    engine = create_engine(url)
+    yield engine
+    await engine.dispose()
+
+
+async def test_a_consumer_acknowledges_in_the_handlers_own_transaction(
+    store: SQLSessionStore, another: AsyncEngine
+) -> None:
+    """
+    What a handler writes takes effect exactly once, however often it fails.
+    """
+    async with another.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
+    await store.append_events(make_events(6))
+    feed = SQLEventFeed(another)
+    note = sa.text("INSERT INTO notes VALUES (:event)")
+    failures = 0
+    async with (
+        asyncio.timeout(LONG_SECONDS),
+        aclosing(feed.consumer("notes").batches(max_size=2)) as batches,
+    ):
+        async for batch in batches:
+            try:
+                async with another.begin() as conn:
+                    for event in batch.events:
+                        await conn.execute(note, {"event": event.id})
+                    await batch.acknowledge(conn)
+                    if failures < 3:
+                        failures += 1
+                        raise LookupError  # noqa: TRY301 - what a handler may do
+            except LookupError:
+                continue
+            if batch.events[-1].sequence_number == 6:
+                break
+    async with another.connect() as conn:
+        noted = list(await conn.scalars(sa.text("SELECT event FROM notes")))
+    await feed.aclose()
+    assert noted == [f"evt_{number}" for number in range(1, 7)]
+
+
+async def test_a_batch_of_who_was_succeeded_rolls_its_handler_back(
+    engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    The fencing token keeps what a late handler has written out of the database.
+    """
+    first, second = SQLEventFeed(engine), SQLEventFeed(another)
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
+    await store.append_events(make_events(1))
+    late = first.consumer("one", lease_seconds=0.1).batches()
+    batch = await anext(late)
+    await take(second.consumer("one").batches(), 1)
+
+    async def handle() -> None:
+        async with engine.begin() as conn:
+            await conn.execute(sa.text("INSERT INTO notes VALUES ('late')"))
+            await batch.acknowledge(conn)
+
+    with pytest.raises(LeaseLostError):
+        await handle()
+    await late.aclose()
+    async with engine.connect() as conn:
+        assert list(await conn.scalars(sa.text("SELECT event FROM notes"))) == []
+    await first.aclose()
+    await second.aclose()
+
+
+@pytest.mark.postgres
+async def test_a_lease_is_released_past_who_has_its_row_for_a_moment(
+    migrated_postgres_url: str,
+) -> None:
+    """
+    Whoever looks whether it is free does not keep the others waiting until it ends.
+    """
+    engine, another = (create_engine(migrated_postgres_url) for _ in range(2))
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await store.append_events(make_events(1))
+    first, second = SQLEventFeed(engine), SQLEventFeed(another)
+    batches = first.consumer("one").batches()
+    await anext(batches)
+    async with another.begin() as conn:
+        await conn.execute(LOCK)
+        closing = asyncio.create_task(batches.aclose())
+        await asyncio.wait({closing}, timeout=0.1)
+    async with asyncio.timeout(SHORT_SECONDS):
+        await closing
+        (batch,) = await take(second.consumer("one").batches(), 1)
+    assert numbers_of(batch.events) == [1]
+    for feed in (first, second):
+        await feed.aclose()
+    for used in (engine, another):
+        await used.dispose()
+
+
+async def test_a_feed_that_is_closed_gives_its_leases_up(
+    engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    Another has them at once, whoever deals with a batch still, or waits for one.
+    """
+    await store.append_events(make_events(1))
+    first, second = SQLEventFeed(engine), SQLEventFeed(another)
+    async with aclosing(first.consumer("one").batches()) as batches:
+        await anext(batches)
+        waiting = Collecting(first.consumer("two").batches())
+        await waiting.until(1)
+        await first.aclose()
+        for name in ("one", "two"):
+            async with asyncio.timeout(SHORT_SECONDS):
+                await take(second.consumer(name).batches(), 1)
+        with pytest.raises(StoreClosedError):
+            await anext(batches)
+    with pytest.raises(StoreClosedError):
+        await waiting.end()
+    await second.aclose()
+
+
+async def test_nobody_connects_after_a_feed_was_closed(
+    engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    Its engine may be disposed of, whatever consumers come to an end later.
+    """
+    await store.append_events(make_events(1))
+    feed, holding = SQLEventFeed(engine), SQLEventFeed(another)
+    async with aclosing(holding.consumer("two").batches()) as held:
+        await anext(held)
+        busy = feed.consumer("one").batches()
+        await anext(busy)
+        waiting = Collecting(feed.consumer("two").batches())
+        await asyncio.wait({waiting.task}, timeout=0.1)
+        await feed.aclose()
+        await store.aclose()
+        await engine.dispose()
+        connected: list[object] = []
+        sa_event.listen(
+            engine.sync_engine, "do_connect", lambda *_: connected.append(1)
+        )
+        await busy.aclose()
+        with pytest.raises(StoreClosedError):
+            await waiting.end()
+    assert connected == []
+    await holding.aclose()
