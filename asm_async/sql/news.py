@@ -28,16 +28,21 @@ def spread(
         outcomes: What became of each.
     """
     events: dict[str, list[CommittedEvent]] = {}
+    written: set[str] = set()
     unclear: set[str] = set()
     for operation, outcome in zip(operations, outcomes, strict=True):
+        if isinstance(operation, SaveRun):
+            # Followers see no runs.
+            continue
+        written |= operation.session_ids
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
             # What was stored before has the same content, and so the same texts.
             for event, (data, metadata) in zip(outcome, operation.texts, strict=True):
                 if wake_ups.is_followed(event.session_id):
                     of_session = events.setdefault(event.session_id, [])
                     of_session.append(CommittedEvent(event, data, metadata))
-        elif not isinstance(operation, SaveRun):
+        else:
             unclear |= operation.session_ids
-    written = {id_ for operation in operations for id_ in operation.session_ids}
     handed = {id_: found for id_, found in events.items() if id_ not in unclear}
-    wake_ups.notify(written, handed)
+    if written:
+        wake_ups.notify(written, handed)

@@ -93,6 +93,7 @@ async def test_what_this_process_commits_is_not_read_back(
 
     await store.append_events(make_events(3, first=2), expected_sequence=2)
     await another.append_events(make_events(3, first=4))
+    await store.save_run(make_run(id="run_alone"))
     await asyncio.gather(
         *(store.append_event(make_event(id=f"evt_{n}")) for n in range(10, 30)),
         store.save_run(make_run()),
