@@ -28,6 +28,10 @@ class CommittedEvent:
 
     data: str
     metadata: str
+    position: int = 0
+    """
+    Its place in the feed of all sessions, where that is told.
+    """
 
     @property
     def number(self) -> int:

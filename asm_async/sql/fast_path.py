@@ -7,11 +7,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
+import attrs
+
 from asm_async.sql.careful_path import Outcome
 from asm_async.sql.dialects import Dialect, EventRow
 from asm_async.sql.operations import AppendEvents, Operation
 
-__all__ = ["append_at_once"]
+__all__ = ["Written", "append_at_once"]
+
+
+@attrs.frozen(kw_only=True)
+class Written:
+    """
+    What became of a group of operations.
+    """
+
+    outcomes: list[Outcome]
+    """
+    The outcomes, in the order of the operations.
+    """
+
+    first_position: int | None = None
+    """
+    The place in the feed of the first event, behind which the others stand one by one;
+    None where only reading tells.
+    """
 
 
 async def append_at_once(
@@ -19,7 +39,7 @@ async def append_at_once(
     dialect: Dialect,
     operations: Sequence[Operation],
     patience: float,
-) -> list[Outcome] | None:
+) -> Written | None:
     """
     Append the events of all *operations*, if nothing about them is unusual.
 
@@ -33,11 +53,11 @@ async def append_at_once(
         patience: How long, in seconds, to wait for locks.
 
     Returns:
-        The outcomes, in the order of *operations*; None if something calls for the
-        careful path, and then nothing was written.
+        What was committed; None if something calls for the careful path, and then
+        nothing was written.
     """
     if not operations:
-        return []
+        return Written(outcomes=[])
     appends: list[AppendEvents] = []
     for operation in operations:
         if not isinstance(operation, AppendEvents):
@@ -49,12 +69,18 @@ async def append_at_once(
     rows = [row for append in appends for row in _event_rows(append, counts)]
     if len({(row[0], row[2]) for row in rows}) < len(rows):
         return None
-    latest = await dialect.append_block(driver, counts, rows, patience)
-    if latest is None:
+    appended = await dialect.append_block(driver, counts, rows, patience)
+    if appended is None:
         return None
-    bases = {name: number - counts[name] for name, number in latest.items()}
+    latest = appended.latest.items()
+    bases = {name: number - counts[name] for name, number in latest}
     numbers = iter([bases[row[0]] + row[1] for row in rows])
-    return [append.numbered(islice(numbers, len(append.events))) for append in appends]
+    return Written(
+        outcomes=[
+            append.numbered(islice(numbers, len(append.events))) for append in appends
+        ],
+        first_position=appended.first_position,
+    )
 
 
 def _event_rows(append: AppendEvents, counts: dict[str, int]) -> list[EventRow]:

@@ -6,13 +6,17 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from operator import attrgetter
 
 from asm_async.ports.following import MAX_EVENTS_READ
 from asm_async.sql.committed_event import CommittedEvent
 from asm_async.values.checkpoint import Place
 
-__all__ = ["Hint", "Inbox"]
+__all__ = ["Hint", "Inbox", "number_in_feed", "number_in_session"]
+
+number_in_session: Callable[[CommittedEvent], int] = attrgetter("number")
+number_in_feed: Callable[[CommittedEvent], int] = attrgetter("position")
 
 
 class Hint(asyncio.Event):
@@ -51,19 +55,19 @@ class Hint(asyncio.Event):
 
     def hand(self, events: Sequence[CommittedEvent]) -> None:
         """
-        Tell of events of its session that this process has committed, in their order.
+        Tell of events that this process has committed, in their order.
         """
         del events
         self.set()
 
-    def take(self, number: int, limit: int) -> list[CommittedEvent] | None:
+    def take(self, place: Place, limit: int) -> list[CommittedEvent] | None:
         """
-        Give the events directly behind *number*, at most *limit* of them.
+        Give the events directly behind *place*, at most *limit* of them.
 
         Returns:
             None if there may be events behind it that were not handed in.
         """
-        del number, limit
+        del place, limit
         return None
 
     @property
@@ -82,13 +86,24 @@ class Inbox(Hint):
     the next number, and whoever is handed that has nothing to read. Where a number is
     missing another process was faster, or a group of this one that has not told yet,
     or events were pruned: then the database tells.
+
+    Args:
+        number_of: What counts the events without holes.
+
+        watches_status: As for any hint.
     """
 
     must_read: bool
     seen: Place
 
-    def __init__(self, *, watches_status: bool = False) -> None:
+    def __init__(
+        self,
+        number_of: Callable[[CommittedEvent], int],
+        *,
+        watches_status: bool = False,
+    ) -> None:
         super().__init__(watches_status=watches_status)
+        self._number_of = number_of
         self._events: deque[CommittedEvent] = deque()
 
     def set(self) -> None:
@@ -112,7 +127,7 @@ class Inbox(Hint):
         """
         How far its owner has seen, or will see without reading.
         """
-        return (0, self._events[-1].number) if self._events else self.seen
+        return (0, self._number_of(self._events[-1])) if self._events else self.seen
 
     def hand(self, events: Sequence[CommittedEvent]) -> None:
         """
@@ -122,26 +137,31 @@ class Inbox(Hint):
             return
         _, last = self.known
         for event in events:
-            if event.number <= last:
+            number = self._number_of(event)
+            if number <= last:
                 continue
-            if self._events and event.number > last + 1:
+            if self._events and number > last + 1:
                 self.set()
                 return
             self._events.append(event)
-            last = event.number
+            last = number
         if len(self._events) > MAX_EVENTS_READ:
             self.set()
         elif self._events:
             super().set()
 
-    def take(self, number: int, limit: int) -> list[CommittedEvent] | None:
+    def take(self, place: Place, limit: int) -> list[CommittedEvent] | None:
         """
-        Give the events directly behind *number*, at most *limit* of them.
+        Give the events directly behind *place*, at most *limit* of them.
         """
-        events = self._events
-        while events and events[0].number <= number:
+        events, number_of = self._events, self._number_of
+        _, number = place
+        while events and number_of(events[0]) <= number:
             events.popleft()
-        if self.must_read or (events and events[0].number > number + 1):
+        # Whoever goes back, to be given again what was not acknowledged, reads it.
+        is_elsewhere = place != self.seen
+        has_gap = bool(events) and number_of(events[0]) > number + 1
+        if self.must_read or is_elsewhere or has_gap:
             return None
         taken = [events.popleft() for _ in range(min(limit, len(events)))]
         if not events:

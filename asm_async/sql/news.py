@@ -6,8 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asm_async.sql.careful_path import Outcome
 from asm_async.sql.committed_event import CommittedEvent
+from asm_async.sql.fast_path import Written
 from asm_async.sql.operations import AppendEvents, Operation, SaveRun
 from asm_async.sql.wake_ups import WakeUps
 
@@ -15,7 +15,7 @@ __all__ = ["spread"]
 
 
 def spread(
-    wake_ups: WakeUps, operations: Sequence[Operation], outcomes: Sequence[Outcome]
+    wake_ups: WakeUps, operations: Sequence[Operation], written: Written
 ) -> None:
     """
     Tell of what was just committed, before anybody is given the outcomes.
@@ -25,16 +25,16 @@ def spread(
 
         operations: What was performed.
 
-        outcomes: What became of each.
+        written: What became of them.
     """
     events: dict[str, list[CommittedEvent]] = {}
-    written: set[str] = set()
+    session_ids: set[str] = set()
     unclear: set[str] = set()
-    for operation, outcome in zip(operations, outcomes, strict=True):
+    for operation, outcome in zip(operations, written.outcomes, strict=True):
         if isinstance(operation, SaveRun):
             # Followers see no runs.
             continue
-        written |= operation.session_ids
+        session_ids |= operation.session_ids
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
             # What was stored before has the same content, and so the same texts.
             for event, (data, metadata) in zip(outcome, operation.texts, strict=True):
@@ -43,6 +43,26 @@ def spread(
                     of_session.append(CommittedEvent(event, data, metadata))
         else:
             unclear |= operation.session_ids
-    handed = {id_: found for id_, found in events.items() if id_ not in unclear}
-    if written:
-        wake_ups.notify(written, handed)
+    if session_ids:
+        handed = {id_: found for id_, found in events.items() if id_ not in unclear}
+        wake_ups.notify(session_ids, handed, _in_order(wake_ups, operations, written))
+
+
+def _in_order(
+    wake_ups: WakeUps, operations: Sequence[Operation], written: Written
+) -> Sequence[CommittedEvent]:
+    """
+    Give the events with their positions, if those are known and somebody asks for them.
+    """
+    if written.first_position is None or not wake_ups.follows_all:
+        return ()
+    appended = (
+        (event, *texts)
+        for operation, outcome in zip(operations, written.outcomes, strict=True)
+        if isinstance(operation, AppendEvents) and isinstance(outcome, list)
+        for event, texts in zip(outcome, operation.texts, strict=True)
+    )
+    return [
+        CommittedEvent(*event, position)
+        for position, event in enumerate(appended, written.first_position)
+    ]

@@ -147,7 +147,7 @@ class SessionTail(_Tail):
         """
         Read behind the number *place*, unless what comes next was handed over.
         """
-        handed = self._hint.take(place, limit)
+        handed = self._hint.take((0, place), limit)
         if handed is None:
             return await self._read(place, limit)
         return Reading(
@@ -207,17 +207,37 @@ class FeedTail(_Tail):
     """
 
     def __init__(self, outlook: Outlook, wanted: FeedFilter) -> None:
-        super().__init__(outlook, None)
+        # Of an event's session, only the database tells more than its id.
+        of_any_session = wanted.agent_id is None and wanted.tenant_id is None
+        super().__init__(outlook, None, takes_events=of_any_session)
         self._wanted = wanted
         self._query = feed_queries.feed_behind(outlook.feed, wanted)
         self._is_checked = False
 
     async def read(self, place: Place, limit: int) -> Reading[Place]:
         """
-        Read behind *place*, up to the first event that is not settled.
+        Read behind *place*, unless what comes next was handed over.
         """
         if not self._is_checked:
             await self._check(place)
+        handed = self._hint.take(place, limit)
+        if handed is None:
+            return await self._read(place, limit)
+        types = self._wanted.types
+        return Reading(
+            found=[
+                (committed.read(), (0, committed.position))
+                for committed in handed
+                if types is None or committed.event.type in types
+            ],
+            place=(0, handed[-1].position) if handed else place,
+            is_caught_up=self._hint.is_empty,
+        )
+
+    async def _read(self, place: Place, limit: int) -> Reading[Place]:
+        """
+        Read the database, up to the first event that is not settled.
+        """
         feed = self._outlook.feed
         is_filtered = self._wanted != FeedFilter()
         most = max(limit, _LEAST_ROWS_FILTERED) if is_filtered else limit
@@ -239,7 +259,9 @@ class FeedTail(_Tail):
             is_full = len(found) == limit
         self._hint.seen = place
         self._note_held(is_held=is_held)
-        is_caught_up = is_held or (not is_full and len(all_rows) < most)
+        has_more = is_full or len(all_rows) == most
+        is_caught_up = is_held or not has_more
+        self._hint.must_read |= is_held or has_more
         return Reading(found=found, place=place, is_caught_up=is_caught_up)
 
     def _note_held(self, *, is_held: bool) -> None:

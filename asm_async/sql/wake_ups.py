@@ -16,7 +16,7 @@ from collections.abc import (
 from contextlib import contextmanager
 
 from asm_async.sql.committed_event import CommittedEvent
-from asm_async.sql.hints import Hint, Inbox
+from asm_async.sql.hints import Hint, Inbox, number_in_feed, number_in_session
 from asm_async.values.checkpoint import Place
 
 __all__ = ["WakeUps"]
@@ -79,8 +79,10 @@ class WakeUps:
             takes_events: Whether all events of the session are wanted, whatever else
                 there is to know of it, so that they may be handed over.
         """
-        kind = Inbox if takes_events else Hint
-        waiter = kind(watches_status=watches_status)
+        waiter = Hint(watches_status=watches_status)
+        if takes_events:
+            number_of = number_in_feed if session_id is None else number_in_session
+            waiter = Inbox(number_of, watches_status=watches_status)
         self._waiters.setdefault(session_id, set()).add(waiter)
         self._status_watchers += watches_status
         try:
@@ -96,6 +98,7 @@ class WakeUps:
         self,
         session_ids: Collection[str],
         events: Mapping[str, Sequence[CommittedEvent]] | None = None,
+        in_order: Sequence[CommittedEvent] = (),
     ) -> None:
         """
         Wake whoever waits for these sessions, to which this process has written.
@@ -104,23 +107,31 @@ class WakeUps:
             session_ids: Which sessions.
 
             events: All that was done to some of them: nothing but appending these.
+
+            in_order: All that was done to all of them, if the places are known.
         """
         handed = events or {}
         for session_id, appended in handed.items():
             for waiter in self._waiters.get(session_id, ()):
                 waiter.hand(appended)
-        self.hear_of(id_ for id_ in session_ids if id_ not in handed)
+        self._set(id_ for id_ in session_ids if id_ not in handed)
+        for waiter in self._waiters.get(None, ()):
+            if in_order:
+                waiter.hand(in_order)
+            else:
+                waiter.set()
         self._announce(session_ids)
 
     def hear_of(self, session_ids: Iterable[str]) -> None:
         """
         Wake whoever waits for these sessions, to which somebody may have written.
         """
-        for session_id in session_ids:
+        self._set((*session_ids, None))
+
+    def _set(self, followed: Iterable[str | None]) -> None:
+        for session_id in followed:
             for waiter in self._waiters.get(session_id, ()):
                 waiter.set()
-        for waiter in self._waiters.get(None, ()):
-            waiter.set()
 
     def hear_news(self, numbers: Mapping[str, int], newest: Place) -> None:
         """

@@ -10,7 +10,7 @@ from asm_async.sql.careful_path import Outcome, perform
 from asm_async.sql.driver_connections import driver_connection
 from asm_async.sql.engine import shared_state
 from asm_async.sql.error_translation import translated_errors
-from asm_async.sql.fast_path import append_at_once
+from asm_async.sql.fast_path import Written, append_at_once
 from asm_async.sql.group_commit import Begin
 from asm_async.sql.news import spread
 from asm_async.sql.operations import Operation
@@ -52,15 +52,15 @@ class Writer:
         transactions = self._transactions
         with translated_errors():
             async with transactions.writer_turn(deadline):
-                operations, outcomes = await self._at_once(begin, deadline, patience)
-                if outcomes is None:
-                    outcomes = await self._carefully(operations, deadline, patience)
-        spread(shared_state(transactions.engine).wake_ups, operations, outcomes)
-        return outcomes
+                operations, written = await self._at_once(begin, deadline, patience)
+                if written is None:
+                    written = await self._carefully(operations, deadline, patience)
+        spread(shared_state(transactions.engine).wake_ups, operations, written)
+        return written.outcomes
 
     async def _at_once(
         self, begin: Begin, deadline: float, patience: float
-    ) -> tuple[Sequence[Operation], list[Outcome] | None]:
+    ) -> tuple[Sequence[Operation], Written | None]:
         engine, dialect = self._transactions.engine, self._transactions.dialect
         async with driver_connection(engine, dialect, deadline) as driver:
             operations = begin()
@@ -70,9 +70,10 @@ class Writer:
 
     async def _carefully(
         self, operations: Sequence[Operation], deadline: float, patience: float
-    ) -> list[Outcome]:
+    ) -> Written:
         async def work(transaction: Transaction) -> list[Outcome]:
             return await perform(transaction, operations)
 
         async with self._transactions.connection(deadline) as conn:
-            return await self._transactions.transaction(conn, work, patience)
+            outcomes = await self._transactions.transaction(conn, work, patience)
+        return Written(outcomes=outcomes)

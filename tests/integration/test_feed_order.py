@@ -29,6 +29,7 @@ from asm_async.values.event import Event
 pytestmark = pytest.mark.postgres
 
 SHORT_SECONDS = 0.15
+NEVER_SECONDS = 3_600.0
 
 COUNT = sa.text(
     "UPDATE asm_session_sequences SET last_sequence = last_sequence + 1"
@@ -309,3 +310,23 @@ async def test_a_checkpoint_from_a_later_life_is_refused(feed: SQLEventFeed) -> 
     ahead = checkpoint_text((2**40, 1), "postgresql")
     with pytest.raises(InvalidCheckpointError, match="ahead"):
         await take(feed.follow_all(checkpoint=ahead), 1)
+
+
+async def test_what_is_held_up_is_read_without_any_hint(
+    engine: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    Nobody tells when the transaction ends that an event has waited for.
+    """
+    feed = SQLEventFeed(engine, poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_all())
+    await store.append_events(make_events(1, session_id="a"))
+    await follower.until(1)
+    async with engine.begin() as conn:
+        await conn.execute(WRITE_SOMETHING)
+        await store.append_events(make_events(1, first=2, session_id="a"))
+        await asyncio.wait({follower.task}, timeout=SHORT_SECONDS)
+        assert len(follower.items) == 1
+    assert len(await follower.until(2)) == 2
+    await follower.stop()
+    await feed.aclose()

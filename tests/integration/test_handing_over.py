@@ -19,7 +19,7 @@ from asm_async import Event, ExecutionResult, RetentionPolicy
 from asm_async.ports.following import MAX_EVENTS_READ
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.dialects import sqlite_watcher
-from asm_async.testing.event_feed.contract import Collecting
+from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -29,6 +29,8 @@ from asm_async.testing.factories import (
 from asm_async.values.session import SessionStatus
 
 NEVER_SECONDS = 3_600.0
+
+READS_ALL = "asm_events.position > "
 
 
 @pytest.fixture(
@@ -66,7 +68,7 @@ def readings_of(engine: AsyncEngine) -> list[str]:
     def note(
         _conn: object, _cursor: object, statement: str, parameters: object, *_: object
     ) -> None:
-        if "asm_events.sequence_number > " in statement:
+        if "asm_events.sequence_number > " in statement or READS_ALL in statement:
             found.append(str(parameters))
 
     return found
@@ -108,6 +110,55 @@ async def test_what_this_process_commits_is_not_read_back(
         await each.stop()
     for closing in (feed, store, another):
         await closing.aclose()
+
+
+async def test_on_sqlite_the_feed_of_all_sessions_is_not_read_back(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    A group tells its positions; what else is written is read, and what is given again.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    store = SQLSessionStore(engine)
+    for session_id in ("ses_1", "ses_2"):
+        await store.save_session(make_session(id=session_id))
+    feed = SQLEventFeed(engine, poll_interval=NEVER_SECONDS, listens=False)
+    follower = Collecting(feed.follow_all())
+    typed = Collecting(feed.follow_all(types=["app.noted"]))
+    consumer = feed.consumer("one").batches(max_size=7)
+    await store.append_events(make_events(1))
+    await store.append_event(make_event(id="evt_note", type="app.noted"))
+    await follower.until(2)
+    await typed.until(1)
+    await (await anext(consumer)).acknowledge()
+    readings = readings_of(engine)
+
+    await asyncio.gather(
+        *(store.append_event(make_event(id=f"evt_{n}")) for n in range(10, 20)),
+        *(
+            store.append_event(make_event(id=f"evt_{n}", session_id="ses_2"))
+            for n in range(10, 20)
+        ),
+        store.append_event(make_event(id="evt_more", type="app.noted")),
+    )
+    given = await follower.until(23)
+    first = await anext(consumer)
+    assert readings == []
+    again = await anext(consumer)
+    assert len(readings) == 1
+    await store.append_events(make_events(1, first=2), expected_sequence=13)
+    last = (await follower.until(24))[-1]
+
+    assert again.events == first.events == tuple(event for event, _ in given[2:9])
+    assert [event.id for event, _ in await typed.until(2)] == ["evt_note", "evt_more"]
+    fresh = SQLEventFeed(engine)
+    assert await take(fresh.follow_all(), 24) == [*given[:23], last]
+    await consumer.aclose()
+    for each in (follower, typed):
+        await each.stop()
+    for closing in (feed, fresh, store):
+        await closing.aclose()
+    await engine.dispose()
 
 
 async def test_whoever_is_handed_an_event_has_it_alone(
@@ -154,6 +205,7 @@ async def test_events_of_two_processes_come_once_and_in_order(
     followers: dict[str, list[Collecting[Any]]] = {
         id_: [Collecting(feed.follow_session(id_)) for _ in range(3)] for id_ in ids
     }
+    of_all = [Collecting(feed.follow_all()) for _ in range(3)]
 
     async def write(writer: int) -> None:
         for number in range(40):
@@ -179,7 +231,14 @@ async def test_events_of_two_processes_come_once_and_in_order(
         for follower in some:
             assert await follower.until(len(stored)) == stored
             await follower.stop()
+    count = sum(len(some[0].items) for some in followers.values())
+    another = SQLEventFeed(engines[1], poll_interval=0.05)
+    in_order = await take(another.follow_all(), count)
+    for each in of_all:
+        assert await each.until(count) == in_order
+        await each.stop()
     await feed.aclose()
+    await another.aclose()
     for store in stores:
         await store.aclose()
 
@@ -223,12 +282,16 @@ async def test_a_backlog_is_read_to_its_end_without_any_hint(
     await store.save_session(make_session())
     await store.append_events(make_events(3 * MAX_EVENTS_READ))
     feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
-    follower = Collecting(feed.follow_session("ses_1"))
+    of_one = Collecting(feed.follow_session("ses_1"))
+    of_all = Collecting(feed.follow_all())
 
-    given = await follower.until(3 * MAX_EVENTS_READ)
+    given = await of_one.until(3 * MAX_EVENTS_READ)
 
     assert given == await store.get_events("ses_1")
-    await follower.stop()
+    given_to_all = await of_all.until(3 * MAX_EVENTS_READ)
+    assert [event for event, _ in given_to_all] == given
+    for follower in (of_one, of_all):
+        await follower.stop()
     await feed.aclose()
     await store.aclose()
 

@@ -10,7 +10,7 @@ import pytest
 from asm_async import Event
 from asm_async.ports.following import MAX_EVENTS_READ
 from asm_async.sql.committed_event import CommittedEvent
-from asm_async.sql.hints import Hint, Inbox
+from asm_async.sql.hints import Hint, Inbox, number_in_feed, number_in_session
 from asm_async.testing.factories import make_event
 from asm_async.values.json_values import encode_json
 
@@ -39,7 +39,7 @@ def inbox() -> Inbox:
     """
     Give the inbox of a follower that has just read up to number 4.
     """
-    inbox = Inbox()
+    inbox = Inbox(number_in_session)
     inbox.clear()
     inbox.seen = (0, 4)
     return inbox
@@ -54,11 +54,11 @@ def test_what_comes_next_is_taken_without_reading(inbox: Inbox) -> None:
 
     assert inbox.is_set()
     assert not inbox.must_read
-    assert numbers_of(inbox.take(4, 2)) == [5, 6]
+    assert numbers_of(inbox.take((0, 4), 2)) == [5, 6]
     assert (inbox.is_set(), inbox.is_empty, inbox.seen) == (True, False, (0, 6))
-    assert numbers_of(inbox.take(6, 2)) == [7]
+    assert numbers_of(inbox.take((0, 6), 2)) == [7]
     assert (inbox.is_set(), inbox.is_empty, inbox.seen) == (False, True, (0, 7))
-    assert inbox.take(7, 2) == []
+    assert inbox.take((0, 7), 2) == []
 
 
 @pytest.mark.parametrize(
@@ -74,7 +74,7 @@ def test_where_a_number_is_missing_the_database_is_read(
         inbox.hand(committed(*block))
 
     assert inbox.is_set()
-    assert inbox.take(4, 9) is None
+    assert inbox.take((0, 4), 9) is None
 
 
 def test_what_was_seen_already_is_left_out(inbox: Inbox) -> None:
@@ -87,7 +87,7 @@ def test_what_was_seen_already_is_left_out(inbox: Inbox) -> None:
     inbox.hand(committed(4, 5, 6))
     inbox.hand(committed(5, 6, 7))
 
-    assert numbers_of(inbox.take(4, 9)) == [5, 6, 7]
+    assert numbers_of(inbox.take((0, 4), 9)) == [5, 6, 7]
 
 
 def test_what_is_handed_in_while_the_database_is_read_is_not_lost() -> None:
@@ -95,12 +95,41 @@ def test_what_is_handed_in_while_the_database_is_read_is_not_lost() -> None:
     The reading may have found some of it, all, or nothing.
     """
     for read_up_to, expected in [(4, [5, 6]), (5, [6]), (6, []), (7, []), (3, None)]:
-        inbox = Inbox()
+        inbox = Inbox(number_in_session)
         inbox.clear()
         inbox.hand(committed(5, 6))
         inbox.seen = (0, read_up_to)
 
-        assert numbers_of(inbox.take(read_up_to, 9)) == expected
+        assert numbers_of(inbox.take((0, read_up_to), 9)) == expected
+
+
+def test_whoever_goes_back_reads(inbox: Inbox) -> None:
+    """
+    What was taken is not there any more, and what was not is no use further on.
+    """
+    inbox.hand(committed(5, 6, 7))
+    assert numbers_of(inbox.take((0, 4), 2)) == [5, 6]
+
+    assert inbox.take((0, 4), 9) is None
+    assert inbox.take((0, 7), 9) is None
+
+
+def test_in_the_feed_positions_count() -> None:
+    """
+    Events of many sessions are one row.
+    """
+    inbox = Inbox(number_in_feed)
+    inbox.clear()
+    events = [
+        attrs.evolve(event, position=position)
+        for position, event in enumerate(committed(9, 1, 10), 1)
+    ]
+    inbox.hand(events[:2])
+    inbox.hand(events[2:])
+
+    assert inbox.known == (0, 3)
+    assert inbox.take((0, 0), 9) == events
+    assert inbox.seen == (0, 3)
 
 
 def test_any_other_hint_has_the_database_read(inbox: Inbox) -> None:
@@ -112,7 +141,7 @@ def test_any_other_hint_has_the_database_read(inbox: Inbox) -> None:
     inbox.hand(committed(6))
 
     assert inbox.must_read
-    assert inbox.take(4, 9) is None
+    assert inbox.take((0, 4), 9) is None
     inbox.clear()
     assert (inbox.is_set(), inbox.is_empty) == (False, True)
 
@@ -150,7 +179,7 @@ def test_a_plain_hint_takes_nothing() -> None:
     hint.hand(committed(1))
 
     assert hint.is_set()
-    assert hint.take(0, 9) is None
+    assert hint.take((0, 0), 9) is None
 
 
 def test_a_committed_event_is_the_stored_one_and_nobody_elses() -> None:

@@ -9,13 +9,14 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias, TypeVar
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.dialects.feed import FeedDialect
 
-__all__ = ["Dialect", "EventRow"]
+__all__ = ["Appended", "Dialect", "EventRow"]
 
 T = TypeVar("T")
 
@@ -26,6 +27,24 @@ EventRow: TypeAlias = tuple[
 The columns of asm_events as ``tables.events`` has them, JSON as text; in the place of
 the sequence number stands the event's place among the new ones of its session.
 """
+
+
+@attrs.frozen(kw_only=True)
+class Appended:
+    """
+    Events that were appended in one transaction, and committed.
+    """
+
+    latest: Mapping[str, int]
+    """
+    The latest number of each session.
+    """
+
+    first_position: int | None = None
+    """
+    The place in the feed of the first event, behind which the others stand one by one;
+    None where only reading tells.
+    """
 
 
 class Dialect(ABC):
@@ -140,7 +159,7 @@ class Dialect(ABC):
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
-    ) -> Mapping[str, int] | None:
+    ) -> Appended | None:
         """
         Count and insert new events of living sessions, as fast as the database can.
 
@@ -157,8 +176,8 @@ class Dialect(ABC):
             patience: How long, in seconds, to wait for locks.
 
         Returns:
-            The latest number of each session, committed; None if a session is not
-            living or an id is taken: then nothing was written.
+            What was committed; None if a session is not living or an id is taken: then
+            nothing was written.
         """
 
     @abstractmethod

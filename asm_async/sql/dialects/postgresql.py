@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.column_types import utc_time
-from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.dialects.base import Appended, Dialect, EventRow
 from asm_async.sql.dialects.exact_sums import NumericSum
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.dialects.postgresql_feed import PostgreSQLFeed
@@ -272,7 +272,7 @@ class PostgreSQL(Dialect):
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
-    ) -> Mapping[str, int] | None:
+    ) -> Appended | None:
         """
         Send one autocommitted statement, past SQLAlchemy: one round trip.
         """
@@ -299,7 +299,7 @@ class PostgreSQL(Dialect):
                 ) from error
             with translated_errors(committing=True):
                 raise
-        return dict(found)
+        return Appended(latest=dict(found))
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """

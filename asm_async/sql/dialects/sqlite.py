@@ -19,7 +19,7 @@ from sqlalchemy.sql.operators import custom_op
 from asm_async.errors import StorageError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.column_types import MicrosecondTime, microseconds
-from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.dialects.base import Appended, Dialect, EventRow
 from asm_async.sql.dialects.exact_sums import sum_of_halves
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.dialects.sqlite_append import append_block
@@ -159,7 +159,7 @@ class SQLite(Dialect):
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
         patience: float,
-    ) -> Mapping[str, int] | None:
+    ) -> Appended | None:
         """
         Do the whole transaction in one hop to the connection's thread.
 
@@ -170,7 +170,7 @@ class SQLite(Dialect):
         if not has_thread(driver):
             return None
 
-        def append(connection: sqlite3.Connection) -> Mapping[str, int] | None:
+        def append(connection: sqlite3.Connection) -> Appended | None:
             with in_place(driver, connection):
                 return append_block(connection, counts, rows)
 

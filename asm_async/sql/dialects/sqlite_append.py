@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from asm_async.sql.column_types import microseconds
-from asm_async.sql.dialects.base import EventRow
+from asm_async.sql.dialects.base import Appended, EventRow
 from asm_async.sql.error_translation import translated_errors
 
 __all__ = ["append_block"]
@@ -23,6 +23,9 @@ _COUNT = """
     RETURNING asm_session_sequences.session_id, last_sequence
 """
 
+# AUTOINCREMENT counts one by one within a transaction, and nobody else writes.
+_LAST_POSITION = "SELECT last_insert_rowid()"
+
 _INSERT = """
     INSERT INTO asm_events (
         session_id, sequence_number, id, type, timestamp, run_id, data, metadata,
@@ -33,7 +36,7 @@ _INSERT = """
 
 def append_block(
     connection: sqlite3.Connection, counts: Mapping[str, int], rows: Sequence[EventRow]
-) -> Mapping[str, int] | None:
+) -> Appended | None:
     """
     Do what ``Dialect.append_block`` says.
     """
@@ -46,12 +49,13 @@ def append_block(
             return None
         bases = {name: number - counts[name] for name, number in latest.items()}
         connection.executemany(_INSERT, [_numbered(row, bases) for row in rows])
+        ((last_position,),) = connection.execute(_LAST_POSITION)
         with translated_errors(committing=True):
             connection.execute("COMMIT")
     except sqlite3.IntegrityError:
         return None
     else:
-        return latest
+        return Appended(latest=latest, first_position=last_position - len(rows) + 1)
     finally:
         if connection.in_transaction:
             connection.execute("ROLLBACK")
