@@ -1,5 +1,5 @@
 """
-Measure following: ``python -m benchmarks.following``, in some three minutes.
+Measure following: ``python -m benchmarks.following``, in some four minutes.
 
 How late an event comes to a follower, what idle followers cost, and what following
 costs those who append. The result is the tables of the documentation.
@@ -33,10 +33,11 @@ from benchmarks.databases import (
     databases_on_disk,
 )
 from benchmarks.measure import ratio
+from benchmarks.raw_following import follow_with_driver
 
 _IDLE = 100
 _AGENTS = 32
-_ROUNDS = 5
+_ROUNDS = 7
 _ROUND_SECONDS = 1.5
 _IDLE_SECONDS = 5.0
 _DELAYS = 150
@@ -100,7 +101,9 @@ async def _tasks(calls: Sequence[Any]) -> AsyncGenerator[None]:
     yield
     for task in tasks:
         task.cancel()
-    await asyncio.wait(tasks)
+    for ended in await asyncio.gather(*tasks, return_exceptions=True):
+        if isinstance(ended, Exception):
+            raise ended
 
 
 def _idle_followers(feed: SQLEventFeed) -> list[Any]:
@@ -209,8 +212,8 @@ class Contender:
         async with open_store(self.place.url, **self.options) as store:
             feed = SQLEventFeed(store.engine)
             async with AsyncExitStack() as stack:
-                if calls := await self.followers(feed):
-                    await stack.enter_async_context(_tasks(calls))
+                calls = await self.followers(feed)
+                await stack.enter_async_context(_tasks(calls))
                 await _append_one_each(store)
                 self.rates.append(await _append_rate(store))
             await feed.aclose()
@@ -238,7 +241,7 @@ class Followed(Contender):
 
 class FollowedWhole(Contender):
     """
-    All sessions are followed in the same process, which so does all work twice.
+    All sessions are followed in the same process.
     """
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
@@ -247,6 +250,19 @@ class FollowedWhole(Contender):
         """
         checkpoint = await feed.get_latest_checkpoint()
         return [_follow(feed.follow_all(checkpoint=checkpoint), {})]
+
+
+class ReadBack(Contender):
+    """
+    All is read back in the same process, by the driver alone.
+    """
+
+    async def followers(self, feed: SQLEventFeed) -> list[Any]:
+        """
+        Give one who does without a feed.
+        """
+        _ = feed
+        return [follow_with_driver(self.place)]
 
 
 class FollowedElsewhere(Contender):
@@ -296,6 +312,7 @@ async def _rates(databases: Databases, database: Database) -> dict[str, Contende
         "nobody follows": (Contender, {}),
         "5 sessions followed in the process": (Followed, {}),
         "all followed in the process": (FollowedWhole, {}),
+        "all read back in the process by the raw driver": (ReadBack, {}),
         "5 sessions followed in another process": (FollowedElsewhere, {}),
     }
     if database == "postgresql":

@@ -5,7 +5,6 @@ The event feed over what is kept in memory.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
 
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.event_consumer import InMemoryConsumer
@@ -19,8 +18,8 @@ from asm_async.ports.event_feed_arguments import (
     check_checkpoint,
     check_consumer_name,
 )
-from asm_async.ports.following import follow
-from asm_async.values.checkpoint import Place, checkpoint_text
+from asm_async.ports.following import event_alone, follow
+from asm_async.values.checkpoint import checkpoint_text
 from asm_async.values.event import Event, EventType
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
@@ -65,13 +64,8 @@ class InMemoryEventFeed:
             until_over=until_over,
             tenant_id=tenant_id,
         )
-        return self._follow_session(wanted)
-
-    async def _follow_session(self, wanted: SessionFilter) -> AsyncGenerator[Event]:
         tail = SessionTail(self._database, wanted, self._lifecycle.check_usable)
-        async with aclosing(follow(tail, wanted.after)) as found:
-            async for event, _ in found:
-                yield event
+        return follow(tail, after, event_alone)
 
     def follow_all(
         self,
@@ -85,15 +79,11 @@ class InMemoryEventFeed:
         Give the events of all sessions, those to come included, each with a checkpoint.
         """
         wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
-        return self._follow_all(wanted, check_checkpoint(checkpoint, _KIND))
-
-    async def _follow_all(
-        self, wanted: FeedFilter, place: Place
-    ) -> AsyncGenerator[tuple[Event, str]]:
-        tail = FeedTail(self._database, wanted, self._lifecycle.check_usable)
-        async with aclosing(follow(tail, place)) as found:
-            async for event, at in found:
-                yield event, checkpoint_text(at, _KIND)
+        return follow(
+            FeedTail(self._database, wanted, self._lifecycle.check_usable),
+            check_checkpoint(checkpoint, _KIND),
+            lambda event, at: (event, checkpoint_text(at, _KIND)),
+        )
 
     async def get_latest_checkpoint(self) -> str:
         """

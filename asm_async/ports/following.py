@@ -4,7 +4,7 @@ How every adapter follows: read, hand out what was found, wait for more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -12,9 +12,10 @@ import attrs
 
 from asm_async.values.event import Event
 
-__all__ = ["MAX_EVENTS_READ", "Reading", "Tail", "follow"]
+__all__ = ["MAX_EVENTS_READ", "Reading", "Tail", "event_alone", "follow"]
 
 P = TypeVar("P")
+T = TypeVar("T")
 
 MAX_EVENTS_READ = 256
 """
@@ -88,16 +89,34 @@ class Tail(Protocol[P]):
         ...
 
 
-async def follow(tail: Tail[P], place: P) -> AsyncGenerator[tuple[Event, P]]:
+def event_alone(event: Event, place: object) -> Event:
     """
-    Give the events behind *place*, those to come included, each with its place.
+    Give the event, to whom its place tells nothing that it does not.
     """
+    del place
+    return event
+
+
+async def follow(
+    tail: Tail[P], place: P, give: Callable[[Event, P], T]
+) -> AsyncGenerator[T]:
+    """
+    Give the events behind *place*, those to come included.
+
+    Args:
+        tail: Where to read.
+
+        place: Where to begin.
+
+        give: Makes of an event and its place what is to be given.
+    """
+    check_usable = tail.check_usable
     async with tail:
         while True:
             reading = await tail.read(place, MAX_EVENTS_READ)
             for event, at in reading.found:
-                yield event, at
-                tail.check_usable()
+                yield give(event, at)
+                check_usable()
             place = reading.place
             if reading.is_over:
                 return

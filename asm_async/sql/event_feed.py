@@ -5,7 +5,6 @@ The event feed over an AsyncEngine.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Collection
-from contextlib import aclosing
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -18,7 +17,7 @@ from asm_async.ports.event_feed_arguments import (
     check_checkpoint,
     check_consumer_name,
 )
-from asm_async.ports.following import follow
+from asm_async.ports.following import event_alone, follow
 from asm_async.sql import feed_queries, rows
 from asm_async.sql.event_consumer import SQLConsumer
 from asm_async.sql.outlook import Outlook
@@ -101,13 +100,7 @@ class SQLEventFeed:
             until_over=until_over,
             tenant_id=tenant_id,
         )
-        return self._follow_session(wanted)
-
-    async def _follow_session(self, wanted: SessionFilter) -> AsyncGenerator[Event]:
-        tail = SessionTail(self._outlook, wanted)
-        async with aclosing(follow(tail, wanted.after)) as found:
-            async for event, _ in found:
-                yield event
+        return follow(SessionTail(self._outlook, wanted), after, event_alone)
 
     def follow_all(
         self,
@@ -125,15 +118,12 @@ class SQLEventFeed:
         server; see :meth:`feed_lag`.
         """
         wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
-        return self._follow_all(wanted, check_checkpoint(checkpoint, self._kind))
-
-    async def _follow_all(
-        self, wanted: FeedFilter, place: Place
-    ) -> AsyncGenerator[tuple[Event, str]]:
-        tail = FeedTail(self._outlook, wanted)
-        async with aclosing(follow(tail, place)) as found:
-            async for event, at in found:
-                yield event, checkpoint_text(at, self._kind)
+        place, kind = check_checkpoint(checkpoint, self._kind), self._kind
+        return follow(
+            FeedTail(self._outlook, wanted),
+            place,
+            lambda event, at: (event, checkpoint_text(at, kind)),
+        )
 
     async def get_latest_checkpoint(self) -> str:
         """
