@@ -67,7 +67,7 @@ class Tail(Protocol[P]):
         traceback: TracebackType | None,
     ) -> None: ...
 
-    def check_usable(self) -> None:
+    def check_usable(self) -> object:
         """
         Refuse to go on in a feed that was closed.
 

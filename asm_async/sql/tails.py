@@ -56,6 +56,10 @@ class _Tail:
         watches_status: bool = False,
         takes_events: bool = False,
     ) -> None:
+        self.check_usable: Callable[[], object] = outlook.lifecycle.check_usable
+        """
+        Refuse to go on in a feed that was closed.
+        """
         self._outlook = outlook
         self._session_id = session_id
         self._watches_status = watches_status
@@ -90,12 +94,6 @@ class _Tail:
         """
         self._registration.close()
         await self._outlook.leave(self)
-
-    def check_usable(self) -> None:
-        """
-        Refuse to go on in a feed that was closed.
-        """
-        self._outlook.check_usable()
 
     async def wait(self, seconds: float | None = None) -> None:
         """
