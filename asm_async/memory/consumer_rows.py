@@ -44,10 +44,11 @@ class ConsumerRow:
 
     def renew(self, seconds: float) -> None:
         """
-        Let the lease last *seconds* from now.
+        Let the lease last *seconds* from now, unless it was given up.
         """
         self.updated_at = datetime.now(UTC)
-        self.leased_until = self.updated_at + timedelta(seconds=seconds)
+        if self.holder is not None:
+            self.leased_until = self.updated_at + timedelta(seconds=seconds)
 
     def release(self) -> None:
         """

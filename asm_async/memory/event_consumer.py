@@ -72,12 +72,15 @@ class InMemoryLeases:
         database: InMemoryDatabase,
         options: ConsumerOptions,
         first_place: Place,
+        *,
         check_usable: Callable[[], None],
+        holders: set[str],
     ) -> None:
         self._database = database
         self._options = options
         self._first_place = first_place
         self._check_usable = check_usable
+        self._holders = holders
 
     @property
     def name(self) -> str:
@@ -98,6 +101,7 @@ class InMemoryLeases:
         row = self._database.consumers.setdefault(self._options.name, new)
         if not row.is_free(now, holder):
             return None
+        self._holders.add(holder)
         token = row.take(holder, self._options.lease_seconds)
         return Holding(fencing_token=token, place=row.place)
 
@@ -131,6 +135,7 @@ class InMemoryLeases:
         """
         Give the lease up if it is still this holder's.
         """
+        self._holders.discard(holder)
         row = self._database.consumers.get(self._options.name)
         if row is not None and row.holder == holder:
             row.release()
@@ -161,12 +166,20 @@ class InMemoryConsumer:
         options: ConsumerOptions,
         wanted: FeedFilter,
         first_place: Place,
+        *,
         check_usable: Callable[[], None],
+        holders: set[str],
     ) -> None:
         self._database = database
         self._options = options
         self._wanted = wanted
-        self._leases = InMemoryLeases(database, options, first_place, check_usable)
+        self._leases = InMemoryLeases(
+            database,
+            options,
+            first_place,
+            check_usable=check_usable,
+            holders=holders,
+        )
         self._check_usable = check_usable
 
     @property

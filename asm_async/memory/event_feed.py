@@ -42,6 +42,7 @@ class InMemoryEventFeed:
     def __init__(self, database: InMemoryDatabase) -> None:
         self._database = database
         self._lifecycle = Lifecycle("feed")
+        self._holders: set[str] = set()
 
     def follow_session(
         self,
@@ -119,7 +120,8 @@ class InMemoryEventFeed:
             ConsumerOptions(name=name, lease_seconds=lease_seconds),
             FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
             check_checkpoint(checkpoint, _KIND),
-            self._lifecycle.check_usable,
+            check_usable=self._lifecycle.check_usable,
+            holders=self._holders,
         )
 
     async def list_consumers(self) -> list[ConsumerState]:
@@ -151,7 +153,10 @@ class InMemoryEventFeed:
 
     async def aclose(self) -> None:
         """
-        End all iterators and refuse what comes after.
+        End all iterators, give their leases up, and refuse what comes after.
         """
         if self._lifecycle.close():
+            for row in self._database.consumers.values():
+                if row.holder in self._holders:
+                    row.release()
             self._database.wake_all()

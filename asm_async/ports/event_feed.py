@@ -178,6 +178,10 @@ class EventFeed(Protocol):
         """
         End all iterators and release what the feed holds; refuse what comes after.
 
+        The leases of its consumers are given up, also while a batch is being dealt
+        with; only in a handler's own transaction can it still be acknowledged, until
+        another takes the lease.
+
         Closing twice is allowed. An engine that the caller handed in stays open.
         """
         ...

@@ -70,7 +70,9 @@ class ConsumerLeases:
             if row is None or not (row.is_free or row.holder == holder):
                 return None
             token = row.fencing_token + 1
-            taking = self._renewal().values(fencing_token=token, holder=holder)
+            taking = self._renewal().values(
+                fencing_token=token, holder=holder, leased_until=self._end_of_term()
+            )
             await conn.execute(taking)
             return Holding(fencing_token=token, place=self._place(row.checkpoint))
 
@@ -242,14 +244,17 @@ class ConsumerLeases:
         return row
 
     def _renewal(self) -> sa.Update:
+        # A lease that was given up is nobody's, and stays so.
+        is_held = consumers.c.holder.is_not(None)
+        until = sa.case((is_held, self._end_of_term()), else_=sa.null())
         return (
             sa.update(consumers)
             .where(self._is_it)
-            .values(
-                leased_until=self._feed.now(self._options.lease_seconds),
-                updated_at=self._feed.now(),
-            )
+            .values(leased_until=until, updated_at=self._feed.now())
         )
+
+    def _end_of_term(self) -> sa.ColumnElement[datetime]:
+        return self._feed.now(self._options.lease_seconds)
 
     def _place(self, checkpoint: str | None) -> Place:
         if checkpoint is None:

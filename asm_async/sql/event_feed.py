@@ -217,6 +217,8 @@ class SQLEventFeed:
 
     async def aclose(self) -> None:
         """
-        End all iterators and release what the feed holds; the engine stays open.
+        End all iterators, give their leases up, and release what the feed holds.
+
+        The engine stays open, and nothing uses it any more.
         """
         await self._outlook.aclose()

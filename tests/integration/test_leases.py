@@ -138,29 +138,6 @@ async def test_a_lease_is_released_past_who_has_its_row_for_a_moment(
         await used.dispose()
 
 
-async def test_a_feed_that_is_closed_gives_its_leases_up(
-    engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
-) -> None:
-    """
-    Another has them at once, whoever deals with a batch still, or waits for one.
-    """
-    await store.append_events(make_events(1))
-    first, second = SQLEventFeed(engine), SQLEventFeed(another)
-    async with aclosing(first.consumer("one").batches()) as batches:
-        await anext(batches)
-        waiting = Collecting(first.consumer("two").batches())
-        await waiting.until(1)
-        await first.aclose()
-        for name in ("one", "two"):
-            async with asyncio.timeout(SHORT_SECONDS):
-                await take(second.consumer(name).batches(), 1)
-        with pytest.raises(StoreClosedError):
-            await anext(batches)
-    with pytest.raises(StoreClosedError):
-        await waiting.end()
-    await second.aclose()
-
-
 async def test_nobody_connects_after_a_feed_was_closed(
     engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
 ) -> None:

@@ -116,6 +116,26 @@ class TestFeedClosing(EventFeedContract):
             with pytest.raises(StoreClosedError):
                 await anext(all_)
 
+    async def test_closing_gives_leases_up(
+        self, store: SessionStore, feed: EventFeed, open_feed: OpenFeed
+    ) -> None:
+        """
+        Another has them at once, whoever deals with a batch still, or waits for one.
+        """
+        await store.append_events(make_events(1))
+        another = await open_feed()
+        async with aclosing(feed.consumer("one").batches()) as batches:
+            await anext(batches)
+            waiting = Collecting(feed.consumer("two").batches())
+            await waiting.until(1)
+            await feed.aclose()
+            for name in ("one", "two"):
+                await take(another.consumer(name).batches(), 1)
+            with pytest.raises(StoreClosedError):
+                await anext(batches)
+        with pytest.raises(StoreClosedError):
+            await waiting.end()
+
     async def test_an_iterator_that_was_never_begun_leaves_nothing(
         self, feed: EventFeed
     ) -> None:

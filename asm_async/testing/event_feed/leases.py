@@ -138,6 +138,23 @@ class TestLeases(EventFeedContract):
         (state,) = await feed.list_consumers()
         assert state.checkpoint == batch.checkpoint
 
+    async def test_a_lease_that_was_given_up_is_not_revived(
+        self, store: SessionStore, feed: EventFeed
+    ) -> None:
+        """
+        Who acknowledges after the iteration has ended keeps nobody waiting by it.
+        """
+        await store.append_events(make_events(2))
+        batches = feed.consumer("one").batches(max_size=1)
+        batch = await anext(batches)
+        await batches.aclose()
+        await batch.acknowledge()
+        await batch.renew_lease()
+        (state,) = await feed.list_consumers()
+        assert (state.holder, state.leased_until) == (None, None)
+        (following,) = await take(feed.consumer("one").batches(), 1)
+        assert numbers_of(following.events) == [2]
+
     async def test_tokens_ascend(self, store: SessionStore, feed: EventFeed) -> None:
         """
         Each time the lease is taken the fencing token is greater, also of a new name.
