@@ -14,7 +14,7 @@ import sys
 import time
 from asyncio.subprocess import PIPE, Process
 from collections.abc import AsyncGenerator, Sequence
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from statistics import median
 from typing import Any
 from unittest.mock import patch
@@ -211,9 +211,7 @@ class Contender:
         """
         async with open_store(self.place.url, **self.options) as store:
             feed = SQLEventFeed(store.engine)
-            async with AsyncExitStack() as stack:
-                calls = await self.followers(feed)
-                await stack.enter_async_context(_tasks(calls))
+            async with _tasks(await self.followers(feed)):
                 await _append_one_each(store)
                 self.rates.append(await _append_rate(store))
             await feed.aclose()

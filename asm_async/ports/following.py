@@ -91,7 +91,7 @@ class Tail(Protocol[P]):
 
 def event_alone(event: Event, place: object) -> Event:
     """
-    Give the event, to whom its place tells nothing that it does not.
+    Give the event, whose number is its place.
     """
     del place
     return event

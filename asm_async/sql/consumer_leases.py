@@ -124,7 +124,7 @@ class ConsumerLeases:
     async def _give_up(self, holder: str) -> None:
         release = (
             sa.update(consumers)
-            .where(self._is_it)
+            .where(self._is_it, consumers.c.holder == holder)
             .values(holder=None, leased_until=None, updated_at=self._feed.now())
         )
 
@@ -133,8 +133,7 @@ class ConsumerLeases:
             row = (await conn.execute(self._row())).first()
             # Whoever looks whether the lease is free has the row for a moment.
             if row is not None and row.holder == holder:
-                row = await self._row_in_hand(conn)
-            if row is not None and row.holder == holder:
+                await self._row_in_hand(conn)
                 await conn.execute(release)
 
         with suppress(StorageError):

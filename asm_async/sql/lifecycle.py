@@ -16,10 +16,6 @@ from asm_async.sql.transactions import Transactions
 __all__ = ["Lifecycle"]
 
 
-def _elsewhere() -> StoreClosedError:
-    return StoreClosedError("the store belongs to another event loop")
-
-
 class Lifecycle:
     """
     Encloses every call on a store, and knows how many are still under way.
@@ -44,9 +40,12 @@ class Lifecycle:
             raise StoreClosedError("the store was closed")
         if self._shared is None:
             self._shared = shared_state(self._transactions.engine)
-        if self._shared.loop is not asyncio.get_running_loop():
-            raise _elsewhere()
+        self._check_loop(self._shared)
         return self._shared
+
+    def _check_loop(self, shared: SharedState) -> None:
+        if shared.loop is not asyncio.get_running_loop():
+            raise StoreClosedError("the store belongs to another event loop")
 
     async def __aenter__(self) -> None:
         """
@@ -96,12 +95,11 @@ class Lifecycle:
         Raises:
             StoreClosedError: If called from another event loop.
         """
-        shared = self._shared
-        if shared is not None and shared.loop is not asyncio.get_running_loop():
-            raise _elsewhere()
+        if self._shared is not None:
+            self._check_loop(self._shared)
         self._is_closed = True
-        if shared is not None:
-            shared.wake_ups.notify_all()
+        if self._shared is not None:
+            self._shared.wake_ups.notify_all()
         while self._calls:
             self._all_done.clear()
             await self._all_done.wait()
