@@ -3,7 +3,7 @@ A durable, ordered, idempotent log of AI-agent sessions, runs and events for asy
 """
 
 from asm_async import errors
-from asm_async.sql.open_store import open_store
+from asm_async.sql.open import open_store
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy

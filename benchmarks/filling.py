@@ -11,7 +11,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 
-from asm_async.sql.column_types import microseconds
+from asm_async.sql.core.column_types import microseconds
 from benchmarks.databases import Database, Place
 
 __all__ = ["Row", "fill", "stored_time"]

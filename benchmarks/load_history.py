@@ -18,7 +18,7 @@ from benchmarks.load_runs import YEAR, load_runs, session_id
 __all__ = ["SESSIONS", "load_history"]
 
 SESSIONS = 10_000
-_RUNS_A_SESSION = 100
+_RUNS_PER_SESSION = 100
 _COLUMNS = (
     "session_id",
     "sequence_number",
@@ -44,7 +44,7 @@ def _events(count: int, database: Database) -> Iterator[Row]:
 
     for number in range(count):
         turn, session = divmod(number, SESSIONS)
-        run = session * _RUNS_A_SESSION + turn % _RUNS_A_SESSION
+        run = session * _RUNS_PER_SESSION + turn % _RUNS_PER_SESSION
         yield (
             *(session_id(session), turn + 1, f"evt_{number:032x}"),
             *(_TYPES[number % 4], time(number), f"run_{run:032x}"),

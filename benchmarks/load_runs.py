@@ -19,7 +19,7 @@ from benchmarks.filling import Row, fill, stored_time
 __all__ = ["YEAR", "load_runs", "session_id"]
 
 YEAR = datetime(2025, 1, 1, tzinfo=UTC)
-_RUNS_A_SESSION = 100
+_RUNS_PER_SESSION = 100
 _MODELS = [
     *(("openai", model) for model in ("gpt-4o", "gpt-4o-mini", "o3", "gpt-4.1")),
     *(("anthropic", model) for model in ("claude-opus-4", "claude-sonnet-4")),
@@ -51,7 +51,7 @@ def _rows(
     count: int, events_a_session: int, database: Database
 ) -> dict[str, Iterator[Row]]:
     step = timedelta(days=365) / count
-    sessions = range(-(-count // _RUNS_A_SESSION))
+    sessions = range(-(-count // _RUNS_PER_SESSION))
 
     def time(number: int) -> datetime | int:
         return stored_time(YEAR + number * step, database)
@@ -75,7 +75,7 @@ def _rows(
             texts = [json.dumps(_TEXT[: chance.randrange(50, 400)]) for _ in range(2)]
             started = time(number)
             yield (
-                *(f"run_{number:032x}", session_id(number // _RUNS_A_SESSION)),
+                *(f"run_{number:032x}", session_id(number // _RUNS_PER_SESSION)),
                 *("completed", *texts, "{}", 2),
                 *(json.dumps(dict(zip(names, counts, strict=True))), *counts),
                 *(started, started, provider, json.dumps({"model": model}), model),

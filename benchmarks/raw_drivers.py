@@ -17,7 +17,7 @@ from typing import Any, TypeAlias
 import asyncpg
 
 from asm_async import EventType, Session, open_store
-from asm_async.sql.column_types import microseconds
+from asm_async.sql.core.column_types import microseconds
 from asm_async.values.ids import new_event_id
 from benchmarks.contenders import Contender, JSONObject, run_name, session_name
 from benchmarks.databases import Place

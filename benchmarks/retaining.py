@@ -24,7 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async import Event, EventType, RetentionPolicy, Session, open_store
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
-from asm_async.sql.column_types import utc_time
+from asm_async.sql.core.column_types import utc_time
 from asm_async.values.maintenance import HealthIssueKind
 from benchmarks.databases import DATABASES, Databases, Place, databases_on_disk
 from benchmarks.measure import Sample, percentiles

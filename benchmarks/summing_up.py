@@ -238,8 +238,8 @@ def show(measured: list[Measured], console: Console) -> None:
         middle, lowest, highest = ratio(hand.rates, ours.rates)
         times = [1000 * one.size / one.rate for one in (ours, hand)]
         cells = ours.database, ours.kind, ours.work, *(f"{t:,.0f}" for t in times)
-        spread = f"**{middle:.2f}** ({lowest:.2f} ... {highest:.2f})"
-        lines.append("| " + " | ".join([*cells, spread]) + " |")
+        publish_commit = f"**{middle:.2f}** ({lowest:.2f} ... {highest:.2f})"
+        lines.append("| " + " | ".join([*cells, publish_commit]) + " |")
     console.print("\n".join(lines), markup=False, soft_wrap=True)
 
 

@@ -49,7 +49,7 @@ from asm_async import Event, EventType, Run, errors, open_store
 from asm_async.integrations.genai_prices import GenAIPrices
 from asm_async.sql import SQLQueryAPI, SQLSessionStore
 
-CHARACTERS_A_TOKEN = 4
+CHARACTERS_PER_TOKEN = 4
 LONGEST = 10
 FORMATS = (".png", ".svg")
 NOTE = (
@@ -73,13 +73,13 @@ class TokenEstimate:
         """
         read = written = 0
         for event in events:
-            size = -(-characters_in(event) // CHARACTERS_A_TOKEN)
+            size = -(-characters_in(event) // CHARACTERS_PER_TOKEN)
             if event.type is EventType.MESSAGE_RECEIVED:
                 read += self._context
             if event.type in {EventType.MESSAGE_RECEIVED, EventType.TOOL_CALL_STARTED}:
                 written += size
             self._context += size
-        method = f"estimated: {CHARACTERS_A_TOKEN} characters a token"
+        method = f"estimated: {CHARACTERS_PER_TOKEN} characters a token"
         return {"input_tokens": read, "output_tokens": written, "method": method}
 
 
@@ -286,7 +286,7 @@ async def report(
     longest = sorted(spent, key=lambda one: -one.input_tokens)[:LONGEST]
     title = f"Tokens of those of {len(spent):,} conversations that took most"
     console.print(table_of(title, longest))
-    console.print(NOTE.format(CHARACTERS_A_TOKEN, model.name, model.provider))
+    console.print(NOTE.format(CHARACTERS_PER_TOKEN, model.name, model.provider))
     draw(spent, plot)
     console.print(f"The picture is in {plot}.")
 

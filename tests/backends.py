@@ -35,9 +35,9 @@ from asm_async.sql import (
     SQLSessionStore,
     create_engine,
     migrations,
-    tables,
 )
-from asm_async.sql.engine import shared_state
+from asm_async.sql.core import tables
+from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.backend import Gate
 from asm_async.values.maintenance import HealthIssueKind
 from tests.damage import damage_memory, damage_sql
@@ -143,7 +143,7 @@ class InMemoryBackend:
     def _state(self, session_id: str) -> str:
         session = self._database.sessions.get(session_id)
         if session is None:
-            return "gone"
+            return "deleted"
         return "live" if session.deleted_at is None else "soft_deleted"
 
 

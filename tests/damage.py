@@ -8,7 +8,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.memory import InMemoryDatabase
-from asm_async.sql import rows, tables
+from asm_async.sql.core import rows, tables
 from asm_async.testing.factories import NOON, make_artifact, make_event, make_run
 from asm_async.values.maintenance import HealthIssueKind
 

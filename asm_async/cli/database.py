@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import create_engine
 
-__all__ = ["add_patience_option", "add_url_option", "on_database", "url_of"]
+__all__ = ["add_timeout_option", "add_url_option", "on_database", "url_of"]
 
 _URL_VARIABLE = "ASM_DATABASE_URL"
 
@@ -32,12 +32,12 @@ def add_url_option(command: ArgumentParser) -> None:
     )
 
 
-def add_patience_option(command: ArgumentParser) -> None:
+def add_timeout_option(command: ArgumentParser) -> None:
     """
     Let *command* be told how long to try.
     """
     command.add_argument(
-        "--patience",
+        "--timeout",
         type=float,
         default=30.0,
         metavar="SECONDS",

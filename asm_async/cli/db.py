@@ -10,7 +10,7 @@ from collections.abc import Callable
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.cli.database import (
-    add_patience_option,
+    add_timeout_option,
     add_url_option,
     on_database,
     url_of,
@@ -46,7 +46,7 @@ def add_db_commands(parser: ArgumentParser) -> None:
         "--revision", required=True, help='"base" drops every table of asm_async'
     )
     for command in (upgrade, downgrade, current):
-        add_patience_option(command)
+        add_timeout_option(command)
     sql.add_argument(
         "--dialect", choices=["sqlite", "postgresql"], help="instead of --url"
     )
@@ -59,7 +59,7 @@ def add_db_commands(parser: ArgumentParser) -> None:
 
 def _upgrade(options: Namespace) -> str:
     async def work(engine: AsyncEngine) -> str:
-        await migrations.upgrade(engine, options.revision, patience=options.patience)
+        await migrations.upgrade(engine, options.revision, timeout=options.timeout)
         return await _revision(engine, options)
 
     return on_database(options, work)
@@ -67,7 +67,7 @@ def _upgrade(options: Namespace) -> str:
 
 def _downgrade(options: Namespace) -> str:
     async def work(engine: AsyncEngine) -> str:
-        await migrations.downgrade(engine, options.revision, patience=options.patience)
+        await migrations.downgrade(engine, options.revision, timeout=options.timeout)
         return await _revision(engine, options)
 
     return on_database(options, work)
@@ -85,5 +85,5 @@ def _sql(options: Namespace) -> str:
 
 
 async def _revision(engine: AsyncEngine, options: Namespace) -> str:
-    revision = await migrations.current(engine, patience=options.patience)
+    revision = await migrations.current(engine, timeout=options.timeout)
     return f"{revision or 'base'}\n"

@@ -8,7 +8,7 @@ from argparse import ArgumentParser, Namespace
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.cli.database import add_patience_option, add_url_option, on_database
+from asm_async.cli.database import add_timeout_option, add_url_option, on_database
 from asm_async.cli.streams import on_one_line
 from asm_async.sql import SQLMaintenance
 
@@ -21,12 +21,12 @@ def add_health_options(parser: ArgumentParser) -> None:
     """
     parser.set_defaults(run=_health, output_is_trouble=True)
     add_url_option(parser)
-    add_patience_option(parser)
+    add_timeout_option(parser)
 
 
 def _health(options: Namespace) -> str:
     async def work(engine: AsyncEngine) -> str:
-        maintenance = SQLMaintenance(engine, patience=options.patience)
+        maintenance = SQLMaintenance(engine, timeout=options.timeout)
         return "".join(
             on_one_line(f"{issue.kind} {issue.subject}: {issue.message}") + "\n"
             for issue in await maintenance.health_check()

@@ -15,7 +15,7 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.cli.database import add_patience_option, add_url_option, on_database
+from asm_async.cli.database import add_timeout_option, add_url_option, on_database
 from asm_async.cli.files import STANDARD, pieces_of, written_file
 from asm_async.cli.streams import tell
 from asm_async.ports.history_transfer import MAX_LINE_BYTES
@@ -45,7 +45,7 @@ def add_export_options(command: ArgumentParser) -> None:
     """
     command.set_defaults(run=_export)
     add_url_option(command)
-    add_patience_option(command)
+    add_timeout_option(command)
     command.add_argument(
         "--output",
         default=STANDARD,
@@ -88,7 +88,7 @@ def add_import_options(command: ArgumentParser) -> None:
     """
     command.set_defaults(run=_import)
     add_url_option(command)
-    add_patience_option(command)
+    add_timeout_option(command)
     command.add_argument(
         "file",
         metavar="FILE",
@@ -116,7 +116,7 @@ def _export(options: Namespace) -> str:
     filters: dict[str, Any] = {name: getattr(options, name) for name in _FILTERS}
 
     async def work(engine: AsyncEngine) -> str:
-        query_api = SQLQueryAPI(engine, patience=options.patience)
+        query_api = SQLQueryAPI(engine, timeout=options.timeout)
         with written_file(options.output) as file:
 
             async def write(data: bytes) -> None:
@@ -141,7 +141,7 @@ def _import(options: Namespace) -> str:
         tell_in_time(report)
 
     async def work(engine: AsyncEngine) -> str:
-        query_api = SQLQueryAPI(engine, patience=options.patience)
+        query_api = SQLQueryAPI(engine, timeout=options.timeout)
         try:
             async with aclosing(pieces_of(options.file)) as reader:
                 await query_api.import_sessions(

@@ -49,7 +49,7 @@ class StorageUnavailableError(StorageError):
 
 class StorageBusyError(StorageError):
     """
-    The database stayed locked past the store's patience.
+    The database stayed locked past the store's timeout.
     """
 
     code = "storage_busy"

@@ -37,7 +37,7 @@ class LocalArtifactStore:
     Args:
         directory: Made, with those above it, when the first content is put.
 
-        patience: How long, in seconds, to wait for another process's lock before
+        timeout: How long, in seconds, to wait for another process's lock before
             ``StorageBusyError`` is raised.
 
     Raises:
@@ -45,12 +45,12 @@ class LocalArtifactStore:
     """
 
     def __init__(
-        self, directory: str | os.PathLike[str], *, patience: float = 30.0
+        self, directory: str | os.PathLike[str], *, timeout: float = 30.0
     ) -> None:
         check_platform()
         self.directory: Path = Path(directory).absolute()
         self._contents = ContentDirectory(
-            self.directory, fields.amount(patience, "patience")
+            self.directory, fields.amount(timeout, "timeout")
         )
         self._is_clean = False
 

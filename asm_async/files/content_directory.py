@@ -44,12 +44,12 @@ class ContentDirectory:
     Args:
         path: Of the directory; made when the first content is put.
 
-        patience: How long, in seconds, to wait for a lock.
+        timeout: How long, in seconds, to wait for a lock.
     """
 
-    def __init__(self, path: Path, patience: float) -> None:
+    def __init__(self, path: Path, timeout: float) -> None:
         self._path = path
-        self._patience = patience
+        self._timeout = timeout
 
     @contextmanager
     def temporaries(self) -> Generator[int]:
@@ -71,7 +71,7 @@ class ContentDirectory:
             open_directory(self._path) as root,
             open_directory(checksum[:2], root, create=True) as shard,
         ):
-            with locked(shard, self._patience):
+            with locked(shard, self._timeout):
                 os.replace(name, checksum, src_dir_fd=temporaries, dst_dir_fd=shard)
             sync(shard)
             sync(root)
@@ -116,7 +116,7 @@ class ContentDirectory:
             open_directory(self._path) as root,
             open_directory(checksum[:2], root) as shard,
         ):
-            with locked(shard, self._patience):
+            with locked(shard, self._timeout):
                 try:
                     found = os.stat(checksum, dir_fd=shard, follow_symlinks=False)
                 except FileNotFoundError:
@@ -134,7 +134,7 @@ class ContentDirectory:
         Remove a content if it is there and old enough; tell whether it was.
         """
         with suppress(FileNotFoundError), self._shard(checksum) as shard:
-            with locked(shard, self._patience):
+            with locked(shard, self._timeout):
                 if not _is_older(checksum, shard, last_put_before):
                     return False
                 os.unlink(checksum, dir_fd=shard)

@@ -138,14 +138,14 @@ def try_to_lock(descriptor: int) -> bool:
 
 
 @contextmanager
-def locked(descriptor: int, patience: float) -> Generator[None]:
+def locked(descriptor: int, timeout: float) -> Generator[None]:
     """
     Hold the lock of :func:`try_to_lock`.
 
     Raises:
-        StorageBusyError: If it is not free within *patience* seconds.
+        StorageBusyError: If it is not free within *timeout* seconds.
     """
-    deadline = time.monotonic() + patience
+    deadline = time.monotonic() + timeout
     while not try_to_lock(descriptor):
         if time.monotonic() > deadline:
             raise StorageBusyError("another process holds the directory's lock")

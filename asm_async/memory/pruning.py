@@ -16,7 +16,7 @@ from asm_async.values.retention import PROTECTED_EVENT_TYPES, RetentionPolicy
 
 __all__ = ["prune_events", "prune_session"]
 
-_MOST_EVENTS = 1_000
+_MAX_EVENTS = 1_000
 
 
 async def prune_events(database: InMemoryDatabase, policy: RetentionPolicy) -> Batches:
@@ -81,7 +81,7 @@ def _prune_to_total(database: InMemoryDatabase, policy: RetentionPolicy) -> int:
             event.sequence_number,
         ),
     )
-    return _prune(database, in_order[: min(surplus, _MOST_EVENTS)])
+    return _prune(database, in_order[: min(surplus, _MAX_EVENTS)])
 
 
 def _prune(database: InMemoryDatabase, events: Iterable[Event]) -> int:

@@ -25,7 +25,7 @@ from asm_async.ports.query_arguments import (
     EventSearch,
     RunSearch,
     SessionSearch,
-    check_claim,
+    check_bool,
 )
 from asm_async.ports.session_store_arguments import check_id
 from asm_async.ports.transfer_arguments import (
@@ -40,7 +40,7 @@ from asm_async.ports.usage_arguments import (
     check_pricing_table,
 )
 from asm_async.ports.usage_groups import cost_summary, usage_summary
-from asm_async.transfer.export_stream import SESSIONS_A_PAGE, write_export
+from asm_async.transfer.export_stream import SESSIONS_PER_PAGE, write_export
 from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
@@ -100,7 +100,7 @@ class InMemoryQueryAPI:
             include_deleted=include_deleted,
         )
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
-        count_total = check_claim(count_total, "count_total")
+        count_total = check_bool(count_total, "count_total")
         self._lifecycle.check_usable()
         found = find_sessions(self._database, wanted)
         return cut_page(found, paging, count_total=count_total)
@@ -302,7 +302,7 @@ class InMemoryQueryAPI:
                 created_before=created_before,
                 include_deleted=include_deleted,
                 order_by="created_at_asc",
-                limit=SESSIONS_A_PAGE,
+                limit=SESSIONS_PER_PAGE,
                 cursor=cursor,
             )
 

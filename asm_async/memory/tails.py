@@ -22,7 +22,7 @@ from asm_async.values.event import Event
 
 __all__ = ["FeedTail", "SessionTail"]
 
-_MOST_EVENTS_SCANNED = 1_024
+_MAX_EVENTS_SCANNED = 1_024
 
 
 class _Tail:
@@ -143,7 +143,7 @@ class FeedTail(_Tail):
         if place[1] > log.latest:
             raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
         found: list[tuple[Event, Place]] = []
-        for position, event in islice(log.behind(place[1]), _MOST_EVENTS_SCANNED):
+        for position, event in islice(log.behind(place[1]), _MAX_EVENTS_SCANNED):
             place = (0, position)
             if self._matches(event):
                 found.append((attrs.evolve(event), place))

@@ -23,11 +23,11 @@ from asm_async.values.event import Event
 __all__ = ["Holding", "LeaseTable", "lease_lost", "take_batches"]
 
 # A holder shows that it lives three times before its lease ends.
-_RENEWALS_A_LEASE = 3
+_RENEWALS_PER_LEASE = 3
 
 # What fails again and again is not tried again at once.
 _FIRST_PAUSE_SECONDS = 0.01
-_MOST_DOUBLINGS = 7
+_MAX_DOUBLINGS = 7
 
 B = TypeVar("B")
 
@@ -141,7 +141,7 @@ class _Consuming(Generic[B]):
             self.holding = await self.leases.take(self.holder)
             if self.holding is None:
                 await self.leases.wait_for_lease()
-        term = self.options.lease_seconds / _RENEWALS_A_LEASE
+        term = self.options.lease_seconds / _RENEWALS_PER_LEASE
         self.renewal = asyncio.get_running_loop().time() + term
         return self.holding
 
@@ -151,8 +151,8 @@ class _Consuming(Generic[B]):
         """
         self.repetitions = self.repetitions + 1 if place == self.begun else 0
         if self.repetitions:
-            pause = _FIRST_PAUSE_SECONDS * 2 ** min(self.repetitions, _MOST_DOUBLINGS)
-            term = self.options.lease_seconds / _RENEWALS_A_LEASE
+            pause = _FIRST_PAUSE_SECONDS * 2 ** min(self.repetitions, _MAX_DOUBLINGS)
+            term = self.options.lease_seconds / _RENEWALS_PER_LEASE
             await asyncio.sleep(min(pause, term))
 
     async def next_batch(self) -> B:

@@ -43,7 +43,7 @@ class EventFeed(Protocol):
     changed, or is of another kind of database). ``StoreClosedError`` is raised after
     :meth:`aclose`, also in iterators that are under way, and from another event loop
     than the one that first used the feed; the family of ``StorageError`` where the
-    database fails for longer than the feed's patience. After an error an iterator is at
+    database fails for longer than the feed's timeout. After an error an iterator is at
     its end: begin a new one behind the last event that was seen.
     """
 

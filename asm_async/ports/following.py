@@ -12,12 +12,12 @@ import attrs
 
 from asm_async.values.event import Event
 
-__all__ = ["MAX_EVENTS_READ", "Reading", "Tail", "event_alone", "follow"]
+__all__ = ["READ_BATCH_SIZE", "Reading", "Tail", "event_alone", "follow"]
 
 P = TypeVar("P")
 T = TypeVar("T")
 
-MAX_EVENTS_READ = 256
+READ_BATCH_SIZE = 256
 """
 How many events a follower holds at most.
 """
@@ -113,7 +113,7 @@ async def follow(
     check_usable = tail.check_usable
     async with tail:
         while True:
-            reading = await tail.read(place, MAX_EVENTS_READ)
+            reading = await tail.read(place, READ_BATCH_SIZE)
             for event, at in reading.found:
                 yield give(event, at)
                 check_usable()

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.maintenance import MAX_ISSUES_OF_A_KIND
+from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.values import fields
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
@@ -47,7 +47,7 @@ def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:
     issues: list[HealthIssue] = []
     for kind in HealthIssueKind:
         found = by_kind.get(kind, Finding(kind, (), 0))
-        told = found.cases[:MAX_ISSUES_OF_A_KIND]
+        told = found.cases[:MAX_ISSUES_PER_KIND]
         issues += [issue(kind, subject, message) for subject, message in told]
         if left := found.total - len(told):
             issues.append(

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
+from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values import fields
 from asm_async.values.retention import RetentionPolicy
 
@@ -43,7 +43,7 @@ def sessions_a_batch(policy: RetentionPolicy) -> int:
     """
     Give the number of sessions that one transaction locks at most.
     """
-    return min(policy.batch_size, MAX_SESSIONS_A_BATCH)
+    return min(policy.batch_size, MAX_SESSIONS_PER_BATCH)
 
 
 def utc_now() -> datetime:

@@ -18,7 +18,7 @@ from asm_async.values.token_price import PriceLookup, PricingTable
 
 __all__ = [
     "MAX_PAGE_SIZE",
-    "MAX_TAGS_A_SEARCH",
+    "MAX_TAGS_PER_SEARCH",
     "EventOrder",
     "QueryAPI",
     "RunOrder",
@@ -31,7 +31,7 @@ MAX_PAGE_SIZE = 1_000
 The most that one page holds.
 """
 
-MAX_TAGS_A_SEARCH = 16
+MAX_TAGS_PER_SEARCH = 16
 """
 The most tags that one search asks for.
 """

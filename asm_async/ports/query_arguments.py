@@ -18,7 +18,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.ports.paging import Order, Search, ordered_by
-from asm_async.ports.query_api import MAX_TAGS_A_SEARCH
+from asm_async.ports.query_api import MAX_TAGS_PER_SEARCH
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
 from asm_async.values.run import RunStatus
@@ -28,11 +28,11 @@ __all__ = [
     "EventSearch",
     "RunSearch",
     "SessionSearch",
-    "check_claim",
+    "check_bool",
 ]
 
 
-def check_claim(value: object, name: str) -> bool:
+def check_bool(value: object, name: str) -> bool:
     """
     Accept True or False.
     """
@@ -56,9 +56,9 @@ def _optional_members(
 
 def _tags(value: object, name: str) -> tuple[str, ...]:
     tags = _members(value, name, fields.text)
-    if len(tags) > MAX_TAGS_A_SEARCH:
+    if len(tags) > MAX_TAGS_PER_SEARCH:
         raise ValidationError(
-            f"{name}: expected at most {MAX_TAGS_A_SEARCH} tags, got {len(tags)}"
+            f"{name}: expected at most {MAX_TAGS_PER_SEARCH} tags, got {len(tags)}"
         )
     return tags
 
@@ -102,7 +102,7 @@ class SessionSearch(Search):
         "parent_session_id": fields.optional_text,
         "created_after": fields.optional_utc_time,
         "created_before": fields.optional_utc_time,
-        "include_deleted": check_claim,
+        "include_deleted": check_bool,
     }
 
     @property

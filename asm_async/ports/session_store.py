@@ -13,9 +13,9 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
-__all__ = ["MAX_SESSIONS_A_BATCH", "SessionStore"]
+__all__ = ["MAX_SESSIONS_PER_BATCH", "SessionStore"]
 
-MAX_SESSIONS_A_BATCH = 1_000
+MAX_SESSIONS_PER_BATCH = 1_000
 """
 How many sessions the events of one batch may belong to.
 
@@ -36,7 +36,7 @@ class SessionStore(Protocol):
 
     **Atomicity.** Each method that writes is one transaction: whole or not at all.
     Cancelled before its transaction begins, a call is withdrawn. After that the caller
-    waits, for as long as the store's patience lasts, until the outcome is known; then
+    waits, for as long as the store's timeout lasts, until the outcome is known; then
     the cancellation goes on.
 
     **Idempotence.** Appending is idempotent by event id within a session. Repeating an
@@ -259,7 +259,7 @@ class SessionStore(Protocol):
 
             SequenceConflictError: If the session has moved on from *expected_sequence*.
 
-            StorageBusyError: If the database stayed locked past the store's patience.
+            StorageBusyError: If the database stayed locked past the store's timeout.
         """
         ...
 

@@ -21,7 +21,7 @@ from typing import ClassVar, TypeVar, cast
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
+from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values import fields
 from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.execution_result import ExecutionResult
@@ -33,7 +33,7 @@ __all__ = [
     "RunFilter",
     "SessionFilter",
     "check_batch",
-    "check_claim",
+    "check_bool",
     "check_execution_result",
     "check_expected_revision",
     "check_id",
@@ -52,7 +52,7 @@ def check_id(value: object, name: str) -> str:
     return fields.text(value, name)
 
 
-def check_claim(value: object, name: str) -> bool:
+def check_bool(value: object, name: str) -> bool:
     """
     Accept True or False.
     """
@@ -102,10 +102,10 @@ def check_batch(
     batch = _unnumbered_events(events, "events")
     expected = fields.optional_count(expected_sequence, "expected_sequence")
     session_count = len({event.session_id for event in batch})
-    if session_count > MAX_SESSIONS_A_BATCH:
+    if session_count > MAX_SESSIONS_PER_BATCH:
         raise ValidationError(
             f"events: they belong to {session_count} sessions; a batch may have"
-            f" {MAX_SESSIONS_A_BATCH}"
+            f" {MAX_SESSIONS_PER_BATCH}"
         )
     if expected is not None and session_count > 1:
         raise ValidationError(
@@ -215,7 +215,7 @@ class SessionFilter:
         "status": partial(_optional_choice, kind=SessionStatus),
         "agent_id": fields.optional_text,
         "tenant_id": fields.optional_text,
-        "include_deleted": check_claim,
+        "include_deleted": check_bool,
         "limit": fields.optional_count,
         "offset": fields.count,
     }

@@ -4,10 +4,10 @@ The ports over SQLAlchemy's AsyncEngine, for SQLite and PostgreSQL.
 
 from asm_async.sql import migrations
 from asm_async.sql.artifact_registry import SQLArtifactRegistry
-from asm_async.sql.engine import create_engine
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.sql.query_api import SQLQueryAPI
+from asm_async.sql.runtime.engine import create_engine
 from asm_async.sql.session_store import SQLSessionStore
 
 __all__ = [

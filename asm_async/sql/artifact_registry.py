@@ -19,15 +19,16 @@ from asm_async.ports.artifact_arguments import (
 )
 from asm_async.ports.maintenance_run import do_all
 from asm_async.ports.session_store_arguments import check_id
-from asm_async.sql import artifact_queries, rows
-from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.ledger import Ledger
-from asm_async.sql.ledger_rows import lock_gates
-from asm_async.sql.lifecycle import Lifecycle
-from asm_async.sql.orphaned_artifacts import remove_deleted_artifacts
-from asm_async.sql.patience import check_patience
-from asm_async.sql.tables import artifacts
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.core import rows
+from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.core.tables import artifacts
+from asm_async.sql.reads import artifact_queries
+from asm_async.sql.retention.orphaned_artifacts import remove_deleted_artifacts
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.writes.unit_of_work import UnitOfWork
+from asm_async.sql.writes.unit_of_work_rows import lock_gates
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats
 
@@ -43,10 +44,10 @@ class SQLArtifactRegistry:
 
     Args:
         engine:
-            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            Made by :func:`~asm_async.sql.create_engine`, or any AsyncEngine over
             aiosqlite or asyncpg.
 
-        patience:
+        timeout:
             How long, in seconds, a call goes on trying while the database is busy or
             out of reach, before it raises ``StorageBusyError`` or
             ``StorageUnavailableError``.
@@ -55,9 +56,9 @@ class SQLArtifactRegistry:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    def __init__(self, engine: AsyncEngine, *, patience: float = 30.0) -> None:
+    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
-        self._transactions = Transactions(engine, check_patience(patience))
+        self._transactions = Transactions(engine, check_timeout(timeout))
         self._lifecycle = Lifecycle(self._transactions)
 
     async def register(self, artifact: Artifact) -> Artifact:
@@ -140,7 +141,7 @@ class SQLArtifactRegistry:
         Remove for ever the artifacts that were soft-deleted before a time.
         """
         before = fields.utc_time(deleted_before, "deleted_before")
-        writes = BriefWrites(self._transactions)
+        writes = ThrottledWriter(self._transactions)
         async with self._lifecycle:
             return await do_all(remove_deleted_artifacts(writes, before))
 
@@ -169,7 +170,7 @@ class SQLArtifactRegistry:
 
 async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
     gates = await lock_gates(transaction, {session_id})
-    Ledger(gates=gates, sessions={}, runs={}, events={}).check_live(session_id)
+    UnitOfWork(gates=gates, sessions={}, runs={}, events={}).check_live(session_id)
 
 
 async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:

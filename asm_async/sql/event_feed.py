@@ -18,13 +18,14 @@ from asm_async.ports.event_feed_arguments import (
     check_consumer_name,
 )
 from asm_async.ports.following import event_alone, follow
-from asm_async.sql import feed_queries, rows
-from asm_async.sql.event_consumer import SQLConsumer
-from asm_async.sql.outlook import Outlook
-from asm_async.sql.patience import check_patience
-from asm_async.sql.tables import consumers
-from asm_async.sql.tails import FeedTail, SessionTail
-from asm_async.sql.transactions import Transaction
+from asm_async.sql.core import rows
+from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.core.tables import consumers
+from asm_async.sql.feed import feed_queries
+from asm_async.sql.feed.consumer import SQLConsumer
+from asm_async.sql.feed.context import FeedContext
+from asm_async.sql.feed.readers import FeedTail, SessionTail
+from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event import Event, EventType
 from asm_async.values.event_feed import ConsumerState, FeedLag
@@ -45,10 +46,10 @@ class SQLEventFeed:
     follower of the engine and ends with the last.
 
     Args:
-        engine: Made by :func:`~asm_async.sql.engine.create_engine`, or any that a
+        engine: Made by :func:`~asm_async.sql.create_engine`, or any that a
             session store takes.
 
-        patience: How long, in seconds, a follower goes on trying while the database is
+        timeout: How long, in seconds, a follower goes on trying while the database is
             busy or out of reach, before it raises.
 
         poll_interval: How often, in seconds, one statement for all followers looks
@@ -66,15 +67,15 @@ class SQLEventFeed:
         self,
         engine: AsyncEngine,
         *,
-        patience: float = 30.0,
+        timeout: float = 30.0,
         poll_interval: float = 1.0,
         listens: bool = True,
     ) -> None:
         self.engine = engine
-        self._outlook = Outlook(
+        self._outlook = FeedContext(
             engine,
-            patience=check_patience(patience),
-            poll_interval=check_patience(poll_interval, "poll_interval"),
+            timeout=check_timeout(timeout),
+            poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=listens,
         )
         self._kind = self._outlook.transactions.dialect.name
@@ -155,12 +156,16 @@ class SQLEventFeed:
             pending, held = counts.one()
             if not held:
                 return FeedLag(pending_events=pending)
-            held_up = await feed.held_up(conn)
+            blocking_transaction = await feed.blocking_transaction(conn)
             return FeedLag(
                 pending_events=pending,
                 held_events=held,
-                held_for_seconds=None if held_up is None else held_up.for_seconds,
-                held_by=None if held_up is None else held_up.by,
+                held_for_seconds=None
+                if blocking_transaction is None
+                else blocking_transaction.for_seconds,
+                held_by=None
+                if blocking_transaction is None
+                else blocking_transaction.by,
             )
 
         async with self._outlook.lifecycle:

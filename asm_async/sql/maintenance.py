@@ -17,18 +17,18 @@ from asm_async.ports.maintenance_arguments import (
 )
 from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.ports.session_store_arguments import check_id
-from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.health_check import check_health
-from asm_async.sql.lifecycle import Lifecycle
-from asm_async.sql.orphaned_artifacts import remove_orphaned_artifacts
-from asm_async.sql.orphaned_counters import close_orphaned_counters
-from asm_async.sql.patience import check_patience
-from asm_async.sql.pruning import prune_long_sessions, prune_session
-from asm_async.sql.removal import hard_delete_expired_sessions
-from asm_async.sql.retention import soft_delete_expired_sessions
-from asm_async.sql.soft_deletion import restore, soft_delete, stored_session
-from asm_async.sql.total_pruning import prune_to_total
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.health.check import check_health
+from asm_async.sql.retention.expiry import soft_delete_expired_sessions
+from asm_async.sql.retention.orphaned_artifacts import remove_orphaned_artifacts
+from asm_async.sql.retention.orphaned_counters import close_orphaned_counters
+from asm_async.sql.retention.pruning import prune_long_sessions, prune_session
+from asm_async.sql.retention.removal import hard_delete_expired_sessions
+from asm_async.sql.retention.soft_delete import restore, soft_delete, stored_session
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.retention.total_pruning import prune_to_total
+from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values.maintenance import (
     HealthIssue,
     MaintenanceReport,
@@ -52,10 +52,10 @@ class SQLMaintenance:
 
     Args:
         engine:
-            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            Made by :func:`~asm_async.sql.create_engine`, or any AsyncEngine over
             aiosqlite or asyncpg.
 
-        patience:
+        timeout:
             How long, in seconds, a batch goes on trying while the database is busy or
             out of reach, before ``StorageBusyError`` or ``StorageUnavailableError``.
 
@@ -69,12 +69,12 @@ class SQLMaintenance:
         self,
         engine: AsyncEngine,
         *,
-        patience: float = 30.0,
+        timeout: float = 30.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.engine = engine
-        self._transactions = Transactions(engine, check_patience(patience))
-        self._writes = BriefWrites(self._transactions)
+        self._transactions = Transactions(engine, check_timeout(timeout))
+        self._writes = ThrottledWriter(self._transactions)
         self._lifecycle = Lifecycle(self._transactions)
         self._clock = clock
 
@@ -202,7 +202,7 @@ class SQLMaintenance:
                 return close_orphaned_counters(writes, policy, now)
 
 
-async def _prune(writes: BriefWrites, policy: RetentionPolicy) -> Batches:
+async def _prune(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:
     """
     Prune each session, then all together.
     """

@@ -18,7 +18,7 @@ from asm_async.ports.query_arguments import (
     EventSearch,
     RunSearch,
     SessionSearch,
-    check_claim,
+    check_bool,
 )
 from asm_async.ports.session_store_arguments import check_id
 from asm_async.ports.transfer_arguments import (
@@ -33,21 +33,21 @@ from asm_async.ports.usage_arguments import (
     check_pricing_table,
 )
 from asm_async.ports.usage_groups import cost_summary, usage_summary
-from asm_async.sql.history import export_session
-from asm_async.sql.lifecycle import Lifecycle
-from asm_async.sql.patience import check_patience
-from asm_async.sql.searches import (
+from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.reads.history import export_session
+from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.search.pages import (
     count_matching_events,
     read_event_page,
     read_run_page,
     read_session_page,
 )
-from asm_async.sql.session_export import export_lines
-from asm_async.sql.session_import import import_session
-from asm_async.sql.session_stats import read_session_stats
-from asm_async.sql.transactions import Transactions
-from asm_async.sql.usage_queries import read_cost_groups, read_usage_groups
-from asm_async.transfer.export_stream import SESSIONS_A_PAGE, write_export
+from asm_async.sql.search.session_stats import read_session_stats
+from asm_async.sql.search.usage_queries import read_cost_groups, read_usage_groups
+from asm_async.sql.transactions.transaction import Transactions
+from asm_async.sql.transfer.session_export import export_lines
+from asm_async.sql.transfer.session_import import import_session
+from asm_async.transfer.export_stream import SESSIONS_PER_PAGE, write_export
 from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
@@ -72,10 +72,10 @@ class SQLQueryAPI:
 
     Args:
         engine:
-            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            Made by :func:`~asm_async.sql.create_engine`, or any AsyncEngine over
             aiosqlite or asyncpg.
 
-        patience:
+        timeout:
             How long, in seconds, a call goes on trying while the database is busy or
             out of reach, before it raises ``StorageBusyError`` or
             ``StorageUnavailableError``.
@@ -84,9 +84,9 @@ class SQLQueryAPI:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    def __init__(self, engine: AsyncEngine, *, patience: float = 30.0) -> None:
+    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
-        self._transactions = Transactions(engine, check_patience(patience))
+        self._transactions = Transactions(engine, check_timeout(timeout))
         self._lifecycle = Lifecycle(self._transactions)
 
     async def search_sessions(
@@ -121,7 +121,7 @@ class SQLQueryAPI:
             include_deleted=include_deleted,
         )
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
-        count_total = check_claim(count_total, "count_total")
+        count_total = check_bool(count_total, "count_total")
         read = partial(
             read_session_page, wanted=wanted, paging=paging, count_total=count_total
         )
@@ -318,7 +318,7 @@ class SQLQueryAPI:
                 created_before=created_before,
                 include_deleted=include_deleted,
                 order_by="created_at_asc",
-                limit=SESSIONS_A_PAGE,
+                limit=SESSIONS_PER_PAGE,
                 cursor=cursor,
             )
 

@@ -25,21 +25,22 @@ from asm_async.ports.session_store_arguments import (
     check_run,
     check_session,
 )
-from asm_async.sql import rows, session_queries
-from asm_async.sql.careful_path import Outcome
-from asm_async.sql.deletion import hard_delete
-from asm_async.sql.group_commit import GroupCommit
-from asm_async.sql.lifecycle import Lifecycle
-from asm_async.sql.operations import (
+from asm_async.sql.core import rows
+from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.reads import session_queries
+from asm_async.sql.retention.hard_delete import hard_delete
+from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.writes.group_commit import GroupCommit
+from asm_async.sql.writes.operations import (
     AppendEvents,
     Flush,
     Operation,
+    Outcome,
     SaveRun,
     SaveSession,
 )
-from asm_async.sql.patience import check_patience
-from asm_async.sql.transactions import Transaction, Transactions
-from asm_async.sql.writer import Writer
+from asm_async.sql.writes.writer import Writer
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
@@ -59,10 +60,10 @@ class SQLSessionStore:
 
     Args:
         engine:
-            Made by :func:`~asm_async.sql.engine.create_engine`, or any AsyncEngine over
+            Made by :func:`~asm_async.sql.create_engine`, or any AsyncEngine over
             aiosqlite or asyncpg.
 
-        patience:
+        timeout:
             How long, in seconds, a call goes on trying while the database is busy or
             out of reach, before it raises ``StorageBusyError`` or
             ``StorageUnavailableError``; also how long a cancelled call waits for the
@@ -72,9 +73,9 @@ class SQLSessionStore:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    def __init__(self, engine: AsyncEngine, *, patience: float = 30.0) -> None:
+    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
-        self._transactions = Transactions(engine, check_patience(patience))
+        self._transactions = Transactions(engine, check_timeout(timeout))
         self._groups = GroupCommit(
             Writer(self._transactions).write,
             locks_sessions=not self._transactions.dialect.serialises_writers,
@@ -307,7 +308,7 @@ class SQLSessionStore:
 
     async def _perform(self, operation: Operation) -> Outcome:
         async with self._lifecycle:
-            outcome = await self._groups.submit(operation, self._transactions.patience)
+            outcome = await self._groups.submit(operation, self._transactions.timeout)
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome

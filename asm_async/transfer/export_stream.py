@@ -27,13 +27,13 @@ from asm_async.values.session import Session
 from asm_async.values.transfer_reports import ExportReport
 
 __all__ = [
-    "SESSIONS_A_PAGE",
+    "SESSIONS_PER_PAGE",
     "HistoryBatch",
     "encode_history",
     "write_export",
 ]
 
-SESSIONS_A_PAGE = 100
+SESSIONS_PER_PAGE = 100
 """
 How many sessions are searched for at once; few, since each may be large.
 """

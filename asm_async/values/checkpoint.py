@@ -23,7 +23,7 @@ after the other), and its position.
 _VERSION = 1
 _PLAIN = re.compile(r"(\d{1,9})\.([a-z]{1,16})\.(\d{1,20})\.(\d{1,20})\.([0-9a-f]{8})")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
-_MOST_CHARACTERS = 128
+_MAX_CHARACTERS = 128
 _MOST = 2**63 - 1
 
 
@@ -77,7 +77,7 @@ def _unpacked(checkpoint: object) -> str:
     """
     Give the text inside; nothing if there is none.
     """
-    if not isinstance(checkpoint, str) or len(checkpoint) > _MOST_CHARACTERS:
+    if not isinstance(checkpoint, str) or len(checkpoint) > _MAX_CHARACTERS:
         return ""
     padding = "=" * (-len(checkpoint) % 4)
     try:

@@ -9,7 +9,7 @@ from collections import defaultdict
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import tables
+from asm_async.sql.core import tables
 
 __all__ = ["check_feed"]
 

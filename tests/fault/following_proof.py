@@ -17,7 +17,8 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async import open_store
-from asm_async.sql import create_engine, tables
+from asm_async.sql import create_engine
+from asm_async.sql.core import tables
 from asm_async.sql.dialects import dialect_of
 from asm_async.testing.factories import make_event, make_session
 from tests.fault.following_processes import FollowingProcess, Given, running

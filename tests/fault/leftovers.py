@@ -9,7 +9,7 @@ import asyncio
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async.sql.engine import shared_state
+from asm_async.sql.runtime.shared_state import shared_state
 
 __all__ = ["dispose_of", "wait_for_other_tasks"]
 

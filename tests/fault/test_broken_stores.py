@@ -15,7 +15,7 @@ import pytest
 from asm_async.errors import ConflictError
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql.dialects import sqlite_append
+from asm_async.sql.dialects.sqlite import append as sqlite_append
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     make_event,
@@ -155,8 +155,8 @@ async def test_sqlite_with_all_its_safeguards_is_accepted(
 @pytest.mark.parametrize(
     ("safeguard", "words"),
     [
-        ("append.check_sequence", "which expected the same, won it"),
-        ("save._check_revision", "expected revision 1 and gave 3"),
+        ("writes.decide_append.check_sequence", "which expected the same, won it"),
+        ("writes.decide_save._check_revision", "expected revision 1 and gave 3"),
     ],
 )
 async def test_a_broken_sqlite_is_caught(

@@ -16,7 +16,7 @@ from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import NotFoundError
 from asm_async.sql import SQLSessionStore
-from asm_async.sql.engine import shared_state
+from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.factories import (
     make_events,
     make_execution_result,

@@ -22,7 +22,7 @@ from asm_async.testing.factories import make_events, make_session
 from tests.artifact_stores import files_in, open_files
 
 CONTENT = b"0123456789" * 300_000
-MOST_BYTES = 1 << 20
+MAX_BYTES = 1 << 20
 
 
 @contextmanager
@@ -46,7 +46,7 @@ async def test_a_content_for_which_there_is_no_room_leaves_nothing(
     """
     store = LocalArtifactStore(tmp_path / "artifacts")
     kept = await store.put(b"small")
-    with quota(MOST_BYTES), pytest.raises(StorageError) as caught:
+    with quota(MAX_BYTES), pytest.raises(StorageError) as caught:
         await store.put(CONTENT)
 
     assert type(caught.value) is StorageError
@@ -90,7 +90,7 @@ async def export(url: str, output: Path) -> tuple[int | None, str]:
     Export within a quota; give the exit status and what was said.
     """
     # A process takes its bounds from the one that starts it.
-    with quota(MOST_BYTES):
+    with quota(MAX_BYTES):
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "asm_async", "export"),
             *("--url", url, "--output", output),

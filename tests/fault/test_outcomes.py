@@ -129,7 +129,7 @@ async def test_what_is_being_committed_is_waited_for(
 
 @pytest.mark.postgres
 @both_ways
-async def test_the_wait_for_an_outcome_ends_with_patience(
+async def test_the_wait_for_an_outcome_ends_with_timeout(
     engine_by_way: AsyncEngine,
     way: TCPProxy,
     *,
@@ -139,7 +139,7 @@ async def test_the_wait_for_an_outcome_ends_with_patience(
     """
     A cancelled caller does not wait for ever; closing the store waits for the rest.
     """
-    store = SQLSessionStore(engine_by_way, patience=0.3)
+    store = SQLSessionStore(engine_by_way, timeout=0.3)
     await store.save_session(make_session())
     held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
     appending = asyncio.create_task(
@@ -215,7 +215,7 @@ async def test_a_timeout_around_a_call_strikes(
     ``asyncio.timeout`` around an append that cannot be done raises TimeoutError.
     """
     engine = open_engine(url)
-    store = SQLSessionStore(engine, patience=0.5)
+    store = SQLSessionStore(engine, timeout=0.5)
     await store.save_session(make_session())
     is_sqlite = engine.dialect.name == "sqlite"
     async with engine.connect() as other:

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 from asm_async.sql import SQLSessionStore
-from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -179,14 +179,14 @@ async def test_a_locked_file_is_waited_for(
     assert sorted(event.sequence_number for event in stored) == [1, 2, 3]
 
 
-async def test_a_file_locked_past_patience_is_busy(
+async def test_a_file_locked_past_timeout_is_busy(
     sqlite_url: str, open_engine: OpenEngine
 ) -> None:
     """
     However many stores wait in turn, each hears in time that nothing was stored.
     """
     engine = open_engine(sqlite_url)
-    stores = [SQLSessionStore(engine, patience=0.3) for _ in range(8)]
+    stores = [SQLSessionStore(engine, timeout=0.3) for _ in range(8)]
     for store in stores:
         await store.save_session(make_session())
     with locked(sqlite_url):
@@ -200,14 +200,14 @@ async def test_a_file_locked_past_patience_is_busy(
 
 
 @pytest.mark.postgres
-async def test_a_session_locked_past_patience_is_busy(
+async def test_a_session_locked_past_timeout_is_busy(
     migrated_postgres_url: str, open_engine: OpenEngine
 ) -> None:
     """
     A writer that waits in vain for a row hears it in time.
     """
     engine = open_engine(migrated_postgres_url)
-    store = SQLSessionStore(engine, patience=0.3)
+    store = SQLSessionStore(engine, timeout=0.3)
     await store.save_session(make_session())
     row = "SELECT FROM asm_session_sequences WHERE session_id = 'ses_1' FOR UPDATE"
     async with engine.begin() as other:
@@ -220,14 +220,14 @@ async def test_a_session_locked_past_patience_is_busy(
 
 
 @pytest.mark.postgres
-async def test_a_server_out_of_reach_past_patience_is_unavailable(
+async def test_a_server_out_of_reach_past_timeout_is_unavailable(
     open_engine: OpenEngine, unused_tcp_port: int
 ) -> None:
     """
     Where nobody listens, a call gives up in time.
     """
     url = f"postgresql://nobody@127.0.0.1:{unused_tcp_port}/none"
-    store = SQLSessionStore(open_engine(url), patience=0.3)
+    store = SQLSessionStore(open_engine(url), timeout=0.3)
     for call in (store.get_events, store.delete_session):
         with pytest.raises(StorageUnavailableError) as caught:
             async with asyncio.timeout(3):
@@ -251,7 +251,7 @@ async def test_a_server_that_says_nothing_is_unavailable(
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
     store = SQLSessionStore(
-        open_engine(f"postgresql://nobody@127.0.0.1:{port}/none"), patience=0.3
+        open_engine(f"postgresql://nobody@127.0.0.1:{port}/none"), timeout=0.3
     )
     try:
         with pytest.raises(StorageUnavailableError):
@@ -270,7 +270,7 @@ async def test_an_exhausted_pool_is_unavailable(
     A call that gets no connection gives up in time.
     """
     engine = open_engine(url)
-    store = SQLSessionStore(engine, patience=0.3)
+    store = SQLSessionStore(engine, timeout=0.3)
     async with AsyncExitStack() as stack:
         for _ in range(_POOL_SIZE):
             await stack.enter_async_context(engine.connect())
@@ -288,7 +288,7 @@ async def test_many_writers_on_one_engine_all_succeed(
     """
     More of them than there are connections wait for each other, and leave no hole.
     """
-    store = SQLSessionStore(open_engine(url), patience=20)
+    store = SQLSessionStore(open_engine(url), timeout=20)
     await store.save_session(make_session())
 
     stored = await run_together(

@@ -214,9 +214,9 @@ async def test_an_unknown_outcome_stays_unknown(
     message: bytes,
 ) -> None:
     """
-    What goes wrong afterwards, as patience runs out, does not hide that it is unknown.
+    What goes wrong afterwards, as timeout runs out, does not hide that it is unknown.
     """
-    store = SQLSessionStore(engine_by_way, patience=0.3)
+    store = SQLSessionStore(engine_by_way, timeout=0.3)
     await store.save_session(make_session())
     fault = way.arm(ProxyAct.CUT, message, moment=Moment.BEFORE_ANSWER)
     way.is_blocked = True

@@ -125,7 +125,7 @@ class TroubledWriting:
 
 @asynccontextmanager
 async def troubled_writing(
-    url: str, history: Path, random: Random, *, patience: float = 0.3
+    url: str, history: Path, random: Random, *, timeout: float = 0.3
 ) -> AsyncGenerator[TroubledWriting]:
     """
     Have writers write until the block ends; nothing of them is left then.
@@ -137,10 +137,10 @@ async def troubled_writing(
 
         random: Where their choices come from.
 
-        patience: That of their store, in seconds.
+        timeout: That of their store, in seconds.
     """
     engine = create_engine(url, pool_size=2, max_overflow=2)
-    store = SQLSessionStore(engine, patience=patience)
+    store = SQLSessionStore(engine, timeout=timeout)
     with HistoryWriter(history) as writer:
         recording = _NotingStore(store, writer)
         await save_all(recording, _SESSIONS)

@@ -13,19 +13,14 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageBusyError
-from asm_async.sql import (
-    SQLArtifactRegistry,
-    SQLSessionStore,
-    create_engine,
-    rows,
-    tables,
-)
-from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.orphaned_artifacts import (
+from asm_async.sql import SQLArtifactRegistry, SQLSessionStore, create_engine
+from asm_async.sql.core import rows, tables
+from asm_async.sql.retention.orphaned_artifacts import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.testing.factories import NOON, make_artifact, make_session
 from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of
 
@@ -42,7 +37,7 @@ async def registry(engine: AsyncEngine) -> SQLArtifactRegistry:
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
     await store.aclose()
-    return SQLArtifactRegistry(engine, patience=0.3)
+    return SQLArtifactRegistry(engine, timeout=0.3)
 
 
 async def fill(engine: AsyncEngine) -> None:
@@ -123,13 +118,13 @@ async def test_whoever_writes_an_artifact_waits_for_its_session(
     engine = create_engine(undisputed_postgres_url)
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
-    quick = SQLArtifactRegistry(engine, patience=0.3)
+    quick = SQLArtifactRegistry(engine, timeout=0.3)
     await quick.register(make_artifact())
     orphan = make_artifact(id="art_2", key="b", session_id="gone", deleted_at=NOON)
     async with engine.begin() as conn:
         insert = sa.insert(tables.artifacts)
         await conn.execute(insert, [rows.artifact_row(orphan)])
-    writes = BriefWrites(Transactions(engine, 0.3))
+    writes = ThrottledWriter(Transactions(engine, 0.3))
 
     async def hold(transaction: Transaction) -> None:
         await transaction.lock_sessions({"ses_1", "gone"})

@@ -26,7 +26,7 @@ from asm_async.errors import (
     StorageBusyError,
 )
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
 from asm_async.values.event import Event
@@ -168,7 +168,7 @@ async def test_the_usual_append_compares_no_session_with_all(
 
 
 @pytest.mark.postgres
-async def test_a_session_locked_past_patience_is_busy(
+async def test_a_session_locked_past_timeout_is_busy(
     migrated_postgres_url: str, other: asyncpg.Connection[Any]
 ) -> None:
     """
@@ -176,7 +176,7 @@ async def test_a_session_locked_past_patience_is_busy(
     """
     engine = create_engine(migrated_postgres_url, pool_size=2, max_overflow=0)
     async with store_on(engine, "ses_1"):
-        store = SQLSessionStore(engine, patience=0.3)
+        store = SQLSessionStore(engine, timeout=0.3)
         (key,) = session_lock_keys(["ses_1"])
         await other.execute("SELECT pg_advisory_lock($1)", key)
         async with asyncio.timeout(5):

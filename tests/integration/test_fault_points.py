@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.driver_connections import driver_connection
+from asm_async.sql.transactions.connections import driver_connection
 from asm_async.testing.factories import make_event, make_session
 from asm_async.testing.faults import (
     FaultPoints,

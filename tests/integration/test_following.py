@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import ValidationError
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
-from asm_async.sql.engine import shared_state
+from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of

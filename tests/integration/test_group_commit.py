@@ -20,9 +20,8 @@ from asm_async.errors import (
     StoreClosedError,
 )
 from asm_async.sql import SQLSessionStore
-from asm_async.sql.careful_path import Outcome
-from asm_async.sql.group_commit import Begin
-from asm_async.sql.operations import Operation
+from asm_async.sql.writes.group_commit import Begin
+from asm_async.sql.writes.operations import Operation, Outcome
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,
@@ -86,13 +85,13 @@ def tries(store: SQLSessionStore) -> Tries:
     groups, sizes = store._groups, Tries()
     perform = groups._perform
 
-    async def noted(begin: Begin, deadline: float, patience: float) -> list[Outcome]:
+    async def noted(begin: Begin, deadline: float, timeout: float) -> list[Outcome]:
         def begin_and_note() -> Sequence[Operation]:
             operations = begin()
             sizes.append(len(operations))
             return operations
 
-        return await perform(begin_and_note, deadline, patience)
+        return await perform(begin_and_note, deadline, timeout)
 
     groups._perform = noted
     return sizes

@@ -16,9 +16,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async import Event, ExecutionResult, RetentionPolicy
-from asm_async.ports.following import MAX_EVENTS_READ
+from asm_async.ports.following import READ_BATCH_SIZE
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
-from asm_async.sql.dialects import sqlite_watcher
+from asm_async.sql.dialects.sqlite import watcher as sqlite_watcher
 from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.factories import (
     make_event,
@@ -280,15 +280,15 @@ async def test_a_backlog_is_read_to_its_end_without_any_hint(
     """
     store = SQLSessionStore(engines[0])
     await store.save_session(make_session())
-    await store.append_events(make_events(3 * MAX_EVENTS_READ))
+    await store.append_events(make_events(3 * READ_BATCH_SIZE))
     feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
     of_one = Collecting(feed.follow_session("ses_1"))
     of_all = Collecting(feed.follow_all())
 
-    given = await of_one.until(3 * MAX_EVENTS_READ)
+    given = await of_one.until(3 * READ_BATCH_SIZE)
 
     assert given == await store.get_events("ses_1")
-    given_to_all = await of_all.until(3 * MAX_EVENTS_READ)
+    given_to_all = await of_all.until(3 * READ_BATCH_SIZE)
     assert [event for event, _ in given_to_all] == given
     for follower in (of_one, of_all):
         await follower.stop()

@@ -12,13 +12,8 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import (
-    SQLMaintenance,
-    SQLSessionStore,
-    create_engine,
-    migrations,
-    tables,
-)
+from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
+from asm_async.sql.core import tables
 from asm_async.testing.factories import (
     NOON,
     make_events,
@@ -31,7 +26,7 @@ from tests.integration.by_hand import execute, issues_of
 
 @pytest.mark.parametrize(
     ("state", "deleted_at"),
-    [("live", NOON), ("soft_deleted", None), ("removing", None), ("gone", None)],
+    [("live", NOON), ("soft_deleted", None), ("deleting", None), ("deleted", None)],
 )
 async def test_a_session_and_its_counter_must_agree_on_its_deletion(
     engine: AsyncEngine, state: str, deleted_at: datetime | None

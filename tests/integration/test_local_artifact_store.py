@@ -48,9 +48,9 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(directory: Path) -> LocalArtifactStore:
     """
-    Give a store on the directory that is quickly out of patience.
+    Give a store on the directory that is quickly out of timeout.
     """
-    return LocalArtifactStore(directory, patience=0.05)
+    return LocalArtifactStore(directory, timeout=0.05)
 
 
 def modes_in(directory: Path) -> dict[str, int]:
@@ -198,13 +198,13 @@ async def test_a_file_where_the_directory_should_be_is_an_error(
     assert not caught.value.retryable
 
 
-@pytest.mark.parametrize("patience", [-1, float("nan"), float("inf"), "1"])
-def test_patience_is_a_time_in_seconds(tmp_path: Path, patience: float) -> None:
+@pytest.mark.parametrize("timeout", [-1, float("nan"), float("inf"), "1"])
+def test_timeout_is_a_time_in_seconds(tmp_path: Path, timeout: float) -> None:
     """
     Anything else is refused.
     """
-    with pytest.raises(ValidationError, match=r"^patience: "):
-        LocalArtifactStore(tmp_path, patience=patience)
+    with pytest.raises(ValidationError, match=r"^timeout: "):
+        LocalArtifactStore(tmp_path, timeout=timeout)
 
 
 async def test_leftovers_of_others_are_removed_at_the_first_put(
@@ -262,7 +262,7 @@ async def test_a_lock_that_stays_taken_is_an_error(
     store: LocalArtifactStore, directory: Path
 ) -> None:
     """
-    After the store's patience, with nothing left behind; then it goes on.
+    After the store's timeout, with nothing left behind; then it goes on.
     """
     await store.put(b"hello")
     shard = os.open(directory / "2c", os.O_RDONLY)

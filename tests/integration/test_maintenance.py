@@ -16,15 +16,9 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
-from asm_async.sql import (
-    SQLMaintenance,
-    SQLQueryAPI,
-    SQLSessionStore,
-    create_engine,
-    rows,
-    tables,
-)
-from asm_async.sql.brief_writes import MOST_ROWS
+from asm_async.sql import SQLMaintenance, SQLQueryAPI, SQLSessionStore, create_engine
+from asm_async.sql.core import rows, tables
+from asm_async.sql.retention.throttled_writer import MAX_ROWS_PER_TRANSACTION
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
@@ -102,9 +96,9 @@ async def test_no_transaction_removes_many_rows(engine: AsyncEngine) -> None:
         maintenance = maintenance_at(engine, NOON)
         assert await maintenance.hard_delete_expired_sessions(RetentionPolicy()) == 1
 
-    assert max(counts) == MOST_ROWS
+    assert max(counts) == MAX_ROWS_PER_TRANSACTION
     assert sum(counts) == 3_500 + 1_500 + 2
-    assert await gate_of(engine, "ses_1") == (3_500, 3_500, "gone")
+    assert await gate_of(engine, "ses_1") == (3_500, 3_500, "deleted")
     assert await issues_of(engine) == set()
 
 
@@ -147,7 +141,7 @@ async def test_a_removal_that_broke_off_is_finished_and_not_archived_again(
             await maintenance.hard_delete_expired_sessions(policy)
         sa_event.remove(engine.sync_engine, "after_cursor_execute", fail)
 
-    assert await gate_of(engine, "ses_1") == (3_500, 2_000, "removing")
+    assert await gate_of(engine, "ses_1") == (3_500, 2_000, "deleting")
     assert await issues_of(engine) == set()
     store = SQLSessionStore(engine)
     assert len(await store.get_events("ses_1")) == 1_500
@@ -162,7 +156,7 @@ async def test_a_removal_that_broke_off_is_finished_and_not_archived_again(
 
     assert await maintenance.hard_delete_expired_sessions(policy) == 1
     assert archived == [3_500]
-    assert await gate_of(engine, "ses_1") == (3_500, 3_500, "gone")
+    assert await gate_of(engine, "ses_1") == (3_500, 3_500, "deleted")
     assert await issues_of(engine) == set()
 
 
@@ -232,7 +226,7 @@ async def test_orphaned_counters_are_closed_and_their_numbers_stay_used(
     report = await SQLMaintenance(engine).execute(RetentionPolicy(batch_size=2))
 
     assert report.orphaned_sequences_cleaned == 3
-    assert await gate_of(engine, "a") == (7, 7, "gone")
+    assert await gate_of(engine, "a") == (7, 7, "deleted")
     assert await gate_of(engine, "ses_1") == (0, 0, "live")
     await store.save_session(make_session(id="b"))
     stored = await store.append_event_with_sequence(make_event(session_id="b"))

@@ -12,15 +12,9 @@ from typing import TypeAlias
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import (
-    SQLMaintenance,
-    SQLSessionStore,
-    create_engine,
-    migrations,
-    pruning,
-    rows,
-    tables,
-)
+from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
+from asm_async.sql.core import rows, tables
+from asm_async.sql.retention import pruning
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
@@ -127,7 +121,7 @@ async def test_every_statement_uses_an_index(
     """
     Among thousands of rows nothing is found by a scan.
     """
-    monkeypatch.setattr(pruning, "_MOST_EVENTS_TO_SORT", 100)
+    monkeypatch.setattr(pruning, "_MAX_EVENTS_TO_SORT", 100)
     await SQLSessionStore(engine).open()
     maintenance = SQLMaintenance(engine, clock=lambda: NOON)
     await maintenance.restore_session("ses_5")

@@ -18,18 +18,14 @@ from asm_async.memory import (
 )
 from asm_async.memory import orphaned_artifacts as in_memory
 from asm_async.ports.maintenance_run import Batches
-from asm_async.sql import (
-    SQLArtifactRegistry,
-    SQLSessionStore,
-    rows,
-    tables,
-)
-from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.orphaned_artifacts import (
+from asm_async.sql import SQLArtifactRegistry, SQLSessionStore
+from asm_async.sql.core import rows, tables
+from asm_async.sql.retention.orphaned_artifacts import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )
-from asm_async.sql.transactions import Transactions
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.transactions.transaction import Transactions
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_artifact, make_session
 from asm_async.values.artifact import ArtifactStats
@@ -38,11 +34,11 @@ from asm_async.values.fields import MAX_COUNT
 SOON = timedelta(hours=1)
 
 
-def writes_of(engine: AsyncEngine) -> BriefWrites:
+def writes_of(engine: AsyncEngine) -> ThrottledWriter:
     """
     Give what maintenance writes with.
     """
-    return BriefWrites(Transactions(engine, 10.0))
+    return ThrottledWriter(Transactions(engine, 10.0))
 
 
 async def counts_of(batches: Batches) -> list[int]:

@@ -27,8 +27,8 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.dialects.postgresql import PostgreSQL
-from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.dialects.postgresql.dialect import PostgreSQL
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -43,7 +43,7 @@ from tests.integration.lock_waiters import lock_waiters
 
 pytestmark = pytest.mark.postgres
 
-PATIENCE = 0.3
+TIMEOUT = 0.3
 
 
 @pytest.fixture
@@ -245,7 +245,7 @@ async def test_a_statement_timeout_is_a_busy_database(
     What the server cuts short may succeed later.
     """
     engine = with_settings(migrated_postgres_url, statement_timeout="50ms")
-    store = SQLSessionStore(engine, patience=PATIENCE)
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
     await store.save_session(make_session())
     async with other.transaction():
         await other.execute("SELECT FROM asm_session_sequences FOR UPDATE")
@@ -261,7 +261,7 @@ async def test_a_read_only_server_is_unavailable_to_writers(
     A standby may be promoted any moment; until then it can be read.
     """
     engine = with_settings(migrated_postgres_url, default_transaction_read_only="on")
-    store = SQLSessionStore(engine, patience=PATIENCE)
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
     with pytest.raises(StorageUnavailableError, match="read-only"):
         await store.save_session(make_session())
 
@@ -287,7 +287,7 @@ async def test_what_no_waiting_can_cure_fails_at_once(
     migrated_postgres_url: str, wrong: Literal["password", "database"]
 ) -> None:
     """
-    A wrong password and a missing database are no matter of patience or of luck.
+    A wrong password and a missing database are no matter of timeout or of luck.
     """
     url = sa.make_url(migrated_postgres_url)
     if wrong == "password":

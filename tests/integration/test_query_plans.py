@@ -12,7 +12,8 @@ from typing import Any, TypeAlias
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLSessionStore, create_engine, migrations, rows, tables
+from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql.core import rows, tables
 from asm_async.testing.factories import (
     NOON,
     make_artifact,

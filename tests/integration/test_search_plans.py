@@ -14,14 +14,9 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder
-from asm_async.sql import (
-    SQLQueryAPI,
-    create_engine,
-    event_queries,
-    migrations,
-    rows,
-    tables,
-)
+from asm_async.sql import SQLQueryAPI, create_engine, migrations
+from asm_async.sql.core import rows, tables
+from asm_async.sql.search import event_queries
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page

@@ -13,14 +13,15 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.ports.maintenance_run import Batches, do_all
-from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, tables
-from asm_async.sql.brief_writes import BriefWrites
-from asm_async.sql.orphaned_counters import close_orphaned_counters
-from asm_async.sql.pruning import prune_long_sessions
-from asm_async.sql.removal import hard_delete_expired_sessions
-from asm_async.sql.retention import soft_delete_expired_sessions
-from asm_async.sql.total_pruning import prune_to_total
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
+from asm_async.sql.core import tables
+from asm_async.sql.retention.expiry import soft_delete_expired_sessions
+from asm_async.sql.retention.orphaned_counters import close_orphaned_counters
+from asm_async.sql.retention.pruning import prune_long_sessions
+from asm_async.sql.retention.removal import hard_delete_expired_sessions
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.retention.total_pruning import prune_to_total
+from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.testing.factories import NOON, make_events, make_session
 from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
@@ -38,7 +39,7 @@ OVER = make_session(
 POLICY = RetentionPolicy(max_events_per_session=4, max_total_events=3)
 
 
-class InterruptedWrites(BriefWrites):
+class InterruptedWrites(ThrottledWriter):
     """
     Writes before which somebody else does something, once.
     """
@@ -150,7 +151,7 @@ async def test_what_another_is_removing_in_parts_is_not_archived(
     archived: list[str] = []
     gates, events = tables.session_sequences, tables.events
     is_other = gates.c.session_id == "ses_1"
-    begin = sa.update(gates).where(is_other).values(state="removing", pruned_count=3)
+    begin = sa.update(gates).where(is_other).values(state="deleting", pruned_count=3)
 
     async def archive(export: SessionExport) -> None:
         archived.append(export.session.id)
@@ -158,7 +159,7 @@ async def test_what_another_is_removing_in_parts_is_not_archived(
             await conn.execute(begin)
             await conn.execute(sa.delete(events).where(events.c.sequence_number < 4))
 
-    writes = BriefWrites(Transactions(engine, 30.0))
+    writes = ThrottledWriter(Transactions(engine, 30.0))
     policy = RetentionPolicy(archive=archive)
     await do_all(hard_delete_expired_sessions(writes, policy, NOON))
     assert archived == ["ses_0"]
@@ -178,7 +179,7 @@ SHORTENED: dict[str, Action] = {
 async def test_what_is_too_long_no_longer_is_not_pruned(
     engine: AsyncEngine,
     action: Action,
-    prune: Callable[[BriefWrites, RetentionPolicy], Batches],
+    prune: Callable[[ThrottledWriter, RetentionPolicy], Batches],
 ) -> None:
     """
     Nor is what has become exempt.

@@ -92,7 +92,7 @@ async def test_an_sqlite_file_that_cannot_be_made_is_told_of_as_ever(
     The error is the database's own.
     """
     with pytest.raises(StorageError, match="unable to open database file"):
-        async with open_store(f"sqlite:///{tmp_path}/missing/a.sqlite3", patience=0.2):
+        async with open_store(f"sqlite:///{tmp_path}/missing/a.sqlite3", timeout=0.2):
             pass
 
 
@@ -148,7 +148,7 @@ async def test_no_error_tells_the_password_of_a_url(url: str) -> None:
     Neither one that is wrong nor one that leads nowhere.
     """
     with pytest.raises(Exception) as caught:  # noqa: PT011 - whatever it is
-        async with open_store(url, patience=0.1):
+        async with open_store(url, timeout=0.1):
             pass
 
     told = "".join(traceback.format_exception(caught.value))

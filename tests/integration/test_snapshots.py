@@ -14,8 +14,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import StorageBusyError, StorageError
-from asm_async.sql import SQLQueryAPI, SQLSessionStore, create_engine, tables
-from asm_async.sql.transactions import Transactions
+from asm_async.sql import SQLQueryAPI, SQLSessionStore, create_engine
+from asm_async.sql.core import tables
+from asm_async.sql.transactions.transaction import Transactions
 from asm_async.testing.factories import make_session
 from asm_async.testing.faults import Moment, Point
 from asm_async.testing.faults.engines import watched_engine

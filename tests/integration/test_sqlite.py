@@ -26,7 +26,7 @@ from asm_async.sql import (
     create_engine,
     migrations,
 )
-from asm_async.sql.engine import Durability
+from asm_async.sql.runtime.engine import Durability
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -36,7 +36,7 @@ from asm_async.testing.factories import (
 from asm_async.testing.faults import Moment, failing
 from asm_async.testing.faults.engines import watched_engine
 
-PATIENCE = 0.3
+TIMEOUT = 0.3
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ async def test_a_reader_does_not_wait_for_a_writer(
     """
     While another connection writes, what was committed before can be read.
     """
-    store = SQLSessionStore(engine, patience=PATIENCE)
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
     await store.append_event(make_event())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN IMMEDIATE")
@@ -197,7 +197,7 @@ async def test_a_commit_that_is_refused_was_not_made(path: Path) -> None:
 
     await migrations.upgrade(engine)
     await engine.dispose()
-    store = SQLSessionStore(engine, patience=PATIENCE)
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
     await store.save_session(make_session())
     with closing(sqlite3.connect(path, isolation_level=None)) as other:
         other.execute("BEGIN")

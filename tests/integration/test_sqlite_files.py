@@ -19,12 +19,12 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.dialects.sqlite_files import OpenFiles
+from asm_async.sql.dialects.sqlite.files import OpenFiles
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
 from tests.fault.leftovers import dispose_of
 
-PATIENCE = 0.3
+TIMEOUT = 0.3
 
 
 @pytest.fixture
@@ -53,7 +53,7 @@ async def store(engine: AsyncEngine) -> SQLSessionStore:
     """
     Give a store in which ``ses_1`` has three events, most of which lie in the log.
     """
-    store = SQLSessionStore(engine, patience=PATIENCE)
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
     await store.save_session(make_session())
     await store.append_events(make_events(3))
     return store
@@ -251,7 +251,7 @@ async def test_a_file_that_is_made_writable_again_is_written_to(
             args[0] = args[0].replace("mode=ro", "mode=rw")
 
     is_writable = False
-    same = SQLSessionStore(engine, patience=PATIENCE)
+    same = SQLSessionStore(engine, timeout=TIMEOUT)
     append = partial(
         same.append_event_with_sequence,
         make_event(id="evt_4"),
@@ -273,13 +273,13 @@ def test_a_database_in_memory_is_always_in_place() -> None:
     Nothing is looked for where there is no file.
     """
     files = OpenFiles("")
-    files.learn()
+    files.remember_wal_files()
     with closing(sqlite3.connect(":memory:")) as connection:
         files.check(connection)
         files.check_committed(connection)
 
     assert files.are_in_place()
-    assert not files.are_useless
+    assert not files.is_stale
 
 
 def test_a_log_that_is_being_read_is_brought_home_later(tmp_path: Path) -> None:
@@ -294,17 +294,17 @@ def test_a_log_that_is_being_read_is_brought_home_later(tmp_path: Path) -> None:
         writer.execute("PRAGMA journal_mode = WAL")
         writer.execute("CREATE TABLE one (a)")
         files = OpenFiles(str(path))
-        files.learn()
+        files.remember_wal_files()
         reader.execute("BEGIN")
         reader.execute("SELECT * FROM one").fetchall()
         writer.execute("INSERT INTO one VALUES (1)")
         path.with_name(f"{path.name}-wal").unlink()
         with pytest.raises(StorageUnavailableError, match="being read"):
             files.check(writer)
-        were_useless = files.are_useless
+        were_useless = files.is_stale
         reader.execute("COMMIT")
         with pytest.raises(StorageUnavailableError, match="opened anew"):
             files.check(writer)
-        assert (were_useless, files.are_useless) == (False, True)
+        assert (were_useless, files.is_stale) == (False, True)
     with closing(sqlite3.connect(path)) as other:
         assert other.execute("SELECT a FROM one").fetchall() == [(1,)]

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.lock_keys import session_lock_keys
+from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
 
 SESSIONS = [f"ses_{number}" for number in range(1, 21)]
@@ -86,10 +86,10 @@ async def test_reads_never_wait_behind_writes(url: str, engine: AsyncEngine) -> 
 
 async def test_no_task_outlives_a_closed_store(url: str, engine: AsyncEngine) -> None:
     """
-    Neither after its callers' patience has run out nor after they were cancelled.
+    Neither after its callers' timeout has run out nor after they were cancelled.
     """
     for is_cancelled in (False, True):
-        store = SQLSessionStore(engine, patience=0.2)
+        store = SQLSessionStore(engine, timeout=0.2)
         await store.open()
         async with locked(url, *SESSIONS):
             writing = [

@@ -17,13 +17,8 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import HistoryConflictError, StorageError
-from asm_async.sql import (
-    SQLQueryAPI,
-    SQLSessionStore,
-    create_engine,
-    migrations,
-    tables,
-)
+from asm_async.sql import SQLQueryAPI, SQLSessionStore, create_engine, migrations
+from asm_async.sql.core import tables
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.query_api.transfer import (
     export_of,

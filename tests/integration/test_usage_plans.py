@@ -11,7 +11,8 @@ from typing import TypeAlias
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import SQLQueryAPI, create_engine, rows, tables
+from asm_async.sql import SQLQueryAPI, create_engine
+from asm_async.sql.core import rows, tables
 from asm_async.testing.factories import (
     NOON,
     make_events,

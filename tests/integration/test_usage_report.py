@@ -38,7 +38,7 @@ TALK = [
     {"role": "tool", "content": "x" * 400},
     {"role": "assistant", "content": [{"text": "hi"}]},
 ]
-WITHOUT_A_DISK = """
+WITHOUT_DISK = """
 import os, sys
 
 
@@ -255,7 +255,7 @@ def test_ctrl_c_while_the_picture_is_written_leaves_the_old_one(
     plot = pictures / "usage.svg"
     plot.write_bytes(b"an older one")
     arguments = [str(SAMPLE), "--url", sqlite_url(tmp_path), "--plot", str(plot)]
-    script = WITHOUT_A_DISK.format(examples=str(EXAMPLES), arguments=arguments)
+    script = WITHOUT_DISK.format(examples=str(EXAMPLES), arguments=arguments)
     done = run_python("-c", script, timeout=LONG_SECONDS)
 
     assert done.returncode == 130, done.stderr

@@ -9,7 +9,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.errors import UnsupportedOperationError
-from asm_async.sql import migrations, tables
+from asm_async.sql import migrations
+from asm_async.sql.core import tables
 
 ReadCatalog: TypeAlias = Callable[[AsyncEngine], Awaitable[list[tuple[object, ...]]]]
 ApplyScript: TypeAlias = Callable[[AsyncEngine, str], Awaitable[None]]

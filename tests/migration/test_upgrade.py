@@ -21,7 +21,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.sql import create_engine, migrations
-from asm_async.sql.lock_keys import MIGRATIONS_KEY
+from asm_async.sql.core.lock_keys import MIGRATIONS_KEY
 
 ReadCatalog: TypeAlias = Callable[[AsyncEngine], Awaitable[list[tuple[object, ...]]]]
 
@@ -292,7 +292,7 @@ async def test_a_static_pool_is_refused() -> None:
     await engine.dispose()
 
 
-async def test_a_locked_file_is_busy_when_patience_runs_out(tmp_path: Path) -> None:
+async def test_a_locked_file_is_busy_when_timeout_runs_out(tmp_path: Path) -> None:
     """
     While another process writes, upgrading goes on trying, then raises.
     """
@@ -305,7 +305,7 @@ async def test_a_locked_file_is_busy_when_patience_runs_out(tmp_path: Path) -> N
         poolclass=AsyncAdaptedQueuePool,
     )
     with pytest.raises(StorageBusyError):
-        await migrations.upgrade(engine, patience=0.05)
+        await migrations.upgrade(engine, timeout=0.05)
     waiting = asyncio.create_task(migrations.upgrade(engine))
     writer.execute("ROLLBACK")
     writer.close()
@@ -316,7 +316,7 @@ async def test_a_locked_file_is_busy_when_patience_runs_out(tmp_path: Path) -> N
 
 
 @pytest.mark.postgres
-async def test_another_migration_is_busy_when_patience_runs_out(
+async def test_another_migration_is_busy_when_timeout_runs_out(
     postgres_url: str,
 ) -> None:
     """
@@ -326,7 +326,7 @@ async def test_another_migration_is_busy_when_patience_runs_out(
     async with engine.begin() as conn:
         await conn.execute(sa.select(sa.func.pg_advisory_xact_lock(MIGRATIONS_KEY)))
         with pytest.raises(StorageBusyError):
-            await migrations.upgrade(engine, patience=0.05)
+            await migrations.upgrade(engine, timeout=0.05)
         waiting = asyncio.create_task(migrations.upgrade(engine))
 
     await waiting

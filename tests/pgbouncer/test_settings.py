@@ -132,7 +132,7 @@ async def test_a_setting_that_it_does_not_take_is_named_at_once(
     engine = create_engine(
         pooled_url, connect_args={"server_settings": {"search_path": "public"}}
     )
-    store = SQLSessionStore(engine, patience=_NEVER_SECONDS)
+    store = SQLSessionStore(engine, timeout=_NEVER_SECONDS)
 
     async with asyncio.timeout(_NEVER_SECONDS / 2):
         with pytest.raises(StorageError, match="search_path") as caught:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from asm_async.ports.query_api import EventOrder, QueryAPI, RunOrder, SessionOrder
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql import event_queries
+from asm_async.sql.search import event_queries
 from asm_async.testing import strategies
 from asm_async.testing.factories import NOON
 from asm_async.testing.query_api.contract import QueryAPIContract
@@ -277,7 +277,7 @@ class TestSearches(QueryAPIContract):
         """
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(event_queries, "_FEW", bounds[0])
-            patch.setattr(event_queries, "_MOST_TYPES_TO_MERGE", bounds[1])
+            patch.setattr(event_queries, "_MAX_TYPES_TO_MERGE", bounds[1])
             await self.check_events(twin, history, arguments, limit)
 
     async def check_events(

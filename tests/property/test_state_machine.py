@@ -22,8 +22,8 @@ from asm_async.sql import (
     SQLSessionStore,
     create_engine,
     migrations,
-    tables,
 )
+from asm_async.sql.core import tables
 from asm_async.testing.state_machine import Clock, OpenPorts, Ports, state_machine
 from tests.fault.broken_stores import UnexpectingStore
 

@@ -19,7 +19,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.sql import create_engine
-from asm_async.sql.database_urls import read_url
+from asm_async.sql.runtime.urls import read_url
 from asm_async.testing.strategies import json_texts
 from asm_async.testing.wrong_values import anything, sql_texts
 
@@ -138,10 +138,10 @@ def test_what_a_url_says_reaches_the_driver() -> None:
     assert engine.url.host == "h"
 
 
-@given(durability=anything(), patience=anything())
+@given(durability=anything(), timeout=anything())
 @settings(deadline=None, max_examples=50)
 async def test_options_of_a_store_are_taken_or_named(
-    durability: Any, patience: Any
+    durability: Any, timeout: Any
 ) -> None:
     """
     They are refused before anything is connected.
@@ -149,8 +149,8 @@ async def test_options_of_a_store_are_taken_or_named(
     if durability != "full":
         with pytest.raises(ValidationError, match=r"^durability: "):
             create_engine("sqlite://", durability=durability)
-    if isinstance(patience, float | int) and not isinstance(patience, bool):
-        patience = str(patience) if 0 < patience < 1e300 else -1
-    with pytest.raises(ValidationError, match=r"^patience: "):
-        async with open_store("sqlite://", migrate=True, patience=patience):
+    if isinstance(timeout, float | int) and not isinstance(timeout, bool):
+        timeout = str(timeout) if 0 < timeout < 1e300 else -1
+    with pytest.raises(ValidationError, match=r"^timeout: "):
+        async with open_store("sqlite://", migrate=True, timeout=timeout):
             raise AssertionError

@@ -29,8 +29,8 @@ from asm_async.sql import (
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
-    tables,
 )
+from asm_async.sql.core import tables
 from asm_async.testing.factories import (
     NOON,
     make_artifact,

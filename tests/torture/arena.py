@@ -31,7 +31,7 @@ from tests.torture.world import World, open_world
 
 __all__ = ["Arena", "Blow", "Way", "open_arena"]
 
-_MOST_SECONDS = 60
+_MAX_SECONDS = 60
 
 
 class Way(StrEnum):
@@ -211,7 +211,7 @@ class Arena:
         case, world = CALLS[blow.call], self._world
         async with self._subject(case, is_connecting=blow.is_connecting) as subject:
             try:
-                async with asyncio.timeout(_MOST_SECONDS):
+                async with asyncio.timeout(_MAX_SECONDS):
                     error = await self._struck(blow, case, subject)
                     await world.check_nothing_is_left()
                     if blow.way in {Way.CANCELLED, Way.TIMED_OUT}:

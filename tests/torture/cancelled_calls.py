@@ -15,7 +15,7 @@ from tests.torture.port_calls import CALLS
 
 __all__ = ["CAMPAIGN"]
 
-_LEAST_BLOWS_A_CALL = 2
+_MIN_BLOWS_PER_CALL = 2
 
 
 async def run(setting: Setting) -> Tally:
@@ -32,7 +32,7 @@ async def run(setting: Setting) -> Tally:
             async with open_arena(place, setting.directory / "contents") as arena:
                 names = sorted(CALLS)
                 setting.random.shuffle(names)
-                chosen = names[: max(1, count // _LEAST_BLOWS_A_CALL)]
+                chosen = names[: max(1, count // _MIN_BLOWS_PER_CALL)]
                 blows = await arena.blows(chosen)
                 shuffled = _shuffled(blows, setting.random)
                 for _, blow in zip(islice(faults, count), shuffled, strict=False):

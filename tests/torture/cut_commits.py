@@ -24,7 +24,7 @@ from tests.torture.writers import Ledger, writing
 __all__ = ["CAMPAIGN"]
 
 _RECOVERY_SECONDS = 60
-_MOST_AT_ONCE = 4
+_MAX_AT_ONCE = 4
 
 # A transaction ends with the one; new events alone are one statement, which commits
 # itself and has their ids among its parameters.
@@ -64,7 +64,7 @@ async def run(setting: Setting) -> Tally:
 def _writers(store: SessionStore, random: Random) -> list[MixedWriter]:
     return [
         MixedWriter(store, f"{_NAME}-{place}", SESSIONS, Random(random.getrandbits(32)))
-        for place in range(_MOST_AT_ONCE)
+        for place in range(_MAX_AT_ONCE)
     ]
 
 

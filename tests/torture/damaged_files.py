@@ -88,13 +88,13 @@ async def _damage(
     """
     _copy(sound, path)
     engine = create_engine(url_of(path), pool_size=2, max_overflow=0)
-    store = SQLSessionStore(engine, patience=0.5)
+    store = SQLSessionStore(engine, timeout=0.5)
     if is_open := random.random() < 0.5:
         await store.open()
     damaged = path.with_name(path.name + random.choice(_ENDINGS))
     if damaged.exists():
         _spoil(damaged, random, can_be_cut=not is_open)
-    works = _works(store, SQLQueryAPI(engine, patience=0.5), SQLMaintenance(engine))
+    works = _works(store, SQLQueryAPI(engine, timeout=0.5), SQLMaintenance(engine))
     random.shuffle(works)
     for work in works:
         async with asyncio.timeout(_LONG_SECONDS):

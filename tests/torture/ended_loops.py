@@ -19,7 +19,7 @@ from tests.torture.world import Ports, World, open_world
 
 __all__ = ["call_in_ending_loop"]
 
-_MOST_SECONDS = 10
+_MAX_SECONDS = 10
 
 
 async def call_in_ending_loop(
@@ -81,10 +81,10 @@ async def call_in_ending_loop(
         thread.start()
         await ended
         # Its frames hold what is to be collected.
-        thread.join(_MOST_SECONDS)
+        thread.join(_MAX_SECONDS)
         gc.collect()
     for left in set(threading.enumerate()) - before:
-        left.join(_MOST_SECONDS)
+        left.join(_MAX_SECONDS)
         assert not left.is_alive(), f"{left} was left by the loop"
     return bool(done)
 

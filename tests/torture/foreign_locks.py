@@ -1,5 +1,5 @@
 """
-Another process holds the lock of an SQLite file, for less and for more than patience.
+Another process holds the lock of an SQLite file, for less and for more than timeout.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from tests.torture.sqlite_ends import judged, new_database
 __all__ = ["CAMPAIGN"]
 
 _PROGRAM = Path(__file__).parents[1] / "fault" / "locking_process.py"
-_PATIENCE_SECONDS = 0.4
+_TIMEOUT_SECONDS = 0.4
 
 
 async def run(setting: Setting) -> Tally:
@@ -31,13 +31,13 @@ async def run(setting: Setting) -> Tally:
         *(sys.executable, _PROGRAM, path), stdin=PIPE, stdout=PIPE
     )
     faults = 0
-    writing = troubled_writing(url, history, setting.random, patience=_PATIENCE_SECONDS)
+    writing = troubled_writing(url, history, setting.random, timeout=_TIMEOUT_SECONDS)
     try:
         async with writing as writers:
             for _ in setting.each_fault():
                 await writers.succeed()
                 factor = setting.random.choice([0.1, 0.5, 3.0])
-                await _lock(process, factor * _PATIENCE_SECONDS, writers)
+                await _lock(process, factor * _TIMEOUT_SECONDS, writers)
                 await writers.succeed()
                 faults += 1
     finally:
@@ -50,13 +50,13 @@ async def _lock(
     process: asyncio.subprocess.Process, seconds: float, writers: TroubledWriting
 ) -> None:
     """
-    Hold the lock; if that is longer than patience, see that writers are told so.
+    Hold the lock; if that is longer than timeout, see that writers are told so.
     """
     assert process.stdin is not None
     assert process.stdout is not None
     process.stdin.write(f"{seconds}\n".encode())
     assert await process.stdout.readline() == b"locked\n"
-    if seconds > 2 * _PATIENCE_SECONDS:
+    if seconds > 2 * _TIMEOUT_SECONDS:
         for error in await writers.fail():
             assert type(error) is StorageBusyError
             assert not error.outcome_unknown

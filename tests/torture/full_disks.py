@@ -37,7 +37,7 @@ __all__ = ["CAMPAIGN", "run_on_disk", "run_within_quota"]
 _DISK_BYTES = 64 * 2**20
 
 # A history must not become larger than the log, which begins with 8 MB.
-_FAULTS_A_HISTORY = 10
+_FAULTS_PER_HISTORY = 10
 
 
 async def run(setting: Setting) -> Tally:
@@ -123,7 +123,7 @@ async def _write(kind: str, place: Path, setting: Setting) -> Tally:
     histories: list[Path] = []
     faults = setting.each_fault()
     count = 0
-    while block := list(islice(faults, _FAULTS_A_HISTORY)):
+    while block := list(islice(faults, _FAULTS_PER_HISTORY)):
         history = setting.directory / f"{kind}-{len(histories)}.jsonl"
         histories.append(history)
         writers = troubled_writing(url, history, setting.random)

@@ -26,7 +26,7 @@ __all__ = ["CAMPAIGN", "check", "soak", "told"]
 
 _CONNECTIONS = 8
 _WINDOWS = 60
-_MOST_GROWTH_MEBIBYTES = 8.0
+_MAX_GROWTH_MEBIBYTES = 8.0
 
 
 async def run(setting: Setting) -> Tally:
@@ -34,7 +34,7 @@ async def run(setting: Setting) -> Tally:
     Put the database under load for as many seconds as there are faults to bring about.
     """
     figures, calls = await soak(setting)
-    check(figures, most_growth=_MOST_GROWTH_MEBIBYTES)
+    check(figures, most_growth=_MAX_GROWTH_MEBIBYTES)
     seconds = int(figures.seconds)
     return Tally(faults=seconds, acknowledged=calls, refused=0, unknown=0)
 
@@ -140,7 +140,7 @@ def main() -> None:
     if options.record:
         options.record.write_text(json.dumps(figures.to_dict()), encoding="utf-8")
     tell(told(figures))
-    check(figures, most_growth=_MOST_GROWTH_MEBIBYTES)
+    check(figures, most_growth=_MAX_GROWTH_MEBIBYTES)
 
 
 CAMPAIGN = Campaign(

@@ -44,10 +44,10 @@ _LONGEST_PAUSE = 0.04
 _BETWEEN_RETENTIONS = 2.0
 
 # A machine that is busy with other things is no fault of the store's.
-_PATIENCE_SECONDS = 300.0
+_TIMEOUT_SECONDS = 300.0
 
 # Ages are whole days, so that a day of the load's own clock lasts a second.
-_SECONDS_A_DAY = 1.0
+_SECONDS_PER_DAY = 1.0
 _POLICY = RetentionPolicy(
     max_completed_session_age_days=20,
     hard_delete_after_days=10,
@@ -82,11 +82,11 @@ class MixedLoad:
     def __init__(self, engine: AsyncEngine, measurer: Measurer, random: Random) -> None:
         self._measurer = measurer
         self._random = random
-        patience = _PATIENCE_SECONDS
-        self._store = SQLSessionStore(engine, patience=patience)
-        self._query = SQLQueryAPI(engine, patience=patience)
-        self._feed = SQLEventFeed(engine, patience=patience)
-        self._maintenance = SQLMaintenance(engine, patience=patience, clock=self._now)
+        timeout = _TIMEOUT_SECONDS
+        self._store = SQLSessionStore(engine, timeout=timeout)
+        self._query = SQLQueryAPI(engine, timeout=timeout)
+        self._feed = SQLEventFeed(engine, timeout=timeout)
+        self._maintenance = SQLMaintenance(engine, timeout=timeout, clock=self._now)
         self._numbers = count(1)
         self._acknowledged: Counter[str] = Counter()
         self._given: Counter[str] = Counter()
@@ -251,7 +251,7 @@ class MixedLoad:
         assert {issue.kind for issue in issues} <= {durability}, issues
 
     def _now(self) -> datetime:
-        return NOON + timedelta(days=self._measurer.elapsed / _SECONDS_A_DAY)
+        return NOON + timedelta(days=self._measurer.elapsed / _SECONDS_PER_DAY)
 
     def _session(self, session_id: str, status: SessionStatus) -> Session:
         now = self._now()

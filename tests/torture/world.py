@@ -49,7 +49,7 @@ __all__ = ["Ports", "World", "later", "open_world"]
 
 Clock: TypeAlias = Callable[[], datetime]
 
-_PATIENCE_SECONDS = 5.0
+_TIMEOUT_SECONDS = 5.0
 _PROMPT_SECONDS = 2.0
 
 
@@ -89,13 +89,13 @@ def sql_ports(engine: AsyncEngine, contents: ArtifactStore, clock: Clock) -> Por
     """
     Make the ports over an engine.
     """
-    patience = _PATIENCE_SECONDS
+    timeout = _TIMEOUT_SECONDS
     return Ports(
-        store=SQLSessionStore(engine, patience=patience),
-        query_api=SQLQueryAPI(engine, patience=patience),
-        maintenance=SQLMaintenance(engine, patience=patience, clock=clock),
-        registry=SQLArtifactRegistry(engine, patience=patience),
-        feed=SQLEventFeed(engine, patience=patience),
+        store=SQLSessionStore(engine, timeout=timeout),
+        query_api=SQLQueryAPI(engine, timeout=timeout),
+        maintenance=SQLMaintenance(engine, timeout=timeout, clock=clock),
+        registry=SQLArtifactRegistry(engine, timeout=timeout),
+        feed=SQLEventFeed(engine, timeout=timeout),
         contents=contents,
         another=lambda: sql_ports(engine, contents, clock),
     )
@@ -198,7 +198,7 @@ class World:
 
     async def _wait_for_tasks(self) -> None:
         if left := self._own_tasks():
-            await asyncio.wait(left, timeout=_PATIENCE_SECONDS)
+            await asyncio.wait(left, timeout=_TIMEOUT_SECONDS)
         assert not self._own_tasks(), f"tasks go on: {self._own_tasks()}"
 
     def _own_tasks(self) -> set[asyncio.Task[Any]]:
@@ -230,7 +230,7 @@ async def _check_backends(engine: AsyncEngine, others: AsyncEngine | None) -> No
     Assert that the server has no other connections than the pools, all of them idle.
     """
     assert others is not None
-    end = asyncio.get_running_loop().time() + _PATIENCE_SECONDS
+    end = asyncio.get_running_loop().time() + _TIMEOUT_SECONDS
     async with others.connect() as conn:
         while True:
             pools = [engine.pool, others.pool]

@@ -56,17 +56,17 @@ class Ledger:
 
     @asynccontextmanager
     async def open_store(
-        self, name: str, url: str, *, patience: float = _PATIENT
+        self, name: str, url: str, *, timeout: float = _PATIENT
     ) -> AsyncGenerator[SessionStore]:
         """
         Open a store whose calls are written down, and leave no connection of it.
         """
         path = self.directory / f"{name}.jsonl"
         self.histories.append(path)
-        if patience >= _PATIENT:
+        if timeout >= _PATIENT:
             self._patient.append(path)
         engine = create_engine(url)
-        store = SQLSessionStore(engine, patience=patience)
+        store = SQLSessionStore(engine, timeout=timeout)
         with HistoryWriter(path) as history:
             try:
                 yield RecordingSessionStore(store, history)
@@ -171,9 +171,9 @@ async def writing(ledger: Ledger, url: str, random: Random) -> AsyncGenerator[Wr
     async with AsyncExitStack() as stack:
         stores = [
             await stack.enter_async_context(
-                ledger.open_store(f"store-{place}", url, patience=patience)
+                ledger.open_store(f"store-{place}", url, timeout=timeout)
             )
-            for place, patience in enumerate([_PATIENT, _HASTY])
+            for place, timeout in enumerate([_PATIENT, _HASTY])
         ]
         group = await stack.enter_async_context(asyncio.TaskGroup())
         for place, store in enumerate(stores):

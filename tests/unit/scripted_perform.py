@@ -10,13 +10,12 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from asm_async.errors import StorageError
-from asm_async.sql.careful_path import Outcome
-from asm_async.sql.group_commit import Begin, GroupCommit
-from asm_async.sql.operations import AppendEvents, Operation
+from asm_async.sql.writes.group_commit import Begin, GroupCommit
+from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome
 from asm_async.testing.factories import make_event
 
 __all__ = [
-    "PATIENCE",
+    "TIMEOUT",
     "ScriptedPerform",
     "append",
     "group_commit_of",
@@ -29,7 +28,7 @@ __all__ = [
 
 Perform: TypeAlias = Callable[[Sequence[Operation], float], Awaitable[list[Outcome]]]
 
-PATIENCE = 3.0
+TIMEOUT = 3.0
 """
 Seconds that no test waits for.
 """
@@ -74,22 +73,22 @@ def group_commit_of(perform: Perform, *, locks_sessions: bool = False) -> GroupC
     """
 
     async def begin_and_perform(
-        begin: Begin, deadline: float, lock_patience: float
+        begin: Begin, deadline: float, lock_timeout: float
     ) -> list[Outcome]:
-        end = asyncio.get_running_loop().time() + lock_patience
+        end = asyncio.get_running_loop().time() + lock_timeout
         return await perform(begin(), min(deadline, end))
 
     return GroupCommit(begin_and_perform, locks_sessions=locks_sessions)
 
 
 def submit(
-    groups: GroupCommit, *operations: Operation, patience: float = PATIENCE
+    groups: GroupCommit, *operations: Operation, timeout: float = TIMEOUT
 ) -> list[asyncio.Task[Outcome]]:
     """
     Submit *operations*, each in a task of its own.
     """
     return [
-        asyncio.create_task(groups.submit(operation, patience))
+        asyncio.create_task(groups.submit(operation, timeout))
         for operation in operations
     ]
 

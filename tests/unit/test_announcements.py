@@ -7,8 +7,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from asm_async.sql import create_engine
-from asm_async.sql.announcer import Announcer, _payloads, announced_sessions
 from asm_async.sql.dialects import dialect_of
+from asm_async.sql.notifications.announcer import (
+    Announcer,
+    _payloads,
+    announced_sessions,
+)
 from asm_async.testing.strategies import text_fields
 
 ORIGIN = "0123456789abcdef"

@@ -7,11 +7,10 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
-from asm_async.sql import group_commit
-from asm_async.sql.back_pressure import Room
-from asm_async.sql.careful_path import Outcome
-from asm_async.sql.group_commit import GroupCommit
-from asm_async.sql.operations import Operation
+from asm_async.sql.writes import group_commit
+from asm_async.sql.writes.admission import AdmissionLimit
+from asm_async.sql.writes.group_commit import GroupCommit
+from asm_async.sql.writes.operations import Operation, Outcome
 from asm_async.testing.factories import make_event
 from tests.unit.scripted_perform import (
     ScriptedPerform,
@@ -55,7 +54,7 @@ def groups(perform: ScriptedPerform, monkeypatch: pytest.MonkeyPatch) -> GroupCo
     """
     Give a queue with room for few.
     """
-    monkeypatch.setattr(group_commit, "_MOST_WAITING_OPERATIONS", MOST)
+    monkeypatch.setattr(group_commit, "_MAX_WAITING_OPERATIONS", MOST)
     return group_commit_of(perform)
 
 
@@ -105,7 +104,7 @@ async def test_bytes_are_bounded_too(
     However many are let in at once, their weight passes the bound by one at most.
     """
     weight = append("name").weight
-    monkeypatch.setattr(group_commit, "_MOST_WAITING_BYTES", 3 * weight - 1)
+    monkeypatch.setattr(group_commit, "_MAX_WAITING_BYTES", 3 * weight - 1)
     groups = group_commit_of(perform)
     tasks = submit(groups, *named(12))
     for number in range(1, 5):
@@ -125,8 +124,8 @@ async def test_an_operation_of_any_size_finds_room(
     """
     What alone weighs more than the bounds goes alone.
     """
-    monkeypatch.setattr(group_commit, "_MOST_WAITING_BYTES", 10)
-    monkeypatch.setattr(group_commit, "_MOST_BYTES", 10)
+    monkeypatch.setattr(group_commit, "_MAX_WAITING_BYTES", 10)
+    monkeypatch.setattr(group_commit, "_MAX_BYTES", 10)
     perform.let_go()
     async with within(5):
         await asyncio.gather(*submit(group_commit_of(perform), *named(3)))
@@ -217,7 +216,7 @@ async def test_a_producer_that_never_waits_is_bounded() -> None:
     async with within(20):
         await asyncio.gather(*(bounded.submit(op, 30) for op in operations))
 
-    assert most == group_commit._MOST_WAITING_OPERATIONS
+    assert most == group_commit._MAX_WAITING_OPERATIONS
     assert perform.stored == names(*operations)
 
 
@@ -225,7 +224,7 @@ async def test_a_room_is_left_by_whoever_entered() -> None:
     """
     A cancelled caller's place does not pile up, nor is it taken twice.
     """
-    room = Room(1, 100)
+    room = AdmissionLimit(1, 100)
     await room.enter(7)
     waiting = [asyncio.create_task(room.enter(9)) for _ in range(3)]
     await turns()
@@ -286,8 +285,8 @@ async def test_no_wake_up_is_lost(
     """
     chance = random.Random(seed)
     monkeypatch.setattr(group_commit, "pause_after", at_once)
-    monkeypatch.setattr(group_commit, "_MOST_WAITING_OPERATIONS", 12)
-    monkeypatch.setattr(group_commit, "_MOST_OPERATIONS", chance.choice((1, 4, 8, 20)))
+    monkeypatch.setattr(group_commit, "_MAX_WAITING_OPERATIONS", 12)
+    monkeypatch.setattr(group_commit, "_MAX_OPERATIONS", chance.choice((1, 4, 8, 20)))
     weather = Weather(chance)
     groups = group_commit_of(weather, locks_sessions=locks_sessions)
     told, left, refused = list[str](), list[str](), list[StorageError]()

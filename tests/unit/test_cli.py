@@ -155,9 +155,9 @@ def test_a_command_that_fails_says_why_in_one_line(
     """
     It ends with 1 and shows neither a traceback nor a password.
     """
-    patience = [] if "sql" in arguments else ["--patience", "0"]
+    timeout = [] if "sql" in arguments else ["--timeout", "0"]
 
-    assert main(["db", *arguments, *patience]) == 1
+    assert main(["db", *arguments, *timeout]) == 1
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -218,7 +218,7 @@ def test_ctrl_c_while_the_database_is_locked_changes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """
-    The command ends with 130, soon and quietly, although it would have had patience.
+    The command ends with 130, soon and quietly, although it would have had timeout.
     """
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")

@@ -134,16 +134,16 @@ def test_a_pipe_is_written_to_and_not_replaced(url: str, tmp_path: Path) -> None
     assert read.startswith(b'{"record":"header"')
 
 
-@pytest.mark.parametrize("patience", ["nan", "inf", "-1"])
+@pytest.mark.parametrize("timeout", ["nan", "inf", "-1"])
 @pytest.mark.parametrize("command", ["db current", "db upgrade", "health", "export"])
-def test_patience_is_a_time(
-    url: str, capsys: pytest.CaptureFixture[str], command: str, patience: str
+def test_timeout_is_a_time(
+    url: str, capsys: pytest.CaptureFixture[str], command: str, timeout: str
 ) -> None:
     """
     What is none is named, and nothing waits for it.
     """
-    assert main([*command.split(), "--url", url, f"--patience={patience}"]) == 1
-    assert capsys.readouterr().err.startswith("error: patience: expected ")
+    assert main([*command.split(), "--url", url, f"--timeout={timeout}"]) == 1
+    assert capsys.readouterr().err.startswith("error: timeout: expected ")
 
 
 @pytest.mark.parametrize("arguments", [["import", "a\0b"], ["export", "--output=a\0b"]])

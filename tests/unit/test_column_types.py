@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy.types import TypeEngine
 
-from asm_async.sql.column_types import (
+from asm_async.sql.core.column_types import (
     EventTypeText,
     JSONText,
     MicrosecondTime,

@@ -8,17 +8,16 @@ import asyncio
 from collections.abc import Sequence
 
 from asm_async.sql import create_engine
-from asm_async.sql.announcer import Announcer
-from asm_async.sql.careful_path import Outcome
 from asm_async.sql.dialects import dialect_of
-from asm_async.sql.group_commit import Begin, GroupCommit
-from asm_async.sql.operations import AppendEvents
+from asm_async.sql.notifications.announcer import Announcer
+from asm_async.sql.writes.group_commit import Begin, GroupCommit
+from asm_async.sql.writes.operations import AppendEvents, Outcome
 from asm_async.testing.factories import make_event
 
-MOST_SECONDS = 2
+MAX_SECONDS = 2
 
 
-async def perform(begin: Begin, _deadline: float, _patience: float) -> list[Outcome]:
+async def perform(begin: Begin, _deadline: float, _timeout: float) -> list[Outcome]:
     """
     Append what there is.
     """
@@ -45,17 +44,17 @@ async def test_a_group_that_never_began_keeps_nobody_waiting() -> None:
     """
     group = GroupCommit(perform, locks_sessions=False)
     submitting = asyncio.create_task(
-        group.submit(AppendEvents((make_event(),), None), MOST_SECONDS)
+        group.submit(AppendEvents((make_event(),), None), MAX_SECONDS)
     )
     # It has submitted, and the task that performs has not run yet.
     await asyncio.sleep(0)
     await end_of_the_loop()
     assert submitting.cancelled()
 
-    async with asyncio.timeout(MOST_SECONDS):
+    async with asyncio.timeout(MAX_SECONDS):
         await group.aclose()
         append = AppendEvents((make_event(id="evt_2"),), None)
-        assert await group.submit(append, MOST_SECONDS) == list(append.events)
+        assert await group.submit(append, MAX_SECONDS) == list(append.events)
         await group.aclose()
 
 
@@ -68,6 +67,6 @@ async def test_an_announcement_that_never_began_keeps_nobody_waiting() -> None:
     announcer.announce(["ses_1"])
     await end_of_the_loop()
 
-    async with asyncio.timeout(MOST_SECONDS):
+    async with asyncio.timeout(MAX_SECONDS):
         await announcer.settle()
     await engine.dispose()

@@ -18,11 +18,11 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from asm_async.sql.error_translation import (
+from asm_async.sql.core.error_translation import (
     _BY_CLASS,
     is_collision,
     is_damage,
-    is_disabling,
+    requires_reconnect,
     translated_errors,
 )
 
@@ -319,10 +319,10 @@ def test_a_disabled_connection_is_no_lost_one(code: str) -> None:
     """
     error = wrapped(sqlite_error(code), is_lost=True)
 
-    assert is_disabling(error)
+    assert requires_reconnect(error)
     assert type(translation(error)) is StorageError
-    assert not is_disabling(wrapped(sqlite_error("SQLITE_BUSY")))
-    assert not is_disabling(OSError())
+    assert not requires_reconnect(wrapped(sqlite_error("SQLITE_BUSY")))
+    assert not requires_reconnect(OSError())
 
 
 def undecodable_text() -> Exception:

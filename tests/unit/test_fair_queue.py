@@ -5,7 +5,7 @@ from collections import Counter
 
 import attrs
 
-from asm_async.sql.fair_queue import FairQueue
+from asm_async.sql.writes.fair_queue import FairQueue
 
 
 @attrs.frozen(eq=False)

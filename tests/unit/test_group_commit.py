@@ -12,12 +12,11 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from asm_async.sql import group_commit
-from asm_async.sql.careful_path import Outcome
-from asm_async.sql.operations import SaveSession
+from asm_async.sql.writes import group_commit
+from asm_async.sql.writes.operations import Outcome, SaveSession
 from asm_async.testing.factories import make_session
 from tests.unit.scripted_perform import (
-    PATIENCE,
+    TIMEOUT,
     ScriptedPerform,
     append,
     group_commit_of,
@@ -66,7 +65,7 @@ async def test_an_idle_engine_adds_no_delay(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(loop, "call_at", call_at)
     for operation in named(50):
-        await groups.submit(operation, PATIENCE)
+        await groups.submit(operation, TIMEOUT)
 
     assert perform.tries == [[f"ses_1-{n}"] for n in range(50)]
     assert timers == []
@@ -109,11 +108,11 @@ async def test_a_group_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     It ends at a number of operations, or once it weighs too much.
     """
-    monkeypatch.setattr(group_commit, "_MOST_OPERATIONS", 8)
-    monkeypatch.setattr(group_commit, "_MOST_BYTES", 5 * append("name").weight)
+    monkeypatch.setattr(group_commit, "_MAX_OPERATIONS", 8)
+    monkeypatch.setattr(group_commit, "_MAX_BYTES", 5 * append("name").weight)
     perform = ScriptedPerform()
     await asyncio.gather(*submit(group_commit_of(perform), *named(12)))
-    monkeypatch.setattr(group_commit, "_MOST_BYTES", 2**20)
+    monkeypatch.setattr(group_commit, "_MAX_BYTES", 2**20)
     await asyncio.gather(*submit(group_commit_of(perform), *named(12)))
 
     assert [len(group) for group in perform.tries] == [5, 5, 2, 8, 4]
@@ -161,13 +160,13 @@ async def test_pauses_are_counted_from_the_last_success(pauses: list[int]) -> No
     groups = group_commit_of(perform)
     for _ in range(3):
         perform.failures.extend([busy, busy, None])
-        await groups.submit(append("name"), PATIENCE)
+        await groups.submit(append("name"), TIMEOUT)
 
     assert pauses == [1, 2] * 3
 
 
 @pytest.mark.usefixtures("pauses")
-async def test_only_whose_patience_has_run_out_fails() -> None:
+async def test_only_whose_timeout_has_run_out_fails() -> None:
     """
     It gets an error of the failure's class; the others of its group are tried again.
     """
@@ -177,7 +176,7 @@ async def test_only_whose_patience_has_run_out_fails() -> None:
     failure.__cause__ = cause
     perform.failures.append(failure)
     groups = group_commit_of(perform)
-    (hasty,) = submit(groups, append("hasty"), patience=0)
+    (hasty,) = submit(groups, append("hasty"), timeout=0)
     (patient,) = submit(groups, append("patient"))
     await patient
     with pytest.raises(StorageUnavailableError, match="down") as caught:
@@ -216,7 +215,7 @@ async def test_what_was_unknown_once_stays_unknown() -> None:
     perform = ScriptedPerform()
     lost = StorageUnavailableError("lost", outcome_unknown=True)
     perform.failures.extend([lost, StorageError("no")])
-    error = await group_commit_of(perform).submit(append("evt"), PATIENCE)
+    error = await group_commit_of(perform).submit(append("evt"), TIMEOUT)
 
     assert type(error) is StorageError
     assert error.outcome_unknown
@@ -276,9 +275,9 @@ async def test_a_race_is_tried_again_and_then_a_culprit(pauses: list[int]) -> No
     """
     perform = ScriptedPerform()
     perform.failures.extend([refused_by_a_constraint()] * 3)
-    won = await group_commit_of(perform).submit(append("evt"), PATIENCE)
+    won = await group_commit_of(perform).submit(append("evt"), TIMEOUT)
     perform.failures.extend([refused_by_a_constraint()] * 4)
-    lost = await group_commit_of(perform).submit(append("evt"), PATIENCE)
+    lost = await group_commit_of(perform).submit(append("evt"), TIMEOUT)
 
     assert isinstance(won, list)
     assert isinstance(lost, StorageError)
@@ -294,7 +293,7 @@ async def test_other_failures_do_not_use_up_the_tries_of_a_race(
     perform = ScriptedPerform()
     perform.failures.extend([StorageBusyError("busy")] * 5)
     perform.failures.append(refused_by_a_constraint())
-    outcome = await group_commit_of(perform).submit(append("evt"), PATIENCE)
+    outcome = await group_commit_of(perform).submit(append("evt"), TIMEOUT)
 
     assert isinstance(outcome, list)
     assert len(pauses) == 6
@@ -329,7 +328,7 @@ async def test_closing_waits_for_everything(failure: StorageError | None) -> Non
     perform = ScriptedPerform(is_held=True)
     perform.failures.append(failure)
     groups = group_commit_of(perform)
-    tasks = submit(groups, *named(3), patience=0)
+    tasks = submit(groups, *named(3), timeout=0)
     await perform.begun()
     closing = asyncio.create_task(groups.aclose())
     await asyncio.sleep(0)
@@ -350,7 +349,7 @@ def test_a_loop_that_is_shut_down_leaves_nobody_waiting(
     """
     complaints: list[dict[str, Any]] = []
     tasks: list[asyncio.Task[Outcome]] = []
-    monkeypatch.setattr(group_commit, "_MOST_WAITING_OPERATIONS", 10)
+    monkeypatch.setattr(group_commit, "_MAX_WAITING_OPERATIONS", 10)
 
     async def leave() -> None:
         loop = asyncio.get_running_loop()

@@ -8,9 +8,14 @@ import attrs
 import pytest
 
 from asm_async import Event
-from asm_async.ports.following import MAX_EVENTS_READ
-from asm_async.sql.committed_event import CommittedEvent
-from asm_async.sql.hints import Hint, Inbox, number_in_feed, number_in_session
+from asm_async.ports.following import READ_BATCH_SIZE
+from asm_async.sql.notifications.committed_event import CommittedEvent
+from asm_async.sql.notifications.wake_up import (
+    HandoffBuffer,
+    WakeUp,
+    number_in_feed,
+    number_in_session,
+)
 from asm_async.testing.factories import make_event
 from asm_async.values.json_values import encode_json
 
@@ -35,17 +40,17 @@ def numbers_of(taken: list[CommittedEvent] | None) -> list[int] | None:
 
 
 @pytest.fixture
-def inbox() -> Inbox:
+def inbox() -> HandoffBuffer:
     """
     Give the inbox of a follower that has just read up to number 4.
     """
-    inbox = Inbox(number_in_session)
+    inbox = HandoffBuffer(number_in_session)
     inbox.clear()
     inbox.seen = (0, 4)
     return inbox
 
 
-def test_what_comes_next_is_taken_without_reading(inbox: Inbox) -> None:
+def test_what_comes_next_is_taken_without_reading(inbox: HandoffBuffer) -> None:
     """
     Events behind the last one that was seen are given in order, as many as are wanted.
     """
@@ -65,7 +70,7 @@ def test_what_comes_next_is_taken_without_reading(inbox: Inbox) -> None:
     "blocks", [[[6]], [[5], [7]], [[5, 7]], [[7], [5, 6]]], ids=str
 )
 def test_where_a_number_is_missing_the_database_is_read(
-    inbox: Inbox, blocks: list[list[int]]
+    inbox: HandoffBuffer, blocks: list[list[int]]
 ) -> None:
     """
     Nothing is given behind a hole, however the blocks come.
@@ -77,7 +82,7 @@ def test_where_a_number_is_missing_the_database_is_read(
     assert inbox.take((0, 4), 9) is None
 
 
-def test_what_was_seen_already_is_left_out(inbox: Inbox) -> None:
+def test_what_was_seen_already_is_left_out(inbox: HandoffBuffer) -> None:
     """
     A block that tells late, or again, gives nothing twice and makes no hole.
     """
@@ -95,7 +100,7 @@ def test_what_is_handed_in_while_the_database_is_read_is_not_lost() -> None:
     The reading may have found some of it, all, or nothing.
     """
     for read_up_to, expected in [(4, [5, 6]), (5, [6]), (6, []), (7, []), (3, None)]:
-        inbox = Inbox(number_in_session)
+        inbox = HandoffBuffer(number_in_session)
         inbox.clear()
         inbox.hand(committed(5, 6))
         inbox.seen = (0, read_up_to)
@@ -103,7 +108,7 @@ def test_what_is_handed_in_while_the_database_is_read_is_not_lost() -> None:
         assert numbers_of(inbox.take((0, read_up_to), 9)) == expected
 
 
-def test_whoever_goes_back_reads(inbox: Inbox) -> None:
+def test_whoever_goes_back_reads(inbox: HandoffBuffer) -> None:
     """
     What was taken is not there any more, and what was not is no use further on.
     """
@@ -118,7 +123,7 @@ def test_in_the_feed_positions_count() -> None:
     """
     Events of many sessions are one row.
     """
-    inbox = Inbox(number_in_feed)
+    inbox = HandoffBuffer(number_in_feed)
     inbox.clear()
     events = [
         attrs.evolve(event, position=position)
@@ -132,7 +137,7 @@ def test_in_the_feed_positions_count() -> None:
     assert inbox.seen == (0, 3)
 
 
-def test_any_other_hint_has_the_database_read(inbox: Inbox) -> None:
+def test_any_other_hint_has_the_database_read(inbox: HandoffBuffer) -> None:
     """
     Once it is set nothing is taken until a reading has begun.
     """
@@ -146,7 +151,7 @@ def test_any_other_hint_has_the_database_read(inbox: Inbox) -> None:
     assert (inbox.is_set(), inbox.is_empty) == (False, True)
 
 
-def test_what_a_late_watcher_tells_of_is_known(inbox: Inbox) -> None:
+def test_what_a_late_watcher_tells_of_is_known(inbox: HandoffBuffer) -> None:
     """
     News of what was handed in has nobody read; news of more has.
     """
@@ -158,14 +163,16 @@ def test_what_a_late_watcher_tells_of_is_known(inbox: Inbox) -> None:
     assert inbox.must_read
 
 
-def test_a_slow_follower_holds_no_more_than_one_that_reads(inbox: Inbox) -> None:
+def test_a_slow_follower_holds_no_more_than_one_that_reads(
+    inbox: HandoffBuffer,
+) -> None:
     """
     What comes too fast is dropped, to be read later.
     """
-    inbox.hand(committed(*range(5, 5 + MAX_EVENTS_READ)))
+    inbox.hand(committed(*range(5, 5 + READ_BATCH_SIZE)))
     assert not inbox.must_read
 
-    inbox.hand(committed(5 + MAX_EVENTS_READ))
+    inbox.hand(committed(5 + READ_BATCH_SIZE))
 
     assert (inbox.must_read, inbox.is_empty) == (True, True)
 
@@ -174,7 +181,7 @@ def test_a_plain_hint_takes_nothing() -> None:
     """
     Whoever needs the database for other reasons is told to read it.
     """
-    hint = Hint()
+    hint = WakeUp()
     hint.clear()
     hint.hand(committed(1))
 

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asm_async.ports.health_findings import Finding, bounded, issue
-from asm_async.ports.maintenance import MAX_ISSUES_OF_A_KIND
+from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.ports.maintenance_arguments import Cutoffs, sessions_a_batch, utc_now
 from asm_async.ports.maintenance_run import Batch, Batches, MaintenanceRun, do_all
 from asm_async.values.fields import MAX_COUNT
@@ -149,7 +149,7 @@ def test_issues_stand_by_kind_and_are_bounded() -> None:
     )
 
     assert [one.kind for one in found] == [runs] * 60 + [tags] * (
-        MAX_ISSUES_OF_A_KIND + 1
+        MAX_ISSUES_PER_KIND + 1
     )
     assert found[-1].subject == "others"
     assert found[-1].message == "there are 30 more issues of this kind"

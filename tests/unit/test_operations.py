@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asm_async.sql.operations import (
+from asm_async.sql.writes.operations import (
     AppendEvents,
     Flush,
     Operation,

@@ -6,7 +6,11 @@ from collections.abc import Callable
 import pytest
 
 from asm_async.errors import ValidationError
-from asm_async.sql.patience import check_patience, pause_after, wait_stubbornly
+from asm_async.sql.core.deadlines import (
+    check_timeout,
+    pause_after,
+    wait_uninterruptible,
+)
 
 
 def clock() -> float:
@@ -47,9 +51,9 @@ async def test_a_stubborn_wait_ends_with_the_future() -> None:
         future: asyncio.Future[None] = loop.create_future()
         loop.call_soon(end, future)
         async with asyncio.timeout(5):
-            await wait_stubbornly(future, clock() + 60)
+            await wait_uninterruptible(future, clock() + 60)
             assert future.done()
-            await wait_stubbornly(future, clock() + 60)
+            await wait_uninterruptible(future, clock() + 60)
         # Its result stays for whoever asks for it.
         assert future.cancelled() or isinstance(future.exception(), LookupError | None)
 
@@ -61,8 +65,8 @@ async def test_a_stubborn_wait_ends_at_its_deadline() -> None:
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     start = clock()
     async with asyncio.timeout(5):
-        await wait_stubbornly(future, start - 1)
-        await wait_stubbornly(future, start + 0.03)
+        await wait_uninterruptible(future, start - 1)
+        await wait_uninterruptible(future, start + 0.03)
 
     assert clock() >= start + 0.03
     assert not future.done()
@@ -74,7 +78,7 @@ async def test_a_stubborn_wait_outlives_cancellation(times: int) -> None:
     However often it is cancelled, it waits on, and leaves the future alone.
     """
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    waiting = asyncio.create_task(wait_stubbornly(future, clock() + 60))
+    waiting = asyncio.create_task(wait_uninterruptible(future, clock() + 60))
     for _ in range(times):
         await asyncio.sleep(0)
         waiting.cancel()
@@ -92,7 +96,7 @@ async def test_a_stubborn_wait_ends_at_its_deadline_though_cancelled() -> None:
     """
     future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
     deadline = clock() + 0.05
-    waiting = asyncio.create_task(wait_stubbornly(future, deadline))
+    waiting = asyncio.create_task(wait_uninterruptible(future, deadline))
     async with asyncio.timeout(5):
         while not waiting.done():
             await asyncio.sleep(0)
@@ -102,11 +106,11 @@ async def test_a_stubborn_wait_ends_at_its_deadline_though_cancelled() -> None:
     assert not future.done()
 
 
-@pytest.mark.parametrize("patience", [0, -1, float("inf"), float("nan")])
-def test_patience_is_a_time(patience: float) -> None:
+@pytest.mark.parametrize("timeout", [0, -1, float("inf"), float("nan")])
+def test_timeout_is_a_time(timeout: float) -> None:
     """
     It ends some day, and there is some.
     """
-    with pytest.raises(ValidationError, match=r"^patience: expected "):
-        check_patience(patience)
-    assert check_patience(0.5) == 0.5
+    with pytest.raises(ValidationError, match=r"^timeout: expected "):
+        check_timeout(timeout)
+    assert check_timeout(0.5) == 0.5

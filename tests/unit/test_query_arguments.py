@@ -13,7 +13,7 @@ from asm_async.ports.query_arguments import (
     EventSearch,
     RunSearch,
     SessionSearch,
-    check_claim,
+    check_bool,
 )
 from asm_async.testing.factories import NOON, make_run, make_session
 from asm_async.values.event import EventType
@@ -138,6 +138,6 @@ def test_a_claim_is_true_or_false(value: object) -> None:
     """
     Nothing is taken for a truth value that is none.
     """
-    assert check_claim(value=True, name="claim") is True
+    assert check_bool(value=True, name="claim") is True
     with pytest.raises(ValidationError, match="claim: expected True or False, got a"):
-        check_claim(value, "claim")
+        check_bool(value, "claim")

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from asm_async.sql.rows import run_row
+from asm_async.sql.core.rows import run_row
 from asm_async.testing.factories import make_run
 from asm_async.values.fields import MAX_COUNT
 

@@ -10,7 +10,7 @@ import attrs
 import pytest
 
 from asm_async.errors import ValidationError
-from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH
+from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.ports.session_store_arguments import (
     EventFilter,
     RunFilter,
@@ -137,7 +137,7 @@ def test_a_batch_is_bounded_in_its_sessions() -> None:
     """
     As many sessions as the port says are accepted, and one more is refused.
     """
-    batch = [event(session_id=f"ses_{n}") for n in range(MAX_SESSIONS_A_BATCH + 1)]
+    batch = [event(session_id=f"ses_{n}") for n in range(MAX_SESSIONS_PER_BATCH + 1)]
     check_batch(batch[1:], None)
     with pytest.raises(ValidationError, match=r"^events: .*1001 sessions"):
         check_batch(batch, None)

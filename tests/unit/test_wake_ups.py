@@ -2,14 +2,14 @@ from __future__ import annotations
 
 import pytest
 
-from asm_async.sql.wake_ups import WakeUps
+from asm_async.sql.notifications.hub import NotificationHub
 
 
 def test_all_who_wait_for_a_session_are_woken() -> None:
     """
     A notice reaches every waiter of the sessions that it names, and nobody else.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with (
         wake_ups.waiting_for("ses_1") as first,
         wake_ups.waiting_for("ses_1") as second,
@@ -28,7 +28,7 @@ def test_everyone_can_be_woken() -> None:
     """
     When a store closes, waiters of all sessions wake up.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with wake_ups.waiting_for("ses_1") as one, wake_ups.waiting_for("ses_2") as other:
         wake_ups.notify_all()
 
@@ -40,7 +40,7 @@ def test_a_notice_is_kept_until_it_is_cleared() -> None:
     """
     A waiter that is notified while it reads finds the notice when it comes to wait.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with wake_ups.waiting_for("ses_1") as hint:
         hint.clear()
         wake_ups.notify(["ses_1"])
@@ -52,7 +52,7 @@ def test_who_has_stopped_waiting_is_forgotten() -> None:
     """
     No trace of a session remains when its last waiter has gone, also by an error.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with wake_ups.waiting_for("ses_1") as staying:
         with (
             pytest.raises(LookupError),
@@ -71,7 +71,7 @@ def test_notifying_nobody_does_nothing() -> None:
     """
     A session without waiters may be notified.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
 
     wake_ups.notify(["ses_1"])
     wake_ups.notify_all()
@@ -83,7 +83,7 @@ def test_whoever_waits_for_all_sessions_is_woken_by_any() -> None:
     """
     A notice of one session reaches those who wait for all of them.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with wake_ups.waiting_for(None) as all_, wake_ups.waiting_for("ses_2") as other:
         wake_ups.notify(["ses_1"])
 
@@ -98,10 +98,10 @@ def test_what_this_process_writes_is_announced_to_others() -> None:
     What is heard from others is not passed on.
     """
     announced: list[object] = []
-    wake_ups = WakeUps(announced.append)
+    wake_ups = NotificationHub(announced.append)
     wake_ups.notify(["ses_1"])
     wake_ups.hear_of(["ses_2"])
-    wake_ups.hear_news({"ses_3": 1}, (0, 1))
+    wake_ups.on_remote_commit({"ses_3": 1}, (0, 1))
 
     assert announced == [["ses_1"]]
 
@@ -110,7 +110,7 @@ def test_whoever_has_seen_the_news_is_not_woken() -> None:
     """
     News with numbers reach only those who are behind them.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with (
         wake_ups.waiting_for("ses_1") as behind,
         wake_ups.waiting_for("ses_1") as ahead,
@@ -119,7 +119,7 @@ def test_whoever_has_seen_the_news_is_not_woken() -> None:
     ):
         behind.seen, ahead.seen = (0, 3), (0, 4)
         all_behind.seen, all_ahead.seen = (7, 9), (8, 1)
-        wake_ups.hear_news({"ses_1": 4}, (8, 1))
+        wake_ups.on_remote_commit({"ses_1": 4}, (8, 1))
 
         assert (behind.is_set(), ahead.is_set()) == (True, False)
         assert (all_behind.is_set(), all_ahead.is_set()) == (True, False)
@@ -129,7 +129,7 @@ def test_a_change_of_status_wakes_those_who_asked_for_it() -> None:
     """
     Others read events alone, and there are none.
     """
-    wake_ups = WakeUps()
+    wake_ups = NotificationHub()
     with wake_ups.waiting_for("ses_1") as reader:
         wake_ups.hear_of_change()
         assert not wake_ups.something_changed.is_set()

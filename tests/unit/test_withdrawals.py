@@ -6,8 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
-from asm_async.sql import group_commit
-from asm_async.sql.careful_path import Outcome
+from asm_async.sql.writes import group_commit
+from asm_async.sql.writes.operations import Outcome
 from tests.unit.scripted_perform import (
     ScriptedPerform,
     append,
@@ -131,7 +131,7 @@ async def test_the_outcome_may_come_together_with_the_cancellation(
     for failure in (None, BUSY, NO, LOST):
         perform.failures.append(failure)
         groups = group_commit_of(perform)
-        (task,) = submit(groups, append("evt"), patience=0)
+        (task,) = submit(groups, append("evt"), timeout=0)
         await perform.begun()
         perform.release()
         # It runs between the last of the try and the caller's next turn.
@@ -169,14 +169,14 @@ async def test_a_cancellation_may_come_at_any_turn(
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-async def test_patience_bounds_the_wait_for_an_outcome(
+async def test_timeout_bounds_the_wait_for_an_outcome(
     perform: ScriptedPerform,
 ) -> None:
     """
     The cancellation goes on then; closing still waits for the rest.
     """
     groups = group_commit_of(perform)
-    (task,) = submit(groups, append("evt"), patience=0.02)
+    (task,) = submit(groups, append("evt"), timeout=0.02)
     await perform.begun()
     task.cancel()
     async with within(5):

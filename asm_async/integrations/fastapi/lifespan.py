@@ -22,7 +22,7 @@ from asm_async.sql import (
     create_engine,
     migrations,
 )
-from asm_async.sql.engine import Durability
+from asm_async.sql.runtime.engine import Durability
 
 __all__ = ["Lifespan", "engine_lifespan", "lifespan", "ports_lifespan"]
 
@@ -41,7 +41,7 @@ def lifespan(
     url: str | sa.URL,
     *,
     migrate: bool = False,
-    patience: float = 30.0,
+    timeout: float = 30.0,
     durability: Durability = "full",
     **options: Any,
 ) -> Lifespan:
@@ -54,14 +54,14 @@ def lifespan(
     :func:`~asm_async.integrations.fastapi.streams.end_streams`.
 
     Args:
-        url: As for :func:`~asm_async.sql.open_store.open_store`.
+        url: As for :func:`~asm_async.open_store`.
 
         migrate: Bring the database's schema up to date first; of several workers that
             start at once one does it, and the others wait.
 
-        patience: As for :class:`~asm_async.sql.session_store.SQLSessionStore`.
+        timeout: As for :class:`~asm_async.sql.session_store.SQLSessionStore`.
 
-        durability: As for :func:`~asm_async.sql.engine.create_engine`.
+        durability: As for :func:`~asm_async.sql.create_engine`.
 
         options: For SQLAlchemy's ``create_async_engine``.
 
@@ -73,7 +73,7 @@ def lifespan(
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
         engine = create_engine(url, durability=durability, **options)
-        serve = engine_lifespan(engine, migrate=migrate, patience=patience)
+        serve = engine_lifespan(engine, migrate=migrate, timeout=timeout)
         try:
             async with serve(app):
                 yield
@@ -84,7 +84,7 @@ def lifespan(
 
 
 def engine_lifespan(
-    engine: AsyncEngine, *, migrate: bool = False, patience: float = 30.0
+    engine: AsyncEngine, *, migrate: bool = False, timeout: float = 30.0
 ) -> Lifespan:
     """
     Open the ports over an engine of the application's, which stays the application's.
@@ -94,20 +94,20 @@ def engine_lifespan(
 
         migrate: As for :func:`lifespan`.
 
-        patience: As for :func:`lifespan`.
+        timeout: As for :func:`lifespan`.
     """
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
-        store = SQLSessionStore(engine, patience=patience)
+        store = SQLSessionStore(engine, timeout=timeout)
         ports = Ports(
             store=store,
-            query=SQLQueryAPI(engine, patience=patience),
-            maintenance=SQLMaintenance(engine, patience=patience),
-            feed=SQLEventFeed(engine, patience=patience),
+            query=SQLQueryAPI(engine, timeout=timeout),
+            maintenance=SQLMaintenance(engine, timeout=timeout),
+            feed=SQLEventFeed(engine, timeout=timeout),
         )
         if migrate:
-            await migrations.upgrade(engine, patience=patience)
+            await migrations.upgrade(engine, timeout=timeout)
         await store.open()
         async with ports_lifespan(ports)(app):
             yield

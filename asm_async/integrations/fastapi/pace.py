@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 # To wake a stream and to write to its socket costs as much as several events do: for
 # all streams together it is done so often at most, give or take some that come at once.
-_SECONDS_A_TURN = 0.004
+_SECONDS_PER_TURN = 0.004
 _SECONDS_IN_HAND = 0.05
 
 # However many streams there are, nobody who looks at a page sees the difference.
@@ -57,6 +57,6 @@ class Pace:
     async def _rest(self, now: float) -> None:
         turn = max(self._next_turn, now - _SECONDS_IN_HAND)
         turn = min(turn, now + _LONGEST_REST_SECONDS)
-        self._next_turn = turn + _SECONDS_A_TURN
+        self._next_turn = turn + _SECONDS_PER_TURN
         if turn > now:
             await asyncio.sleep(turn - now)

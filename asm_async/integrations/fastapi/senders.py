@@ -10,7 +10,7 @@ from starlette.types import Send
 
 __all__ = ["Sender"]
 
-_MOST_BYTES_WAITING = 1 << 16
+_MAX_BYTES_WAITING = 1 << 16
 
 
 class Sender:
@@ -55,7 +55,7 @@ class Sender:
         Have a piece of the answer sent, and its head before the first one.
         """
         self._put(piece)
-        while self._bytes_waiting > _MOST_BYTES_WAITING:
+        while self._bytes_waiting > _MAX_BYTES_WAITING:
             await self._wait()
 
     async def drain(self) -> None:

@@ -32,7 +32,7 @@ from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 
 __all__ = ["TenantView"]
 
-_MOST_TRIES = 8
+_MAX_TRIES = 8
 
 
 class TenantView:
@@ -74,7 +74,7 @@ class TenantView:
             return await store.save_session(
                 session, expected_revision=expected_revision
             )
-        for tries_left in reversed(range(_MOST_TRIES)):
+        for tries_left in reversed(range(_MAX_TRIES)):
             seen = await self._revision_of(session.id)
             if expected_revision is not None and expected_revision > seen:
                 raise RevisionConflictError(

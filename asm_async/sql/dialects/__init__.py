@@ -10,8 +10,8 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.dialects.base import Dialect, EventRow
-from asm_async.sql.dialects.postgresql import PostgreSQL
-from asm_async.sql.dialects.sqlite import SQLite
+from asm_async.sql.dialects.postgresql.dialect import PostgreSQL
+from asm_async.sql.dialects.sqlite.dialect import SQLite
 
 __all__ = ["Dialect", "EventRow", "dialect_of"]
 

@@ -131,10 +131,10 @@ class Dialect(ABC):
 
     @abstractmethod
     async def lock(
-        self, conn: AsyncConnection, keys: Collection[int], patience: float
+        self, conn: AsyncConnection, keys: Collection[int], timeout: float
     ) -> None:
         """
-        Wait until this transaction alone holds *keys*, at most *patience* seconds each.
+        Wait until this transaction alone holds *keys*, at most *timeout* seconds each.
 
         Args:
             conn: In a transaction that has not written yet: whoever waits must hold no
@@ -142,7 +142,7 @@ class Dialect(ABC):
 
             keys: In the order in which all transactions take them.
 
-            patience: How long, in seconds, to wait for a lock, here and later in the
+            timeout: How long, in seconds, to wait for a lock, here and later in the
                 transaction.
         """
 
@@ -158,7 +158,7 @@ class Dialect(ABC):
         driver: object,
         counts: Mapping[str, int],
         rows: Sequence[EventRow],
-        patience: float,
+        timeout: float,
     ) -> Appended | None:
         """
         Count and insert new events of living sessions, as fast as the database can.
@@ -173,7 +173,7 @@ class Dialect(ABC):
             rows: The events; each one's number is its place behind the session's
                 latest.
 
-            patience: How long, in seconds, to wait for locks.
+            timeout: How long, in seconds, to wait for locks.
 
         Returns:
             What was committed; None if a session is not living or an id is taken: then
@@ -242,13 +242,13 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def passed_over(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
+    def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
         Give *column* for a condition that many rows meet: none are to be found by it.
         """
 
     @abstractmethod
-    async def plan_for_values(self, conn: AsyncConnection) -> None:
+    async def force_custom_plan(self, conn: AsyncConnection) -> None:
         """
         Have what follows on *conn* planned for the values that it is given.
 

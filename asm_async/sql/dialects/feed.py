@@ -5,7 +5,7 @@ What differs between the databases in how the feed is read and how news travels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -13,10 +13,15 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.sql.wake_ups import WakeUps
 from asm_async.values.checkpoint import Place
 
-__all__ = ["FeedDialect", "HeldUp", "Read", "ReadPayload"]
+__all__ = [
+    "BlockingTransaction",
+    "ChangeListener",
+    "FeedDialect",
+    "Read",
+    "ReadPayload",
+]
 
 T = TypeVar("T")
 
@@ -45,8 +50,50 @@ class ReadPayload(Protocol):
         ...
 
 
+class ChangeListener(Protocol):
+    """
+    Is told what other processes have written.
+    """
+
+    def is_writing(self) -> bool:
+        """
+        Return whether this process may have committed what it has not told of yet.
+        """
+        ...
+
+    def followed_sessions(self) -> set[str]:
+        """
+        Return the sessions that somebody waits for; any thread may ask.
+        """
+        ...
+
+    def notify_all(self) -> None:
+        """
+        Be told that something may have been missed.
+        """
+        ...
+
+    def hear_of(self, session_ids: Iterable[str]) -> None:
+        """
+        Be told that somebody may have written to these sessions.
+        """
+        ...
+
+    def on_remote_commit(self, numbers: Mapping[str, int], newest: Place) -> None:
+        """
+        Be told the latest numbers of some sessions, and the place of the last event.
+        """
+        ...
+
+    def hear_of_change(self) -> None:
+        """
+        Be told that the status of some session may have changed.
+        """
+        ...
+
+
 @attrs.frozen
-class HeldUp:
+class BlockingTransaction:
     """
     A transaction that events wait for.
     """
@@ -75,7 +122,7 @@ class FeedDialect(ABC):
     The second part.
     """
 
-    is_settled: ClassVar[sa.ColumnElement[bool]]
+    is_below_horizon: ClassVar[sa.ColumnElement[bool]]
     """
     Whether no event can be committed any more whose place is before this one's.
     """
@@ -103,13 +150,15 @@ class FeedDialect(ABC):
         """
 
     @abstractmethod
-    async def begin_glance(self, conn: AsyncConnection) -> None:
+    async def begin_autocommit_read(self, conn: AsyncConnection) -> None:
         """
         Prepare for statements of which each may see a moment of its own.
         """
 
     @abstractmethod
-    async def held_up(self, conn: AsyncConnection) -> HeldUp | None:
+    async def blocking_transaction(
+        self, conn: AsyncConnection
+    ) -> BlockingTransaction | None:
         """
         Find the transaction that events wait for, if they do.
         """
@@ -137,7 +186,7 @@ class FeedDialect(ABC):
         self,
         engine: AsyncEngine,
         read: Read,
-        wake_ups: WakeUps,
+        listener: ChangeListener,
         sessions_in: ReadPayload,
     ) -> None:
         """
@@ -150,7 +199,7 @@ class FeedDialect(ABC):
 
             read: How to read from it, so that a cancellation does no harm.
 
-            wake_ups: Whom to tell.
+            listener: Whom to tell.
 
             sessions_in: Reads what was announced.
         """

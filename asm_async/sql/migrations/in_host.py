@@ -8,11 +8,11 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from asm_async.errors import ValidationError
+from asm_async.sql.core.tables import METADATA
 from asm_async.sql.migrations.history import BASE
 from asm_async.sql.migrations.moves import Schema, verbatim
 from asm_async.sql.migrations.online import schema_of
 from asm_async.sql.migrations.version_table import VERSION_TABLE
-from asm_async.sql.tables import METADATA
 
 __all__ = ["down", "include_name", "up"]
 

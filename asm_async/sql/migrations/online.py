@@ -9,19 +9,19 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.sql.lock_keys import MIGRATIONS_KEY
+from asm_async.sql.core.lock_keys import MIGRATIONS_KEY
 from asm_async.sql.migrations.moves import Schema, preparation, verbatim
 from asm_async.sql.migrations.version_table import read_revision
-from asm_async.sql.transactions import Transaction, Transactions
+from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
 __all__ = ["current", "downgrade", "schema_of", "upgrade"]
 
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 async def upgrade(
-    engine: AsyncEngine, revision: str = "head", *, patience: float = _PATIENCE_SECONDS
+    engine: AsyncEngine, revision: str = "head", *, timeout: float = _TIMEOUT_SECONDS
 ) -> None:
     """
     Bring the database up to a revision; leave it alone if it is there or further.
@@ -35,18 +35,18 @@ async def upgrade(
 
         revision: Where to go: "head" is the one that this version works on.
 
-        patience: How long, in seconds, to go on trying while the database is busy.
+        timeout: How long, in seconds, to go on trying while the database is busy.
 
     Raises:
-        ValidationError: If *revision* is unknown, or *patience* is no time in seconds.
+        ValidationError: If *revision* is unknown, or *timeout* is no time in seconds.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
 
         UnsupportedOperationError: If the database is too old, or of another kind.
 
-        StorageBusyError: If the database stayed locked past *patience*.
+        StorageBusyError: If the database stayed locked past *timeout*.
     """
-    transactions = _transactions(engine, patience)
+    transactions = _transactions(engine, timeout)
     transactions.dialect.check_engine(engine)
 
     async def work(transaction: Transaction) -> None:
@@ -57,7 +57,7 @@ async def upgrade(
 
 
 async def downgrade(
-    engine: AsyncEngine, revision: str, *, patience: float = _PATIENCE_SECONDS
+    engine: AsyncEngine, revision: str, *, timeout: float = _TIMEOUT_SECONDS
 ) -> None:
     """
     Bring the database down to a revision, and lose what only later ones can hold.
@@ -70,18 +70,18 @@ async def downgrade(
 
         revision: Where to go.
 
-        patience: How long, in seconds, to go on trying while the database is busy.
+        timeout: How long, in seconds, to go on trying while the database is busy.
 
     Raises:
-        ValidationError: If *revision* is unknown, or *patience* is no time in seconds.
+        ValidationError: If *revision* is unknown, or *timeout* is no time in seconds.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
 
         UnsupportedOperationError: If the database is of another kind.
 
-        StorageBusyError: If the database stayed locked past *patience*.
+        StorageBusyError: If the database stayed locked past *timeout*.
     """
-    transactions = _transactions(engine, patience)
+    transactions = _transactions(engine, timeout)
     transactions.dialect.check_engine(engine)
 
     async def work(transaction: Transaction) -> None:
@@ -91,7 +91,7 @@ async def downgrade(
 
 
 async def current(
-    engine: AsyncEngine, *, patience: float = _PATIENCE_SECONDS
+    engine: AsyncEngine, *, timeout: float = _TIMEOUT_SECONDS
 ) -> str | None:
     """
     Read the revision that the database is at, None if it has none.
@@ -99,13 +99,13 @@ async def current(
     Args:
         engine: Whose database; the engine stays yours and as it is.
 
-        patience: How long, in seconds, to go on trying while the database is busy.
+        timeout: How long, in seconds, to go on trying while the database is busy.
     """
 
     async def work(conn: AsyncConnection) -> str | None:
         return await conn.run_sync(read_revision)
 
-    return await _transactions(engine, patience).read(work)
+    return await _transactions(engine, timeout).read(work)
 
 
 def schema_of(conn: sa.Connection) -> Schema:
@@ -119,15 +119,15 @@ def schema_of(conn: sa.Connection) -> Schema:
     )
 
 
-def _transactions(engine: AsyncEngine, patience: float) -> Transactions:
+def _transactions(engine: AsyncEngine, timeout: float) -> Transactions:
     # Unlike a store's, it may be 0: to try once.
-    return Transactions(engine, fields.total_amount(patience, "patience"))
+    return Transactions(engine, fields.total_amount(timeout, "timeout"))
 
 
 async def _migrate(transaction: Transaction, move: Callable[[Schema], None]) -> None:
-    conn, patience = transaction.conn, transaction.patience
+    conn, timeout = transaction.conn, transaction.timeout
     # The revision is read after the wait, when nobody else can change it any more.
-    await transaction.dialect.lock(conn, [MIGRATIONS_KEY], patience)
+    await transaction.dialect.lock(conn, [MIGRATIONS_KEY], timeout)
     await conn.run_sync(lambda sync_conn: move(schema_of(sync_conn)))
 
 

@@ -7,14 +7,14 @@ from __future__ import annotations
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import MigrationRequiredError
-from asm_async.sql.error_translation import translated_errors
+from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.migrations.history import HEAD, History
 from asm_async.sql.migrations.version_table import read_revision
-from asm_async.sql.transactions import Transactions
+from asm_async.sql.transactions.transaction import Transactions
 
 __all__ = ["check", "check_schema"]
 
-_PATIENCE_SECONDS = 30.0
+_TIMEOUT_SECONDS = 30.0
 
 
 async def check(bind: AsyncEngine | AsyncConnection) -> None:
@@ -26,7 +26,7 @@ async def check(bind: AsyncEngine | AsyncConnection) -> None:
             to run.
     """
     if isinstance(bind, AsyncEngine):
-        await Transactions(bind, _PATIENCE_SECONDS).read(check_schema)
+        await Transactions(bind, _TIMEOUT_SECONDS).read(check_schema)
     else:
         with translated_errors():
             await check_schema(bind)

@@ -33,7 +33,7 @@ from asm_async.values.event import Event, EventType
 
 __all__ = ["TestSessionFollowing"]
 
-_MORE_THAN_A_BATCH = 600
+_MORE_THAN_ONE_BATCH = 600
 
 
 @pytest.mark.usefixtures("session")
@@ -93,9 +93,9 @@ class TestSessionFollowing(EventFeedContract):
         """
         More events than a follower holds at a time come without hole or repetition.
         """
-        await store.append_events(make_events(_MORE_THAN_A_BATCH))
-        events = await take(feed.follow_session("ses_1"), _MORE_THAN_A_BATCH)
-        assert numbers_of(events) == list(range(1, _MORE_THAN_A_BATCH + 1))
+        await store.append_events(make_events(_MORE_THAN_ONE_BATCH))
+        events = await take(feed.follow_session("ses_1"), _MORE_THAN_ONE_BATCH)
+        assert numbers_of(events) == list(range(1, _MORE_THAN_ONE_BATCH + 1))
 
     async def test_only_the_types_that_are_asked_for_come(
         self, store: SessionStore, feed: EventFeed

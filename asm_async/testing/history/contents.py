@@ -75,7 +75,7 @@ async def _read(
         session = await store.get_session(session_id)
     gate = None
     if gates is not None:
-        never_was = Gate(latest=0, stored=0, pruned=0, state="gone")
+        never_was = Gate(latest=0, stored=0, pruned=0, state="deleted")
         gate = gates.get(session_id, never_was)
     return SessionContents(
         session=session,

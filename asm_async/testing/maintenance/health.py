@@ -8,7 +8,7 @@ import asyncio
 
 import pytest
 
-from asm_async.ports.maintenance import MAX_ISSUES_OF_A_KIND, Maintenance
+from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND, Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import MaintenanceBackend
 from asm_async.testing.concurrency import run_together
@@ -88,7 +88,7 @@ class TestHealth(MaintenanceContract):
         assert {gate.state for gate in gates.values()} == {
             "live",
             "soft_deleted",
-            "gone",
+            "deleted",
         }
         assert await issues_of(maintenance) == []
 
@@ -115,13 +115,13 @@ class TestHealth(MaintenanceContract):
         """
         They stand in the order of their subjects.
         """
-        total = MAX_ISSUES_OF_A_KIND + 20
+        total = MAX_ISSUES_PER_KIND + 20
         subjects = [f"ses_{number:04}" for number in range(total)]
         for subject in subjects:
             kind = HealthIssueKind.ORPHANED_RUNS
             await backend.damage(kind, subject)
         issues = await issues_of(await backend.open_maintenance())
-        told = [*subjects[:MAX_ISSUES_OF_A_KIND], "others"]
+        told = [*subjects[:MAX_ISSUES_PER_KIND], "others"]
         assert [issue.subject for issue in issues] == told
         assert "20 more" in issues[-1].message
 

@@ -191,7 +191,7 @@ class TestMaintainers(MaintenanceContract):
         )
         assert sorted(removed) == [0, 0, 1]
         assert set(archived) == {2_500}
-        assert (await backend.gates())["ses_1"].state == "gone"
+        assert (await backend.gates())["ses_1"].state == "deleted"
 
     async def test_deleting_and_restoring_race_with_appends(
         self, store: SessionStore, backend: MaintenanceBackend, open_store: OpenStore

@@ -79,7 +79,7 @@ class TestRemoval(MaintenanceContract):
         with pytest.raises(RunNotFoundError):
             await store.get_run("run_of_ses_1")
         assert await store.get_events("ses_1") == []
-        assert (await backend.gates())["ses_1"] == Gate(3, 0, 3, "gone")
+        assert (await backend.gates())["ses_1"] == Gate(3, 0, 3, "deleted")
         assert (await backend.gates())["ses_2"] == Gate(3, 3, 0, "soft_deleted")
         assert await store.get_events("ses_2") == list(results[1].events)
         assert await store.list_runs("ses_3") == [results[2].run]
@@ -101,7 +101,7 @@ class TestRemoval(MaintenanceContract):
             await delete_days_ago(backend, session_id, 40)
         policy = make_policy(hard_delete_after_days=30, batch_size=batch_size)
         assert await maintenance.hard_delete_expired_sessions(policy) == 3
-        gone = dict.fromkeys(_SESSIONS, Gate(3, 0, 3, "gone"))
+        gone = dict.fromkeys(_SESSIONS, Gate(3, 0, 3, "deleted"))
         assert await backend.gates() == gone
 
     async def test_a_removed_session_may_be_saved_anew(
@@ -150,7 +150,7 @@ class TestRemoval(MaintenanceContract):
         policy = make_policy(hard_delete_after_days=30)
         assert await maintenance.hard_delete_expired_sessions(policy) == 1
         assert await backend.gates() == {
-            "ses_1": Gate(2_500, 0, 2_500, "gone"),
+            "ses_1": Gate(2_500, 0, 2_500, "deleted"),
             "ses_2": Gate(3, 3, 0, "live"),
         }
 
@@ -244,4 +244,4 @@ class TestArchiving(MaintenanceContract):
         gates = await backend.gates()
         assert gates["ses_1"] == Gate(4, 4, 0, "live")
         assert gates["ses_2"] == Gate(4, 4, 0, "soft_deleted")
-        assert gates["ses_3"].state == "gone"
+        assert gates["ses_3"].state == "deleted"

@@ -94,7 +94,7 @@ class TestOtherHistories(QueryAPIContract):
             await query_api.import_sessions(pieces(export))
 
         [gate] = (await backend.gates()).values()
-        assert (gate.latest, gate.stored, gate.state) == (2, 0, "gone")
+        assert (gate.latest, gate.stored, gate.state) == (2, 0, "deleted")
 
     async def test_a_run_of_another_session_is_refused(
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend

@@ -15,7 +15,7 @@ from asm_async.errors import (
     SessionNotFoundError,
     ValidationError,
 )
-from asm_async.ports.session_store import MAX_SESSIONS_A_BATCH, SessionStore
+from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -226,7 +226,9 @@ class TestAppends(SessionStoreContract):
         """
         One session too many is refused before any is looked up.
         """
-        batch = [make_event(session_id=f"no_{n}") for n in range(MAX_SESSIONS_A_BATCH)]
+        batch = [
+            make_event(session_id=f"no_{n}") for n in range(MAX_SESSIONS_PER_BATCH)
+        ]
         with pytest.raises(SessionNotFoundError):
             await store.append_events(batch)
         with pytest.raises(ValidationError, match="sessions"):

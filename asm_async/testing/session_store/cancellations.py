@@ -32,7 +32,7 @@ __all__ = ["TestCancellations"]
 
 T = TypeVar("T")
 
-# Many times what any call needs, and a fraction of a store's patience: a cancelled call
+# Many times what any call needs, and a fraction of a store's timeout: a cancelled call
 # waits for its outcome, and for nothing else.
 _SOON_SECONDS = 10
 

@@ -114,7 +114,7 @@ class TestDeletions(SessionStoreContract):
         await store.flush(make_execution_result())
         await store.delete_session("ses_1")
         gates = await backend.gates()
-        assert gates["ses_1"] == Gate(latest=2, stored=0, pruned=2, state="gone")
+        assert gates["ses_1"] == Gate(latest=2, stored=0, pruned=2, state="deleted")
 
     async def test_saving_a_gone_id_makes_a_new_session_whose_numbers_go_on(
         self, store: SessionStore, backend: SessionStoreBackend

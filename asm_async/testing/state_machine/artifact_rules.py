@@ -26,7 +26,7 @@ __all__ = ["ArtifactRules"]
 _IDS = st.sampled_from(["art_1", "art_2", "art_3"])
 _KEYS = st.sampled_from(["a.txt", "b.txt", "c.txt"])
 _LONG_AGO = NOON - timedelta(days=10_000)
-_IN_A_LONG_TIME = NOON + timedelta(days=10_000)
+_IN_LONG_TIME = NOON + timedelta(days=10_000)
 
 
 def _at_noon(artifact: Artifact) -> Artifact:
@@ -107,7 +107,7 @@ class ArtifactRules(TwinMachine):
         self.both("artifact_registry", "soft_delete", id_, seen_as=_at_noon)
 
     @precondition(lambda self: self.has("artifact_registry"))
-    @rule(before=st.sampled_from([_LONG_AGO, _IN_A_LONG_TIME]))
+    @rule(before=st.sampled_from([_LONG_AGO, _IN_LONG_TIME]))
     def hard_delete_expired_artifacts(self, before: object) -> None:
         """
         Remove none or all of those that are marked.

@@ -39,7 +39,7 @@ from asm_async.memory import (
     InMemorySessionStore,
 )
 from asm_async.sql import create_engine
-from asm_async.sql.engine import shared_state
+from asm_async.sql.runtime.shared_state import shared_state
 
 __all__ = [
     "EVERYBODY",

@@ -61,8 +61,8 @@ def routes() -> Iterator[tuple[str, str]]:
 
 
 ROUTES = sorted(routes())
-OF_A_SESSION = [route for route in ROUTES if "{session_id}" in route[1]]
-OF_ALL = [route for route in ROUTES if route not in OF_A_SESSION]
+OF_ONE_SESSION = [route for route in ROUTES if "{session_id}" in route[1]]
+OF_ALL = [route for route in ROUTES if route not in OF_ONE_SESSION]
 
 
 def body_for(method: str, path: str) -> dict[str, Any]:
@@ -112,7 +112,7 @@ async def test_another_tenants_session_is_not_found_by_any_route(
     What is below another tenant's session is 404, as if it had never been, unchanged.
     """
     before = await service.ports.query.export_session("ses_1")
-    for method, path in OF_A_SESSION:
+    for method, path in OF_ONE_SESSION:
         url = path.format(session_id="ses_1", run_id="run_1")
         answer = await other.request(method, url, **body_for(method, path))
         never = (

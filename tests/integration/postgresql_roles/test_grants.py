@@ -23,13 +23,8 @@ from asm_async.errors import (
     StorageError,
 )
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql import (
-    SQLMaintenance,
-    SQLQueryAPI,
-    SQLSessionStore,
-    create_engine,
-    tables,
-)
+from asm_async.sql import SQLMaintenance, SQLQueryAPI, SQLSessionStore, create_engine
+from asm_async.sql.core import tables
 from asm_async.testing.factories import (
     make_event,
     make_events,

@@ -1,0 +1,3 @@
+"""
+What every part of the SQL adapter rests on: tables, rows, errors, deadlines.
+"""

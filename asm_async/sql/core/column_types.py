@@ -1,0 +1,232 @@
+"""
+How a value lies in a column.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import Any, Protocol
+
+import sqlalchemy as sa
+from sqlalchemy.dialects import postgresql
+from sqlalchemy.types import TypeEngine, UserDefinedType
+
+from asm_async.errors import StorageError
+from asm_async.values.event import known_event_type
+from asm_async.values.json_values import decode_json, encode_json
+
+__all__ = [
+    "EventTypeText",
+    "JSONText",
+    "MicrosecondTime",
+    "Processor",
+    "TransactionId",
+    "count",
+    "microseconds",
+    "nullable",
+    "text",
+    "utc_time",
+]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+
+
+def text() -> TypeEngine[str]:
+    """
+    Make the type of an id or other short text.
+
+    Both databases compare it by code point, as Python does: SQLite by default,
+    PostgreSQL because of the collation.
+    """
+    by_code_point = sa.String(255, collation="C")
+    return sa.String(255).with_variant(by_code_point, "postgresql")
+
+
+def count() -> TypeEngine[int]:
+    """
+    Make the type of a number from 0 to 2**53 - 1.
+    """
+    return sa.BigInteger().with_variant(sa.Integer(), "sqlite")
+
+
+def microseconds(time: datetime) -> int:
+    """
+    Give the number of microseconds from 1970 to an aware *time*.
+    """
+    return (time - _EPOCH) // _MICROSECOND
+
+
+def _time_from(number: int) -> datetime:
+    try:
+        return _EPOCH + timedelta(microseconds=number)
+    except (OverflowError, TypeError) as error:
+        raise StorageError(f"damaged: {number!r} is stored as a time") from error
+
+
+def _in_utc(time: datetime) -> datetime:
+    return time if time.tzinfo else time.replace(tzinfo=UTC)
+
+
+class Processor(Protocol):
+    """
+    What SQLAlchemy calls for each value.
+    """
+
+    def __call__(self, value: Any) -> Any:
+        """
+        Convert it, on its way to the driver or back.
+        """
+        ...
+
+
+def nullable(convert: Callable[[Any], Any]) -> Processor:
+    """
+    Let NULL be None, and *convert* everything else.
+    """
+
+    def process(value: Any) -> Any:
+        return None if value is None else convert(value)
+
+    return process
+
+
+def utc_time() -> TypeEngine[datetime]:
+    """
+    Make the type of an aware UTC time with microseconds.
+    """
+    return ZonedTime().with_variant(MicrosecondTime(), "sqlite")
+
+
+# The types below hand SQLAlchemy the functions that do the work: a TypeDecorator
+# would put two more calls around each value.
+
+
+class ZonedTime(UserDefinedType[datetime]):
+    """
+    A time as PostgreSQL has it.
+    """
+
+    cache_ok: bool | None = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """
+        Name the type in DDL.
+        """
+        return "TIMESTAMP WITH TIME ZONE"
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        """
+        Give the first and the last time there is their zone back.
+
+        asyncpg writes them as minus infinity and infinity and reads them without one.
+        """
+        return nullable(_in_utc)
+
+
+class MicrosecondTime(UserDefinedType[datetime]):
+    """
+    A time as the number of microseconds since 1970: exact, and ordered as time is.
+    """
+
+    cache_ok: bool | None = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """
+        Name the type in DDL.
+        """
+        return "INTEGER"
+
+    def bind_processor(self, dialect: sa.Dialect) -> Processor:
+        """
+        Turn an aware time into its number.
+        """
+        return nullable(microseconds)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        """
+        Turn the number back into a UTC time.
+        """
+        return nullable(_time_from)
+
+
+class EventTypeText(UserDefinedType[str]):
+    """
+    An event's type: an ``EventType`` where it is one, else the application's own text.
+    """
+
+    cache_ok: bool | None = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """
+        Name the type in DDL.
+        """
+        return "VARCHAR(255)"
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        """
+        Turn the text back into what an event holds.
+        """
+        return known_event_type
+
+
+class JSONText(UserDefinedType[Any]):
+    """
+    A JSON value as ASCII text, in a ``json`` column where the database has one.
+
+    Both ways it travels as text, so that neither the engine's own JSON serialiser nor a
+    codec of the driver can change it. SQL operators never look inside: one NUL or lone
+    surrogate would make them fail for the whole table.
+    """
+
+    cache_ok: bool | None = True
+    _COLUMN = sa.Text().with_variant(postgresql.JSON(), "postgresql")
+
+    def get_col_spec(self, **_: object) -> str:
+        """
+        Name the type in DDL.
+        """
+        return "JSON"
+
+    def bind_processor(self, dialect: sa.Dialect) -> Processor:
+        """
+        Encode the value; None is SQL's NULL.
+        """
+        return nullable(encode_json)
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        """
+        Decode the text.
+        """
+        return nullable(decode_json)
+
+    def bind_expression(
+        self, bindvalue: sa.BindParameter[Any]
+    ) -> sa.ColumnElement[Any]:
+        """
+        Send text and let the database check that it is JSON.
+        """
+        return sa.cast(sa.cast(sa.type_coerce(bindvalue, self), sa.Text), self._COLUMN)
+
+    def column_expression(
+        self, colexpr: sa.ColumnElement[Any]
+    ) -> sa.ColumnElement[Any]:
+        """
+        Read text, whatever the driver would make of a ``json`` column.
+        """
+        return sa.type_coerce(sa.cast(colexpr, sa.Text), self)
+
+
+class TransactionId(UserDefinedType[str]):
+    """
+    PostgreSQL's ``xid8``: a transaction's number, which never wraps around.
+    """
+
+    cache_ok: bool | None = True
+
+    def get_col_spec(self, **_: object) -> str:
+        """
+        Name the type in DDL.
+        """
+        return "XID8"

@@ -1,0 +1,82 @@
+"""
+How to wait for a database that is busy, and for an outcome after a cancellation.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from typing import Any
+
+from asm_async.errors import StorageError, ValidationError
+from asm_async.values import fields
+
+__all__ = ["check_timeout", "in_time", "pause_after", "wait_uninterruptible"]
+
+_FIRST_PAUSE_SECONDS = 0.005
+_MAX_DOUBLINGS = 6
+_GRACE_SECONDS = 0.5
+
+
+def check_timeout(timeout: object, name: str = "timeout") -> float:
+    """
+    Accept a finite number of seconds above 0.
+
+    Raises:
+        ValidationError: If *timeout* is none; the message starts with *name*.
+    """
+    seconds = fields.total_amount(timeout, name)
+    if not seconds:
+        raise ValidationError(f"{name}: expected more than 0 seconds")
+    return seconds
+
+
+@asynccontextmanager
+async def in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None]:
+    """
+    Bound a wait, for which pools and drivers have bounds of their own.
+
+    Args:
+        deadline: On the loop's clock.
+
+        failure: What to raise when it has passed.
+    """
+    try:
+        async with asyncio.timeout_at(deadline):
+            yield
+    except TimeoutError as error:
+        raise failure from error
+
+
+def pause_after(failures: int) -> float:
+    """
+    Give the seconds to wait before the next try.
+
+    They grow with each failure, up to 0.3, and differ for any two who wait, lest they
+    collide again.
+    """
+    longest = _FIRST_PAUSE_SECONDS * 2 ** min(failures, _MAX_DOUBLINGS)
+    return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is secret here
+
+
+async def wait_uninterruptible(future: asyncio.Future[Any], deadline: float) -> None:
+    """
+    Wait for *future* until *deadline*, however often the waiting itself is cancelled.
+
+    And half a second more: what waits for a lock until *deadline*, in the database,
+    began to wait a little later, and is about to tell.
+
+    Args:
+        future: What to wait for; neither cancelled nor asked for its result.
+
+        deadline: On the loop's clock.
+    """
+    clock = asyncio.get_running_loop().time
+    end = deadline + _GRACE_SECONDS
+    while not future.done() and clock() < end:
+        try:
+            await asyncio.wait({future}, timeout=end - clock())
+        except asyncio.CancelledError:
+            continue

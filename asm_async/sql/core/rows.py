@@ -1,0 +1,133 @@
+"""
+Rows as values and values as rows: the only place that knows both shapes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from contextlib import contextmanager
+from typing import Any, TypeAlias
+
+import attrs
+import sqlalchemy as sa
+
+from asm_async.errors import StorageError, ValidationError
+from asm_async.sql.core import tables
+from asm_async.values.artifact import Artifact
+from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+__all__ = [
+    "artifact_from_row",
+    "artifact_row",
+    "event_from_row",
+    "event_row",
+    "reading",
+    "run_from_row",
+    "run_row",
+    "session_from_row",
+    "session_row",
+    "tag_rows",
+]
+
+Row: TypeAlias = sa.RowMapping
+
+_RUN_FIELDS = tuple(field.name for field in attrs.fields(Run))
+
+
+def session_row(session: Session) -> dict[str, Any]:
+    """
+    Give the columns of asm_sessions.
+    """
+    return {column.name: getattr(session, column.name) for column in tables.sessions.c}
+
+
+def session_from_row(row: Row) -> Session:
+    """
+    Make a session of the columns of asm_sessions.
+    """
+    try:
+        return Session(**{str(name): value for name, value in row.items()})
+    except ValidationError as error:
+        raise _damaged(tables.sessions, error) from error
+
+
+def tag_rows(session: Session) -> list[dict[str, Any]]:
+    """
+    Give the rows of asm_session_tags.
+    """
+    return [{"session_id": session.id, "tag": tag} for tag in session.tags]
+
+
+def run_row(run: Run) -> dict[str, Any]:
+    """
+    Give the columns of asm_runs, those that are summed and searched among them.
+    """
+    return {column.name: getattr(run, column.name) for column in tables.runs.c}
+
+
+def run_from_row(row: Row) -> Run:
+    """
+    Make a run of the columns of asm_runs.
+    """
+    try:
+        return Run(**{name: row[name] for name in _RUN_FIELDS})
+    except ValidationError as error:
+        raise _damaged(tables.runs, error) from error
+
+
+def event_row(event: Event) -> dict[str, Any]:
+    """
+    Give the columns of asm_events that the database does not fill in by itself.
+    """
+    return {column.name: getattr(event, column.name) for column in tables.events.c}
+
+
+def event_from_row(row: sa.Row[*tuple[Any, ...]]) -> Event:
+    """
+    Make an event of the columns of asm_events.
+    """
+    return Event.from_stored(row)
+
+
+def artifact_row(artifact: Artifact) -> dict[str, Any]:
+    """
+    Give the columns of asm_artifacts.
+    """
+    return {
+        column.name: getattr(artifact, column.name) for column in tables.artifacts.c
+    }
+
+
+def artifact_from_row(row: Row) -> Artifact:
+    """
+    Make an artifact of the columns of asm_artifacts.
+    """
+    try:
+        return Artifact(**{str(name): value for name, value in row.items()})
+    except ValidationError as error:
+        raise _damaged(tables.artifacts, error) from error
+
+
+@contextmanager
+def reading(table: sa.Table) -> Generator[None]:
+    """
+    Let what no row of *table* should hold be an error of the storage's.
+
+    Raises:
+        StorageError: In place of any ``ValueError`` inside.
+    """
+    try:
+        yield
+    except ValueError as error:
+        raise _damaged(table, error) from error
+
+
+def _damaged(table: sa.Table, error: ValueError) -> StorageError:
+    """
+    Say that a row is none of ours: the caller, who only reads, has done nothing wrong.
+    """
+    return StorageError(
+        f"damaged: {table.name} holds a row that was never stored: {error}"
+    )

@@ -1,0 +1,138 @@
+"""
+The tables, as queries see them; the migrations create them.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import Column, Float, MetaData, String, Table, Text
+
+from asm_async.sql.core.column_types import (
+    EventTypeText,
+    JSONText,
+    count,
+    text,
+    utc_time,
+)
+
+__all__ = [
+    "METADATA",
+    "artifacts",
+    "consumers",
+    "events",
+    "runs",
+    "session_sequences",
+    "session_tags",
+    "sessions",
+]
+
+METADATA: MetaData = MetaData()
+
+sessions: Table = Table(
+    "asm_sessions",
+    METADATA,
+    Column("id", text(), primary_key=True),
+    Column("tenant_id", text()),
+    Column("agent_id", text(), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("parent_session_id", text()),
+    Column("metadata", JSONText, nullable=False),
+    Column("context", JSONText, nullable=False),
+    Column("tags", JSONText, nullable=False),
+    Column("created_at", utc_time(), nullable=False),
+    Column("updated_at", utc_time(), nullable=False),
+    Column("deleted_at", utc_time()),
+    Column("revision", count(), nullable=False),
+)
+
+# Written from asm_sessions.tags, so that SQL need not look into JSON to search by tag.
+session_tags: Table = Table(
+    "asm_session_tags",
+    METADATA,
+    Column("session_id", text(), primary_key=True),
+    Column("tag", text(), primary_key=True),
+)
+
+# The three token counts and the model are written from token_usage and
+# provider_metadata, for the same reason.
+runs: Table = Table(
+    "asm_runs",
+    METADATA,
+    Column("id", text(), primary_key=True),
+    Column("session_id", text(), nullable=False),
+    Column("status", String(16), nullable=False),
+    Column("input", JSONText),
+    Column("output", JSONText),
+    Column("error", JSONText),
+    Column("metadata", JSONText, nullable=False),
+    Column("turn_count", count(), nullable=False),
+    Column("token_usage", JSONText, nullable=False),
+    Column("input_tokens", count(), nullable=False),
+    Column("output_tokens", count(), nullable=False),
+    Column("total_tokens", count(), nullable=False),
+    Column("started_at", utc_time(), nullable=False),
+    Column("ended_at", utc_time()),
+    Column("provider", text()),
+    Column("provider_metadata", JSONText, nullable=False),
+    Column("model", text()),
+    Column("cost_usd", Float(53)),
+    Column("revision", count(), nullable=False),
+)
+
+# The feed's columns, position and (on PostgreSQL) transaction_id, are filled in by the
+# database and left out here: no write names them. The others stand in the order of an
+# event's fields, so that a row is made an event as it is.
+events: Table = Table(
+    "asm_events",
+    METADATA,
+    Column("id", text(), nullable=False),
+    Column("type", EventTypeText, nullable=False),
+    Column("timestamp", utc_time(), nullable=False),
+    Column("session_id", text(), primary_key=True),
+    Column("run_id", text()),
+    Column("sequence_number", count(), primary_key=True, autoincrement=False),
+    Column("data", JSONText, nullable=False),
+    Column("metadata", JSONText, nullable=False),
+    Column("schema_version", count(), nullable=False),
+    Column("provider", text()),
+    Column("correlation_id", text()),
+)
+
+# The append gate: a session is appended to by updating its row here, in state "live".
+session_sequences: Table = Table(
+    "asm_session_sequences",
+    METADATA,
+    Column("session_id", text(), primary_key=True),
+    Column("last_sequence", count(), nullable=False),
+    Column("pruned_count", count(), nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("updated_at", utc_time(), nullable=False),
+)
+
+artifacts: Table = Table(
+    "asm_artifacts",
+    METADATA,
+    Column("id", text(), primary_key=True),
+    Column("session_id", text()),
+    Column("run_id", text()),
+    Column("key", text(), nullable=False),
+    Column("content_type", text()),
+    Column("byte_size", count(), nullable=False),
+    Column("checksum_sha256", String(64), nullable=False),
+    Column("storage_backend", text(), nullable=False),
+    Column("storage_ref", Text, nullable=False),
+    Column("metadata", JSONText, nullable=False),
+    Column("created_at", utc_time(), nullable=False),
+    Column("deleted_at", utc_time()),
+)
+
+# Durable consumers of the feed: how far each has come, and who may say so.
+consumers: Table = Table(
+    "asm_consumers",
+    METADATA,
+    Column("name", text(), primary_key=True),
+    Column("checkpoint", String(255)),
+    Column("fencing_token", count(), nullable=False),
+    Column("holder", text()),
+    Column("leased_until", utc_time()),
+    Column("updated_at", utc_time(), nullable=False),
+)

@@ -1,0 +1,3 @@
+"""
+PostgreSQL: many processes, many hosts.
+"""

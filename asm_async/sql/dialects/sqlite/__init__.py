@@ -1,0 +1,3 @@
+"""
+SQLite: one file, one writer at a time.
+"""

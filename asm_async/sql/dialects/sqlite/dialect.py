@@ -1,0 +1,315 @@
+"""
+SQLite: one file, one writer at a time.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, ClassVar, TypeVar
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.pool import StaticPool
+from sqlalchemy.sql.operators import custom_op
+
+from asm_async.errors import StorageError, UnsupportedOperationError
+from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.core.column_types import MicrosecondTime, microseconds
+from asm_async.sql.core.tables import events
+from asm_async.sql.dialects.base import Appended, Dialect, EventRow
+from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects.sqlite.append import append_block
+from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
+from asm_async.sql.dialects.sqlite.files import (
+    files_of,
+    find_files,
+    has_thread,
+    in_place,
+    in_thread,
+)
+from asm_async.sql.dialects.sums import sum_of_halves
+
+__all__ = ["SQLite", "is_in_memory"]
+
+_OLDEST = (3, 35)
+_SYNCHRONOUS_FULL = 2
+
+_FIRST_TIME = sa.literal_column(
+    str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
+)
+
+T = TypeVar("T")
+
+
+def is_in_memory(url: sa.URL) -> bool:
+    """
+    Tell whether *url* names a database without a file.
+    """
+    database = url.database or ":memory:"
+    in_name = ":memory:" in database or "mode=memory" in database
+    return in_name or url.query.get("mode") == "memory"
+
+
+class SQLite(Dialect):
+    """
+    SQLite from 3.35 (RETURNING).
+    """
+
+    name = "sqlite"
+    driver = "aiosqlite"
+    serialises_writers = True
+    can_cancel_statements = False
+    feed: ClassVar[FeedDialect] = SQLiteFeed()
+
+    def check_engine(self, engine: AsyncEngine) -> None:
+        """
+        Refuse a static pool: all tasks would share its one connection's transaction.
+        """
+        if isinstance(engine.pool, StaticPool):
+            raise UnsupportedOperationError(
+                "the engine's StaticPool shares one transaction between all tasks; make"
+                " the engine with asm_async.sql.create_engine, or with"
+                " poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0"
+            )
+
+    async def check_server(self, conn: AsyncConnection) -> None:
+        """
+        Ask the library that the driver is linked with.
+        """
+        text = await conn.scalar(sa.select(sa.func.sqlite_version()))
+        if tuple(map(int, str(text).split(".")))[:2] < _OLDEST:
+            raise UnsupportedOperationError(
+                f"SQLite {text} is too old: 3.35 or later is needed"
+            )
+
+    async def leave_transaction(self, conn: AsyncConnection) -> None:
+        """
+        Roll back; the driver knows whether there is anything to roll back.
+
+        And give the connection up if its files are not where they were.
+        """
+        driver = await _driver_of(conn)
+        if _is_in_transaction(driver):
+            await self.roll_back(conn)
+        files = files_of(driver)
+        if files is None and has_thread(driver):
+            files = await in_thread(driver, partial(find_files, driver))
+        if files is not None and not files.are_in_place():
+            await _refuse(conn, files.check)
+
+    async def begin_write(self, conn: AsyncConnection) -> None:
+        """
+        Take the write lock at once.
+
+        A transaction that reads first and then writes could find that another has
+        committed in between, which no waiting can cure (SQLITE_BUSY_SNAPSHOT).
+        """
+        await conn.begin()
+        # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
+        await _roll_back_in_sql(conn)
+        await conn.exec_driver_sql("BEGIN IMMEDIATE")
+
+    async def begin_snapshot(self, conn: AsyncConnection) -> None:
+        """
+        Begin a deferred transaction: what the first read sees, the others see too.
+        """
+        await conn.begin()
+        await _roll_back_in_sql(conn)
+        await conn.exec_driver_sql("BEGIN DEFERRED")
+
+    async def commit(self, conn: AsyncConnection) -> None:
+        """
+        Commit in SQL, which works however the driver thinks of transactions.
+        """
+        await conn.exec_driver_sql("COMMIT")
+        files = files_of(await _driver_of(conn))
+        if files is not None and not files.are_in_place():
+            await _refuse(conn, files.check_committed)
+
+    async def roll_back(self, conn: AsyncConnection) -> None:
+        """
+        Roll back in SQL first, then tell SQLAlchemy.
+        """
+        await _roll_back_in_sql(conn)
+        await conn.rollback()
+        if files := files_of(await _driver_of(conn)):
+            files.remember_wal_files()
+
+    async def lock(
+        self, conn: AsyncConnection, keys: Collection[int], timeout: float
+    ) -> None:
+        """
+        Do nothing: BEGIN IMMEDIATE holds all there is.
+        """
+
+    def is_lost(self, driver: object) -> bool:
+        """
+        Tell that a file is lost if it is not where it was.
+        """
+        files = files_of(driver)
+        return files is not None and files.is_stale
+
+    async def append_block(
+        self,
+        driver: object,
+        counts: Mapping[str, int],
+        rows: Sequence[EventRow],
+        timeout: float,
+    ) -> Appended | None:
+        """
+        Do the whole transaction in one hop to the connection's thread.
+
+        A hop costs more than all the statements together, and the driver's public
+        interface makes one for each. Where its protected one is not there, the careful
+        path does it.
+        """
+        if not has_thread(driver):
+            return None
+
+        def append(connection: sqlite3.Connection) -> Appended | None:
+            with in_place(driver, connection):
+                return append_block(connection, counts, rows)
+
+        return await in_thread(driver, append)
+
+    def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
+        """
+        Give *rows* as they are: BEGIN IMMEDIATE holds all there is.
+        """
+        return rows
+
+    def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
+        """
+        Add up in halves: SQLite's own sum fails beyond 2**63.
+        """
+        return sum_of_halves(count)
+
+    def time_within(
+        self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        """
+        Round down to the hour or the day, in whole numbers.
+
+        A division rounds towards zero, so that times are counted from the first one.
+        """
+        seconds = 3_600 if bucket == "hour" else 86_400
+        size = sa.literal_column(str(seconds * 1_000_000), sa.Integer)
+        since_first = sa.type_coerce(time, sa.Integer) - _FIRST_TIME
+        start = since_first // size * size + _FIRST_TIME
+        return sa.type_coerce(start, MicrosecondTime())
+
+    def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
+        """
+        Look the rows up by both columns: compared as pairs, only the first would serve.
+        """
+        key = sa.func.json_each(json.dumps(list(keys))).table_valued("value").c.value
+        event = events.alias("event")
+        position = sa.literal_column("event.position", sa.Integer)
+        chosen = sa.select(position).where(
+            event.c.session_id == sa.func.json_extract(key, "$[0]"),
+            event.c.sequence_number == sa.func.json_extract(key, "$[1]"),
+        )
+        return sa.literal_column("asm_events.position", sa.Integer).in_(chosen)
+
+    async def integrity_faults(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Ask for the thorough check: the quick one does not compare indexes with tables.
+
+        Where the journal is no write-ahead log, writers wait until it is done.
+        """
+        found = await conn.exec_driver_sql("PRAGMA main.integrity_check(100)")
+        return [("main", line) for (line,) in found if line != "ok"]
+
+    async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
+        """
+        Look at this connection's settings; a database without a file promises nothing.
+        """
+        databases = await conn.exec_driver_sql("PRAGMA database_list")
+        if not next(row.file for row in databases if row.name == "main"):
+            return []
+        synchronous = await _pragma(conn, "synchronous")
+        journal = str(await _pragma(conn, "journal_mode"))
+        found: list[tuple[str, str]] = []
+        if int(synchronous) < _SYNCHRONOUS_FULL:
+            found.append(("synchronous", ("OFF", "NORMAL")[int(synchronous)]))
+        if journal in {"memory", "off"}:
+            found.append(("journal_mode", journal))
+        return found
+
+    def members(self, values: Collection[str]) -> sa.Select[str]:
+        """
+        Unpack a JSON array, since the number of parameters is bounded (32,766).
+        """
+        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return sa.select(array.c.value)
+
+    def is_one_of(
+        self, column: sa.ColumnElement[str], values: Collection[str]
+    ) -> sa.ColumnElement[bool]:
+        """
+        Look *column* up in a list, which SQLite goes through in order.
+        """
+        return column.in_(self.members(values))
+
+    def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
+        """
+        Put a plus before it, which keeps SQLite from using an index of it.
+
+        It knows nothing of the values until somebody runs ANALYZE, and then not which
+        of them are frequent.
+        """
+        plus: custom_op[Any] = custom_op("+")
+        return sa.UnaryExpression(column, operator=plus, type_=column.type)
+
+    async def force_custom_plan(self, conn: AsyncConnection) -> None:
+        """
+        Do nothing: SQLite makes the same plan for all values.
+        """
+
+    def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
+        """
+        Unpack a JSON array of arrays.
+        """
+        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
+        return sa.select(
+            sa.func.json_extract(array.c.value, "$[0]").label("first"),
+            sa.func.json_extract(array.c.value, "$[1]").label("second"),
+        ).subquery()
+
+
+async def _pragma(conn: AsyncConnection, name: str) -> Any:
+    return (await conn.exec_driver_sql(f"PRAGMA main.{name}")).scalar_one()
+
+
+async def _roll_back_in_sql(conn: AsyncConnection) -> None:
+    if _is_in_transaction(await _driver_of(conn)):
+        await conn.exec_driver_sql("ROLLBACK")
+
+
+async def _refuse(
+    conn: AsyncConnection, check: Callable[[sqlite3.Connection], None]
+) -> None:
+    """
+    Let *check* refuse files, and give the connection up if they are of no use.
+    """
+    driver = await _driver_of(conn)
+    try:
+        await in_thread(driver, check)
+    except StorageError:
+        files = files_of(driver)
+        if files is not None and files.is_stale:
+            await conn.invalidate()
+        raise
+
+
+async def _driver_of(conn: AsyncConnection) -> object:
+    raw = await conn.get_raw_connection()
+    return raw.driver_connection
+
+
+def _is_in_transaction(driver: object) -> bool:
+    return bool(getattr(driver, "in_transaction", False))

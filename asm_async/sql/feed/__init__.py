@@ -1,0 +1,3 @@
+"""
+Following events, and durable consumers.
+"""

@@ -1,0 +1,266 @@
+"""
+A consumer's row: whose lease it is, and how far the consumer has acknowledged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.errors import ConflictError, StorageBusyError, StorageError
+from asm_async.ports.consuming import Holding, lease_lost
+from asm_async.ports.event_feed_arguments import START, ConsumerOptions
+from asm_async.sql.core.column_types import microseconds
+from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.tables import consumers
+from asm_async.sql.feed.context import FeedContext
+from asm_async.sql.transactions.transaction import Transaction
+from asm_async.values.checkpoint import Place, checkpoint_text, place_of
+
+__all__ = ["ConsumerLeases"]
+
+_LONGEST_PAUSE_SECONDS = 0.5
+
+
+class ConsumerLeases:
+    """
+    One consumer's lease and checkpoint, by the database's clock.
+
+    Nobody waits in the database for a row that is locked: it may be for as long as a
+    handler's own transaction lasts.
+    """
+
+    def __init__(
+        self, outlook: FeedContext, options: ConsumerOptions, first_place: Place
+    ) -> None:
+        self._outlook = outlook
+        self._transactions = outlook.transactions
+        self._lifecycle = outlook.lifecycle
+        self._feed = outlook.feed
+        self._options = options
+        self._first_place = first_place
+        self._is_it = consumers.c.name == options.name
+
+    @property
+    def name(self) -> str:
+        """
+        Whose lease it is about.
+        """
+        return self._options.name
+
+    async def take(self, holder: str) -> Holding | None:
+        """
+        Take the lease if it is free, or *holder* has it.
+        """
+
+        async def look(conn: AsyncConnection) -> bool:
+            row = (await conn.execute(self._row())).first()
+            return row is None or row.is_free or row.holder == holder
+
+        async def take(transaction: Transaction) -> Holding | None:
+            conn = transaction.conn
+            await self._insert(conn)
+            row = await self._locked_row(conn)
+            if row is None or not (row.is_free or row.holder == holder):
+                return None
+            token = row.fencing_token + 1
+            taking = self._renewal().values(
+                fencing_token=token, holder=holder, leased_until=self._end_of_term()
+            )
+            await conn.execute(taking)
+            return Holding(fencing_token=token, place=self._place(row.checkpoint))
+
+        async with self._lifecycle:
+            # Those who wait for a lease do not keep writers waiting.
+            if not await self._transactions.read(look):
+                return None
+            # From now on, since whoever is cancelled may have taken it all the same.
+            self._outlook.endings[holder] = partial(self._give_up, holder)
+            return await self._transactions.write(take, is_repeatable=True)
+
+    async def wait_for_lease(self) -> None:
+        """
+        Make a pause: nobody tells when a lease ends.
+        """
+        pause = self._options.lease_seconds / 4
+        await asyncio.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
+
+    async def renew(self, fencing_token: int) -> Holding | None:
+        """
+        Renew the lease if it is still of this token, and tell how things stand.
+        """
+
+        async def renew(transaction: Transaction) -> Holding | None:
+            conn = transaction.conn
+            row = await self._row_in_hand(conn)
+            if row is None:
+                return None
+            if row.fencing_token == fencing_token:
+                await conn.execute(self._renewal())
+            place = self._place(row.checkpoint)
+            return Holding(fencing_token=row.fencing_token, place=place)
+
+        async with self._lifecycle:
+            return await self._transactions.write(renew, is_repeatable=True)
+
+    async def release(self, holder: str) -> None:
+        """
+        Give the lease up if it is still this holder's; else it ends by itself.
+
+        A feed that was closed has done so already.
+        """
+        if holder in self._outlook.endings:
+            try:
+                await self._give_up(holder)
+            finally:
+                self._outlook.endings.pop(holder, None)
+
+    async def _give_up(self, holder: str) -> None:
+        release = (
+            sa.update(consumers)
+            .where(self._is_it, consumers.c.holder == holder)
+            .values(holder=None, leased_until=None, updated_at=self._feed.now())
+        )
+
+        async def work(transaction: Transaction) -> None:
+            conn = transaction.conn
+            row = (await conn.execute(self._row())).first()
+            # Whoever looks whether the lease is free has the row for a moment.
+            if row is not None and row.holder == holder:
+                await self._row_in_hand(conn)
+                await conn.execute(release)
+
+        with suppress(StorageError):
+            await self._outlook.farewells.write(work, is_repeatable=True)
+
+    async def acknowledge(
+        self, holding: Holding, end: Place, conn: AsyncConnection | None
+    ) -> None:
+        """
+        Move the checkpoint from the holding's place to *end*, and renew the lease.
+
+        Args:
+            holding: Where the batch began, and whose it is.
+
+            end: Where it ended.
+
+            conn: In whose transaction to do it; None for one of its own.
+
+        Raises:
+            LeaseLostError: If the lease is not of the holding's token any more.
+
+            ConflictError: If the checkpoint stands before the end all the same.
+        """
+
+        async def work(transaction: Transaction) -> None:
+            await self._move(transaction.conn, holding, end)
+
+        if conn is None:
+            async with self._lifecycle:
+                await self._transactions.write(work, is_repeatable=True)
+        else:
+            with translated_errors():
+                await self._move(conn, holding, end)
+
+    async def _move(self, conn: AsyncConnection, holding: Holding, end: Place) -> None:
+        moved = await conn.execute(
+            self._renewal()
+            .where(
+                consumers.c.fencing_token == holding.fencing_token,
+                consumers.c.checkpoint.is_not_distinct_from(self._text(holding.place)),
+            )
+            .values(checkpoint=self._text(end))
+        )
+        if moved.rowcount:
+            return
+        row = (await conn.execute(self._row())).first()
+        if row is None or row.fencing_token != holding.fencing_token:
+            raise lease_lost(self._options.name)
+        if self._place(row.checkpoint) < end:
+            raise ConflictError(
+                f"the checkpoint of consumer {self._options.name!r} is not where the"
+                " batch began"
+            )
+
+    async def _insert(self, conn: AsyncConnection) -> None:
+        """
+        Insert the consumer, unless it is there.
+
+        Its tokens ascend from the present time, so that those of a consumer that was
+        deleted and made again are others than before.
+        """
+        is_there = sa.exists().where(self._is_it)
+        new = {
+            "name": sa.literal(self._options.name, consumers.c.name.type),
+            "checkpoint": sa.literal(
+                self._text(self._first_place), consumers.c.checkpoint.type
+            ),
+            "fencing_token": sa.literal(
+                microseconds(datetime.now(UTC)), consumers.c.fencing_token.type
+            ),
+            "updated_at": self._feed.now(),
+        }
+        await conn.execute(
+            sa.insert(consumers).from_select(
+                list(new), sa.select(*new.values()).where(~is_there)
+            )
+        )
+
+    def _row(self) -> sa.Select[*tuple[Any, ...]]:
+        until, now = consumers.c.leased_until, self._feed.now()
+        is_free = sa.or_(until.is_(None), until <= now).label("is_free")
+        return sa.select(
+            consumers.c.fencing_token,
+            consumers.c.checkpoint,
+            consumers.c.holder,
+            is_free,
+        ).where(self._is_it)
+
+    async def _locked_row(self, conn: AsyncConnection) -> sa.Row[Any] | None:
+        """
+        Read the row and hold it; None if it is not there, or somebody else holds it.
+        """
+        query = self._row().with_for_update(skip_locked=True)
+        found: sa.CursorResult[Any] = await conn.execute(query)
+        return found.first()
+
+    async def _row_in_hand(self, conn: AsyncConnection) -> sa.Row[Any] | None:
+        """
+        Read the row and hold it; None if it is not there.
+
+        Raises:
+            StorageBusyError: If somebody else holds it.
+        """
+        row = await self._locked_row(conn)
+        if row is None and (await conn.execute(self._row())).first() is not None:
+            raise StorageBusyError("another transaction has the consumer's row")
+        return row
+
+    def _renewal(self) -> sa.Update:
+        # A lease that was given up is nobody's, and stays so.
+        is_held = consumers.c.holder.is_not(None)
+        until = sa.case((is_held, self._end_of_term()), else_=sa.null())
+        return (
+            sa.update(consumers)
+            .where(self._is_it)
+            .values(leased_until=until, updated_at=self._feed.now())
+        )
+
+    def _end_of_term(self) -> sa.ColumnElement[datetime]:
+        return self._feed.now(self._options.lease_seconds)
+
+    def _place(self, checkpoint: str | None) -> Place:
+        if checkpoint is None:
+            return START
+        return place_of(checkpoint, "checkpoint", self._transactions.dialect.name)
+
+    def _text(self, place: Place) -> str | None:
+        if place == START:
+            return None
+        return checkpoint_text(place, self._transactions.dialect.name)

@@ -1,0 +1,3 @@
+"""
+What the health check looks at.
+"""

@@ -1,0 +1,3 @@
+"""
+Who is told of a commit, and how.
+"""

@@ -1,0 +1,3 @@
+"""
+How single sessions, runs, events and artifacts are read.
+"""

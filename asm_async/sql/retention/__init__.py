@@ -1,0 +1,3 @@
+"""
+Deleting, pruning and retention policies.
+"""

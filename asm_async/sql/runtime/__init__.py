@@ -1,0 +1,3 @@
+"""
+Engines, and what is kept for each of them.
+"""

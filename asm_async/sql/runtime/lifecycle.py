@@ -1,0 +1,120 @@
+"""
+When a store may be used: within one event loop, and until it is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.errors import StoreClosedError
+from asm_async.sql.migrations import check_schema
+from asm_async.sql.runtime.shared_state import SharedState, shared_state
+from asm_async.sql.transactions.transaction import Transactions
+
+__all__ = ["Lifecycle"]
+
+
+class Lifecycle:
+    """
+    Encloses every call on a store, and knows how many are still under way.
+    """
+
+    def __init__(self, transactions: Transactions) -> None:
+        self._transactions = transactions
+        self._shared: SharedState | None = None
+        self._is_checked = False
+        self._calls = 0
+        self._all_done = asyncio.Event()
+        self._is_closed = False
+
+    def check_usable(self) -> SharedState:
+        """
+        Refuse a store that was closed, or is called from another event loop.
+
+        Raises:
+            StoreClosedError: Saying which.
+        """
+        if self._is_closed:
+            raise StoreClosedError("the store was closed")
+        if self._shared is None:
+            self._shared = shared_state(self._transactions.engine)
+        self._check_loop(self._shared)
+        return self._shared
+
+    def _check_loop(self, shared: SharedState) -> None:
+        if shared.loop is not asyncio.get_running_loop():
+            raise StoreClosedError("the store belongs to another event loop")
+
+    async def __aenter__(self) -> None:
+        """
+        Begin a call of a method; the first one looks at the database, too.
+
+        Raises:
+            StoreClosedError: If the store cannot be used.
+
+            MigrationRequiredError: If the schema is not the one that this code needs.
+
+            UnsupportedOperationError: If the promises cannot be kept on this database.
+        """
+        self.check_usable()
+        self._calls += 1
+        if not self._is_checked:
+            try:
+                await self._transactions.read(self._check_database)
+            except BaseException:
+                self._end_call()
+                raise
+            self._is_checked = True
+
+    async def __aexit__(self, *_: object) -> None:
+        self._end_call()
+
+    def _end_call(self) -> None:
+        self._calls -= 1
+        if not self._calls:
+            self._all_done.set()
+
+    async def _check_database(self, conn: AsyncConnection) -> None:
+        self._transactions.dialect.check_engine(self._transactions.engine)
+        await self._transactions.dialect.check_server(conn)
+        await check_schema(conn)
+
+    async def open(self) -> None:
+        """
+        Look at the database now rather than at the first call.
+        """
+        async with self:
+            pass
+
+    async def aclose(self) -> None:
+        """
+        Refuse new calls and wait for those under way.
+
+        Raises:
+            StoreClosedError: If called from another event loop.
+        """
+        if self._shared is not None:
+            self._check_loop(self._shared)
+        self._is_closed = True
+        if self._shared is not None:
+            self._shared.wake_ups.notify_all()
+        while self._calls:
+            self._all_done.clear()
+            await self._all_done.wait()
+        await self._transactions.aclose()
+
+    def tell_of(self, session_id: str) -> None:
+        """
+        Wake whoever waits for a change of this session, here and elsewhere.
+        """
+        if self._shared is not None:
+            self._shared.wake_ups.notify((session_id,))
+
+    async def settle(self) -> None:
+        """
+        Wait until other processes have been told of what was written.
+        """
+        if self._shared is not None:
+            await self._shared.announcer.settle()

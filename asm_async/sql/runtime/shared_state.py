@@ -1,0 +1,74 @@
+"""
+What stores and feeds over one engine share.
+"""
+
+from __future__ import annotations
+
+import asyncio
+
+import attrs
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql.core.engine_state import engine_state
+from asm_async.sql.dialects import dialect_of
+from asm_async.sql.notifications.announcer import Announcer
+from asm_async.sql.notifications.hub import NotificationHub
+from asm_async.sql.notifications.shared_tasks import SharedTasks
+
+__all__ = ["SharedState", "shared_state"]
+
+# So many followers read at the same time, and leave the rest of the pool to others.
+_READERS = 4
+
+
+def _reader_semaphore() -> asyncio.Semaphore:
+    return asyncio.Semaphore(_READERS)
+
+
+@attrs.define(kw_only=True, eq=False)
+class SharedState:
+    """
+    What all stores over one engine have in common.
+    """
+
+    loop: asyncio.AbstractEventLoop
+    """
+    The event loop that the engine's connections belong to.
+    """
+
+    announcer: Announcer
+    """
+    What tells other processes of events.
+    """
+
+    wake_ups: NotificationHub
+    """
+    Who waits for events of which session.
+    """
+
+    tasks: SharedTasks = attrs.field(factory=SharedTasks)
+    """
+    What followers have run for them.
+    """
+
+    reading: asyncio.Semaphore = attrs.field(factory=_reader_semaphore)
+    """
+    Bounds how many followers read at the same time.
+    """
+
+
+def shared_state(engine: AsyncEngine) -> SharedState:
+    """
+    Return what the stores over *engine* share; the first call makes it.
+
+    Raises:
+        StoreClosedError: If the engine belongs to another event loop that still runs.
+    """
+    state = engine_state(engine)
+
+    def make() -> SharedState:
+        announcer = Announcer(engine, dialect_of(engine))
+        hub = NotificationHub(announcer.announce, is_writing=state.write_lock.locked)
+        return SharedState(loop=state.loop, announcer=announcer, wake_ups=hub)
+
+    return state.part(SharedState, make)

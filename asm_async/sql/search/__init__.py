@@ -1,0 +1,3 @@
+"""
+Searches across sessions, and sums.
+"""

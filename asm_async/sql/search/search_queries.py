@@ -1,0 +1,230 @@
+"""
+The statements with which sessions and runs are searched, page by page.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from datetime import datetime
+from typing import Any, TypeAlias
+
+import attrs
+import sqlalchemy as sa
+
+from asm_async.ports.paging import Paging
+from asm_async.ports.query_arguments import RunSearch, SessionSearch
+from asm_async.sql.core.tables import runs, session_tags, sessions
+from asm_async.sql.dialects import Dialect
+
+__all__ = [
+    "Conditions",
+    "belongs_to",
+    "equals",
+    "first_of",
+    "matching_sessions",
+    "merged_page",
+    "number_of",
+    "page_of",
+    "page_of_runs",
+    "page_of_sessions",
+    "rows_of",
+]
+
+Conditions: TypeAlias = list[sa.ColumnElement[bool]]
+
+
+def page_of_sessions(wanted: SessionSearch, paging: Paging) -> sa.Select[Any]:
+    """
+    Select a page of the sessions that match.
+    """
+    narrow = (wanted.agent_id, wanted.tenant_id, wanted.parent_session_id)
+    is_narrowed = bool(wanted.tags) or any(value is not None for value in narrow)
+    if is_narrowed or not _are_several(wanted.statuses):
+        return page_of(matching_sessions(wanted), sessions, paging)
+    of_each = [
+        matching_sessions(attrs.evolve(wanted, status=status))
+        for status in wanted.statuses or ()
+    ]
+    return merged_page(of_each, sessions, paging)
+
+
+def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Select[Any]:
+    """
+    Select a page of the runs that match.
+    """
+    narrow = (wanted.session_id, wanted.agent_id, wanted.tenant_id, wanted.provider)
+    is_narrowed = any(value is not None for value in narrow)
+    is_by_time = "started_at" in paging.order.key
+    if is_narrowed or not is_by_time or not _are_several(wanted.statuses):
+        return page_of(
+            _matching_runs(wanted, dialect, is_by_time=is_by_time), runs, paging
+        )
+    of_each = [
+        _matching_runs(
+            attrs.evolve(wanted, status=status), dialect, is_by_time=is_by_time
+        )
+        for status in wanted.statuses or ()
+    ]
+    return merged_page(of_each, runs, paging)
+
+
+def _matching_runs(
+    wanted: RunSearch, dialect: Dialect, *, is_by_time: bool
+) -> sa.Select[Any]:
+    provider: sa.ColumnElement[Any] = runs.c.provider
+    status: sa.ColumnElement[Any] = runs.c.status
+    if wanted.session_id is not None or not is_by_time:
+        # There are many of a provider or a status; the indexes have them by time, so
+        # that in order of tokens all of them would have to be sorted for each page.
+        provider, status = (
+            dialect.without_index(provider),
+            dialect.without_index(status),
+        )
+    query = sa.select(runs).where(
+        *equals(runs.c.session_id, wanted.session_id),
+        *equals(provider, wanted.provider),
+        *_is_one_of(status, wanted.statuses),
+        *_is_after(runs.c.started_at, wanted.started_after),
+        *_is_before(runs.c.started_at, wanted.started_before),
+    )
+    if wanted.min_tokens is not None:
+        query = query.where(runs.c.total_tokens >= wanted.min_tokens)
+    return query.where(
+        *belongs_to(runs.c.session_id, sessions.c.agent_id, wanted.agent_id),
+        *belongs_to(runs.c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+    )
+
+
+def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
+    """
+    Select the sessions that match, in any order.
+
+    A tag is a row that is joined, so that the search may begin at it; a provider may
+    have many runs in a session, so that one is looked for in each.
+    """
+    query = sa.select(sessions).where(
+        *equals(sessions.c.agent_id, wanted.agent_id),
+        *equals(sessions.c.tenant_id, wanted.tenant_id),
+        *equals(sessions.c.parent_session_id, wanted.parent_session_id),
+        *_is_one_of(sessions.c.status, wanted.statuses),
+        *_is_after(sessions.c.created_at, wanted.created_after),
+        *_is_before(sessions.c.created_at, wanted.created_before),
+    )
+    for tag in wanted.tags:
+        tagged = session_tags.alias()
+        query = query.join(tagged, tagged.c.session_id == sessions.c.id)
+        query = query.where(tagged.c.tag == tag)
+    if wanted.provider is not None:
+        is_theirs = runs.c.session_id == sessions.c.id
+        ran = sa.exists().where(is_theirs, runs.c.provider == wanted.provider)
+        query = query.where(ran)
+    if not wanted.include_deleted:
+        query = query.where(sessions.c.deleted_at.is_(None))
+    return query
+
+
+def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
+    """
+    Count rows instead of selecting them.
+    """
+    return matching.with_only_columns(sa.func.count(), maintain_column_froms=True)
+
+
+def belongs_to(
+    session_id: sa.ColumnElement[str],
+    owner: sa.ColumnElement[Any],
+    value: str | None,
+    *conditions: sa.ColumnElement[bool],
+) -> Conditions:
+    """
+    Let through what belongs to sessions whose *owner* column has this value, if any.
+    """
+    if value is None:
+        return []
+    theirs = sa.select(sessions.c.id).where(owner == value, *conditions)
+    return [session_id.in_(theirs)]
+
+
+def page_of(
+    query: sa.Select[Any], table: sa.FromClause, paging: Paging
+) -> sa.Select[Any]:
+    """
+    Put *query* in order and begin it behind the page before.
+
+    A key is compared as a whole, which both databases turn into one range of an index.
+    """
+    columns = [table.c[name] for name in paging.order.key]
+    if paging.behind is not None:
+        parts = zip(paging.behind, columns, strict=True)
+        behind = sa.tuple_(*(sa.literal(part, column.type) for part, column in parts))
+        key = sa.tuple_(*columns)
+        is_descending = paging.order.is_descending
+        query = query.where(key < behind if is_descending else key > behind)
+    return query.order_by(*_directed(table, paging)).limit(paging.needed)
+
+
+def merged_page(
+    parts: Sequence[sa.Select[Any]], table: sa.Table, paging: Paging
+) -> sa.Select[Any]:
+    """
+    Put a page together from the first keys of each of *parts*, which have no row twice.
+
+    Asked for all parts at once, the databases would sort whatever they find.
+    """
+    key = [table.c[name] for name in paging.order.key]
+    first = [
+        page_of(part, table, paging).with_only_columns(*key).subquery()
+        for part in parts
+    ]
+    if len(first) == 1:
+        return rows_of(first[0], table, paging)
+    merged = sa.union_all(*(sa.select(keys) for keys in first)).subquery()
+    return rows_of(first_of(merged, paging), table, paging)
+
+
+def first_of(keys: sa.Subquery, paging: Paging) -> sa.Subquery:
+    """
+    Select those of *keys* that a page has.
+    """
+    return page_of(sa.select(keys), keys, paging).subquery()
+
+
+def rows_of(keys: sa.Subquery, table: sa.Table, paging: Paging) -> sa.Select[Any]:
+    """
+    Select the rows that have *keys*, in order.
+    """
+    are_equal = [column == keys.c[column.name] for column in table.primary_key]
+    rows = sa.select(table).join_from(keys, table, sa.and_(*are_equal))
+    return rows.order_by(*_directed(keys, paging))
+
+
+def _directed(rows: sa.FromClause, paging: Paging) -> list[sa.ColumnElement[Any]]:
+    key = [rows.c[name] for name in paging.order.key]
+    return [c.desc() if paging.order.is_descending else c.asc() for c in key]
+
+
+def equals(column: sa.ColumnElement[Any], value: str | None) -> Conditions:
+    """
+    Let through what has this value, if any.
+    """
+    return [] if value is None else [column == value]
+
+
+def _is_one_of(
+    column: sa.ColumnElement[Any], values: Collection[str] | None
+) -> Conditions:
+    if values is None:
+        return []
+    return equals(column, *values) if len(values) == 1 else [column.in_(values)]
+
+
+def _are_several(values: Collection[str] | None) -> bool:
+    return values is not None and len(values) > 1
+
+
+def _is_after(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:
+    return [] if time is None else [column > time]
+
+
+def _is_before(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:
+    return [] if time is None else [column < time]

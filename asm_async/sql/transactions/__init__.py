@@ -1,0 +1,3 @@
+"""
+One transaction: connections, locks, commits, retries.
+"""

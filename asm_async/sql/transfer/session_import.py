@@ -1,0 +1,158 @@
+"""
+How a session with its history is imported: whole, once, and never over another one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import aclosing
+from datetime import UTC, datetime
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.sql.core import rows, tables
+from asm_async.sql.core.session_state import GateState
+from asm_async.sql.reads.history import read_history
+from asm_async.sql.runtime.shared_state import shared_state
+from asm_async.sql.transactions.interruption import withdrawal_check
+from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.transfer.import_rules import (
+    check_owner,
+    check_same,
+    check_unrepeated,
+    digest_of,
+    refuse_repetition,
+    refuse_tombstone,
+)
+from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
+from asm_async.values.event import Event
+from asm_async.values.run import Run
+
+__all__ = ["import_session"]
+
+
+async def import_session(transactions: Transactions, incoming: IncomingSession) -> bool:
+    """
+    Store a session in one transaction, or find that it is stored already.
+
+    What is stored is compared before that transaction, so that it holds its locks for
+    no longer than it takes to insert.
+
+    Returns:
+        Whether the session is new.
+
+    Raises:
+        HistoryConflictError: If its id has another history here, or had one, or one of
+            its runs belongs to another session.
+
+        ValidationError: If one of its runs or events stands twice.
+    """
+    check_withdrawal = withdrawal_check()
+
+    async def compare(conn: AsyncConnection) -> bool:
+        return await _is_stored(conn, incoming, check_withdrawal)
+
+    async def insert(transaction: Transaction) -> bool:
+        return await _insert(transaction, incoming, check_withdrawal)
+
+    while not await transactions.read_snapshot(compare):
+        if await transactions.write(insert, is_repeatable=True):
+            shared_state(transactions.engine).wake_ups.notify({incoming.id})
+            return True
+    return False
+
+
+async def _is_stored(
+    conn: AsyncConnection,
+    incoming: IncomingSession,
+    check_withdrawal: Callable[[], None],
+) -> bool:
+    """
+    Tell whether the session is stored with the same history, and refuse another one.
+    """
+    history = read_history(conn, incoming.id, check_withdrawal)
+    async with aclosing(history) as batches:
+        digest = await digest_of(batches)
+    if digest is not None:
+        check_same(incoming, digest)
+        return True
+    gates = tables.session_sequences
+    tombstone = sa.select(gates.c.state).where(gates.c.session_id == incoming.id)
+    if await conn.scalar(tombstone) is not None:
+        refuse_tombstone(incoming)
+    return False
+
+
+async def _insert(
+    transaction: Transaction,
+    incoming: IncomingSession,
+    check_withdrawal: Callable[[], None],
+) -> bool:
+    """
+    Insert the session if nobody else has done so since it was looked for.
+    """
+    if await lock_gates(transaction, {incoming.id}):
+        return False
+    await _insert_head(transaction.conn, incoming)
+    async with aclosing(incoming.batches()) as batches:
+        async for batch in batches:
+            check_withdrawal()
+            await _insert_batch(transaction, incoming, batch)
+    return True
+
+
+async def _insert_head(conn: AsyncConnection, incoming: IncomingSession) -> None:
+    head, session = incoming.head, incoming.head.session
+    state = GateState.LIVE if session.deleted_at is None else GateState.SOFT_DELETED
+    gate = {
+        "session_id": session.id,
+        "last_sequence": head.latest_sequence,
+        "pruned_count": head.pruned_count,
+        "state": state.value,
+        "updated_at": datetime.now(UTC),
+    }
+    await conn.execute(sa.insert(tables.session_sequences), gate)
+    await conn.execute(sa.insert(tables.sessions), rows.session_row(session))
+    if tags := rows.tag_rows(session):
+        await conn.execute(sa.insert(tables.session_tags), tags)
+
+
+async def _insert_batch(
+    transaction: Transaction, incoming: IncomingSession, batch: IncomingBatch
+) -> None:
+    _, members = batch
+    if isinstance(members[0], Run):
+        table = tables.runs
+        await _check_runs(transaction, incoming, batch)
+    else:
+        table = tables.events
+        check_unrepeated(incoming, batch, ())
+    try:
+        await transaction.conn.execute(sa.insert(table), [*map(_row, members)])
+    except IntegrityError:
+        # To ask before whether an id is there would cost as much as to insert, and
+        # where nothing is known of the table yet, a plan for it may read the session
+        # from its start.
+        await refuse_repetition(incoming, batch)
+        raise
+
+
+def _row(member: Run | Event) -> dict[str, Any]:
+    return rows.run_row(member) if isinstance(member, Run) else rows.event_row(member)
+
+
+async def _check_runs(
+    transaction: Transaction, incoming: IncomingSession, batch: IncomingBatch
+) -> None:
+    runs, ids = tables.runs, [run.id for run in batch[1]]
+    query = sa.select(runs.c.id, runs.c.session_id).where(
+        runs.c.id.in_(transaction.dialect.members(ids))
+    )
+    owners = {row.id: row.session_id for row in await transaction.conn.execute(query)}
+    for run_id, owner in owners.items():
+        check_owner(incoming, run_id, owner)
+    check_unrepeated(incoming, batch, owners)

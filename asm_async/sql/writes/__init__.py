@@ -1,0 +1,3 @@
+"""
+How operations are written: together, fast where nothing is unusual.
+"""
