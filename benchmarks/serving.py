@@ -26,7 +26,7 @@ from fastapi import FastAPI
 
 from asm_async import Event, Session
 from asm_async.integrations.fastapi import Limits, end_streams, lifespan, router
-from asm_async.integrations.fastapi.ports import serving_of
+from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.ports.session_store import SessionStore
 from benchmarks.measure import ratio
 from benchmarks.resident_memory import mebibytes
@@ -193,7 +193,7 @@ async def measure(options: Options, database_url: str) -> None:
     """
     app = make_app(database_url, options.streams)
     async with served(app) as port:
-        store = serving_of(app).ports.store
+        store = app_state_of(app).ports.store
         sessions = [
             await store.save_session(Session.new(agent_id="agent"))
             for _ in range(AGENTS + options.streams)

@@ -14,12 +14,12 @@ from starlette.requests import Request
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.limits import Limits
-from asm_async.integrations.fastapi.ports import Ports, Serving, serving
+from asm_async.integrations.fastapi.ports import AppState, Ports, app_state
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.token_price import PriceLookup
 
-__all__ = ["Admission", "AdmissionDep", "Authorize", "ViewDep", "admission"]
+__all__ = ["Authorize", "ContextDep", "RequestContext", "ViewDep", "request_context"]
 
 Authorize: TypeAlias = Callable[..., Any]
 """
@@ -28,16 +28,16 @@ such as ``HTTPException(401)``. It returns the tenant whose sessions alone exist
 request, or None if all tenants' do.
 """
 
-_SCOPE_KEY = "asm_async.admission"
+_SCOPE_KEY = "asm_async.request_context"
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Admission:
+class RequestContext:
     """
     What a request that was let in works with.
     """
 
-    serving: Serving
+    state: AppState
     """
     What the application has.
     """
@@ -62,10 +62,10 @@ class Admission:
         """
         The ports, which know of no tenant's limits.
         """
-        return self.serving.ports
+        return self.state.ports
 
 
-def admission(
+def request_context(
     authorize: Authorize, limits: Limits, price_lookup: PriceLookup | None
 ) -> Dependency:
     """
@@ -81,8 +81,8 @@ def admission(
             except ValidationError as error:
                 # An object that is no tenant's id must not pass for "everybody".
                 raise RuntimeError(f"authorize returned no tenant: {error}") from None
-        request.scope[_SCOPE_KEY] = Admission(
-            serving=serving(request),
+        request.scope[_SCOPE_KEY] = RequestContext(
+            state=app_state(request),
             tenant_id=tenant_id,
             limits=limits,
             price_lookup=price_lookup,
@@ -91,17 +91,17 @@ def admission(
     return Dependency(admit)
 
 
-async def _admission_of(request: Request) -> Admission:
+async def _context_of(request: Request) -> RequestContext:
     # A route that nobody was let in to has none, and fails.
-    admitted: Admission = request.scope[_SCOPE_KEY]
-    return admitted
+    context: RequestContext = request.scope[_SCOPE_KEY]
+    return context
 
 
-AdmissionDep: TypeAlias = Annotated[Admission, Depends(_admission_of)]
+ContextDep: TypeAlias = Annotated[RequestContext, Depends(_context_of)]
 
 
-async def _view_of(admitted: AdmissionDep) -> TenantView:
-    return TenantView(admitted.ports, admitted.tenant_id)
+async def _view_of(context: ContextDep) -> TenantView:
+    return TenantView(context.ports, context.tenant_id)
 
 
 ViewDep: TypeAlias = Annotated[TenantView, Depends(_view_of)]

@@ -13,7 +13,7 @@ from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import AdmissionDep
+from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.schema_types import inlined_schema
 from asm_async.values.json_values import JSONObject, with_article
@@ -28,7 +28,7 @@ __all__ = [
 ]
 
 
-async def _body(request: Request, admitted: AdmissionDep) -> JSONObject:
+async def _body(request: Request, context: ContextDep) -> JSONObject:
     """
     Read a body that is a JSON object.
 
@@ -41,7 +41,7 @@ async def _body(request: Request, admitted: AdmissionDep) -> JSONObject:
             "unsupported_media_type",
             "The body must be application/json.",
         )
-    body = _decoded(await _bounded(request, admitted.limits.max_body_bytes))
+    body = _decoded(await _bounded(request, context.limits.max_body_bytes))
     if not isinstance(body, dict):
         kind = with_article(type(body).__name__)
         raise ValidationError(f"body: expected a JSON object, got {kind}")

@@ -11,7 +11,7 @@ from typing import Annotated, TypeAlias
 from fastapi import Depends
 from starlette.requests import HTTPConnection
 
-from asm_async.integrations.fastapi.ports import serving
+from asm_async.integrations.fastapi.ports import app_state
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
@@ -21,19 +21,19 @@ __all__ = ["FeedDep", "MaintenanceDep", "QueryDep", "StoreDep"]
 
 
 async def _store(connection: HTTPConnection) -> SessionStore:
-    return serving(connection).ports.store
+    return app_state(connection).ports.store
 
 
 async def _query(connection: HTTPConnection) -> QueryAPI:
-    return serving(connection).ports.query
+    return app_state(connection).ports.query
 
 
 async def _maintenance(connection: HTTPConnection) -> Maintenance:
-    return serving(connection).ports.maintenance
+    return app_state(connection).ports.maintenance
 
 
 async def _feed(connection: HTTPConnection) -> EventFeed:
-    return serving(connection).ports.feed
+    return app_state(connection).ports.feed
 
 
 StoreDep: TypeAlias = Annotated[SessionStore, Depends(_store)]

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.integrations.fastapi.ports import Ports, Serving
+from asm_async.integrations.fastapi.ports import AppState, Ports
 from asm_async.integrations.fastapi.server_stop import on_stop_signal
 from asm_async.sql import (
     SQLEventFeed,
@@ -125,13 +125,13 @@ def ports_lifespan(ports: Ports) -> Lifespan:
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
-        serving = Serving(ports=ports)
-        app.state.asm_async = serving
+        state = AppState(ports=ports)
+        app.state.asm_async = state
         try:
-            with on_stop_signal(serving.streams.end):
+            with on_stop_signal(state.streams.end):
                 yield
         finally:
-            serving.streams.end()
+            state.streams.end()
             del app.state.asm_async
             await ports.feed.aclose()
             await ports.store.aclose()

@@ -17,7 +17,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 
-__all__ = ["Ports", "Serving", "serving", "serving_of"]
+__all__ = ["AppState", "Ports", "app_state", "app_state_of"]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -48,7 +48,7 @@ class Ports:
 
 
 @attrs.frozen(kw_only=True, eq=False)
-class Serving:
+class AppState:
     """
     What an application has while its lifespan lasts.
     """
@@ -69,7 +69,7 @@ class Serving:
     """
 
 
-def serving_of(app: FastAPI) -> Serving:
+def app_state_of(app: FastAPI) -> AppState:
     """
     Find what an application has.
 
@@ -77,7 +77,7 @@ def serving_of(app: FastAPI) -> Serving:
         RuntimeError: If its lifespan did not open the ports.
     """
     found = getattr(app.state, "asm_async", None)
-    if not isinstance(found, Serving):
+    if not isinstance(found, AppState):
         raise RuntimeError(  # noqa: TRY004 - it is missing, not of a wrong type
             "the application has no ports: give it"
             " lifespan=asm_async.integrations.fastapi.lifespan(url), or enter that in a"
@@ -86,11 +86,11 @@ def serving_of(app: FastAPI) -> Serving:
     return found
 
 
-def serving(connection: HTTPConnection) -> Serving:
+def app_state(connection: HTTPConnection) -> AppState:
     """
     Find what the application of this request has.
 
     Raises:
         RuntimeError: If its lifespan did not open the ports.
     """
-    return serving_of(cast("FastAPI", connection.app))
+    return app_state_of(cast("FastAPI", connection.app))

@@ -7,7 +7,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import Authorize, admission
+from asm_async.integrations.fastapi.access import Authorize, request_context
 from asm_async.integrations.fastapi.event_routes import add_event_routes
 from asm_async.integrations.fastapi.limits import Limits
 from asm_async.integrations.fastapi.problems import ProblemRoute
@@ -61,8 +61,8 @@ def router(
             "authorize: expected a function that says for whom a request is; without"
             " one everybody could read every conversation"
         )
-    admitted = admission(authorize, limits or Limits(), price_lookup)
-    made = APIRouter(prefix=prefix, dependencies=[admitted], route_class=ProblemRoute)
+    context = request_context(authorize, limits or Limits(), price_lookup)
+    made = APIRouter(prefix=prefix, dependencies=[context], route_class=ProblemRoute)
     add_session_routes(made)
     add_run_routes(made)
     add_event_routes(made)

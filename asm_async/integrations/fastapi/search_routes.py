@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeAlias
 
 from fastapi import APIRouter, Depends, Request, Response
 
-from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.answers import Answers, with_headers, with_problems
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.parameters import (
@@ -166,12 +166,12 @@ async def get_usage(view: ViewDep, filters: SummaryFiltersDep) -> Response:
 
 
 async def get_cost(
-    view: ViewDep, admitted: AdmissionDep, filters: SummaryFiltersDep
+    view: ViewDep, context: ContextDep, filters: SummaryFiltersDep
 ) -> Response:
     """
     Add up what runs cost: as stored with them, or by the server's prices.
     """
-    summary = await view.get_cost_summary(**filters, price_lookup=admitted.price_lookup)
+    summary = await view.get_cost_summary(**filters, price_lookup=context.price_lookup)
     return JSONText(plain_json(summary))
 
 

@@ -9,7 +9,7 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
-from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.answers import with_problems
 from asm_async.integrations.fastapi.parameters import (
     SessionStatuses,
@@ -46,26 +46,26 @@ async def get_health(view: ViewDep) -> Response:
     return JSONText({"status": "ok"})
 
 
-async def get_health_issues(admitted: AdmissionDep) -> Response:
+async def get_health_issues(context: ContextDep) -> Response:
     """
     Look for damage in the whole database, which reads every index of it.
 
     It tells of all tenants' sessions: nobody of one tenant may ask.
     """
-    if admitted.tenant_id is not None:
+    if context.tenant_id is not None:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "not_for_tenants",
             "The health of the whole database is nobody's of one tenant to see.",
         )
-    issues = await admitted.ports.maintenance.health_check()
+    issues = await context.ports.maintenance.health_check()
     return JSONText({"issues": plain_json(issues)})
 
 
 async def export_sessions(
     *,
     view: ViewDep,
-    admitted: AdmissionDep,
+    context: ContextDep,
     agent_id: Text = None,
     tenant_id: TenantId = None,
     status: SessionStatuses = None,
@@ -97,7 +97,7 @@ async def export_sessions(
         )
 
     headers = {"Content-Disposition": 'attachment; filename="export.jsonl"'}
-    return ExportStream(produce, admitted, headers=headers)
+    return ExportStream(produce, context, headers=headers)
 
 
 def add_service_routes(router: APIRouter) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, ClassVar, TypeAlias
 from fastapi import APIRouter, Header, Query, Response
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import AdmissionDep, ViewDep
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.answers import with_problems
 from asm_async.integrations.fastapi.event_messages import event_message
 from asm_async.integrations.fastapi.parameters import (
@@ -31,9 +31,9 @@ from asm_async.values.fields import MAX_COUNT
 __all__ = ["add_stream_routes"]
 
 # Milliseconds: long enough for a server that restarts, short enough to go unnoticed.
-_GREETING = b"retry: 2000\n\n"
+_RECONNECTION_TIME = b"retry: 2000\n\n"
 
-_OVER = b"event: over\ndata: {}\n\n"
+_END = b"event: end\ndata: {}\n\n"
 _EXAMPLE = (
     'id: 1\ndata: {"id": "evt_1", "type": "message_sent", "sequence_number": 1, ...}'
     "\n\n"
@@ -56,26 +56,26 @@ class EventStream(StreamedResponse):
     media_type = "text/event-stream"
     heartbeat: ClassVar[bytes] = b":\n\n"
 
-    def last_words(self, error: BaseException | None) -> bytes | None:
+    def final_chunk(self, error: BaseException | None) -> bytes | None:
         """
         Name the problem, if there is one: whoever asks again may have better luck.
         """
         if not isinstance(error, Exception):
             return b""
-        return b"event: problem\ndata: %b\n\n" % bytes(problem_of(error).body)
+        return b"event: error\ndata: %b\n\n" % bytes(problem_of(error).body)
 
 
 async def follow_session(
     *,
     session_id: SessionIdPath,
     view: ViewDep,
-    admitted: AdmissionDep,
+    context: ContextDep,
     after: Annotated[int, Query(ge=0, le=MAX_COUNT)] = 0,
     types: EventTypes = None,
     run_id: Text = None,
     until_over: Annotated[
         bool,
-        Query(description="End with an event `over` once the session is over."),
+        Query(description="End with an event `end` once the session is over."),
     ] = False,
     last_event_id: LastEventId = None,
 ) -> Response:
@@ -91,19 +91,19 @@ async def follow_session(
     )
 
     async def produce(write: Write) -> None:
-        await write(_GREETING)
-        async with aclosing(admitted.serving.pace.of(events)) as paced:
+        await write(_RECONNECTION_TIME)
+        async with aclosing(context.state.pace.of(events)) as paced:
             async for event in paced:
                 await write(event_message(event, str(event.sequence_number)))
-        await write(_OVER)
+        await write(_END)
 
-    return EventStream(produce, admitted)
+    return EventStream(produce, context)
 
 
 async def follow_all(
     *,
     view: ViewDep,
-    admitted: AdmissionDep,
+    context: ContextDep,
     checkpoint: Text = None,
     latest: Annotated[
         bool, Query(description="Begin with what comes, and give nothing of the past.")
@@ -126,12 +126,12 @@ async def follow_all(
     async def produce(write: Write) -> None:
         # An id alone is no event, but what a client asks again with.
         place = "" if start is None else f"id: {start}\n\n"
-        await write(_GREETING + place.encode())
-        async with aclosing(admitted.serving.pace.of(events)) as paced:
+        await write(_RECONNECTION_TIME + place.encode())
+        async with aclosing(context.state.pace.of(events)) as paced:
             async for event, behind in paced:
                 await write(event_message(event, behind))
 
-    return EventStream(produce, admitted)
+    return EventStream(produce, context)
 
 
 def _number(last_event_id: str) -> int:

@@ -22,8 +22,8 @@ from starlette.background import BackgroundTask
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from asm_async.integrations.fastapi.access import Admission
-from asm_async.integrations.fastapi.ports import serving_of
+from asm_async.integrations.fastapi.access import RequestContext
+from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.senders import Sender
 
@@ -49,7 +49,7 @@ def end_streams(app: FastAPI) -> None:
 
     Where a signal stops the server, the lifespan does so itself.
     """
-    serving_of(app).streams.end()
+    app_state_of(app).streams.end()
 
 
 class StreamedResponse(Response):
@@ -64,7 +64,7 @@ class StreamedResponse(Response):
     Args:
         produce: Writes the answer.
 
-        admitted: What the request was let in with.
+        context: What the request works with.
 
         headers: Further fields of the answer.
     """
@@ -72,13 +72,13 @@ class StreamedResponse(Response):
     def __init__(
         self,
         produce: Produce,
-        admitted: Admission,
+        context: RequestContext,
         *,
         headers: Mapping[str, str] | None = None,
     ) -> None:
         self._produce = produce
-        self._streams = admitted.serving.streams
-        self._limits = admitted.limits
+        self._streams = context.state.streams
+        self._limits = context.limits
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.init_headers({"Cache-Control": "no-store", **(headers or {})})
@@ -90,7 +90,7 @@ class StreamedResponse(Response):
     What is sent where there has been silence for long; nothing if it is empty.
     """
 
-    def last_words(self, error: BaseException | None) -> bytes | None:
+    def final_chunk(self, error: BaseException | None) -> bytes | None:
         """
         Give what the answer ends with if it is broken off.
 
@@ -131,7 +131,7 @@ class StreamedResponse(Response):
                     raise error
                 await _end(work)
                 is_whole = work in done and error is None
-                last = b"" if is_whole else self.last_words(error)
+                last = b"" if is_whole else self.final_chunk(error)
                 if last is not None:
                     sender.finish(last)
                     # Unless the client has no room even for that.

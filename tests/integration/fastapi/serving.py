@@ -30,7 +30,7 @@ from asm_async.integrations.fastapi import (
     router,
 )
 from asm_async.integrations.fastapi.lifespan import Lifespan
-from asm_async.integrations.fastapi.ports import serving_of
+from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.memory import (
     InMemoryDatabase,
     InMemoryEventFeed,
@@ -203,14 +203,14 @@ class Service:
         """
         What is served.
         """
-        return serving_of(self.app).ports
+        return app_state_of(self.app).ports
 
     @property
     def open_streams(self) -> int:
         """
         How many streams the application has open.
         """
-        return len(serving_of(self.app).streams)
+        return len(app_state_of(self.app).streams)
 
     @property
     def connections(self) -> int:

@@ -23,7 +23,7 @@ from asm_async.integrations.fastapi import (
     lifespan,
 )
 from asm_async.integrations.fastapi.lifespan import Lifespan
-from asm_async.integrations.fastapi.ports import serving_of
+from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.sql import SQLSessionStore, create_engine
 from tests.integration.fastapi.serving import served
 
@@ -58,14 +58,14 @@ async def test_the_dependencies_are_the_ports_of_the_lifespan(
     app = with_own_route(lifespan(url, migrate=True))
 
     async with served(app) as address, httpx.AsyncClient() as client:
-        ports: Ports = serving_of(app).ports
+        ports: Ports = app_state_of(app).ports
         answer = await client.post(address)
 
     assert answer.json() == {"sessions": 1, "lag": 0}
     with pytest.raises(errors.StoreClosedError):
         await ports.store.list_sessions()
     with pytest.raises(RuntimeError, match="no ports"):
-        serving_of(app)
+        app_state_of(app)
 
 
 async def test_a_lifespan_of_the_applications_own_enters_ours(tmp_path: Path) -> None:
@@ -79,11 +79,11 @@ async def test_a_lifespan_of_the_applications_own_enters_ours(tmp_path: Path) ->
     async def own(app: FastAPI) -> AsyncGenerator[None]:
         seen.append("begin")
         async with ours(app):
-            await serving_of(app).ports.store.save_session(
+            await app_state_of(app).ports.store.save_session(
                 Session.new(agent_id="assistant")
             )
             yield
-            seen.append(str(len(await serving_of(app).ports.store.list_sessions())))
+            seen.append(str(len(await app_state_of(app).ports.store.list_sessions())))
         seen.append("end")
 
     async with served(with_own_route(own)) as address, httpx.AsyncClient() as client:

@@ -147,7 +147,7 @@ async def test_a_stream_ends_when_the_session_is_over(service: Service) -> None:
         await service.ports.store.save_session(over)
         messages = await source.take(9)
 
-    assert [message.event for message in messages] == ["over"]
+    assert [message.event for message in messages] == ["end"]
 
 
 async def test_vanished_clients_leave_nothing_behind(service: Service) -> None:
@@ -278,7 +278,7 @@ async def test_a_failing_feed_is_told_of_in_the_stream(
         await memory_service.ports.feed.aclose()
         messages = await source.take(9)
 
-    assert [message.event for message in messages] == ["problem"]
+    assert [message.event for message in messages] == ["error"]
     assert messages[0].data["code"] == "store_closed"
 
 

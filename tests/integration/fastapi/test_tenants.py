@@ -269,7 +269,7 @@ async def test_a_session_that_becomes_anothers_is_streamed_no_longer(
         )
         rest = await source.take(9)
 
-    assert [message.event for message in rest] == ["over"]
+    assert [message.event for message in rest] == ["end"]
 
 
 def test_a_router_needs_somebody_to_decide() -> None:
