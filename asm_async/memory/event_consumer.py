@@ -13,7 +13,7 @@ import attrs
 
 from asm_async.memory.consumer_rows import ConsumerRow
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.tails import FeedTail
+from asm_async.memory.tails import FeedReader
 from asm_async.ports.consuming import Holding, lease_lost, take_batches
 from asm_async.ports.event_feed_arguments import (
     BatchBounds,
@@ -196,8 +196,8 @@ class InMemoryConsumer:
         Wait for the lease, then give batch after batch for as long as it is iterated.
         """
         bounds = BatchBounds(max_size=max_size, max_wait=max_wait)
-        tail = FeedTail(self._database, self._wanted, self._check_usable)
-        return take_batches(tail, self._leases, self._options, bounds, self._batch)
+        reader = FeedReader(self._database, self._wanted, self._check_usable)
+        return take_batches(reader, self._leases, self._options, bounds, self._batch)
 
     def _batch(
         self, holding: Holding, found: Sequence[tuple[Event, Place]]

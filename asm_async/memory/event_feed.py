@@ -9,7 +9,7 @@ from collections.abc import AsyncGenerator, Collection
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.event_consumer import InMemoryConsumer
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.tails import FeedTail, SessionTail
+from asm_async.memory.tails import FeedReader, SessionReader
 from asm_async.ports.event_feed_arguments import (
     START,
     ConsumerOptions,
@@ -65,8 +65,8 @@ class InMemoryEventFeed:
             until_over=until_over,
             tenant_id=tenant_id,
         )
-        tail = SessionTail(self._database, wanted, self._lifecycle.check_usable)
-        return follow(tail, after, event_alone)
+        reader = SessionReader(self._database, wanted, self._lifecycle.check_usable)
+        return follow(reader, after, event_alone)
 
     def follow_all(
         self,
@@ -81,7 +81,7 @@ class InMemoryEventFeed:
         """
         wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
         return follow(
-            FeedTail(self._database, wanted, self._lifecycle.check_usable),
+            FeedReader(self._database, wanted, self._lifecycle.check_usable),
             check_checkpoint(checkpoint, _KIND),
             lambda event, at: (event, checkpoint_text(at, _KIND)),
         )

@@ -16,16 +16,16 @@ import attrs
 from asm_async.errors import InvalidCheckpointError
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.ports.event_feed_arguments import FeedFilter, SessionFilter
-from asm_async.ports.following import Reading
+from asm_async.ports.following import ReadResult
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
-__all__ = ["FeedTail", "SessionTail"]
+__all__ = ["FeedReader", "SessionReader"]
 
 _MAX_EVENTS_SCANNED = 1_024
 
 
-class _Tail:
+class _Reader:
     """
     What both have in common: the hints.
     """
@@ -69,7 +69,7 @@ class _Tail:
         self._hint.clear()
 
 
-class SessionTail(_Tail):
+class SessionReader(_Reader):
     """
     The end of one session's log; a place is a sequence number.
     """
@@ -83,7 +83,7 @@ class SessionTail(_Tail):
         super().__init__(database, wanted.session_id, check_usable)
         self._wanted = wanted
 
-    async def read(self, place: int, limit: int) -> Reading[int]:
+    async def read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read behind the number *place*.
         """
@@ -97,7 +97,7 @@ class SessionTail(_Tail):
             (attrs.evolve(event), event.sequence_number) for event in matches[:limit]
         ]
         is_caught_up = len(matches) <= limit
-        return Reading(
+        return ReadResult(
             found=found,
             place=max(place, self._database.latest(session_id))
             if is_caught_up
@@ -120,7 +120,7 @@ class SessionTail(_Tail):
         return session.status.is_over or session.deleted_at is not None
 
 
-class FeedTail(_Tail):
+class FeedReader(_Reader):
     """
     The end of the feed of all sessions.
     """
@@ -134,7 +134,7 @@ class FeedTail(_Tail):
         super().__init__(database, None, check_usable)
         self._wanted = wanted
 
-    async def read(self, place: Place, limit: int) -> Reading[Place]:
+    async def read(self, place: Place, limit: int) -> ReadResult[Place]:
         """
         Read behind the position in *place*.
         """
@@ -150,7 +150,7 @@ class FeedTail(_Tail):
             if len(found) == limit:
                 break
         is_caught_up = next(log.behind(place[1]), None) is None
-        return Reading(found=found, place=place, is_caught_up=is_caught_up)
+        return ReadResult(found=found, place=place, is_caught_up=is_caught_up)
 
     def _matches(self, event: Event) -> bool:
         of_type = self._wanted.types is None or event.type in self._wanted.types

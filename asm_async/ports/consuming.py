@@ -16,7 +16,7 @@ import attrs
 
 from asm_async.errors import LeaseLostError
 from asm_async.ports.event_feed_arguments import BatchBounds, ConsumerOptions
-from asm_async.ports.following import Tail
+from asm_async.ports.following import EventReader
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
@@ -98,7 +98,7 @@ class _Consuming(Generic[B]):
     One iteration over a consumer's batches.
     """
 
-    tail: Tail[Place]
+    reader: EventReader[Place]
     leases: LeaseTable
     options: ConsumerOptions
     bounds: BatchBounds
@@ -166,23 +166,23 @@ class _Consuming(Generic[B]):
         place, deadline = holding.place, inf
         while True:
             limit = self.bounds.max_size - len(found)
-            reading = await self.tail.read(place, limit)
-            if reading.found and not found:
+            result = await self.reader.read(place, limit)
+            if result.found and not found:
                 deadline = clock() + self.bounds.max_wait
-            found += reading.found
-            place = reading.place
+            found += result.found
+            place = result.place
             is_full = len(found) == self.bounds.max_size
-            if is_full or (reading.is_caught_up and clock() >= deadline):
+            if is_full or (result.is_caught_up and clock() >= deadline):
                 self.begun, self.given = holding.place, found[-1][1]
                 return self.make_batch(holding, found)
-            if reading.is_caught_up:
-                await self.tail.wait(min(deadline, self.renewal) - clock())
+            if result.is_caught_up:
+                await self.reader.wait(min(deadline, self.renewal) - clock())
             if clock() >= self.renewal and await self.hold() != holding:
                 return await self.next_batch()
 
 
 async def take_batches(
-    tail: Tail[Place],
+    reader: EventReader[Place],
     leases: LeaseTable,
     options: ConsumerOptions,
     bounds: BatchBounds,
@@ -192,13 +192,13 @@ async def take_batches(
     Give batch after batch, and give the lease up in the end.
     """
     consuming = _Consuming(
-        tail=tail,
+        reader=reader,
         leases=leases,
         options=options,
         bounds=bounds,
         make_batch=make_batch,
     )
-    async with tail:
+    async with reader:
         try:
             while True:
                 yield await consuming.next_batch()

@@ -12,7 +12,7 @@ import attrs
 
 from asm_async.values.event import Event
 
-__all__ = ["READ_BATCH_SIZE", "Reading", "Tail", "event_alone", "follow"]
+__all__ = ["READ_BATCH_SIZE", "EventReader", "ReadResult", "event_alone", "follow"]
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -24,7 +24,7 @@ How many events a follower holds at most.
 
 
 @attrs.frozen(kw_only=True)
-class Reading(Generic[P]):
+class ReadResult(Generic[P]):
     """
     What was found behind a place.
     """
@@ -50,7 +50,7 @@ class Reading(Generic[P]):
     """
 
 
-class Tail(Protocol[P]):
+class EventReader(Protocol[P]):
     """
     The growing end of a log, seen by one follower.
 
@@ -76,7 +76,7 @@ class Tail(Protocol[P]):
         """
         ...
 
-    async def read(self, place: P, limit: int) -> Reading[P]:
+    async def read(self, place: P, limit: int) -> ReadResult[P]:
         """
         Read behind *place*, at most *limit* events.
         """
@@ -98,27 +98,27 @@ def event_alone(event: Event, place: object) -> Event:
 
 
 async def follow(
-    tail: Tail[P], place: P, give: Callable[[Event, P], T]
+    reader: EventReader[P], place: P, give: Callable[[Event, P], T]
 ) -> AsyncGenerator[T]:
     """
     Give the events behind *place*, those to come included.
 
     Args:
-        tail: Where to read.
+        reader: Where to read.
 
         place: Where to begin.
 
         give: Makes of an event and its place what is to be given.
     """
-    check_usable = tail.check_usable
-    async with tail:
+    check_usable = reader.check_usable
+    async with reader:
         while True:
-            reading = await tail.read(place, READ_BATCH_SIZE)
-            for event, at in reading.found:
+            result = await reader.read(place, READ_BATCH_SIZE)
+            for event, at in result.found:
                 yield give(event, at)
                 check_usable()
-            place = reading.place
-            if reading.is_over:
+            place = result.place
+            if result.is_over:
                 return
-            if reading.is_caught_up:
-                await tail.wait()
+            if result.is_caught_up:
+                await reader.wait()

@@ -24,7 +24,7 @@ from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed import feed_queries
 from asm_async.sql.feed.consumer import SQLConsumer
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.feed.readers import FeedTail, SessionTail
+from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event import Event, EventType
@@ -72,13 +72,13 @@ class SQLEventFeed:
         listens: bool = True,
     ) -> None:
         self.engine = engine
-        self._outlook = FeedContext(
+        self._context = FeedContext(
             engine,
             timeout=check_timeout(timeout),
             poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=listens,
         )
-        self._kind = self._outlook.transactions.dialect.name
+        self._kind = self._context.transactions.dialect.name
 
     def follow_session(
         self,
@@ -101,7 +101,7 @@ class SQLEventFeed:
             until_over=until_over,
             tenant_id=tenant_id,
         )
-        return follow(SessionTail(self._outlook, wanted), after, event_alone)
+        return follow(SessionReader(self._context, wanted), after, event_alone)
 
     def follow_all(
         self,
@@ -121,7 +121,7 @@ class SQLEventFeed:
         wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
         place, kind = check_checkpoint(checkpoint, self._kind), self._kind
         return follow(
-            FeedTail(self._outlook, wanted),
+            FeedReader(self._context, wanted),
             place,
             lambda event, at: (event, checkpoint_text(at, kind)),
         )
@@ -130,14 +130,14 @@ class SQLEventFeed:
         """
         Give the place behind all that a follower could have been given by now.
         """
-        query = feed_queries.latest_place(self._outlook.feed)
+        query = feed_queries.latest_place(self._context.feed)
 
         async def read(conn: AsyncConnection) -> Place:
             row = (await conn.execute(query)).first()
             return START if row is None else (row[0], row[1])
 
-        async with self._outlook.lifecycle:
-            place = await self._outlook.transactions.read(read)
+        async with self._context.lifecycle:
+            place = await self._context.transactions.read(read)
         return checkpoint_text(place, self._kind)
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
@@ -148,7 +148,7 @@ class SQLEventFeed:
         whatever database of the server, or was prepared and not yet committed.
         """
         place = check_checkpoint(checkpoint, self._kind)
-        feed = self._outlook.feed
+        feed = self._context.feed
         query = feed_queries.pending_counts(feed, place)
 
         async def read(conn: AsyncConnection) -> FeedLag:
@@ -168,8 +168,8 @@ class SQLEventFeed:
                 else blocking_transaction.by,
             )
 
-        async with self._outlook.lifecycle:
-            return await self._outlook.transactions.read(read)
+        async with self._context.lifecycle:
+            return await self._context.transactions.read(read)
 
     def consumer(
         self,
@@ -185,7 +185,7 @@ class SQLEventFeed:
         Give the durable consumer of this name; nothing is read or written yet.
         """
         return SQLConsumer(
-            self._outlook,
+            self._context,
             ConsumerOptions(name=name, lease_seconds=lease_seconds),
             FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
             check_checkpoint(checkpoint, self._kind),
@@ -205,8 +205,8 @@ class SQLEventFeed:
                     for row in found
                 ]
 
-        async with self._outlook.lifecycle:
-            return await self._outlook.transactions.read(read)
+        async with self._context.lifecycle:
+            return await self._context.transactions.read(read)
 
     async def delete_consumer(self, name: str) -> None:
         """
@@ -217,8 +217,8 @@ class SQLEventFeed:
         async def delete(transaction: Transaction) -> None:
             await transaction.conn.execute(sa.delete(consumers).where(is_it))
 
-        async with self._outlook.lifecycle:
-            await self._outlook.transactions.write(delete, is_repeatable=True)
+        async with self._context.lifecycle:
+            await self._context.transactions.write(delete, is_repeatable=True)
 
     async def aclose(self) -> None:
         """
@@ -226,4 +226,4 @@ class SQLEventFeed:
 
         The engine stays open, and nothing uses it any more.
         """
-        await self._outlook.aclose()
+        await self._context.aclose()

@@ -262,7 +262,7 @@ class SQLSessionStore:
         )
         clock = asyncio.get_running_loop().time
         deadline = clock() + (wanted.wait_timeout or 0)
-        with self._lifecycle.check_usable().wake_ups.waiting_for(session_id) as hint:
+        with self._lifecycle.check_usable().hub.waiting_for(session_id) as hint:
             while True:
                 hint.clear()
                 events = await self._events(session_id, wanted)

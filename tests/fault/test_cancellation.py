@@ -152,4 +152,4 @@ async def test_a_cancelled_wait_for_events_leaves_nothing(engine: AsyncEngine) -
         await check_nothing_is_left(engine)
 
         assert outcome.was_interrupted
-    assert shared_state(engine).wake_ups._waiters == {}
+    assert shared_state(engine).hub._waiters == {}

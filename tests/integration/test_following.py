@@ -107,13 +107,13 @@ def forget_hints(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Have every hint dropped on the way to those who wait.
     """
-    wake_ups = shared_state(engine).wake_ups
+    hub = shared_state(engine).hub
 
     def forget(*_: object) -> None:
         pass
 
-    for name in ("notify", "hear_of", "hear_of_change"):
-        monkeypatch.setattr(wake_ups, name, forget)
+    for name in ("notify", "on_announcement", "on_unknown_change"):
+        monkeypatch.setattr(hub, name, forget)
 
 
 async def test_an_append_elsewhere_is_seen_without_a_poll(
@@ -160,7 +160,7 @@ async def test_what_is_committed_behind_a_readings_back_wakes_the_follower(
     A hint that comes after a reading began, and before it is waited for, is not lost.
     """
     feed = SQLEventFeed(engines[0], poll_interval=NEVER_SECONDS, listens=False)
-    transactions = feed._outlook.transactions
+    transactions = feed._context.transactions
     read = transactions.read
     news = make_events(2)
 

@@ -1,142 +1,208 @@
+"""
+Events that are handed over to a follower, and when the database must be read instead.
+"""
+
 from __future__ import annotations
 
+import attrs
 import pytest
 
-from asm_async.sql.notifications.hub import NotificationHub
+from asm_async import Event
+from asm_async.ports.following import READ_BATCH_SIZE
+from asm_async.sql.notifications.committed_event import CommittedEvent
+from asm_async.sql.notifications.wake_up import (
+    HandoffBuffer,
+    WakeUp,
+    number_in_feed,
+    number_in_session,
+)
+from asm_async.testing.factories import make_event
+from asm_async.values.json_values import encode_json
 
 
-def test_all_who_wait_for_a_session_are_woken() -> None:
+def committed(*numbers: int) -> list[CommittedEvent]:
     """
-    A notice reaches every waiter of the sessions that it names, and nobody else.
+    Make committed events of these numbers.
     """
-    wake_ups = NotificationHub()
-    with (
-        wake_ups.waiting_for("ses_1") as first,
-        wake_ups.waiting_for("ses_1") as second,
-        wake_ups.waiting_for("ses_2") as third,
-        wake_ups.waiting_for("ses_3") as other,
-    ):
-        wake_ups.notify({"ses_1", "ses_2"})
-
-        assert first.is_set()
-        assert second.is_set()
-        assert third.is_set()
-        assert not other.is_set()
+    return [
+        CommittedEvent(
+            make_event(id=f"evt_{number}", sequence_number=number), "{}", "{}"
+        )
+        for number in numbers
+    ]
 
 
-def test_everyone_can_be_woken() -> None:
+def numbers_of(taken: list[CommittedEvent] | None) -> list[int] | None:
     """
-    When a store closes, waiters of all sessions wake up.
+    Give the numbers of what was taken.
     """
-    wake_ups = NotificationHub()
-    with wake_ups.waiting_for("ses_1") as one, wake_ups.waiting_for("ses_2") as other:
-        wake_ups.notify_all()
-
-        assert one.is_set()
-        assert other.is_set()
+    return taken if taken is None else [event.number for event in taken]
 
 
-def test_a_notice_is_kept_until_it_is_cleared() -> None:
+@pytest.fixture
+def inbox() -> HandoffBuffer:
     """
-    A waiter that is notified while it reads finds the notice when it comes to wait.
+    Give the inbox of a follower that has just read up to number 4.
     """
-    wake_ups = NotificationHub()
-    with wake_ups.waiting_for("ses_1") as hint:
-        hint.clear()
-        wake_ups.notify(["ses_1"])
-
-        assert hint.is_set()
+    inbox = HandoffBuffer(number_in_session)
+    inbox.clear()
+    inbox.seen = (0, 4)
+    return inbox
 
 
-def test_who_has_stopped_waiting_is_forgotten() -> None:
+def test_what_comes_next_is_taken_without_reading(inbox: HandoffBuffer) -> None:
     """
-    No trace of a session remains when its last waiter has gone, also by an error.
+    Events behind the last one that was seen are given in order, as many as are wanted.
     """
-    wake_ups = NotificationHub()
-    with wake_ups.waiting_for("ses_1") as staying:
-        with (
-            pytest.raises(LookupError),
-            wake_ups.waiting_for("ses_1") as leaving,
-            wake_ups.waiting_for("ses_2"),
-        ):
-            raise LookupError
-        wake_ups.notify(["ses_1", "ses_2"])
+    inbox.offer(committed(5))
+    inbox.offer(committed(6, 7))
 
-        assert staying.is_set()
-        assert not leaving.is_set()
-    assert wake_ups._waiters == {}
+    assert inbox.is_set()
+    assert not inbox.must_read
+    assert numbers_of(inbox.drain((0, 4), 2)) == [5, 6]
+    assert (inbox.is_set(), inbox.is_empty, inbox.seen) == (True, False, (0, 6))
+    assert numbers_of(inbox.drain((0, 6), 2)) == [7]
+    assert (inbox.is_set(), inbox.is_empty, inbox.seen) == (False, True, (0, 7))
+    assert inbox.drain((0, 7), 2) == []
 
 
-def test_notifying_nobody_does_nothing() -> None:
+@pytest.mark.parametrize(
+    "blocks", [[[6]], [[5], [7]], [[5, 7]], [[7], [5, 6]]], ids=str
+)
+def test_where_a_number_is_missing_the_database_is_read(
+    inbox: HandoffBuffer, blocks: list[list[int]]
+) -> None:
     """
-    A session without waiters may be notified.
+    Nothing is given behind a hole, however the blocks come.
     """
-    wake_ups = NotificationHub()
+    for block in blocks:
+        inbox.offer(committed(*block))
 
-    wake_ups.notify(["ses_1"])
-    wake_ups.notify_all()
-
-    assert wake_ups._waiters == {}
+    assert inbox.is_set()
+    assert inbox.drain((0, 4), 9) is None
 
 
-def test_whoever_waits_for_all_sessions_is_woken_by_any() -> None:
+def test_what_was_seen_already_is_left_out(inbox: HandoffBuffer) -> None:
     """
-    A notice of one session reaches those who wait for all of them.
+    A block that tells late, or again, gives nothing twice and makes no hole.
     """
-    wake_ups = NotificationHub()
-    with wake_ups.waiting_for(None) as all_, wake_ups.waiting_for("ses_2") as other:
-        wake_ups.notify(["ses_1"])
+    inbox.offer(committed(3, 4))
+    assert not inbox.is_set()
 
-        assert all_.is_set()
-        assert not other.is_set()
-        assert wake_ups.follows_all
-        assert wake_ups.followed_sessions() == {"ses_2"}
+    inbox.offer(committed(4, 5, 6))
+    inbox.offer(committed(5, 6, 7))
+
+    assert numbers_of(inbox.drain((0, 4), 9)) == [5, 6, 7]
 
 
-def test_what_this_process_writes_is_announced_to_others() -> None:
+def test_what_is_handed_in_while_the_database_is_read_is_not_lost() -> None:
     """
-    What is heard from others is not passed on.
+    The reading may have found some of it, all, or nothing.
     """
-    announced: list[object] = []
-    wake_ups = NotificationHub(announced.append)
-    wake_ups.notify(["ses_1"])
-    wake_ups.hear_of(["ses_2"])
-    wake_ups.on_remote_commit({"ses_3": 1}, (0, 1))
+    for read_up_to, expected in [(4, [5, 6]), (5, [6]), (6, []), (7, []), (3, None)]:
+        inbox = HandoffBuffer(number_in_session)
+        inbox.clear()
+        inbox.offer(committed(5, 6))
+        inbox.seen = (0, read_up_to)
 
-    assert announced == [["ses_1"]]
+        assert numbers_of(inbox.drain((0, read_up_to), 9)) == expected
 
 
-def test_whoever_has_seen_the_news_is_not_woken() -> None:
+def test_whoever_goes_back_reads(inbox: HandoffBuffer) -> None:
     """
-    News with numbers reach only those who are behind them.
+    What was taken is not there any more, and what was not is no use further on.
     """
-    wake_ups = NotificationHub()
-    with (
-        wake_ups.waiting_for("ses_1") as behind,
-        wake_ups.waiting_for("ses_1") as ahead,
-        wake_ups.waiting_for(None) as all_behind,
-        wake_ups.waiting_for(None) as all_ahead,
-    ):
-        behind.seen, ahead.seen = (0, 3), (0, 4)
-        all_behind.seen, all_ahead.seen = (7, 9), (8, 1)
-        wake_ups.on_remote_commit({"ses_1": 4}, (8, 1))
+    inbox.offer(committed(5, 6, 7))
+    assert numbers_of(inbox.drain((0, 4), 2)) == [5, 6]
 
-        assert (behind.is_set(), ahead.is_set()) == (True, False)
-        assert (all_behind.is_set(), all_ahead.is_set()) == (True, False)
+    assert inbox.drain((0, 4), 9) is None
+    assert inbox.drain((0, 7), 9) is None
 
 
-def test_a_change_of_status_wakes_those_who_asked_for_it() -> None:
+def test_in_the_feed_positions_count() -> None:
     """
-    Others read events alone, and there are none.
+    Events of many sessions are one row.
     """
-    wake_ups = NotificationHub()
-    with wake_ups.waiting_for("ses_1") as reader:
-        wake_ups.hear_of_change()
-        assert not wake_ups.something_changed.is_set()
-        with wake_ups.waiting_for("ses_1", watches_status=True) as watcher:
-            wake_ups.hear_of_status("ses_1")
-            wake_ups.hear_of_change()
+    inbox = HandoffBuffer(number_in_feed)
+    inbox.clear()
+    events = [
+        attrs.evolve(event, position=position)
+        for position, event in enumerate(committed(9, 1, 10), 1)
+    ]
+    inbox.offer(events[:2])
+    inbox.offer(events[2:])
 
-            assert watcher.is_set()
-        assert not reader.is_set()
-        assert wake_ups.something_changed.is_set()
+    assert inbox.known == (0, 3)
+    assert inbox.drain((0, 0), 9) == events
+    assert inbox.seen == (0, 3)
+
+
+def test_any_other_hint_has_the_database_read(inbox: HandoffBuffer) -> None:
+    """
+    Once it is set nothing is taken until a reading has begun.
+    """
+    inbox.offer(committed(5))
+    inbox.set()
+    inbox.offer(committed(6))
+
+    assert inbox.must_read
+    assert inbox.drain((0, 4), 9) is None
+    inbox.clear()
+    assert (inbox.is_set(), inbox.is_empty) == (False, True)
+
+
+def test_what_a_late_watcher_tells_of_is_known(inbox: HandoffBuffer) -> None:
+    """
+    News of what was handed in has nobody read; news of more has.
+    """
+    inbox.offer(committed(5, 6))
+
+    inbox.notify_up_to((0, 6))
+    assert not inbox.must_read
+    inbox.notify_up_to((0, 7))
+    assert inbox.must_read
+
+
+def test_a_slow_follower_holds_no_more_than_one_that_reads(
+    inbox: HandoffBuffer,
+) -> None:
+    """
+    What comes too fast is dropped, to be read later.
+    """
+    inbox.offer(committed(*range(5, 5 + READ_BATCH_SIZE)))
+    assert not inbox.must_read
+
+    inbox.offer(committed(5 + READ_BATCH_SIZE))
+
+    assert (inbox.must_read, inbox.is_empty) == (True, True)
+
+
+def test_a_plain_hint_takes_nothing() -> None:
+    """
+    Whoever needs the database for other reasons is told to read it.
+    """
+    hint = WakeUp()
+    hint.clear()
+    hint.offer(committed(1))
+
+    assert hint.is_set()
+    assert hint.drain((0, 0), 9) is None
+
+
+def test_a_committed_event_is_the_stored_one_and_nobody_elses() -> None:
+    """
+    Each reading gives a new event, equal to the stored one, whatever becomes of others.
+    """
+    event = make_event(sequence_number=3, data={"a": [1, "\ud800", {"b": None}]})
+    texts = encode_json(event.data), encode_json(event.metadata)
+    kept = CommittedEvent(event, *texts)
+    before = Event.from_dict(event.to_dict())
+    event.data["a"] = "changed"
+
+    first, second = kept.read(), kept.read()
+    assert first == second == before
+    first.data["a"] = "changed, too"
+    assert second == before
+    assert [type(value) for value in attrs.astuple(second, recurse=False)] == [
+        type(value) for value in attrs.astuple(before, recurse=False)
+    ]

@@ -73,7 +73,7 @@ class ChangeListener(Protocol):
         """
         ...
 
-    def hear_of(self, session_ids: Iterable[str]) -> None:
+    def on_announcement(self, session_ids: Iterable[str]) -> None:
         """
         Be told that somebody may have written to these sessions.
         """
@@ -85,7 +85,7 @@ class ChangeListener(Protocol):
         """
         ...
 
-    def hear_of_change(self) -> None:
+    def on_unknown_change(self) -> None:
         """
         Be told that the status of some session may have changed.
         """

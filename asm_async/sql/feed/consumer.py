@@ -17,7 +17,7 @@ from asm_async.ports.event_feed_arguments import (
 )
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.leases import ConsumerLeases
-from asm_async.sql.feed.readers import FeedTail
+from asm_async.sql.feed.readers import FeedReader
 from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event import Event
 
@@ -81,16 +81,16 @@ class SQLConsumer:
 
     def __init__(
         self,
-        outlook: FeedContext,
+        context: FeedContext,
         options: ConsumerOptions,
         wanted: FeedFilter,
         first_place: Place,
     ) -> None:
-        self._outlook = outlook
+        self._context = context
         self._options = options
         self._wanted = wanted
-        self._leases = ConsumerLeases(outlook, options, first_place)
-        self._kind = outlook.transactions.dialect.name
+        self._leases = ConsumerLeases(context, options, first_place)
+        self._kind = context.transactions.dialect.name
 
     @property
     def name(self) -> str:
@@ -106,8 +106,8 @@ class SQLConsumer:
         Wait for the lease, then give batch after batch for as long as it is iterated.
         """
         bounds = BatchBounds(max_size=max_size, max_wait=max_wait)
-        tail = FeedTail(self._outlook, self._wanted)
-        return take_batches(tail, self._leases, self._options, bounds, self._batch)
+        reader = FeedReader(self._context, self._wanted)
+        return take_batches(reader, self._leases, self._options, bounds, self._batch)
 
     def _batch(
         self, holding: Holding, found: Sequence[tuple[Event, Place]]

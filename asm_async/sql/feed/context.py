@@ -66,11 +66,11 @@ class FeedContext:
         self.transactions: Transactions = Transactions(engine, timeout)
         self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
-        self.farewells: Transactions = Transactions(engine, _SECONDS_TO_PART)
+        self.release_transactions: Transactions = Transactions(engine, _SECONDS_TO_PART)
         """
         For what is written when somebody leaves, for no longer than a moment.
         """
-        self.endings: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.pending_lease_releases: dict[str, Callable[[], Awaitable[None]]] = {}
         """
         What is still to be written when somebody leaves, by who it is.
         """
@@ -90,7 +90,7 @@ class FeedContext:
         """
         shared = self.check_usable()
         self._followers[follower] = shared.tasks
-        look = partial(poll, self.transactions, shared.wake_ups, self._poll_interval)
+        look = partial(poll, self.transactions, shared.hub, self._poll_interval)
         shared.tasks.join(self._poll_name, look)
         if self._listens:
             shared.tasks.join("listen", self._listen)
@@ -136,9 +136,9 @@ class FeedContext:
             await follower.leave()
         # Nobody who comes to an end later has anything left to write: the engine may be
         # disposed of once this returns.
-        await asyncio.gather(*(end() for end in self.endings.values()))
-        self.endings.clear()
-        await self.farewells.aclose()
+        await asyncio.gather(*(end() for end in self.pending_lease_releases.values()))
+        self.pending_lease_releases.clear()
+        await self.release_transactions.aclose()
 
     @property
     def _poll_name(self) -> str:
@@ -149,5 +149,5 @@ class FeedContext:
         sessions_in = partial(announced_sessions, origin=shared.announcer.origin)
         transactions = self.transactions
         await self.feed.listen(
-            transactions.engine, transactions.read, shared.wake_ups, sessions_in
+            transactions.engine, transactions.read, shared.hub, sessions_in
         )

@@ -37,12 +37,12 @@ class ConsumerLeases:
     """
 
     def __init__(
-        self, outlook: FeedContext, options: ConsumerOptions, first_place: Place
+        self, context: FeedContext, options: ConsumerOptions, first_place: Place
     ) -> None:
-        self._outlook = outlook
-        self._transactions = outlook.transactions
-        self._lifecycle = outlook.lifecycle
-        self._feed = outlook.feed
+        self._context = context
+        self._transactions = context.transactions
+        self._lifecycle = context.lifecycle
+        self._feed = context.feed
         self._options = options
         self._first_place = first_place
         self._is_it = consumers.c.name == options.name
@@ -81,7 +81,9 @@ class ConsumerLeases:
             if not await self._transactions.read(look):
                 return None
             # From now on, since whoever is cancelled may have taken it all the same.
-            self._outlook.endings[holder] = partial(self._give_up, holder)
+            self._context.pending_lease_releases[holder] = partial(
+                self._give_up, holder
+            )
             return await self._transactions.write(take, is_repeatable=True)
 
     async def wait_for_lease(self) -> None:
@@ -115,11 +117,11 @@ class ConsumerLeases:
 
         A feed that was closed has done so already.
         """
-        if holder in self._outlook.endings:
+        if holder in self._context.pending_lease_releases:
             try:
                 await self._give_up(holder)
             finally:
-                self._outlook.endings.pop(holder, None)
+                self._context.pending_lease_releases.pop(holder, None)
 
     async def _give_up(self, holder: str) -> None:
         release = (
@@ -137,7 +139,7 @@ class ConsumerLeases:
                 await conn.execute(release)
 
         with suppress(StorageError):
-            await self._outlook.farewells.write(work, is_repeatable=True)
+            await self._context.release_transactions.write(work, is_repeatable=True)
 
     async def acknowledge(
         self, holding: Holding, end: Place, conn: AsyncConnection | None

@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import InvalidCheckpointError
 from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
-from asm_async.ports.following import Reading
+from asm_async.ports.following import ReadResult
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.feed import feed_queries
@@ -26,7 +26,7 @@ from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
 
-__all__ = ["FeedTail", "SessionTail"]
+__all__ = ["FeedReader", "SessionReader"]
 
 T = TypeVar("T")
 
@@ -45,24 +45,24 @@ _LONGEST_PAUSE_SECONDS = 0.1
 _MIN_ROWS_FILTERED = 1_024
 
 
-class _Tail:
+class _Reader:
     """
     What the ends of all logs have in common: hints, and turns to read.
     """
 
     def __init__(
         self,
-        outlook: FeedContext,
+        context: FeedContext,
         session_id: str | None,
         *,
         watches_status: bool = False,
         takes_events: bool = False,
     ) -> None:
-        self.check_usable: Callable[[], object] = outlook.lifecycle.check_usable
+        self.check_usable: Callable[[], object] = context.lifecycle.check_usable
         """
         Refuse to go on in a feed that was closed.
         """
-        self._outlook = outlook
+        self._context = context
         self._session_id = session_id
         self._watches_status = watches_status
         self._takes_events = takes_events
@@ -72,14 +72,14 @@ class _Tail:
         self._pause = inf
 
     async def __aenter__(self) -> Self:
-        wake_ups = self._outlook.check_usable().wake_ups
-        waiting = wake_ups.waiting_for(
+        hub = self._context.check_usable().hub
+        waiting = hub.waiting_for(
             self._session_id,
             watches_status=self._watches_status,
             takes_events=self._takes_events,
         )
         self._hint = self._registration.enter_context(waiting)
-        self._outlook.join(self)
+        self._context.join(self)
         return self
 
     async def __aexit__(
@@ -95,7 +95,7 @@ class _Tail:
         Let go of all that was had; to do it twice is allowed.
         """
         self._registration.close()
-        await self._outlook.leave(self)
+        await self._context.leave(self)
 
     async def wait(self, seconds: float | None = None) -> None:
         """
@@ -118,7 +118,7 @@ class _Tail:
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        found = await self._outlook.read(self._hint, work)
+        found = await self._context.read(self._hint, work)
         now = clock()
         rest = max(_PAUSES_PER_READING * (now - begun), _SHORTEST_REST_SECONDS)
         rest = min(rest, _LONGEST_REST_SECONDS)
@@ -126,14 +126,14 @@ class _Tail:
         return found
 
 
-class SessionTail(_Tail):
+class SessionReader(_Reader):
     """
     The end of one session's log; a place is a sequence number.
     """
 
-    def __init__(self, outlook: FeedContext, wanted: SessionFilter) -> None:
+    def __init__(self, context: FeedContext, wanted: SessionFilter) -> None:
         super().__init__(
-            outlook,
+            context,
             wanted.session_id,
             watches_status=wanted.until_over,
             # Whose the session is when an event is read, only the database tells.
@@ -143,14 +143,14 @@ class SessionTail(_Tail):
         self._events = feed_queries.events_behind(wanted)
         self._standing = session_standing(wanted.session_id)
 
-    async def read(self, place: int, limit: int) -> Reading[int]:
+    async def read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read behind the number *place*, unless what comes next was handed over.
         """
-        handed = self._hint.take((0, place), limit)
+        handed = self._hint.drain((0, place), limit)
         if handed is None:
             return await self._read(place, limit)
-        return Reading(
+        return ReadResult(
             found=[
                 (committed.read(), committed.number)
                 for committed in handed
@@ -160,7 +160,7 @@ class SessionTail(_Tail):
             is_caught_up=self._hint.is_empty,
         )
 
-    async def _read(self, place: int, limit: int) -> Reading[int]:
+    async def _read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read the database.
 
@@ -184,7 +184,7 @@ class SessionTail(_Tail):
             end = max(end, row.last_sequence)
         self._hint.seen = (0, end)
         self._hint.must_read |= not is_caught_up
-        return Reading(
+        return ReadResult(
             found=[(event, event.sequence_number) for event in found],
             place=end,
             is_caught_up=is_caught_up,
@@ -201,30 +201,30 @@ def _is_over(row: Any) -> bool:
         return SessionStatus(row.status).is_over
 
 
-class FeedTail(_Tail):
+class FeedReader(_Reader):
     """
     The end of the feed of all sessions.
     """
 
-    def __init__(self, outlook: FeedContext, wanted: FeedFilter) -> None:
+    def __init__(self, context: FeedContext, wanted: FeedFilter) -> None:
         # Of an event's session, only the database tells more than its id.
         of_any_session = wanted.agent_id is None and wanted.tenant_id is None
-        super().__init__(outlook, None, takes_events=of_any_session)
+        super().__init__(context, None, takes_events=of_any_session)
         self._wanted = wanted
-        self._query = feed_queries.feed_behind(outlook.feed, wanted)
+        self._query = feed_queries.feed_behind(context.feed, wanted)
         self._is_checked = False
 
-    async def read(self, place: Place, limit: int) -> Reading[Place]:
+    async def read(self, place: Place, limit: int) -> ReadResult[Place]:
         """
         Read behind *place*, unless what comes next was handed over.
         """
         if not self._is_checked:
             await self._check(place)
-        handed = self._hint.take(place, limit)
+        handed = self._hint.drain(place, limit)
         if handed is None:
             return await self._read(place, limit)
         types = self._wanted.types
-        return Reading(
+        return ReadResult(
             found=[
                 (committed.read(), (0, committed.position))
                 for committed in handed
@@ -234,11 +234,11 @@ class FeedTail(_Tail):
             is_caught_up=self._hint.is_empty,
         )
 
-    async def _read(self, place: Place, limit: int) -> Reading[Place]:
+    async def _read(self, place: Place, limit: int) -> ReadResult[Place]:
         """
         Read the database, up to the first event that is not settled.
         """
-        feed = self._outlook.feed
+        feed = self._context.feed
         is_filtered = self._wanted != FeedFilter()
         most = max(limit, _MIN_ROWS_FILTERED) if is_filtered else limit
         parameters = {"most": most, **feed.parameters(place)}
@@ -262,7 +262,7 @@ class FeedTail(_Tail):
         has_more = is_full or len(all_rows) == most
         is_caught_up = is_held or not has_more
         self._hint.must_read |= is_held or has_more
-        return Reading(found=found, place=place, is_caught_up=is_caught_up)
+        return ReadResult(found=found, place=place, is_caught_up=is_caught_up)
 
     def _note_held(self, *, is_held: bool) -> None:
         if not is_held:
@@ -276,7 +276,7 @@ class FeedTail(_Tail):
         """
         Refuse a place that this feed has not come to yet.
         """
-        query = self._outlook.feed.end()
+        query = self._context.feed.end()
 
         async def work(conn: AsyncConnection) -> Place:
             transaction, position = (await conn.execute(query)).one()

@@ -124,16 +124,16 @@ class NotificationHub:
         handed = events or {}
         for session_id, appended in handed.items():
             for waiter in self._waiters.get(session_id, ()):
-                waiter.hand(appended)
+                waiter.offer(appended)
         self._set(id_ for id_ in session_ids if id_ not in handed)
         for waiter in self._waiters.get(None, ()):
             if in_order:
-                waiter.hand(in_order)
+                waiter.offer(in_order)
             else:
                 waiter.set()
         self._announce(session_ids)
 
-    def hear_of(self, session_ids: Iterable[str]) -> None:
+    def on_announcement(self, session_ids: Iterable[str]) -> None:
         """
         Wake whoever waits for these sessions, to which somebody may have written.
         """
@@ -155,11 +155,11 @@ class NotificationHub:
         """
         for session_id, number in numbers.items():
             for waiter in self._waiters.get(session_id, ()):
-                waiter.tell((0, number))
+                waiter.notify_up_to((0, number))
         for waiter in self._waiters.get(None, ()):
-            waiter.tell(newest)
+            waiter.notify_up_to(newest)
 
-    def hear_of_status(self, session_id: str) -> None:
+    def on_status_change(self, session_id: str) -> None:
         """
         Wake whoever waits for a change of the session itself.
         """
@@ -167,7 +167,7 @@ class NotificationHub:
             if waiter.watches_status:
                 waiter.set()
 
-    def hear_of_change(self) -> None:
+    def on_unknown_change(self) -> None:
         """
         Have somebody look, if anybody waits for changes of sessions themselves.
         """

@@ -23,7 +23,7 @@ _MIN_SECONDS = 0.05
 
 
 async def poll(
-    transactions: Transactions, wake_ups: NotificationHub, seconds: float
+    transactions: Transactions, hub: NotificationHub, seconds: float
 ) -> None:
     """
     Wake whoever is behind, every so many *seconds*, until cancelled.
@@ -33,22 +33,22 @@ async def poll(
         await asyncio.sleep(min(seconds, _MIN_SECONDS))
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await wake_ups.something_changed.wait()
-        wake_ups.something_changed.clear()
+                await hub.something_changed.wait()
+        hub.something_changed.clear()
         with suppress(StorageError):
-            standings = await _look(transactions, wake_ups, standings)
+            standings = await _look(transactions, hub, standings)
 
 
 async def _look(
     transactions: Transactions,
-    wake_ups: NotificationHub,
+    hub: NotificationHub,
     before: dict[str, Sequence[Any]],
 ) -> dict[str, Sequence[Any]]:
     """
     Look once; gives the gate's state and the status of each session that is followed.
     """
     feed = transactions.dialect.feed
-    session_ids = wake_ups.followed_sessions()
+    session_ids = hub.followed_sessions()
     sessions = sessions_standing(transactions.dialect.members(session_ids))
     newest: Place = (0, 0)
     numbers: dict[str, int] = {}
@@ -56,7 +56,7 @@ async def _look(
 
     async def read(conn: AsyncConnection) -> None:
         nonlocal newest
-        if wake_ups.follows_all:
+        if hub.follows_all:
             row = (await conn.execute(newest_place(feed))).first()
             newest = newest if row is None else (row[0], row[1])
         if session_ids:
@@ -65,8 +65,8 @@ async def _look(
                 standings[session_id] = standing
 
     await transactions.read(read)
-    wake_ups.on_remote_commit(numbers, newest)
+    hub.on_remote_commit(numbers, newest)
     for session_id, standing in standings.items():
         if before.get(session_id) != standing:
-            wake_ups.hear_of_status(session_id)
+            hub.on_status_change(session_id)
     return standings

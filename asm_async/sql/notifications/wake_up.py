@@ -39,7 +39,7 @@ class WakeUp(asyncio.Event):
         How far its owner has read: in a session, up to the number in second place.
         """
 
-    def tell(self, newest: Place | None) -> None:
+    def notify_up_to(self, newest: Place | None) -> None:
         """
         Set it, unless its owner has seen up to *newest* already; None is not known.
         """
@@ -53,14 +53,14 @@ class WakeUp(asyncio.Event):
         """
         return self.seen
 
-    def hand(self, events: Sequence[CommittedEvent]) -> None:
+    def offer(self, events: Sequence[CommittedEvent]) -> None:
         """
         Tell of events that this process has committed, in their order.
         """
         del events
         self.set()
 
-    def take(self, place: Place, limit: int) -> list[CommittedEvent] | None:
+    def drain(self, place: Place, limit: int) -> list[CommittedEvent] | None:
         """
         Give the events directly behind *place*, at most *limit* of them.
 
@@ -129,7 +129,7 @@ class HandoffBuffer(WakeUp):
         """
         return (0, self._number_of(self._events[-1])) if self._events else self.seen
 
-    def hand(self, events: Sequence[CommittedEvent]) -> None:
+    def offer(self, events: Sequence[CommittedEvent]) -> None:
         """
         Keep those that come next, or have the database read.
         """
@@ -150,7 +150,7 @@ class HandoffBuffer(WakeUp):
         elif self._events:
             super().set()
 
-    def take(self, place: Place, limit: int) -> list[CommittedEvent] | None:
+    def drain(self, place: Place, limit: int) -> list[CommittedEvent] | None:
         """
         Give the events directly behind *place*, at most *limit* of them.
         """

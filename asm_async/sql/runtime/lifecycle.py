@@ -99,7 +99,7 @@ class Lifecycle:
             self._check_loop(self._shared)
         self._is_closed = True
         if self._shared is not None:
-            self._shared.wake_ups.notify_all()
+            self._shared.hub.notify_all()
         while self._calls:
             self._all_done.clear()
             await self._all_done.wait()
@@ -110,7 +110,7 @@ class Lifecycle:
         Wake whoever waits for a change of this session, here and elsewhere.
         """
         if self._shared is not None:
-            self._shared.wake_ups.notify((session_id,))
+            self._shared.hub.notify((session_id,))
 
     async def settle(self) -> None:
         """

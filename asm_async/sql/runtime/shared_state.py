@@ -41,7 +41,7 @@ class SharedState:
     What tells other processes of events.
     """
 
-    wake_ups: NotificationHub
+    hub: NotificationHub
     """
     Who waits for events of which session.
     """
@@ -69,6 +69,6 @@ def shared_state(engine: AsyncEngine) -> SharedState:
     def make() -> SharedState:
         announcer = Announcer(engine, dialect_of(engine))
         hub = NotificationHub(announcer.announce, is_writing=state.write_lock.locked)
-        return SharedState(loop=state.loop, announcer=announcer, wake_ups=hub)
+        return SharedState(loop=state.loop, announcer=announcer, hub=hub)
 
     return state.part(SharedState, make)

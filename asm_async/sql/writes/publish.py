@@ -14,13 +14,13 @@ __all__ = ["publish_commit"]
 
 
 def publish_commit(
-    wake_ups: NotificationHub, operations: Sequence[Operation], written: Written
+    hub: NotificationHub, operations: Sequence[Operation], written: Written
 ) -> None:
     """
     Tell of what was just committed, before anybody is given the outcomes.
 
     Args:
-        wake_ups: Whom to tell.
+        hub: Whom to tell.
 
         operations: What was performed.
 
@@ -37,23 +37,23 @@ def publish_commit(
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
             # What was stored before has the same content, and so the same texts.
             for event, (data, metadata) in zip(outcome, operation.texts, strict=True):
-                if wake_ups.is_followed(event.session_id):
+                if hub.is_followed(event.session_id):
                     of_session = events.setdefault(event.session_id, [])
                     of_session.append(CommittedEvent(event, data, metadata))
         else:
             unclear |= operation.session_ids
     if session_ids:
         handed = {id_: found for id_, found in events.items() if id_ not in unclear}
-        wake_ups.notify(session_ids, handed, _in_order(wake_ups, operations, written))
+        hub.notify(session_ids, handed, _in_order(hub, operations, written))
 
 
 def _in_order(
-    wake_ups: NotificationHub, operations: Sequence[Operation], written: Written
+    hub: NotificationHub, operations: Sequence[Operation], written: Written
 ) -> Sequence[CommittedEvent]:
     """
     Give the events with their positions, if those are known and somebody asks for them.
     """
-    if written.first_position is None or not wake_ups.follows_all:
+    if written.first_position is None or not hub.follows_all:
         return ()
     appended = (
         (event, *texts)

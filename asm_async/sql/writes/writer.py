@@ -55,7 +55,7 @@ class Writer:
                 operations, written = await self._append_fast(begin, deadline, timeout)
                 if written is None:
                     written = await self._in_transaction(operations, deadline, timeout)
-        publish_commit(shared_state(transactions.engine).wake_ups, operations, written)
+        publish_commit(shared_state(transactions.engine).hub, operations, written)
         return written.outcomes
 
     async def _append_fast(

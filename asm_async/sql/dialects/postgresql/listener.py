@@ -55,7 +55,7 @@ async def listen(
         if session_ids is None:
             listener.notify_all()
         else:
-            listener.hear_of(session_ids)
+            listener.on_announcement(session_ids)
 
     for failures in itertools.count(1):
         with suppress(StorageError, TimeoutError), translated_errors():

@@ -63,7 +63,7 @@ async def watch(path: str, listener: ChangeListener) -> None:
 
     def hear_now(numbers: Mapping[str, int], newest: Place) -> None:
         listener.on_remote_commit(numbers, newest)
-        listener.hear_of_change()
+        listener.on_unknown_change()
 
     def tell(numbers: Mapping[str, int] | None, newest: Place) -> None:
         # A loop that was closed has nobody left who waits.
