@@ -5,14 +5,17 @@ JSON as the ports give it, in a response.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from datetime import datetime
+from enum import StrEnum
 from http import HTTPStatus
-from typing import Any
+from typing import Any, cast
 
+import attrs
 from starlette.responses import Response
 
 from asm_async.values.json_values import encode_json
 
-__all__ = ["JSONText", "problem"]
+__all__ = ["JSONText", "plain_json", "problem"]
 
 PROBLEM_JSON = "application/problem+json"
 
@@ -67,3 +70,23 @@ def problem(
     response.headers["content-type"] = PROBLEM_JSON
     response.headers["cache-control"] = "no-store"
     return response
+
+
+def plain_json(value: object) -> Any:
+    """
+    Return a summary, or what it is made of, as plain JSON.
+    """
+    if attrs.has(type(value)):
+        names = [
+            field.name
+            for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(value)))
+        ]
+        return {name: plain_json(getattr(value, name)) for name in names}
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return {plain_json(key): plain_json(member) for key, member in members.items()}
+    if isinstance(value, tuple | list):
+        return [plain_json(member) for member in cast("list[object]", value)]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    return value.value if isinstance(value, StrEnum) else value

@@ -1,39 +1,24 @@
 """
-What fields look like, in the words of OpenAPI.
+The types of fields, as OpenAPI describes them.
 """
 
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Annotated, Any, Literal, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema
-from pydantic.config import JsonDict
+from pydantic import Field, WithJsonSchema
 
 from asm_async.values.event import EventType
 from asm_async.values.fields import MAX_AMOUNT, MAX_COUNT, MAX_TEXT_LENGTH
 
-__all__ = [
-    "Amount",
-    "Count",
-    "EventTypeText",
-    "JSONObjectSchema",
-    "RunStatusText",
-    "SessionStatusText",
-    "Tags",
-    "Text",
-    "Time",
-    "TokenUsage",
-    "inlined_schema",
-    "with_example",
-]
-
-_NO_NUL = r"^[^\x00]*$"
+__all__ = ["Amount", "Count", "EventTypeText", "JSONObjectSchema", "Text", "Time"]
 
 Text: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=_NO_NUL)
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
 ]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Amount: TypeAlias = Annotated[float, Field(ge=0, le=MAX_AMOUNT)]
 Time: TypeAlias = Annotated[
     datetime, WithJsonSchema({"type": "string", "format": "date-time"})
 ]
@@ -53,59 +38,6 @@ EventTypeText: TypeAlias = Annotated[
         }
     ),
 ]
-SessionStatusText: TypeAlias = Literal[
-    "pending", "active", "paused", "completed", "failed", "cancelled"
-]
-RunStatusText: TypeAlias = Literal[
-    "pending", "running", "completed", "failed", "cancelled", "timeout"
-]
 JSONObjectSchema: TypeAlias = Annotated[
     dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})
 ]
-TokenUsage: TypeAlias = Annotated[
-    dict[str, Any],
-    WithJsonSchema(
-        {
-            "type": "object",
-            "properties": {
-                name: {"type": "integer", "minimum": 0, "maximum": MAX_COUNT}
-                for name in ("input_tokens", "output_tokens", "total_tokens")
-            },
-            "additionalProperties": True,
-        }
-    ),
-]
-Amount: TypeAlias = Annotated[float, Field(ge=0, le=MAX_AMOUNT)]
-Tags: TypeAlias = list[Text]
-
-
-def with_example(**example: Any) -> ConfigDict:
-    """
-    Configure a model that allows no other fields and shows an example.
-    """
-    return ConfigDict(
-        extra="forbid", json_schema_extra=cast("JsonDict", {"example": example})
-    )
-
-
-def inlined_schema(model: type[BaseModel]) -> dict[str, Any]:
-    """
-    Give a model's JSON Schema without references, to be put anywhere.
-    """
-    schema = model.model_json_schema()
-    definitions = schema.pop("$defs", {})
-    return cast("dict[str, Any]", _inlined(schema, definitions))
-
-
-def _inlined(schema: object, definitions: dict[str, Any]) -> Any:
-    if isinstance(schema, list):
-        return [
-            _inlined(member, definitions) for member in cast("list[object]", schema)
-        ]
-    if not isinstance(schema, dict):
-        return schema
-    members = cast("dict[str, object]", schema)
-    if "$ref" in members:
-        name = str(members["$ref"]).rpartition("/")[2]
-        return _inlined(definitions[name], definitions)
-    return {name: _inlined(member, definitions) for name, member in members.items()}

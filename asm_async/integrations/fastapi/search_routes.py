@@ -21,12 +21,13 @@ from asm_async.integrations.fastapi.parameters import (
     TextList,
     Time,
 )
-from asm_async.integrations.fastapi.responses import JSONText
-from asm_async.integrations.fastapi.schemas import EventCount, EventPage, RunPage
-from asm_async.integrations.fastapi.summary_schemas import (
+from asm_async.integrations.fastapi.responses import JSONText, plain_json
+from asm_async.integrations.fastapi.schemas import (
     CostSummaryView,
+    EventCount,
+    EventPage,
+    RunPage,
     UsageSummaryView,
-    plain_json,
 )
 from asm_async.ports.query_api import EventOrder, RunOrder, TimeBucket
 

@@ -19,13 +19,9 @@ from asm_async.integrations.fastapi.parameters import (
     Time,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.responses import JSONText, plain_json
+from asm_async.integrations.fastapi.schemas import HealthReport, HealthView
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
-from asm_async.integrations.fastapi.summary_schemas import (
-    HealthReport,
-    HealthView,
-    plain_json,
-)
 
 __all__ = ["add_service_routes"]
 

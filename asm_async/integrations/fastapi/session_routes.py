@@ -36,17 +36,14 @@ from asm_async.integrations.fastapi.parameters import (
     TextList,
     Time,
 )
-from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.schemas import (
     NewSessionBody,
     SessionBody,
-    SessionPage,
-    SessionView,
-)
-from asm_async.integrations.fastapi.summary_schemas import (
     SessionExportView,
+    SessionPage,
     SessionStatsView,
-    plain_json,
+    SessionView,
 )
 from asm_async.ports.query_api import SessionOrder
 from asm_async.values.ids import new_session_id
