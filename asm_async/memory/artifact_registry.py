@@ -21,7 +21,6 @@ from asm_async.ports.artifact_arguments import (
     check_artifact,
     check_checksums,
 )
-from asm_async.ports.session_store_arguments import check_id
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats
 
@@ -60,7 +59,7 @@ class InMemoryArtifactRegistry:
         """
         Give the artifact, soft-deleted or not.
         """
-        artifact_id = check_id(artifact_id, "artifact_id")
+        artifact_id = fields.text(artifact_id, "artifact_id")
         self._lifecycle.check_usable()
         return attrs.evolve(self._existing(artifact_id))
 
@@ -68,7 +67,7 @@ class InMemoryArtifactRegistry:
         """
         Give the artifact of this key, soft-deleted or not.
         """
-        key = check_id(key, "key")
+        key = fields.text(key, "key")
         self._lifecycle.check_usable()
         found = self._of_key(key)
         if found is None:
@@ -85,7 +84,7 @@ class InMemoryArtifactRegistry:
         """
         List the session's artifacts in the order they were created, then by id.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
         self._lifecycle.check_usable()
         found = self._of_session(session_id, include_deleted=wanted.include_deleted)
@@ -96,7 +95,7 @@ class InMemoryArtifactRegistry:
         """
         Add up the session's artifacts, without the soft-deleted ones.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         self._lifecycle.check_usable()
         sizes = [artifact.byte_size for artifact in self._of_session(session_id)]
         return ArtifactStats(artifact_count=len(sizes), total_bytes=sum(sizes))
@@ -105,7 +104,7 @@ class InMemoryArtifactRegistry:
         """
         Mark an artifact deleted, whatever the state of its session.
         """
-        artifact_id = check_id(artifact_id, "artifact_id")
+        artifact_id = fields.text(artifact_id, "artifact_id")
         self._lifecycle.check_usable()
         stored = self._existing(artifact_id)
         if stored.deleted_at is None:

@@ -24,7 +24,7 @@ from asm_async.ports.maintenance_arguments import (
     utc_now,
 )
 from asm_async.ports.maintenance_run import Batch, Batches, MaintenanceRun, do_all
-from asm_async.ports.session_store_arguments import check_id
+from asm_async.values import fields
 from asm_async.values.maintenance import (
     HealthIssue,
     MaintenanceReport,
@@ -84,7 +84,7 @@ class InMemoryMaintenance:
         """
         Prune a session to *policy.max_events_per_session* events.
         """
-        session_id, policy = check_id(session_id, "session_id"), check_policy(policy)
+        session_id, policy = fields.text(session_id, "session_id"), check_policy(policy)
         self._lifecycle.check_usable()
         return prune_session(self._database, policy, session_id)
 
@@ -92,7 +92,7 @@ class InMemoryMaintenance:
         """
         Mark a session deleted: readable by id, left out of lists, closed to writes.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         self._lifecycle.check_usable()
         self._database.soft_delete(session_id, self._clock())
         return attrs.evolve(self._database.sessions[session_id])
@@ -101,7 +101,7 @@ class InMemoryMaintenance:
         """
         Undo a soft deletion; one that is not soft-deleted stays as it is.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         self._lifecycle.check_usable()
         self._database.restore(session_id)
         return attrs.evolve(self._database.sessions[session_id])

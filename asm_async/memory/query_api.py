@@ -27,7 +27,6 @@ from asm_async.ports.query_arguments import (
     SessionSearch,
     check_bool,
 )
-from asm_async.ports.session_store_arguments import check_id
 from asm_async.ports.transfer_arguments import (
     check_max_line_bytes,
     check_progress,
@@ -42,6 +41,7 @@ from asm_async.ports.usage_arguments import (
 from asm_async.ports.usage_groups import cost_summary, usage_summary
 from asm_async.transfer.export_stream import SESSIONS_PER_PAGE, write_export
 from asm_async.transfer.import_stream import read_import
+from asm_async.values import fields
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
 from asm_async.values.run import Run, RunStatus
@@ -109,7 +109,7 @@ class InMemoryQueryAPI:
         """
         Give a session in figures, soft-deleted or not.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         self._lifecycle.check_usable()
         return session_stats(self._database, session_id)
 
@@ -266,7 +266,7 @@ class InMemoryQueryAPI:
         """
         Give all there is to know of a session, soft-deleted or not, as of one moment.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         self._lifecycle.check_usable()
         return export_session(self._database, session_id)
 

@@ -6,12 +6,12 @@ Given are the stored values themselves, which are not to be handed out.
 
 from __future__ import annotations
 
-from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.session_store_arguments import (
+from asm_async.fronts.session_filters import (
     EventFilter,
     RunFilter,
     SessionFilter,
 )
+from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session

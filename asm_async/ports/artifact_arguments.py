@@ -1,8 +1,8 @@
 """
 What every adapter of the artifact ports checks before it does anything else.
 
-As in :mod:`asm_async.ports.session_store_arguments`: arguments are given in normal form
-or refused with ``ValidationError``, the same from every adapter.
+Arguments are returned in normal form or refused with ``ValidationError``, the same from
+every adapter.
 """
 
 from __future__ import annotations

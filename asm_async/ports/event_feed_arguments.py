@@ -15,7 +15,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.ports.event_consumer import MAX_BATCH_SIZE, MAX_LEASE_SECONDS
-from asm_async.ports.session_store_arguments import check_bool
+from asm_async.ports.query_arguments import check_bool
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place, place_of
 from asm_async.values.event import Event, EventType, event_type

@@ -5,27 +5,25 @@ A session store that redacts what goes into another one.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
+from typing import Any
 
+import attrs
+
+from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
 from asm_async.ports.session_store import SessionStore
-from asm_async.ports.session_store_arguments import (
-    check_batch,
-    check_execution_result,
-    check_run,
-    check_session,
-)
 from asm_async.redaction.redacted_values import redacted
 from asm_async.values import fields
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.redaction import RedactionPolicy
-from asm_async.values.run import Run, RunStatus
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 
 __all__ = ["RedactingSessionStore"]
 
 
-class RedactingSessionStore:
+class RedactingSessionStore(SessionStoreFront):
     """
     A :class:`~asm_async.ports.session_store.SessionStore` in front of another one.
 
@@ -52,121 +50,35 @@ class RedactingSessionStore:
         self._store = store
         self._policy = fields.instance(policy, "policy", RedactionPolicy)
 
-    async def save_session(
-        self, session: Session, *, expected_revision: int | None = None
+    async def aclose(self) -> None:
+        """
+        Close the store that it stands in front of.
+        """
+        await self._store.aclose()
+
+    async def _save_session(
+        self, session: Session, expected_revision: int | None
     ) -> Session:
-        """
-        Insert the session, or replace the one of this id.
-        """
         return await self._store.save_session(
-            redacted(check_session(session), self._policy),
-            expected_revision=expected_revision,
+            redacted(session, self._policy), expected_revision=expected_revision
         )
 
-    async def get_session(self, session_id: str) -> Session:
-        """
-        Give the session, soft-deleted or not.
-        """
-        return await self._store.get_session(session_id)
-
-    async def list_sessions(
-        self,
-        *,
-        status: SessionStatus | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        include_deleted: bool = False,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Session]:
-        """
-        List sessions in the order they were created, oldest first, then by id.
-        """
-        return await self._store.list_sessions(
-            status=status,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            include_deleted=include_deleted,
-            limit=limit,
-            offset=offset,
-        )
-
-    async def delete_session(self, session_id: str) -> None:
-        """
-        Remove the session with its runs and events, for ever.
-        """
-        await self._store.delete_session(session_id)
-
-    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
-        """
-        Insert the run, or replace the one of this id.
-        """
+    async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
         return await self._store.save_run(
-            redacted(check_run(run), self._policy), expected_revision=expected_revision
+            redacted(run, self._policy), expected_revision=expected_revision
         )
 
-    async def get_run(self, run_id: str) -> Run:
-        """
-        Give the run.
-        """
-        return await self._store.get_run(run_id)
-
-    async def list_runs(
-        self,
-        session_id: str,
-        *,
-        status: RunStatus | None = None,
-        limit: int | None = None,
-    ) -> list[Run]:
-        """
-        List the session's runs in the order they were started, then by id.
-        """
-        return await self._store.list_runs(session_id, status=status, limit=limit)
-
-    async def get_active_run(self, session_id: str) -> Run | None:
-        """
-        Give the session's running run, the last started if there are several.
-        """
-        return await self._store.get_active_run(session_id)
-
-    async def append_event(
-        self, event: Event, *, expected_sequence: int | None = None
-    ) -> None:
-        """
-        Append one event and give nothing back.
-        """
-        await self.append_events((event,), expected_sequence=expected_sequence)
-
-    async def append_event_with_sequence(
-        self, event: Event, *, expected_sequence: int | None = None
-    ) -> Event:
-        """
-        Append one event and give it back as stored.
-        """
-        (stored,) = await self.append_events(
-            (event,), expected_sequence=expected_sequence
-        )
-        return stored
-
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
-        """
-        Append *events* to their sessions and number them.
-        """
-        batch, expected_sequence = check_batch(events, expected_sequence)
         return await self._store.append_events(
-            [redacted(event, self._policy) for event in batch],
+            [redacted(event, self._policy) for event, _, _ in batch],
             expected_sequence=expected_sequence,
         )
 
-    async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    async def _flush(
+        self, result: ExecutionResult, expected_sequence: int | None
     ) -> ExecutionResult:
-        """
-        Store a session, one of its runs and that run's events, all or nothing.
-        """
-        result, expected_sequence = check_execution_result(result, expected_sequence)
         redacted_result = ExecutionResult(
             session=redacted(result.session, self._policy),
             run=redacted(result.run, self._policy),
@@ -176,42 +88,32 @@ class RedactingSessionStore:
             redacted_result, expected_sequence=expected_sequence
         )
 
-    async def get_events(
-        self,
-        session_id: str,
-        *,
-        run_id: str | None = None,
-        type: EventType | str | None = None,  # noqa: A002 - the field's name
-        since: datetime | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-        last: int | None = None,
-        wait_timeout: float | None = None,
-    ) -> list[Event]:
-        """
-        Give the session's events that match every filter, in order, oldest first.
-        """
-        return await self._store.get_events(
-            session_id,
-            run_id=run_id,
-            type=type,
-            since=since,
-            after=after,
-            before=before,
-            limit=limit,
-            last=last,
-            wait_timeout=wait_timeout,
-        )
+    # What is read is what is stored: all that follows is the inner store's.
 
-    async def get_latest_sequence(self, session_id: str) -> int:
-        """
-        Give the session's latest sequence number.
-        """
+    async def _get_session(self, session_id: str) -> Session:
+        return await self._store.get_session(session_id)
+
+    async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
+        return await self._store.list_sessions(**_arguments(wanted))
+
+    async def _delete_session(self, session_id: str) -> None:
+        await self._store.delete_session(session_id)
+
+    async def _get_run(self, run_id: str) -> Run:
+        return await self._store.get_run(run_id)
+
+    async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
+        return await self._store.list_runs(session_id, **_arguments(wanted))
+
+    async def _get_active_run(self, session_id: str) -> Run | None:
+        return await self._store.get_active_run(session_id)
+
+    async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
+        return await self._store.get_events(session_id, **_arguments(wanted))
+
+    async def _get_latest_sequence(self, session_id: str) -> int:
         return await self._store.get_latest_sequence(session_id)
 
-    async def aclose(self) -> None:
-        """
-        Close the store that it stands in front of.
-        """
-        await self._store.aclose()
+
+def _arguments(wanted: SessionFilter | RunFilter | EventFilter) -> dict[str, Any]:
+    return attrs.asdict(wanted, recurse=False)

@@ -18,7 +18,6 @@ from asm_async.ports.artifact_arguments import (
     check_checksums,
 )
 from asm_async.ports.maintenance_run import do_all
-from asm_async.ports.session_store_arguments import check_id
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts
@@ -83,7 +82,7 @@ class SQLArtifactRegistry:
         """
         Give the artifact, soft-deleted or not.
         """
-        artifact_id = check_id(artifact_id, "artifact_id")
+        artifact_id = fields.text(artifact_id, "artifact_id")
         query = artifact_queries.artifact_by_id(artifact_id)
         return await self._only(query, artifact_id)
 
@@ -91,7 +90,7 @@ class SQLArtifactRegistry:
         """
         Give the artifact of this key, soft-deleted or not.
         """
-        key = check_id(key, "key")
+        key = fields.text(key, "key")
         return await self._only(artifact_queries.artifact_by_key(key), key)
 
     async def list_by_session(
@@ -104,7 +103,7 @@ class SQLArtifactRegistry:
         """
         List the session's artifacts in the order they were created, then by id.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
         found = await self._rows(artifact_queries.artifacts_of(session_id, wanted))
         return [rows.artifact_from_row(row) for row in found]
@@ -113,7 +112,7 @@ class SQLArtifactRegistry:
         """
         Add up the session's artifacts, without the soft-deleted ones.
         """
-        query = artifact_queries.stats_of(check_id(session_id, "session_id"))
+        query = artifact_queries.stats_of(fields.text(session_id, "session_id"))
         (row,) = await self._rows(query)
         return artifact_queries.stats_from_row(row)
 
@@ -121,7 +120,7 @@ class SQLArtifactRegistry:
         """
         Mark an artifact deleted, whatever the state of its session.
         """
-        artifact_id = check_id(artifact_id, "artifact_id")
+        artifact_id = fields.text(artifact_id, "artifact_id")
         # An artifact never changes its session.
         session_id = (await self.get(artifact_id)).session_id
 

@@ -16,7 +16,6 @@ from asm_async.ports.maintenance_arguments import (
     utc_now,
 )
 from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
-from asm_async.ports.session_store_arguments import check_id
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
 from asm_async.sql.retention.expiry import soft_delete_expired_sessions
@@ -29,6 +28,7 @@ from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.retention.total_pruning import prune_to_total
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.values import fields
 from asm_async.values.maintenance import (
     HealthIssue,
     MaintenanceReport,
@@ -103,7 +103,7 @@ class SQLMaintenance:
         """
         Prune a session to *policy.max_events_per_session* events.
         """
-        session_id, policy = check_id(session_id, "session_id"), check_policy(policy)
+        session_id, policy = fields.text(session_id, "session_id"), check_policy(policy)
         async with self._lifecycle:
             return await prune_session(self._writes, policy, session_id)
 
@@ -111,7 +111,7 @@ class SQLMaintenance:
         """
         Mark a session deleted: readable by id, left out of lists, closed to writes.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         now = self._clock()
 
         async def mark(transaction: Transaction) -> Session:
@@ -124,7 +124,7 @@ class SQLMaintenance:
         """
         Undo a soft deletion; one that is not soft-deleted stays as it is.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         now = self._clock()
 
         async def undo(transaction: Transaction) -> Session:

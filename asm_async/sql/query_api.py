@@ -20,7 +20,6 @@ from asm_async.ports.query_arguments import (
     SessionSearch,
     check_bool,
 )
-from asm_async.ports.session_store_arguments import check_id
 from asm_async.ports.transfer_arguments import (
     check_max_line_bytes,
     check_progress,
@@ -49,6 +48,7 @@ from asm_async.sql.transfer.session_export import export_lines
 from asm_async.sql.transfer.session_import import import_session
 from asm_async.transfer.export_stream import SESSIONS_PER_PAGE, write_export
 from asm_async.transfer.import_stream import read_import
+from asm_async.values import fields
 from asm_async.values.event import Event, EventType
 from asm_async.values.page import Page
 from asm_async.values.run import Run, RunStatus
@@ -131,7 +131,7 @@ class SQLQueryAPI:
         """
         Give a session in figures, soft-deleted or not.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         return await self._read(partial(read_session_stats, session_id=session_id))
 
     async def search_runs(
@@ -283,7 +283,7 @@ class SQLQueryAPI:
         """
         Give all there is to know of a session, soft-deleted or not, as of one moment.
         """
-        session_id = check_id(session_id, "session_id")
+        session_id = fields.text(session_id, "session_id")
         return await self._read_snapshot(partial(export_session, session_id=session_id))
 
     async def export_sessions(

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 
 import attrs
 
+from asm_async.fronts.session_store import EventSnapshot
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
@@ -31,18 +32,16 @@ class RacingStore(InMemorySessionStore):
     Reads the latest number and gives the next ones without holding on to it.
     """
 
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
         """
         Number events by a latest number that is no longer true.
         """
         if expected_sequence is not None:
-            return await super().append_events(
-                events, expected_sequence=expected_sequence
-            )
+            return await super()._append(batch, expected_sequence)
         numbered: list[Event] = []
-        for event in events:
+        for event, _, _ in batch:
             latest = self._database.latest(event.session_id)
             await asyncio.sleep(0)
             numbered.append(
@@ -57,18 +56,16 @@ class ForgetfulStore(InMemorySessionStore):
     Numbers each event, also one that is stored already.
     """
 
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
         """
         Give every event the next number.
         """
         if expected_sequence is not None:
-            return await super().append_events(
-                events, expected_sequence=expected_sequence
-            )
+            return await super()._append(batch, expected_sequence)
         numbered: list[Event] = []
-        for event in events:
+        for event, _, _ in batch:
             known = self._database.stored_event(event.session_id, event.id)
             if known is None:
                 number = self._database.latest(event.session_id) + 1
@@ -84,16 +81,15 @@ class UnexpectingStore(InMemorySessionStore):
     Takes expectations and does not look at them.
     """
 
-    async def append_events(
+    async def _append(
         self,
-        events: Sequence[Event],
-        *,
-        expected_sequence: int | None = None,  # noqa: ARG002 - that is what is broken
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,  # noqa: ARG002 - that is what is broken
     ) -> list[Event]:
         """
         Append, whatever was expected.
         """
-        return await super().append_events(events)
+        return await super()._append(batch, None)
 
 
 class LastWriterStore(InMemorySessionStore):
@@ -101,16 +97,15 @@ class LastWriterStore(InMemorySessionStore):
     Takes expectations of a revision and does not look at them.
     """
 
-    async def save_session(
+    async def _save_session(
         self,
         session: Session,
-        *,
-        expected_revision: int | None = None,  # noqa: ARG002 - that is what is broken
+        expected_revision: int | None,  # noqa: ARG002 - that is what is broken
     ) -> Session:
         """
         Save, whatever was expected.
         """
-        return await super().save_session(session)
+        return await super()._save_session(session, None)
 
 
 class OneByOneStore(InMemorySessionStore):
@@ -118,17 +113,15 @@ class OneByOneStore(InMemorySessionStore):
     Appends a batch event by event.
     """
 
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
         """
         Let others come between the events of a batch.
         """
         stored: list[Event] = []
-        for event in events:
-            stored += await super().append_events(
-                [event], expected_sequence=expected_sequence
-            )
+        for snapshot in batch:
+            stored += await super()._append([snapshot], expected_sequence)
             expected_sequence = None
             await asyncio.sleep(0)
         return stored
@@ -163,21 +156,19 @@ class BufferingStore(InMemorySessionStore):
         super().__init__(database)
         self._batches = 0
 
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
         """
         Acknowledge what only this process knows.
         """
         self._batches += 1
         if self._batches < 4:
-            return await super().append_events(
-                events, expected_sequence=expected_sequence
-            )
-        latest = self._database.latest(events[0].session_id)
+            return await super()._append(batch, expected_sequence)
+        latest = self._database.latest(batch[0][0].session_id)
         return [
             attrs.evolve(event, sequence_number=number)
-            for number, event in enumerate(events, start=latest + 1)
+            for number, (event, _, _) in enumerate(batch, start=latest + 1)
         ]
 
 
@@ -190,18 +181,16 @@ class ReservingStore(InMemorySessionStore):
         super().__init__(database)
         self._reserved: list[int] = []
 
-    async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
         """
         Number events by what was reserved when others may not have begun.
         """
         if expected_sequence is not None:
-            return await super().append_events(
-                events, expected_sequence=expected_sequence
-            )
+            return await super()._append(batch, expected_sequence)
         numbered: list[Event] = []
-        for event in events:
+        for event, _, _ in batch:
             session_id = event.session_id
             if known := self._database.stored_event(session_id, event.id):
                 numbered.append(known)

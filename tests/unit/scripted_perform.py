@@ -38,7 +38,8 @@ def append(name: str, session_id: str = "ses_1") -> AppendEvents:
     """
     Make the operation that appends the event *name*.
     """
-    return AppendEvents((make_event(id=name, session_id=session_id),), None)
+    event = make_event(id=name, session_id=session_id)
+    return AppendEvents((event,), None, (("{}", "{}"),))
 
 
 def name_of(operation: Operation) -> str:

@@ -15,6 +15,7 @@ from asm_async.sql.writes.operations import AppendEvents, Outcome
 from asm_async.testing.factories import make_event
 
 MAX_SECONDS = 2
+NO_JSON = ("{}", "{}")
 
 
 async def perform(begin: Begin, _deadline: float, _timeout: float) -> list[Outcome]:
@@ -44,7 +45,7 @@ async def test_a_group_that_never_began_keeps_nobody_waiting() -> None:
     """
     group = GroupCommit(perform, locks_sessions=False)
     submitting = asyncio.create_task(
-        group.submit(AppendEvents((make_event(),), None), MAX_SECONDS)
+        group.submit(AppendEvents((make_event(),), None, (NO_JSON,)), MAX_SECONDS)
     )
     # It has submitted, and the task that performs has not run yet.
     await asyncio.sleep(0)
@@ -53,7 +54,7 @@ async def test_a_group_that_never_began_keeps_nobody_waiting() -> None:
 
     async with asyncio.timeout(MAX_SECONDS):
         await group.aclose()
-        append = AppendEvents((make_event(id="evt_2"),), None)
+        append = AppendEvents((make_event(id="evt_2"),), None, (NO_JSON,))
         assert await group.submit(append, MAX_SECONDS) == list(append.events)
         await group.aclose()
 

@@ -18,14 +18,15 @@ from asm_async.testing.factories import (
 
 RESULT = make_execution_result()
 EVENTLESS = make_execution_result(events=[])
+NO_JSON = ("{}", "{}")
 
 
 @pytest.mark.parametrize(
     ("operation", "is_repeatable"),
     [
-        (AppendEvents((make_event(),), None), True),
-        (AppendEvents((make_event(),), 0), True),
-        (AppendEvents((), None), True),
+        (AppendEvents((make_event(),), None, (NO_JSON,)), True),
+        (AppendEvents((make_event(),), 0, (NO_JSON,)), True),
+        (AppendEvents((), None, ()), True),
         (SaveSession(make_session(), None), False),
         (SaveSession(make_session(), 0), True),
         (SaveRun(make_run(), None), False),
@@ -48,9 +49,13 @@ def test_only_what_can_be_recognised_is_repeatable(
 @pytest.mark.parametrize(
     ("operation", "session_ids"),
     [
-        (AppendEvents((), None), set[str]()),
+        (AppendEvents((), None, ()), set[str]()),
         (
-            AppendEvents((make_event(), make_event(session_id="ses_2")), None),
+            AppendEvents(
+                (make_event(), make_event(session_id="ses_2")),
+                None,
+                (NO_JSON, NO_JSON),
+            ),
             {"ses_1", "ses_2"},
         ),
         (SaveSession(make_session(id="ses_3"), None), {"ses_3"}),

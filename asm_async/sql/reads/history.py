@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
-from asm_async.ports.session_store_arguments import EventFilter
+from asm_async.fronts.session_filters import EventFilter
 from asm_async.sql.core import rows
 from asm_async.sql.core.tables import runs, session_sequences
 from asm_async.sql.reads import session_queries

@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from asm_async.ports.session_store_arguments import (
+from asm_async.fronts.session_filters import (
     EventFilter,
     RunFilter,
     SessionFilter,

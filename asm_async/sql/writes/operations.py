@@ -38,14 +38,10 @@ class AppendEvents:
 
     events: tuple[Event, ...]
     expected_sequence: int | None
-    texts: tuple[tuple[str, str], ...] = attrs.field(init=False, repr=False)
+    texts: tuple[tuple[str, str], ...] = attrs.field(repr=False)
     """
     Each event's *data* and *metadata* as they are stored.
     """
-
-    def __attrs_post_init__(self) -> None:
-        texts = [(encode_json(e.data), encode_json(e.metadata)) for e in self.events]
-        object.__setattr__(self, "texts", tuple(texts))
 
     def numbered(self, numbers: Iterable[int]) -> list[Event]:
         """

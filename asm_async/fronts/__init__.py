@@ -1,0 +1,3 @@
+"""
+One class for each port that checks arguments, in front of the backends.
+"""

@@ -1,0 +1,280 @@
+"""
+The front of a session store: what every call checks before anything is read or written.
+"""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TypeAlias, TypeVar, cast
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
+from asm_async.values import fields
+from asm_async.values.event import Event, EventType
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.json_values import encode_json
+from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session, SessionStatus
+
+__all__ = ["EventSnapshot", "SessionStoreFront"]
+
+V = TypeVar("V", Session, Run)
+
+EventSnapshot: TypeAlias = tuple[Event, str, str]
+"""
+An event that nobody else holds, with its *data* and *metadata* as they are stored.
+"""
+
+
+class SessionStoreFront(SessionStore):
+    """
+    A session store in front of a backend, which implements the methods marked abstract.
+
+    A backend is given arguments in their normal form. What is to be written is a copy
+    whose JSON was looked at again, so that nothing the caller does to the original
+    while the call waits for the database changes what is stored.
+    """
+
+    async def save_session(
+        self, session: Session, *, expected_revision: int | None = None
+    ) -> Session:
+        return await self._save_session(
+            _checked_session(session, "session"),
+            _checked_expectation(expected_revision, "expected_revision"),
+        )
+
+    async def get_session(self, session_id: str) -> Session:
+        return await self._get_session(fields.text(session_id, "session_id"))
+
+    async def list_sessions(
+        self,
+        *,
+        status: SessionStatus | None = None,
+        agent_id: str | None = None,
+        tenant_id: str | None = None,
+        include_deleted: bool = False,
+        limit: int | None = None,
+        offset: int = 0,
+    ) -> list[Session]:
+        return await self._list_sessions(
+            SessionFilter(
+                status=status,
+                agent_id=agent_id,
+                tenant_id=tenant_id,
+                include_deleted=include_deleted,
+                limit=limit,
+                offset=offset,
+            )
+        )
+
+    async def delete_session(self, session_id: str) -> None:
+        await self._delete_session(fields.text(session_id, "session_id"))
+
+    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+        return await self._save_run(
+            _checked_run(run, "run"),
+            _checked_expectation(expected_revision, "expected_revision"),
+        )
+
+    async def get_run(self, run_id: str) -> Run:
+        return await self._get_run(fields.text(run_id, "run_id"))
+
+    async def list_runs(
+        self,
+        session_id: str,
+        *,
+        status: RunStatus | None = None,
+        limit: int | None = None,
+    ) -> list[Run]:
+        session_id = fields.text(session_id, "session_id")
+        return await self._list_runs(session_id, RunFilter(status=status, limit=limit))
+
+    async def get_active_run(self, session_id: str) -> Run | None:
+        return await self._get_active_run(fields.text(session_id, "session_id"))
+
+    async def append_event(
+        self, event: Event, *, expected_sequence: int | None = None
+    ) -> None:
+        await self._append(
+            (_snapshot(event, "events", 0),),
+            _checked_expectation(expected_sequence, "expected_sequence"),
+        )
+
+    async def append_event_with_sequence(
+        self, event: Event, *, expected_sequence: int | None = None
+    ) -> Event:
+        (stored,) = await self._append(
+            (_snapshot(event, "events", 0),),
+            _checked_expectation(expected_sequence, "expected_sequence"),
+        )
+        return stored
+
+    async def append_events(
+        self, events: Sequence[Event], *, expected_sequence: int | None = None
+    ) -> list[Event]:
+        batch = _snapshots(events, "events")
+        expected = _checked_expectation(expected_sequence, "expected_sequence")
+        session_count = len({event.session_id for event, _, _ in batch})
+        if session_count > MAX_SESSIONS_PER_BATCH:
+            raise ValidationError(
+                f"events: they belong to {session_count} sessions; a batch may have"
+                f" {MAX_SESSIONS_PER_BATCH}"
+            )
+        if expected is not None and session_count > 1:
+            raise ValidationError(
+                "expected_sequence: needs events of one session, and these belong to"
+                f" {session_count}"
+            )
+        return await self._append(batch, expected)
+
+    async def flush(
+        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    ) -> ExecutionResult:
+        if not isinstance(result, ExecutionResult):
+            raise _unexpected(result, "result", "an ExecutionResult")
+        expected = _checked_expectation(expected_sequence, "expected_sequence")
+        try:
+            checked = attrs.evolve(
+                result,
+                session=_checked_session(result.session, "session"),
+                run=_checked_run(result.run, "run"),
+                events=tuple(e for e, _, _ in _snapshots(result.events, "events")),
+            )
+        except ValidationError as error:
+            raise ValidationError(f"result.{error}") from None
+        return await self._flush(checked, expected)
+
+    async def get_events(
+        self,
+        session_id: str,
+        *,
+        run_id: str | None = None,
+        type: EventType | str | None = None,  # noqa: A002 - the field's name
+        since: datetime | None = None,
+        after: int | None = None,
+        before: int | None = None,
+        limit: int | None = None,
+        last: int | None = None,
+        wait_timeout: float | None = None,
+    ) -> list[Event]:
+        session_id = fields.text(session_id, "session_id")
+        wanted = EventFilter(
+            run_id=run_id,
+            type=type,
+            since=since,
+            after=after,
+            before=before,
+            limit=limit,
+            last=last,
+            wait_timeout=wait_timeout,
+        )
+        return await self._get_events(session_id, wanted)
+
+    async def get_latest_sequence(self, session_id: str) -> int:
+        return await self._get_latest_sequence(fields.text(session_id, "session_id"))
+
+    @abstractmethod
+    async def _save_session(
+        self, session: Session, expected_revision: int | None
+    ) -> Session: ...
+
+    @abstractmethod
+    async def _get_session(self, session_id: str) -> Session: ...
+
+    @abstractmethod
+    async def _list_sessions(self, wanted: SessionFilter) -> list[Session]: ...
+
+    @abstractmethod
+    async def _delete_session(self, session_id: str) -> None: ...
+
+    @abstractmethod
+    async def _save_run(self, run: Run, expected_revision: int | None) -> Run: ...
+
+    @abstractmethod
+    async def _get_run(self, run_id: str) -> Run: ...
+
+    @abstractmethod
+    async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]: ...
+
+    @abstractmethod
+    async def _get_active_run(self, session_id: str) -> Run | None: ...
+
+    @abstractmethod
+    async def _append(
+        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+    ) -> list[Event]:
+        """
+        Append events, none of which has a number; there may be none at all.
+        """
+
+    @abstractmethod
+    async def _flush(
+        self, result: ExecutionResult, expected_sequence: int | None
+    ) -> ExecutionResult: ...
+
+    @abstractmethod
+    async def _get_events(
+        self, session_id: str, wanted: EventFilter
+    ) -> list[Event]: ...
+
+    @abstractmethod
+    async def _get_latest_sequence(self, session_id: str) -> int: ...
+
+
+def _snapshots(events: object, name: str) -> tuple[EventSnapshot, ...]:
+    kind = type(events).__name__
+    if isinstance(events, str | Mapping) or not isinstance(events, Iterable):
+        raise ValidationError(f"{name}: expected a list of events, got a {kind}")
+    members = enumerate(cast("Iterable[object]", events))
+    return tuple([_snapshot(event, name, index) for index, event in members])
+
+
+def _snapshot(event: object, name: str, index: int) -> EventSnapshot:
+    if not isinstance(event, Event):
+        raise _unexpected(event, f"{name}[{index}]", "an Event")
+    if event.sequence_number:
+        raise ValidationError(
+            f"{name}[{index}]: {event.id!r} carries the sequence number"
+            f" {event.sequence_number}, which only the store gives"
+        )
+    try:
+        copy = event.copied()
+    except ValidationError as error:
+        raise ValidationError(f"{name}[{index}].{error}") from None
+    return copy, encode_json(copy.data), encode_json(copy.metadata)
+
+
+def _checked_session(session: object, name: str) -> Session:
+    if not isinstance(session, Session):
+        raise _unexpected(session, name, "a Session")
+    if session.deleted_at is not None:
+        raise ValidationError(
+            f"{name}: {session.id!r} carries deleted_at, which only the store gives"
+        )
+    return _copy(session, name)
+
+
+def _checked_run(run: object, name: str) -> Run:
+    if not isinstance(run, Run):
+        raise _unexpected(run, name, "a Run")
+    return _copy(run, name)
+
+
+def _checked_expectation(value: object, name: str) -> int | None:
+    return None if value is None else fields.count(value, name)
+
+
+def _copy(value: V, name: str) -> V:
+    try:
+        return attrs.evolve(value)
+    except ValidationError as error:
+        raise ValidationError(f"{name}.{error}") from None
+
+
+def _unexpected(value: object, name: str, wanted: str) -> ValidationError:
+    return ValidationError(f"{name}: expected {wanted}, got a {type(value).__name__}")
