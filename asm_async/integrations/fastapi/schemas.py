@@ -156,10 +156,7 @@ def _body(
         for field in attrs.fields(kind)
         if field.name not in given
     }
-    shown = {
-        name: value for name, value in example.to_dict().items() if name not in given
-    }
-    return _model(name, description, shown, **(described | fields))
+    return _model(name, description, _without(example, given), **(described | fields))
 
 
 def _types(kind: type[attrs.AttrsInstance], types: Mapping[Any, Any]) -> dict[str, Any]:
@@ -300,20 +297,27 @@ RunBody = _body(
     {"id", "session_id", "revision"},
     token_usage=_USAGE,
 )
+_OF_LOG = frozenset({"session_id", "sequence_number"})
 EventBody = _body(
     "EventBody",
     "An event to append. Its id makes it safe to append it again unchanged.",
     _EVENT,
-    {"session_id", "sequence_number"},
+    _OF_LOG,
 )
 EventBatchBody = _model(
     "EventBatchBody",
     "Events to append together, oldest first.",
+    {"events": [_without(_EVENT, _OF_LOG)]},
     events=(GenericAlias(list, EventBody), ...),
 )
 FlushBody = _model(
     "FlushBody",
     "A session, one of its runs and that run's events, to be stored all or nothing.",
+    {
+        "session": _without(_SESSION, _OF_STORE),
+        "run": _without(_RUN, {"session_id", "revision"}),
+        "events": [_without(_EVENT, _OF_LOG)],
+    },
     session=(SessionBody, ...),
     run=(
         _body(
