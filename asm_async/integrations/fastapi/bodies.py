@@ -15,7 +15,7 @@ from starlette.requests import ClientDisconnect, Request
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.schemas import inlined_schema
+from asm_async.integrations.fastapi.schema_models import inlined_schema
 from asm_async.values.json_values import JSONObject, with_article
 
 __all__ = [

@@ -14,7 +14,7 @@ from pydantic import BaseModel
 
 from asm_async import Event, EventType, Run, RunStatus, Session, SessionStatus
 from asm_async.integrations.fastapi import router, schemas
-from asm_async.integrations.fastapi.schemas import inlined_schema
+from asm_async.integrations.fastapi.schema_models import inlined_schema
 from asm_async.values.maintenance import HealthIssue
 from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import (
