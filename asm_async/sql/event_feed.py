@@ -21,7 +21,7 @@ from asm_async.ports.following import event_alone, follow
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
-from asm_async.sql.feed import feed_queries
+from asm_async.sql.feed import queries
 from asm_async.sql.feed.consumer import SQLConsumer
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.readers import FeedReader, SessionReader
@@ -130,7 +130,7 @@ class SQLEventFeed:
         """
         Give the place behind all that a follower could have been given by now.
         """
-        query = feed_queries.latest_place(self._context.feed)
+        query = queries.latest_place(self._context.feed)
 
         async def read(conn: AsyncConnection) -> Place:
             row = (await conn.execute(query)).first()
@@ -149,7 +149,7 @@ class SQLEventFeed:
         """
         place = check_checkpoint(checkpoint, self._kind)
         feed = self._context.feed
-        query = feed_queries.pending_counts(feed, place)
+        query = queries.pending_counts(feed, place)
 
         async def read(conn: AsyncConnection) -> FeedLag:
             counts = await conn.execute(query, feed.parameters(place))

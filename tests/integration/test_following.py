@@ -112,7 +112,7 @@ def forget_hints(engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch) -> None:
     def forget(*_: object) -> None:
         pass
 
-    for name in ("notify", "on_announcement", "on_unknown_change"):
+    for name in ("publish", "on_announcement", "on_unknown_change"):
         monkeypatch.setattr(hub, name, forget)
 
 

@@ -13,6 +13,7 @@ from asm_async.sql.notifications.announcer import (
     _payloads,
     announced_sessions,
 )
+from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.strategies import text_fields
 
 ORIGIN = "0123456789abcdef"
@@ -82,7 +83,7 @@ def test_strange_ids_wake_nobody() -> None:
 
 async def test_nothing_is_announced_where_others_see_for_themselves() -> None:
     """
-    On SQLite, and on an engine that says so, no task is made.
+    On SQLite, and on an engine that says so, no commit needs to be published.
     """
     engines = [
         create_engine("sqlite+aiosqlite://"),
@@ -92,11 +93,13 @@ async def test_nothing_is_announced_where_others_see_for_themselves() -> None:
         ),
     ]
     for engine in engines:
-        announcer = Announcer(engine, dialect_of(engine))
-        announcer.announce(["ses_1"])
-
-        assert announcer._task is None
-        await announcer.settle()
+        assert not Announcer(engine, dialect_of(engine)).is_on
+        hub = shared_state(engine).hub
+        needed = [hub.is_needed]
+        with hub.waiting_for("ses_1"):
+            needed.append(hub.is_needed)
+        needed.append(hub.is_needed)
+        assert needed == [False, True, False]
 
 
 async def test_what_cannot_be_announced_is_dropped() -> None:

@@ -16,7 +16,7 @@ def test_all_who_wait_for_a_session_are_woken() -> None:
         hub.waiting_for("ses_2") as third,
         hub.waiting_for("ses_3") as other,
     ):
-        hub.notify({"ses_1", "ses_2"})
+        hub.publish({"ses_1", "ses_2"})
 
         assert first.is_set()
         assert second.is_set()
@@ -43,7 +43,7 @@ def test_a_notice_is_kept_until_it_is_cleared() -> None:
     hub = NotificationHub()
     with hub.waiting_for("ses_1") as hint:
         hint.clear()
-        hub.notify(["ses_1"])
+        hub.publish(["ses_1"])
 
         assert hint.is_set()
 
@@ -60,7 +60,7 @@ def test_who_has_stopped_waiting_is_forgotten() -> None:
             hub.waiting_for("ses_2"),
         ):
             raise LookupError
-        hub.notify(["ses_1", "ses_2"])
+        hub.publish(["ses_1", "ses_2"])
 
         assert staying.is_set()
         assert not leaving.is_set()
@@ -73,7 +73,7 @@ def test_notifying_nobody_does_nothing() -> None:
     """
     hub = NotificationHub()
 
-    hub.notify(["ses_1"])
+    hub.publish(["ses_1"])
     hub.notify_all()
 
     assert hub._waiters == {}
@@ -85,7 +85,7 @@ def test_whoever_waits_for_all_sessions_is_woken_by_any() -> None:
     """
     hub = NotificationHub()
     with hub.waiting_for(None) as all_, hub.waiting_for("ses_2") as other:
-        hub.notify(["ses_1"])
+        hub.publish(["ses_1"])
 
         assert all_.is_set()
         assert not other.is_set()
@@ -99,11 +99,11 @@ def test_what_this_process_writes_is_announced_to_others() -> None:
     """
     announced: list[object] = []
     hub = NotificationHub(announced.append)
-    hub.notify(["ses_1"])
+    hub.publish(["ses_1"])
     hub.on_announcement(["ses_2"])
     hub.on_remote_commit({"ses_3": 1}, (0, 1))
 
-    assert announced == [["ses_1"]]
+    assert announced == [{"ses_1"}]
 
 
 def test_whoever_has_seen_the_news_is_not_woken() -> None:

@@ -5,7 +5,7 @@ What differs between the databases in how the feed is read and how news travels.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, Protocol, TypeVar
 
@@ -73,7 +73,7 @@ class ChangeListener(Protocol):
         """
         ...
 
-    def on_announcement(self, session_ids: Iterable[str]) -> None:
+    def on_announcement(self, session_ids: Collection[str]) -> None:
         """
         Be told that somebody may have written to these sessions.
         """

@@ -1,5 +1,5 @@
 """
-What the followers of one feed share: connections, hints from others, and an end.
+What the followers of one feed share: connections, notifications, and an end.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from typing import Protocol, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.feed.poll import poll
 from asm_async.sql.notifications.announcer import announced_sessions
-from asm_async.sql.notifications.poll import poll
 from asm_async.sql.notifications.shared_tasks import SharedTasks
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedState
@@ -23,12 +23,12 @@ __all__ = ["FeedContext", "Follower"]
 
 T = TypeVar("T")
 
-_SECONDS_TO_PART = 2.0
+_RELEASE_TIMEOUT_SECONDS = 2.0
 
 
 class Follower(Protocol):
     """
-    Somebody who has joined.
+    One that has joined.
     """
 
     async def leave(self) -> None:
@@ -40,19 +40,19 @@ class Follower(Protocol):
 
 class FeedContext:
     """
-    Where followers look from.
+    The means with which followers of one feed read and are woken.
 
-    Whatever tells of other processes' events runs once for each engine, from when the
-    first of its followers joins until the last one leaves.
+    What notices other processes' commits runs once for each engine, from when the first
+    of its followers joins until the last one leaves.
 
     Args:
-        engine: Whose database to look at.
+        engine: Whose database to read.
 
         timeout: How long, in seconds, a read goes on trying.
 
-        poll_interval: How often, in seconds, to look without any hint.
+        poll_interval: How often, in seconds, to look without any notification.
 
-        listens: Whether to have other processes' hints at all.
+        listens: Whether to be notified of other processes' commits at all.
     """
 
     def __init__(
@@ -66,13 +66,15 @@ class FeedContext:
         self.transactions: Transactions = Transactions(engine, timeout)
         self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
-        self.release_transactions: Transactions = Transactions(engine, _SECONDS_TO_PART)
+        self.release_transactions: Transactions = Transactions(
+            engine, _RELEASE_TIMEOUT_SECONDS
+        )
         """
-        For what is written when somebody leaves, for no longer than a moment.
+        For leases that are given up, without keeping anybody waiting for long.
         """
         self.pending_lease_releases: dict[str, Callable[[], Awaitable[None]]] = {}
         """
-        What is still to be written when somebody leaves, by who it is.
+        How to give up each lease that may be held, by its holder.
         """
         self._poll_interval = poll_interval
         self._listens = listens
@@ -86,7 +88,7 @@ class FeedContext:
 
     def join(self, follower: Follower) -> None:
         """
-        Have other processes' hints from now on.
+        Have *follower* notified of other processes' commits from now on.
         """
         shared = self.check_usable()
         self._followers[follower] = shared.tasks
@@ -97,35 +99,32 @@ class FeedContext:
 
     async def leave(self, follower: Follower) -> None:
         """
-        Do without; who has left already may leave again.
+        Undo :meth:`join`; to do it twice is allowed.
         """
         tasks = self._followers.pop(follower, None)
-        if tasks is None:
-            return
-        names = [self._poll_name, "listen"] if self._listens else [self._poll_name]
-        await tasks.leave(*names)
+        if tasks is not None:
+            await tasks.leave(self._poll_name, *(["listen"] if self._listens else []))
 
     async def read(
-        self, hint: asyncio.Event, work: Callable[[AsyncConnection], Awaitable[T]]
+        self, wake_up: asyncio.Event, work: Callable[[AsyncConnection], Awaitable[T]]
     ) -> T:
         """
-        Do *work* on a connection, when there are not too many who read already.
-
-        Followers leave most of the pool to those who write, however many there are.
+        Do *work* on a connection, once there are not too many who read already.
 
         Args:
-            hint: Cleared before the reading begins: whatever sets it then is news.
+            wake_up: Cleared before the read begins: what sets it then may not have been
+                found.
 
-            work: What to do.
+            work: What to do. Each of its statements may see a moment of its own.
         """
 
-        async def glance(conn: AsyncConnection) -> T:
+        async def read(conn: AsyncConnection) -> T:
             await self.feed.begin_autocommit_read(conn)
             return await work(conn)
 
         async with self.check_usable().reading, self.lifecycle:
-            hint.clear()
-            return await self.transactions.read(glance)
+            wake_up.clear()
+            return await self.transactions.read(read)
 
     async def aclose(self) -> None:
         """
@@ -134,10 +133,11 @@ class FeedContext:
         await self.lifecycle.aclose()
         for follower in tuple(self._followers):
             await follower.leave()
-        # Nobody who comes to an end later has anything left to write: the engine may be
-        # disposed of once this returns.
-        await asyncio.gather(*(end() for end in self.pending_lease_releases.values()))
-        self.pending_lease_releases.clear()
+        # A consumer that comes to an end later has nothing left to write: the engine
+        # may be disposed of once this returns.
+        releases = self.pending_lease_releases
+        await asyncio.gather(*(release() for release in releases.values()))
+        releases.clear()
         await self.release_transactions.aclose()
 
     @property
@@ -145,9 +145,8 @@ class FeedContext:
         return f"poll every {self._poll_interval} s"
 
     async def _listen(self) -> None:
-        shared = self.check_usable()
+        shared, transactions = self.check_usable(), self.transactions
         sessions_in = partial(announced_sessions, origin=shared.announcer.origin)
-        transactions = self.transactions
         await self.feed.listen(
             transactions.engine, transactions.read, shared.hub, sessions_in
         )

@@ -1,5 +1,5 @@
 """
-The growing ends of logs in a database.
+Reads the growing ends of logs in a database, for one follower each.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import InvalidCheckpointError
 from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
 from asm_async.ports.following import ReadResult
+from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
-from asm_async.sql.feed import feed_queries
+from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.notifications.standings import session_standing
-from asm_async.sql.notifications.wake_up import WakeUp
+from asm_async.sql.notifications.wake_up import WakeUp, stored_event
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
@@ -30,24 +30,13 @@ __all__ = ["FeedReader", "SessionReader"]
 
 T = TypeVar("T")
 
-# Whoever could read each of many events by itself reads several at a time: it pauses in
-# proportion to how long a reading takes, which is long where the loop or the database
-# is busy with those who append. Some readings in a row are free.
-_PAUSES_PER_READING = 10
-_SHORTEST_REST_SECONDS = 0.016
-_LONGEST_REST_SECONDS = 0.1
-_FREE_READINGS = 4
-
-# How soon to look again for events that an open transaction holds up.
-_FIRST_PAUSE_SECONDS = 0.002
-_LONGEST_PAUSE_SECONDS = 0.1
-
+# What a filter lets through may lie far apart.
 _MIN_ROWS_FILTERED = 1_024
 
 
 class _Reader:
     """
-    What the ends of all logs have in common: hints, and turns to read.
+    What the readers of all logs have in common: being woken, and when to read.
     """
 
     def __init__(
@@ -67,18 +56,17 @@ class _Reader:
         self._watches_status = watches_status
         self._takes_events = takes_events
         self._registration = ExitStack()
-        self._hint = WakeUp()
+        self._wake_up = WakeUp()
         self._next_read = -inf
         self._pause = inf
 
     async def __aenter__(self) -> Self:
-        hub = self._context.check_usable().hub
-        waiting = hub.waiting_for(
+        waiting = self._context.check_usable().hub.waiting_for(
             self._session_id,
             watches_status=self._watches_status,
             takes_events=self._takes_events,
         )
-        self._hint = self._registration.enter_context(waiting)
+        self._wake_up = self._registration.enter_context(waiting)
         self._context.join(self)
         return self
 
@@ -99,36 +87,36 @@ class _Reader:
 
     async def wait(self, seconds: float | None = None) -> None:
         """
-        Wait for a hint, at most so many *seconds*, and then for the turn to read.
+        Wait until woken, at most so many *seconds*, and then until it may read again.
         """
         clock = asyncio.get_running_loop().time
         longest = min(inf if seconds is None else seconds, self._pause)
         if longest == inf:
-            await self._hint.wait()
+            await self._wake_up.wait()
         else:
             with suppress(TimeoutError):
                 async with asyncio.timeout(longest):
-                    await self._hint.wait()
-        if self._hint.must_read and (early := self._next_read - clock()) > 0:
+                    await self._wake_up.wait()
+        if self._wake_up.must_read and (early := self._next_read - clock()) > 0:
             await asyncio.sleep(early)
 
-    async def _look(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _query(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
-        Do *work* when it is this follower's turn.
+        Do *work*, and put off the next read in proportion to how long it takes.
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        found = await self._context.read(self._hint, work)
+        found = await self._context.read(self._wake_up, work)
         now = clock()
-        rest = max(_PAUSES_PER_READING * (now - begun), _SHORTEST_REST_SECONDS)
-        rest = min(rest, _LONGEST_REST_SECONDS)
-        self._next_read = max(self._next_read, now - _FREE_READINGS * rest) + rest
+        rest = max(timing.READ_RESTS_PER_READ * (now - begun), timing.MIN_READ_REST)
+        rest = min(rest, timing.MAX_READ_REST)
+        self._next_read = max(self._next_read, now - timing.FREE_READS * rest) + rest
         return found
 
 
 class SessionReader(_Reader):
     """
-    The end of one session's log; a place is a sequence number.
+    Reads one session's log; a place is a sequence number.
     """
 
     def __init__(self, context: FeedContext, wanted: SessionFilter) -> None:
@@ -136,36 +124,39 @@ class SessionReader(_Reader):
             context,
             wanted.session_id,
             watches_status=wanted.until_over,
-            # Whose the session is when an event is read, only the database tells.
+            # Which tenant the session belongs to when an event is read, only the
+            # database tells.
             takes_events=wanted.tenant_id is None,
         )
         self._wanted = wanted
-        self._events = feed_queries.events_behind(wanted)
-        self._standing = session_standing(wanted.session_id)
+        self._events = queries.events_behind(wanted)
+        self._standing = queries.standing_of(
+            lambda session_id: session_id == wanted.session_id
+        )
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read behind the number *place*, unless what comes next was handed over.
         """
-        handed = self._hint.drain((0, place), limit)
-        if handed is None:
+        offered = self._wake_up.drain((0, place), limit)
+        if offered is None:
             return await self._read(place, limit)
         return ReadResult(
             found=[
-                (committed.read(), committed.number)
-                for committed in handed
-                if self._wanted.matches(committed.event)
+                (stored_event(committed), number)
+                for number, committed in offered
+                if self._wanted.matches(committed[0])
             ],
-            place=place + len(handed),
-            is_caught_up=self._hint.is_empty,
+            place=place + len(offered),
+            is_caught_up=self._wake_up.is_empty,
         )
 
     async def _read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read the database.
 
-        How the session stands is read first, where it matters: then all the events that
-        it tells of are found.
+        The state of the session is read first, where it matters: then all the events
+        that it counts are found.
         """
         wanted = self._wanted
 
@@ -177,13 +168,13 @@ class SessionReader(_Reader):
             found = await conn.execute(self._events, parameters)
             return row, [rows.event_from_row(event) for event in found]
 
-        row, found = await self._look(work)
+        row, found = await self._query(work)
         is_caught_up = len(found) < limit
         end = found[-1].sequence_number if found else place
         if is_caught_up and row is not None:
             end = max(end, row.last_sequence)
-        self._hint.seen = (0, end)
-        self._hint.must_read |= not is_caught_up
+        self._wake_up.seen = (0, end)
+        self._wake_up.must_read |= not is_caught_up
         return ReadResult(
             found=[(event, event.sequence_number) for event in found],
             place=end,
@@ -203,7 +194,7 @@ def _is_over(row: Any) -> bool:
 
 class FeedReader(_Reader):
     """
-    The end of the feed of all sessions.
+    Reads the feed of all sessions.
     """
 
     def __init__(self, context: FeedContext, wanted: FeedFilter) -> None:
@@ -211,7 +202,7 @@ class FeedReader(_Reader):
         of_any_session = wanted.agent_id is None and wanted.tenant_id is None
         super().__init__(context, None, takes_events=of_any_session)
         self._wanted = wanted
-        self._query = feed_queries.feed_behind(context.feed, wanted)
+        self._events = queries.feed_behind(context.feed, wanted)
         self._is_checked = False
 
     async def read(self, place: Place, limit: int) -> ReadResult[Place]:
@@ -220,18 +211,18 @@ class FeedReader(_Reader):
         """
         if not self._is_checked:
             await self._check(place)
-        handed = self._hint.drain(place, limit)
-        if handed is None:
+        offered = self._wake_up.drain(place, limit)
+        if offered is None:
             return await self._read(place, limit)
         types = self._wanted.types
         return ReadResult(
             found=[
-                (committed.read(), (0, committed.position))
-                for committed in handed
-                if types is None or committed.event.type in types
+                (stored_event(committed), (0, position))
+                for position, committed in offered
+                if types is None or committed[0].type in types
             ],
-            place=(0, handed[-1].position) if handed else place,
-            is_caught_up=self._hint.is_empty,
+            place=(0, offered[-1][0]) if offered else place,
+            is_caught_up=self._wake_up.is_empty,
         )
 
     async def _read(self, place: Place, limit: int) -> ReadResult[Place]:
@@ -244,11 +235,11 @@ class FeedReader(_Reader):
         parameters = {"most": most, **feed.parameters(place)}
 
         async def work(conn: AsyncConnection) -> list[Any]:
-            return list(await conn.execute(self._query, parameters))
+            return list(await conn.execute(self._events, parameters))
 
         found: list[tuple[Event, Place]] = []
         is_held = is_full = False
-        all_rows = await self._look(work)
+        all_rows = await self._query(work)
         for *values, transaction, position, is_below_horizon, is_wanted in all_rows:
             if is_full or not is_below_horizon:
                 is_held = not is_full
@@ -257,24 +248,24 @@ class FeedReader(_Reader):
             if is_wanted:
                 found.append((Event.from_stored(values), place))
             is_full = len(found) == limit
-        self._hint.seen = place
+        self._wake_up.seen = place
         self._note_held(is_held=is_held)
         has_more = is_full or len(all_rows) == most
         is_caught_up = is_held or not has_more
-        self._hint.must_read |= is_held or has_more
+        self._wake_up.must_read |= is_held or has_more
         return ReadResult(found=found, place=place, is_caught_up=is_caught_up)
 
     def _note_held(self, *, is_held: bool) -> None:
         if not is_held:
             self._pause = inf
         elif self._pause == inf:
-            self._pause = _FIRST_PAUSE_SECONDS
+            self._pause = timing.MIN_HELD_PAUSE
         else:
-            self._pause = min(1.5 * self._pause, _LONGEST_PAUSE_SECONDS)
+            self._pause = min(1.5 * self._pause, timing.MAX_HELD_PAUSE)
 
     async def _check(self, place: Place) -> None:
         """
-        Refuse a place that this feed has not come to yet.
+        Refuse a place that this feed has not reached yet.
         """
         query = self._context.feed.end()
 
@@ -282,6 +273,6 @@ class FeedReader(_Reader):
             transaction, position = (await conn.execute(query)).one()
             return transaction, position
 
-        if place != START and place >= await self._look(work):
+        if place != START and place >= await self._query(work):
             raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
         self._is_checked = True

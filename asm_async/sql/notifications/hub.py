@@ -1,73 +1,54 @@
 """
-Who waits for events of which session, and what tells them to read again.
+Who waits for events of which session, and what wakes them.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import (
-    Callable,
-    Collection,
-    Generator,
-    Iterable,
-    Mapping,
-    Sequence,
-)
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from contextlib import contextmanager
 
-from asm_async.sql.notifications.committed_event import CommittedEvent
-from asm_async.sql.notifications.wake_up import (
-    HandoffBuffer,
-    WakeUp,
-    number_in_feed,
-    number_in_session,
-)
+from asm_async.sql.notifications.wake_up import CommittedEvent, WakeUp
 from asm_async.values.checkpoint import Place
 
 __all__ = ["NotificationHub"]
 
 
-def _announce_to_nobody(session_ids: Collection[str]) -> None:
-    """
-    Do nothing, where other processes find out by themselves.
-    """
-
-
-def _never() -> bool:
-    return False
-
-
 class NotificationHub:
     """
-    Hints to read again, and what need not be read: one hub for all of an engine.
+    Wakes the followers of one engine; all its stores and feeds share it.
+
+    It lives in one event loop. Only :meth:`followed_sessions` may be called from
+    another thread.
 
     Args:
-        announce: Tells other processes which sessions this one has written to.
+        announce: Tells other processes which sessions this one has written to; None
+            where they find out by themselves.
 
-        is_writing: Tells whether this process may have committed what it has not told
-            of yet.
+        is_writing: Returns whether this process may have committed what it has not
+            published yet.
     """
 
     def __init__(
         self,
-        announce: Callable[[Collection[str]], None] = _announce_to_nobody,
+        announce: Callable[[Collection[str]], None] | None = None,
         *,
-        is_writing: Callable[[], bool] = _never,
+        is_writing: Callable[[], bool] = bool,
     ) -> None:
-        self._announce = announce
-        self._is_writing = is_writing
-        self._waiters: dict[str | None, set[WakeUp]] = {}
-        self._status_watchers = 0
+        self.is_writing = is_writing
+        self.is_needed: bool = announce is not None
+        """
+        Whether a commit has to be published: somebody follows here, or other processes
+        are told. A plain attribute, so that a commit that nobody follows pays no more
+        than a look at it.
+        """
         self.something_changed: asyncio.Event = asyncio.Event()
         """
         Set when the status of some session may have changed, it is not known of which.
         """
-
-    def is_writing(self) -> bool:
-        """
-        Return whether this process may have committed what it has not told of yet.
-        """
-        return self._is_writing()
+        self._announce = announce
+        self._waiters: dict[str | None, set[WakeUp]] = {}
+        self._status_watchers = 0
 
     @contextmanager
     def waiting_for(
@@ -80,22 +61,21 @@ class NotificationHub:
         """
         Register a waiter, which is set whenever the session may have new events.
 
-        Register before reading: whoever reads first misses what is committed between.
+        Register before reading: what is committed between a read and a registration
+        behind it would be missed.
 
         Args:
             session_id: Which session; None for all of them.
 
-            watches_status: Whether a change of the session itself is news, too.
+            watches_status: Whether a change of the session itself counts, too.
 
             takes_events: Whether all events of the session are wanted, whatever else
                 there is to know of it, so that they may be handed over.
         """
-        waiter = WakeUp(watches_status=watches_status)
-        if takes_events:
-            number_of = number_in_feed if session_id is None else number_in_session
-            waiter = HandoffBuffer(number_of, watches_status=watches_status)
+        waiter = WakeUp(watches_status=watches_status, takes_events=takes_events)
         self._waiters.setdefault(session_id, set()).add(waiter)
         self._status_watchers += watches_status
+        self.is_needed = True
         try:
             yield waiter
         finally:
@@ -104,49 +84,66 @@ class NotificationHub:
             waiters.discard(waiter)
             if not waiters:
                 del self._waiters[session_id]
+            self.is_needed = bool(self._waiters) or self._announce is not None
 
-    def notify(
+    def publish(
         self,
-        session_ids: Collection[str],
-        events: Mapping[str, Sequence[CommittedEvent]] | None = None,
-        in_order: Sequence[CommittedEvent] = (),
+        changed: Collection[str],
+        appended: Sequence[CommittedEvent] = (),
+        first_position: int | None = None,
     ) -> None:
         """
-        Wake whoever waits for these sessions, to which this process has written.
+        Wake those who wait for what this process has committed.
 
         Args:
-            session_ids: Which sessions.
+            changed: The sessions that were changed in another way than by appending.
 
-            events: All that was done to some of them: nothing but appending these.
+            appended: The events that were appended, or found stored already, in the
+                order in which they were inserted.
 
-            in_order: All that was done to all of them, if the places are known.
+            first_position: The place in the feed of the first of them, behind which the
+                others stand one by one; None where only reading tells.
         """
-        handed = events or {}
-        for session_id, appended in handed.items():
-            for waiter in self._waiters.get(session_id, ()):
-                waiter.offer(appended)
-        self._set(id_ for id_ in session_ids if id_ not in handed)
-        for waiter in self._waiters.get(None, ()):
-            if in_order:
-                waiter.offer(in_order)
-            else:
-                waiter.set()
-        self._announce(session_ids)
+        if self._waiters:
+            self._hand_over(changed, appended)
+            for waiter in self._waiters.get(None, ()):
+                if first_position is None or changed:
+                    waiter.set()
+                else:
+                    waiter.offer(enumerate(appended, first_position))
+        if self._announce is not None:
+            self._announce({*changed, *(event.session_id for event, _ in appended)})
 
-    def on_announcement(self, session_ids: Iterable[str]) -> None:
-        """
-        Wake whoever waits for these sessions, to which somebody may have written.
-        """
-        self._set((*session_ids, None))
+    def _hand_over(
+        self, changed: Collection[str], appended: Sequence[CommittedEvent]
+    ) -> None:
+        offers: dict[str, list[tuple[int, CommittedEvent]]] = {}
+        for committed in appended:
+            event, _ = committed
+            if event.session_id in self._waiters:
+                numbered = event.sequence_number, committed
+                offers.setdefault(event.session_id, []).append(numbered)
+        for session_id in changed:
+            offers.pop(session_id, None)
+            self._set(session_id)
+        for session_id, numbered_events in offers.items():
+            for waiter in self._waiters[session_id]:
+                waiter.offer(numbered_events)
 
-    def _set(self, followed: Iterable[str | None]) -> None:
-        for session_id in followed:
-            for waiter in self._waiters.get(session_id, ()):
-                waiter.set()
+    def _set(self, session_id: str | None) -> None:
+        for waiter in self._waiters.get(session_id, ()):
+            waiter.set()
+
+    def on_announcement(self, session_ids: Collection[str]) -> None:
+        """
+        Wake those who wait for sessions that another process may have written to.
+        """
+        for session_id in (*session_ids, None):
+            self._set(session_id)
 
     def on_remote_commit(self, numbers: Mapping[str, int], newest: Place) -> None:
         """
-        Wake whoever has not seen these events yet.
+        Wake those who have not seen these events yet.
 
         Args:
             numbers: The latest number of each session that has new events.
@@ -161,7 +158,7 @@ class NotificationHub:
 
     def on_status_change(self, session_id: str) -> None:
         """
-        Wake whoever waits for a change of the session itself.
+        Wake those who wait for a change of the session itself.
         """
         for waiter in self._waiters.get(session_id, ()):
             if waiter.watches_status:
@@ -169,20 +166,14 @@ class NotificationHub:
 
     def on_unknown_change(self) -> None:
         """
-        Have somebody look, if anybody waits for changes of sessions themselves.
+        Ask for a look at the sessions, if anybody waits for changes of them.
         """
         if self._status_watchers:
             self.something_changed.set()
 
-    def is_followed(self, session_id: str) -> bool:
-        """
-        Tell whether somebody waits for this session.
-        """
-        return session_id in self._waiters
-
     def followed_sessions(self) -> set[str]:
         """
-        Tell for which sessions somebody waits; any thread may ask.
+        Return the sessions that somebody waits for; any thread may ask.
         """
         # Copied at once: during a comprehension the loop's thread may go on, too.
         return set(filter(None, tuple(self._waiters)))
@@ -196,8 +187,7 @@ class NotificationHub:
 
     def notify_all(self) -> None:
         """
-        Wake everyone: their store may have been closed, or hints may have been lost.
+        Wake everyone: their store may have been closed, or something was missed.
         """
-        for waiters in self._waiters.values():
-            for waiter in waiters:
-                waiter.set()
+        for session_id in self._waiters:
+            self._set(session_id)

@@ -1,33 +1,57 @@
 """
-What a follower is told: that there may be something to read, or the events themselves.
+What a follower waits for: word that there is something to read, or the events.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Sequence
-from operator import attrgetter
+from collections.abc import Iterable
+from typing import TypeAlias
 
 from asm_async.ports.following import READ_BATCH_SIZE
-from asm_async.sql.notifications.committed_event import CommittedEvent
 from asm_async.values.checkpoint import Place
+from asm_async.values.event import Event
+from asm_async.values.json_values import decode_json
 
-__all__ = ["HandoffBuffer", "WakeUp", "number_in_feed", "number_in_session"]
+__all__ = ["CommittedEvent", "WakeUp", "stored_event"]
 
-number_in_session: Callable[[CommittedEvent], int] = attrgetter("number")
-number_in_feed: Callable[[CommittedEvent], int] = attrgetter("position")
+CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
+"""
+An event that this process has committed, with its *data* and *metadata* as stored text.
+"""
+
+
+def stored_event(committed: CommittedEvent) -> Event:
+    """
+    Make the event that reading the database would find.
+
+    Its JSON is decoded each time: the objects of the event that was appended are the
+    caller's, who may have changed them since, and so may each follower change its own.
+    """
+    event, (data, metadata) = committed
+    return event.with_json(decode_json(data), decode_json(metadata))
 
 
 class WakeUp(asyncio.Event):
     """
     Set whenever there may be something new to read.
 
+    It also buffers the events that it is offered, as long as none can be missing among
+    them. Numbers have no holes: the event behind the last one seen has the next number,
+    and a follower that is offered that one has nothing to read. Where a number is
+    missing, another process was faster, or a group of this one that has not published
+    yet, or events were pruned; then the database has to be read.
+
     Args:
-        watches_status: Whether a change of the session itself is news, too.
+        watches_status: Whether a change of the session itself counts, too.
+
+        takes_events: Whether to buffer events. Otherwise the database is always read.
     """
 
-    def __init__(self, *, watches_status: bool = False) -> None:
+    def __init__(
+        self, *, watches_status: bool = False, takes_events: bool = False
+    ) -> None:
         super().__init__()
         self.watches_status = watches_status
         self.must_read: bool = True
@@ -38,88 +62,23 @@ class WakeUp(asyncio.Event):
         """
         How far its owner has read: in a session, up to the number in second place.
         """
-
-    def notify_up_to(self, newest: Place | None) -> None:
-        """
-        Set it, unless its owner has seen up to *newest* already; None is not known.
-        """
-        if newest is None or newest > self.known:
-            self.set()
-
-    @property
-    def known(self) -> Place:
-        """
-        How far its owner has seen, or will see without reading.
-        """
-        return self.seen
-
-    def offer(self, events: Sequence[CommittedEvent]) -> None:
-        """
-        Tell of events that this process has committed, in their order.
-        """
-        del events
-        self.set()
-
-    def drain(self, place: Place, limit: int) -> list[CommittedEvent] | None:
-        """
-        Give the events directly behind *place*, at most *limit* of them.
-
-        Returns:
-            None if there may be events behind it that were not handed in.
-        """
-        del place, limit
-        return None
-
-    @property
-    def is_empty(self) -> bool:
-        """
-        Whether nothing more was handed in.
-        """
-        return True
-
-
-class HandoffBuffer(WakeUp):
-    """
-    Keeps the events that it is handed, as long as nothing can be missing among them.
-
-    Numbers have no holes: the event behind the last one that was seen is the one with
-    the next number, and whoever is handed that has nothing to read. Where a number is
-    missing another process was faster, or a group of this one that has not told yet,
-    or events were pruned: then the database tells.
-
-    Args:
-        number_of: What counts the events without holes.
-
-        watches_status: As for any hint.
-    """
-
-    must_read: bool
-    seen: Place
-
-    def __init__(
-        self,
-        number_of: Callable[[CommittedEvent], int],
-        *,
-        watches_status: bool = False,
-    ) -> None:
-        super().__init__(watches_status=watches_status)
-        self._number_of = number_of
-        self._events: deque[CommittedEvent] = deque()
+        self._takes_events = takes_events
+        self._offered: deque[tuple[int, CommittedEvent]] = deque()
 
     def set(self) -> None:
         """
-        Have the database read, which has all that was handed in, too.
+        Have the database read, which also has all that was offered.
         """
         self.must_read = True
-        self._events.clear()
+        self._offered.clear()
         super().set()
 
     def clear(self) -> None:
         """
-        Keep what is handed in from now on: the reading that begins will find the rest.
+        Buffer what is offered from now on: the read that begins will find the rest.
         """
-        self.must_read = False
-        self._events.clear()
+        self.must_read = not self._takes_events
+        self._offered.clear()
         super().clear()
 
     @property
@@ -127,51 +86,66 @@ class HandoffBuffer(WakeUp):
         """
         How far its owner has seen, or will see without reading.
         """
-        return (0, self._number_of(self._events[-1])) if self._events else self.seen
+        return (0, self._offered[-1][0]) if self._offered else self.seen
 
-    def offer(self, events: Sequence[CommittedEvent]) -> None:
+    def notify_up_to(self, newest: Place) -> None:
         """
-        Keep those that come next, or have the database read.
+        Set it, unless its owner has seen up to *newest* already.
+        """
+        if newest > self.known:
+            self.set()
+
+    def offer(self, numbered: Iterable[tuple[int, CommittedEvent]]) -> None:
+        """
+        Buffer those events that come next, or have the database read.
         """
         if self.must_read:
+            self.set()
             return
         _, last = self.known
-        for event in events:
-            number = self._number_of(event)
+        for number, committed in numbered:
             if number <= last:
                 continue
-            if self._events and number > last + 1:
+            # Before the first one there may be a gap: a read that is under way may
+            # close it, so that only drain() can tell.
+            if self._offered and number > last + 1:
                 self.set()
                 return
-            self._events.append(event)
+            self._offered.append((number, committed))
             last = number
-        if len(self._events) > READ_BATCH_SIZE:
+        if len(self._offered) > READ_BATCH_SIZE:
+            # A slow follower holds no more events than one that reads.
             self.set()
-        elif self._events:
+        elif self._offered:
             super().set()
 
-    def drain(self, place: Place, limit: int) -> list[CommittedEvent] | None:
+    def drain(
+        self, place: Place, limit: int
+    ) -> list[tuple[int, CommittedEvent]] | None:
         """
-        Give the events directly behind *place*, at most *limit* of them.
+        Return the events directly behind *place*, at most *limit*, with their numbers.
+
+        Returns:
+            None if there may be events behind it that were not offered.
         """
-        events, number_of = self._events, self._number_of
+        offered = self._offered
         _, number = place
-        while events and number_of(events[0]) <= number:
-            events.popleft()
-        # Whoever goes back, to be given again what was not acknowledged, reads it.
-        is_elsewhere = place != self.seen
-        has_gap = bool(events) and number_of(events[0]) > number + 1
-        if self.must_read or is_elsewhere or has_gap:
+        while offered and offered[0][0] <= number:
+            offered.popleft()
+        # A consumer that goes back, to be given again what it has not acknowledged,
+        # is not where it was seen last.
+        has_gap = bool(offered) and offered[0][0] > number + 1
+        if self.must_read or place != self.seen or has_gap:
             return None
-        taken = [events.popleft() for _ in range(min(limit, len(events)))]
-        if not events:
+        drained = [offered.popleft() for _ in range(min(limit, len(offered)))]
+        if not offered:
             super().clear()
-        self.seen = (0, number + len(taken))
-        return taken
+        self.seen = (0, number + len(drained))
+        return drained
 
     @property
     def is_empty(self) -> bool:
         """
-        Whether nothing more was handed in.
+        Whether no more events are buffered.
         """
-        return not self._events
+        return not self._offered

@@ -110,7 +110,7 @@ class Lifecycle:
         Wake whoever waits for a change of this session, here and elsewhere.
         """
         if self._shared is not None:
-            self._shared.hub.notify((session_id,))
+            self._shared.hub.publish((session_id,))
 
     async def settle(self) -> None:
         """

@@ -10,6 +10,7 @@ import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql.core.engine_state import engine_state
+from asm_async.sql.core.feed_timing import MAX_CONCURRENT_READS
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.notifications.announcer import Announcer
 from asm_async.sql.notifications.hub import NotificationHub
@@ -17,12 +18,9 @@ from asm_async.sql.notifications.shared_tasks import SharedTasks
 
 __all__ = ["SharedState", "shared_state"]
 
-# So many followers read at the same time, and leave the rest of the pool to others.
-_READERS = 4
-
 
 def _reader_semaphore() -> asyncio.Semaphore:
-    return asyncio.Semaphore(_READERS)
+    return asyncio.Semaphore(MAX_CONCURRENT_READS)
 
 
 @attrs.define(kw_only=True, eq=False)
@@ -68,7 +66,10 @@ def shared_state(engine: AsyncEngine) -> SharedState:
 
     def make() -> SharedState:
         announcer = Announcer(engine, dialect_of(engine))
-        hub = NotificationHub(announcer.announce, is_writing=state.write_lock.locked)
+        hub = NotificationHub(
+            announcer.announce if announcer.is_on else None,
+            is_writing=state.write_lock.locked,
+        )
         return SharedState(loop=state.loop, announcer=announcer, hub=hub)
 
     return state.part(SharedState, make)

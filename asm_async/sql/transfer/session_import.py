@@ -61,7 +61,7 @@ async def import_session(transactions: Transactions, incoming: IncomingSession) 
 
     while not await transactions.read_snapshot(compare):
         if await transactions.write(insert, is_repeatable=True):
-            shared_state(transactions.engine).hub.notify({incoming.id})
+            shared_state(transactions.engine).hub.publish({incoming.id})
             return True
     return False
 

@@ -4,21 +4,23 @@ The statements with which followers read.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import sqlalchemy as sa
 
 from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
-from asm_async.sql.core.tables import events, sessions
+from asm_async.sql.core.tables import events, session_sequences, sessions
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.notifications.standings import newest_place
 from asm_async.values.checkpoint import Place
 
 __all__ = [
     "events_behind",
     "feed_behind",
     "latest_place",
+    "newest_place",
     "pending_counts",
+    "standing_of",
 ]
 
 
@@ -84,6 +86,37 @@ def _is_of_session(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]
     Tell whether an event's session has this *value*.
     """
     return sa.exists().where(sessions.c.id == events.c.session_id, column == value)
+
+
+def standing_of(
+    is_followed: Callable[[sa.Column[str]], sa.ColumnElement[bool]],
+) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select the latest number, the counter's state and the status of sessions.
+
+    Args:
+        is_followed: Makes the condition of which sessions, by their id.
+    """
+    gates = session_sequences
+    return (
+        sa.select(gates.c.session_id, gates.c.last_sequence, gates.c.state)
+        .add_columns(sessions.c.status)
+        .select_from(gates.outerjoin(sessions, sessions.c.id == gates.c.session_id))
+        .where(is_followed(gates.c.session_id))
+    )
+
+
+def newest_place(feed: FeedDialect) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select the place of the last event, settled or not.
+    """
+    backwards = [column.desc() for column in feed.order]
+    return (
+        sa.select(feed.transaction, feed.position)
+        .select_from(events)
+        .order_by(*backwards)
+        .limit(1)
+    )
 
 
 def latest_place(feed: FeedDialect) -> sa.Select[*tuple[Any, ...]]:
