@@ -15,6 +15,7 @@ from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.ids import new_artifact_id
 from asm_async.values.json_values import JSONObject
+from asm_async.values.value import StoredValue
 
 __all__ = ["Artifact", "ArtifactContent", "ArtifactStats", "sha256_checksum"]
 
@@ -88,8 +89,8 @@ class ArtifactContent:
         fields.apply_rules(self, _CONTENT_RULES)
 
 
-@attrs.frozen(kw_only=True)
-class Artifact:
+@attrs.frozen(kw_only=True, weakref_slot=False)
+class Artifact(StoredValue):
     """
     A file that an agent made or was given: what is known of it, not its content.
 
@@ -102,9 +103,24 @@ class Artifact:
     The artifact's id, unique in its registry.
     """
 
+    session_id: str | None = None
+    """
+    The session it belongs to; None if it belongs to none.
+    """
+
+    run_id: str | None = None
+    """
+    The run that made it; it need not exist.
+    """
+
     key: str
     """
     The application's name of it, unique in its registry, of all sessions together.
+    """
+
+    content_type: str | None = None
+    """
+    What the content is: a media type (RFC 6838), such as ``text/markdown``.
     """
 
     byte_size: int
@@ -127,29 +143,14 @@ class Artifact:
     Where in that store the content lies, for people; up to 2,048 characters.
     """
 
-    created_at: datetime
-    """
-    When the artifact came to be, by the clock of whoever made it.
-    """
-
-    session_id: str | None = None
-    """
-    The session it belongs to; None if it belongs to none.
-    """
-
-    run_id: str | None = None
-    """
-    The run that made it; it need not exist.
-    """
-
-    content_type: str | None = None
-    """
-    What the content is: a media type (RFC 6838), such as ``text/markdown``.
-    """
-
     metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
     """
     Whatever the application wants to remember about the artifact.
+    """
+
+    created_at: datetime
+    """
+    When the artifact came to be, by the clock of whoever made it.
     """
 
     deleted_at: datetime | None = None
@@ -169,9 +170,6 @@ class Artifact:
         "deleted_at": fields.optional_utc_time,
     }
     _REQUIRED: ClassVar = frozenset({"id", "key", "created_at", *_CONTENT_RULES})
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
 
     @classmethod
     def new(
@@ -218,26 +216,6 @@ class Artifact:
         if stored.id != self.id:
             stored = attrs.evolve(stored, id=self.id, created_at=self.created_at)
         return fields.have_same_content(self, stored, self._RULES, "deleted_at")
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the artifact as plain JSON; :meth:`from_dict` takes it back.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Artifact:
-        """
-        Make an artifact of what :meth:`to_dict` gave.
-
-        A missing optional field takes its default.
-
-        Raises:
-            ValidationError: Naming the field that is wrong, missing (id, key,
-                byte_size, checksum_sha256, storage_backend, storage_ref, created_at are
-                required) or unknown.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
 
 
 @attrs.frozen(kw_only=True)

@@ -4,7 +4,7 @@ One immutable record in a session's log.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any, ClassVar, cast
@@ -14,7 +14,12 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.ids import new_event_id
-from asm_async.values.json_values import JSONObject, normalise_json_object
+from asm_async.values.json_values import (
+    JSONObject,
+    copy_and_encode,
+    normalise_json_object,
+)
+from asm_async.values.value import StoredValue
 
 __all__ = ["Event", "EventType", "event_type", "known_event_type"]
 
@@ -90,7 +95,7 @@ def event_type(value: object, name: str) -> EventType | str:
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False)
-class Event:
+class Event(StoredValue):
     """
     One immutable record in a session's log.
 
@@ -168,9 +173,6 @@ class Event:
     }
     _REQUIRED: ClassVar = frozenset({"id", "type", "timestamp", "session_id"})
 
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
     @classmethod
     def new(
         cls,
@@ -205,34 +207,23 @@ class Event:
             correlation_id=correlation_id,
         )
 
-    @classmethod
-    def from_stored(cls, values: Iterable[Any]) -> Event:
+    def snapshot(self) -> tuple[Event, str, str]:
         """
-        Make an event of what a store holds: all fields, in the order of the class.
+        Return an equal event whose JSON is its own, and its JSON as it is stored.
 
-        Nothing is checked or copied, since it was when the event was first made: for
-        adapters, which read many.
+        Returns:
+            The event, then the texts of *data* and of *metadata*.
+
+        Raises:
+            ValidationError: If *data* or *metadata* was spoilt since it was checked.
         """
-        event = _OpenEvent()
-        (
-            event.id,
-            event.type,
-            event.timestamp,
-            event.session_id,
-            event.run_id,
-            event.sequence_number,
-            event.data,
-            event.metadata,
-            event.schema_version,
-            event.provider,
-            event.correlation_id,
-        ) = values
-        event.__class__ = cls  # type: ignore[assignment] # of the same layout
-        return cast("Event", event)
+        data, data_text = copy_and_encode(self.data, "data")
+        metadata, metadata_text = copy_and_encode(self.metadata, "metadata")
+        return self.with_json(data, metadata), data_text, metadata_text
 
     def copied(self) -> Event:
         """
-        Give an equal event whose JSON is its own, and JSON still.
+        Return an equal event whose JSON is its own, and JSON still.
 
         Raises:
             ValidationError: If *data* or *metadata* was spoilt since it was checked.
@@ -244,15 +235,19 @@ class Event:
 
     def with_json(self, data: JSONObject, metadata: JSONObject) -> Event:
         """
-        Give the event with other objects for its JSON, neither checked nor copied.
+        Return the event with other objects for its JSON, neither checked nor copied.
         """
-        return self._with(self.sequence_number, data, metadata)
+        event = self._opened()
+        event.data, event.metadata = data, metadata
+        return Event._frozen(event)
 
     def numbered(self, sequence_number: int) -> Event:
         """
-        Give the event with its number; the JSON is the same object: for adapters.
+        Return the event with its number; the JSON is the same object: for adapters.
         """
-        return self._with(sequence_number, self.data, self.metadata)
+        event = self._opened()
+        event.sequence_number = sequence_number
+        return Event._frozen(event)
 
     def take_number(self, sequence_number: int) -> None:
         """
@@ -260,69 +255,8 @@ class Event:
         """
         object.__setattr__(self, "sequence_number", sequence_number)
 
-    def _with(
-        self, sequence_number: int, data: JSONObject, metadata: JSONObject
-    ) -> Event:
-        return Event.from_stored(
-            (
-                self.id,
-                self.type,
-                self.timestamp,
-                self.session_id,
-                self.run_id,
-                sequence_number,
-                data,
-                metadata,
-                self.schema_version,
-                self.provider,
-                self.correlation_id,
-            )
-        )
-
     def has_same_content(self, other: Event) -> bool:
         """
         Tell whether both are the same but for their number, compared as stored.
         """
         return fields.have_same_content(self, other, self._RULES, "sequence_number")
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the event as plain JSON; :meth:`from_dict` takes it back.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Event:
-        """
-        Make an event of what :meth:`to_dict` gave.
-
-        A missing optional field takes its default.
-
-        Raises:
-            ValidationError: Naming the field that is wrong, missing (id, type,
-                timestamp, session_id are required) or unknown.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
-
-
-class _OpenEvent:
-    """
-    An event whose fields can still be set, to be frozen by becoming an :class:`Event`.
-
-    Ten thousand are made for one read, and to set eleven fields past the guard of a
-    frozen class takes eight times as long.
-    """
-
-    __slots__: tuple[str, ...] = Event.__slots__  # type: ignore[attr-defined] # by attrs
-
-    id: Any
-    type: Any
-    timestamp: Any
-    session_id: Any
-    run_id: Any
-    sequence_number: Any
-    data: Any
-    metadata: Any
-    schema_version: Any
-    provider: Any
-    correlation_id: Any

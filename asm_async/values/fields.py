@@ -246,10 +246,10 @@ def utc_time(value: object, name: str) -> datetime:
     """
     if not isinstance(value, datetime):
         raise unexpected(name, "a datetime", value)
-    if value.tzinfo is None or value.utcoffset() is None:
-        raise ValidationError(f"{name}: {value!r} is naive; give it a time zone")
     if value.tzinfo is UTC and type(value) is datetime and not value.fold:
         return value
+    if value.tzinfo is None or value.utcoffset() is None:
+        raise ValidationError(f"{name}: {value!r} is naive; give it a time zone")
     try:
         moved = value.astimezone(UTC)
     except OverflowError:

@@ -16,6 +16,7 @@ from asm_async.errors import InvalidTransitionError, ValidationError
 from asm_async.values import fields
 from asm_async.values.ids import new_run_id
 from asm_async.values.json_values import JSONObject
+from asm_async.values.value import StoredValue
 
 __all__ = ["Run", "RunStatus"]
 
@@ -63,8 +64,8 @@ def _error(value: object, name: str) -> JSONObject | None:
     return None if value is None else fields.json_object(value, name)
 
 
-@attrs.frozen(kw_only=True)
-class Run:
+@attrs.frozen(kw_only=True, weakref_slot=False)
+class Run(StoredValue):
     """
     One execution inside a session, with its provider, token usage and cost.
 
@@ -85,16 +86,6 @@ class Run:
     status: RunStatus
     """
     Where the run stands.
-    """
-
-    started_at: datetime
-    """
-    When the run began.
-    """
-
-    ended_at: datetime | None = None
-    """
-    When the run ended.
     """
 
     input: Any = attrs.field(default=None, hash=False)
@@ -130,6 +121,16 @@ class Run:
     0 to 2**53 - 1, which usage summaries add up; other keys are the application's. The
     first two are everything the model read and wrote, cached tokens included; where
     there is no total, they make one.
+    """
+
+    started_at: datetime
+    """
+    When the run began.
+    """
+
+    ended_at: datetime | None = None
+    """
+    When the run ended.
     """
 
     provider: str | None = None
@@ -170,9 +171,6 @@ class Run:
         "revision": fields.count,
     }
     _REQUIRED: ClassVar = frozenset({"id", "session_id", "status", "started_at"})
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
 
     @classmethod
     def new(
@@ -319,25 +317,6 @@ class Run:
         Tell whether both are the same but for their revision, compared as stored.
         """
         return fields.have_same_content(self, other, self._RULES, "revision")
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the run as plain JSON; :meth:`from_dict` takes it back.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Run:
-        """
-        Make a run of what :meth:`to_dict` gave.
-
-        A missing optional field takes its default.
-
-        Raises:
-            ValidationError: Naming the field that is wrong, missing (id, session_id,
-                status, started_at are required) or unknown.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
 
 
 def _is_number(value: object) -> bool:

@@ -16,6 +16,7 @@ from asm_async.errors import InvalidTransitionError
 from asm_async.values import fields
 from asm_async.values.ids import new_session_id
 from asm_async.values.json_values import JSONObject
+from asm_async.values.value import StoredValue
 
 __all__ = ["Session", "SessionStatus"]
 
@@ -55,8 +56,8 @@ class SessionStatus(StrEnum):
         return True
 
 
-@attrs.frozen(kw_only=True)
-class Session:
+@attrs.frozen(kw_only=True, weakref_slot=False)
+class Session(StoredValue):
     """
     An agent's session: the owner of a log of events and of the runs that wrote it.
 
@@ -69,6 +70,11 @@ class Session:
     The session's name, unique in its store.
     """
 
+    tenant_id: str | None = None
+    """
+    The customer on whose behalf the agent works; a filter of lists and searches.
+    """
+
     agent_id: str
     """
     The kind of agent, or its configuration.
@@ -77,21 +83,6 @@ class Session:
     status: SessionStatus
     """
     Where the session stands.
-    """
-
-    created_at: datetime
-    """
-    When the session began.
-    """
-
-    updated_at: datetime
-    """
-    When this value was last changed, by the clock of whoever changed it.
-    """
-
-    tenant_id: str | None = None
-    """
-    The customer on whose behalf the agent works; a filter of lists and searches.
     """
 
     parent_session_id: str | None = None
@@ -112,6 +103,16 @@ class Session:
     tags: tuple[str, ...] = ()
     """
     Labels to search by; each stands once.
+    """
+
+    created_at: datetime
+    """
+    When the session began.
+    """
+
+    updated_at: datetime
+    """
+    When this value was last changed, by the clock of whoever changed it.
     """
 
     deleted_at: datetime | None = None
@@ -141,9 +142,6 @@ class Session:
     _REQUIRED: ClassVar = frozenset(
         {"id", "agent_id", "status", "created_at", "updated_at"}
     )
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
 
     @classmethod
     def new(
@@ -216,22 +214,3 @@ class Session:
         Tell whether both are the same but for their revision, compared as stored.
         """
         return fields.have_same_content(self, other, self._RULES, "revision")
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the session as plain JSON; :meth:`from_dict` takes it back.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Session:
-        """
-        Make a session of what :meth:`to_dict` gave.
-
-        A missing optional field takes its default.
-
-        Raises:
-            ValidationError: Naming the field that is wrong, missing (id, agent_id,
-                status, created_at, updated_at are required) or unknown.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))

@@ -1,8 +1,11 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from uuid import RFC_4122, UUID
 
 import pytest
@@ -97,3 +100,38 @@ def test_ids_of_one_moment_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "time_ns", lambda: 1)
 
     assert len({new_event_id() for _ in range(10_000)}) == 10_000
+
+
+FORKED = """
+import os, time
+from asm_async.values.ids import new_event_id
+
+time.time_ns = lambda: 1
+new_event_id()
+if child := os.fork():
+    os.waitpid(child, 0)
+for _ in range(9):
+    print(new_event_id(), flush=True)
+"""
+
+
+def test_a_forked_process_has_ids_of_its_own() -> None:
+    """
+    What is random is not taken twice from what the parent had at hand.
+    """
+    call = [sys.executable, "-c", FORKED]
+    ran = subprocess.run(call, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
+
+    assert len(set(ran.stdout.split())) == 18
+
+
+def test_ids_of_many_threads_differ(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    No two threads take the same random number.
+    """
+    monkeypatch.setattr(time, "time_ns", lambda: 1)
+    with ThreadPoolExecutor(8) as threads:
+        made = threads.map(lambda _: [new_event_id() for _ in range(1_000)], range(8))
+        minted = [each for some in made for each in some]
+
+    assert len(set(minted)) == 8_000
