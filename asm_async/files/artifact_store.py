@@ -5,23 +5,26 @@ The artifact store in a local directory.
 from __future__ import annotations
 
 import hashlib
+import logging
 import os
 from collections.abc import AsyncGenerator, AsyncIterable
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from datetime import datetime
 from pathlib import Path
 
 from asm_async.errors import ArtifactDamagedError, ArtifactNotFoundError
-from asm_async.files.content_directory import ContentDirectory
-from asm_async.files.content_reader import BLOCK_BYTES, ContentReader
+from asm_async.files.content_directory import ContentDirectory, TemporaryFile
 from asm_async.files.directories import check_platform
-from asm_async.files.temporary_file import TemporaryFile
 from asm_async.files.threads import in_thread
 from asm_async.ports.artifact_arguments import ChecksumFilter, check_content
 from asm_async.values import fields
 from asm_async.values.artifact import ArtifactContent, sha256_checksum
 
 __all__ = ["LocalArtifactStore"]
+
+_LOG = logging.getLogger(__name__)
+
+_BLOCK_BYTES = 1 << 20
 
 
 class LocalArtifactStore:
@@ -31,8 +34,8 @@ class LocalArtifactStore:
     A content is written to a file in ``tmp``, synced, and renamed to its place
     ``ab/ab12...``; so a killed process leaves a temporary file at most, which the next
     store removes when it first puts. Directories and files are for their owner alone.
-    Several processes may use the directory; each lock is held for a moment and goes
-    with its process.
+    Several processes may use the directory: it has one lock, which is held for a moment
+    and goes with its process.
 
     Args:
         directory: Made, with those above it, when the first content is put.
@@ -83,27 +86,26 @@ class LocalArtifactStore:
 
     async def get(self, checksum_sha256: str) -> bytes:
         """
-        Give a content, verified.
+        Return a content, verified.
         """
         async with aclosing(self.stream(checksum_sha256)) as pieces:
             return b"".join([piece async for piece in pieces])
 
     async def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
         """
-        Give a content in pieces of 1 MiB; it may be deleted meanwhile.
+        Yield a content in pieces of 1 MiB; it may be deleted meanwhile.
         """
         checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
-        reader, held = ContentReader(self._contents, checksum), b""
-        try:
-            await in_thread(reader.open)
-            while piece := await in_thread(reader.read):
-                if held:
-                    yield held
-                held = piece
-            if held:
-                yield held
-        finally:
-            reader.close()
+        held = b""
+        with ExitStack() as closing:
+            opened = await in_thread(self._contents.open, checksum, closing)
+            async with aclosing(_verified(opened, checksum)) as blocks:
+                async for block in blocks:
+                    if held:
+                        yield held
+                    held = block
+        if held:
+            yield held
 
     async def delete(
         self, checksum_sha256: str, *, last_put_before: datetime | None = None
@@ -138,18 +140,39 @@ class LocalArtifactStore:
 
     async def _renew(self, checksum: str) -> bool:
         """
-        Look whether a content is there and whole, and if so make it young again.
+        Return whether a content is there and whole; if so it is made young again.
         """
-        reader = ContentReader(self._contents, checksum)
-        try:
-            await in_thread(reader.open)
-            while await in_thread(reader.read):
-                pass
-            return await in_thread(reader.renew)
-        except (ArtifactNotFoundError, ArtifactDamagedError):
-            return False
-        finally:
-            reader.close()
+        with ExitStack() as closing:
+            try:
+                opened = await in_thread(self._contents.open, checksum, closing)
+                async for _ in _verified(opened, checksum):
+                    pass
+            except ArtifactNotFoundError:
+                return False
+            except ArtifactDamagedError:
+                _LOG.warning("a content was found damaged and is put anew")
+                return False
+            return await in_thread(self._contents.renew, checksum, opened)
+
+
+async def _verified(descriptor: int, checksum: str) -> AsyncGenerator[bytes]:
+    """
+    Yield the blocks of a file.
+
+    Raises:
+        ArtifactDamagedError: After the last, if this is not the digest of all.
+    """
+    digest = hashlib.sha256()
+
+    def read() -> bytes:
+        block = os.read(descriptor, _BLOCK_BYTES)
+        digest.update(block)
+        return block
+
+    while block := await in_thread(read):
+        yield block
+    if digest.hexdigest() != checksum:
+        raise ArtifactDamagedError(f"content {checksum} is not what was put")
 
 
 def _checksum(content: bytes) -> str:
@@ -169,18 +192,18 @@ async def _blocks(
     content: bytes | AsyncGenerator[bytes],
 ) -> AsyncGenerator[bytes | memoryview]:
     """
-    Give a content in pieces that are worth the way to a thread.
+    Yield a content in pieces that are worth the way to a thread.
     """
     if isinstance(content, bytes):
-        for start in range(0, len(content), BLOCK_BYTES):
-            yield memoryview(content)[start : start + BLOCK_BYTES]
+        for start in range(0, len(content), _BLOCK_BYTES):
+            yield memoryview(content)[start : start + _BLOCK_BYTES]
         return
     waiting, size = list[bytes](), 0
     async with aclosing(content) as pieces:
         async for piece in pieces:
             waiting.append(piece)
             size += len(piece)
-            if size >= BLOCK_BYTES:
+            if size >= _BLOCK_BYTES:
                 yield b"".join(waiting)
                 waiting, size = [], 0
     yield b"".join(waiting)

@@ -4,18 +4,21 @@ Directories by descriptor: never through a symbolic link, locked, and synced.
 
 from __future__ import annotations
 
+import logging
 import os
 import random
 import sys
 import time
 from collections.abc import Generator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from asm_async.errors import StorageBusyError, UnsupportedOperationError
 
 if sys.platform != "win32":
     import fcntl
+
+_LOG = logging.getLogger(__name__)
 
 __all__ = [
     "check_platform",
@@ -70,33 +73,21 @@ def open_directory(
 
         create: Make it, for its owner alone, if *parent* has none of this name.
     """
-    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC
-    if parent is not None:
-        flags |= os.O_NOFOLLOW
-    try:
-        descriptor = os.open(name, flags, dir_fd=parent)
-    except FileNotFoundError:
-        if not create:
-            raise
-        # Somebody else may have made it in between.
-        _make(name, parent)
-        descriptor = os.open(name, flags, dir_fd=parent)
+    if create:
+        with suppress(FileExistsError):
+            os.mkdir(name, _FOR_OWNER_ALONE, dir_fd=parent)
+    no_link = 0 if parent is None else os.O_NOFOLLOW
+    flags = os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC | no_link
+    descriptor = os.open(name, flags, dir_fd=parent)
     try:
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def _make(name: str | Path, parent: int | None) -> None:
-    try:
-        os.mkdir(name, _FOR_OWNER_ALONE, dir_fd=parent)
-    except FileExistsError:
-        return
-
-
 def names_in(descriptor: int) -> list[str]:
     """
-    Give the names in a directory, in ascending order.
+    Return the names in a directory, in ascending order.
     """
     with os.scandir(descriptor) as entries:
         return sorted(entry.name for entry in entries)
@@ -115,10 +106,9 @@ def sync(descriptor: int) -> None:
 
 def touch(descriptor: int) -> None:
     """
-    Let a file be modified now.
+    Set a file's time of modification to now, by the clock that programs read.
 
-    By the clock that programs read: the kernel's own for this purpose runs some
-    milliseconds behind it.
+    The kernel's own for this purpose runs some milliseconds behind it.
     """
     now = time.time_ns()
     os.utime(descriptor, ns=(now, now))
@@ -148,6 +138,7 @@ def locked(descriptor: int, timeout: float) -> Generator[None]:
     deadline = time.monotonic() + timeout
     while not try_to_lock(descriptor):
         if time.monotonic() > deadline:
+            _LOG.warning("the lock was not free within %g seconds", timeout)
             raise StorageBusyError("another process holds the directory's lock")
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing is secret here
     try:

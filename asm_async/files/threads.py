@@ -1,20 +1,38 @@
 """
-Blocking work beside the event loop.
+Blocking work beside the event loop, and what the operating system raises there.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import suppress
+import errno
+from collections.abc import Callable, Generator
+from contextlib import contextmanager, suppress
 from typing import ParamSpec, TypeVar
 
-from asm_async.files.os_errors import translated_os_errors
+from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 
-__all__ = ["in_thread"]
+__all__ = ["in_thread", "translated_os_errors"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_BUSY = frozenset({errno.EBUSY, errno.EDEADLK, errno.ETXTBSY})
+
+# What passes by itself. A full disk, a missing right or a broken medium does not.
+_UNAVAILABLE = frozenset(
+    {
+        errno.EAGAIN,
+        errno.EINTR,
+        errno.EMFILE,
+        errno.ENFILE,
+        errno.ENOBUFS,
+        errno.ENOLCK,
+        errno.ENOMEM,
+        errno.ESTALE,
+        errno.ETIMEDOUT,
+    }
+)
 
 
 async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
@@ -41,3 +59,21 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
             future.exception()
             raise
         return future.result()
+
+
+@contextmanager
+def translated_os_errors() -> Generator[None]:
+    """
+    Turn an ``OSError`` inside into a ``StorageError``; everything else passes.
+    """
+    try:
+        yield
+    except OSError as error:
+        message = f"{type(error).__name__}: {error.strerror or error}"
+        raise _translation(error)(message) from error
+
+
+def _translation(error: OSError) -> type[StorageError]:
+    if error.errno in _BUSY:
+        return StorageBusyError
+    return StorageUnavailableError if error.errno in _UNAVAILABLE else StorageError

@@ -14,7 +14,7 @@ import sys
 import textwrap
 import tracemalloc
 from collections.abc import AsyncIterator
-from contextlib import aclosing
+from contextlib import ExitStack, aclosing
 from pathlib import Path
 from typing import Any
 
@@ -27,11 +27,9 @@ from asm_async.errors import (
     StorageError,
     ValidationError,
 )
-from asm_async.files import LocalArtifactStore, temporary_file
-from asm_async.files.content_directory import ContentDirectory
-from asm_async.files.content_reader import ContentReader
+from asm_async.files import LocalArtifactStore, content_directory
+from asm_async.files.content_directory import ContentDirectory, TemporaryFile
 from asm_async.files.directories import try_to_lock
-from asm_async.files.temporary_file import TemporaryFile
 from tests.artifact_stores import files_in, open_files
 
 HELLO = hashlib.sha256(b"hello").hexdigest()
@@ -228,32 +226,30 @@ async def test_leftovers_of_others_are_removed_at_the_first_put(
     assert files_in(directory / "tmp") == []
 
 
-@pytest.mark.parametrize("is_locked_first", [True, False])
-def test_a_file_that_is_cleaned_before_it_is_locked_is_made_anew(
-    directory: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    is_locked_first: bool,  # noqa: FBT001 - pytest gives it by name
+def test_a_file_is_not_cleaned_away_before_it_is_locked(
+    directory: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
-    Whoever cleans up may hold its lock, or be done with it.
+    Cleaning waits until a file that is being made can be told from a left one.
     """
-    contents = ContentDirectory(directory, 1.0)
-    cleaned: list[int] = []
+    contents, tried = ContentDirectory(directory, 0.05), list[int]()
 
     def clean_first(descriptor: int) -> bool:
-        if cleaned:
-            return try_to_lock(descriptor)
-        cleaned.append(contents.remove_leftovers())
-        return not is_locked_first and try_to_lock(descriptor)
+        if not tried:
+            tried.append(descriptor)
+            with pytest.raises(StorageBusyError):
+                contents.remove_leftovers()
+        return try_to_lock(descriptor)
 
-    monkeypatch.setattr(temporary_file, "try_to_lock", clean_first)
+    monkeypatch.setattr(content_directory, "try_to_lock", clean_first)
     writing = TemporaryFile(contents)
     writing.open()
     writing.write(b"hello")
+    assert contents.remove_leftovers() == 0
     writing.keep()
     writing.discard()
 
-    assert cleaned == [1]
+    assert len(tried) == 1
     assert files_in(directory) == [directory / "2c" / HELLO]
     assert open_files(directory) == []
 
@@ -265,13 +261,13 @@ async def test_a_lock_that_stays_taken_is_an_error(
     After the store's timeout, with nothing left behind; then it goes on.
     """
     await store.put(b"hello")
-    shard = os.open(directory / "2c", os.O_RDONLY)
-    fcntl.flock(shard, fcntl.LOCK_EX)
+    root = os.open(directory, os.O_RDONLY)
+    fcntl.flock(root, fcntl.LOCK_EX)
     for call in (store.put(b"hello"), store.delete(HELLO)):
         with pytest.raises(StorageBusyError) as caught:
             await call
         assert caught.value.retryable
-    os.close(shard)
+    os.close(root)
 
     assert files_in(directory) == [directory / "2c" / HELLO]
     assert await store.delete(HELLO) is True
@@ -385,11 +381,10 @@ async def test_only_what_was_read_is_made_young(
     """
     await store.put(b"hello")
     contents = ContentDirectory(directory, 1.0)
-    reader = ContentReader(contents, HELLO)
-    reader.open()
-    assert reader.renew() is True
-    await store.delete(HELLO)
-    assert reader.renew() is False
-    await store.put(b"hello")
-    assert reader.renew() is False
-    reader.close()
+    with ExitStack() as closing:
+        opened = contents.open(HELLO, closing)
+        assert contents.renew(HELLO, opened) is True
+        await store.delete(HELLO)
+        assert contents.renew(HELLO, opened) is False
+        await store.put(b"hello")
+        assert contents.renew(HELLO, opened) is False

@@ -11,7 +11,7 @@ from asm_async.errors import (
     StorageUnavailableError,
     ValidationError,
 )
-from asm_async.files.os_errors import translated_os_errors
+from asm_async.files.threads import translated_os_errors
 
 
 @pytest.mark.parametrize(
