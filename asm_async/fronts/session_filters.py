@@ -15,7 +15,6 @@ from typing import ClassVar, TypeVar
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.query_arguments import check_bool
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
 from asm_async.values.run import RunStatus
@@ -55,7 +54,7 @@ class SessionFilter:
         "status": partial(_optional_choice, kind=SessionStatus),
         "agent_id": fields.optional_text,
         "tenant_id": fields.optional_text,
-        "include_deleted": check_bool,
+        "include_deleted": fields.boolean,
         "limit": fields.optional_count,
         "offset": fields.count,
     }

@@ -135,18 +135,8 @@ class SessionStoreFront(SessionStore):
     async def flush(
         self, result: ExecutionResult, *, expected_sequence: int | None = None
     ) -> ExecutionResult:
-        if not isinstance(result, ExecutionResult):
-            raise _unexpected(result, "result", "an ExecutionResult")
+        checked = _checked_result(result)
         expected = _checked_expectation(expected_sequence, "expected_sequence")
-        try:
-            checked = attrs.evolve(
-                result,
-                session=_checked_session(result.session, "session"),
-                run=_checked_run(result.run, "run"),
-                events=tuple(e for e, _, _ in _snapshots(result.events, "events")),
-            )
-        except ValidationError as error:
-            raise ValidationError(f"result.{error}") from None
         return await self._flush(checked, expected)
 
     async def get_events(
@@ -263,6 +253,22 @@ def _checked_run(run: object, name: str) -> Run:
     if not isinstance(run, Run):
         raise _unexpected(run, name, "a Run")
     return _copy(run, name)
+
+
+def _checked_result(result: object) -> ExecutionResult:
+    if not isinstance(result, ExecutionResult):
+        raise _unexpected(result, "result", "an ExecutionResult")
+    try:
+        return attrs.evolve(
+            result,
+            session=_checked_session(result.session, "session"),
+            run=_checked_run(result.run, "run"),
+            events=tuple(
+                [event for event, _, _ in _snapshots(result.events, "events")]
+            ),
+        )
+    except ValidationError as error:
+        raise ValidationError(f"result.{error}") from None
 
 
 def _checked_expectation(value: object, name: str) -> int | None:

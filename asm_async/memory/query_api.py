@@ -4,57 +4,38 @@ The query API over what is kept in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection
-from datetime import datetime
+from collections.abc import Callable, Iterator
 from functools import partial
 
-from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.history import export_lines, export_session, import_session
-from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.searches import (
-    cut_page,
-    find_events,
-    find_runs,
-    find_sessions,
-)
-from asm_async.memory.usage import group_runs, session_stats
-from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
-from asm_async.ports.paging import check_paging
-from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
-from asm_async.ports.query_arguments import (
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_api import QueryAPIFront, SearchPage
+from asm_async.fronts.query_filters import (
     EventSearch,
     RunSearch,
     SessionSearch,
-    check_bool,
-)
-from asm_async.ports.transfer_arguments import (
-    check_max_line_bytes,
-    check_progress,
-    check_reader,
-    check_writer,
-)
-from asm_async.ports.usage_arguments import (
     UsageFilter,
-    check_price_lookup,
-    check_pricing_table,
 )
-from asm_async.ports.usage_groups import cost_summary, usage_summary
-from asm_async.transfer.export_stream import SESSIONS_PER_PAGE, write_export
+from asm_async.fronts.usage_groups import RunGroup
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.history import export_lines, export_session, import_session
+from asm_async.memory.lifecycle import Lifecycle
+from asm_async.memory.searches import cut_page, find_events, find_runs, find_sessions
+from asm_async.memory.usage import group_runs, session_stats
+from asm_async.ports.history_transfer import ExportWriter, ImportReader
+from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import
-from asm_async.values import fields
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import Event
 from asm_async.values.page import Page
-from asm_async.values.run import Run, RunStatus
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
-from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
-from asm_async.values.token_price import PriceLookup, PricingTable
+from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
 __all__ = ["InMemoryQueryAPI"]
 
 
-class InMemoryQueryAPI:
+class InMemoryQueryAPI(QueryAPIFront):
     """
     A :class:`~asm_async.ports.query_api.QueryAPI` without a database.
 
@@ -68,264 +49,59 @@ class InMemoryQueryAPI:
         self._database = database
         self._lifecycle = Lifecycle("store")
 
-    async def search_sessions(
-        self,
-        *,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        status: SessionStatus | Collection[SessionStatus] | None = None,
-        provider: str | None = None,
-        tags: Collection[str] = (),
-        parent_session_id: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        include_deleted: bool = False,
-        order_by: SessionOrder = "updated_at_desc",
-        limit: int = 50,
-        cursor: str | None = None,
-        count_total: bool = False,
+    async def _search_sessions(
+        self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
-        """
-        Find sessions; no events or runs are read for it.
-        """
-        wanted = SessionSearch(
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            status=status,
-            provider=provider,
-            tags=tags,
-            parent_session_id=parent_session_id,
-            created_after=created_after,
-            created_before=created_before,
-            include_deleted=include_deleted,
-        )
-        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
-        count_total = check_bool(count_total, "count_total")
         self._lifecycle.check_usable()
         found = find_sessions(self._database, wanted)
         return cut_page(found, paging, count_total=count_total)
 
-    async def get_session_stats(self, session_id: str) -> SessionStats:
-        """
-        Give a session in figures, soft-deleted or not.
-        """
-        session_id = fields.text(session_id, "session_id")
+    async def _get_session_stats(self, session_id: str) -> SessionStats:
         self._lifecycle.check_usable()
         return session_stats(self._database, session_id)
 
-    async def search_runs(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        status: RunStatus | Collection[RunStatus] | None = None,
-        started_after: datetime | None = None,
-        started_before: datetime | None = None,
-        min_tokens: int | None = None,
-        order_by: RunOrder = "started_at_desc",
-        limit: int = 50,
-        cursor: str | None = None,
-    ) -> Page[Run]:
-        """
-        Find runs of all sessions.
-        """
-        wanted = RunSearch(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            status=status,
-            started_after=started_after,
-            started_before=started_before,
-            min_tokens=min_tokens,
-        )
-        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
+    async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
         self._lifecycle.check_usable()
         return cut_page(find_runs(self._database, wanted), paging)
 
-    async def get_usage_summary(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        bucket: TimeBucket | None = None,
-    ) -> UsageSummary:
-        """
-        Add up what runs consumed.
-        """
-        wanted = UsageFilter(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            since=since,
-            until=until,
-            bucket=bucket,
-        )
+    async def _group_usage(self, wanted: UsageFilter) -> Iterator[RunGroup]:
         self._lifecycle.check_usable()
-        return usage_summary(group_runs(self._database, wanted), wanted.bucket)
+        return group_runs(self._database, wanted)
 
-    async def get_cost_summary(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        pricing_table: PricingTable | None = None,
-        price_lookup: PriceLookup | None = None,
-        bucket: TimeBucket | None = None,
-    ) -> CostSummary:
-        """
-        Add up what runs cost.
-        """
-        wanted = UsageFilter(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            since=since,
-            until=until,
-            bucket=bucket,
-        )
-        table = check_pricing_table(pricing_table)
-        lookup = check_price_lookup(price_lookup)
-        self._lifecycle.check_usable()
-        groups = group_runs(self._database, wanted)
-        return cost_summary(groups, wanted.bucket, table, lookup)
+    async def _group_costs(self, wanted: UsageFilter) -> Iterator[RunGroup]:
+        return await self._group_usage(wanted)
 
-    async def search_events(
-        self,
-        *,
-        session_ids: Collection[str] | None = None,
-        run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
-        providers: Collection[str] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        correlation_id: str | None = None,
-        tenant_id: str | None = None,
-        order_by: EventOrder = "sequence_asc",
-        limit: int = 100,
-        cursor: str | None = None,
-    ) -> Page[Event]:
-        """
-        Find events of all sessions.
-        """
-        wanted = EventSearch(
-            session_ids=session_ids,
-            run_ids=run_ids,
-            types=types,
-            providers=providers,
-            since=since,
-            until=until,
-            correlation_id=correlation_id,
-            tenant_id=tenant_id,
-        )
-        paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
+    async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
         self._lifecycle.check_usable()
         return cut_page(find_events(self._database, wanted), paging)
 
-    async def count_events(
-        self,
-        *,
-        session_ids: Collection[str] | None = None,
-        run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
-        providers: Collection[str] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        correlation_id: str | None = None,
-        tenant_id: str | None = None,
-    ) -> int:
-        """
-        Count what :meth:`search_events` would find on all pages, without reading it.
-        """
-        wanted = EventSearch(
-            session_ids=session_ids,
-            run_ids=run_ids,
-            types=types,
-            providers=providers,
-            since=since,
-            until=until,
-            correlation_id=correlation_id,
-            tenant_id=tenant_id,
-        )
+    async def _count_events(self, wanted: EventSearch) -> int:
         self._lifecycle.check_usable()
         return len(find_events(self._database, wanted))
 
-    async def export_session(self, session_id: str) -> SessionExport:
-        """
-        Give all there is to know of a session, soft-deleted or not, as of one moment.
-        """
-        session_id = fields.text(session_id, "session_id")
+    async def _export_session(self, session_id: str) -> SessionExport:
         self._lifecycle.check_usable()
         return export_session(self._database, session_id)
 
-    async def export_sessions(
+    async def _export_sessions(
         self,
         writer: ExportWriter,
+        search: SearchPage,
         *,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        status: SessionStatus | Collection[SessionStatus] | None = None,
-        provider: str | None = None,
-        tags: Collection[str] = (),
-        parent_session_id: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        include_deleted: bool = False,
-        progress: Callable[[ExportReport], object] | None = None,
+        include_deleted: bool,
+        progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
-        """
-        Write sessions with all they have, one JSON object a line.
-        """
-        writer, progress = check_writer(writer), check_progress(progress)
-
-        async def search(cursor: str | None) -> Page[Session]:
-            return await self.search_sessions(
-                agent_id=agent_id,
-                tenant_id=tenant_id,
-                status=status,
-                provider=provider,
-                tags=tags,
-                parent_session_id=parent_session_id,
-                created_after=created_after,
-                created_before=created_before,
-                include_deleted=include_deleted,
-                order_by="created_at_asc",
-                limit=SESSIONS_PER_PAGE,
-                cursor=cursor,
-            )
-
-        self._lifecycle.check_usable()
-        return await write_export(
-            writer,
-            search,
-            partial(export_lines, self._database, include_deleted=include_deleted),
-            progress,
+        lines_of = partial(
+            export_lines, self._database, include_deleted=include_deleted
         )
+        return await write_export(writer, search, lines_of, progress)
 
-    async def import_sessions(
+    async def _import_sessions(
         self,
         reader: ImportReader,
-        *,
-        max_line_bytes: int = MAX_LINE_BYTES,
-        progress: Callable[[ImportReport], object] | None = None,
+        max_line_bytes: int,
+        progress: Callable[[ImportReport], object] | None,
     ) -> ImportReport:
-        """
-        Store the sessions of an export that are not here yet.
-        """
-        reader, progress = check_reader(reader), check_progress(progress)
-        max_line_bytes = check_max_line_bytes(max_line_bytes)
         self._lifecycle.check_usable()
         return await read_import(
             reader,

@@ -12,9 +12,9 @@ from typing import TypeVar
 
 import attrs
 
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_filters import EventSearch, RunSearch, SessionSearch
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.paging import Paging
-from asm_async.ports.query_arguments import EventSearch, RunSearch, SessionSearch
 from asm_async.values.event import Event
 from asm_async.values.page import Page
 from asm_async.values.run import Run

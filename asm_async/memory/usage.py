@@ -8,9 +8,9 @@ from collections import Counter
 from collections.abc import Iterator
 
 from asm_async.errors import SessionNotFoundError
+from asm_async.fronts.query_filters import UsageFilter
+from asm_async.fronts.usage_groups import RunGroup
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.usage_arguments import UsageFilter
-from asm_async.ports.usage_groups import RunGroup
 from asm_async.values.run import Run
 from asm_async.values.summaries import SessionStats, TokenTotals
 

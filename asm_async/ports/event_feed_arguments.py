@@ -15,7 +15,6 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.ports.event_consumer import MAX_BATCH_SIZE, MAX_LEASE_SECONDS
-from asm_async.ports.query_arguments import check_bool
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place, place_of
 from asm_async.values.event import Event, EventType, event_type
@@ -94,7 +93,7 @@ class SessionFilter:
         "after": fields.count,
         "types": _types,
         "run_id": fields.optional_text,
-        "until_over": check_bool,
+        "until_over": fields.boolean,
         "tenant_id": fields.optional_text,
     }
 

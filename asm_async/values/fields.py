@@ -29,6 +29,7 @@ __all__ = [
     "amount",
     "apply_rules",
     "arguments_from",
+    "boolean",
     "choice",
     "count",
     "have_same_content",
@@ -176,6 +177,15 @@ def instance(value: object, name: str, kind: type[T]) -> T:
     """
     if not isinstance(value, kind):
         raise unexpected(name, with_article(kind.__name__), value)
+    return value
+
+
+def boolean(value: object, name: str) -> bool:
+    """
+    Accept True or False.
+    """
+    if not isinstance(value, bool):
+        raise unexpected(name, "True or False", value)
     return value
 
 

@@ -244,40 +244,40 @@ def flushed(result: Any) -> Call:
     return lambda backend: backend.flush(result)
 
 
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda b: b.get_session(""), "session_id: expected 1 to 255 characters"),
-        (lambda b: b.get_session(WRONG), "session_id: expected text"),
-        (lambda b: b.get_run(WRONG), "run_id: expected text"),
-        (lambda b: b.save_session(WRONG), "session: expected a Session, got a object"),
-        (lambda b: b.save_session(DELETED), "session: 'ses_1' carries deleted_at"),
-        (lambda b: b.save_run(WRONG), "run: expected a Run, got a object"),
-        (appended(WRONG), "events: expected a list of events, got a object"),
-        (appended("evt_1"), "events: expected a list of events, got a str"),
-        (appended({}), "events: expected a list of events, got a dict"),
-        (appended(NUMBERED), "events: expected a list of events, got a Event"),
-        (appended([event(), RUN]), r"events\[1\]: expected an Event, got a Run"),
-        (
-            appended([event(), NUMBERED]),
-            r"events\[1\]: 'evt_1' carries the sequence number 7",
-        ),
-        (lambda b: b.append_event(WRONG), r"events\[0\]: expected an Event"),
-        (
-            lambda b: b.append_event_with_sequence(NUMBERED),
-            r"events\[0\]: 'evt_1' carries the sequence number 7",
-        ),
-        (flushed(SESSION), "result: expected an ExecutionResult, got a Session"),
-        (
-            flushed(attrs.evolve(RESULT, session=DELETED)),
-            r"result\.session: 'ses_1' carries deleted_at",
-        ),
-        (
-            flushed(attrs.evolve(RESULT, events=(NUMBERED,))),
-            r"result\.events\[0\]: 'evt_1' carries the sequence number 7",
-        ),
-    ],
-)
+REFUSED: list[tuple[Call, str]] = [
+    (lambda b: b.get_session(""), "session_id: expected 1 to 255 characters"),
+    (lambda b: b.get_session(WRONG), "session_id: expected text"),
+    (lambda b: b.get_run(WRONG), "run_id: expected text"),
+    (lambda b: b.save_session(WRONG), "session: expected a Session, got a object"),
+    (lambda b: b.save_session(DELETED), "session: 'ses_1' carries deleted_at"),
+    (lambda b: b.save_run(WRONG), "run: expected a Run, got a object"),
+    (appended(WRONG), "events: expected a list of events, got a object"),
+    (appended("evt_1"), "events: expected a list of events, got a str"),
+    (appended({}), "events: expected a list of events, got a dict"),
+    (appended(NUMBERED), "events: expected a list of events, got a Event"),
+    (appended([event(), RUN]), r"events\[1\]: expected an Event, got a Run"),
+    (
+        appended([event(), NUMBERED]),
+        r"events\[1\]: 'evt_1' carries the sequence number 7",
+    ),
+    (lambda b: b.append_event(WRONG), r"events\[0\]: expected an Event"),
+    (
+        lambda b: b.append_event_with_sequence(NUMBERED),
+        r"events\[0\]: 'evt_1' carries the sequence number 7",
+    ),
+    (flushed(SESSION), "result: expected an ExecutionResult, got a Session"),
+    (
+        flushed(attrs.evolve(RESULT, session=DELETED)),
+        r"result\.session: 'ses_1' carries deleted_at",
+    ),
+    (
+        flushed(attrs.evolve(RESULT, events=(NUMBERED,))),
+        r"result\.events\[0\]: 'evt_1' carries the sequence number 7",
+    ),
+]
+
+
+@pytest.mark.parametrize(("call", "message"), REFUSED)
 async def test_what_may_not_be_written_is_refused(
     backend: Backend, call: Call, message: str
 ) -> None:

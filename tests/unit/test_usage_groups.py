@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from asm_async.ports.query_api import TimeBucket
-from asm_async.ports.usage_groups import (
+from asm_async.fronts.usage_groups import (
     RunGroup,
     cost_summary,
     start_of,
     usage_summary,
 )
+from asm_async.ports.query_api import TimeBucket
 from asm_async.testing.factories import NOON
 from asm_async.values.token_price import TokenPrice, price_in
 

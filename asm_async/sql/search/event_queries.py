@@ -13,8 +13,8 @@ from typing import Any, Final
 import attrs
 import sqlalchemy as sa
 
-from asm_async.ports.paging import Paging
-from asm_async.ports.query_arguments import EventSearch
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_filters import EventSearch
 from asm_async.sql.core.tables import events, sessions
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import (

@@ -9,8 +9,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.ports.paging import Paging
-from asm_async.ports.query_arguments import EventSearch, RunSearch, SessionSearch
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_filters import EventSearch, RunSearch, SessionSearch
 from asm_async.sql.core import rows
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.search.event_queries import (

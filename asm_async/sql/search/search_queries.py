@@ -11,8 +11,8 @@ from typing import Any, TypeAlias
 import attrs
 import sqlalchemy as sa
 
-from asm_async.ports.paging import Paging
-from asm_async.ports.query_arguments import RunSearch, SessionSearch
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_filters import RunSearch, SessionSearch
 from asm_async.sql.core.tables import runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
 

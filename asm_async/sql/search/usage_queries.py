@@ -13,8 +13,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.ports.usage_arguments import UsageFilter
-from asm_async.ports.usage_groups import RunGroup
+from asm_async.fronts.query_filters import UsageFilter
+from asm_async.fronts.usage_groups import RunGroup
 from asm_async.sql.core.tables import runs, sessions
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.search.search_queries import Conditions, belongs_to, equals

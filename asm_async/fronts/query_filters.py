@@ -1,9 +1,8 @@
 """
-What every adapter of the query API checks before it searches.
+The filters of the query API, each in its one normal form.
 
-One place, so that the adapters refuse the same arguments in the same words, and give
-and take the same cursors. Whatever stands here gives its arguments in normal form or
-raises ``ValidationError``, with the argument's name at the start of the message.
+A filter raises ``ValidationError``, with the argument's name at the start of the
+message, where no stored value could meet it by its form.
 """
 
 from __future__ import annotations
@@ -12,33 +11,19 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar, cast, get_args
 
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.ports.paging import Order, Search, ordered_by
-from asm_async.ports.query_api import MAX_TAGS_PER_SEARCH
+from asm_async.fronts.paging import Order, Search, ordered_by
+from asm_async.ports.query_api import MAX_TAGS_PER_SEARCH, TimeBucket
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 
-__all__ = [
-    "EventSearch",
-    "RunSearch",
-    "SessionSearch",
-    "check_bool",
-]
-
-
-def check_bool(value: object, name: str) -> bool:
-    """
-    Accept True or False.
-    """
-    if not isinstance(value, bool):
-        raise fields.unexpected(name, "True or False", value)
-    return value
+__all__ = ["EventSearch", "RunSearch", "SessionSearch", "UsageFilter"]
 
 
 def _members(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...]:
@@ -69,6 +54,12 @@ def _statuses(
     if isinstance(value, str):
         return (fields.choice(value, name, kind),)
     return _optional_members(value, name, partial(fields.choice, kind=kind))
+
+
+def _optional_bucket(value: object, name: str) -> TimeBucket | None:
+    if value is None:
+        return None
+    return cast("TimeBucket", fields.one_of(value, name, get_args(TimeBucket)))
 
 
 @attrs.frozen(kw_only=True)
@@ -102,7 +93,7 @@ class SessionSearch(Search):
         "parent_session_id": fields.optional_text,
         "created_after": fields.optional_utc_time,
         "created_before": fields.optional_utc_time,
-        "include_deleted": check_bool,
+        "include_deleted": fields.boolean,
     }
 
     @property
@@ -188,3 +179,31 @@ class EventSearch(Search):
         "correlation_id": fields.optional_text,
         "tenant_id": fields.optional_text,
     }
+
+
+@attrs.frozen(kw_only=True)
+class UsageFilter:
+    """
+    Which runs to add up, and over which buckets of time.
+    """
+
+    session_id: str | None = None
+    agent_id: str | None = None
+    tenant_id: str | None = None
+    provider: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+    bucket: TimeBucket | None = None
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "session_id": fields.optional_text,
+        "agent_id": fields.optional_text,
+        "tenant_id": fields.optional_text,
+        "provider": fields.optional_text,
+        "since": fields.optional_utc_time,
+        "until": fields.optional_utc_time,
+        "bucket": _optional_bucket,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)

@@ -7,15 +7,11 @@ import attrs
 import pytest
 
 from asm_async.errors import InvalidCursorError, ValidationError
+from asm_async.fronts.paging import Paging, Search, check_paging
+from asm_async.fronts.query_filters import EventSearch, RunSearch, SessionSearch
 from asm_async.ports import query_api
-from asm_async.ports.paging import Paging, Search, check_paging
-from asm_async.ports.query_arguments import (
-    EventSearch,
-    RunSearch,
-    SessionSearch,
-    check_bool,
-)
 from asm_async.testing.factories import NOON, make_run, make_session
+from asm_async.values import fields
 from asm_async.values.event import EventType
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
@@ -138,6 +134,6 @@ def test_a_claim_is_true_or_false(value: object) -> None:
     """
     Nothing is taken for a truth value that is none.
     """
-    assert check_bool(value=True, name="claim") is True
+    assert fields.boolean(value=True, name="claim") is True
     with pytest.raises(ValidationError, match="claim: expected True or False, got a"):
-        check_bool(value, "claim")
+        fields.boolean(value, "claim")
