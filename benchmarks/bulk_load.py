@@ -12,11 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from asm_async import open_store
 from benchmarks.contenders import run_name, session_name
 from benchmarks.databases import Database, Place
 from benchmarks.filling import Row, fill, stored_time
-from benchmarks.workloads import Payloads
+from benchmarks.payloads import Payloads
 
 __all__ = ["Log", "load"]
 
@@ -135,8 +134,7 @@ def _rows(log: Log, database: Database) -> dict[str, Iterator[Row]]:
 
 async def load(place: Place, log: Log) -> None:
     """
-    Fill an empty database and leave it as it would be after a night's rest.
+    Fill empty tables and leave them as they would be after a night's rest.
     """
-    async with open_store(place.url, migrate=True):
-        rows = _rows(log, place.database)
+    rows = _rows(log, place.database)
     await fill(place, _TABLES, rows, checkpoint_seconds=3600)

@@ -12,21 +12,24 @@ from typing import Any, ClassVar, Literal, Self, TypeAlias
 from asm_async import Event, EventType, Session, open_store
 from asm_async.sql import SQLSessionStore
 from benchmarks.databases import Database, Databases, Place
+from benchmarks.payloads import JSONObject, Payloads
 
 __all__ = [
     "Contender",
-    "JSONObject",
     "Kind",
     "Maker",
     "Store",
     "lined_up",
+    "new_event",
     "run_name",
     "session_name",
 ]
 
-JSONObject: TypeAlias = dict[str, Any]
-
-Kind: TypeAlias = Literal["store", "raw", "peer"]
+Kind: TypeAlias = Literal["store", "before", "raw", "hop", "peer"]
+"""
+The store, the store of another checkout, a driver alone, a driver alone behind a
+thread, or what people use today.
+"""
 
 
 def session_name(agent: int) -> str:
@@ -61,8 +64,14 @@ class Contender(ABC):
     Whether it can append several events at once, and read them back as such.
     """
 
+    appends_in_groups: ClassVar[bool] = False
+    """
+    Whether it has no agents, but appends for all of them in one transaction.
+    """
+
     def __init__(self, place: Place) -> None:
         self.place = place
+        self.payloads = Payloads()
         self._exits = AsyncExitStack()
 
     async def __aenter__(self) -> Self:
@@ -131,7 +140,7 @@ class Store(Contender):
         Open the store as its users do.
         """
         store = open_store(self.place.url, migrate=True)
-        self._store: SQLSessionStore = await self._exits.enter_async_context(store)
+        self.store: SQLSessionStore = await self._exits.enter_async_context(store)
 
     async def add_sessions(self, agents: Sequence[int]) -> None:
         """
@@ -139,34 +148,37 @@ class Store(Contender):
         """
         for agent in agents:
             session = Session.new(agent_id="bench", id=session_name(agent))
-            await self._store.save_session(session)
+            await self.store.save_session(session)
 
     async def append(self, agent: int, data: JSONObject) -> None:
         """
         Make the event and append it.
         """
-        await self._store.append_event_with_sequence(_event(agent, data))
+        await self.store.append_event_with_sequence(new_event(agent, data))
 
     def prepare(self, agent: int, data: Sequence[JSONObject]) -> list[Event]:
         """
         Make the events.
         """
-        return [_event(agent, one) for one in data]
+        return [new_event(agent, one) for one in data]
 
     async def append_batch(self, batch: list[Event]) -> None:
         """
         Append the events.
         """
-        await self._store.append_events(batch)
+        await self.store.append_events(batch)
 
     async def read(self, agent: int, last: int | None = None) -> int:
         """
         Get the events.
         """
-        return len(await self._store.get_events(session_name(agent), last=last))
+        return len(await self.store.get_events(session_name(agent), last=last))
 
 
-def _event(agent: int, data: JSONObject) -> Event:
+def new_event(agent: int, data: JSONObject) -> Event:
+    """
+    Make an event of an agent's run.
+    """
     return Event.new(
         type=EventType.MESSAGE_RECEIVED,
         session_id=session_name(agent),

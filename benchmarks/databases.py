@@ -13,8 +13,8 @@ import socket
 import subprocess
 import tempfile
 import time
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import Collection, Generator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from itertools import count
 from pathlib import Path
@@ -115,15 +115,22 @@ def add_directory_option(parser: argparse.ArgumentParser) -> None:
 
 
 @contextmanager
-def databases_on_disk(parent: Path) -> Generator[Databases]:
+def databases_on_disk(
+    parent: Path, databases: Collection[Database] = DATABASES
+) -> Generator[Databases]:
     """
-    Start a server, and remove it with everything that was written below *parent*.
+    Start a server if it is needed, and remove all that was written below *parent*.
     """
-    with tempfile.TemporaryDirectory(prefix="asm-bench-", dir=parent) as name:
+    with ExitStack() as exits:
+        name = exits.enter_context(
+            tempfile.TemporaryDirectory(prefix="asm-bench-", dir=parent)
+        )
         directory = Path(name)
         directory.chmod(0o755)
-        with _running_server(directory) as url:
-            yield Databases(directory=directory, server=url)
+        url = ""
+        if "postgresql" in databases:
+            url = exits.enter_context(_running_server(directory))
+        yield Databases(directory=directory, server=url)
 
 
 def _owner() -> pwd.struct_passwd | None:

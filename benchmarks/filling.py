@@ -6,22 +6,30 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeAlias
 
 import asyncpg
 
-from asm_async.sql.core.column_types import microseconds
 from benchmarks.databases import Database, Place
 
-__all__ = ["Row", "fill", "stored_time"]
+__all__ = ["Row", "fill", "microseconds", "stored_time"]
 
 Row: TypeAlias = tuple[Any, ...]
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def microseconds(moment: datetime) -> int:
+    """
+    Return what SQLite's tables hold for a time.
+    """
+    return (moment - _EPOCH) // timedelta(microseconds=1)
 
 
 def stored_time(moment: datetime, database: Database) -> datetime | int:
     """
-    Give what the driver of *database* takes for a time.
+    Return what the driver of *database* takes for a time.
     """
     return microseconds(moment) if database == "sqlite" else moment
 

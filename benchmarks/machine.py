@@ -40,8 +40,15 @@ def machine(directory: Path) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "sync_milliseconds": round(_sync_seconds(directory) * 1000, 3),
         "sqlite": sqlite3.sqlite_version,
-        **{name: metadata.version(name) for name in _PACKAGES},
+        **{name: _version(name) for name in _PACKAGES},
     }
+
+
+def _version(package: str) -> str:
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
 
 
 def _sync_seconds(directory: Path) -> float:

@@ -7,13 +7,21 @@ contender once, and a ratio is the median of the ratios within the rounds.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
-from statistics import median
+from statistics import median, quantiles
 from time import perf_counter
 
-__all__ = ["Measured", "Sample", "Stopwatch", "in_turn", "percentiles", "ratio"]
+__all__ = [
+    "Measured",
+    "Sample",
+    "Stopwatch",
+    "in_turn",
+    "percentiles",
+    "quartiles",
+    "ratio",
+    "ratios",
+]
 
 
 @dataclass(kw_only=True)
@@ -24,12 +32,12 @@ class Sample:
 
     count: int
     """
-    How many events were appended or read.
+    How many events were appended or read, or how many calls were made.
     """
 
     seconds: float
     """
-    How long that took.
+    How long that took, or how long a processor was at it.
     """
 
     latencies: list[float] = field(default_factory=list)
@@ -62,6 +70,16 @@ class Measured:
     contender: str
     kind: str
     samples: list[Sample]
+
+    unit: str = "events"
+    """
+    What the samples count; "processor" are calls by the processor's time.
+    """
+
+    log: str = ""
+    """
+    Of SQLite: "round" if the log has been written over before the clock started.
+    """
 
     @property
     def rates(self) -> list[float]:
@@ -113,17 +131,35 @@ async def in_turn(
     """
     Take one sample of each, *rounds* times, after one that does not count.
 
+    Every other round goes backwards, so that nobody always comes after the same one.
+
     Returns:
         Each taker's samples, in the order of *takers*.
     """
-    samples: list[list[Sample]] = [[] for _ in takers]
+    pairs = [(take, list[Sample]()) for take in takers]
     for number in range(rounds + 1):
-        for take, taken in zip(takers, samples, strict=True):
-            gc.collect()
+        for take, taken in pairs if number % 2 else reversed(pairs):
             sample = await take()
             if number:
                 taken.append(sample)
-    return samples
+    return [taken for _, taken in pairs]
+
+
+def ratios(rates: Sequence[float], others: Sequence[float]) -> list[float]:
+    """
+    Compare rates round by round.
+    """
+    return [one / other for one, other in zip(rates, others, strict=True)]
+
+
+def quartiles(values: Sequence[float]) -> tuple[float, float, float]:
+    """
+    Return the median and the two quartiles around it.
+    """
+    if len(values) == 1:
+        return values[0], values[0], values[0]
+    first, middle, third = quantiles(values, n=4, method="inclusive")
+    return middle, first, third
 
 
 def ratio(
@@ -135,14 +171,13 @@ def ratio(
     Returns:
         The median of the ratios, the smallest and the largest.
     """
-    pairs = zip(rates, others, strict=True)
-    ratios = [first / second for first, second in pairs]
-    return median(ratios), min(ratios), max(ratios)
+    found = ratios(rates, others)
+    return median(found), min(found), max(found)
 
 
 def percentiles(values: list[float]) -> dict[str, float]:
     """
-    Give the 50th, 95th and 99th percentile (nearest rank).
+    Return the 50th, 95th and 99th percentile (nearest rank).
     """
     ranked = sorted(values)
     places = {f"p{number}": len(ranked) * number // 100 for number in (50, 95, 99)}

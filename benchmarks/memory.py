@@ -20,9 +20,9 @@ from typing import cast
 
 from benchmarks.contenders import Contender, Store
 from benchmarks.databases import Database, Databases, Place
+from benchmarks.payloads import Payloads
 from benchmarks.raw_drivers import raw_driver
 from benchmarks.resident_memory import mebibytes
-from benchmarks.workloads import Payloads
 
 __all__ = ["can_be_measured", "measure_memory"]
 
@@ -34,7 +34,7 @@ _CLEAR_REFS = Path("/proc/self/clear_refs")
 
 def can_be_measured() -> bool:
     """
-    Tell whether this system says how high memory rose since a given moment: Linux.
+    Return whether this system says how high memory rose since a given moment: Linux.
     """
     return _CLEAR_REFS.exists()
 
@@ -101,7 +101,7 @@ async def _append(
         for _ in range(_APPENDS):
             await contender.append(agent, payloads.next())
 
-    if contender.kind == "raw":
+    if contender.appends_in_groups:
         for _ in range(_APPENDS):
             await contender.append_to_each(agents, payloads.many(len(agents)))
     else:

@@ -19,8 +19,9 @@ from langgraph.checkpoint.postgres.aio import AsyncPostgresSaver
 from langgraph.checkpoint.sqlite.aio import AsyncSqliteSaver
 from sqlalchemy.ext.asyncio import create_async_engine
 
-from benchmarks.contenders import Contender, JSONObject, session_name
+from benchmarks.contenders import Contender, session_name
 from benchmarks.databases import Database
+from benchmarks.payloads import JSONObject
 
 __all__ = ["peers_on"]
 

@@ -21,7 +21,9 @@ __all__ = ["draw"]
 _TITLES = {"sqlite": "SQLite, synchronous=FULL", "postgresql": "PostgreSQL, fsync on"}
 _STYLES: dict[str, dict[str, Any]] = {
     "store": {"color": "#d1495b", "linewidth": 2.5, "marker": "o", "zorder": 3},
+    "before": {"color": "#e6a1a8", "linewidth": 1.5, "marker": "o"},
     "raw": {"color": "#444444", "linewidth": 1.5, "marker": "o", "linestyle": "--"},
+    "hop": {"color": "#888888", "linewidth": 1.5, "marker": "o", "linestyle": ":"},
     "peer": {"linewidth": 1.2, "marker": "."},
 }
 _PEERS = ("#00798c", "#edae49", "#8e6c8a", "#66a182")
@@ -39,13 +41,13 @@ def draw(found: Results, directory: Path) -> None:
     rows = found["measured"]
     _picture(
         [row for row in rows if row["work"] == "agents"],
-        lambda row: row["events_per_second"],
+        lambda row: row["per_second"],
         ("agents, each awaiting one append at a time", "events a second"),
         directory / "agents.svg",
     )
     _picture(
         [row for row in rows if row["work"] == "growth"],
-        lambda row: 1_000_000 / row["events_per_second"],
+        lambda row: 1_000_000 / row["per_second"],
         ("events already in the log", "microseconds an event, 32 agents"),
         directory / "log-size.svg",
     )

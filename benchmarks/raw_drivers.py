@@ -9,20 +9,24 @@ checks, duplicates, locks between processes, values) is left out.
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
+import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, TypeAlias
 
+import aiosqlite
 import asyncpg
 
 from asm_async import EventType, Session, open_store
-from asm_async.sql.core.column_types import microseconds
-from asm_async.values.ids import new_event_id
-from benchmarks.contenders import Contender, JSONObject, run_name, session_name
-from benchmarks.databases import Place
+from benchmarks.contenders import Contender, Maker, run_name, session_name
+from benchmarks.databases import Database, Place
+from benchmarks.filling import microseconds
+from benchmarks.payloads import JSONObject
 
-__all__ = ["RawPostgreSQL", "RawSQLite", "raw_driver"]
+__all__ = ["RawPostgreSQL", "RawSQLite", "SQLiteBehindHop", "raw_driver", "raw_drivers"]
 
 Batch: TypeAlias = list[tuple[str, datetime, JSONObject]]
 
@@ -70,6 +74,13 @@ _SELECT = """
 """
 
 
+def _new_event_id() -> str:
+    """
+    Make an id that grows with time, as the store's do.
+    """
+    return f"evt_{time.time_ns() // 1_000_000:012x}{os.urandom(10).hex()}"
+
+
 class _RawDriver(Contender):
     """
     What both have in common.
@@ -78,12 +89,13 @@ class _RawDriver(Contender):
     name = "raw driver"
     kind = "raw"
     has_batches = True
+    appends_in_groups = True
 
     def prepare(self, agent: int, data: Sequence[JSONObject]) -> tuple[int, Batch]:
         """
         Mint the ids and take the times, in no value of the package.
         """
-        return agent, [(new_event_id(), datetime.now(UTC), one) for one in data]
+        return agent, [(_new_event_id(), datetime.now(UTC), one) for one in data]
 
     async def add_sessions(self, agents: Sequence[int]) -> None:
         """
@@ -105,9 +117,7 @@ class RawSQLite(_RawDriver):
         Connect as the store does: WAL, each commit synced.
         """
         self._conn = sqlite3.connect(self.place.location, isolation_level=None)
-        self._conn.execute("PRAGMA journal_mode=WAL")
-        self._conn.execute("PRAGMA synchronous=FULL")
-        self._conn.execute("PRAGMA wal_autocheckpoint=4000")
+        _set_up(self._conn)
         self._exits.callback(self._conn.close)
 
     async def append_to_each(
@@ -116,17 +126,7 @@ class RawSQLite(_RawDriver):
         """
         Count once for each session and insert all rows at once.
         """
-        time = microseconds(datetime.now(UTC))
-        rows: list[tuple[Any, ...]] = []
-        self._conn.execute("BEGIN IMMEDIATE")
-        for agent, one in zip(agents, data, strict=True):
-            name = session_name(agent)
-            ((number,),) = self._conn.execute(_SQLITE_COUNT, (1, time, name)).fetchall()
-            id_ = new_event_id()
-            texts = run_name(agent), json.dumps(one)
-            rows.append((name, number, id_, _TYPE, time, *texts))
-        self._conn.executemany(_SQLITE_INSERT, rows)
-        self._conn.execute("COMMIT")
+        _append_to_each(self._conn, agents, data)
 
     async def append_batch(self, batch: tuple[int, Batch]) -> None:
         """
@@ -155,6 +155,58 @@ class RawSQLite(_RawDriver):
         return len([(row, json.loads(row[6]), json.loads(row[7])) for row in rows])
 
 
+def _set_up(conn: sqlite3.Connection) -> None:
+    conn.execute("PRAGMA journal_mode=WAL")
+    conn.execute("PRAGMA synchronous=FULL")
+    conn.execute("PRAGMA wal_autocheckpoint=4000")
+
+
+def _append_to_each(
+    conn: sqlite3.Connection, agents: Sequence[int], data: Sequence[JSONObject]
+) -> None:
+    now = microseconds(datetime.now(UTC))
+    rows: list[tuple[Any, ...]] = []
+    conn.execute("BEGIN IMMEDIATE")
+    for agent, one in zip(agents, data, strict=True):
+        name = session_name(agent)
+        ((number,),) = conn.execute(_SQLITE_COUNT, (1, now, name)).fetchall()
+        texts = run_name(agent), json.dumps(one)
+        rows.append((name, number, _new_event_id(), _TYPE, now, *texts))
+    conn.executemany(_SQLITE_INSERT, rows)
+    conn.execute("COMMIT")
+
+
+class SQLiteBehindHop(_RawDriver):
+    """
+    The same statements in the thread of an aiosqlite connection: one hop a group.
+    """
+
+    name = "raw driver behind one hop"
+    kind = "hop"
+    has_batches = False
+
+    async def open(self) -> None:
+        """
+        Connect as the driver alone does.
+        """
+        conn = aiosqlite.connect(self.place.location, isolation_level=None)
+        self._aiosqlite = await self._exits.enter_async_context(conn)
+        await self._in_thread(_set_up)
+
+    async def append_to_each(
+        self, agents: Sequence[int], data: Sequence[JSONObject]
+    ) -> None:
+        """
+        Do all of it in one visit to the thread.
+        """
+        await self._in_thread(_append_to_each, agents, data)
+
+    async def _in_thread(self, function: Any, *arguments: Any) -> None:
+        conn = self._aiosqlite._conn  # noqa: SLF001 - no public call takes a function
+        job = partial(function, conn, *arguments)
+        await self._aiosqlite._execute(job)  # noqa: SLF001 - the same
+
+
 class RawPostgreSQL(_RawDriver):
     """
     One connection of asyncpg, one prepared statement for a group.
@@ -175,7 +227,7 @@ class RawPostgreSQL(_RawDriver):
         """
         names, ones = [session_name(agent) for agent in agents], [1] * len(agents)
         columns = (
-            [new_event_id() for _ in names],
+            [_new_event_id() for _ in names],
             [_TYPE] * len(names),
             [datetime.now(UTC)] * len(names),
             [run_name(agent) for agent in agents],
@@ -216,3 +268,11 @@ def raw_driver(place: Place) -> Contender:
     Choose the driver of *place*'s database.
     """
     return RawSQLite(place) if place.database == "sqlite" else RawPostgreSQL(place)
+
+
+def raw_drivers(database: Database) -> list[Maker]:
+    """
+    Return all that append with *database*'s driver alone.
+    """
+    hops: list[Maker] = [SQLiteBehindHop] if database == "sqlite" else []
+    return [raw_driver, *hops]

@@ -1,76 +1,82 @@
 """
-What is done and timed: agents that append, batches, and reading.
+What is done and timed, by the names that other processes know it by.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterator, Sequence
-from enum import StrEnum
-from itertools import count
+import gc
+from collections.abc import Awaitable, Callable, Sequence
+from pathlib import Path
 from time import perf_counter
+from typing import Any
 
-from benchmarks.contenders import Contender, JSONObject
+from benchmarks.contenders import Contender
 from benchmarks.measure import Sample, Stopwatch
+from benchmarks.operations import mixed_load, processor_time
 
-__all__ = [
-    "Payloads",
-    "TimedFrom",
-    "append_batches",
-    "append_one_by_one",
-    "read_session",
-]
+__all__ = ["take_here"]
 
-_TEXT = (
-    "I have found two flights that fit: one leaves at 07:40 with a stop, the other at"
-    " 11:15 without. Which one shall I book for you? "
-)
+# By then any log has been round, or never will be.
+_MAX_LOG_TURNS = 3_000
+
+# So many commits in a row leave the log as long as it was: it is written over.
+_STEADY_COMMITS = 4
 
 
-class TimedFrom(StrEnum):
+async def take_here(contender: Contender, work: str, **options: Any) -> Sample:
     """
-    When the clock of a batch starts.
+    Let a contender of this process do the work of this name.
     """
+    gc.collect()
+    return await _WORKS[work](contender, **options)
 
-    EVENTS = "events"
+
+async def _add_sessions(contender: Contender, agents: Sequence[int]) -> Sample:
+    begun = perf_counter()
+    await contender.add_sessions(agents)
+    return Sample(count=len(agents), seconds=perf_counter() - begun)
+
+
+async def _write_log_round(contender: Contender, agents: Sequence[int]) -> Sample:
     """
-    When the events are made, and have yet to be encoded.
+    Append until SQLite's log is written over, alone and then as all of *agents*.
+
+    A commit costs more while the log still grows, since the file's size is synced too.
+
+    Returns:
+        One, or zero if the log grew until the end.
     """
-
-    DATA = "data"
-    """
-    Earlier, when there is nothing but the data.
-    """
-
-
-class Payloads:
-    """
-    An endless supply of what agents say: about 250 bytes of JSON, no two alike.
-    """
-
-    def __init__(self) -> None:
-        self._numbers: Iterator[int] = count(1_000_000)
-
-    def next(self) -> JSONObject:
-        """
-        Give the next one.
-        """
-        number = next(self._numbers)
-        return {
-            "role": "assistant",
-            "content": f"{_TEXT}({number})",
-            "call": {"id": f"call_{number}", "name": "search_flights", "ok": True},
-        }
-
-    def many(self, number: int) -> list[JSONObject]:
-        """
-        Give the next *number* of them.
-        """
-        return [self.next() for _ in range(number)]
+    log, begun = Path(f"{contender.place.location}-wal"), perf_counter()
+    has_been_round = True
+    for some in agents[:1], agents:
+        size = steady = turns = 0
+        while steady < _STEADY_COMMITS and (turns := turns + 1) < _MAX_LOG_TURNS:
+            await _append_to_each(contender, some)
+            before, size = size, _size(log)
+            steady = steady + 1 if size == before else 0
+        has_been_round &= steady == _STEADY_COMMITS
+    return Sample(count=int(has_been_round), seconds=perf_counter() - begun)
 
 
-async def append_one_by_one(
-    contender: Contender, agents: Sequence[int], payloads: Payloads, seconds: float
+def _size(path: Path) -> int:
+    # SQLite makes no log where it is not in WAL mode.
+    return path.stat().st_size if path.exists() else 0
+
+
+async def _append_to_each(contender: Contender, agents: Sequence[int]) -> None:
+    if contender.appends_in_groups:
+        await contender.append_to_each(agents, contender.payloads.many(len(agents)))
+        return
+    appends = [contender.append(agent, contender.payloads.next()) for agent in agents]
+    for outcome in await asyncio.gather(*appends, return_exceptions=True):
+        # A peer may fail under load, which is measured elsewhere.
+        if isinstance(outcome, BaseException) and contender.kind != "peer":
+            raise outcome
+
+
+async def _append_one_by_one(
+    contender: Contender, agents: Sequence[int], seconds: float
 ) -> Sample:
     """
     Let every agent append one event at a time until the time is over.
@@ -78,8 +84,8 @@ async def append_one_by_one(
     The raw driver has no agents: it appends one event for each of them in one
     transaction, over and over.
     """
-    if contender.kind == "raw":
-        return await _append_in_groups(contender, agents, payloads, seconds)
+    if contender.appends_in_groups:
+        return await _append_in_groups(contender, agents, seconds)
     latencies: list[float] = []
     failures = 0
     start = perf_counter()
@@ -88,9 +94,9 @@ async def append_one_by_one(
         nonlocal failures
         while (begun := perf_counter()) < start + seconds:
             try:
-                await contender.append(agent, payloads.next())
+                await contender.append(agent, contender.payloads.next())
             except Exception:  # a peer that gives up under load is a result, too
-                if contender.kind == "store":
+                if contender.kind != "peer":
                     raise
                 failures += 1
             else:
@@ -106,12 +112,12 @@ async def append_one_by_one(
 
 
 async def _append_in_groups(
-    contender: Contender, agents: Sequence[int], payloads: Payloads, seconds: float
+    contender: Contender, agents: Sequence[int], seconds: float
 ) -> Sample:
     latencies: list[float] = []
     start = perf_counter()
     while (begun := perf_counter()) < start + seconds:
-        await contender.append_to_each(agents, payloads.many(len(agents)))
+        await _append_to_each(contender, agents)
         latencies.append(perf_counter() - begun)
     return Sample(
         count=len(latencies) * len(agents),
@@ -120,21 +126,27 @@ async def _append_in_groups(
     )
 
 
-async def append_batches(
-    contender: Contender,
-    size: int,
-    payloads: Payloads,
-    seconds: float,
-    *,
-    timed_from: TimedFrom,
+async def _append_batches(
+    contender: Contender, size: int, seconds: float, timed_from: str
 ) -> Sample:
     """
     Append batches of one session until the time is over.
+
+    Args:
+        contender: Who appends.
+
+        size: How many events a batch has.
+
+        seconds: How long.
+
+        timed_from:
+            When the clock starts: "events" when they are made and have yet to be
+            encoded, "data" earlier, when there is nothing but the data.
     """
     clock, batches = Stopwatch(), 0
     while clock.seconds < seconds:
-        data = payloads.many(size)
-        if timed_from is TimedFrom.DATA:
+        data = contender.payloads.many(size)
+        if timed_from == "data":
             with clock:
                 await contender.append_batch(contender.prepare(0, data))
         else:
@@ -145,7 +157,7 @@ async def append_batches(
     return Sample(count=batches * size, seconds=clock.seconds)
 
 
-async def read_session(
+async def _read_session(
     contender: Contender, agent: int, number: int, seconds: float, *, last: bool = False
 ) -> Sample:
     """
@@ -162,3 +174,14 @@ async def read_session(
     return Sample(
         count=len(latencies) * number, seconds=clock.seconds, latencies=latencies
     )
+
+
+_WORKS: dict[str, Callable[..., Awaitable[Sample]]] = {
+    "add_sessions": _add_sessions,
+    "write_log_round": _write_log_round,
+    "append_one_by_one": _append_one_by_one,
+    "append_batches": _append_batches,
+    "read_session": _read_session,
+    "mixed_load": mixed_load,
+    "processor_time": processor_time,
+}
