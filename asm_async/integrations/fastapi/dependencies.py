@@ -4,9 +4,7 @@ The ports as dependencies of an application's own routes.
 They show all tenants' sessions: to narrow them is up to the route.
 """
 
-from __future__ import annotations
-
-from typing import Annotated, TypeAlias
+from typing import Annotated, Any, TypeAlias
 
 from fastapi import Depends
 from starlette.requests import HTTPConnection
@@ -20,23 +18,14 @@ from asm_async.ports.session_store import SessionStore
 __all__ = ["FeedDep", "MaintenanceDep", "QueryDep", "StoreDep"]
 
 
-async def _store(connection: HTTPConnection) -> SessionStore:
-    return app_state(connection).ports.store
+def _port(name: str) -> Any:
+    async def port(connection: HTTPConnection) -> object:
+        return getattr(app_state(connection).ports, name)
+
+    return Depends(port)
 
 
-async def _query(connection: HTTPConnection) -> QueryAPI:
-    return app_state(connection).ports.query
-
-
-async def _maintenance(connection: HTTPConnection) -> Maintenance:
-    return app_state(connection).ports.maintenance
-
-
-async def _feed(connection: HTTPConnection) -> EventFeed:
-    return app_state(connection).ports.feed
-
-
-StoreDep: TypeAlias = Annotated[SessionStore, Depends(_store)]
-QueryDep: TypeAlias = Annotated[QueryAPI, Depends(_query)]
-MaintenanceDep: TypeAlias = Annotated[Maintenance, Depends(_maintenance)]
-FeedDep: TypeAlias = Annotated[EventFeed, Depends(_feed)]
+StoreDep: TypeAlias = Annotated[SessionStore, _port("store")]
+QueryDep: TypeAlias = Annotated[QueryAPI, _port("query")]
+MaintenanceDep: TypeAlias = Annotated[Maintenance, _port("maintenance")]
+FeedDep: TypeAlias = Annotated[EventFeed, _port("feed")]

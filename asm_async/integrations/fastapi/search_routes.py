@@ -5,22 +5,18 @@ Routes for questions about many sessions.
 from __future__ import annotations
 
 from functools import partial
-from typing import Annotated, Any, TypeAlias
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Request, Response
 
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.answers import Answers, with_headers, with_problems
-from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
-from asm_async.integrations.fastapi.parameters import (
-    Count,
-    EventTypes,
-    RunStatuses,
-    TenantId,
-    Text,
-    TextList,
-    Time,
+from asm_async.integrations.fastapi.filters import (
+    EventFiltersDep,
+    RunFiltersDep,
+    SummaryFiltersDep,
+    given,
 )
+from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.schemas import (
     CostSummaryView,
@@ -29,7 +25,7 @@ from asm_async.integrations.fastapi.schemas import (
     RunPage,
     UsageSummaryView,
 )
-from asm_async.ports.query_api import EventOrder, RunOrder, TimeBucket
+from asm_async.ports.query_api import EventOrder, RunOrder
 
 __all__ = ["add_search_routes"]
 
@@ -38,14 +34,7 @@ async def search_runs(
     *,
     request: Request,
     view: ViewDep,
-    session_id: Text = None,
-    agent_id: Text = None,
-    tenant_id: TenantId = None,
-    provider: Text = None,
-    status: RunStatuses = None,
-    started_after: Time = None,
-    started_before: Time = None,
-    min_tokens: Count = None,
+    filters: RunFiltersDep,
     order_by: RunOrder = "started_at_desc",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -54,17 +43,7 @@ async def search_runs(
     Find runs of all sessions.
     """
     page = await view.search_runs(
-        session_id=session_id,
-        agent_id=agent_id,
-        tenant_id=tenant_id,
-        provider=provider,
-        status=status,
-        started_after=started_after,
-        started_before=started_before,
-        min_tokens=min_tokens,
-        order_by=order_by,
-        limit=limit,
-        cursor=cursor,
+        **given(filters), order_by=order_by, limit=limit, cursor=cursor
     )
     return page_response(request, page)
 
@@ -73,14 +52,7 @@ async def search_events(
     *,
     request: Request,
     view: ViewDep,
-    session_ids: TextList = None,
-    run_ids: TextList = None,
-    types: EventTypes = None,
-    providers: TextList = None,
-    tenant_id: TenantId = None,
-    since: Time = None,
-    until: Time = None,
-    correlation_id: Text = None,
+    filters: EventFiltersDep,
     order_by: EventOrder = "sequence_asc",
     limit: Limit = 100,
     cursor: Cursor = None,
@@ -89,81 +61,23 @@ async def search_events(
     Find events of all sessions.
     """
     page = await view.search_events(
-        session_ids=session_ids,
-        run_ids=run_ids,
-        types=types,
-        providers=providers,
-        tenant_id=tenant_id,
-        since=since,
-        until=until,
-        correlation_id=correlation_id,
-        order_by=order_by,
-        limit=limit,
-        cursor=cursor,
+        **given(filters), order_by=order_by, limit=limit, cursor=cursor
     )
     return page_response(request, page)
 
 
-async def count_events(
-    *,
-    view: ViewDep,
-    session_ids: TextList = None,
-    run_ids: TextList = None,
-    types: EventTypes = None,
-    providers: TextList = None,
-    tenant_id: TenantId = None,
-    since: Time = None,
-    until: Time = None,
-    correlation_id: Text = None,
-) -> Response:
+async def count_events(view: ViewDep, filters: EventFiltersDep) -> Response:
     """
     Count events of all sessions.
     """
-    count = await view.count_events(
-        session_ids=session_ids,
-        run_ids=run_ids,
-        types=types,
-        providers=providers,
-        tenant_id=tenant_id,
-        since=since,
-        until=until,
-        correlation_id=correlation_id,
-    )
-    return JSONText({"count": count})
-
-
-async def _summary_filters(
-    *,
-    session_id: Text = None,
-    agent_id: Text = None,
-    tenant_id: TenantId = None,
-    provider: Text = None,
-    since: Time = None,
-    until: Time = None,
-    bucket: TimeBucket | None = None,
-) -> dict[str, Any]:
-    """
-    Give what both summaries may be asked for.
-    """
-    return {
-        "session_id": session_id,
-        "agent_id": agent_id,
-        "tenant_id": tenant_id,
-        "provider": provider,
-        "since": since,
-        "until": until,
-        "bucket": bucket,
-    }
-
-
-SummaryFiltersDep: TypeAlias = Annotated[dict[str, Any], Depends(_summary_filters)]
+    return JSONText({"count": await view.count_events(**given(filters))})
 
 
 async def get_usage(view: ViewDep, filters: SummaryFiltersDep) -> Response:
     """
     Add up what runs consumed.
     """
-    return JSONText(plain_json(await view.get_usage_summary(**filters)))
+    return JSONText(plain_json(await view.get_usage_summary(**given(filters))))
 
 
 async def get_cost(
@@ -172,7 +86,9 @@ async def get_cost(
     """
     Add up what runs cost: as stored with them, or by the server's prices.
     """
-    summary = await view.get_cost_summary(**filters, price_lookup=context.price_lookup)
+    summary = await view.get_cost_summary(
+        **given(filters), price_lookup=context.price_lookup
+    )
     return JSONText(plain_json(summary))
 
 

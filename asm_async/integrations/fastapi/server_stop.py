@@ -1,5 +1,5 @@
 """
-Hearing in time that the server is about to stop.
+Noticing in time that the server is about to stop.
 """
 
 from __future__ import annotations
@@ -8,66 +8,54 @@ import asyncio
 import signal
 import threading
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from types import FrameType
-from typing import cast
+from typing import Any, TypeAlias
 
 __all__ = ["on_stop_signal"]
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 
 @contextmanager
 def on_stop_signal(call: Callable[[], object]) -> Generator[None]:
     """
-    Call back when the process is told to stop, before whoever else hears of it.
+    Call back when the process is told to stop, before any other handler of the signal.
 
     Servers wait for open responses before they end the application's lifespan, and tell
     the application nothing before that: a stream that waited for the lifespan's end
-    would wait for ever. What starts a server's stop is a signal, so that one is heard
-    here first, and then given on to the handler that was there: the server's.
+    would never end. What starts a server's stop is a signal, so that one is handled
+    here first, and then passed on to the handler that was there: the server's.
 
-    Signals have handlers in the main thread alone, and where nobody handles one it ends
-    the process: then there is nothing to hear.
+    Signals have handlers in the main thread alone, and a signal that has no handler
+    ends the process: in both cases there is nothing to wait for.
     """
     if threading.current_thread() is not threading.main_thread():
         yield
         return
     loop = asyncio.get_running_loop()
-    chained = [
-        _Chained(number, handler, lambda: loop.call_soon_threadsafe(call))
-        for number in (signal.SIGINT, signal.SIGTERM)
-        if callable(handler := signal.getsignal(number))
-    ]
-    try:
+    with ExitStack() as handling:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if callable(handler):
+
+                def chained(
+                    signum: int,
+                    frame: FrameType | None,
+                    handler: _Handler = handler,
+                ) -> None:
+                    # A handler may run within any line of the loop's own code.
+                    loop.call_soon_threadsafe(call)
+                    handler(signum, frame)
+
+                signal.signal(number, chained)
+                handling.callback(_restore, number, chained, handler)
         yield
-    finally:
-        for link in chained:
-            link.restore()
 
 
-class _Chained:
+def _restore(number: signal.Signals, ours: _Handler, handler: _Handler) -> None:
     """
-    A signal's handler with something before it.
+    Put a handler back, unless another has taken the place of ours since.
     """
-
-    def __init__(
-        self,
-        number: signal.Signals,
-        handler: Callable[[int, FrameType | None], object],
-        before: Callable[[], object],
-    ) -> None:
-        self._number = number
-        self._handler = handler
-        self._before = before
-        signal.signal(number, self)
-
-    def __call__(self, number: int, frame: FrameType | None) -> None:
-        self._before()
-        self._handler(number, frame)
-
-    def restore(self) -> None:
-        """
-        Put the handler back, unless somebody has put in another since.
-        """
-        is_ours = cast("object", signal.getsignal(self._number)) is self
-        if is_ours:
-            signal.signal(self._number, self._handler)
+    if signal.getsignal(number) is ours:
+        signal.signal(number, handler)

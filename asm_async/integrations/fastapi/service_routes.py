@@ -11,13 +11,7 @@ from fastapi import APIRouter, Response
 
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.answers import with_problems
-from asm_async.integrations.fastapi.parameters import (
-    SessionStatuses,
-    TenantId,
-    Text,
-    TextList,
-    Time,
-)
+from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.schemas import HealthReport, HealthView
@@ -59,18 +53,7 @@ async def get_health_issues(context: ContextDep) -> Response:
 
 
 async def export_sessions(
-    *,
-    view: ViewDep,
-    context: ContextDep,
-    agent_id: Text = None,
-    tenant_id: TenantId = None,
-    status: SessionStatuses = None,
-    provider: Text = None,
-    tags: TextList = None,
-    parent_session_id: Text = None,
-    created_after: Time = None,
-    created_before: Time = None,
-    include_deleted: bool = False,
+    view: ViewDep, context: ContextDep, filters: SessionFiltersDep
 ) -> Response:
     """
     Stream sessions with all they have, one JSON object a line.
@@ -79,18 +62,7 @@ async def export_sessions(
     """
 
     async def produce(write: Write) -> None:
-        await view.export_sessions(
-            write,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            status=status,
-            provider=provider,
-            tags=tags or (),
-            parent_session_id=parent_session_id,
-            created_after=created_after,
-            created_before=created_before,
-            include_deleted=include_deleted,
-        )
+        await view.export_sessions(write, **given(filters))
 
     headers = {"Content-Disposition": 'attachment; filename="export.jsonl"'}
     return ExportStream(produce, context, headers=headers)

@@ -27,15 +27,9 @@ from asm_async.integrations.fastapi.entity_tags import (
     precondition,
     tag_of,
 )
+from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
-from asm_async.integrations.fastapi.parameters import (
-    SessionIdPath,
-    SessionStatuses,
-    TenantId,
-    Text,
-    TextList,
-    Time,
-)
+from asm_async.integrations.fastapi.parameters import SessionIdPath
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.schemas import (
     NewSessionBody,
@@ -56,15 +50,7 @@ async def list_sessions(
     *,
     request: Request,
     view: ViewDep,
-    agent_id: Text = None,
-    tenant_id: TenantId = None,
-    status: SessionStatuses = None,
-    provider: Text = None,
-    tags: TextList = None,
-    parent_session_id: Text = None,
-    created_after: Time = None,
-    created_before: Time = None,
-    include_deleted: bool = False,
+    filters: SessionFiltersDep,
     order_by: SessionOrder = "updated_at_desc",
     limit: Limit = 50,
     cursor: Cursor = None,
@@ -74,15 +60,7 @@ async def list_sessions(
     Find sessions, latest first unless asked otherwise.
     """
     page = await view.search_sessions(
-        agent_id=agent_id,
-        tenant_id=tenant_id,
-        status=status,
-        provider=provider,
-        tags=tags or (),
-        parent_session_id=parent_session_id,
-        created_after=created_after,
-        created_before=created_before,
-        include_deleted=include_deleted,
+        **given(filters),
         order_by=order_by,
         limit=limit,
         cursor=cursor,
