@@ -9,19 +9,16 @@ from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias, cast
 
 from fastapi import Depends
-from pydantic import BaseModel
 from starlette.requests import ClientDisconnect, Request
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.schema_models import inlined_schema
 from asm_async.values.json_values import JSONObject, with_article
 
 __all__ = [
     "BodyDep",
     "check_members",
-    "described_body",
     "member_object",
     "member_objects",
     "with_place",
@@ -140,11 +137,3 @@ def member_objects(body: JSONObject, name: str) -> list[JSONObject]:
         if not isinstance(member, dict):
             raise ValidationError(f"{name}[{index}]: expected a JSON object")
     return cast("list[JSONObject]", members)
-
-
-def described_body(model: type[BaseModel]) -> dict[str, Any]:
-    """
-    Describe a route's body in OpenAPI's words, for ``openapi_extra``.
-    """
-    content = {"application/json": {"schema": inlined_schema(model)}}
-    return {"requestBody": {"required": True, "content": content}}

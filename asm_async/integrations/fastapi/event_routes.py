@@ -10,18 +10,13 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from asm_async.integrations.fastapi.access import ViewDep
-from asm_async.integrations.fastapi.answers import (
-    BODY_STATUSES,
-    with_headers,
-    with_problems,
-)
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
     check_members,
-    described_body,
     member_objects,
     with_place,
 )
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     IfMatch,
     IfNothingMatches,
@@ -150,42 +145,27 @@ def add_event_routes(router: APIRouter) -> None:
     Add the routes for the events of a session to *router*.
     """
     events = "/sessions/{session_id}/events"
-    tag = with_headers("ETag")
+    add = partial(add_route, router, tags=["events"], headers=["ETag"])
+    append = partial(add, method="POST", status=201, problems=[404, 409, 412])
     there = "It was there already."
-    problems = with_problems(*BODY_STATUSES, 404, 409, 412)
-    add = partial(router.add_api_route, tags=["events"])
     add(
         events,
         list_session_events,
-        response_model=EventList,
-        responses={
-            200: {"headers": with_headers("ETag", "Link")},
-            **with_problems(404),
-        },
+        EventList,
+        headers=["ETag", "Link"],
+        problems=[404],
     )
-    add(
+    append(
         events,
         append_event,
-        methods=["POST"],
-        status_code=201,
-        response_model=EventView,
-        responses={
-            200: {"model": EventView, "description": there},
-            201: {"headers": tag},
-            **problems,
-        },
-        openapi_extra=described_body(EventBody),
+        EventView,
+        body=EventBody,
+        others={200: {"model": EventView, "description": there}},
     )
-    add(
+    append(
         f"{events}/batch",
         append_events,
-        methods=["POST"],
-        status_code=201,
-        response_model=EventList,
-        responses={
-            200: {"model": EventList, "description": there},
-            201: {"headers": tag},
-            **problems,
-        },
-        openapi_extra=described_body(EventBatchBody),
+        EventList,
+        body=EventBatchBody,
+        others={200: {"model": EventList, "description": there}},
     )

@@ -11,19 +11,14 @@ from fastapi import APIRouter, Request, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
-from asm_async.integrations.fastapi.answers import (
-    BODY_STATUSES,
-    with_headers,
-    with_problems,
-)
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
     check_members,
-    described_body,
     member_object,
     member_objects,
     with_place,
 )
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     IfMatch,
     IfNoneMatch,
@@ -178,54 +173,40 @@ def add_run_routes(router: APIRouter) -> None:
     """
     session, runs = "/sessions/{session_id}", "/sessions/{session_id}/runs"
     one = f"{runs}/{{run_id}}"
-    tag = with_headers("ETag")
-    created = {"model": RunView, "description": "It is new.", "headers": tag}
-    add = partial(router.add_api_route, tags=["runs"])
-    add(
-        runs,
-        list_session_runs,
-        response_model=RunPage,
-        responses={200: {"headers": with_headers("Link")}, **with_problems(404)},
-    )
+    add = partial(add_route, router, tags=["runs"])
+    add(runs, list_session_runs, RunPage, headers=["Link"], problems=[404])
     add(
         runs,
         begin_run,
-        methods=["POST"],
-        status_code=201,
-        response_model=RunView,
-        responses={
-            201: {"headers": with_headers("ETag", "Location")},
-            **with_problems(*BODY_STATUSES, 404, 409),
-        },
-        openapi_extra=described_body(NewRunBody),
+        RunView,
+        method="POST",
+        status=201,
+        body=NewRunBody,
+        headers=["ETag", "Location"],
+        problems=[404, 409],
     )
     add(
         one,
         get_run,
-        response_model=RunView,
-        responses={
-            200: {"headers": tag},
-            304: {"description": "It is as it was."},
-            **with_problems(404),
-        },
+        RunView,
+        headers=["ETag"],
+        problems=[404],
+        others={304: {"description": "It is as it was."}},
     )
     add(
         one,
         save_run,
-        methods=["PUT"],
-        response_model=RunView,
-        responses={
-            200: {"headers": tag},
-            201: created,
-            **with_problems(*BODY_STATUSES, 404, 409, 412),
-        },
-        openapi_extra=described_body(RunBody),
+        RunView,
+        method="PUT",
+        body=RunBody,
+        headers=["ETag"],
+        problems=[404, 409, 412],
     )
     add(
         f"{session}/flush",
         flush,
-        methods=["POST"],
-        response_model=FlushView,
-        responses=with_problems(*BODY_STATUSES, 404, 409, 412),
-        openapi_extra=described_body(FlushBody),
+        FlushView,
+        method="POST",
+        body=FlushBody,
+        problems=[404, 409, 412],
     )

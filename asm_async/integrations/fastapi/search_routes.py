@@ -9,7 +9,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.answers import Answers, with_headers, with_problems
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.filters import (
     EventFiltersDep,
     RunFiltersDep,
@@ -96,16 +96,9 @@ def add_search_routes(router: APIRouter) -> None:
     """
     Add the routes for questions about many sessions to *router*.
     """
-    link: Answers = {200: {"headers": with_headers("Link")}}
-    problems = with_problems(404)
-    add = partial(router.add_api_route, tags=["search"])
-    add("/runs", search_runs, response_model=RunPage, responses={**link, **problems})
-    add(
-        "/events",
-        search_events,
-        response_model=EventPage,
-        responses={**link, **problems},
-    )
-    add("/events/count", count_events, response_model=EventCount, responses=problems)
-    add("/usage", get_usage, response_model=UsageSummaryView, responses=problems)
-    add("/cost", get_cost, response_model=CostSummaryView, responses=problems)
+    add = partial(add_route, router, tags=["search"], problems=[404])
+    add("/runs", search_runs, RunPage, headers=["Link"])
+    add("/events", search_events, EventPage, headers=["Link"])
+    add("/events/count", count_events, EventCount)
+    add("/usage", get_usage, UsageSummaryView)
+    add("/cost", get_cost, CostSummaryView)

@@ -10,7 +10,7 @@ from http import HTTPStatus
 from fastapi import APIRouter, Response
 
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.answers import with_problems
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
@@ -73,22 +73,15 @@ def add_service_routes(router: APIRouter) -> None:
     Add the routes for the whole to *router*.
     """
     media = {"schema": {"type": "string"}}
-    lines = {
-        "description": "The export.",
-        "content": {ExportStream.media_type: media},
-    }
-    add = partial(router.add_api_route, tags=["service"])
-    add("/health", get_health, response_model=HealthView, responses=with_problems())
-    add(
-        "/health/issues",
-        get_health_issues,
-        response_model=HealthReport,
-        responses=with_problems(),
-    )
+    lines = {"description": "The export.", "content": {ExportStream.media_type: media}}
+    add = partial(add_route, router, tags=["service"])
+    add("/health", get_health, HealthView)
+    add("/health/issues", get_health_issues, HealthReport)
     add(
         "/export",
         export_sessions,
+        None,
+        problems=[404],
+        others={200: lines},
         response_class=ExportStream,
-        status_code=200,
-        responses={200: lines, **with_problems(404)},
     )

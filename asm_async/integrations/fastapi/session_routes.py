@@ -12,12 +12,8 @@ from fastapi import APIRouter, Query, Request, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
-from asm_async.integrations.fastapi.answers import (
-    BODY_STATUSES,
-    with_headers,
-    with_problems,
-)
-from asm_async.integrations.fastapi.bodies import BodyDep, described_body, with_place
+from asm_async.integrations.fastapi.bodies import BodyDep, with_place
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     IfMatch,
     IfNoneMatch,
@@ -167,72 +163,43 @@ def add_session_routes(router: APIRouter) -> None:
     Add the routes for sessions to *router*.
     """
     one = "/sessions/{session_id}"
-    tag = with_headers("ETag")
-    created = {"model": SessionView, "description": "It is new.", "headers": tag}
-    add = partial(router.add_api_route, tags=["sessions"])
-    add(
-        "/sessions",
-        list_sessions,
-        response_model=SessionPage,
-        responses={200: {"headers": with_headers("Link")}, **with_problems(404)},
-    )
+    add = partial(add_route, router, tags=["sessions"])
+    add("/sessions", list_sessions, SessionPage, headers=["Link"], problems=[404])
     add(
         "/sessions",
         begin_session,
-        methods=["POST"],
-        status_code=201,
-        response_model=SessionView,
-        responses={
-            201: {"headers": with_headers("ETag", "Location")},
-            **with_problems(*BODY_STATUSES, 409),
-        },
-        openapi_extra=described_body(NewSessionBody),
+        SessionView,
+        method="POST",
+        status=201,
+        body=NewSessionBody,
+        headers=["ETag", "Location"],
+        problems=[409],
     )
     add(
         one,
         get_session,
-        response_model=SessionView,
-        responses={
-            200: {"headers": tag},
-            304: {"description": "It is as it was."},
-            **with_problems(404),
-        },
+        SessionView,
+        headers=["ETag"],
+        problems=[404],
+        others={304: {"description": "It is as it was."}},
     )
     add(
         one,
         save_session,
-        methods=["PUT"],
-        response_model=SessionView,
-        responses={
-            200: {"headers": tag},
-            201: created,
-            **with_problems(*BODY_STATUSES, 404, 409, 412),
-        },
-        openapi_extra=described_body(SessionBody),
+        SessionView,
+        method="PUT",
+        body=SessionBody,
+        headers=["ETag"],
+        problems=[404, 409, 412],
     )
-    add(
-        one,
-        delete_session,
-        methods=["DELETE"],
-        status_code=204,
-        responses=with_problems(404),
-    )
+    add(one, delete_session, None, method="DELETE", status=204, problems=[404])
     add(
         f"{one}/restore",
         restore_session,
-        methods=["POST"],
-        response_model=SessionView,
-        responses={200: {"headers": tag}, **with_problems(404)},
+        SessionView,
+        method="POST",
+        headers=["ETag"],
+        problems=[404],
     )
-    add(
-        f"{one}/stats",
-        get_session_stats,
-        response_model=SessionStatsView,
-        responses=with_problems(404),
-    )
-    add(
-        f"{one}/export",
-        export_session,
-        response_model=SessionExportView,
-        responses=with_problems(404),
-    )
+    add(f"{one}/stats", get_session_stats, SessionStatsView, problems=[404])
+    add(f"{one}/export", export_session, SessionExportView, problems=[404])

@@ -16,7 +16,7 @@ from fastapi import APIRouter, Header, Query, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.answers import with_problems
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.event_messages import event_message
 from asm_async.integrations.fastapi.parameters import (
     EventTypes,
@@ -152,11 +152,13 @@ def add_stream_routes(router: APIRouter) -> None:
         "content": {EventStream.media_type: media},
     }
     add = partial(
-        router.add_api_route,
+        add_route,
+        router,
+        model=None,
         tags=["streams"],
+        problems=[404],
+        others={200: stream},
         response_class=EventStream,
-        status_code=200,
-        responses={200: stream, **with_problems(404)},
     )
     add("/sessions/{session_id}/events/stream", follow_session)
     add("/events/stream", follow_all)
