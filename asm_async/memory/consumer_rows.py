@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from asm_async.ports.event_feed_arguments import START
+from asm_async.fronts.feed_filters import START
 from asm_async.values.checkpoint import Place
 
 __all__ = ["ConsumerRow"]

@@ -4,31 +4,21 @@ The event feed over what is kept in memory.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
-
+from asm_async.fronts.consuming import ConsumerOptions
+from asm_async.fronts.event_consumer import LeasedBatch
+from asm_async.fronts.event_feed import EventFeedFront
+from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+from asm_async.memory.consumer_leases import ConsumerLeases
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.event_consumer import InMemoryConsumer
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.tails import FeedReader, SessionReader
-from asm_async.ports.event_feed_arguments import (
-    START,
-    ConsumerOptions,
-    FeedFilter,
-    SessionFilter,
-    check_checkpoint,
-    check_consumer_name,
-)
-from asm_async.ports.following import event_alone, follow
-from asm_async.values.checkpoint import checkpoint_text
-from asm_async.values.event import Event, EventType
+from asm_async.memory.readers import FeedReader, SessionReader
+from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 __all__ = ["InMemoryEventFeed"]
 
-_KIND = "memory"
 
-
-class InMemoryEventFeed:
+class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
     """
     An :class:`~asm_async.ports.event_feed.EventFeed` without a database.
 
@@ -40,89 +30,10 @@ class InMemoryEventFeed:
     """
 
     def __init__(self, database: InMemoryDatabase) -> None:
+        super().__init__(kind="memory", batch=LeasedBatch)
         self._database = database
         self._lifecycle = Lifecycle("feed")
         self._holders: set[str] = set()
-
-    def follow_session(
-        self,
-        session_id: str,
-        *,
-        after: int = 0,
-        types: Collection[EventType | str] | None = None,
-        run_id: str | None = None,
-        until_over: bool = False,
-        tenant_id: str | None = None,
-    ) -> AsyncGenerator[Event]:
-        """
-        Give the events of one session, those to come included.
-        """
-        wanted = SessionFilter(
-            session_id=session_id,
-            after=after,
-            types=types,
-            run_id=run_id,
-            until_over=until_over,
-            tenant_id=tenant_id,
-        )
-        reader = SessionReader(self._database, wanted, self._lifecycle.check_usable)
-        return follow(reader, after, event_alone)
-
-    def follow_all(
-        self,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-    ) -> AsyncGenerator[tuple[Event, str]]:
-        """
-        Give the events of all sessions, those to come included, each with a checkpoint.
-        """
-        wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
-        return follow(
-            FeedReader(self._database, wanted, self._lifecycle.check_usable),
-            check_checkpoint(checkpoint, _KIND),
-            lambda event, at: (event, checkpoint_text(at, _KIND)),
-        )
-
-    async def get_latest_checkpoint(self) -> str:
-        """
-        Give the place behind all that a follower could have been given by now.
-        """
-        self._lifecycle.check_usable()
-        return checkpoint_text((0, self._database.log.latest), _KIND)
-
-    async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
-        """
-        Tell how many events lie behind *checkpoint*; nothing is ever held up.
-        """
-        place = check_checkpoint(checkpoint, _KIND)
-        self._lifecycle.check_usable()
-        behind = sum(1 for _ in self._database.log.behind(place[1]))
-        return FeedLag(pending_events=behind)
-
-    def consumer(
-        self,
-        name: str,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        lease_seconds: float = 60.0,
-    ) -> InMemoryConsumer:
-        """
-        Give the durable consumer of this name; nothing is read or written yet.
-        """
-        return InMemoryConsumer(
-            self._database,
-            ConsumerOptions(name=name, lease_seconds=lease_seconds),
-            FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
-            check_checkpoint(checkpoint, _KIND),
-            check_usable=self._lifecycle.check_usable,
-            holders=self._holders,
-        )
 
     async def list_consumers(self) -> list[ConsumerState]:
         """
@@ -134,7 +45,7 @@ class InMemoryEventFeed:
                 name=name,
                 checkpoint=None
                 if row.place == START
-                else checkpoint_text(row.place, _KIND),
+                else checkpoint_text(row.place, self._kind),
                 fencing_token=row.fencing_token,
                 holder=row.holder,
                 leased_until=row.leased_until,
@@ -142,14 +53,6 @@ class InMemoryEventFeed:
             )
             for name, row in sorted(self._database.consumers.items())
         ]
-
-    async def delete_consumer(self, name: str) -> None:
-        """
-        Forget a durable consumer and its checkpoint; an unknown one is none.
-        """
-        name = check_consumer_name(name)
-        self._lifecycle.check_usable()
-        self._database.consumers.pop(name, None)
 
     async def aclose(self) -> None:
         """
@@ -160,3 +63,31 @@ class InMemoryEventFeed:
                 if row.holder in self._holders:
                     row.release()
             self._database.wake_all()
+
+    def _session_reader(self, wanted: SessionFeedFilter) -> SessionReader:
+        return SessionReader(self._database, wanted, self._lifecycle.check_usable)
+
+    def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
+        return FeedReader(self._database, wanted, self._lifecycle.check_usable)
+
+    async def _get_latest_place(self) -> Place:
+        self._lifecycle.check_usable()
+        return 0, self._database.log.latest
+
+    async def _feed_lag(self, place: Place) -> FeedLag:
+        self._lifecycle.check_usable()
+        behind = sum(1 for _ in self._database.log.behind(place[1]))
+        return FeedLag(pending_events=behind)
+
+    def _leases(self, options: ConsumerOptions, first_place: Place) -> ConsumerLeases:
+        return ConsumerLeases(
+            self._database,
+            options,
+            first_place,
+            check_usable=self._lifecycle.check_usable,
+            holders=self._holders,
+        )
+
+    async def _delete_consumer(self, name: str) -> None:
+        self._lifecycle.check_usable()
+        self._database.consumers.pop(name, None)

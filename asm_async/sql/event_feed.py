@@ -4,36 +4,28 @@ The event feed over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection
-
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.ports.event_feed_arguments import (
-    START,
-    ConsumerOptions,
-    FeedFilter,
-    SessionFilter,
-    check_checkpoint,
-    check_consumer_name,
-)
-from asm_async.ports.following import event_alone, follow
+from asm_async.fronts.consuming import ConsumerOptions
+from asm_async.fronts.event_feed import EventFeedFront
+from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed import queries
-from asm_async.sql.feed.consumer import SQLConsumer
+from asm_async.sql.feed.consumer import SQLBatch
 from asm_async.sql.feed.context import FeedContext
+from asm_async.sql.feed.leases import ConsumerLeases
 from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.values.checkpoint import Place, checkpoint_text
-from asm_async.values.event import Event, EventType
+from asm_async.values.checkpoint import Place
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 __all__ = ["SQLEventFeed"]
 
 
-class SQLEventFeed:
+class SQLEventFeed(EventFeedFront[SQLBatch]):
     """
     An :class:`~asm_async.ports.event_feed.EventFeed` on SQLite or PostgreSQL.
 
@@ -44,6 +36,11 @@ class SQLEventFeed:
     thread watches whether the file has changed, on PostgreSQL one connection of its
     own, beside the pool, listens for what stores announce. Either begins with the first
     follower of the engine and ends with the last.
+
+    On PostgreSQL the order of all events is that of the transactions' ids, and an event
+    is given once no transaction with a smaller id is open any more, in any database of
+    the server. What holds the feed up is the oldest transaction that has written
+    something there, or was prepared and not yet committed; see :meth:`feed_lag`.
 
     Args:
         engine: Made by :func:`~asm_async.sql.create_engine`, or any that a
@@ -78,58 +75,41 @@ class SQLEventFeed:
             poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=listens,
         )
-        self._kind = self._context.transactions.dialect.name
+        kind = self._context.transactions.dialect.name
+        super().__init__(kind=kind, batch=SQLBatch)
 
-    def follow_session(
-        self,
-        session_id: str,
-        *,
-        after: int = 0,
-        types: Collection[EventType | str] | None = None,
-        run_id: str | None = None,
-        until_over: bool = False,
-        tenant_id: str | None = None,
-    ) -> AsyncGenerator[Event]:
+    async def list_consumers(self) -> list[ConsumerState]:
         """
-        Give the events of one session, those to come included.
+        List the durable consumers, by name.
         """
-        wanted = SessionFilter(
-            session_id=session_id,
-            after=after,
-            types=types,
-            run_id=run_id,
-            until_over=until_over,
-            tenant_id=tenant_id,
-        )
-        return follow(SessionReader(self._context, wanted), after, event_alone)
+        query = sa.select(consumers).order_by(consumers.c.name)
 
-    def follow_all(
-        self,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-    ) -> AsyncGenerator[tuple[Event, str]]:
-        """
-        Give the events of all sessions, those to come included, each with a checkpoint.
+        async def read(conn: AsyncConnection) -> list[ConsumerState]:
+            found = (await conn.execute(query)).mappings()
+            with rows.reading(consumers):
+                return [
+                    ConsumerState(**{str(k): v for k, v in row.items()})
+                    for row in found
+                ]
 
-        On PostgreSQL the order is that of the transactions' ids, and an event is given
-        once no transaction with a smaller id is open any more, in any database of the
-        server; see :meth:`feed_lag`.
-        """
-        wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
-        place, kind = check_checkpoint(checkpoint, self._kind), self._kind
-        return follow(
-            FeedReader(self._context, wanted),
-            place,
-            lambda event, at: (event, checkpoint_text(at, kind)),
-        )
+        async with self._context.lifecycle:
+            return await self._context.transactions.read(read)
 
-    async def get_latest_checkpoint(self) -> str:
+    async def aclose(self) -> None:
         """
-        Give the place behind all that a follower could have been given by now.
+        End all iterators, give their leases up, and release what the feed holds.
+
+        The engine stays open, and nothing uses it any more.
         """
+        await self._context.aclose()
+
+    def _session_reader(self, wanted: SessionFeedFilter) -> SessionReader:
+        return SessionReader(self._context, wanted)
+
+    def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
+        return FeedReader(self._context, wanted)
+
+    async def _get_latest_place(self) -> Place:
         query = queries.latest_place(self._context.feed)
 
         async def read(conn: AsyncConnection) -> Place:
@@ -137,17 +117,9 @@ class SQLEventFeed:
             return START if row is None else (row[0], row[1])
 
         async with self._context.lifecycle:
-            place = await self._context.transactions.read(read)
-        return checkpoint_text(place, self._kind)
+            return await self._context.transactions.read(read)
 
-    async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
-        """
-        Tell how many events lie behind *checkpoint*, and what holds the feed up.
-
-        On PostgreSQL that is the oldest transaction that has written something, in
-        whatever database of the server, or was prepared and not yet committed.
-        """
-        place = check_checkpoint(checkpoint, self._kind)
+    async def _feed_lag(self, place: Place) -> FeedLag:
         feed = self._context.feed
         query = queries.pending_counts(feed, place)
 
@@ -171,59 +143,14 @@ class SQLEventFeed:
         async with self._context.lifecycle:
             return await self._context.transactions.read(read)
 
-    def consumer(
-        self,
-        name: str,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        lease_seconds: float = 60.0,
-    ) -> SQLConsumer:
-        """
-        Give the durable consumer of this name; nothing is read or written yet.
-        """
-        return SQLConsumer(
-            self._context,
-            ConsumerOptions(name=name, lease_seconds=lease_seconds),
-            FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id),
-            check_checkpoint(checkpoint, self._kind),
-        )
+    def _leases(self, options: ConsumerOptions, first_place: Place) -> ConsumerLeases:
+        return ConsumerLeases(self._context, options, first_place)
 
-    async def list_consumers(self) -> list[ConsumerState]:
-        """
-        List the durable consumers, by name.
-        """
-        query = sa.select(consumers).order_by(consumers.c.name)
-
-        async def read(conn: AsyncConnection) -> list[ConsumerState]:
-            found = (await conn.execute(query)).mappings()
-            with rows.reading(consumers):
-                return [
-                    ConsumerState(**{str(k): v for k, v in row.items()})
-                    for row in found
-                ]
-
-        async with self._context.lifecycle:
-            return await self._context.transactions.read(read)
-
-    async def delete_consumer(self, name: str) -> None:
-        """
-        Forget a durable consumer and its checkpoint; an unknown one is none.
-        """
-        is_it = consumers.c.name == check_consumer_name(name)
+    async def _delete_consumer(self, name: str) -> None:
+        is_it = consumers.c.name == name
 
         async def delete(transaction: Transaction) -> None:
             await transaction.conn.execute(sa.delete(consumers).where(is_it))
 
         async with self._context.lifecycle:
             await self._context.transactions.write(delete, is_repeatable=True)
-
-    async def aclose(self) -> None:
-        """
-        End all iterators, give their leases up, and release what the feed holds.
-
-        The engine stays open, and nothing uses it any more.
-        """
-        await self._context.aclose()

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async import Event, ExecutionResult, RetentionPolicy
-from asm_async.ports.following import READ_BATCH_SIZE
+from asm_async.fronts.following import READ_BATCH_SIZE
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.dialects.sqlite import watcher as sqlite_watcher
 from asm_async.testing.event_feed.contract import Collecting, take

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from asm_async import Event
-from asm_async.ports.following import READ_BATCH_SIZE
+from asm_async.fronts.following import READ_BATCH_SIZE
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.notifications.wake_up import CommittedEvent, WakeUp, stored_event
 from asm_async.testing.factories import make_event

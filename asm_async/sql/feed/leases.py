@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import ConflictError, StorageBusyError, StorageError
-from asm_async.ports.consuming import Holding, lease_lost
-from asm_async.ports.event_feed_arguments import START, ConsumerOptions
+from asm_async.fronts.consuming import ConsumerOptions, Holding, lease_lost
+from asm_async.fronts.feed_filters import START
 from asm_async.sql.core.column_types import microseconds
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
@@ -46,13 +46,6 @@ class ConsumerLeases:
         self._options = options
         self._first_place = first_place
         self._is_it = consumers.c.name == options.name
-
-    @property
-    def name(self) -> str:
-        """
-        Whose lease it is about.
-        """
-        return self._options.name
 
     async def take(self, holder: str) -> Holding | None:
         """
@@ -142,7 +135,7 @@ class ConsumerLeases:
             await self._context.release_transactions.write(work, is_repeatable=True)
 
     async def acknowledge(
-        self, holding: Holding, end: Place, conn: AsyncConnection | None
+        self, holding: Holding, end: Place, conn: AsyncConnection | None = None
     ) -> None:
         """
         Move the checkpoint from the holding's place to *end*, and renew the lease.

@@ -9,7 +9,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
+from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
 from asm_async.sql.core.tables import events, session_sequences, sessions
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.values.checkpoint import Place
@@ -24,7 +24,7 @@ __all__ = [
 ]
 
 
-def events_behind(wanted: SessionFilter) -> sa.Select[*tuple[Any, ...]]:
+def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """
     Select *most* of a session's events behind *number*, which are parameters.
     """

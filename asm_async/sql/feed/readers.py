@@ -14,8 +14,8 @@ from typing import Any, Self, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import InvalidCheckpointError
-from asm_async.ports.event_feed_arguments import START, FeedFilter, SessionFilter
-from asm_async.ports.following import ReadResult
+from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+from asm_async.fronts.following import ReadResult
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
@@ -119,7 +119,7 @@ class SessionReader(_Reader):
     Reads one session's log; a place is a sequence number.
     """
 
-    def __init__(self, context: FeedContext, wanted: SessionFilter) -> None:
+    def __init__(self, context: FeedContext, wanted: SessionFeedFilter) -> None:
         super().__init__(
             context,
             wanted.session_id,

@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Iterable
 from typing import TypeAlias
 
-from asm_async.ports.following import READ_BATCH_SIZE
+from asm_async.fronts.following import READ_BATCH_SIZE
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json

@@ -1,5 +1,5 @@
 """
-How every adapter consumes: take the lease, gather a batch, hand it out, and again.
+How a durable consumer works: take the lease, gather a batch, hand it out, and again.
 """
 
 from __future__ import annotations
@@ -10,17 +10,18 @@ import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from math import inf
-from typing import Generic, Protocol, TypeAlias, TypeVar
+from typing import ClassVar, Generic, Protocol, TypeVar
 
 import attrs
 
-from asm_async.errors import LeaseLostError
-from asm_async.ports.event_feed_arguments import BatchBounds, ConsumerOptions
-from asm_async.ports.following import EventReader
+from asm_async.errors import LeaseLostError, ValidationError
+from asm_async.fronts.following import EventReader
+from asm_async.ports.event_consumer import MAX_LEASE_SECONDS
+from asm_async.values import fields
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
-__all__ = ["Holding", "LeaseTable", "lease_lost", "take_batches"]
+__all__ = ["ConsumerOptions", "Consuming", "Holding", "LeaseTable", "lease_lost"]
 
 # A holder shows that it lives three times before its lease ends.
 _RENEWALS_PER_LEASE = 3
@@ -29,13 +30,36 @@ _RENEWALS_PER_LEASE = 3
 _FIRST_PAUSE_SECONDS = 0.01
 _MAX_DOUBLINGS = 7
 
+_MIN_LEASE_SECONDS = 0.1
+
 B = TypeVar("B")
 
 
-MakeBatch: TypeAlias = Callable[["Holding", Sequence[tuple[Event, Place]]], B]
-"""
-Makes a batch of what was found behind the holding's place.
-"""
+def _lease_seconds(value: object, name: str) -> float:
+    seconds = fields.total_amount(value, name)
+    if not _MIN_LEASE_SECONDS <= seconds <= MAX_LEASE_SECONDS:
+        raise ValidationError(
+            f"{name}: expected {_MIN_LEASE_SECONDS} to {MAX_LEASE_SECONDS} seconds"
+        )
+    return seconds
+
+
+@attrs.frozen(kw_only=True)
+class ConsumerOptions:
+    """
+    Who consumes, and how long a lease lasts: what ``consumer`` takes.
+    """
+
+    name: str
+    lease_seconds: float
+
+    _RULES: ClassVar[fields.FieldRules] = {
+        "name": fields.text,
+        "lease_seconds": _lease_seconds,
+    }
+
+    def __attrs_post_init__(self) -> None:
+        fields.apply_rules(self, self._RULES)
 
 
 @attrs.frozen(kw_only=True)
@@ -77,6 +101,15 @@ class LeaseTable(Protocol):
         """
         ...
 
+    async def acknowledge(self, holding: Holding, end: Place) -> None:
+        """
+        Move the checkpoint from the holding's place to *end*, and renew the lease.
+
+        Raises:
+            LeaseLostError: If the lease is not of the holding's token any more.
+        """
+        ...
+
 
 def lease_lost(name: str) -> LeaseLostError:
     """
@@ -93,7 +126,7 @@ def _new_holder() -> str:
 
 
 @attrs.define(kw_only=True)
-class _Consuming(Generic[B]):
+class Consuming(Generic[B]):
     """
     One iteration over a consumer's batches.
     """
@@ -101,8 +134,9 @@ class _Consuming(Generic[B]):
     reader: EventReader[Place]
     leases: LeaseTable
     options: ConsumerOptions
-    bounds: BatchBounds
-    make_batch: MakeBatch[B]
+    max_size: int
+    max_wait: float
+    make_batch: Callable[[Holding, Sequence[tuple[Event, Place]]], B]
     holder: str = attrs.field(factory=_new_holder)
     holding: Holding | None = None
     renewal: float = 0.0
@@ -165,13 +199,13 @@ class _Consuming(Generic[B]):
         found: list[tuple[Event, Place]] = []
         place, deadline = holding.place, inf
         while True:
-            limit = self.bounds.max_size - len(found)
+            limit = self.max_size - len(found)
             result = await self.reader.read(place, limit)
             if result.found and not found:
-                deadline = clock() + self.bounds.max_wait
+                deadline = clock() + self.max_wait
             found += result.found
             place = result.place
-            is_full = len(found) == self.bounds.max_size
+            is_full = len(found) == self.max_size
             if is_full or (result.is_caught_up and clock() >= deadline):
                 self.begun, self.given = holding.place, found[-1][1]
                 return self.make_batch(holding, found)
@@ -180,29 +214,15 @@ class _Consuming(Generic[B]):
             if clock() >= self.renewal and await self.hold() != holding:
                 return await self.next_batch()
 
-
-async def take_batches(
-    reader: EventReader[Place],
-    leases: LeaseTable,
-    options: ConsumerOptions,
-    bounds: BatchBounds,
-    make_batch: MakeBatch[B],
-) -> AsyncGenerator[B]:
-    """
-    Give batch after batch, and give the lease up in the end.
-    """
-    consuming = _Consuming(
-        reader=reader,
-        leases=leases,
-        options=options,
-        bounds=bounds,
-        make_batch=make_batch,
-    )
-    async with reader:
-        try:
-            while True:
-                yield await consuming.next_batch()
-        finally:
-            # Also where it is not known to be held: whoever is cancelled while taking
-            # it may have it all the same.
-            await leases.release(consuming.holder)
+    async def batches(self) -> AsyncGenerator[B]:
+        """
+        Yield batch after batch, and give the lease up in the end.
+        """
+        async with self.reader:
+            try:
+                while True:
+                    yield await self.next_batch()
+            finally:
+                # Also where it is not known to be held: a caller that is cancelled
+                # while taking it may have it all the same.
+                await self.leases.release(self.holder)

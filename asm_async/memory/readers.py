@@ -14,9 +14,9 @@ from typing import Self
 import attrs
 
 from asm_async.errors import InvalidCheckpointError
+from asm_async.fronts.feed_filters import FeedFilter, SessionFeedFilter
+from asm_async.fronts.following import ReadResult
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.event_feed_arguments import FeedFilter, SessionFilter
-from asm_async.ports.following import ReadResult
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
@@ -77,7 +77,7 @@ class SessionReader(_Reader):
     def __init__(
         self,
         database: InMemoryDatabase,
-        wanted: SessionFilter,
+        wanted: SessionFeedFilter,
         check_usable: Callable[[], None],
     ) -> None:
         super().__init__(database, wanted.session_id, check_usable)
