@@ -20,6 +20,16 @@ EVERYTHING = [
     ROOT / "noxfile.py",
 ]
 
+SHIPPED = [path for path in PACKAGE if path.parts[len(ROOT.parts) + 1] != "testing"]
+SQL = ROOT / "asm_async" / "sql"
+
+# What the package may weigh without its tests for adapters; it only ever goes down.
+MAX_LINES = 30_700
+MAX_FLAT_MODULES = 12
+
+DATABASES = {"sqlite", "postgresql"}
+ASKS_WHICH = re.compile(r"dialect\.name$|dialect_name$|get_backend_name")
+
 MUTABLE_DISPLAYS = (
     ast.Dict,
     ast.DictComp,
@@ -44,7 +54,7 @@ def name_of(path: Path) -> str:
 
 def assignments(tree: ast.Module) -> Iterator[tuple[str, str, ast.expr]]:
     """
-    Give name, annotation and value of each assignment at a module's top level.
+    Yield name, annotation and value of each assignment at a module's top level.
     """
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -57,7 +67,7 @@ def assignments(tree: ast.Module) -> Iterator[tuple[str, str, ast.expr]]:
 
 def is_mutable(annotation: str, value: ast.expr) -> bool:
     """
-    Tell whether a value can be changed by those who see it under that annotation.
+    Return whether a value can be changed by those who see it under that annotation.
     """
     if isinstance(value, ast.Call):
         return bool(MUTABLE_TYPES.fullmatch(ast.unparse(value.func)))
@@ -72,6 +82,68 @@ def test_a_file_has_at_most_400_lines(path: Path) -> None:
     No file of the package has more than 400 lines.
     """
     assert len(path.read_text(encoding="utf-8").splitlines()) <= 400
+
+
+def test_the_package_stays_small_enough_to_be_read() -> None:
+    """
+    The package without its tests for adapters has no more lines than it had.
+    """
+    lines = sum(path.read_bytes().count(b"\n") for path in SHIPPED)
+
+    assert lines <= MAX_LINES
+
+
+def test_only_the_public_adapters_lie_flat_in_sql() -> None:
+    """
+    What is one capability of the SQL backend lies in a folder of its own.
+    """
+    flat = [path.name for path in SQL.glob("*.py") if path.name != "__init__.py"]
+
+    assert len(flat) <= MAX_FLAT_MODULES
+
+
+def names_a_database(expression: ast.expr) -> bool:
+    """
+    Return whether an expression asks which database it is.
+    """
+    return any(
+        (isinstance(node, ast.Constant) and node.value in DATABASES)
+        or re.search(
+            r"dialect\.name$|dialect_name$|get_backend_name", ast.unparse(node)
+        )
+        for node in ast.walk(expression)
+        if isinstance(node, ast.expr)
+    )
+
+
+def decisions(tree: ast.AST) -> Iterator[ast.expr]:
+    """
+    Yield what decides which way a program goes.
+    """
+    for node in ast.walk(tree):
+        if isinstance(node, ast.If | ast.IfExp | ast.While | ast.Assert):
+            yield node.test
+        elif isinstance(node, ast.Match):
+            yield node.subject
+        elif isinstance(node, ast.Compare):
+            yield node
+        elif isinstance(node, ast.comprehension):
+            yield from node.ifs
+
+
+def test_only_the_dialects_ask_which_database_it_is() -> None:
+    """
+    No decision outside the dialects looks at a database's name.
+    """
+    found = {
+        f"{name_of(path)}:{decision.lineno}"
+        for path in SHIPPED
+        if not path.is_relative_to(SQL / "dialects")
+        for decision in decisions(ast.parse(path.read_bytes()))
+        if names_a_database(decision)
+    }
+
+    assert found == set()
 
 
 def test_the_only_module_level_state_is_the_weak_map_of_engines() -> None:
@@ -114,7 +186,7 @@ def test_no_module_is_named_for_odds_and_ends() -> None:
 
 def silenced(marker: str) -> Iterator[tuple[str, str, bool]]:
     """
-    Give each comment that silences a tool: where, what, and whether it says why.
+    Yield each comment that silences a tool: where, what, and whether it says why.
 
     The reason stands behind the comment or in a comment on the line above.
     """

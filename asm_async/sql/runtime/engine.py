@@ -4,33 +4,19 @@ Engines fit for the stores of this package.
 
 from __future__ import annotations
 
-import sqlite3
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
-from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from asm_async.errors import MissingDependencyError
-from asm_async.sql.core.error_translation import requires_reconnect
-from asm_async.sql.dialects.sqlite.dialect import is_in_memory
-from asm_async.sql.dialects.sqlite.driver import connect
-from asm_async.sql.dialects.sqlite.files import refuse_to_replace
-from asm_async.sql.dialects.sqlite.new_file import make_private_file
+from asm_async.sql.dialects.engines import engine_defaults, set_up_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.values import fields
 
 __all__ = ["Durability", "create_engine"]
 
 Durability = Literal["full", "relaxed"]
-
-# Short, since nothing can end it: timeout is spent between tries, where it can be.
-_BUSY_TIMEOUT_SECONDS = 0.1
-
-# Four times SQLite's default. A page that many commits change is copied once for each
-# checkpoint: groups of 32 appends take a tenth less time for a log of 16 MiB.
-_PAGES_PER_CHECKPOINT = 4_000
 
 
 def create_engine(
@@ -81,60 +67,10 @@ def create_engine(
         # What was used last is used next: its cache holds what has just been written,
         # where another connection to an SQLite file has to read all that again.
         defaults["pool_use_lifo"] = True
-    if target.get_backend_name() == "sqlite":
-        connect_args.setdefault("timeout", _BUSY_TIMEOUT_SECONDS)
-        connect_args.setdefault("async_creator_fn", connect)
-        # The stores leave no transaction open, and the pool's own rollback would cost
-        # every call one more hop to the connection's thread.
-        defaults["pool_reset_on_return"] = None
-        if is_in_memory(target):
-            one_connection = {"pool_size": 1, "max_overflow": 0}
-            defaults |= {"poolclass": AsyncAdaptedQueuePool, **one_connection}
-    defaults["connect_args"] = connect_args
+    defaults |= engine_defaults(target, connect_args)
     try:
         engine = create_async_engine(target, **(defaults | options))
     except ImportError as error:
         raise MissingDependencyError("asyncpg", "postgres") from error
-    if engine.dialect.name == "sqlite":
-        _look_after_files(engine)
-        _set_pragmas(engine, durability)
-        _give_up_what_is_disabled(engine)
+    set_up_engine(engine, is_durable=durability == "full")
     return engine
-
-
-class _DriverConnection(Protocol):
-    def cursor(self) -> sqlite3.Cursor: ...
-
-
-def _look_after_files(engine: AsyncEngine) -> None:
-    def on_connect(_: object, __: object, args: list[Any], ___: object) -> None:
-        refuse_to_replace(*args)
-        make_private_file(*args)
-
-    sa_event.listen(engine.sync_engine, "do_connect", on_connect)
-
-
-def _set_pragmas(engine: AsyncEngine, durability: Durability) -> None:
-    synchronous = {"full": "FULL", "relaxed": "NORMAL"}[durability]
-
-    def on_connect(connection: object, _: object) -> None:
-        cursor = cast("_DriverConnection", connection).cursor()
-        cursor.execute(f"PRAGMA synchronous={synchronous}")
-        # On macOS alone: plain fsync leaves the data in the drive's cache there.
-        cursor.execute(f"PRAGMA fullfsync={durability == 'full':d}")
-        cursor.execute(f"PRAGMA wal_autocheckpoint={_PAGES_PER_CHECKPOINT}")
-        cursor.close()
-
-    sa_event.listen(engine.sync_engine, "connect", on_connect)
-
-
-def _give_up_what_is_disabled(engine: AsyncEngine) -> None:
-    """
-    Have connections opened anew after an error that would go on with them.
-    """
-
-    def on_error(context: sa.ExceptionContext) -> None:
-        if requires_reconnect(context.original_exception):
-            context.is_disconnect = True
-
-    sa_event.listen(engine.sync_engine, "handle_error", on_error)
