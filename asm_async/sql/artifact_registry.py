@@ -22,7 +22,7 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts
 from asm_async.sql.reads import artifact_queries
-from asm_async.sql.retention.orphaned_artifacts import remove_deleted_artifacts
+from asm_async.sql.retention.orphans import remove_deleted_artifacts
 from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions

@@ -18,14 +18,21 @@ from asm_async.ports.maintenance_arguments import (
 from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
-from asm_async.sql.retention.expiry import soft_delete_expired_sessions
-from asm_async.sql.retention.orphaned_artifacts import remove_orphaned_artifacts
-from asm_async.sql.retention.orphaned_counters import close_orphaned_counters
-from asm_async.sql.retention.pruning import prune_long_sessions, prune_session
-from asm_async.sql.retention.removal import hard_delete_expired_sessions
+from asm_async.sql.retention.expiry import (
+    hard_delete_expired_sessions,
+    soft_delete_expired_sessions,
+)
+from asm_async.sql.retention.orphans import (
+    close_orphaned_counters,
+    remove_orphaned_artifacts,
+)
+from asm_async.sql.retention.pruning import (
+    prune_long_sessions,
+    prune_session,
+    prune_to_total,
+)
 from asm_async.sql.retention.soft_delete import restore, soft_delete, stored_session
 from asm_async.sql.retention.throttled_writer import ThrottledWriter
-from asm_async.sql.retention.total_pruning import prune_to_total
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields

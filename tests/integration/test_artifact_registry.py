@@ -15,7 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore, create_engine
 from asm_async.sql.core import rows, tables
-from asm_async.sql.retention.orphaned_artifacts import (
+from asm_async.sql.retention.orphans import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )

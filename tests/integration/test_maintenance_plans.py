@@ -14,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
 from asm_async.sql.core import rows, tables
-from asm_async.sql.retention import pruning
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
@@ -115,13 +114,10 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     await engine.dispose()
 
 
-async def test_every_statement_uses_an_index(
-    engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:
     """
     Among thousands of rows nothing is found by a scan.
     """
-    monkeypatch.setattr(pruning, "_MAX_EVENTS_TO_SORT", 100)
     await SQLSessionStore(engine).open()
     maintenance = SQLMaintenance(engine, clock=lambda: NOON)
     await maintenance.restore_session("ses_5")
@@ -157,14 +153,19 @@ async def test_the_oldest_events_are_found_in_order_of_time(tmp_path: Path) -> N
     await migrations.upgrade(engine)
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
-    types = (EventType.MESSAGE_STREAMED, EventType.MESSAGE_SENT, EventType.RUN_STARTED)
+    types = (
+        EventType.MESSAGE_STREAMED,
+        EventType.MESSAGE_SENT,
+        EventType.RUN_STARTED,
+        EventType.RUN_COMPLETED,
+    )
     await store.append_events(
         [make_event(id=f"evt_{type_}", type=type_) for type_ in types]
     )
     policy = RetentionPolicy(max_total_events=1)
     with statements_of(engine) as statements:
         report = await SQLMaintenance(engine, clock=lambda: NOON).execute(policy)
-    assert report.events_pruned == 2
+    assert report.events_pruned == 3
     found = [one for one in statements if "ORDER BY asm_events.timestamp" in one[0]]
     assert len(found) >= 3
     for statement in found:

@@ -20,7 +20,7 @@ from asm_async.memory import orphaned_artifacts as in_memory
 from asm_async.ports.maintenance_run import Batches
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore
 from asm_async.sql.core import rows, tables
-from asm_async.sql.retention.orphaned_artifacts import (
+from asm_async.sql.retention.orphans import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )

@@ -20,7 +20,7 @@ from asm_async.sql.core.tables import (
     session_tags,
     sessions,
 )
-from asm_async.sql.retention.orphaned_counters import is_orphaned
+from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.values.maintenance import HealthIssueKind
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus

@@ -1,27 +1,38 @@
 """
-How sessions that have grown too old are found and soft-deleted.
+How sessions that have grown too old are soft-deleted, and later removed for good.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 
+import attrs
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from asm_async.errors import StorageError
 from asm_async.ports.maintenance_arguments import Cutoffs, sessions_a_batch
 from asm_async.ports.maintenance_run import Batch, Batches
-from asm_async.sql.core.tables import session_tags, sessions
-from asm_async.sql.dialects import Dialect
-from asm_async.sql.retention.keyset_pages import pages
+from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import artifacts, runs, session_sequences, sessions
+from asm_async.sql.reads.history import export_session
+from asm_async.sql.retention.finding import has_tag, pages
+from asm_async.sql.retention.hard_delete import remove_part, remove_sessions
 from asm_async.sql.retention.soft_delete import soft_delete
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
-from asm_async.values.retention import RetentionPolicy
+from asm_async.sql.retention.throttled_writer import (
+    MAX_ROWS_PER_TRANSACTION,
+    ThrottledWriter,
+)
+from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.values.retention import Archive, RetentionPolicy
 from asm_async.values.session import SessionStatus
+from asm_async.values.session_export import SessionExport
 
-__all__ = ["has_tag", "soft_delete_expired_sessions"]
+__all__ = ["hard_delete_expired_sessions", "soft_delete_expired_sessions"]
 
 
 async def soft_delete_expired_sessions(
@@ -33,17 +44,19 @@ async def soft_delete_expired_sessions(
     The two ages are looked for one after the other, each along an index of its own.
     """
     cutoffs = Cutoffs.of(policy, now)
-    over = [status.value for status in SessionStatus if status.is_over]
+    exempt = [status.value for status in policy.exempt_statuses]
+    is_tagged = has_tag(sessions.c.id, policy.exempt_tags, writes.dialect)
+    is_expirable = sessions.c.status.not_in(exempt) & ~is_tagged
     ages: list[tuple[sa.Column[datetime], sa.ColumnElement[bool]]] = []
     if cutoffs.created is not None:
         column = sessions.c.created_at
-        ages.append((column, column < cutoffs.created))
+        ages.append((column, (column < cutoffs.created) & is_expirable))
     if cutoffs.completed is not None:
         column = sessions.c.updated_at
+        over = [status.value for status in SessionStatus if status.is_over]
         is_over = sessions.c.status.in_(over)
-        ages.append((column, (column < cutoffs.completed) & is_over))
-    for column, is_too_old in ages:
-        condition = is_too_old & _is_not_exempt(policy, writes.dialect)
+        ages.append((column, (column < cutoffs.completed) & is_over & is_expirable))
+    for column, condition in ages:
         order = [column, sessions.c.id]
         query = sa.select(*order).where(sessions.c.deleted_at.is_(None), condition)
         found = pages(writes.transactions, query, order, sessions_a_batch(policy))
@@ -56,25 +69,168 @@ async def soft_delete_expired_sessions(
                 yield Batch(await writes.write(work))
 
 
-def _is_not_exempt(policy: RetentionPolicy, dialect: Dialect) -> sa.ColumnElement[bool]:
-    exempt = [status.value for status in policy.exempt_statuses]
-    is_tagged = has_tag(sessions.c.id, policy.exempt_tags, dialect)
-    return sessions.c.status.not_in(exempt) & ~is_tagged
+@attrs.frozen
+class _ExpiredSession:
+    """
+    A session to be removed, if it still stands as it was found.
+    """
+
+    deleted_at: datetime
+    id: str
+    revision: int
+    state: str
+    size: int
+    """
+    About how many rows it has.
+    """
 
 
-def has_tag(
-    session_id: sa.Column[str], tags: Collection[str], dialect: Dialect
-) -> sa.ColumnElement[bool]:
+async def hard_delete_expired_sessions(
+    writes: ThrottledWriter, policy: RetentionPolicy, now: datetime
+) -> Batches:
     """
-    Make the condition that a session has one of some tags, however many.
+    Archive and remove the sessions that *policy* keeps no longer, a page at a time.
     """
-    if not tags:
-        return sa.false()
-    return (
-        sa.select(session_tags.c.tag)
-        .where(
-            session_tags.c.session_id == session_id,
-            session_tags.c.tag.in_(dialect.members(tags)),
-        )
-        .exists()
+    cutoff = Cutoffs.of(policy, now).deleted
+    if cutoff is None:
+        return
+    order = [sessions.c.deleted_at, sessions.c.id]
+    query = _deleted_sessions().where(sessions.c.deleted_at < cutoff)
+    found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+    async with aclosing(found):
+        async for page in found:
+            expired = [_ExpiredSession(*row) for row in page]
+            failures: list[Exception] = []
+            if policy.archive is not None:
+                expired = [
+                    session
+                    for session in expired
+                    if await _is_archived(writes, policy.archive, session, failures)
+                ]
+            count = 0
+            for group in _groups(expired):
+                count += await _remove(writes, group)
+            yield Batch(count, failures)
+
+
+def _deleted_sessions() -> sa.Select[datetime, str, int, str, int]:
+    gates = session_sequences
+    stored = sa.func.coalesce(gates.c.last_sequence - gates.c.pruned_count, 0)
+    owned = [
+        sa.select(sa.func.count())
+        .where(table.c.session_id == sessions.c.id)
+        .scalar_subquery()
+        for table in (runs, artifacts)
+    ]
+    return sa.select(
+        sessions.c.deleted_at,
+        sessions.c.id,
+        sessions.c.revision,
+        sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value),
+        stored + owned[0] + owned[1],
+    ).outerjoin(gates, gates.c.session_id == sessions.c.id)
+
+
+async def _is_archived(
+    writes: ThrottledWriter,
+    archive: Archive,
+    session: _ExpiredSession,
+    failures: list[Exception],
+) -> bool:
+    """
+    Give a session to the archive, unless that was done before its removal began.
+    """
+    if session.state == GateState.DELETING:
+        return True
+    try:
+        export = await _whole_export(writes, session.id)
+    except StorageError as error:
+        if error.retryable:
+            raise
+        failures.append(error)
+        return False
+    if export is None:
+        return False
+    try:
+        await archive(export)
+    except Exception as error:  # noqa: BLE001 - it stands in the report
+        error.add_note(f"while session {session.id!r} was archived")
+        failures.append(error)
+        return False
+    return True
+
+
+async def _whole_export(
+    writes: ThrottledWriter, session_id: str
+) -> SessionExport | None:
+    """
+    Export a session; None if another maintainer has begun to remove it in parts.
+    """
+    gates = session_sequences
+    query = sa.select(gates.c.state).where(gates.c.session_id == session_id)
+
+    async def read(conn: AsyncConnection) -> SessionExport | None:
+        state = await conn.scalar(query)
+        if state in {GateState.DELETING, GateState.DELETED}:
+            return None
+        return await export_session(conn, session_id)
+
+    return await writes.transactions.read_snapshot(read)
+
+
+def _groups(expired: Sequence[_ExpiredSession]) -> Iterator[list[_ExpiredSession]]:
+    """
+    Put neighbours together up to the size of a transaction; what is larger stays alone.
+    """
+    group: list[_ExpiredSession] = []
+    size = 0
+    for session in expired:
+        if group and size + session.size > MAX_ROWS_PER_TRANSACTION:
+            yield group
+            group, size = [], 0
+        group.append(session)
+        size += session.size
+    if group:
+        yield group
+
+
+async def _remove(writes: ThrottledWriter, group: Collection[_ExpiredSession]) -> int:
+    """
+    Remove those of a group that stand as they were found.
+
+    Returns:
+        How many these were.
+    """
+    work = partial(_remove_unchanged, found={session.id: session for session in group})
+    while (count := await writes.write(work)) is None:
+        pass
+    return count
+
+
+async def _remove_unchanged(
+    transaction: Transaction, found: dict[str, _ExpiredSession]
+) -> int | None:
+    """
+    Remove sessions, or a part of a single one.
+
+    Returns:
+        How many were removed; None if there is more of it.
+    """
+    await lock_gates(transaction, found)
+    query = sa.select(sessions.c.id, sessions.c.deleted_at, sessions.c.revision)
+    rows = await transaction.conn.execute(
+        query.where(transaction.dialect.is_one_of(sessions.c.id, found))
     )
+    unchanged = [
+        row.id
+        for row in rows
+        if (row.deleted_at, row.revision)
+        == (found[row.id].deleted_at, found[row.id].revision)
+    ]
+    if len(found) == 1 and unchanged:
+        (session_id,) = unchanged
+        is_gone = await remove_part(transaction, session_id, MAX_ROWS_PER_TRANSACTION)
+        return 1 if is_gone else None
+    if unchanged:
+        await remove_sessions(transaction, unchanged)
+    return len(unchanged)

@@ -1,32 +1,120 @@
 """
-How sessions that hold too many events are pruned, each to the same number.
+How events are pruned: those that matter least first, the oldest of them first.
 """
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections import Counter
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeAlias
 
+import attrs
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.ports.maintenance_arguments import sessions_a_batch
-from asm_async.ports.maintenance_run import Batch, Batches
+from asm_async.ports.maintenance_run import Batch, Batches, do_all
 from asm_async.sql.core.tables import events, session_sequences
-from asm_async.sql.retention.event_ranks import rank, ranks
-from asm_async.sql.retention.event_removal import EventKey, remove_events
-from asm_async.sql.retention.expiry import has_tag
-from asm_async.sql.retention.keyset_pages import Rows, groups, pages, rows_of
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
-from asm_async.values.retention import RetentionPolicy
+from asm_async.sql.dialects import Dialect
+from asm_async.sql.retention.finding import has_tag, is_behind, pages
+from asm_async.sql.retention.throttled_writer import (
+    MAX_ROWS_PER_TRANSACTION,
+    ThrottledWriter,
+)
+from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.values.retention import PROTECTED_EVENT_TYPES, RetentionPolicy
 
-__all__ = ["prune_long_sessions", "prune_session"]
+__all__ = ["prune_long_sessions", "prune_session", "prune_to_total"]
 
-_MAX_EVENTS_TO_SORT = 20_000
+# So many are found by one read, of one session or of a page of them.
 _MAX_KEYS = 10_000
 
 _STORED: sa.ColumnElement[int] = (
     session_sequences.c.last_sequence - session_sequences.c.pruned_count
 )
+
+_EventKey: TypeAlias = tuple[str, int]
+"""
+An event's session and sequence number.
+"""
+
+
+@attrs.frozen(kw_only=True)
+class _Pruning:
+    """
+    Which events to prune, to how many, and how far that has come.
+    """
+
+    ranks: Sequence[sa.ColumnElement[bool]]
+    """
+    The conditions of the ranks of events that are still to be gone through.
+    """
+
+    scope: sa.ColumnElement[bool]
+    order: Sequence[sa.Column[Any]]
+    """
+    What makes each event's place unique; session and sequence number come last.
+    """
+
+    surplus: sa.ScalarSelect[int]
+    """
+    Selects how many events are too many.
+    """
+
+    reached: tuple[Any, ...] | None = None
+    """
+    The place of the last event of the first rank that was found.
+    """
+
+    async def next_victims(
+        self, conn: AsyncConnection, limit: int
+    ) -> tuple[list[_EventKey], _Pruning | None]:
+        """
+        Find the events to prune next, no more than there are too many of.
+
+        Both are seen at one moment: two maintainers who choose the same way at once
+        then never remove more than one of them would.
+
+        Returns:
+            The events, and how to go on; None if these are all.
+        """
+        keys: list[_EventKey] = []
+        reached = self.reached
+        for index, condition in enumerate(self.ranks):
+            query = (
+                sa.select(*self.order, self.surplus.label("surplus"))
+                .where(self.scope, condition)
+                .order_by(*self.order)
+                .limit(limit)
+            )
+            if reached is not None:
+                query = query.where(is_behind(reached, self.order))
+            found = (await conn.execute(query)).all()
+            spare = max(0, found[0].surplus - len(keys)) if found else 0
+            keys += [(row.session_id, row.sequence_number) for row in found[:spare]]
+            if found and spare <= len(found):
+                return keys, None
+            if len(found) == limit:
+                reached = tuple(found[-1])[:-1]
+                return keys, attrs.evolve(
+                    self, ranks=self.ranks[index:], reached=reached
+                )
+            reached = None
+        return keys, None
+
+
+def _ranks(policy: RetentionPolicy, dialect: Dialect) -> list[sa.ColumnElement[bool]]:
+    """
+    Make the condition of each rank of events, those that go first first.
+    """
+    # By the index of types, all events of a rank would be sorted for each page.
+    type_ = dialect.without_index(events.c.type)
+    is_first = type_.in_([str(one) for one in policy.prune_event_types_first])
+    is_protected = type_.in_(sorted(str(one) for one in PROTECTED_EVENT_TYPES))
+    return [is_first, ~is_first & ~is_protected, is_protected]
 
 
 async def prune_long_sessions(
@@ -38,16 +126,18 @@ async def prune_long_sessions(
     keep = policy.max_events_per_session
     if keep is None:
         return
-    gates = session_sequences
-    is_tagged = has_tag(gates.c.session_id, policy.exempt_tags, writes.dialect)
-    query = _lengths().where(keep < _STORED, ~is_tagged)
-    order = [gates.c.session_id]
-    found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+    session_id = session_sequences.c.session_id
+    query = sa.select(session_id).where(
+        keep < _STORED, ~has_tag(session_id, policy.exempt_tags, writes.dialect)
+    )
+    found = pages(writes.transactions, query, [session_id], sessions_a_batch(policy))
     async with aclosing(found):
         async for page in found:
-            for group in groups(page, lambda row: row.stored, _MAX_EVENTS_TO_SORT):
-                count = await _prune(writes, policy, keep, group, policy.exempt_tags)
-                yield Batch(count)
+            ids = [row.session_id for row in page]
+            batches = _prune_sessions(writes, policy, ids, keep)
+            async with aclosing(batches):
+                async for batch in batches:
+                    yield batch
 
 
 async def prune_session(
@@ -55,123 +145,143 @@ async def prune_session(
 ) -> int:
     """
     Prune one session, whatever its tags.
+
+    Returns:
+        How many events were pruned.
     """
     keep = policy.max_events_per_session
     if keep is None:
         return 0
-    query = _lengths().where(
-        session_sequences.c.session_id == session_id, keep < _STORED
+    untagged = attrs.evolve(policy, exempt_tags=())
+    return await do_all(_prune_sessions(writes, untagged, [session_id], keep))
+
+
+def _prune_sessions(
+    writes: ThrottledWriter, policy: RetentionPolicy, ids: Sequence[str], keep: int
+) -> Batches:
+    gates, ranks = session_sequences, _ranks(policy, writes.dialect)
+    prunings = [
+        _Pruning(
+            ranks=ranks,
+            scope=events.c.session_id == id_,
+            order=[events.c.session_id, events.c.sequence_number],
+            surplus=sa.select(_STORED - keep)
+            .where(gates.c.session_id == id_)
+            .scalar_subquery(),
+        )
+        for id_ in ids
+    ]
+    return _prune(writes, policy, prunings, keep)
+
+
+def prune_to_total(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:
+    """
+    Prune the oldest events of all sessions until no more are left than *policy* allows.
+    """
+    most = policy.max_total_events
+    # PostgreSQL adds whole numbers up to a numeric.
+    total = sa.cast(sa.func.sum(_STORED), sa.BigInteger)
+    pruning = _Pruning(
+        ranks=_ranks(policy, writes.dialect),
+        scope=~has_tag(events.c.session_id, policy.exempt_tags, writes.dialect),
+        order=[events.c.timestamp, events.c.session_id, events.c.sequence_number],
+        surplus=sa.select(total - most).scalar_subquery(),
     )
-    found = await rows_of(writes.transactions, query)
-    return await _prune(writes, policy, keep, found, ()) if found else 0
-
-
-def _lengths() -> sa.Select[str, int]:
-    return sa.select(session_sequences.c.session_id, _STORED.label("stored"))
+    return _prune(writes, policy, [] if most is None else [pruning], keep=0)
 
 
 async def _prune(
     writes: ThrottledWriter,
     policy: RetentionPolicy,
+    prunings: Sequence[_Pruning],
     keep: int,
-    group: Rows,
-    exempt_tags: Collection[str],
+) -> Batches:
+    """
+    Find events and remove them, in as many transactions as it takes.
+
+    Sessions with one of the exempt tags keep all; every other keeps at least *keep*.
+    """
+    while prunings:
+        keys, prunings = await writes.transactions.read(partial(_find, prunings))
+        count = 0
+        for part in _parts(keys, sessions_a_batch(policy)):
+            work = partial(_remove, keys=part, keep=keep, tags=policy.exempt_tags)
+            count += await writes.write(work)
+        yield Batch(count)
+
+
+async def _find(
+    prunings: Sequence[_Pruning], conn: AsyncConnection
+) -> tuple[list[_EventKey], list[_Pruning]]:
+    limit = _MAX_KEYS // len(prunings)
+    keys: list[_EventKey] = []
+    unfinished: list[_Pruning] = []
+    for pruning in prunings:
+        some, successor = await pruning.next_victims(conn, limit)
+        keys += some
+        if successor is not None:
+            unfinished.append(successor)
+    return keys, unfinished
+
+
+def _parts(
+    keys: Sequence[_EventKey], max_sessions: int
+) -> Iterator[Sequence[_EventKey]]:
+    """
+    Divide *keys* among transactions, of which each locks few sessions.
+    """
+    part: list[_EventKey] = []
+    session_ids: set[str] = set()
+    # Sorting is stable: each session's keys stay in their order.
+    for key in sorted(keys, key=lambda key: key[0]):
+        session_ids.add(key[0])
+        if len(part) == MAX_ROWS_PER_TRANSACTION or len(session_ids) > max_sessions:
+            yield part
+            part, session_ids = [], {key[0]}
+        part.append(key)
+    if part:
+        yield part
+
+
+async def _remove(
+    transaction: Transaction,
+    keys: Sequence[_EventKey],
+    keep: int,
+    tags: Collection[str],
 ) -> int:
-    if sum(row.stored for row in group) > _MAX_EVENTS_TO_SORT:
-        (long,) = group
-        return await _prune_long(writes, policy, keep, long.session_id, exempt_tags)
-    keys = await _surplus(writes, policy, keep, [row.session_id for row in group])
-    return await remove_events(
-        writes,
-        keys,
-        keep=keep,
-        exempt_tags=exempt_tags,
-        most_sessions=sessions_a_batch(policy),
-    )
-
-
-async def _surplus(
-    writes: ThrottledWriter,
-    policy: RetentionPolicy,
-    keep: int,
-    session_ids: Sequence[str],
-) -> list[EventKey]:
     """
-    Find what is to be pruned of some sessions, with all their events sorted at once.
+    Remove events that may be gone already, and count them as pruned.
+
+    Returns:
+        How many were there.
     """
-    place = sa.func.row_number().over(
-        partition_by=events.c.session_id,
-        order_by=(rank(policy), events.c.sequence_number),
+    gates = await lock_gates(transaction, {session_id for session_id, _ in keys})
+    # What was found may have become less by now, under another maintainer's hands.
+    spare = {
+        id_: gate.last_sequence - gate.pruned_count - keep
+        for id_, gate in gates.items()
+    }
+    wanted: list[_EventKey] = []
+    for session_id, number in keys:
+        if spare.get(session_id, 0) > 0:
+            spare[session_id] -= 1
+            wanted.append((session_id, number))
+    if not wanted:
+        return 0
+    is_tagged = has_tag(events.c.session_id, tags, transaction.dialect)
+    removed = await transaction.conn.execute(
+        sa.delete(events)
+        .where(transaction.dialect.are_among(wanted), ~is_tagged)
+        .returning(events.c.session_id)
     )
-    members = writes.dialect.members(session_ids)
-    ranked = (
-        sa.select(events.c.session_id, events.c.sequence_number, place.label("place"))
-        .where(events.c.session_id.in_(members))
-        .subquery()
-    )
-    query = (
-        sa.select(ranked.c.session_id, ranked.c.sequence_number)
-        .join(
-            session_sequences,
-            session_sequences.c.session_id == ranked.c.session_id,
+    counts = Counter(removed.scalars())
+    if counts:
+        await transaction.conn.execute(
+            sa.update(session_sequences)
+            .where(session_sequences.c.session_id == sa.bindparam("of_id"))
+            .values(
+                pruned_count=session_sequences.c.pruned_count + sa.bindparam("more")
+            ),
+            [{"of_id": id_, "more": counts[id_]} for id_ in sorted(counts)],
         )
-        .where(ranked.c.place <= _STORED - keep)
-        .order_by(ranked.c.session_id, ranked.c.place)
-    )
-    return [(row[0], row[1]) for row in await rows_of(writes.transactions, query)]
-
-
-async def _prune_long(
-    writes: ThrottledWriter,
-    policy: RetentionPolicy,
-    keep: int,
-    session_id: str,
-    exempt_tags: Collection[str],
-) -> int:
-    """
-    Prune a session that is too long to be sorted again for each part.
-
-    It is gone through once for each rank, and for what has been appended since.
-    """
-    count, reached = 0, [0, 0, 0]
-    conditions = ranks(policy)
-    while True:
-        keys: list[EventKey] = []
-        for index, condition in enumerate(conditions):
-            keys = await _next_keys(writes, session_id, keep, condition, reached[index])
-            if keys:
-                reached[index] = keys[-1][1]
-                break
-        if not keys:
-            return count
-        count += await remove_events(
-            writes,
-            keys,
-            keep=keep,
-            exempt_tags=exempt_tags,
-            most_sessions=sessions_a_batch(policy),
-        )
-
-
-async def _next_keys(
-    writes: ThrottledWriter,
-    session_id: str,
-    keep: int,
-    condition: sa.ColumnElement[bool],
-    after: int,
-) -> list[EventKey]:
-    spare = (
-        sa.select(_STORED - keep)
-        .where(session_sequences.c.session_id == session_id)
-        .scalar_subquery()
-    )
-    number = events.c.sequence_number
-    query = (
-        sa.select(number, spare.label("spare"))
-        .where(events.c.session_id == session_id, number > after, condition)
-        .order_by(number)
-        .limit(_MAX_KEYS)
-    )
-    found = await rows_of(writes.transactions, query)
-    surplus = max(0, found[0].spare) if found else 0
-    return [(session_id, row.sequence_number) for row in found[:surplus]]
+    return counts.total()

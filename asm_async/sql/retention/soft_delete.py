@@ -43,10 +43,10 @@ async def soft_delete(
     """
     await lock_gates(transaction, session_ids)
     sessions, gates = tables.sessions, tables.session_sequences
-    members = transaction.dialect.members
+    is_one_of = transaction.dialect.is_one_of
     mark = (
         sa.update(sessions)
-        .where(sessions.c.id.in_(members(session_ids)), sessions.c.deleted_at.is_(None))
+        .where(is_one_of(sessions.c.id, session_ids), sessions.c.deleted_at.is_(None))
         .values(deleted_at=at)
         .returning(sessions.c.id)
     )
@@ -57,7 +57,7 @@ async def soft_delete(
         await transaction.conn.execute(
             sa.update(gates)
             .where(
-                gates.c.session_id.in_(members(marked)),
+                is_one_of(gates.c.session_id, marked),
                 gates.c.state == GateState.LIVE.value,
             )
             .values(state=GateState.SOFT_DELETED.value, updated_at=at)

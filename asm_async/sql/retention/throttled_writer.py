@@ -17,10 +17,10 @@ T = TypeVar("T")
 
 MAX_ROWS_PER_TRANSACTION = 1_000
 """
-About how many rows one transaction removes, lest it hold its locks for long.
+About how many rows one transaction removes: it must not hold its locks for long.
 """
 
-_LONGEST_PAUSE_SECONDS = 0.1
+_MAX_PAUSE_SECONDS = 0.1
 
 
 class ThrottledWriter:
@@ -43,20 +43,20 @@ class ThrottledWriter:
 
     async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """
-        Do *work*, which may be repeated, in a transaction, and make a pause after it.
+        Do *work*, which may be repeated, in a transaction, and pause after it.
 
-        Writers of other processes can but try again and again while SQLite is locked:
-        they would hardly ever find it free between transactions without a pause.
+        Writers of other processes can only try again and again while SQLite is locked:
+        between transactions without a pause they would hardly ever find it free.
         """
         clock = asyncio.get_running_loop().time
         began = clock()
 
         async def timed(transaction: Transaction) -> T:
             nonlocal began
-            # Time spent waiting for others was no burden to them.
+            # Time spent waiting for others was no burden on them.
             began = clock()
             return await work(transaction)
 
         result = await self.transactions.write(timed, is_repeatable=True)
-        await asyncio.sleep(min(clock() - began, _LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(min(clock() - began, _MAX_PAUSE_SECONDS))
         return result

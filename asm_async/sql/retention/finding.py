@@ -4,17 +4,18 @@ How maintenance finds its rows: page by page by keyset, and without payloads.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Iterable, Iterator, Sequence
-from typing import Any, TypeAlias, TypeVar
+from collections.abc import AsyncGenerator, Collection, Iterable, Sequence
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from asm_async.sql.core.tables import session_tags
+from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.transaction import Transactions
 
-__all__ = ["Rows", "groups", "is_behind", "pages", "rows_of"]
+__all__ = ["Rows", "has_tag", "is_behind", "pages", "rows_of"]
 
-T = TypeVar("T")
 Rows: TypeAlias = Sequence[sa.Row[*tuple[Any, ...]]]
 
 
@@ -40,7 +41,7 @@ async def pages(
     """
     Read the rows of *query* in pages, each behind the last row of the one before.
 
-    What the reader does to a page's rows before it asks for the next one moves nothing.
+    Nothing moves when the reader changes a page's rows before it asks for the next one.
 
     Args:
         transactions: Where to read.
@@ -52,17 +53,12 @@ async def pages(
         size: How many rows a page has at most.
     """
     ordered = query.order_by(*order).limit(size)
-    place: sa.Row[*tuple[Any, ...]] | None = None
-    while True:
-        page = ordered
-        if place is not None:
-            page = ordered.where(is_behind(place[: len(order)], order))
-        found = await rows_of(transactions, page)
-        if found:
-            yield found
-            place = found[-1]
+    page = ordered
+    while found := await rows_of(transactions, page):
+        yield found
         if len(found) < size:
             return
+        page = ordered.where(is_behind(found[-1][: len(order)], order))
 
 
 def is_behind(
@@ -78,19 +74,13 @@ def is_behind(
     return sa.tuple_(*order) > sa.tuple_(*reached)
 
 
-def groups(
-    members: Iterable[T], size_of: Callable[[T], int], most: int
-) -> Iterator[list[T]]:
+def has_tag(
+    session_id: sa.Column[str], tags: Collection[str], dialect: Dialect
+) -> sa.ColumnElement[bool]:
     """
-    Put neighbours together up to the size of *most*; what is larger stays alone.
+    Make the condition that a session has one of some tags, however many.
     """
-    group: list[T] = []
-    size = 0
-    for member in members:
-        if group and size + size_of(member) > most:
-            yield group
-            group, size = [], 0
-        group.append(member)
-        size += size_of(member)
-    if group:
-        yield group
+    if not tags:
+        return sa.false()
+    is_its, tag = session_tags.c.session_id == session_id, session_tags.c.tag
+    return sa.exists().where(is_its, dialect.is_one_of(tag, tags))

@@ -1,0 +1,123 @@
+"""
+How artifacts are removed that nobody can want any more, and stray counters closed.
+
+The contents of artifacts stay: :func:`asm_async.artifacts.remove_unnamed_contents`
+removes those that no artifact names any more.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
+from datetime import datetime
+from functools import partial
+
+import sqlalchemy as sa
+
+from asm_async.ports.maintenance_arguments import sessions_a_batch
+from asm_async.ports.maintenance_run import Batch, Batches
+from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import artifacts, session_sequences, sessions
+from asm_async.sql.retention.finding import Rows, pages
+from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.values.retention import RetentionPolicy
+
+__all__ = [
+    "close_orphaned_counters",
+    "is_orphaned",
+    "remove_deleted_artifacts",
+    "remove_orphaned_artifacts",
+]
+
+_MAX_ARTIFACTS_PER_BATCH = 100
+
+
+def remove_orphaned_artifacts(writes: ThrottledWriter) -> Batches:
+    """
+    Remove the artifacts whose session does not exist; those of no session stay.
+    """
+    owner = artifacts.c.session_id
+    is_ownerless = owner.is_not(None) & ~sa.exists().where(sessions.c.id == owner)
+    order = [owner, artifacts.c.created_at, artifacts.c.id]
+    query = sa.select(*order).where(is_ownerless)
+    found = pages(writes.transactions, query, order, _MAX_ARTIFACTS_PER_BATCH)
+    return _batches(writes, found, partial(_remove_artifacts, condition=is_ownerless))
+
+
+def remove_deleted_artifacts(
+    writes: ThrottledWriter, deleted_before: datetime
+) -> Batches:
+    """
+    Remove the artifacts that were soft-deleted before a time, whatever their session.
+    """
+    is_old = artifacts.c.deleted_at < deleted_before
+    order = [artifacts.c.deleted_at, artifacts.c.id]
+    query = sa.select(*order, artifacts.c.session_id).where(is_old)
+    found = pages(writes.transactions, query, order, _MAX_ARTIFACTS_PER_BATCH)
+    return _batches(writes, found, partial(_remove_artifacts, condition=is_old))
+
+
+def close_orphaned_counters(
+    writes: ThrottledWriter, policy: RetentionPolicy, now: datetime
+) -> Batches:
+    """
+    Close the counters without a session, a page at a time.
+    """
+    order = [session_sequences.c.session_id]
+    query = sa.select(*order).where(is_orphaned())
+    found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+    return _batches(writes, found, partial(_close, now=now))
+
+
+def is_orphaned() -> sa.ColumnElement[bool]:
+    """
+    Make the condition that a counter is open though its session does not exist.
+    """
+    gates = session_sequences
+    has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
+    return (gates.c.state != GateState.DELETED.value) & ~has_session
+
+
+async def _batches(
+    writes: ThrottledWriter,
+    found: AsyncGenerator[Rows],
+    work: Callable[[Rows, Transaction], Awaitable[int]],
+) -> Batches:
+    """
+    Do *work* on each page of what was *found*, in a transaction of its own.
+    """
+    async with aclosing(found):
+        async for page in found:
+            yield Batch(await writes.write(partial(work, page)))
+
+
+async def _remove_artifacts(
+    page: Rows, transaction: Transaction, *, condition: sa.ColumnElement[bool]
+) -> int:
+    """
+    Remove artifacts under the locks of their sessions, where *condition* still holds.
+    """
+    if session_ids := {row.session_id for row in page} - {None}:
+        await lock_gates(transaction, session_ids)
+    ids = [row.id for row in page]
+    is_in_page = transaction.dialect.is_one_of(artifacts.c.id, ids)
+    # Artifacts of no session have no lock. They are all locked in one order, so that
+    # two who remove them never wait for each other.
+    rows = sa.select(artifacts.c.id).where(is_in_page).order_by(artifacts.c.id)
+    await transaction.conn.execute(transaction.dialect.locked(rows))
+    delete = sa.delete(artifacts).where(is_in_page, condition)
+    return (await transaction.conn.execute(delete)).rowcount
+
+
+async def _close(page: Rows, transaction: Transaction, *, now: datetime) -> int:
+    ids = [row.session_id for row in page]
+    await lock_gates(transaction, ids)
+    is_in_page = transaction.dialect.is_one_of(session_sequences.c.session_id, ids)
+    closed = await transaction.conn.execute(
+        sa.update(session_sequences)
+        .where(is_in_page, is_orphaned())
+        .values(state=GateState.DELETED.value, updated_at=now)
+    )
+    return closed.rowcount
