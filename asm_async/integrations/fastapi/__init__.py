@@ -3,8 +3,8 @@ Serving the ports over HTTP with FastAPI (the extra ``fastapi``).
 
 :func:`~asm_async.integrations.fastapi.lifespan.lifespan` opens the ports for as long as
 an application runs; ``StoreDep`` and its like hand them to the application's own
-routes; :func:`~asm_async.integrations.fastapi.router.router` gives routes for all of
-them, for whoever the application authorizes.
+routes; :func:`~asm_async.integrations.fastapi.router.router` makes routes for all of
+them, for those whom the application authorizes.
 """
 
 from importlib.util import find_spec

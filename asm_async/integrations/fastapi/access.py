@@ -1,7 +1,7 @@
 """
-Who may do what: the callback that decides, and what it decided for a request.
+Authorization: the callback that decides, and what it decided for a request.
 
-Annotations are evaluated where they stand here, since one names what was handed in.
+Annotations are evaluated where they stand here, since one names an argument.
 """
 
 from collections.abc import Callable
@@ -34,17 +34,17 @@ _SCOPE_KEY = "asm_async.request_context"
 @attrs.frozen(kw_only=True, eq=False)
 class RequestContext:
     """
-    What a request that was let in works with.
+    What an authorized request works with.
     """
 
     state: AppState
     """
-    What the application has.
+    What the application keeps.
     """
 
     tenant_id: str | None
     """
-    Whose sessions exist for it; None for everybody's.
+    The tenant whose sessions alone exist for it; None if all tenants' do.
     """
 
     limits: Limits
@@ -92,7 +92,7 @@ def request_context(
 
 
 async def _context_of(request: Request) -> RequestContext:
-    # A route that nobody was let in to has none, and fails.
+    # A route without the dependency that makes it fails here, and serves nothing.
     context: RequestContext = request.scope[_SCOPE_KEY]
     return context
 

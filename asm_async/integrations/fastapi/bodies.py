@@ -5,8 +5,9 @@ Bodies of requests: bounded JSON objects.
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from http import HTTPStatus
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
 from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
@@ -14,22 +15,19 @@ from starlette.requests import ClientDisconnect, Request
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
+from asm_async.values import fields
 from asm_async.values.json_values import JSONObject, with_article
 
-__all__ = [
-    "BodyDep",
-    "check_members",
-    "member_object",
-    "member_objects",
-    "with_place",
-]
+__all__ = ["BodyDep", "made_by", "members_of", "with_place"]
+
+T = TypeVar("T")
 
 
 async def _body(request: Request, context: ContextDep) -> JSONObject:
     """
     Read a body that is a JSON object.
 
-    It is no parameter of FastAPI's: those are read before anybody is authorized.
+    It is not a parameter of FastAPI's: those are read before a request is authorized.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0]
     if content_type.strip().lower() != "application/json":
@@ -52,7 +50,7 @@ async def _bounded(request: Request, most: int) -> bytes:
     body = bytearray()
     declared = request.headers.get("content-length", "0")
     try:
-        # What is declared too long is not even read.
+        # A body that is declared too long is not even read.
         is_too_long = declared.isdecimal() and int(declared) > most
         if not is_too_long:
             async for piece in request.stream():
@@ -76,7 +74,7 @@ def _decoded(body: bytes) -> Any:
     try:
         return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
-        # Among them bytes that are not UTF-8, integers without end, and deep nesting.
+        # Among them bytes that are not UTF-8, endless integers, and deep nesting.
         raise ProblemError(
             HTTPStatus.BAD_REQUEST, "malformed_json", "The body is not JSON."
         ) from None
@@ -88,10 +86,10 @@ def _refuse_constant(name: str) -> None:
 
 def with_place(body: JSONObject, **place: str) -> JSONObject:
     """
-    Give *body* with what the URL says already.
+    Return *body* with what the URL says already.
 
     Raises:
-        ValidationError: If it says anything else itself.
+        ValidationError: If *body* says anything else.
     """
     for name, value in place.items():
         if body.get(name, value) != value:
@@ -99,41 +97,27 @@ def with_place(body: JSONObject, **place: str) -> JSONObject:
     return {**body, **place}
 
 
-def check_members(body: JSONObject, *names: str) -> None:
+def made_by(make: Callable[[JSONObject], T], **place: str) -> fields.FieldRule:
     """
-    Make sure that *body* has no members but those of these *names*.
+    Return the rule of a member that is an object of which *make* makes a value.
+    """
+
+    def rule(value: object, name: str) -> T:
+        if not isinstance(value, dict):
+            raise fields.unexpected(name, "a JSON object", value)
+        return make(with_place(cast("JSONObject", value), **place))
+
+    return rule
+
+
+def members_of(
+    body: JSONObject, rules: fields.FieldRules, *, optional: str | None = None
+) -> dict[str, Any]:
+    """
+    Return the members of *body*, each as its rule makes it.
 
     Raises:
-        ValidationError: Naming the first other one.
+        ValidationError: If one is wrong, unknown, or missing and not *optional*.
     """
-    if unknown := sorted(body.keys() - set(names)):
-        raise ValidationError(f"{unknown[0]!a}: there is no field of this name")
-
-
-def member_object(body: JSONObject, name: str) -> JSONObject:
-    """
-    Give a member of *body* that is an object.
-
-    Raises:
-        ValidationError: If it is missing or anything else.
-    """
-    member = body.get(name)
-    if not isinstance(member, dict):
-        raise ValidationError(f"{name}: expected a JSON object")
-    return cast("JSONObject", member)
-
-
-def member_objects(body: JSONObject, name: str) -> list[JSONObject]:
-    """
-    Give a member of *body* that is a list of objects.
-
-    Raises:
-        ValidationError: If it is missing or anything else.
-    """
-    members = body.get(name)
-    if not isinstance(members, list):
-        raise ValidationError(f"{name}: expected a list")
-    for index, member in enumerate(cast("list[object]", members)):
-        if not isinstance(member, dict):
-            raise ValidationError(f"{name}[{index}]: expected a JSON object")
-    return cast("list[JSONObject]", members)
+    given = fields.arguments_from(body, rules, frozenset(rules) - {optional})
+    return {name: rules[name](member, name) for name, member in given.items()}

@@ -65,14 +65,14 @@ _ANY_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 def entity_tag(number: int) -> str:
     """
-    Give the entity tag for a revision or a latest sequence number.
+    Return the entity tag for a revision or a latest sequence number.
     """
     return f'"{number}"'
 
 
 def tag_of(value: Session | Run) -> str:
     """
-    Give the entity tag of a session or a run.
+    Return the entity tag of a session or a run.
 
     Soft deletion changes what is shown of a session, but not its revision.
     """
@@ -82,10 +82,10 @@ def tag_of(value: Session | Run) -> str:
 
 def expected_number(if_match: str | None, if_none_match: str | None) -> int | None:
     """
-    Give the number that a write expects; 0 for "nothing yet", None for none.
+    Return the number that a write expects; 0 for "nothing yet", None for none.
 
     Raises:
-        ValidationError: If a field says anything that no write can expect.
+        ValidationError: If a field has a value that no write can expect.
 
         ProblemError: If both fields are given, which no state can meet.
     """
@@ -96,7 +96,7 @@ def expected_number(if_match: str | None, if_none_match: str | None) -> int | No
             raise ProblemError(
                 HTTPStatus.PRECONDITION_FAILED,
                 "contradictory_preconditions",
-                "Nothing can be there and not be there.",
+                "Something cannot be there and not be there.",
             )
         return 0
     if if_match is None:
@@ -109,7 +109,7 @@ def expected_number(if_match: str | None, if_none_match: str | None) -> int | No
 
 def are_same(if_none_match: str | None, tag: str) -> bool:
     """
-    Tell whether a client that knows these entity tags knows *tag*.
+    Return whether *tag* is among the entity tags that a client knows.
     """
     if if_none_match is None:
         return False

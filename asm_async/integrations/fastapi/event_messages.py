@@ -14,7 +14,7 @@ __all__ = ["event_message"]
 
 def event_message(event: Event, id_: str) -> bytes:
     """
-    Give the message whose data is the event as JSON.
+    Return the message whose data is the event as JSON.
 
     It is put together piece by piece, since ``to_dict()`` would first make sure that
     what is stored is JSON, and to encode its dictionary takes half as long again.
@@ -22,7 +22,7 @@ def event_message(event: Event, id_: str) -> bytes:
     Args:
         event: As stored.
 
-        id_: Of the message: what a client asks again with.
+        id_: The message's, which a client sends when it reconnects.
     """
     time = event.timestamp.isoformat(timespec="microseconds")
     return (

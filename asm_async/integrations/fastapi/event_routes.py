@@ -12,8 +12,8 @@ from fastapi import APIRouter, Request, Response
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
-    check_members,
-    member_objects,
+    made_by,
+    members_of,
     with_place,
 )
 from asm_async.integrations.fastapi.described_routes import add_route
@@ -40,8 +40,8 @@ from asm_async.integrations.fastapi.schemas import (
     EventView,
 )
 from asm_async.integrations.fastapi.tenant_view import TenantView
+from asm_async.values import fields
 from asm_async.values.event import Event
-from asm_async.values.json_values import JSONObject
 
 __all__ = ["add_event_routes"]
 
@@ -93,7 +93,8 @@ async def append_event(
     written again, and comes back with 200 instead of 201.
     """
     expected = expected_number(if_match, if_none_match)
-    status, (stored,) = await _append(view, session_id, [body], expected)
+    event = Event.from_dict(with_place(body, session_id=session_id))
+    status, (stored,) = await _append(view, session_id, [event], expected)
     return JSONText(stored.to_dict(), status, headers=_tag(status, stored))
 
 
@@ -111,9 +112,9 @@ async def append_events(
     Repeating the request is safe, as for one event: 200 says that all were there.
     """
     expected = expected_number(if_match, if_none_match)
-    check_members(body, "events")
-    given = member_objects(body, "events")
-    status, stored = await _append(view, session_id, given, expected)
+    event = made_by(Event.from_dict, session_id=session_id)
+    given = members_of(body, {"events": partial(fields.tuple_of, rule=event)})
+    status, stored = await _append(view, session_id, given["events"], expected)
     headers = _tag(status, stored[-1]) if stored else {}
     items = [event.to_dict() for event in stored]
     return JSONText({"items": items}, status, headers=headers)
@@ -122,12 +123,9 @@ async def append_events(
 async def _append(
     view: TenantView,
     session_id: str,
-    bodies: Sequence[JSONObject],
+    events: Sequence[Event],
     expected: int | None,
 ) -> tuple[int, list[Event]]:
-    events = [
-        Event.from_dict(with_place(body, session_id=session_id)) for body in bodies
-    ]
     with precondition(expected):
         stored, is_new = await view.append_events(
             session_id, events, expected_sequence=expected

@@ -50,7 +50,7 @@ def lifespan(
 
     Open streams end when the process is told to stop (SIGINT, SIGTERM), so that no
     server waits for them. One that is stopped in another way, such as from another
-    thread, should have been told to call
+    thread, has to call
     :func:`~asm_async.integrations.fastapi.streams.end_streams`.
 
     Args:

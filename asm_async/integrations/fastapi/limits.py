@@ -1,5 +1,5 @@
 """
-How much of everything the routes give and take.
+The limits of what the routes accept and answer with.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ __all__ = ["MAX_PAGE_SIZE", "Limits"]
 
 MAX_PAGE_SIZE = 200
 """
-The most that one page holds: fewer than the ports give, since whole events go out.
+The longest page: shorter than the ports', since whole events are sent.
 """
 
 

@@ -16,7 +16,7 @@ __all__ = ["OpenStreams"]
 
 class OpenStreams:
     """
-    Whom an application is streaming to, in one event loop.
+    The open streams of an application, in one event loop.
     """
 
     def __init__(self) -> None:
@@ -32,7 +32,7 @@ class OpenStreams:
         Take one of *limit* places while the block lasts.
 
         Yields:
-            What is done as soon as the stream shall end.
+            A future that is done as soon as the stream is to end.
 
         Raises:
             ProblemError: If there is no place left.
@@ -55,7 +55,7 @@ class OpenStreams:
 
     def end(self) -> None:
         """
-        Let all streams end, and each that is opened from now on at once.
+        End all streams, and each that is opened from now on at once.
         """
         self._is_ending = True
         for ending in self._endings:

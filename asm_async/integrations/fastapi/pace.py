@@ -14,25 +14,25 @@ __all__ = ["Pace"]
 
 T = TypeVar("T")
 
-# To wake a stream and to write to its socket costs as much as several events do: for
-# all streams together it is done so often at most, give or take some that come at once.
+# To wake a stream and to write to its socket costs as much as several events do. All
+# streams together do it once in this time at most, but for short bursts.
 _SECONDS_PER_TURN = 0.004
-_SECONDS_IN_HAND = 0.05
+_BURST_SECONDS = 0.05
 
-# However many streams there are, nobody who looks at a page sees the difference.
-_LONGEST_REST_SECONDS = 0.1
+# However many streams there are: a person who looks at a page sees no such delay.
+_MAX_REST_SECONDS = 0.1
 
-# What comes sooner was there already.
+# An event that comes sooner than this was there already, and is not waited for.
 _WAITED_SECONDS = 0.0005
 
 
 class Pace:
     """
-    Turns of all open streams of an event loop.
+    A rate limit on the writes of all open streams of an event loop.
 
-    As long as there are fewer events than turns each one is passed on at once. Where
-    there are more, a stream rests before it passes on what it has waited for, and then
-    finds what has come meanwhile beside it.
+    As long as there are fewer events than turns, each one is passed on at once. Where
+    there are more, a stream rests before it passes on an event that it has waited for,
+    and then finds what has come meanwhile beside it.
     """
 
     def __init__(self) -> None:
@@ -40,7 +40,7 @@ class Pace:
 
     async def of(self, events: AsyncGenerator[T]) -> AsyncGenerator[T]:
         """
-        Give *events*, at this pace.
+        Yield *events*, at this pace.
         """
         clock = asyncio.get_running_loop().time
         async with aclosing(events):
@@ -55,8 +55,8 @@ class Pace:
                 yield item
 
     async def _rest(self, now: float) -> None:
-        turn = max(self._next_turn, now - _SECONDS_IN_HAND)
-        turn = min(turn, now + _LONGEST_REST_SECONDS)
+        turn = max(self._next_turn, now - _BURST_SECONDS)
+        turn = min(turn, now + _MAX_REST_SECONDS)
         self._next_turn = turn + _SECONDS_PER_TURN
         if turn > now:
             await asyncio.sleep(turn - now)

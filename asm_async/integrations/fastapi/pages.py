@@ -47,7 +47,7 @@ def page_response(
     request: Request, page: Page[Session] | Page[Run] | Page[Event]
 ) -> JSONText:
     """
-    Give a page, and where the next one is.
+    Answer with a page, and with where the next one is.
     """
     items: Sequence[Session | Run | Event] = page.items
     content = {

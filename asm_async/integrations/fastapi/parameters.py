@@ -82,5 +82,7 @@ Time: TypeAlias = Annotated[
 ]
 TenantId: TypeAlias = Annotated[
     schema_types.Text | None,
-    Query(description="Only of this tenant; whoever is of another finds none (404)."),
+    Query(
+        description="Only of this tenant; a request of another tenant finds none (404)."
+    ),
 ]

@@ -50,28 +50,28 @@ class Ports:
 @attrs.frozen(kw_only=True, eq=False)
 class AppState:
     """
-    What an application has while its lifespan lasts.
+    What an application keeps while its lifespan lasts.
     """
 
     ports: Ports
     """
-    What it serves.
+    The ports that it serves.
     """
 
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     """
-    Whom it is streaming to.
+    Its open streams.
     """
 
     pace: Pace = attrs.field(factory=Pace)
     """
-    How often.
+    How often they are written to.
     """
 
 
 def app_state_of(app: FastAPI) -> AppState:
     """
-    Find what an application has.
+    Return what an application keeps.
 
     Raises:
         RuntimeError: If its lifespan did not open the ports.
@@ -88,9 +88,6 @@ def app_state_of(app: FastAPI) -> AppState:
 
 def app_state(connection: HTTPConnection) -> AppState:
     """
-    Find what the application of this request has.
-
-    Raises:
-        RuntimeError: If its lifespan did not open the ports.
+    Return what the application of this request keeps.
     """
     return app_state_of(cast("FastAPI", connection.app))

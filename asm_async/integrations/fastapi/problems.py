@@ -30,7 +30,7 @@ from asm_async.integrations.fastapi.responses import problem
 
 __all__ = ["ProblemError", "ProblemRoute", "add_problem_handlers", "problem_of"]
 
-_LOGGER = logging.getLogger(__name__)
+_LOG = logging.getLogger(__name__)
 
 _RETRY_AFTER = MappingProxyType({"Retry-After": "1"})
 
@@ -52,9 +52,9 @@ class ProblemError(Exception):
     Args:
         status: The status to answer with.
 
-        code: What programs can tell the problem by.
+        code: The name of the problem for programs.
 
-        detail: What people are told.
+        detail: The explanation for people.
 
         headers: Further fields of the response.
 
@@ -85,7 +85,7 @@ class ProblemRoute(APIRoute):
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         """
-        Give what answers a request.
+        Return what answers a request.
         """
         handle = super().get_route_handler()
 
@@ -116,7 +116,7 @@ async def _handle(_: Request, error: Exception) -> Response:
 
 def problem_of(error: Exception) -> Response:
     """
-    Describe an error; one that nobody foresaw is logged and described as just that.
+    Describe an error; one that was not foreseen is logged, and not shown.
     """
     if isinstance(error, ASMError):
         return _problem_of_ours(error)
@@ -138,7 +138,7 @@ def problem_of(error: Exception) -> Response:
             detail=str(error.detail),
             headers=error.headers,
         )
-    _LOGGER.error("an unforeseen error", exc_info=error)
+    _LOG.error("an unforeseen error", exc_info=error)
     return _internal("internal_error", "Something went wrong; it was logged.")
 
 
@@ -153,7 +153,7 @@ def _problem_of_ours(error: ASMError) -> Response:
                 headers=_RETRY_AFTER if is_closed else None,
             )
     # What a database says may name hosts, files and statements: it is for the log.
-    _LOGGER.error("a request failed: %s", error, exc_info=error)
+    _LOG.error("a request failed: %s", error, exc_info=error)
     is_unknown = isinstance(error, StorageError) and error.outcome_unknown
     if not error.retryable:
         detail = "The request could not be carried out; why was logged."

@@ -1,5 +1,5 @@
 """
-JSON as the ports give it, in a response.
+Values of the ports as JSON, in a response.
 """
 
 from __future__ import annotations
@@ -50,9 +50,9 @@ def problem(
     Args:
         status: The status of the response.
 
-        code: What programs can tell the problem by, such as an error's ``code``.
+        code: The name of the problem for programs, such as an error's ``code``.
 
-        detail: What people are told.
+        detail: The explanation for people.
 
         headers: Further fields of the response.
 

@@ -44,7 +44,7 @@ def router(
     Args:
         authorize: A FastAPI dependency that lets a request in by returning, and keeps
             it out by raising, such as ``HTTPException(401)``. It returns the tenant, or
-            None for somebody who may see and do everything.
+            None for an operator, who may see and do everything.
 
         limits: How much a request may send and receive.
 

@@ -13,9 +13,8 @@ from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
-    check_members,
-    member_object,
-    member_objects,
+    made_by,
+    members_of,
     with_place,
 )
 from asm_async.integrations.fastapi.described_routes import add_route
@@ -44,6 +43,7 @@ from asm_async.integrations.fastapi.schemas import (
     RunView,
 )
 from asm_async.ports.query_api import RunOrder
+from asm_async.values import fields
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.ids import new_run_id
@@ -101,7 +101,7 @@ async def get_run(
     if_none_match: IfNoneMatch = None,
 ) -> Response:
     """
-    Give a run of the session.
+    Return a run of the session.
     """
     run = await view.get_run(session_id, run_id)
     tag = tag_of(run)
@@ -144,18 +144,13 @@ async def flush(
     The entity tag to expect is that of the session's events: their latest number.
     """
     expected = expected_number(if_match, if_none_match)
-    check_members(body, "session", "run", "events")
-    session = with_place(member_object(body, "session"), id=session_id)
-    run = with_place(member_object(body, "run"), session_id=session_id)
-    events = member_objects(body, "events") if "events" in body else []
-    result = ExecutionResult(
-        session=Session.from_dict(session),
-        run=Run.from_dict(run),
-        events=tuple(
-            Event.from_dict(with_place(event, session_id=session_id))
-            for event in events
-        ),
-    )
+    event = made_by(Event.from_dict, session_id=session_id)
+    rules: fields.FieldRules = {
+        "session": made_by(Session.from_dict, id=session_id),
+        "run": made_by(Run.from_dict, session_id=session_id),
+        "events": partial(fields.tuple_of, rule=event),
+    }
+    result = ExecutionResult(**members_of(body, rules, optional="events"))
     with precondition(expected):
         stored = await view.flush(result, expected_sequence=expected)
     return JSONText(

@@ -17,8 +17,8 @@ class Sender:
     """
     Sends what is written to it, joined where several pieces are waiting.
 
-    Whoever writes need not wait for the client, but for room: what is not sent yet is
-    one piece, or some that are small together.
+    A writer does not wait for the client, but for room: what waits to be sent is one
+    piece, or several that are small together.
 
     Args:
         send: Takes the messages of ASGI.
@@ -42,17 +42,17 @@ class Sender:
         self._pieces: list[bytes] = []
         self._bytes_waiting = 0
         self._has_started = False
-        self._is_over = False
+        self._is_finished = False
         self._to_do = asyncio.Event()
         self._done = asyncio.Event()
         self.has_begun: bool = False
         """
-        Whether a piece was written, so that no other answer can be given any more.
+        Whether a piece was written, so that no other answer can be sent any more.
         """
 
     async def write(self, piece: bytes) -> None:
         """
-        Have a piece of the answer sent, and its head before the first one.
+        Queue a piece of the answer, and wait until there is room for the next.
         """
         self._put(piece)
         while self._bytes_waiting > _MAX_BYTES_WAITING:
@@ -67,36 +67,38 @@ class Sender:
 
     def silent_seconds(self) -> float:
         """
-        Tell how long ago the last piece was written.
+        Return how long ago the last piece was written.
         """
         return self._clock() - self._last_piece_at
 
     def beat(self, heartbeat: bytes) -> None:
         """
-        Have a sign of life sent, if the answer has begun and nothing else is waiting.
+        Queue a heartbeat, if the answer has begun and nothing else is waiting.
         """
         if self.has_begun and not self._pieces:
             self._put(heartbeat)
         self._last_piece_at = self._clock()
 
-    def finish(self, last: bytes) -> None:
+    def finish(self, final_chunk: bytes) -> None:
         """
-        Have the answer end with *last*.
+        End the answer with *final_chunk*.
         """
-        self._put(last)
-        self._is_over = True
+        self._put(final_chunk)
+        self._is_finished = True
 
     async def run(self) -> None:
         """
-        Send all there is, until the answer is finished.
+        Send what is written until the answer is finished.
         """
-        while not self._is_over or self._pieces:
+        while not self._is_finished or self._pieces:
             await self._to_do.wait()
             self._to_do.clear()
             if not self._has_started:
                 self._has_started = True
                 await self._send(self._start)
-            body, is_last = b"".join(self._pieces), self._is_over
+            # What is written while this waits for the client goes out with the next
+            # message: bytes that are being sent still count as waiting.
+            body, is_last = b"".join(self._pieces), self._is_finished
             self._pieces.clear()
             await self._send(
                 {"type": "http.response.body", "body": body, "more_body": not is_last}

@@ -30,7 +30,7 @@ class ExportStream(StreamedResponse):
 
 async def get_health(view: ViewDep) -> Response:
     """
-    Make sure that the database answers: a question that costs nothing.
+    Check that the database answers, by a read that costs little.
     """
     await view.check_database()
     return JSONText({"status": "ok"})
@@ -38,15 +38,15 @@ async def get_health(view: ViewDep) -> Response:
 
 async def get_health_issues(context: ContextDep) -> Response:
     """
-    Look for damage in the whole database, which reads every index of it.
+    Check the whole database for damage, which reads every index of it.
 
-    It tells of all tenants' sessions: nobody of one tenant may ask.
+    The answer is about all tenants' sessions, so that a tenant may not ask.
     """
     if context.tenant_id is not None:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "not_for_tenants",
-            "The health of the whole database is nobody's of one tenant to see.",
+            "The health of the whole database is not for tenants to see.",
         )
     issues = await context.ports.maintenance.health_check()
     return JSONText({"issues": plain_json(issues)})

@@ -69,8 +69,8 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
     """
     Begin a session, with an id and times of the server's.
 
-    Repeating the request begins another one: a client that may have to repeat it gives
-    the session an id of its own with PUT.
+    Repeating the request begins another one. A client that may have to repeat it uses
+    PUT, with an id of its own.
     """
     if "id" in body:
         raise ValidationError("id: the server gives it; PUT takes one of your own")
@@ -87,7 +87,7 @@ async def get_session(
     session_id: SessionIdPath, view: ViewDep, if_none_match: IfNoneMatch = None
 ) -> Response:
     """
-    Give the session, soft-deleted or not.
+    Return the session, soft-deleted or not.
     """
     session = await view.get_session(session_id)
     tag = tag_of(session)
@@ -120,7 +120,7 @@ async def delete_session(
     session_id: SessionIdPath,
     view: ViewDep,
     hard: Annotated[
-        bool, Query(description="Remove it for ever, with its runs and events.")
+        bool, Query(description="Remove it permanently, with its runs and events.")
     ] = False,
 ) -> Response:
     """
@@ -143,16 +143,16 @@ async def restore_session(session_id: SessionIdPath, view: ViewDep) -> Response:
 
 async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Response:
     """
-    Give the session in figures.
+    Return statistics of the session.
     """
     return JSONText(plain_json(await view.get_session_stats(session_id)))
 
 
 async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
     """
-    Give all there is to know of the session, as of one moment.
+    Return the session with all its runs and events, as of one moment.
 
-    It is held in memory whole: of long sessions the export of all is kinder.
+    It is held in memory whole; for long sessions the streamed export is better.
     """
     export = await view.export_session(session_id)
     return JSONText(export.to_dict())

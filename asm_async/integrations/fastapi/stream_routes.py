@@ -30,7 +30,7 @@ from asm_async.values.fields import MAX_COUNT
 
 __all__ = ["add_stream_routes"]
 
-# Milliseconds: long enough for a server that restarts, short enough to go unnoticed.
+# In milliseconds: long enough for a server to restart, short enough to go unnoticed.
 _RECONNECTION_TIME = b"retry: 2000\n\n"
 
 _END = b"event: end\ndata: {}\n\n"
@@ -58,7 +58,7 @@ class EventStream(StreamedResponse):
 
     def final_chunk(self, error: BaseException | None) -> bytes | None:
         """
-        Name the problem, if there is one: whoever asks again may have better luck.
+        Return an event with the problem, if there is one; the client may try again.
         """
         if not isinstance(error, Exception):
             return b""
@@ -106,7 +106,8 @@ async def follow_all(
     context: ContextDep,
     checkpoint: Text = None,
     latest: Annotated[
-        bool, Query(description="Begin with what comes, and give nothing of the past.")
+        bool,
+        Query(description="Begin with the events to come, without any of the past."),
     ] = False,
     types: EventTypes = None,
     agent_id: Text = None,
@@ -124,7 +125,7 @@ async def follow_all(
     )
 
     async def produce(write: Write) -> None:
-        # An id alone is no event, but what a client asks again with.
+        # An id without data is no event, but the client sends it when it reconnects.
         place = "" if start is None else f"id: {start}\n\n"
         await write(_RECONNECTION_TIME + place.encode())
         async with aclosing(context.state.pace.of(events)) as paced:

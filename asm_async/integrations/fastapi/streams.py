@@ -1,17 +1,19 @@
 """
-Answers that go on for as long as there is something to send.
+Answers that last for as long as there is something to send.
 
-Neither FastAPI's ``EventSourceResponse`` nor that of ``sse-starlette`` would do. Both
-run the iterator of events in a task group of anyio, which cancels again and again until
-the task has ended, so that a follower's way of letting go of its connection would be
-cut off; the first does not close the iterator of a client that vanished while it was
-written to, and keeps a stopping server waiting for ever; the second replaces a method
-of uvicorn's server when it is imported, for all of the process.
+The ``EventSourceResponse`` of ``sse-starlette`` (3.7) does not serve in their place.
+When it is imported it replaces a method of uvicorn's server for the whole process; it
+looks twice a second whether the server stops; it sends each event as a message of its
+own, and logs its text; it bounds neither the number of streams nor how long they last;
+and it streams no exports. Both it and Starlette's ``StreamingResponse`` run the iterator
+in a task group of anyio, whose cancellation is repeated until the task has ended, and so
+interrupts a follower while it gives its connection back.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from typing import ClassVar, TypeAlias
@@ -31,21 +33,22 @@ __all__ = ["StreamedResponse", "Write", "end_streams"]
 
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 """
-Has a piece of the answer sent; it returns when there is room for the next.
+Sends a piece of the answer; returns when there is room for the next.
 """
 
 Produce: TypeAlias = Callable[[Write], Awaitable[None]]
 """
-Writes the pieces, and returns when that was all.
+Writes the pieces, and returns after the last.
 """
 
+_LOG = logging.getLogger(__name__)
 
-_FAREWELL_SECONDS = 1.0
+_FINAL_CHUNK_SECONDS = 1.0
 
 
 def end_streams(app: FastAPI) -> None:
     """
-    Let all open streams of *app* end, since the server is about to stop.
+    End all open streams of *app*, since the server is about to stop.
 
     Where a signal stops the server, the lifespan does so itself.
     """
@@ -56,10 +59,10 @@ class StreamedResponse(Response):
     """
     An answer that is written piece by piece, by a task of its own.
 
-    It ends when all is written, when the client vanishes, when the server is about to
-    stop, or when it has lasted as long as it may; then the task is cancelled once and
-    waited for, so that nothing of it is left. It holds one piece, or some that are
-    small together, and the next is made only when the client has made room for it.
+    It ends when all is written, when the client disconnects, when the server is about
+    to stop, or when it has lasted as long as it may; then the task is cancelled once
+    and waited for, so that nothing of it is left. It holds one piece, or several that are
+    small together; the next is made only when the client has made room for it.
 
     Args:
         produce: Writes the answer.
@@ -82,31 +85,31 @@ class StreamedResponse(Response):
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.init_headers({"Cache-Control": "no-store", **(headers or {})})
-        # Nginx would collect the pieces otherwise.
+        # Without it nginx buffers the pieces.
         self.headers["X-Accel-Buffering"] = "no"
 
     heartbeat: ClassVar[bytes] = b""
     """
-    What is sent where there has been silence for long; nothing if it is empty.
+    What is sent after a long silence; nothing if it is empty.
     """
 
     def final_chunk(self, error: BaseException | None) -> bytes | None:
         """
-        Give what the answer ends with if it is broken off.
+        Return the last piece of an answer that is broken off.
 
         Args:
-            error: Why, unless it is only that it shall end.
+            error: Why; None if it has lasted long enough or the server stops.
 
         Returns:
-            The last piece; None to break off without one, so that the client sees that
-            this was not all.
+            The piece; None to break off without one, so that the client sees that the
+            answer is not whole.
         """
         del error
         return None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """
-        Stream, or answer with the problem that came before anything was sent.
+        Stream the answer, or describe the problem that came before its first piece.
         """
         sender = Sender(send, self.status_code, self.raw_headers)
         try:
@@ -131,15 +134,17 @@ class StreamedResponse(Response):
                     raise error
                 await _end(work)
                 is_whole = work in done and error is None
-                last = b"" if is_whole else self.final_chunk(error)
-                if last is not None:
-                    sender.finish(last)
-                    # Unless the client has no room even for that.
-                    await asyncio.wait({sending}, timeout=_FAREWELL_SECONDS)
+                if error is not None:
+                    _LOG.warning("a stream was broken off: %s", type(error).__name__)
+                final = b"" if is_whole else self.final_chunk(error)
+                if final is not None:
+                    sender.finish(final)
+                    # A client that reads nothing has no room even for this piece.
+                    await asyncio.wait({sending}, timeout=_FINAL_CHUNK_SECONDS)
         finally:
             await _end(work, gone, sending)
         if sending in done:
-            # That the client has vanished is for some servers an OSError.
+            # Some servers raise OSError when the client has disconnected.
             with suppress(OSError):
                 sending.result()
 
@@ -147,7 +152,7 @@ class StreamedResponse(Response):
         self, ends: set[asyncio.Future[None]], sender: Sender
     ) -> set[asyncio.Future[None]]:
         """
-        Wait for an end, as long as an answer may last, and meanwhile break the silence.
+        Wait for an end, as long as an answer may last, and send heartbeats meanwhile.
         """
         clock = asyncio.get_running_loop().time
         last = clock() + self._limits.max_stream_seconds
@@ -175,7 +180,7 @@ async def _end(*tasks: asyncio.Future[None]) -> None:
     """
     for task in tasks:
         task.cancel()
-    # A middleware's task group may be cancelling this one again and again.
+    # The task group of a middleware may be cancelling this task again and again.
     with anyio.CancelScope(shield=True):
         await asyncio.wait(tasks)
 
