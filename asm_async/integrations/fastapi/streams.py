@@ -5,9 +5,9 @@ The ``EventSourceResponse`` of ``sse-starlette`` (3.7) does not serve in their p
 When it is imported it replaces a method of uvicorn's server for the whole process; it
 looks twice a second whether the server stops; it sends each event as a message of its
 own, and logs its text; it bounds neither the number of streams nor how long they last;
-and it streams no exports. Both it and Starlette's ``StreamingResponse`` run the iterator
-in a task group of anyio, whose cancellation is repeated until the task has ended, and so
-interrupts a follower while it gives its connection back.
+and it streams no exports. Both it and Starlette's ``StreamingResponse`` run the
+iterator in a task group of anyio, whose cancellation is repeated until the task has
+ended, and so interrupts a follower while it gives its connection back.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class StreamedResponse(Response):
 
     It ends when all is written, when the client disconnects, when the server is about
     to stop, or when it has lasted as long as it may; then the task is cancelled once
-    and waited for, so that nothing of it is left. It holds one piece, or several that are
-    small together; the next is made only when the client has made room for it.
+    and waited for, so that nothing of it is left. It holds one piece, or several that
+    are small together; the next is made only when the client has made room for it.
 
     Args:
         produce: Writes the answer.
