@@ -16,7 +16,7 @@ from asm_async.errors import ArtifactDamagedError, ArtifactNotFoundError
 from asm_async.files.content_directory import ContentDirectory, TemporaryFile
 from asm_async.files.directories import check_platform
 from asm_async.files.threads import in_thread
-from asm_async.ports.artifact_arguments import ChecksumFilter, check_content
+from asm_async.fronts.artifact_contents import ChecksumFilter, check_content
 from asm_async.values import fields
 from asm_async.values.artifact import ArtifactContent, sha256_checksum
 

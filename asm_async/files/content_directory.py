@@ -26,7 +26,7 @@ from asm_async.files.directories import (
     touch,
     try_to_lock,
 )
-from asm_async.ports.artifact_arguments import ChecksumFilter
+from asm_async.fronts.artifact_contents import ChecksumFilter
 
 __all__ = ["ContentDirectory", "TemporaryFile"]
 

@@ -17,7 +17,6 @@ from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
@@ -233,10 +232,9 @@ def _snapshot(event: object, name: str, index: int) -> EventSnapshot:
             f" {event.sequence_number}, which only the store gives"
         )
     try:
-        copy = event.copied()
+        return event.snapshot()
     except ValidationError as error:
         raise ValidationError(f"{name}[{index}].{error}") from None
-    return copy, encode_json(copy.data), encode_json(copy.metadata)
 
 
 def _checked_session(session: object, name: str) -> Session:

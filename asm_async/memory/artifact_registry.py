@@ -4,7 +4,6 @@ The artifact registry over what is kept in memory.
 
 from __future__ import annotations
 
-from collections.abc import Collection
 from datetime import UTC, datetime
 
 import attrs
@@ -13,21 +12,16 @@ from asm_async.errors import (
     ArtifactConflictError,
     ArtifactNotFoundError,
 )
+from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.orphaned_artifacts import remove_deleted_artifacts
-from asm_async.ports.artifact_arguments import (
-    ArtifactFilter,
-    check_artifact,
-    check_checksums,
-)
-from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats
 
 __all__ = ["InMemoryArtifactRegistry"]
 
 
-class InMemoryArtifactRegistry:
+class InMemoryArtifactRegistry(ArtifactRegistryFront):
     """
     An :class:`~asm_async.ports.artifact_registry.ArtifactRegistry` without a database.
 
@@ -42,11 +36,7 @@ class InMemoryArtifactRegistry:
         self._database = database
         self._lifecycle = Lifecycle("registry")
 
-    async def register(self, artifact: Artifact) -> Artifact:
-        """
-        Remember an artifact whose content has been put.
-        """
-        artifact = check_artifact(artifact)
+    async def _register(self, artifact: Artifact) -> Artifact:
         self._lifecycle.check_usable()
         if artifact.session_id is not None:
             self._database.check_live(artifact.session_id)
@@ -55,56 +45,31 @@ class InMemoryArtifactRegistry:
             stored = self._database.artifacts[artifact.id] = artifact
         return attrs.evolve(stored)
 
-    async def get(self, artifact_id: str) -> Artifact:
-        """
-        Give the artifact, soft-deleted or not.
-        """
-        artifact_id = fields.text(artifact_id, "artifact_id")
+    async def _get(self, artifact_id: str) -> Artifact:
         self._lifecycle.check_usable()
         return attrs.evolve(self._existing(artifact_id))
 
-    async def get_by_key(self, key: str) -> Artifact:
-        """
-        Give the artifact of this key, soft-deleted or not.
-        """
-        key = fields.text(key, "key")
+    async def _get_by_key(self, key: str) -> Artifact:
         self._lifecycle.check_usable()
         found = self._of_key(key)
         if found is None:
             raise ArtifactNotFoundError(key)
         return attrs.evolve(found)
 
-    async def list_by_session(
-        self,
-        session_id: str,
-        *,
-        include_deleted: bool = False,
-        limit: int | None = None,
+    async def _list_by_session(
+        self, session_id: str, *, include_deleted: bool, limit: int | None
     ) -> list[Artifact]:
-        """
-        List the session's artifacts in the order they were created, then by id.
-        """
-        session_id = fields.text(session_id, "session_id")
-        wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
         self._lifecycle.check_usable()
-        found = self._of_session(session_id, include_deleted=wanted.include_deleted)
+        found = self._of_session(session_id, include_deleted=include_deleted)
         found.sort(key=lambda artifact: (artifact.created_at, artifact.id))
-        return [attrs.evolve(artifact) for artifact in found[: wanted.limit]]
+        return [attrs.evolve(artifact) for artifact in found[:limit]]
 
-    async def session_stats(self, session_id: str) -> ArtifactStats:
-        """
-        Add up the session's artifacts, without the soft-deleted ones.
-        """
-        session_id = fields.text(session_id, "session_id")
+    async def _session_stats(self, session_id: str) -> ArtifactStats:
         self._lifecycle.check_usable()
         sizes = [artifact.byte_size for artifact in self._of_session(session_id)]
         return ArtifactStats(artifact_count=len(sizes), total_bytes=sum(sizes))
 
-    async def soft_delete(self, artifact_id: str) -> Artifact:
-        """
-        Mark an artifact deleted, whatever the state of its session.
-        """
-        artifact_id = fields.text(artifact_id, "artifact_id")
+    async def _soft_delete(self, artifact_id: str) -> Artifact:
         self._lifecycle.check_usable()
         stored = self._existing(artifact_id)
         if stored.deleted_at is None:
@@ -112,22 +77,14 @@ class InMemoryArtifactRegistry:
             self._database.artifacts[artifact_id] = stored
         return attrs.evolve(stored)
 
-    async def hard_delete_expired(self, deleted_before: datetime) -> int:
-        """
-        Remove for ever the artifacts that were soft-deleted before a time.
-        """
-        before = fields.utc_time(deleted_before, "deleted_before")
+    async def _hard_delete_expired(self, deleted_before: datetime) -> int:
         self._lifecycle.check_usable()
-        return remove_deleted_artifacts(self._database, deleted_before=before)
+        return remove_deleted_artifacts(self._database, deleted_before=deleted_before)
 
-    async def named_checksums(self, checksums: Collection[str]) -> set[str]:
-        """
-        Tell which of these contents an artifact names, soft-deleted or not.
-        """
-        asked = check_checksums(checksums)
+    async def _named_checksums(self, checksums: frozenset[str]) -> set[str]:
         self._lifecycle.check_usable()
         known = self._database.artifacts.values()
-        return {artifact.checksum_sha256 for artifact in known} & asked
+        return {artifact.checksum_sha256 for artifact in known} & checksums
 
     def _existing(self, artifact_id: str) -> Artifact:
         if artifact_id not in self._database.artifacts:

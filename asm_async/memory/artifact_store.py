@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import attrs
 
 from asm_async.errors import ArtifactDamagedError, ArtifactNotFoundError
-from asm_async.ports.artifact_arguments import ChecksumFilter, check_content
+from asm_async.fronts.artifact_contents import ChecksumFilter, check_content
 from asm_async.values import fields
 from asm_async.values.artifact import ArtifactContent, sha256_checksum
 

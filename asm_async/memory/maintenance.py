@@ -5,10 +5,12 @@ Maintenance of the database in memory.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 
 import attrs
 
+from asm_async.fronts.maintenance import MaintenanceFront
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.health_check import check_health
 from asm_async.memory.lifecycle import Lifecycle
@@ -18,25 +20,16 @@ from asm_async.memory.retention import (
     hard_delete_expired_sessions,
     soft_delete_expired_sessions,
 )
-from asm_async.ports.maintenance_arguments import (
-    check_callback,
-    check_policy,
-    utc_now,
-)
-from asm_async.ports.maintenance_run import Batch, Batches, MaintenanceRun, do_all
-from asm_async.values import fields
-from asm_async.values.maintenance import (
-    HealthIssue,
-    MaintenanceReport,
-    MaintenanceStep,
-)
+from asm_async.ports.maintenance_arguments import utc_now
+from asm_async.ports.maintenance_run import Batch, Batches
+from asm_async.values.maintenance import HealthIssue, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
 __all__ = ["InMemoryMaintenance"]
 
 
-class InMemoryMaintenance:
+class InMemoryMaintenance(MaintenanceFront):
     """
     A :class:`~asm_async.ports.maintenance.Maintenance` without a database.
 
@@ -59,77 +52,6 @@ class InMemoryMaintenance:
         self._clock = clock
         self._lifecycle = Lifecycle("maintenance")
 
-    async def execute(
-        self,
-        policy: RetentionPolicy,
-        *,
-        progress: Callable[[MaintenanceReport], object] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> MaintenanceReport:
-        """
-        Do all that *policy* asks for.
-        """
-        policy = check_policy(policy)
-        check_callback(progress, "progress")
-        check_callback(should_stop, "should_stop")
-        run = MaintenanceRun(progress, should_stop)
-        self._lifecycle.check_usable()
-        for step in MaintenanceStep:
-            await run.take(step, self._batches(step, policy))
-        return run.report
-
-    async def prune_session_events(
-        self, session_id: str, policy: RetentionPolicy
-    ) -> int:
-        """
-        Prune a session to *policy.max_events_per_session* events.
-        """
-        session_id, policy = fields.text(session_id, "session_id"), check_policy(policy)
-        self._lifecycle.check_usable()
-        return prune_session(self._database, policy, session_id)
-
-    async def soft_delete_session(self, session_id: str) -> Session:
-        """
-        Mark a session deleted: readable by id, left out of lists, closed to writes.
-        """
-        session_id = fields.text(session_id, "session_id")
-        self._lifecycle.check_usable()
-        self._database.soft_delete(session_id, self._clock())
-        return attrs.evolve(self._database.sessions[session_id])
-
-    async def restore_session(self, session_id: str) -> Session:
-        """
-        Undo a soft deletion; one that is not soft-deleted stays as it is.
-        """
-        session_id = fields.text(session_id, "session_id")
-        self._lifecycle.check_usable()
-        self._database.restore(session_id)
-        return attrs.evolve(self._database.sessions[session_id])
-
-    async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
-        """
-        Soft-delete the sessions that have grown too old.
-        """
-        return await self._do(
-            MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS, check_policy(policy)
-        )
-
-    async def hard_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
-        """
-        Remove for ever the sessions that have been soft-deleted for too long.
-        """
-        return await self._do(
-            MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS, check_policy(policy)
-        )
-
-    async def clean_orphaned_artifacts(self) -> int:
-        """
-        Remove the artifacts whose session does not exist; those of no session stay.
-        """
-        return await self._do(
-            MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS, RetentionPolicy()
-        )
-
     async def health_check(self) -> list[HealthIssue]:
         """
         Look for damage; nothing is changed.
@@ -137,9 +59,9 @@ class InMemoryMaintenance:
         self._lifecycle.check_usable()
         return check_health(self._database)
 
-    async def _do(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:
+    def _call(self) -> AbstractAsyncContextManager[object]:
         self._lifecycle.check_usable()
-        return await do_all(self._batches(step, policy))
+        return nullcontext()
 
     def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
         database, now = self._database, self._clock()
@@ -154,6 +76,22 @@ class InMemoryMaintenance:
                 return _clean_orphaned_artifacts(database)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
                 return _nothing()
+
+    async def _prune_session_events(
+        self, session_id: str, policy: RetentionPolicy
+    ) -> int:
+        self._lifecycle.check_usable()
+        return prune_session(self._database, policy, session_id)
+
+    async def _soft_delete_session(self, session_id: str) -> Session:
+        self._lifecycle.check_usable()
+        self._database.soft_delete(session_id, self._clock())
+        return attrs.evolve(self._database.sessions[session_id])
+
+    async def _restore_session(self, session_id: str) -> Session:
+        self._lifecycle.check_usable()
+        self._database.restore(session_id)
+        return attrs.evolve(self._database.sessions[session_id])
 
 
 async def _clean_orphaned_artifacts(database: InMemoryDatabase) -> Batches:

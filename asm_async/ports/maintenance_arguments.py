@@ -4,39 +4,16 @@ What every adapter of maintenance checks, and how it reads a policy's ages.
 
 from __future__ import annotations
 
-import inspect
 from datetime import UTC, datetime, timedelta
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
-from asm_async.values import fields
 from asm_async.values.retention import RetentionPolicy
 
-__all__ = ["Cutoffs", "check_callback", "check_policy", "sessions_a_batch", "utc_now"]
+__all__ = ["Cutoffs", "sessions_a_batch", "utc_now"]
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
-
-
-def check_policy(policy: object) -> RetentionPolicy:
-    """
-    Accept a retention policy.
-    """
-    return fields.instance(policy, "policy", RetentionPolicy)
-
-
-def check_callback(callback: object, name: str) -> None:
-    """
-    Refuse what is neither None nor a callable that need not be awaited.
-    """
-    if callback is None:
-        return
-    if not callable(callback):
-        raise fields.unexpected(name, "a callable", callback)
-    call = type(callback).__call__
-    if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
-        raise ValidationError(f"{name}: expected a plain callable, got an async one")
 
 
 def sessions_a_batch(policy: RetentionPolicy) -> int:

@@ -4,7 +4,7 @@ The artifact registry over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -12,11 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
-from asm_async.ports.artifact_arguments import (
-    ArtifactFilter,
-    check_artifact,
-    check_checksums,
-)
+from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.ports.maintenance_run import do_all
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
@@ -28,13 +24,12 @@ from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.sql.writes.unit_of_work_rows import lock_gates
-from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats
 
 __all__ = ["SQLArtifactRegistry"]
 
 
-class SQLArtifactRegistry:
+class SQLArtifactRegistry(ArtifactRegistryFront):
     """
     An :class:`~asm_async.ports.ArtifactRegistry` on SQLite or PostgreSQL.
 
@@ -60,69 +55,42 @@ class SQLArtifactRegistry:
         self._transactions = Transactions(engine, check_timeout(timeout))
         self._lifecycle = Lifecycle(self._transactions)
 
-    async def register(self, artifact: Artifact) -> Artifact:
-        """
-        Remember an artifact whose content has been put.
-        """
-        new = check_artifact(artifact)
-
+    async def _register(self, artifact: Artifact) -> Artifact:
         async def work(transaction: Transaction) -> Artifact:
-            if new.session_id is not None:
-                await _lock_live_session(transaction, new.session_id)
-            stored = await _registered_before(transaction.conn, new)
+            if artifact.session_id is not None:
+                await _lock_live_session(transaction, artifact.session_id)
+            stored = await _registered_before(transaction.conn, artifact)
             if stored is None:
-                insert = sa.insert(artifacts).values(rows.artifact_row(new))
+                insert = sa.insert(artifacts).values(rows.artifact_row(artifact))
                 await transaction.conn.execute(insert)
-            return stored or new
+            return stored or artifact
 
         async with self._lifecycle:
             return await self._transactions.write(work, is_repeatable=True)
 
-    async def get(self, artifact_id: str) -> Artifact:
-        """
-        Give the artifact, soft-deleted or not.
-        """
-        artifact_id = fields.text(artifact_id, "artifact_id")
+    async def _get(self, artifact_id: str) -> Artifact:
         query = artifact_queries.artifact_by_id(artifact_id)
         return await self._only(query, artifact_id)
 
-    async def get_by_key(self, key: str) -> Artifact:
-        """
-        Give the artifact of this key, soft-deleted or not.
-        """
-        key = fields.text(key, "key")
+    async def _get_by_key(self, key: str) -> Artifact:
         return await self._only(artifact_queries.artifact_by_key(key), key)
 
-    async def list_by_session(
-        self,
-        session_id: str,
-        *,
-        include_deleted: bool = False,
-        limit: int | None = None,
+    async def _list_by_session(
+        self, session_id: str, *, include_deleted: bool, limit: int | None
     ) -> list[Artifact]:
-        """
-        List the session's artifacts in the order they were created, then by id.
-        """
-        session_id = fields.text(session_id, "session_id")
-        wanted = ArtifactFilter(include_deleted=include_deleted, limit=limit)
-        found = await self._rows(artifact_queries.artifacts_of(session_id, wanted))
+        query = artifact_queries.artifacts_of(
+            session_id, include_deleted=include_deleted, limit=limit
+        )
+        found = await self._rows(query)
         return [rows.artifact_from_row(row) for row in found]
 
-    async def session_stats(self, session_id: str) -> ArtifactStats:
-        """
-        Add up the session's artifacts, without the soft-deleted ones.
-        """
-        query = artifact_queries.stats_of(fields.text(session_id, "session_id"))
-        (row,) = await self._rows(query)
+    async def _session_stats(self, session_id: str) -> ArtifactStats:
+        (row,) = await self._rows(artifact_queries.stats_of(session_id))
         return artifact_queries.stats_from_row(row)
 
-    async def soft_delete(self, artifact_id: str) -> Artifact:
-        """
-        Mark an artifact deleted, whatever the state of its session.
-        """
-        artifact_id = fields.text(artifact_id, "artifact_id")
+    async def _soft_delete(self, artifact_id: str) -> Artifact:
         # An artifact never changes its session.
-        session_id = (await self.get(artifact_id)).session_id
+        session_id = (await self._get(artifact_id)).session_id
 
         async def work(transaction: Transaction) -> Artifact:
             if session_id is not None:
@@ -135,20 +103,13 @@ class SQLArtifactRegistry:
         async with self._lifecycle:
             return await self._transactions.write(work, is_repeatable=True)
 
-    async def hard_delete_expired(self, deleted_before: datetime) -> int:
-        """
-        Remove for ever the artifacts that were soft-deleted before a time.
-        """
-        before = fields.utc_time(deleted_before, "deleted_before")
+    async def _hard_delete_expired(self, deleted_before: datetime) -> int:
         writes = ThrottledWriter(self._transactions)
         async with self._lifecycle:
-            return await do_all(remove_deleted_artifacts(writes, before))
+            return await do_all(remove_deleted_artifacts(writes, deleted_before))
 
-    async def named_checksums(self, checksums: Collection[str]) -> set[str]:
-        """
-        Tell which of these contents an artifact names, soft-deleted or not.
-        """
-        members = self._transactions.dialect.members(check_checksums(checksums))
+    async def _named_checksums(self, checksums: frozenset[str]) -> set[str]:
+        members = self._transactions.dialect.members(checksums)
         found = await self._rows(artifact_queries.named_among(members))
         return {row["checksum_sha256"] for row in found}
 

@@ -10,12 +10,9 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.ports.maintenance_arguments import (
-    check_callback,
-    check_policy,
-    utc_now,
-)
-from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
+from asm_async.fronts.maintenance import MaintenanceFront
+from asm_async.ports.maintenance_arguments import utc_now
+from asm_async.ports.maintenance_run import Batches
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
 from asm_async.sql.retention.expiry import (
@@ -35,19 +32,14 @@ from asm_async.sql.retention.soft_delete import restore, soft_delete, stored_ses
 from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.values import fields
-from asm_async.values.maintenance import (
-    HealthIssue,
-    MaintenanceReport,
-    MaintenanceStep,
-)
+from asm_async.values.maintenance import HealthIssue, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
 __all__ = ["SQLMaintenance"]
 
 
-class SQLMaintenance:
+class SQLMaintenance(MaintenanceFront):
     """
     A :class:`~asm_async.ports.maintenance.Maintenance` on SQLite or PostgreSQL.
 
@@ -56,6 +48,9 @@ class SQLMaintenance:
 
     A batch whose connection was lost is done again; if it had been committed all the
     same, it finds nothing to do and is not counted.
+
+    A session of very many rows is removed in parts. From the first part on it can be
+    restored no longer, and is not archived again.
 
     Args:
         engine:
@@ -85,87 +80,6 @@ class SQLMaintenance:
         self._lifecycle = Lifecycle(self._transactions)
         self._clock = clock
 
-    async def execute(
-        self,
-        policy: RetentionPolicy,
-        *,
-        progress: Callable[[MaintenanceReport], object] | None = None,
-        should_stop: Callable[[], bool] | None = None,
-    ) -> MaintenanceReport:
-        """
-        Do all that *policy* asks for.
-        """
-        policy = check_policy(policy)
-        check_callback(progress, "progress")
-        check_callback(should_stop, "should_stop")
-        run = MaintenanceRun(progress, should_stop)
-        async with self._lifecycle:
-            for step in MaintenanceStep:
-                await run.take(step, self._batches(step, policy, self._clock()))
-        return run.report
-
-    async def prune_session_events(
-        self, session_id: str, policy: RetentionPolicy
-    ) -> int:
-        """
-        Prune a session to *policy.max_events_per_session* events.
-        """
-        session_id, policy = fields.text(session_id, "session_id"), check_policy(policy)
-        async with self._lifecycle:
-            return await prune_session(self._writes, policy, session_id)
-
-    async def soft_delete_session(self, session_id: str) -> Session:
-        """
-        Mark a session deleted: readable by id, left out of lists, closed to writes.
-        """
-        session_id = fields.text(session_id, "session_id")
-        now = self._clock()
-
-        async def mark(transaction: Transaction) -> Session:
-            await soft_delete(transaction, [session_id], now)
-            return await stored_session(transaction, session_id)
-
-        return await self._change(session_id, mark)
-
-    async def restore_session(self, session_id: str) -> Session:
-        """
-        Undo a soft deletion; one that is not soft-deleted stays as it is.
-        """
-        session_id = fields.text(session_id, "session_id")
-        now = self._clock()
-
-        async def undo(transaction: Transaction) -> Session:
-            return await restore(transaction, session_id, now)
-
-        return await self._change(session_id, undo)
-
-    async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
-        """
-        Soft-delete the sessions that have grown too old.
-        """
-        return await self._do(
-            MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS, check_policy(policy)
-        )
-
-    async def hard_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
-        """
-        Remove for ever the sessions that have been soft-deleted for too long.
-
-        One of very many rows is removed in parts. From the first part on it can be
-        restored no longer, and is not archived again.
-        """
-        return await self._do(
-            MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS, check_policy(policy)
-        )
-
-    async def clean_orphaned_artifacts(self) -> int:
-        """
-        Remove the artifacts whose session does not exist; those of no session stay.
-        """
-        return await self._do(
-            MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS, RetentionPolicy()
-        )
-
     async def health_check(self) -> list[HealthIssue]:
         """
         Look for damage; nothing is changed.
@@ -177,25 +91,11 @@ class SQLMaintenance:
         self._lifecycle.check_usable()
         return await check_health(self._transactions)
 
-    async def _change(
-        self, session_id: str, work: Callable[[Transaction], Awaitable[Session]]
-    ) -> Session:
-        """
-        Delete or restore one session, once: doing it again could undo another's doing.
-        """
-        async with self._lifecycle:
-            session = await self._transactions.write(work, is_repeatable=False)
-            self._lifecycle.tell_of(session_id)
-        return session
+    def _call(self) -> Lifecycle:
+        return self._lifecycle
 
-    async def _do(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:
-        async with self._lifecycle:
-            return await do_all(self._batches(step, policy, self._clock()))
-
-    def _batches(
-        self, step: MaintenanceStep, policy: RetentionPolicy, now: datetime
-    ) -> Batches:
-        writes = self._writes
+    def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
+        writes, now = self._writes, self._clock()
         match step:
             case MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS:
                 return soft_delete_expired_sessions(writes, policy, now)
@@ -207,6 +107,40 @@ class SQLMaintenance:
                 return remove_orphaned_artifacts(writes)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
                 return close_orphaned_counters(writes, policy, now)
+
+    async def _prune_session_events(
+        self, session_id: str, policy: RetentionPolicy
+    ) -> int:
+        async with self._lifecycle:
+            return await prune_session(self._writes, policy, session_id)
+
+    async def _soft_delete_session(self, session_id: str) -> Session:
+        now = self._clock()
+
+        async def mark(transaction: Transaction) -> Session:
+            await soft_delete(transaction, [session_id], now)
+            return await stored_session(transaction, session_id)
+
+        return await self._change(session_id, mark)
+
+    async def _restore_session(self, session_id: str) -> Session:
+        now = self._clock()
+
+        async def undo(transaction: Transaction) -> Session:
+            return await restore(transaction, session_id, now)
+
+        return await self._change(session_id, undo)
+
+    async def _change(
+        self, session_id: str, work: Callable[[Transaction], Awaitable[Session]]
+    ) -> Session:
+        """
+        Delete or restore one session, once: doing it again could undo another's doing.
+        """
+        async with self._lifecycle:
+            session = await self._transactions.write(work, is_repeatable=False)
+            self._lifecycle.tell_of(session_id)
+        return session
 
 
 async def _prune(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:

@@ -9,7 +9,6 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from asm_async.ports.artifact_arguments import ArtifactFilter
 from asm_async.sql.core.tables import artifacts
 from asm_async.values.artifact import ArtifactStats
 
@@ -43,16 +42,16 @@ def artifact_by_key(key: str) -> sa.Select[*tuple[Any, ...]]:
 
 
 def artifacts_of(
-    session_id: str, wanted: ArtifactFilter
+    session_id: str, *, include_deleted: bool, limit: int | None
 ) -> sa.Select[*tuple[Any, ...]]:
     """
     Select a session's artifacts in the order they were created.
     """
     query = sa.select(artifacts).where(artifacts.c.session_id == session_id)
-    if not wanted.include_deleted:
+    if not include_deleted:
         query = query.where(artifacts.c.deleted_at.is_(None))
     in_order = query.order_by(artifacts.c.created_at, artifacts.c.id)
-    return in_order.limit(wanted.limit)
+    return in_order.limit(limit)
 
 
 def stats_of(session_id: str) -> sa.Select[*tuple[Any, ...]]:
