@@ -9,46 +9,64 @@ import os
 import threading
 from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import create_engine
 
-__all__ = ["add_timeout_option", "add_url_option", "on_database", "url_of"]
+__all__ = ["add_command", "on_database", "url_of"]
 
 _URL_VARIABLE = "ASM_DATABASE_URL"
 
 
-def add_url_option(command: ArgumentParser) -> None:
+def add_command(
+    commands: Any,
+    name: str,
+    run: Callable[[Namespace], str],
+    purpose: str,
+    *,
+    connects: bool = True,
+) -> ArgumentParser:
     """
-    Let *command* be told which database.
+    Add a command that works on a database.
+
+    Args:
+        commands: What ``add_subparsers`` has returned.
+
+        name: The command's.
+
+        run: Carries it out, and returns what is to be printed.
+
+        purpose: One sentence for the help.
+
+        connects: Whether it connects to the database, and so takes a timeout.
     """
-    command.set_defaults(refuse=command.error)
+    command: ArgumentParser = commands.add_parser(
+        name, help=purpose, description=purpose, allow_abbrev=False
+    )
+    command.set_defaults(run=run, refuse=command.error)
     command.add_argument(
         "--url",
         default=os.environ.get(_URL_VARIABLE),
         help="sqlite:///path or postgresql://user:password@host/database;"
-        f" by default what {_URL_VARIABLE} says",
+        f" by default the value of {_URL_VARIABLE}",
     )
-
-
-def add_timeout_option(command: ArgumentParser) -> None:
-    """
-    Let *command* be told how long to try.
-    """
-    command.add_argument(
-        "--timeout",
-        type=float,
-        default=30.0,
-        metavar="SECONDS",
-        help="how long to try while the database is busy or out of reach;"
-        " by default %(default)g",
-    )
+    if connects:
+        command.add_argument(
+            "--timeout",
+            type=float,
+            default=30.0,
+            metavar="SECONDS",
+            help="how long to try while the database is busy or out of reach;"
+            " by default %(default)g",
+        )
+    return command
 
 
 def url_of(options: Namespace) -> str:
     """
-    Give the database's URL, or refuse the arguments.
+    Return the database's URL, or refuse the arguments.
     """
     if not options.url:
         options.refuse(f"--url is missing, and {_URL_VARIABLE} is not set")

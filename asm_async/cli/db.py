@@ -5,16 +5,11 @@
 from __future__ import annotations
 
 from argparse import ArgumentParser, Namespace
-from collections.abc import Callable
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.cli.database import (
-    add_timeout_option,
-    add_url_option,
-    on_database,
-    url_of,
-)
+from asm_async.cli.database import add_command, on_database, url_of
 from asm_async.sql import create_engine, migrations
 
 __all__ = ["add_db_commands"]
@@ -25,19 +20,12 @@ def add_db_commands(parser: ArgumentParser) -> None:
     Add what follows ``db`` on the command line.
     """
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
-
-    def add(name: str, run: Callable[[Namespace], str], purpose: str) -> ArgumentParser:
-        command = commands.add_parser(
-            name, help=purpose, description=purpose, allow_abbrev=False
-        )
-        command.set_defaults(run=run)
-        add_url_option(command)
-        return command
-
+    add = partial(add_command, commands)
     upgrade = add("upgrade", _upgrade, "Bring the schema up to a revision.")
     downgrade = add("downgrade", _downgrade, "Bring the schema down to a revision.")
-    current = add("current", _current, "Print the revision that the schema is at.")
-    sql = add("sql", _sql, "Print the SQL of an upgrade; connect to no database.")
+    add("current", _current, "Print the revision that the schema is at.")
+    purpose = "Print the SQL of an upgrade, without connecting to a database."
+    sql = add("sql", _sql, purpose, connects=False)
     for command in (upgrade, sql):
         command.add_argument(
             "--revision", default="head", help="by default %(default)s"
@@ -45,8 +33,6 @@ def add_db_commands(parser: ArgumentParser) -> None:
     downgrade.add_argument(
         "--revision", required=True, help='"base" drops every table of asm_async'
     )
-    for command in (upgrade, downgrade, current):
-        add_timeout_option(command)
     sql.add_argument(
         "--dialect", choices=["sqlite", "postgresql"], help="instead of --url"
     )

@@ -9,15 +9,16 @@ import gzip
 import os
 import tempfile
 import zlib
-from collections.abc import AsyncGenerator, Generator
+from collections.abc import AsyncGenerator, Callable, Generator
 from contextlib import (
     AbstractContextManager,
     ExitStack,
     contextmanager,
     nullcontext,
 )
+from functools import partial
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 from asm_async.cli.streams import on_one_line, standard_input, standard_output
 from asm_async.errors import ValidationError
@@ -51,7 +52,7 @@ def written_file(name: str) -> Generator[BinaryIO]:
         return
     path = _path(name)
     if path.exists() and not path.is_file() and not path.is_dir():
-        # A device or a pipe cannot be replaced, and need not be.
+        # A device or a pipe is written to: it cannot be replaced by a file.
         with path.open("wb") as device, _compressed(name, device) as output:
             yield output
         return
@@ -90,26 +91,18 @@ def pieces_of(name: str) -> AsyncGenerator[bytes]:
             while reading, if it is compressed and damaged.
     """
     if name == STANDARD:
-        return _pieces(name, nullcontext(standard_input()))
-    return _pieces(name, _read_file(_path(name)))
+        file = standard_input()
+        return _pieces(name, lambda: nullcontext(file))
+    opened: Any = gzip.open if name.endswith(".gz") else open
+    return _pieces(name, partial(opened, _path(name), "rb"))
 
 
 async def _pieces(
-    name: str, opening: AbstractContextManager[BinaryIO]
+    name: str, opened: Callable[[], AbstractContextManager[BinaryIO]]
 ) -> AsyncGenerator[bytes]:
-    with opening as file:
+    with opened() as file:
         while piece := await asyncio.to_thread(_read, file, name):
             yield piece
-
-
-@contextmanager
-def _read_file(path: Path) -> Generator[BinaryIO]:
-    with path.open("rb") as file:
-        if not path.name.endswith(".gz"):
-            yield file
-            return
-        with gzip.GzipFile(fileobj=file) as uncompressed:
-            yield cast("BinaryIO", uncompressed)
 
 
 def _path(name: str) -> Path:

@@ -4,24 +4,26 @@
 
 from __future__ import annotations
 
-from argparse import ArgumentParser, Namespace
+from argparse import Namespace
+from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.cli.database import add_timeout_option, add_url_option, on_database
+from asm_async.cli.database import add_command, on_database
 from asm_async.cli.streams import on_one_line
 from asm_async.sql import SQLMaintenance
 
-__all__ = ["add_health_options"]
+__all__ = ["add_health_command"]
 
 
-def add_health_options(parser: ArgumentParser) -> None:
+def add_health_command(commands: Any) -> None:
     """
-    Add what follows ``health`` on the command line.
+    Add the command ``health``.
     """
-    parser.set_defaults(run=_health, output_is_trouble=True)
-    add_url_option(parser)
-    add_timeout_option(parser)
+    purpose = "Print what is wrong with a database; exit with 1 if anything is."
+    add_command(commands, "health", _health, purpose).set_defaults(
+        output_is_trouble=True
+    )
 
 
 def _health(options: Namespace) -> str:

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from asm_async.cli.db import add_db_commands
-from asm_async.cli.health import add_health_options
-from asm_async.cli.streams import drop_output, on_one_line, print_output, tell
-from asm_async.cli.transfer import add_export_options, add_import_options
+from asm_async.cli.health import add_health_command
+from asm_async.cli.streams import drop_output, on_one_line, print_output, report
+from asm_async.cli.transfer import add_transfer_commands
 from asm_async.errors import ASMError
 
 __all__ = ["main"]
@@ -35,30 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     add_db_commands(
         commands.add_parser("db", help="the database's schema", allow_abbrev=False)
     )
-    add_export_options(
-        commands.add_parser(
-            "export",
-            help="write sessions to a file",
-            description="Write sessions, with runs and events, as lines of JSON.",
-            allow_abbrev=False,
-        )
-    )
-    add_import_options(
-        commands.add_parser(
-            "import",
-            help="read sessions from a file",
-            description="Store the sessions of an export that are not here yet.",
-            allow_abbrev=False,
-        )
-    )
-    add_health_options(
-        commands.add_parser(
-            "health",
-            help="look for damage",
-            description="Print what is wrong with a database; exit with 1 if anything.",
-            allow_abbrev=False,
-        )
-    )
+    add_transfer_commands(commands)
+    add_health_command(commands)
     parser.set_defaults(output_is_trouble=False)
     options = parser.parse_args(arguments)
     try:
@@ -66,11 +44,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if output:
             print_output(output)
     except (ASMError, OSError) as error:
-        tell(f"error: {_presentable(str(error))}")
+        report(f"error: {_presentable(str(error))}")
         drop_output()
         return _FAILED
     except KeyboardInterrupt:
-        tell("interrupted")
+        report("interrupted")
         return _INTERRUPTED
     return _FAILED if output and options.output_is_trouble else _OK
 

@@ -1,5 +1,5 @@
 """
-The three standard streams, any of which may be closed, full or of few characters.
+The three standard streams, which may be closed, full, or unable to show a character.
 """
 
 from __future__ import annotations
@@ -15,15 +15,15 @@ __all__ = [
     "drop_output",
     "on_one_line",
     "print_output",
+    "report",
     "standard_input",
     "standard_output",
-    "tell",
 ]
 
 
 def standard_input() -> BinaryIO:
     """
-    Give standard input as bytes.
+    Return standard input as bytes.
 
     Raises:
         ValidationError: If it is closed.
@@ -33,7 +33,7 @@ def standard_input() -> BinaryIO:
 
 def standard_output() -> BinaryIO:
     """
-    Give standard output as bytes.
+    Return standard output as bytes.
 
     Raises:
         ValidationError: If it is closed.
@@ -58,7 +58,7 @@ def print_output(text: str) -> None:
 
 def drop_output() -> None:
     """
-    Forget what standard output did not take, which Python would try again at its end.
+    Discard what standard output did not take, which Python would try again at its end.
     """
     output = cast("TextIO | None", sys.stdout)
     if output is None:
@@ -72,9 +72,9 @@ def drop_output() -> None:
             os.close(nowhere)
 
 
-def tell(line: str) -> None:
+def report(line: str) -> None:
     """
-    Write a line to standard error, if anybody listens there.
+    Write a line to standard error, if that is open.
     """
     error = cast("TextIO | None", sys.stderr)
     if error is not None:
@@ -84,7 +84,7 @@ def tell(line: str) -> None:
 
 def on_one_line(text: str) -> str:
     """
-    Put *text* on one line, with escapes for what a terminal would obey.
+    Put *text* on one line, with escapes for what would control a terminal.
     """
     return "".join(
         char if char.isprintable() else char.encode("unicode_escape").decode()

@@ -1,12 +1,12 @@
 """
-``python -m asm_async export`` and ``import``: history leaves and comes in.
+``python -m asm_async export`` and ``import``: history as files.
 """
 
 from __future__ import annotations
 
 import asyncio
 import sys
-from argparse import ArgumentParser, ArgumentTypeError, Namespace
+from argparse import ArgumentTypeError, Namespace
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
@@ -15,15 +15,15 @@ from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.cli.database import add_timeout_option, add_url_option, on_database
+from asm_async.cli.database import add_command, on_database
 from asm_async.cli.files import STANDARD, pieces_of, written_file
-from asm_async.cli.streams import tell
+from asm_async.cli.streams import report
 from asm_async.ports.history_transfer import MAX_LINE_BYTES
 from asm_async.sql import SQLQueryAPI
 from asm_async.values.session import SessionStatus
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["add_export_options", "add_import_options"]
+__all__ = ["add_transfer_commands"]
 
 _SECONDS_BETWEEN_REPORTS = 1.0
 _FILTERS = (
@@ -39,13 +39,12 @@ _FILTERS = (
 )
 
 
-def add_export_options(command: ArgumentParser) -> None:
+def add_transfer_commands(commands: Any) -> None:
     """
-    Add what follows ``export`` on the command line.
+    Add the commands ``export`` and ``import``.
     """
-    command.set_defaults(run=_export)
-    add_url_option(command)
-    add_timeout_option(command)
+    purpose = "Write sessions, with their runs and events, as lines of JSON."
+    command = add_command(commands, "export", _export, purpose)
     command.add_argument(
         "--output",
         default=STANDARD,
@@ -59,7 +58,7 @@ def add_export_options(command: ArgumentParser) -> None:
         "--status",
         action="append",
         choices=[status.value for status in SessionStatus],
-        help="only sessions that stand so; may be given more than once",
+        help="only sessions in this status; may be given more than once",
     )
     command.add_argument("--provider", help="only sessions with a run of this provider")
     command.add_argument(
@@ -80,15 +79,8 @@ def add_export_options(command: ArgumentParser) -> None:
     command.add_argument(
         "--include-deleted", action="store_true", help="also soft-deleted sessions"
     )
-
-
-def add_import_options(command: ArgumentParser) -> None:
-    """
-    Add what follows ``import`` on the command line.
-    """
-    command.set_defaults(run=_import)
-    add_url_option(command)
-    add_timeout_option(command)
+    purpose = "Store the sessions of an export that are not in the database yet."
+    command = add_command(commands, "import", _import, purpose)
     command.add_argument(
         "file",
         metavar="FILE",
@@ -122,23 +114,23 @@ def _export(options: Namespace) -> str:
             async def write(data: bytes) -> None:
                 await asyncio.to_thread(file.write, data)
 
-            report = await query_api.export_sessions(
-                write, progress=_teller(_export_told), **filters
+            done = await query_api.export_sessions(
+                write, progress=_progress(_exported), **filters
             )
         # Not on standard output: the export may be going there.
-        tell(_export_told(report))
+        report(_exported(done))
         return ""
 
     return on_database(options, work)
 
 
 def _import(options: Namespace) -> str:
-    last = ImportReport()
+    last, show = ImportReport(), _progress(_imported)
 
-    def remember(report: ImportReport) -> None:
+    def remember(done: ImportReport) -> None:
         nonlocal last
-        last = report
-        tell_in_time(report)
+        last = done
+        show(done)
 
     async def work(engine: AsyncEngine) -> str:
         query_api = SQLQueryAPI(engine, timeout=options.timeout)
@@ -149,39 +141,38 @@ def _import(options: Namespace) -> str:
                 )
         finally:
             # Also before an error: what was imported stays.
-            tell(_import_told(last))
+            report(_imported(last))
         return ""
 
-    tell_in_time = _teller(_import_told)
     return on_database(options, work)
 
 
-def _export_told(report: ExportReport) -> str:
+def _exported(done: ExportReport) -> str:
     return (
-        f"exported {report.session_count:,} sessions, {report.run_count:,} runs,"
-        f" {report.event_count:,} events"
+        f"exported {done.session_count:,} sessions, {done.run_count:,} runs,"
+        f" {done.event_count:,} events"
     )
 
 
-def _import_told(report: ImportReport) -> str:
+def _imported(done: ImportReport) -> str:
     return (
-        f"imported {report.sessions_imported:,} sessions,"
-        f" {report.runs_imported:,} runs, {report.events_imported:,} events;"
-        f" {report.sessions_unchanged:,} sessions were here already"
+        f"imported {done.sessions_imported:,} sessions,"
+        f" {done.runs_imported:,} runs, {done.events_imported:,} events;"
+        f" {done.sessions_unchanged:,} sessions were here already"
     )
 
 
-def _teller(told: Callable[[Any], str]) -> Callable[[Any], None]:
+def _progress(sentence: Callable[[Any], str]) -> Callable[[Any], None]:
     """
-    Tell a person at a terminal about progress, once a second.
+    Return what reports progress to a terminal, once a second.
     """
     next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
-    is_watched = sys.stderr is not None and sys.stderr.isatty()
+    is_terminal = sys.stderr is not None and sys.stderr.isatty()
 
-    def tell_in_time(report: object) -> None:
+    def show(done: object) -> None:
         nonlocal next_time
-        if is_watched and monotonic() >= next_time:
+        if is_terminal and monotonic() >= next_time:
             next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
-            tell(told(report))
+            report(sentence(done))
 
-    return tell_in_time
+    return show
