@@ -20,6 +20,9 @@ nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
 
+# The tests start hundreds of processes, none of which shall compile what it imports.
+os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 DIALECTS = ["sqlite", "postgresql"]
@@ -107,11 +110,17 @@ def oldest(requirements: list[str]) -> list[str]:
 @nox.parametrize("database", ["sqlite", "postgres"])
 @nox.parametrize(
     ("python", "dependencies"),
-    [*((python, "newest") for python in PYTHONS), (PYTHONS[0], "oldest")],
+    [
+        *((python, "newest") for python in PYTHONS[:-1]),
+        nox.param(PYTHONS[-1], "newest", tags=["ends"]),
+        nox.param(PYTHONS[0], "oldest", tags=["ends"]),
+    ],
 )
 def matrix(session: nox.Session, dependencies: str, database: str) -> None:
     """
     Run all tests with each Python, each database and the oldest dependencies allowed.
+
+    ``nox -t ends`` takes the newest Python and the oldest dependencies alone.
     """
     pins: list[str] = []
     if dependencies == "oldest":
@@ -120,6 +129,19 @@ def matrix(session: nox.Session, dependencies: str, database: str) -> None:
     session.install(".[test]", *pins)
     selection = "postgres" if database == "postgres" else "not postgres"
     session.run("python", "-m", "pytest", "-m", selection, *session.posargs)
+
+
+@nox.session
+def prereleases(session: nox.Session) -> None:
+    """
+    Run the contract suites with the drivers and SQLAlchemy as they will be released.
+
+    The bounds of these packages are lifted on purpose: it tells which must stay.
+    """
+    session.install(".[test]")
+    session.install("--upgrade", "--pre", "sqlalchemy[asyncio]", "aiosqlite", "asyncpg")
+    names = session.posargs or ["tests/contract", "tests/unit/test_private_names.py"]
+    session.run("python", "-m", "pytest", "--numprocesses=auto", *names)
 
 
 @nox.session
