@@ -1,5 +1,5 @@
 """
-What differs between the databases in how the feed is read and how news travels.
+What differs between the databases in how the feed is read, and how commits are noticed.
 """
 
 from __future__ import annotations
@@ -7,7 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar
+from typing import Any, ClassVar, Protocol, TypeAlias
 
 import attrs
 import sqlalchemy as sa
@@ -23,31 +23,17 @@ __all__ = [
     "ReadPayload",
 ]
 
-T = TypeVar("T")
+Read: TypeAlias = Callable[
+    [Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]
+]
+"""
+Does some work, which writes nothing, on a connection.
+"""
 
-
-class Read(Protocol):
-    """
-    Does some work, which writes nothing, on a connection.
-    """
-
-    async def __call__(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """
-        Do it.
-        """
-        ...
-
-
-class ReadPayload(Protocol):
-    """
-    Reads the sessions that an announcement names; None stands for all of them.
-    """
-
-    def __call__(self, payload: str, /) -> Collection[str] | None:
-        """
-        Read one announcement.
-        """
-        ...
+ReadPayload: TypeAlias = Callable[[str], Collection[str] | None]
+"""
+Reads the sessions that an announcement names; None stands for all of them.
+"""
 
 
 class ChangeListener(Protocol):
@@ -55,9 +41,10 @@ class ChangeListener(Protocol):
     Is told what other processes have written.
     """
 
-    def is_writing(self) -> bool:
+    @property
+    def is_writing(self) -> Callable[[], bool]:
         """
-        Return whether this process may have committed what it has not told of yet.
+        Returns whether this process may have committed what it has not published yet.
         """
         ...
 
@@ -109,7 +96,7 @@ class FeedDialect(ABC):
 
     announces: ClassVar[bool]
     """
-    Whether whoever writes must tell other processes, which cannot see it by themselves.
+    Whether a process that writes must tell the others, which cannot see it themselves.
     """
 
     transaction: ClassVar[sa.ColumnElement[int]]
@@ -140,7 +127,7 @@ class FeedDialect(ABC):
     @abstractmethod
     def parameters(self, place: Place) -> dict[str, Any]:
         """
-        Give the parameters of :attr:`behind`.
+        Return the parameters of :attr:`behind`.
         """
 
     @abstractmethod
@@ -166,7 +153,7 @@ class FeedDialect(ABC):
     @abstractmethod
     def now(self, later: float = 0) -> sa.ColumnElement[datetime]:
         """
-        Give the time, so many seconds later, by the one clock of all who share this.
+        Select the time, so many seconds later, by the one clock of all processes.
         """
 
     @abstractmethod
@@ -192,7 +179,7 @@ class FeedDialect(ABC):
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.
 
-        Wakes everyone whenever something may have been missed.
+        Everyone is woken whenever something may have been missed.
 
         Args:
             engine: Whose database to listen to.

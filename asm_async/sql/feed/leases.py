@@ -5,7 +5,7 @@ A consumer's row: whose lease it is, and how far the consumer has acknowledged.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -25,7 +25,9 @@ from asm_async.values.checkpoint import Place, checkpoint_text, place_of
 
 __all__ = ["ConsumerLeases"]
 
-_LONGEST_PAUSE_SECONDS = 0.5
+_LOG = logging.getLogger(__name__)
+
+_MAX_PAUSE_SECONDS = 0.5
 
 
 class ConsumerLeases:
@@ -70,10 +72,11 @@ class ConsumerLeases:
             return Holding(fencing_token=token, place=self._place(row.checkpoint))
 
         async with self._lifecycle:
-            # Those who wait for a lease do not keep writers waiting.
+            # Looked at before it is written: those who wait for a lease must not keep
+            # writers waiting.
             if not await self._transactions.read(look):
                 return None
-            # From now on, since whoever is cancelled may have taken it all the same.
+            # Noted before it is taken: a call that is cancelled may have taken it.
             self._context.pending_lease_releases[holder] = partial(
                 self._give_up, holder
             )
@@ -81,10 +84,10 @@ class ConsumerLeases:
 
     async def wait_for_lease(self) -> None:
         """
-        Make a pause: nobody tells when a lease ends.
+        Pause: nothing tells when a lease ends.
         """
         pause = self._options.lease_seconds / 4
-        await asyncio.sleep(min(pause, _LONGEST_PAUSE_SECONDS))
+        await asyncio.sleep(min(pause, _MAX_PAUSE_SECONDS))
 
     async def renew(self, fencing_token: int) -> Holding | None:
         """
@@ -126,13 +129,15 @@ class ConsumerLeases:
         async def work(transaction: Transaction) -> None:
             conn = transaction.conn
             row = (await conn.execute(self._row())).first()
-            # Whoever looks whether the lease is free has the row for a moment.
+            # Another consumer that looks at the lease holds the row for a moment.
             if row is not None and row.holder == holder:
                 await self._row_in_hand(conn)
                 await conn.execute(release)
 
-        with suppress(StorageError):
+        try:
             await self._context.release_transactions.write(work, is_repeatable=True)
+        except StorageError as error:
+            _LOG.warning("a lease was not given up, and ends by itself: %r", error)
 
     async def acknowledge(
         self, holding: Holding, end: Place, conn: AsyncConnection | None = None
@@ -176,6 +181,7 @@ class ConsumerLeases:
             return
         row = (await conn.execute(self._row())).first()
         if row is None or row.fencing_token != holding.fencing_token:
+            _LOG.warning("a lease was lost before its batch was acknowledged")
             raise lease_lost(self._options.name)
         if self._place(row.checkpoint) < end:
             raise ConflictError(

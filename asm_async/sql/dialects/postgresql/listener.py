@@ -1,11 +1,12 @@
 """
-A connection that hears what other processes announce.
+A connection that receives what other processes announce.
 """
 
 from __future__ import annotations
 
 import asyncio
 import itertools
+import logging
 from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Protocol, cast
@@ -15,14 +16,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import StorageError
 from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.feed_timing import LISTENER_PING_INTERVAL, LISTENER_TIMEOUT
 from asm_async.sql.dialects.feed import ChangeListener, ReadPayload
 
 __all__ = ["CHANNEL", "listen"]
 
 CHANNEL = "asm_events"
 
-_SECONDS_BETWEEN_SIGNS_OF_LIFE = 30
-_MAX_SECONDS = 5
+_LOG = logging.getLogger(__name__)
 
 
 class _Driver(Protocol):
@@ -47,10 +48,10 @@ async def listen(
     engine: AsyncEngine, listener: ChangeListener, sessions_in: ReadPayload
 ) -> None:
     """
-    Wake whoever waits for the sessions that are announced, until cancelled.
+    Wake those who wait for the sessions that are announced, until cancelled.
     """
 
-    def hear(_connection: object, _pid: int, _channel: str, payload: str) -> None:
+    def receive(_connection: object, _pid: int, _channel: str, payload: str) -> None:
         session_ids = sessions_in(payload)
         if session_ids is None:
             listener.notify_all()
@@ -58,15 +59,18 @@ async def listen(
             listener.on_announcement(session_ids)
 
     for failures in itertools.count(1):
-        with suppress(StorageError, TimeoutError), translated_errors():
-            await _listen_once(engine, listener, hear)
+        try:
+            with translated_errors():
+                await _listen_once(engine, listener, receive)
+        except (StorageError, TimeoutError) as error:
+            _LOG.info("announcements are awaited on a new connection: %r", error)
         await asyncio.sleep(pause_after(failures))
 
 
 async def _listen_once(
     engine: AsyncEngine,
     listener: ChangeListener,
-    hear: Callable[[object, int, str, str], None],
+    receive: Callable[[object, int, str, str], None],
 ) -> None:
     """
     Listen until the connection is lost.
@@ -74,23 +78,24 @@ async def _listen_once(
     is_lost = asyncio.Event()
     async with _own_connection(engine) as driver:
         driver.add_termination_listener(lambda _: is_lost.set())
-        await driver.add_listener(CHANNEL, hear)
-        # What was announced before this moment was not heard.
+        await driver.add_listener(CHANNEL, receive)
+        # What was announced before this moment was not received.
         listener.notify_all()
         while not is_lost.is_set():
             with suppress(TimeoutError):
-                async with asyncio.timeout(_SECONDS_BETWEEN_SIGNS_OF_LIFE):
+                async with asyncio.timeout(LISTENER_PING_INTERVAL):
                     await is_lost.wait()
-            async with asyncio.timeout(_MAX_SECONDS):
+            # A connection that a firewall has dropped looks alive until it is used.
+            async with asyncio.timeout(LISTENER_TIMEOUT):
                 await driver.execute("SELECT 1")
 
 
 @asynccontextmanager
 async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[_Driver]:
     """
-    Have a connection made as the pool makes its own, and take it out of the pool.
+    Make a connection as the pool makes its own, and take it out of the pool.
     """
-    async with asyncio.timeout(_MAX_SECONDS):
+    async with asyncio.timeout(LISTENER_TIMEOUT):
         conn = await engine.connect()
     try:
         raw = await conn.get_raw_connection()
@@ -106,7 +111,7 @@ async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[_Driver]:
 
 async def _close(driver: _Driver) -> None:
     try:
-        async with asyncio.timeout(_MAX_SECONDS):
+        async with asyncio.timeout(LISTENER_TIMEOUT):
             await driver.close()
     except Exception:  # noqa: BLE001 - it was lost already, or is given up now
         driver.terminate()

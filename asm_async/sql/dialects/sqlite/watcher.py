@@ -1,14 +1,15 @@
 """
 A thread that sees what other processes write to an SQLite file.
 
-SQLite tells nobody, so somebody has to look; from a plain thread, since an aiosqlite
-hop costs more than the look itself.
+SQLite tells nobody, so one has to look; from a plain thread, since an aiosqlite hop
+costs more than the look itself.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import sqlite3
 import threading
 from collections.abc import Callable, Collection, Mapping
@@ -16,22 +17,29 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import TypeAlias
 
+from asm_async.sql.core.feed_timing import (
+    OWN_COMMIT_GRACE,
+    WATCH_INTERVAL,
+    WATCHER_RETRY_PAUSE,
+)
 from asm_async.sql.dialects.feed import ChangeListener
 from asm_async.values.checkpoint import Place
 
 __all__ = ["watch"]
 
-Tell: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
+_LOG = logging.getLogger(__name__)
 
-_INTERVAL_SECONDS = 0.015
-_BUSY_INTERVAL_SECONDS = 0.02
-_PAUSE_SECONDS = 0.25
-_OWN_NEWS_SECONDS = 0.005
+_Report: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
+"""
+Takes the latest numbers of sessions that have new events, None where some may have been
+missed, and the place of the last event of all.
+"""
 
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
 
-# Each is one row: for every further one the thread would wait for its turn again. The
-# plus keeps SQLite from going through the index by session, that is the whole log.
+# Each finds one row: for every further one the thread would have to get the lock of the
+# interpreter again. The plus keeps SQLite from going through the index by session, that
+# is through the whole log.
 _NEW_EVENTS = """
     SELECT json_group_object(session_id, number)
     FROM (
@@ -52,27 +60,33 @@ async def watch(path: str, listener: ChangeListener) -> None:
     loop = asyncio.get_running_loop()
     must_stop, has_stopped = threading.Event(), asyncio.Event()
 
-    def hear(numbers: Mapping[str, int] | None, newest: Place) -> None:
+    def pass_on(numbers: Mapping[str, int] | None, newest: Place) -> None:
         if numbers is None:
             listener.notify_all()
         elif listener.is_writing():
-            # It may be what this process is about to tell by itself.
-            loop.call_later(_OWN_NEWS_SECONDS, hear_now, numbers, newest)
+            # It may be what this process itself is about to publish.
+            loop.call_later(OWN_COMMIT_GRACE, pass_on_now, numbers, newest)
         else:
-            hear_now(numbers, newest)
+            pass_on_now(numbers, newest)
 
-    def hear_now(numbers: Mapping[str, int], newest: Place) -> None:
+    def pass_on_now(numbers: Mapping[str, int], newest: Place) -> None:
         listener.on_remote_commit(numbers, newest)
         listener.on_unknown_change()
 
-    def tell(numbers: Mapping[str, int] | None, newest: Place) -> None:
-        # A loop that was closed has nobody left who waits.
+    def report(numbers: Mapping[str, int] | None, newest: Place) -> None:
+        # In a loop that was closed nobody waits any more.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(hear, numbers, newest)
+            loop.call_soon_threadsafe(pass_on, numbers, newest)
 
     def run() -> None:
         try:
-            _watch(path, must_stop, listener, tell)
+            while not must_stop.is_set():
+                try:
+                    with closing(_open(path)) as connection:
+                        _look(connection, must_stop, listener, report)
+                except sqlite3.Error as error:
+                    _LOG.debug("the file is watched on a new connection: %r", error)
+                must_stop.wait(WATCHER_RETRY_PAUSE)
         finally:
             with suppress(RuntimeError):
                 loop.call_soon_threadsafe(has_stopped.set)
@@ -84,18 +98,6 @@ async def watch(path: str, listener: ChangeListener) -> None:
     finally:
         must_stop.set()
         thread.join()
-
-
-def _watch(
-    path: str, must_stop: threading.Event, listener: ChangeListener, tell: Tell
-) -> None:
-    """
-    Look, again and again; after an error, with a new connection.
-    """
-    while not must_stop.is_set():
-        with suppress(sqlite3.Error), closing(_open(path)) as connection:
-            _look(connection, must_stop, listener, tell)
-        must_stop.wait(_PAUSE_SECONDS)
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -114,28 +116,26 @@ def _look(
     connection: sqlite3.Connection,
     must_stop: threading.Event,
     listener: ChangeListener,
-    tell: Tell,
+    report: _Report,
 ) -> None:
     version = connection.execute("PRAGMA data_version").fetchone()
     newest = _latest(connection)
     # What was committed before this moment will not be seen as a change.
-    tell(None, (0, newest))
-    told: dict[str, int] = {}
-    pause = _INTERVAL_SECONDS
-    while not must_stop.wait(pause):
+    report(None, (0, newest))
+    reported: dict[str, int] = {}
+    while not must_stop.wait(WATCH_INTERVAL):
         now = connection.execute("PRAGMA data_version").fetchone()
         if now == version:
-            pause = _INTERVAL_SECONDS
             continue
-        version, pause = now, _BUSY_INTERVAL_SECONDS
+        version = now
         before, newest = newest, _latest(connection)
         followed = listener.followed_sessions()
         numbers = _numbers(connection, before, newest, followed)
-        # What was told already is no news, though nobody may ever see that number: its
-        # event may have been pruned.
-        news = {id_: last for id_, last in numbers.items() if told.get(id_) != last}
-        told = {id_: told[id_] for id_ in told.keys() & followed} | news
-        tell(news, (0, newest))
+        # A number is reported once: no follower may ever see it, since its event may
+        # have been pruned.
+        new = {id_: last for id_, last in numbers.items() if reported.get(id_) != last}
+        reported = {id_: reported[id_] for id_ in reported.keys() & followed} | new
+        report(new, (0, newest))
 
 
 def _latest(connection: sqlite3.Connection) -> int:
@@ -146,7 +146,7 @@ def _numbers(
     connection: sqlite3.Connection, before: int, newest: int, followed: Collection[str]
 ) -> dict[str, int]:
     """
-    Give the latest number of each session that has new events and is followed.
+    Find the latest number of each session that has new events and is followed.
 
     Where fewer are followed than there are new events, their counters tell sooner.
     """
