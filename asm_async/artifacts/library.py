@@ -91,7 +91,7 @@ class ArtifactLibrary:
 
     async def read(self, artifact_id: str) -> bytes:
         """
-        Give an artifact's content, verified; also that of a soft-deleted one.
+        Return an artifact's content, verified; also that of a soft-deleted artifact.
 
         Raises:
             ArtifactNotFoundError: If no artifact of this id is stored.
@@ -103,7 +103,7 @@ class ArtifactLibrary:
 
     async def stream(self, artifact_id: str) -> AsyncGenerator[bytes]:
         """
-        Give an artifact's content piece by piece, as ``ArtifactStore.stream`` does.
+        Yield an artifact's content piece by piece, as ``ArtifactStore.stream`` does.
 
         Raises:
             ArtifactNotFoundError: If no artifact of this id is stored.

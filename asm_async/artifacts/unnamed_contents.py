@@ -1,7 +1,7 @@
 """
-How contents that no artifact names are removed.
+Removing the contents that no artifact names.
 
-A crash before a registration leaves them, and artifacts that are removed for ever.
+They are left by a crash before a registration, and by artifacts that are removed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ __all__ = ["GRACE_PERIOD", "remove_unnamed_contents"]
 
 GRACE_PERIOD = timedelta(days=1)
 """
-How long a content may wait for its artifact, unless told otherwise.
+How long a content may wait for its artifact, unless another time is given.
 """
 
 
@@ -40,11 +40,11 @@ async def remove_unnamed_contents(
 
         store: Where their contents lie.
 
-        grace_period: Longer than any artifact is registered after its content was put.
-            What was put less long ago stays. Clocks that differ count against it.
+        grace_period: Longer than it takes to register an artifact after its content was
+            put, and than clocks differ. What was put less long ago stays.
 
-    Returns:
-        How many contents each batch has removed; between two of them nothing is under
+    Yields:
+        How many contents each batch has removed; between two batches nothing is under
         way.
 
     Raises:

@@ -14,9 +14,8 @@ from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
 from asm_async.transfer.import_rules import (
     check_owner,
-    check_same,
     check_unrepeated,
-    digest_of,
+    is_stored,
     refuse_tombstone,
 )
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
@@ -82,10 +81,7 @@ async def import_session(database: InMemoryDatabase, incoming: IncomingSession) 
     async with aclosing(incoming.batches()) as found:
         batches = [batch async for batch in found]
     # From here on nothing suspends.
-    async with aclosing(_history(database, incoming.id)) as stored:
-        digest = await digest_of(stored)
-    if digest is not None:
-        check_same(incoming, digest)
+    if await is_stored(incoming, _history(database, incoming.id)):
         return False
     if incoming.id in database.gates:
         refuse_tombstone(incoming)

@@ -54,14 +54,14 @@ async def write_export(
     Write an export of the sessions that are found, one after another.
 
     Args:
-        writer: Where it goes.
+        writer: Takes the export's bytes.
 
-        search: Gives the page of sessions that begins at a cursor.
+        search: Returns the page of sessions that begins at a cursor.
 
-        history_of: Gives a session's lines as of one moment, or nothing if the session
-            is not there any more.
+        history_of: Yields a session's lines as of one moment; nothing if the session
+            does not exist any more.
 
-        progress: Told after each chunk.
+        progress: Called after each chunk.
     """
     report = ExportReport()
 
@@ -77,7 +77,7 @@ async def write_export(
         if progress is not None:
             progress(report)
 
-    # A bad filter is found out before anything is written.
+    # A wrong filter raises before anything is written.
     first = await search(None)
     await write(encode_record(ExportHeader()))
     async with aclosing(_found_ids(first, search)) as session_ids:
@@ -102,7 +102,7 @@ async def _found_ids(
     page: Page[Session], search: Callable[[str], Awaitable[Page[Session]]]
 ) -> AsyncGenerator[str]:
     """
-    Give the sessions' ids of this page and all that follow.
+    Yield the sessions' ids of this page and of all that follow.
     """
     while True:
         for session in page.items:
@@ -116,13 +116,13 @@ async def encode_history(
     batches: AsyncIterator[HistoryBatch], *, include_deleted: bool
 ) -> AsyncGenerator[Chunk]:
     """
-    Give the lines of one session, a chunk for each batch, and one for its end.
+    Yield the lines of one session: a chunk for each batch, and one for its end.
 
     Args:
         batches: The session itself, its runs and its events, in the order of an export;
             nothing if it is not there.
 
-        include_deleted: Whether to give anything of a soft-deleted session.
+        include_deleted: Whether a soft-deleted session is exported.
 
     Raises:
         StorageError: If its counter does not agree with its events.

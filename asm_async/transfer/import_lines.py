@@ -17,7 +17,7 @@ __all__ = ["IncomingRecords", "split_lines"]
 
 class IncomingRecords:
     """
-    Reads one record at a time, and refuses by line.
+    Reads one record at a time, and names the line of one that is wrong.
     """
 
     def __init__(
@@ -29,10 +29,10 @@ class IncomingRecords:
 
     async def next(self) -> ExportRecord:
         """
-        Give the next record.
+        Return the next record.
 
         Raises:
-            ValidationError: If it is none, or there is no further line.
+            ValidationError: If the line holds none, or there is no further line.
         """
         line = await self._next_line()
         if line is None:
@@ -46,7 +46,7 @@ class IncomingRecords:
 
     async def end(self) -> None:
         """
-        Make sure that there is no further line.
+        Check that there is no further line.
 
         Raises:
             ValidationError: If there is.
@@ -75,10 +75,10 @@ async def split_lines(
     reader: AsyncIterable[bytes], max_line_bytes: int
 ) -> AsyncGenerator[bytes]:
     """
-    Cut what *reader* gives into lines, without their ends.
+    Split what *reader* yields into lines, without their ends.
 
     Raises:
-        ValidationError: If it gives something else than bytes, or a line has more than
+        ValidationError: If it yields something else than bytes, or a line has more than
             *max_line_bytes*.
     """
     pieces: list[bytes] = []

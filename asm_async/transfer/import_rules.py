@@ -1,11 +1,12 @@
 """
-What every adapter refuses to import, once it has looked at what is stored.
+What every adapter refuses to import, compared with what is stored.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncGenerator, Collection
 from contextlib import aclosing
+from typing import NoReturn
 
 from asm_async.errors import HistoryConflictError, ValidationError
 from asm_async.transfer.export_stream import HistoryBatch
@@ -16,45 +17,44 @@ from asm_async.values.export_records import ExportedSession
 
 __all__ = [
     "check_owner",
-    "check_same",
     "check_unrepeated",
-    "digest_of",
+    "is_stored",
     "refuse_repetition",
     "refuse_tombstone",
 ]
 
 
-async def digest_of(batches: AsyncIterator[HistoryBatch]) -> HistoryDigest | None:
+async def is_stored(
+    incoming: IncomingSession, batches: AsyncGenerator[HistoryBatch]
+) -> bool:
     """
-    Give the digest of a stored session; None if it is not there.
+    Return whether a session is stored already, and refuse it if its history differs.
 
     Args:
-        batches: The session itself, its runs and its events, in the order of an export.
-    """
-    digest: HistoryDigest | None = None
-    async for batch in batches:
-        for record, line in batch:
-            if isinstance(record, ExportedSession):
-                digest = HistoryDigest(record)
-            elif digest is not None:
-                digest.add(record, line)
-    return digest
+        incoming: The session.
 
-
-def check_same(incoming: IncomingSession, stored: HistoryDigest) -> None:
-    """
-    Refuse a session that is stored with another history.
+        batches: What is stored of it: the session itself, its runs and its events, in
+            the order of an export.
 
     Raises:
-        HistoryConflictError: If it is.
+        HistoryConflictError: If another history is stored.
     """
-    if difference := stored.difference(incoming.digest):
+    stored: HistoryDigest | None = None
+    async with aclosing(batches):
+        async for batch in batches:
+            for record, line in batch:
+                if isinstance(record, ExportedSession):
+                    stored = HistoryDigest(record)
+                elif stored is not None:
+                    stored.add(record, line)
+    if stored is not None and (difference := stored.difference(incoming.digest)):
         raise HistoryConflictError(incoming.id, difference)
+    return stored is not None
 
 
-def refuse_tombstone(incoming: IncomingSession) -> None:
+def refuse_tombstone(incoming: IncomingSession) -> NoReturn:
     """
-    Refuse a session whose id was that of one that is deleted for ever.
+    Refuse a session whose id was that of a session that was hard-deleted.
 
     Raises:
         HistoryConflictError: Always.
@@ -81,15 +81,14 @@ def check_unrepeated(
     incoming: IncomingSession, batch: IncomingBatch, known: Collection[str]
 ) -> None:
     """
-    Refuse a run or an event that stands twice in its session.
+    Refuse a run or an event whose id occurs twice in its session.
 
     Args:
         incoming: The session.
 
         batch: Some of its runs or events.
 
-        known: The ids of those that came before, or of some of them if all that are in
-            *batch* are among those.
+        known: The ids of earlier ones; at least of those that occur in *batch*.
 
     Raises:
         ValidationError: With the number of the line.
@@ -107,7 +106,7 @@ def check_unrepeated(
 
 async def refuse_repetition(incoming: IncomingSession, batch: IncomingBatch) -> None:
     """
-    Refuse a batch one of whose runs or events stands in an earlier batch, too.
+    Refuse a batch with a run or an event that is in an earlier batch as well.
 
     Raises:
         ValidationError: With the number of the line; nothing happens if there is none.

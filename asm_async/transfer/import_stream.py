@@ -33,14 +33,14 @@ async def read_import(
     Read an export and store its sessions, one after another.
 
     Args:
-        reader: Where it comes from.
+        reader: Yields the export's bytes.
 
-        store: Stores a session, or finds that it is stored already; tells whether it
+        store: Stores a session, or finds that it is stored already; returns whether it
             is new.
 
         max_line_bytes: The longest line to read.
 
-        progress: Told after each session, and every thousand lines.
+        progress: Called after each session, and every thousand lines.
 
     Raises:
         ValidationError: With the number of the line that is wrong.
@@ -57,8 +57,8 @@ async def read_import(
         if not isinstance(record, ExportEnd):
             records.refuse(f"record: {record_name(record)!r} is out of place")
         for name, found in tally.total.to_dict().items():
-            if (told := getattr(record, name)) != found:
-                records.refuse(f"{name}: {told} are announced, {found} are there")
+            if (announced := getattr(record, name)) != found:
+                records.refuse(f"{name}: {announced} are announced, {found} are there")
         await records.end()
     return attrs.evolve(tally.report, line_count=records.line_number - 1)
 
@@ -87,7 +87,7 @@ class _Tally:
         self._line_number = line_number
         if not line_number % _LINES_BETWEEN_REPORTS:
             self.report = attrs.evolve(self.report, line_count=line_number)
-            self._tell()
+            self._report_progress()
 
     def count_session(self, incoming: IncomingSession, *, is_new: bool) -> None:
         runs, events = incoming.run_count, incoming.event_count
@@ -105,8 +105,8 @@ class _Tally:
             runs_imported=report.runs_imported + runs * is_new,
             events_imported=report.events_imported + events * is_new,
         )
-        self._tell()
+        self._report_progress()
 
-    def _tell(self) -> None:
+    def _report_progress(self) -> None:
         if self._progress is not None:
             self._progress(self.report)

@@ -29,10 +29,10 @@ _CHUNK_LINES = 1_000
 
 class IncomingSession:
     """
-    A session of an export, its runs and events laid aside.
+    A session of an export, with its runs and events in a spool.
 
-    Everything is checked but what needs a database, or more memory than there may be:
-    that no run and no event stands twice in it.
+    Everything is checked but what needs a database, or unbounded memory: that no run
+    and no event occurs twice in it.
 
     Args:
         head: The session and its counter.
@@ -76,7 +76,7 @@ class IncomingSession:
                     self._check_event(record, records)
                     self.event_count += 1
                 case ExportedSessionEnd():
-                    await self._lay_aside()
+                    await self._spool_lines()
                     self._check_end(record, records)
                     return
                 case _:
@@ -85,7 +85,7 @@ class IncomingSession:
 
     async def batches(self) -> AsyncGenerator[IncomingBatch]:
         """
-        Give the runs, then the events, in batches; as often as wanted.
+        Yield the runs, then the events, in batches; as often as wanted.
         """
         number = self._line_number + 1
         async with aclosing(self._spool.chunks()) as chunks:
@@ -106,11 +106,11 @@ class IncomingSession:
     def _check_event(self, event: Event, records: IncomingRecords) -> None:
         self._check_owner("event", event, records)
         last = self._last
-        least = last.sequence_number + 1 if isinstance(last, Event) else 1
+        first = last.sequence_number + 1 if isinstance(last, Event) else 1
         most = self.head.latest_sequence
-        if not least <= event.sequence_number <= most:
+        if not first <= event.sequence_number <= most:
             records.refuse(
-                f"event.sequence_number: {event.sequence_number} is not within {least}"
+                f"event.sequence_number: {event.sequence_number} is not within {first}"
                 f" to {most}"
             )
 
@@ -132,9 +132,9 @@ class IncomingSession:
             "run_count": (end.run_count, self.run_count),
             "event_count": (end.event_count, self.event_count),
         }
-        for name, (told, found) in counts.items():
-            if told != found:
-                records.refuse(f"{name}: {told} are announced, {found} are there")
+        for name, (announced, found) in counts.items():
+            if announced != found:
+                records.refuse(f"{name}: {announced} are announced, {found} are there")
         if self.event_count != self.head.event_count:
             records.refuse(
                 f"event_count: {self.event_count} stored and {self.head.pruned_count}"
@@ -144,14 +144,14 @@ class IncomingSession:
     async def _add(self, member: Run | Event) -> None:
         is_full = self._size >= _CHUNK_BYTES or len(self._lines) >= _CHUNK_LINES
         if is_full or type(member) is not type(self._last):
-            await self._lay_aside()
+            await self._spool_lines()
         line = encode_record(member)
         self.digest.add(member, line)
         self._lines.append(line)
         self._size += len(line)
         self._last = member
 
-    async def _lay_aside(self) -> None:
+    async def _spool_lines(self) -> None:
         if self._lines:
             await self._spool.put(Chunk(b"".join(self._lines)))
             self._lines, self._size = [], 0

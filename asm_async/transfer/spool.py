@@ -1,9 +1,9 @@
 """
-Where a session's lines wait: in memory while they are few, else in a temporary file.
+A buffer for a session's lines: in memory while they are few, else in a temporary file.
 
 An export reads a session as of one moment and then hands it to a writer that may be
 slow; an import checks a session whole and then stores it in one transaction. Neither
-may keep a transaction open while it waits for somebody else, nor the session in memory.
+may keep a transaction open while it waits for others, nor the session in memory.
 """
 
 from __future__ import annotations
@@ -49,8 +49,8 @@ class Spool:
     """
     Chunks that come out in the order in which they were put in.
 
-    The temporary file has no name that others could open it by, and goes when the spool
-    is closed or the process ends.
+    The temporary file has no name that others could open it by, and is removed when
+    the spool is cleared or the process ends.
     """
 
     def __init__(self) -> None:
@@ -92,7 +92,7 @@ class Spool:
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """
-        Give what was put in, from the start; nothing may be added meanwhile.
+        Yield what was put in, from the start; nothing may be added meanwhile.
 
         Raises:
             StorageError: If the temporary file cannot be read.

@@ -22,9 +22,8 @@ from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.unit_of_work_rows import lock_gates
 from asm_async.transfer.import_rules import (
     check_owner,
-    check_same,
     check_unrepeated,
-    digest_of,
+    is_stored,
     refuse_repetition,
     refuse_tombstone,
 )
@@ -72,13 +71,10 @@ async def _is_stored(
     check_withdrawal: Callable[[], None],
 ) -> bool:
     """
-    Tell whether the session is stored with the same history, and refuse another one.
+    Return whether the session is stored, and refuse it if its history differs.
     """
     history = read_history(conn, incoming.id, check_withdrawal)
-    async with aclosing(history) as batches:
-        digest = await digest_of(batches)
-    if digest is not None:
-        check_same(incoming, digest)
+    if await is_stored(incoming, history):
         return True
     gates = tables.session_sequences
     tombstone = sa.select(gates.c.state).where(gates.c.session_id == incoming.id)
