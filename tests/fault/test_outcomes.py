@@ -27,6 +27,10 @@ Appending by one statement, which carries the event, and by a transaction.
 # SQLAlchemy's defaults: pool_size=5 and max_overflow=10.
 POOL_SIZE = 15
 
+# Far beyond what anything here takes, also on a machine that is busy otherwise, and
+# below the timeout that a store has by itself.
+LONG_SECONDS = 20
+
 
 async def goes_on(task: asyncio.Task[object]) -> bool:
     """
@@ -139,15 +143,16 @@ async def test_the_wait_for_an_outcome_ends_with_timeout(
     """
     A cancelled caller does not wait for ever; closing the store waits for the rest.
     """
-    store = SQLSessionStore(engine_by_way, timeout=0.3)
-    await store.save_session(make_session())
+    patient = SQLSessionStore(engine_by_way)
+    await patient.save_session(make_session())
+    store = SQLSessionStore(engine_by_way, timeout=1)
     held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
     appending = asyncio.create_task(
         store.append_event(make_event(), expected_sequence=expected_sequence)
     )
     await held.happened.wait()
     appending.cancel()
-    async with asyncio.timeout(3):
+    async with asyncio.timeout(LONG_SECONDS):
         await asyncio.wait({appending})
     assert appending.cancelled()
     closing_ = asyncio.create_task(store.aclose())
@@ -155,7 +160,7 @@ async def test_the_wait_for_an_outcome_ends_with_timeout(
     held.released.set()
     await closing_
 
-    assert len(await SQLSessionStore(engine_by_way).get_events("ses_1")) == 1
+    assert len(await patient.get_events("ses_1")) == 1
 
 
 @pytest.mark.postgres
@@ -215,8 +220,9 @@ async def test_a_timeout_around_a_call_strikes(
     ``asyncio.timeout`` around an append that cannot be done raises TimeoutError.
     """
     engine = open_engine(url)
-    store = SQLSessionStore(engine, timeout=0.5)
-    await store.save_session(make_session())
+    patient = SQLSessionStore(engine)
+    await patient.save_session(make_session())
+    store = SQLSessionStore(engine, timeout=2)
     is_sqlite = engine.dialect.name == "sqlite"
     async with engine.connect() as other:
         await other.exec_driver_sql(
@@ -229,9 +235,9 @@ async def test_a_timeout_around_a_call_strikes(
                 await store.append_event(make_event())
         await other.exec_driver_sql("ROLLBACK")
 
-    assert await store.get_events("ses_1") == []
-    await store.append_event(make_event())
-    assert await store.get_latest_sequence("ses_1") == 1
+    assert await patient.get_events("ses_1") == []
+    await patient.append_event(make_event())
+    assert await patient.get_latest_sequence("ses_1") == 1
 
 
 async def test_what_a_cancelled_caller_has_written_wakes_readers(
@@ -240,12 +246,14 @@ async def test_what_a_cancelled_caller_has_written_wakes_readers(
     """
     A reader that waits is told of an event whose writer was cancelled at the end.
     """
-    monkeypatch.setattr("asm_async.sql.session_store._POLL_INTERVAL_SECONDS", 60)
-    reading = asyncio.create_task(store.get_events("ses_1", wait_timeout=5))
+    monkeypatch.setattr("asm_async.fronts.waiting._POLL_INTERVAL_SECONDS", 60)
+    reading = asyncio.create_task(
+        store.get_events("ses_1", wait_timeout=4 * LONG_SECONDS)
+    )
     assert await goes_on(reading)
     appending = store.append_event(make_event())
     outcome = await cancel_at(1, appending, Moment.BEFORE_ANSWER)
 
     assert outcome.was_interrupted
-    async with asyncio.timeout(2):
+    async with asyncio.timeout(LONG_SECONDS):
         assert await reading == await store.get_events("ses_1") != []

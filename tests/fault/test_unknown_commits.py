@@ -216,8 +216,9 @@ async def test_an_unknown_outcome_stays_unknown(
     """
     What goes wrong afterwards, as timeout runs out, does not hide that it is unknown.
     """
-    store = SQLSessionStore(engine_by_way, timeout=0.3)
-    await store.save_session(make_session())
+    patient = SQLSessionStore(engine_by_way)
+    await patient.save_session(make_session())
+    store = SQLSessionStore(engine_by_way, timeout=1)
     fault = way.arm(ProxyAct.CUT, message, moment=Moment.BEFORE_ANSWER)
     way.is_blocked = True
     with pytest.raises(StorageUnavailableError) as caught:
@@ -227,4 +228,4 @@ async def test_an_unknown_outcome_stays_unknown(
     assert fault.happened.is_set()
 
     assert caught.value.outcome_unknown
-    assert len(await store.get_events("ses_1")) == 1
+    assert len(await patient.get_events("ses_1")) == 1

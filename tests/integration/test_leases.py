@@ -20,7 +20,7 @@ from asm_async.testing.factories import make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
 
 LOCK = sa.text("UPDATE asm_consumers SET name = name")
-SHORT_SECONDS = 5.0
+SHORT_SECONDS = 15.0
 """
 Much shorter than a lease lasts.
 """

@@ -296,7 +296,7 @@ async def test_what_no_waiting_can_cure_fails_at_once(
         url = url.set(database="nowhere")
     engine = create_engine(url)
     store = SQLSessionStore(engine)
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(20):
         with pytest.raises(StorageError) as caught:
             await store.open()
     await engine.dispose()

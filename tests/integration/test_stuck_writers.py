@@ -20,6 +20,8 @@ from asm_async.sql import SQLSessionStore, create_engine
 from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
 
+LONG_SECONDS = 20
+
 SESSIONS = [f"ses_{number}" for number in range(1, 21)]
 
 
@@ -75,10 +77,10 @@ async def test_reads_never_wait_behind_writes(url: str, engine: AsyncEngine) -> 
         # Long enough for a group to be taken apart.
         await asyncio.wait(writing, timeout=0.8)
         assert not any(task.done() for task in writing)
-        async with asyncio.timeout(3):
+        async with asyncio.timeout(LONG_SECONDS):
             assert await store.get_events("ses_1") == [stored]
             assert len(await store.list_sessions()) == len(SESSIONS)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(LONG_SECONDS):
         await asyncio.gather(*writing)
 
     assert await store.get_latest_sequence("ses_1") == 2
@@ -100,9 +102,9 @@ async def test_no_task_outlives_a_closed_store(url: str, engine: AsyncEngine) ->
                 await asyncio.wait(writing, timeout=0.05)
                 for task in writing:
                     task.cancel()
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(LONG_SECONDS):
                 await asyncio.wait(writing)
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(LONG_SECONDS):
             await store.aclose()
 
         assert asyncio.all_tasks() == {asyncio.current_task()}
@@ -126,7 +128,7 @@ async def test_a_stuck_session_waits_alone(migrated_postgres_url: str) -> None:
             asyncio.create_task(store.append_event_with_sequence(event))
             for event in make_events(20)
         ]
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(LONG_SECONDS):
             for event in make_events(20, session_id="ses_2"):
                 await store.append_event(event)
         assert not any(task.done() for task in stuck)
@@ -135,7 +137,7 @@ async def test_a_stuck_session_waits_alone(migrated_postgres_url: str) -> None:
             for event in make_events(20, first=21)
         ]
         await asyncio.sleep(0)
-    async with asyncio.timeout(10):
+    async with asyncio.timeout(LONG_SECONDS):
         stored = await asyncio.gather(*stuck)
     await engine.dispose()
 

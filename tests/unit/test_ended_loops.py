@@ -14,7 +14,7 @@ from asm_async.sql.writes.group_commit import Begin, GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Outcome
 from asm_async.testing.factories import make_event
 
-MAX_SECONDS = 2
+MAX_SECONDS = 20
 NO_JSON = ("{}", "{}")
 
 

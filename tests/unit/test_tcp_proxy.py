@@ -15,7 +15,7 @@ from asm_async.testing.faults import Direction, Moment, ProxyAct, TCPProxy
 Streams: TypeAlias = tuple[asyncio.StreamReader, asyncio.StreamWriter]
 
 HELD_SECONDS = 0.05
-LONG_SECONDS = 5
+LONG_SECONDS = 30
 LONGEST_LINE = 2_000_000
 
 

@@ -25,8 +25,13 @@ from asm_async.testing.session_store.contract import numbers_of
 
 __all__ = ["TestLeases"]
 
-_LEASE_SECONDS = 0.3
 _SHORT_SECONDS = 0.2
+
+# It is to run out.
+_SHORT_LEASE_SECONDS = 0.3
+
+# It is to be kept, also where a holder gets no processor for as long as a second.
+_KEPT_LEASE_SECONDS = 3.0
 
 
 @pytest.mark.usefixtures("session")
@@ -61,7 +66,7 @@ class TestLeases(EventFeedContract):
         """
         await store.append_events(make_events(2))
         another = await open_feed()
-        hung = feed.consumer("one", lease_seconds=_LEASE_SECONDS)
+        hung = feed.consumer("one", lease_seconds=_SHORT_LEASE_SECONDS)
         async with aclosing(hung.batches()) as batches:
             late = await anext(batches)
             (batch,) = await take(another.consumer("one").batches(), 1)
@@ -83,7 +88,7 @@ class TestLeases(EventFeedContract):
         """
         await store.append_events(make_events(1))
         another = await open_feed()
-        slow = feed.consumer("one", lease_seconds=_LEASE_SECONDS)
+        slow = feed.consumer("one", lease_seconds=_SHORT_LEASE_SECONDS)
         async with asyncio.timeout(LONG_SECONDS), aclosing(slow.batches()) as batches:
             await (await anext(batches)).acknowledge()
             await store.append_events(make_events(1, first=2))
@@ -99,18 +104,18 @@ class TestLeases(EventFeedContract):
         self, store: SessionStore, feed: EventFeed, open_feed: OpenFeed
     ) -> None:
         """
-        While it waits for events, for many times the lease, nobody succeeds it.
+        While it waits for events, for longer than the lease, nobody succeeds it.
         """
         await store.append_events(make_events(1))
         first = Collecting(
-            acknowledged(feed.consumer("one", lease_seconds=_LEASE_SECONDS))
+            acknowledged(feed.consumer("one", lease_seconds=_KEPT_LEASE_SECONDS))
         )
         await first.until(1)
         another = await open_feed()
         second = Collecting(
-            another.consumer("one", lease_seconds=_LEASE_SECONDS).batches()
+            another.consumer("one", lease_seconds=_KEPT_LEASE_SECONDS).batches()
         )
-        await asyncio.wait({first.task, second.task}, timeout=4 * _LEASE_SECONDS)
+        await asyncio.wait({first.task, second.task}, timeout=2 * _KEPT_LEASE_SECONDS)
         await store.append_events(make_events(1, first=2))
         await first.until(2)
         assert second.items == []
@@ -125,12 +130,12 @@ class TestLeases(EventFeedContract):
         """
         await store.append_events(make_events(1))
         another = await open_feed()
-        patient = feed.consumer("one", lease_seconds=2 * _LEASE_SECONDS)
+        patient = feed.consumer("one", lease_seconds=_KEPT_LEASE_SECONDS)
         async with aclosing(patient.batches()) as batches:
             batch = await anext(batches)
             waiting = Collecting(another.consumer("one").batches())
             for _ in range(4):
-                await asyncio.wait({waiting.task}, timeout=_LEASE_SECONDS)
+                await asyncio.wait({waiting.task}, timeout=_KEPT_LEASE_SECONDS / 3)
                 await batch.renew_lease()
             await batch.acknowledge()
         assert waiting.items == []
