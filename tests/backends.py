@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from asm_async.fronts.retention import utc_now
 from asm_async.memory import (
     InMemoryArtifactRegistry,
     InMemoryDatabase,
@@ -24,7 +25,6 @@ from asm_async.memory import (
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
-from asm_async.ports.maintenance_arguments import utc_now
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.sql import (

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.ports.maintenance import Maintenance
-from asm_async.ports.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.values import fields
 from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy

@@ -15,7 +15,7 @@ from asm_async.errors import (
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.orphaned_artifacts import remove_deleted_artifacts
+from asm_async.memory.retention import remove_deleted_artifacts
 from asm_async.values.artifact import Artifact, ArtifactStats
 
 __all__ = ["InMemoryArtifactRegistry"]

@@ -10,8 +10,7 @@ from contextlib import suppress
 from datetime import UTC, datetime
 
 from asm_async.fronts.consuming import ConsumerOptions, Holding, lease_lost
-from asm_async.memory.consumer_rows import ConsumerRow
-from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.database import ConsumerRow, InMemoryDatabase
 from asm_async.values.checkpoint import Place
 
 __all__ = ["ConsumerLeases"]

@@ -7,19 +7,20 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Generator, Iterable
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 
 import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
-from asm_async.memory.consumer_rows import ConsumerRow
+from asm_async.fronts.feed_filters import START
 from asm_async.memory.feed_log import FeedLog
 from asm_async.values.artifact import Artifact
+from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["Gate", "InMemoryDatabase"]
+__all__ = ["ConsumerRow", "Gate", "InMemoryDatabase"]
 
 
 @attrs.define(kw_only=True)
@@ -37,6 +38,50 @@ class Gate:
     """
     How many of the numbers given out have no event any more.
     """
+
+
+@attrs.define(kw_only=True)
+class ConsumerRow:
+    """
+    A durable consumer: the row that a database would have.
+    """
+
+    place: Place = START
+    fencing_token: int = 0
+    holder: str | None = None
+    leased_until: datetime | None = None
+    updated_at: datetime
+
+    def is_free(self, at: datetime, holder: str) -> bool:
+        """
+        Tell whether *holder* can take the lease.
+        """
+        is_over = self.leased_until is None or self.leased_until <= at
+        return is_over or self.holder == holder
+
+    def take(self, holder: str, seconds: float) -> int:
+        """
+        Take the lease; gives the new fencing token.
+        """
+        self.fencing_token += 1
+        self.holder = holder
+        self.renew(seconds)
+        return self.fencing_token
+
+    def renew(self, seconds: float) -> None:
+        """
+        Let the lease last *seconds* from now, unless it was given up.
+        """
+        self.updated_at = datetime.now(UTC)
+        if self.holder is not None:
+            self.leased_until = self.updated_at + timedelta(seconds=seconds)
+
+    def release(self) -> None:
+        """
+        Let others take the lease at once.
+        """
+        self.updated_at = datetime.now(UTC)
+        self.holder = self.leased_until = None
 
 
 class InMemoryDatabase:

@@ -7,9 +7,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from asm_async.fronts.health_findings import (
+    MISSING_SEQUENCE,
+    Finding,
+    bounded,
+    orphans,
+    sequence_mismatch,
+)
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports import health_messages
-from asm_async.ports.health_findings import Finding, bounded
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
 __all__ = ["check_health"]
@@ -22,7 +27,7 @@ def check_health(database: InMemoryDatabase) -> list[HealthIssue]:
     kind = HealthIssueKind
     gates, sessions = database.gates, database.sessions
     missing = [
-        (session_id, health_messages.MISSING_SEQUENCE)
+        (session_id, MISSING_SEQUENCE)
         for session_id in sessions
         if session_id not in gates
     ]
@@ -57,9 +62,7 @@ def _mismatches(database: InMemoryDatabase) -> list[tuple[str, str]]:
         stored = database.events.get(session_id, {}).values()
         highest = max((event.sequence_number for event in stored), default=0)
         if gate.latest != len(stored) + gate.pruned or gate.latest < highest:
-            message = health_messages.sequence_mismatch(
-                gate.latest, gate.pruned, len(stored), highest
-            )
+            message = sequence_mismatch(gate.latest, gate.pruned, len(stored), highest)
             found.append((session_id, message))
     return found
 
@@ -68,7 +71,7 @@ def _orphans(
     database: InMemoryDatabase, owners: Iterable[str], what: str
 ) -> list[tuple[str, str]]:
     return [
-        (session_id, health_messages.orphans(count, what))
+        (session_id, orphans(count, what))
         for session_id, count in Counter(owners).items()
         if session_id not in database.sessions
     ]

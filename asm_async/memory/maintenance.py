@@ -11,17 +11,18 @@ from datetime import datetime
 import attrs
 
 from asm_async.fronts.maintenance import MaintenanceFront
+from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.retention import utc_now
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.health_check import check_health
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.orphaned_artifacts import remove_orphaned_artifacts
-from asm_async.memory.pruning import prune_events, prune_session
 from asm_async.memory.retention import (
     hard_delete_expired_sessions,
+    prune_events,
+    prune_session,
+    remove_orphaned_artifacts,
     soft_delete_expired_sessions,
 )
-from asm_async.ports.maintenance_arguments import utc_now
-from asm_async.ports.maintenance_run import Batch, Batches
 from asm_async.values.maintenance import HealthIssue, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session

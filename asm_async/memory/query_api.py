@@ -19,8 +19,14 @@ from asm_async.fronts.usage_groups import RunGroup
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.history import export_lines, export_session, import_session
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.searches import cut_page, find_events, find_runs, find_sessions
-from asm_async.memory.usage import group_runs, session_stats
+from asm_async.memory.searches import (
+    cut_page,
+    find_events,
+    find_runs,
+    find_sessions,
+    group_runs,
+    session_stats,
+)
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import

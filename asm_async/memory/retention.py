@@ -1,22 +1,39 @@
 """
-Which sessions are too old, and how they are deleted.
+What a retention policy asks for: which sessions, events and artifacts go.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
+from typing import TypeVar
 
-from asm_async.memory.batches import batches_of
+from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.history import export_session
-from asm_async.ports.maintenance_arguments import Cutoffs
-from asm_async.ports.maintenance_run import Batch, Batches
-from asm_async.values.retention import Archive, RetentionPolicy
+from asm_async.values.event import Event
+from asm_async.values.retention import (
+    PROTECTED_EVENT_TYPES,
+    Archive,
+    RetentionPolicy,
+)
 from asm_async.values.session import Session
 
-__all__ = ["hard_delete_expired_sessions", "soft_delete_expired_sessions"]
+__all__ = [
+    "hard_delete_expired_sessions",
+    "prune_events",
+    "prune_session",
+    "remove_deleted_artifacts",
+    "remove_orphaned_artifacts",
+    "soft_delete_expired_sessions",
+]
+
+T = TypeVar("T")
+
+_MAX_EVENTS = 1_000
 
 
 async def soft_delete_expired_sessions(
@@ -26,7 +43,7 @@ async def soft_delete_expired_sessions(
     Soft-delete the sessions that are too old by *policy*.
     """
     cutoffs = Cutoffs.of(policy, now)
-    for ids in batches_of(list(database.sessions), policy):
+    for ids in _batches_of(list(database.sessions), policy):
         expired = [
             session_id
             for session_id in ids
@@ -70,7 +87,7 @@ async def hard_delete_expired_sessions(
         for session in database.sessions.values()
         if session.deleted_at is not None and session.deleted_at < cutoff
     ]
-    for doomed in batches_of(found, policy):
+    for doomed in _batches_of(found, policy):
         count, failures = 0, list[Exception]()
         for session in await _archived(database, policy.archive, doomed, failures):
             if database.sessions.get(session.id) is session:
@@ -87,7 +104,7 @@ async def _archived(
     failures: list[Exception],
 ) -> Sequence[Session]:
     """
-    Hand sessions to the archive, and give those that it has taken.
+    Hand sessions to the archive, and return those that it has taken.
     """
     if archive is None:
         return doomed
@@ -103,3 +120,143 @@ async def _archived(
         else:
             taken.append(session)
     return taken
+
+
+async def prune_events(database: InMemoryDatabase, policy: RetentionPolicy) -> Batches:
+    """
+    Prune each session that is too long, then all together.
+    """
+    for ids in _batches_of(list(database.events), policy):
+        pruned = sum(
+            prune_session(database, policy, session_id)
+            for session_id in ids
+            if not _is_exempt(database, policy, session_id)
+        )
+        if pruned:
+            yield Batch(pruned)
+        await asyncio.sleep(0)
+    while pruned := _prune_to_total(database, policy):
+        yield Batch(pruned)
+        await asyncio.sleep(0)
+
+
+def prune_session(
+    database: InMemoryDatabase, policy: RetentionPolicy, session_id: str
+) -> int:
+    """
+    Prune one session, whatever its tags.
+
+    Returns:
+        How many events it had too many.
+    """
+    keep = policy.max_events_per_session
+    stored = database.events.get(session_id, {})
+    if keep is None or len(stored) <= keep:
+        return 0
+    in_order = sorted(
+        stored.values(),
+        key=lambda event: (_rank(event, policy), event.sequence_number),
+    )
+    return _prune(database, in_order[: len(stored) - keep])
+
+
+def _prune_to_total(database: InMemoryDatabase, policy: RetentionPolicy) -> int:
+    """
+    Prune the oldest events there are, as many at once as others may wait for.
+    """
+    most = policy.max_total_events
+    if most is None:
+        return 0
+    surplus = sum(map(len, database.events.values())) - most
+    if surplus <= 0:
+        return 0
+    in_order = sorted(
+        (
+            event
+            for session_id, stored in database.events.items()
+            if not _is_exempt(database, policy, session_id)
+            for event in stored.values()
+        ),
+        key=lambda event: (
+            _rank(event, policy),
+            event.timestamp,
+            event.session_id,
+            event.sequence_number,
+        ),
+    )
+    return _prune(database, in_order[: min(surplus, _MAX_EVENTS)])
+
+
+def _prune(database: InMemoryDatabase, events: Iterable[Event]) -> int:
+    numbers: defaultdict[str, set[int]] = defaultdict(set)
+    for event in events:
+        numbers[event.session_id].add(event.sequence_number)
+    return sum(database.prune(*unwanted) for unwanted in numbers.items())
+
+
+def _is_exempt(
+    database: InMemoryDatabase, policy: RetentionPolicy, session_id: str
+) -> bool:
+    session = database.sessions.get(session_id)
+    tags: Collection[str] = () if session is None else session.tags
+    return not set(policy.exempt_tags).isdisjoint(tags)
+
+
+def _rank(event: Event, policy: RetentionPolicy) -> int:
+    if event.type in policy.prune_event_types_first:
+        return 0
+    return 2 if event.type in PROTECTED_EVENT_TYPES else 1
+
+
+def remove_orphaned_artifacts(database: InMemoryDatabase) -> int:
+    """
+    Remove the artifacts whose session does not exist; those of no session stay.
+
+    Returns:
+        How many were removed.
+    """
+    orphans = [
+        artifact.id
+        for artifact in database.artifacts.values()
+        if artifact.session_id is not None
+        if artifact.session_id not in database.sessions
+    ]
+    return _remove(database, orphans)
+
+
+def remove_deleted_artifacts(
+    database: InMemoryDatabase, *, deleted_before: datetime
+) -> int:
+    """
+    Remove the artifacts that were soft-deleted before a time, whatever their session.
+
+    Args:
+        database: The database that has them.
+
+        deleted_before: The time; exactly then is not before.
+
+    Returns:
+        How many were removed.
+    """
+    old = [
+        artifact.id
+        for artifact in database.artifacts.values()
+        if artifact.deleted_at is not None
+        if artifact.deleted_at < deleted_before
+    ]
+    return _remove(database, old)
+
+
+def _remove(database: InMemoryDatabase, artifact_ids: list[str]) -> int:
+    for artifact_id in artifact_ids:
+        del database.artifacts[artifact_id]
+    return len(artifact_ids)
+
+
+def _batches_of(members: Sequence[T], policy: RetentionPolicy) -> Iterator[Sequence[T]]:
+    """
+    Cut *members* into batches, so that agents come in between.
+    """
+    size = sessions_per_batch(policy)
+    for start in range(0, len(members), size):
+        yield members[start : start + size]

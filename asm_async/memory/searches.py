@@ -6,21 +6,37 @@ Given are the stored values themselves, which are not to be handed out.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections import Counter
+from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
 from typing import TypeVar
 
 import attrs
 
+from asm_async.errors import SessionNotFoundError
 from asm_async.fronts.paging import Paging
-from asm_async.fronts.query_filters import EventSearch, RunSearch, SessionSearch
+from asm_async.fronts.query_filters import (
+    EventSearch,
+    RunSearch,
+    SessionSearch,
+    UsageFilter,
+)
+from asm_async.fronts.usage_groups import RunGroup
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.event import Event
 from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.summaries import SessionStats, TokenTotals
 
-__all__ = ["cut_page", "find_events", "find_runs", "find_sessions"]
+__all__ = [
+    "cut_page",
+    "find_events",
+    "find_runs",
+    "find_sessions",
+    "group_runs",
+    "session_stats",
+]
 
 T = TypeVar("T", Session, Run, Event)
 
@@ -78,6 +94,62 @@ def find_events(database: InMemoryDatabase, wanted: EventSearch) -> list[Event]:
         and _equals(wanted.correlation_id, event.correlation_id)
         and _is_of_tenant(database, event, wanted.tenant_id)
     ]
+
+
+def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunGroup]:
+    """
+    Make a group of each run that is to be added up.
+    """
+    for run in database.runs.values():
+        if _is_added_up(database, run, wanted):
+            yield RunGroup(
+                provider=run.provider,
+                model=run.model,
+                started_at=run.started_at,
+                run_count=1,
+                input_tokens=run.input_tokens,
+                output_tokens=run.output_tokens,
+                total_tokens=run.total_tokens,
+                cost_usd=run.cost_usd,
+            )
+
+
+def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
+    """
+    Give a session in figures.
+
+    Raises:
+        SessionNotFoundError: If it does not exist.
+    """
+    if session_id not in database.sessions:
+        raise SessionNotFoundError(session_id)
+    runs = [run for run in database.runs.values() if run.session_id == session_id]
+    times = [event.timestamp for event in database.events[session_id].values()]
+    return SessionStats(
+        event_count=len(times),
+        run_count=len(runs),
+        token_totals=TokenTotals(
+            input_tokens=sum(run.input_tokens for run in runs),
+            output_tokens=sum(run.output_tokens for run in runs),
+            total_tokens=sum(run.total_tokens for run in runs),
+        ),
+        providers_used=tuple(sorted({run.provider for run in runs if run.provider})),
+        first_event_at=min(times, default=None),
+        last_event_at=max(times, default=None),
+        status_counts=Counter(run.status for run in runs),
+    )
+
+
+def _is_added_up(database: InMemoryDatabase, run: Run, wanted: UsageFilter) -> bool:
+    session = database.sessions[run.session_id]
+    return (
+        _equals(wanted.session_id, run.session_id)
+        and _equals(wanted.agent_id, session.agent_id)
+        and _equals(wanted.tenant_id, session.tenant_id)
+        and _equals(wanted.provider, run.provider)
+        and (wanted.since is None or wanted.since <= run.started_at)
+        and (wanted.until is None or run.started_at < wanted.until)
+    )
 
 
 def cut_page(

@@ -15,7 +15,6 @@ from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
 from asm_async.fronts.waiting import wait_for_events
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.selections import select_events, select_runs, select_sessions
 from asm_async.memory.write_rules import (
     are_stored_behind,
     check_latest,
@@ -73,7 +72,7 @@ class InMemorySessionStore(SessionStoreFront):
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
         self._lifecycle.check_usable()
-        found = select_sessions(self._database, wanted)
+        found = _select_sessions(self._database, wanted)
         return [attrs.evolve(session) for session in found]
 
     async def _delete_session(self, session_id: str) -> None:
@@ -96,7 +95,7 @@ class InMemorySessionStore(SessionStoreFront):
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
         self._lifecycle.check_usable()
-        found = select_runs(self._database, session_id, wanted)
+        found = _select_runs(self._database, session_id, wanted)
         return [attrs.evolve(run) for run in found]
 
     async def _get_active_run(self, session_id: str) -> Run | None:
@@ -146,10 +145,71 @@ class InMemorySessionStore(SessionStoreFront):
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         self._lifecycle.check_usable()
-        found = select_events(self._database, session_id, wanted)
+        found = _select_events(self._database, session_id, wanted)
         return [attrs.evolve(event) for event in found]
 
     async def _get_latest_sequence(self, session_id: str) -> int:
         self._lifecycle.check_usable()
         is_known = session_id in self._database.sessions
         return self._database.latest(session_id) if is_known else 0
+
+
+def _select_sessions(
+    database: InMemoryDatabase, wanted: SessionFilter
+) -> list[Session]:
+    """
+    Select sessions, the first created first, then by id.
+    """
+    found = [
+        session for session in database.sessions.values() if _is_listed(session, wanted)
+    ]
+    found.sort(key=lambda session: (session.created_at, session.id))
+    return found[wanted.offset :][: wanted.limit]
+
+
+def _select_runs(
+    database: InMemoryDatabase, session_id: str, wanted: RunFilter
+) -> list[Run]:
+    """
+    Select runs of one session, the first started first, then by id.
+    """
+    found = [
+        run
+        for run in database.runs.values()
+        if run.session_id == session_id and wanted.status in (None, run.status)
+    ]
+    found.sort(key=lambda run: (run.started_at, run.id))
+    return found[: wanted.limit]
+
+
+def _select_events(
+    database: InMemoryDatabase, session_id: str, wanted: EventFilter
+) -> list[Event]:
+    """
+    Select events of one session, in order of sequence number.
+    """
+    stored = database.events.get(session_id, {}).values()
+    found = [event for event in stored if _is_wanted(event, wanted)]
+    if wanted.last is not None:
+        return found[max(0, len(found) - wanted.last) :]
+    return found[: wanted.limit]
+
+
+def _is_listed(session: Session, wanted: SessionFilter) -> bool:
+    return (
+        wanted.status in (None, session.status)
+        and wanted.agent_id in (None, session.agent_id)
+        and wanted.tenant_id in (None, session.tenant_id)
+        and (wanted.include_deleted or session.deleted_at is None)
+    )
+
+
+def _is_wanted(event: Event, wanted: EventFilter) -> bool:
+    number = event.sequence_number
+    return (
+        wanted.run_id in (None, event.run_id)
+        and wanted.type in (None, event.type)
+        and (wanted.since is None or wanted.since <= event.timestamp)
+        and (wanted.after is None or wanted.after < number)
+        and (wanted.before is None or number < wanted.before)
+    )

@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.fronts.maintenance_run import Batches
 from asm_async.memory import (
     InMemoryArtifactRegistry,
     InMemoryDatabase,
     InMemorySessionStore,
 )
-from asm_async.memory import orphaned_artifacts as in_memory
-from asm_async.ports.maintenance_run import Batches
+from asm_async.memory import retention as in_memory
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore
 from asm_async.sql.core import rows, tables
 from asm_async.sql.retention.orphans import (

@@ -19,6 +19,7 @@ from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import NotFoundError, SessionDeletedError
 from asm_async.files import LocalArtifactStore
+from asm_async.fronts.retention import utc_now
 from asm_async.memory import (
     InMemoryArtifactRegistry,
     InMemoryDatabase,
@@ -31,7 +32,6 @@ from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
-from asm_async.ports.maintenance_arguments import utc_now
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.sql import (

@@ -9,10 +9,10 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from asm_async.ports.health_findings import Finding, bounded, issue
+from asm_async.fronts.health_findings import Finding, bounded, issue
+from asm_async.fronts.maintenance_run import Batch, Batches, MaintenanceRun, do_all
+from asm_async.fronts.retention import Cutoffs, sessions_per_batch, utc_now
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
-from asm_async.ports.maintenance_arguments import Cutoffs, sessions_a_batch, utc_now
-from asm_async.ports.maintenance_run import Batch, Batches, MaintenanceRun, do_all
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.maintenance import HealthIssueKind, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
@@ -57,8 +57,8 @@ def test_a_batch_locks_a_thousand_sessions_at_most() -> None:
     """
     Whatever the policy says.
     """
-    assert sessions_a_batch(RetentionPolicy(batch_size=7)) == 7
-    assert sessions_a_batch(RetentionPolicy(batch_size=MAX_COUNT)) == 1_000
+    assert sessions_per_batch(RetentionPolicy(batch_size=7)) == 7
+    assert sessions_per_batch(RetentionPolicy(batch_size=MAX_COUNT)) == 1_000
 
 
 def test_the_clock_gives_the_time_in_utc() -> None:

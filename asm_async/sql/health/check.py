@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import MigrationRequiredError, StorageError
-from asm_async.ports.health_findings import Finding, bounded
+from asm_async.fronts.health_findings import Finding, bounded
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.sql.core.error_translation import is_damage
 from asm_async.sql.core.tables import METADATA

@@ -10,7 +10,11 @@ from typing import Any
 import attrs
 import sqlalchemy as sa
 
-from asm_async.ports import health_messages
+from asm_async.fronts.health_findings import (
+    MISSING_SEQUENCE,
+    orphans,
+    sequence_mismatch,
+)
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import (
     artifacts,
@@ -95,9 +99,7 @@ def _sequence_mismatches() -> Check:
     return Check(
         HealthIssueKind.SEQUENCE_MISMATCH,
         query,
-        lambda row: health_messages.sequence_mismatch(
-            row.latest, row.pruned, row.stored, row.highest
-        ),
+        lambda row: sequence_mismatch(row.latest, row.pruned, row.stored, row.highest),
     )
 
 
@@ -107,7 +109,7 @@ def _missing_sequences() -> Check:
     return Check(
         HealthIssueKind.MISSING_SEQUENCE,
         sa.select(sessions.c.id.label("subject")).where(~has_gate),
-        lambda _: health_messages.MISSING_SEQUENCE,
+        lambda _: MISSING_SEQUENCE,
     )
 
 
@@ -119,7 +121,7 @@ def _open_sequences() -> Check:
     return Check(
         HealthIssueKind.ORPHANED_SEQUENCE,
         query,
-        lambda row: health_messages.open_sequence(row.latest),
+        lambda row: f"a counter is open at {row.latest}, but there is no such session",
     )
 
 
@@ -131,7 +133,7 @@ def _orphans(kind: HealthIssueKind, table: sa.Table, what: str) -> Check:
     return Check(
         kind,
         query.where(~has_session),
-        lambda row: health_messages.orphans(row.number, what),
+        lambda row: orphans(row.number, what),
     )
 
 
@@ -143,7 +145,7 @@ def _unknown_statuses(
     return Check(
         HealthIssueKind.IMPOSSIBLE_STATUS,
         query.where(status.not_in([member.value for member in known])),
-        lambda row: health_messages.unknown_status(what, row.status),
+        lambda row: f"the {what} has the status {row.status!a}, which is none",
     )
 
 
@@ -167,7 +169,8 @@ def _disagreements() -> Check:
     return Check(
         HealthIssueKind.IMPOSSIBLE_STATUS,
         query,
-        lambda row: health_messages.disagreement(
-            is_deleted=row.is_deleted, state=row.state
+        lambda row: (
+            f"the session is {'soft-deleted' if row.is_deleted else 'not deleted'},"
+            f" but its counter says {row.state!a}"
         ),
     )

@@ -14,8 +14,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import StorageError
-from asm_async.ports.maintenance_arguments import Cutoffs, sessions_a_batch
-from asm_async.ports.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, runs, session_sequences, sessions
 from asm_async.sql.reads.history import export_session
@@ -59,7 +59,7 @@ async def soft_delete_expired_sessions(
     for column, condition in ages:
         order = [column, sessions.c.id]
         query = sa.select(*order).where(sessions.c.deleted_at.is_(None), condition)
-        found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+        found = pages(writes.transactions, query, order, sessions_per_batch(policy))
         async with aclosing(found):
             async for page in found:
                 ids = [row.id for row in page]
@@ -96,7 +96,7 @@ async def hard_delete_expired_sessions(
         return
     order = [sessions.c.deleted_at, sessions.c.id]
     query = _deleted_sessions().where(sessions.c.deleted_at < cutoff)
-    found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+    found = pages(writes.transactions, query, order, sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
             expired = [_ExpiredSession(*row) for row in page]

@@ -14,8 +14,8 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from asm_async.ports.maintenance_arguments import sessions_a_batch
-from asm_async.ports.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, session_sequences, sessions
 from asm_async.sql.retention.finding import Rows, pages
@@ -67,7 +67,7 @@ def close_orphaned_counters(
     """
     order = [session_sequences.c.session_id]
     query = sa.select(*order).where(is_orphaned())
-    found = pages(writes.transactions, query, order, sessions_a_batch(policy))
+    found = pages(writes.transactions, query, order, sessions_per_batch(policy))
     return _batches(writes, found, partial(_close, now=now))
 
 

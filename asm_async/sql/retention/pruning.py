@@ -14,8 +14,8 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.ports.maintenance_arguments import sessions_a_batch
-from asm_async.ports.maintenance_run import Batch, Batches, do_all
+from asm_async.fronts.maintenance_run import Batch, Batches, do_all
+from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import events, session_sequences
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.retention.finding import has_tag, is_behind, pages
@@ -130,7 +130,7 @@ async def prune_long_sessions(
     query = sa.select(session_id).where(
         keep < _STORED, ~has_tag(session_id, policy.exempt_tags, writes.dialect)
     )
-    found = pages(writes.transactions, query, [session_id], sessions_a_batch(policy))
+    found = pages(writes.transactions, query, [session_id], sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
             ids = [row.session_id for row in page]
@@ -204,7 +204,7 @@ async def _prune(
     while prunings:
         keys, prunings = await writes.transactions.read(partial(_find, prunings))
         count = 0
-        for part in _parts(keys, sessions_a_batch(policy)):
+        for part in _parts(keys, sessions_per_batch(policy)):
             work = partial(_remove, keys=part, keep=keep, tags=policy.exempt_tags)
             count += await writes.write(work)
         yield Batch(count)

@@ -1,5 +1,5 @@
 """
-What every adapter of maintenance checks, and how it reads a policy's ages.
+How a retention policy is read: its ages as moments, its batches as sizes.
 """
 
 from __future__ import annotations
@@ -11,21 +11,21 @@ import attrs
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values.retention import RetentionPolicy
 
-__all__ = ["Cutoffs", "sessions_a_batch", "utc_now"]
+__all__ = ["Cutoffs", "sessions_per_batch", "utc_now"]
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
-def sessions_a_batch(policy: RetentionPolicy) -> int:
+def sessions_per_batch(policy: RetentionPolicy) -> int:
     """
-    Give the number of sessions that one transaction locks at most.
+    Return how many sessions one transaction locks at most.
     """
     return min(policy.batch_size, MAX_SESSIONS_PER_BATCH)
 
 
 def utc_now() -> datetime:
     """
-    Read the clock.
+    Return the present time.
     """
     return datetime.now(UTC)
 

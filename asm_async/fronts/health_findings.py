@@ -1,5 +1,5 @@
 """
-What every adapter says of the damage it finds, and how much of it.
+The damage that an adapter finds: how it is worded, and how much of it is told.
 """
 
 from __future__ import annotations
@@ -13,7 +13,16 @@ from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.values import fields
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
-__all__ = ["Finding", "bounded", "issue"]
+__all__ = [
+    "MISSING_SEQUENCE",
+    "Finding",
+    "bounded",
+    "issue",
+    "orphans",
+    "sequence_mismatch",
+]
+
+MISSING_SEQUENCE = "the session has no counter, so that nothing can be appended to it"
 
 
 @attrs.frozen
@@ -36,7 +45,7 @@ class Finding:
 
 def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:
     """
-    Give the issues of all findings, with one in the end for what a kind has beyond 100.
+    Return the issues of all findings; a last one says what a kind has beyond 100.
     """
     by_kind: dict[HealthIssueKind, Finding] = {}
     for found in findings:
@@ -65,3 +74,20 @@ def issue(kind: HealthIssueKind, subject: object, message: str) -> HealthIssue:
     except ValidationError:
         name = ascii(subject)[: fields.MAX_TEXT_LENGTH]
     return HealthIssue(kind=kind, subject=name, message=message)
+
+
+def sequence_mismatch(latest: int, pruned: int, stored: int, highest: int) -> str:
+    """
+    Say that a counter does not agree with the events.
+    """
+    return (
+        f"the latest number is {latest}, but {stored} events are stored, numbered up to"
+        f" {highest}, and {pruned} were pruned"
+    )
+
+
+def orphans(count: int, what: str) -> str:
+    """
+    Say that something has no session.
+    """
+    return f"{count} {what} belong to a session that does not exist"
