@@ -17,13 +17,9 @@ from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing, asynccontextmanager
 from statistics import median
 from typing import Any
-from unittest.mock import patch
-
-import sqlalchemy as sa
 
 from asm_async import Event, EventType, Session, open_store
 from asm_async.sql import SQLEventFeed, SQLSessionStore
-from asm_async.sql.dialects import postgresql
 from benchmarks.databases import (
     DATABASES,
     Database,
@@ -281,27 +277,6 @@ class FollowedElsewhere(Contender):
             await process.communicate()
 
 
-class Unordered(Contender):
-    """
-    Without what keeps the feed in order: locks that come first, and its index.
-    """
-
-    async def run(self) -> None:
-        """
-        Append with a statement that takes no locks.
-        """
-        async with (
-            open_store(self.place.url) as store,
-            store.engine.begin() as conn,
-        ):
-            await conn.execute(sa.text("DROP INDEX IF EXISTS ix_asm_events_feed"))
-        statement = postgresql._APPEND_BLOCK.replace(  # noqa: SLF001 - to do without
-            "count(pg_advisory_xact_lock(key))", "count(key)"
-        )
-        with patch.object(postgresql, "_APPEND_BLOCK", statement):
-            await super().run()
-
-
 async def _rates(databases: Databases, database: Database) -> dict[str, Contender]:
     """
     Measure all ways of appending, in turn.
@@ -316,7 +291,6 @@ async def _rates(databases: Databases, database: Database) -> dict[str, Contende
     if database == "postgresql":
         silent = {"execution_options": {"asm_announces": False}}
         kinds["nothing is announced"] = (Contender, silent)
-        kinds["nothing is announced, no order"] = (Unordered, silent)
     contenders = {
         name: kind(await _new_place(databases, database), **options)
         for name, (kind, options) in kinds.items()

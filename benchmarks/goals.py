@@ -137,6 +137,8 @@ _GOALS = (
         bounds=_both(0.8),
     ),
     _not_worse("growth", "appending to the largest log"),
+    _not_worse("followed, all sessions", "32 agents, all followed in the process"),
+    _not_worse("followed, 5 sessions", "32 agents, 5 followed in the process"),
 )
 
 

@@ -28,6 +28,8 @@ Peers: TypeAlias = Callable[[Database], Sequence[type[Contender]]]
 _LOG_AGENTS = 32
 _INDEX_AGENTS = 32
 _MIXED_AGENTS = 32
+_FOLLOWED_AGENTS = 32
+_FOLLOWED_SESSIONS = (0, 5)
 _SESSIONS = 64
 _READ = 10_000
 _LAST = 50
@@ -143,6 +145,30 @@ async def mixed(
             for one in contenders
         ]
         yield await _race(plan, "mixed load", entries, unit="calls", log=log)
+
+
+async def followed(
+    databases: Databases, database: Database, plan: Plan
+) -> AsyncGenerator[list[Measured]]:
+    """
+    Append while somebody in the process follows all sessions, or five of them.
+    """
+    makers, everybody = plan.stores(databases), list(range(_FOLLOWED_AGENTS))
+    async with lined_up(databases, database, makers, everybody) as contenders:
+        log = await _write_logs_round(contenders, everybody)
+        for sessions in _FOLLOWED_SESSIONS:
+            options = {"agents": everybody, "seconds": plan.seconds}
+            entries = [
+                Entry(
+                    contender=one,
+                    size=_FOLLOWED_AGENTS,
+                    work="append_followed",
+                    options={**options, "sessions": sessions},
+                )
+                for one in contenders
+            ]
+            work = f"followed, {sessions or 'all'} sessions"
+            yield await _race(plan, work, entries, log=log)
 
 
 async def processor(
@@ -361,6 +387,7 @@ async def _race(
 SUITES: tuple[Suite, ...] = (
     agents,
     mixed,
+    followed,
     processor,
     imports,
     batches,

@@ -7,11 +7,13 @@ from __future__ import annotations
 import asyncio
 import gc
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 from benchmarks.contenders import Contender
+from benchmarks.followed import append_followed
 from benchmarks.measure import Sample, Stopwatch
 from benchmarks.operations import mixed_load, processor_time
 
@@ -179,6 +181,7 @@ async def _read_session(
 _WORKS: dict[str, Callable[..., Awaitable[Sample]]] = {
     "add_sessions": _add_sessions,
     "write_log_round": _write_log_round,
+    "append_followed": partial(append_followed, _append_one_by_one),
     "append_one_by_one": _append_one_by_one,
     "append_batches": _append_batches,
     "read_session": _read_session,
