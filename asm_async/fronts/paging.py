@@ -15,6 +15,7 @@ from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.values import fields
 from asm_async.values.cursor import CursorCodec, Key, KeyPart
 from asm_async.values.page import Page
+from asm_async.values.plain_value import plain_fields
 
 __all__ = ["Order", "Paging", "Search", "check_paging", "ordered_by"]
 
@@ -79,7 +80,7 @@ class Search:
 
         Those that are not set leave no trace, so that cursors outlive new filters.
         """
-        plain = fields.plain_fields(self, self._RULES)
+        plain = plain_fields(self, self._RULES)
         return {
             field.name: plain[field.name]
             for field in attrs.fields(type(self))

@@ -7,15 +7,17 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.fields import Count, Text, TotalCount, UTCTime
 from asm_async.values.ids import new_artifact_id
 from asm_async.values.json_values import JSONObject
-from asm_async.values.value import StoredValue
+from asm_async.values.stored_value import StoredValue
+from asm_async.values.value import Value
 
 __all__ = ["Artifact", "ArtifactContent", "ArtifactStats", "sha256_checksum"]
 
@@ -51,42 +53,35 @@ def _reference(value: object, name: str) -> str:
     return "".join(fields.text(part, name) for part in parts)
 
 
-_CONTENT_RULES: Mapping[str, fields.FieldRule] = {
-    "byte_size": fields.count,
-    "checksum_sha256": sha256_checksum,
-    "storage_backend": fields.text,
-    "storage_ref": _reference,
-}
+Checksum: TypeAlias = Annotated[str, sha256_checksum]
+Reference: TypeAlias = Annotated[str, _reference]
 
 
 @attrs.frozen(kw_only=True)
-class ArtifactContent:
+class ArtifactContent(Value):
     """
     What an artifact store tells of a content that it holds.
     """
 
-    byte_size: int
+    byte_size: Count
     """
     How many bytes it has.
     """
 
-    checksum_sha256: str
+    checksum_sha256: Checksum
     """
     Its SHA-256 digest as 64 hexadecimal digits, under which the store gives it back.
     """
 
-    storage_backend: str
+    storage_backend: Text
     """
     The kind of store that holds it, such as ``local``.
     """
 
-    storage_ref: str
+    storage_ref: Reference
     """
     Where in that store it lies, for people; up to 2,048 characters.
     """
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, _CONTENT_RULES)
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False)
@@ -98,78 +93,67 @@ class Artifact(StoredValue):
     is a JSON object, copied when the value is made.
     """
 
-    id: str
+    id: Text
     """
     The artifact's id, unique in its registry.
     """
 
-    session_id: str | None = None
+    session_id: Text | None = None
     """
     The session it belongs to; None if it belongs to none.
     """
 
-    run_id: str | None = None
+    run_id: Text | None = None
     """
     The run that made it; it need not exist.
     """
 
-    key: str
+    key: Text
     """
     The application's name of it, unique in its registry, of all sessions together.
     """
 
-    content_type: str | None = None
+    content_type: Text | None = None
     """
     What the content is: a media type (RFC 6838), such as ``text/markdown``.
     """
 
-    byte_size: int
+    byte_size: Count
     """
     How many bytes its content has.
     """
 
-    checksum_sha256: str
+    checksum_sha256: Checksum
     """
     The SHA-256 digest of its content, as 64 hexadecimal digits in small letters.
     """
 
-    storage_backend: str
+    storage_backend: Text
     """
     The kind of store that holds the content, such as ``local``.
     """
 
-    storage_ref: str
+    storage_ref: Reference
     """
     Where in that store the content lies, for people; up to 2,048 characters.
     """
 
-    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     Whatever the application wants to remember about the artifact.
     """
 
-    created_at: datetime
+    created_at: UTCTime
     """
     When the artifact came to be, by the clock of whoever made it.
     """
 
-    deleted_at: datetime | None = None
+    deleted_at: UTCTime | None = None
     """
     When the artifact was soft-deleted; given by the registry alone.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "id": fields.text,
-        "session_id": fields.optional_text,
-        "run_id": fields.optional_text,
-        "key": fields.text,
-        "content_type": fields.optional_text,
-        **_CONTENT_RULES,
-        "metadata": fields.json_object,
-        "created_at": fields.utc_time,
-        "deleted_at": fields.optional_utc_time,
-    }
-    _REQUIRED: ClassVar = frozenset({"id", "key", "created_at", *_CONTENT_RULES})
+    _GIVEN_BY_STORE: ClassVar = "deleted_at"
 
     @classmethod
     def new(
@@ -215,29 +199,21 @@ class Artifact(StoredValue):
         """
         if stored.id != self.id:
             stored = attrs.evolve(stored, id=self.id, created_at=self.created_at)
-        return fields.have_same_content(self, stored, self._RULES, "deleted_at")
+        return self.has_same_content(stored)
 
 
 @attrs.frozen(kw_only=True)
-class ArtifactStats:
+class ArtifactStats(Value):
     """
     The artifacts of a session, added up.
     """
 
-    artifact_count: int
+    artifact_count: Count
     """
     How many there are.
     """
 
-    total_bytes: int
+    total_bytes: TotalCount
     """
     How many bytes their contents have together, each counted as often as it is named.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "artifact_count": fields.count,
-        "total_bytes": fields.total_count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)

@@ -7,21 +7,22 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, TypeAlias, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.fields import Count, Text, UTCTime
 from asm_async.values.ids import new_event_id
 from asm_async.values.json_values import (
     JSONObject,
     copy_and_encode,
     normalise_json_object,
 )
-from asm_async.values.value import StoredValue
+from asm_async.values.stored_value import StoredValue
 
-__all__ = ["Event", "EventType", "event_type", "known_event_type"]
+__all__ = ["AnyEventType", "Event", "EventType", "event_type", "known_event_type"]
 
 
 class EventType(StrEnum):
@@ -94,6 +95,9 @@ def event_type(value: object, name: str) -> EventType | str:
     return plain
 
 
+AnyEventType: TypeAlias = Annotated[EventType | str, event_type]
+
+
 @attrs.frozen(kw_only=True, weakref_slot=False)
 class Event(StoredValue):
     """
@@ -103,75 +107,62 @@ class Event(StoredValue):
     *metadata* are JSON objects, copied when the value is made.
     """
 
-    id: str
+    id: Text
     """
     The event's name, unique in its session: what makes appending idempotent.
     """
 
-    type: EventType | str
+    type: AnyEventType
     """
     What happened: an :class:`EventType`, or an application's own dotted type.
     """
 
-    timestamp: datetime
+    timestamp: UTCTime
     """
     When it happened, by the clock of whoever saw it; the log is not ordered by it.
     """
 
-    session_id: str
+    session_id: Text
     """
     The session whose log holds it.
     """
 
-    run_id: str | None = None
+    run_id: Text | None = None
     """
     The run it happened in.
     """
 
-    sequence_number: int = 0
+    sequence_number: Count = 0
     """
     Its place in the session: 1, 2, 3 and so on, given by the store; 0 means none yet.
     """
 
-    data: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    data: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     What there is to say about it.
     """
 
-    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     Whatever the application wants to remember beside it.
     """
 
-    schema_version: int = 1
+    schema_version: Count = 1
     """
     The version of *data*'s shape, in the application's own count.
     """
 
-    provider: str | None = None
+    provider: Text | None = None
     """
     Who ran the model.
     """
 
-    correlation_id: str | None = None
+    correlation_id: Text | None = None
     """
     What ties it to events and traces elsewhere.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "id": fields.text,
-        "type": event_type,
-        "timestamp": fields.utc_time,
-        "session_id": fields.text,
-        "run_id": fields.optional_text,
-        "sequence_number": fields.count,
-        "data": fields.json_object,
-        "metadata": fields.json_object,
-        "schema_version": fields.count,
-        "provider": fields.optional_text,
-        "correlation_id": fields.optional_text,
-    }
-    _REQUIRED: ClassVar = frozenset({"id", "type", "timestamp", "session_id"})
+    _GIVEN_BY_STORE: ClassVar = "sequence_number"
 
     @classmethod
     def new(
@@ -254,9 +245,3 @@ class Event(StoredValue):
         Give the event itself its number: for adapters that alone hold it.
         """
         object.__setattr__(self, "sequence_number", sequence_number)
-
-    def has_same_content(self, other: Event) -> bool:
-        """
-        Tell whether both are the same but for their number, compared as stored.
-        """
-        return fields.have_same_content(self, other, self._RULES, "sequence_number")

@@ -4,23 +4,22 @@ What one execution of an agent leaves behind.
 
 from __future__ import annotations
 
-from functools import partial
-from typing import ClassVar
+from typing import Any
 
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.values import fields
 from asm_async.values.event import Event
 from asm_async.values.json_values import JSONObject
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.value import Value
 
 __all__ = ["ExecutionResult"]
 
 
 @attrs.frozen(kw_only=True)
-class ExecutionResult:
+class ExecutionResult(Value):
     """
     A session, one of its runs and that run's events, to be stored all or nothing.
 
@@ -43,21 +42,14 @@ class ExecutionResult:
     What happened, oldest first; of that session.
     """
 
-    provider_metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    provider_metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     What the provider reported: laid over the run's own when this value is made, so that
     a store gives it back there and nowhere else.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session": partial(fields.instance, kind=Session),
-        "run": partial(fields.instance, kind=Run),
-        "events": partial(fields.tuple_of, rule=partial(fields.instance, kind=Event)),
-        "provider_metadata": fields.json_object,
-    }
-
     def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+        super().__attrs_post_init__()
         members: tuple[Run | Event, ...] = (self.run, *self.events)
         for index, owned in enumerate(members, start=-1):
             if owned.session_id != self.session.id:

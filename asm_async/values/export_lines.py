@@ -26,6 +26,7 @@ from asm_async.values.export_records import (
     stored_value,
 )
 from asm_async.values.json_values import decode_json, encode_json, with_article
+from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
 
@@ -162,8 +163,7 @@ def _event(record: dict[str, Any]) -> Event:
 
 
 def _only_member(record: dict[str, Any], name: str, kind: type[V]) -> V:
-    rules: fields.FieldRules = {name: fields.json_object}
-    given = fields.arguments_from(record, rules, frozenset(rules))
+    given = check_members(record, {name}, {name})
     return stored_value(given[name], kind)
 
 

@@ -10,17 +10,18 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from functools import partial
-from types import MappingProxyType
-from typing import Any, ClassVar, Self, TypeAlias, TypeVar, cast
+from typing import Annotated, Any, Self, TypeAlias, TypeVar, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import Event
+from asm_async.values.fields import Count, Text
+from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.value import schema_of
 
 __all__ = [
     "EXPORT_FORMAT",
@@ -62,51 +63,32 @@ def _version(value: object, name: str) -> int:
 
 
 @attrs.frozen(kw_only=True)
-class _PlainRecord:
-    """
-    A record of nothing but figures and texts: a subclass has a rule for each.
-    """
-
-    _RULES: ClassVar[fields.FieldRules]
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the record as plain JSON.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """
-        Make a record of what :meth:`to_dict` gave; all fields are required.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, frozenset(cls._RULES)))
-
-
-@attrs.frozen(kw_only=True)
-class ExportHeader(_PlainRecord):
+class ExportHeader(PlainValue):
     """
     The first line of an export.
     """
 
-    format: str = EXPORT_FORMAT
+    format: Annotated[str, _format] = EXPORT_FORMAT
     """
     That it is an export.
     """
 
-    version: int = EXPORT_VERSION
+    version: Annotated[int, _version] = EXPORT_VERSION
     """
     The version of the format.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {"format": _format, "version": _version}
+    @classmethod
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
+        """
+        Make a header of what :meth:`to_dict` returned; no line leaves a field out.
+        """
+        names = schema_of(cls).rules
+        return super().from_dict(check_members(data, names, names.keys()))
 
 
 @attrs.frozen(kw_only=True)
-class ExportedSession:
+class ExportedSession(PlainValue):
     """
     The first line of a session: the session itself and its counter.
 
@@ -120,24 +102,18 @@ class ExportedSession:
     The session, soft-deleted or not.
     """
 
-    latest_sequence: int
+    latest_sequence: Count
     """
     The latest number it has given to an event.
     """
 
-    pruned_count: int
+    pruned_count: Count
     """
     How many of its numbers belong to events that are stored no longer.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session": partial(fields.instance, kind=Session),
-        "latest_sequence": fields.count,
-        "pruned_count": fields.count,
-    }
-
     def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+        super().__attrs_post_init__()
         if self.pruned_count > self.latest_sequence:
             raise ValidationError(
                 f"pruned_count: {self.pruned_count} events cannot have been pruned of"
@@ -151,80 +127,59 @@ class ExportedSession:
         """
         return self.latest_sequence - self.pruned_count
 
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the record as plain JSON.
-        """
-        return {
-            "session": self.session.to_dict(),
-            "latest_sequence": self.latest_sequence,
-            "pruned_count": self.pruned_count,
-        }
-
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> ExportedSession:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """
-        Make a record of what :meth:`to_dict` gave; all fields are required.
+        Make a record of what :meth:`to_dict` returned.
         """
-        given = fields.arguments_from(data, cls._RULES, frozenset(cls._RULES))
+        names = schema_of(cls).rules
+        given = dict(check_members(data, names, names.keys()))
         session = stored_value(given.pop("session"), Session)
         return cls(session=session, **given)
 
 
 @attrs.frozen(kw_only=True)
-class ExportedSessionEnd(_PlainRecord):
+class ExportedSessionEnd(PlainValue):
     """
     The last line of a session: what came since its first.
     """
 
-    session_id: str
+    session_id: Text
     """
     Whose end it is.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs it has.
     """
 
-    event_count: int
+    event_count: Count
     """
     How many events it has.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_id": fields.text,
-        "run_count": fields.count,
-        "event_count": fields.count,
-    }
-
 
 @attrs.frozen(kw_only=True)
-class ExportEnd(_PlainRecord):
+class ExportEnd(PlainValue):
     """
     The last line of an export, without which it is not whole.
     """
 
-    session_count: int
+    session_count: Count
     """
     How many sessions it has.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs they have together.
     """
 
-    event_count: int
+    event_count: Count
     """
     How many events they have together.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_count": fields.count,
-        "run_count": fields.count,
-        "event_count": fields.count,
-    }
 
 
 ExportRecord: TypeAlias = (
@@ -248,7 +203,7 @@ def stored_value(value: object, kind: type[V]) -> V:
     try:
         made = kind.from_dict(data)
         _check_given_by_store(made)
-        _check_times(data, _TIMES[kind])
+        _check_times(data, schema_of(kind).times)
     except ValidationError as error:
         raise ValidationError(f"{name}.{error}") from None
     return made
@@ -270,13 +225,6 @@ def _check_times(data: Mapping[str, Any], names: Iterable[str]) -> None:
             raise ValidationError(f"{name}: {shown} is not an RFC 3339 time")
 
 
-_TIMES: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyType(
-    {
-        Session: ("created_at", "updated_at", "deleted_at"),
-        Run: ("started_at", "ended_at"),
-        Event: ("timestamp",),
-    }
-)
 # Section 5.6, to the microsecond: of more digits Python would drop the last ones.
 _RFC_3339 = re.compile(
     r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}(\.[0-9]{1,6})?"

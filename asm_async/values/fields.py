@@ -11,13 +11,12 @@ import math
 from collections.abc import Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
+from typing import Annotated, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 from asm_async.errors import ValidationError
 from asm_async.values.json_values import (
-    encode_json,
-    normalise_json,
-    normalise_json_object,
+    JSONObject,
+    JSONValue,
     with_article,
 )
 
@@ -25,24 +24,28 @@ __all__ = [
     "MAX_AMOUNT",
     "MAX_COUNT",
     "MAX_TEXT_LENGTH",
+    "Amount",
+    "Count",
     "FieldRules",
+    "JSONObject",
+    "JSONValue",
+    "Tags",
+    "Text",
+    "TotalAmount",
+    "TotalCount",
+    "UTCTime",
     "amount",
     "apply_rules",
-    "arguments_from",
     "boolean",
     "choice",
     "count",
-    "have_same_content",
     "instance",
-    "json_object",
-    "json_or_none",
     "mapping_of",
     "one_of",
     "optional_amount",
     "optional_count",
     "optional_text",
     "optional_utc_time",
-    "plain_fields",
     "shown",
     "tags",
     "text",
@@ -276,20 +279,6 @@ def optional_utc_time(value: object, name: str) -> datetime | None:
     return None if value is None else utc_time(value, name)
 
 
-def json_object(value: object, name: str) -> dict[str, Any]:
-    """
-    Accept a JSON object and copy it.
-    """
-    return normalise_json_object(value, name)
-
-
-def json_or_none(value: object, name: str) -> Any:
-    """
-    Accept any JSON value and copy it; JSON's null is None.
-    """
-    return normalise_json(value, name)
-
-
 def choice(value: object, name: str, kind: type[E]) -> E:
     """
     Accept a member of the enumeration *kind*, or its value.
@@ -312,78 +301,19 @@ def one_of(value: object, name: str, known: Collection[str]) -> str:
     return str.__str__(value)
 
 
-def plain_fields(instance: Any, rules: FieldRules) -> dict[str, Any]:
-    """
-    Give the fields of *instance* as plain JSON: times as ISO 8601 text, tags as a list.
-    """
-    return {name: _plain(getattr(instance, name), name) for name in rules}
+# What the fields of values are declared as: a type, and the rule that they obey.
 
-
-def have_same_content(
-    one: object, other: object, rules: FieldRules, given_by_store: str
-) -> bool:
-    """
-    Tell whether two values are equal but for one field, compared in stored form.
-    """
-
-    def content(value: object) -> str:
-        plain = plain_fields(value, rules)
-        del plain[given_by_store]
-        return encode_json(plain)
-
-    return content(one) == content(other)
-
-
-def arguments_from(
-    data: object, rules: FieldRules, required: frozenset[str]
-) -> dict[str, Any]:
-    """
-    Turn what :func:`plain_fields` gave back into a constructor's arguments.
-
-    Raises:
-        ValidationError: If *data* is not an object, lacks a *required* field, holds an
-            unknown one, or a time is not ISO 8601 text.
-    """
-    if not isinstance(data, Mapping):
-        kind = with_article(type(data).__name__)
-        raise ValidationError(f"expected a JSON object, got {kind}")
-    fields = cast("Mapping[str, Any]", data)
-    if missing := sorted(required - fields.keys()):
-        raise ValidationError(f"{missing[0]}: this required field is missing")
-    if unknown := [name for name in fields if name not in rules]:
-        raise ValidationError(f"{shown(unknown[0])}: there is no field of this name")
-    return {
-        name: _parse_time(value, name) if rules[name] in _TIME_RULES else value
-        for name, value in fields.items()
-    }
+Text: TypeAlias = Annotated[str, text]
+Tags: TypeAlias = Annotated[tuple[str, ...], tags]
+Count: TypeAlias = Annotated[int, count]
+TotalCount: TypeAlias = Annotated[int, total_count]
+Amount: TypeAlias = Annotated[float, amount]
+TotalAmount: TypeAlias = Annotated[float, total_amount]
+UTCTime: TypeAlias = Annotated[datetime, utc_time]
 
 
 def _is_list(value: object) -> TypeGuard[Iterable[object]]:
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
-
-
-_TIME_RULES: tuple[FieldRule, ...] = (utc_time, optional_utc_time)
-
-
-def _plain(value: Any, name: str) -> Any:
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    if isinstance(value, StrEnum):
-        return value.value
-    return normalise_json(value, name)
-
-
-def _parse_time(value: object, name: str) -> datetime | None:
-    if value is None:
-        return None
-    if not isinstance(value, str):
-        raise unexpected(name, "ISO 8601 text", value)
-    try:
-        return datetime.fromisoformat(value)
-    except ValueError:
-        raise ValidationError(
-            f"{name}: {shown(value)} is not an ISO 8601 time"
-        ) from None
 
 
 def _none_of(value: object, name: str, known: Iterable[str]) -> ValidationError:

@@ -10,7 +10,7 @@ import re
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from itertools import chain
-from typing import Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias, cast
 
 from asm_async.errors import ValidationError
 
@@ -18,6 +18,7 @@ __all__ = [
     "MAX_DEPTH",
     "MAX_INTEGER_DIGITS",
     "JSONObject",
+    "JSONValue",
     "copy_and_encode",
     "decode_json",
     "encode_json",
@@ -25,8 +26,6 @@ __all__ = [
     "normalise_json_object",
     "with_article",
 ]
-
-JSONObject: TypeAlias = dict[str, Any]
 
 MAX_DEPTH = 200
 """
@@ -111,12 +110,11 @@ def copy_and_encode(value: object, path: str) -> tuple[JSONObject, str]:
     Raises:
         ValidationError: As :func:`normalise_json_object` does.
     """
-    if type(value) is dict:
-        flat = cast("dict[object, object]", value)
-        if (copy := _copy_flat(flat)) is not None:
-            return copy, encode_json(copy)
-        if (copied := _copy_by_encoding(flat)) is not None:
-            return copied
+    if (flat := _copy_flat(value)) is not None:
+        return flat, encode_json(flat)
+    copied = _copy_by_encoding(value)
+    if copied is not None and copied[1].startswith("{"):
+        return copied
     walked = normalise_json_object(value, path)
     return walked, encode_json(walked)
 
@@ -144,14 +142,10 @@ def normalise_json(value: object, path: str) -> Any:
             key that is not a string), an integer has more than 4,300 digits, or the
             nesting is too deep (or endless); the message names its path.
     """
-    if type(value) is dict:
-        flat = _copy_flat(cast("dict[object, object]", value))
-        if flat is not None:
-            return flat
-    if isinstance(value, dict | list):
-        copied = _copy_by_encoding(cast("object", value))
-        if copied is not None:
-            return copied[0]
+    if (flat := _copy_flat(value)) is not None:
+        return flat
+    if (copied := _copy_by_encoding(value)) is not None:
+        return copied[0]
     try:
         return _normalise(value, 0)
     except _Culprit as culprit:
@@ -159,26 +153,29 @@ def normalise_json(value: object, path: str) -> Any:
         raise ValidationError(f"{path}{steps}: {culprit.reason}") from None
 
 
-def _copy_flat(value: dict[object, object]) -> JSONObject | None:
+JSONObject: TypeAlias = Annotated[dict[str, Any], normalise_json_object]
+JSONValue: TypeAlias = Annotated[Any, normalise_json]
+
+
+def _copy_flat(value: object) -> JSONObject | None:
     """
-    Copy an object that holds nothing but plain scalars; None if it may hold others.
+    Copy an object that holds nothing but plain scalars; None for all else.
     """
-    for key, member in value.items():
-        if type(key) is not str or not _is_whole(key):
+    if type(value) is not dict:
+        return None
+    members = cast("dict[object, Any]", value)
+    for key, member in members.items():
+        kind: type[object] = type(member)
+        is_plain = (
+            member is None
+            or kind is bool
+            or (kind is str and (member.isascii() or _is_whole(member)))
+            or (kind is int and -_INTEGER_BOUND < member < _INTEGER_BOUND)
+            or (kind is float and -math.inf < member < math.inf)
+        )
+        if not is_plain or type(key) is not str or not _is_whole(key):
             return None
-        kind = type(member)
-        if kind is str:
-            if not _is_whole(cast("str", member)):
-                return None
-        elif kind is int:
-            if not -_INTEGER_BOUND < cast("int", member) < _INTEGER_BOUND:
-                return None
-        elif kind is float:
-            if not -math.inf < cast("float", member) < math.inf:
-                return None
-        elif member is not None and kind is not bool:
-            return None
-    return cast("JSONObject", value.copy())
+    return cast("JSONObject", members.copy())
 
 
 def _copy_by_encoding(value: object) -> tuple[Any, str] | None:
@@ -190,8 +187,11 @@ def _copy_by_encoding(value: object) -> tuple[Any, str] | None:
     not equal what is decoded in their place.
 
     Returns:
-        The copy and the text that it was decoded from; None if only the walk can tell.
+        The copy and the text that it was decoded from; None if only the walk can tell,
+        or *value* is a scalar.
     """
+    if type(value) not in _NESTED:
+        return None
     try:
         text = encode_json(value)
         copy = decode_json(text)
@@ -212,7 +212,9 @@ def _is_shallow(text: str, value: object) -> bool:
     level = [value]
     for _ in range(MAX_DEPTH):
         members = [
-            outer.values() if type(outer) is dict else cast("list[object]", outer)
+            cast("dict[str, Any]", outer).values()
+            if type(outer) is dict
+            else cast("list[Any]", outer)
             for outer in level
         ]
         level = [each for each in chain.from_iterable(members) if type(each) in _NESTED]

@@ -6,12 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
-from functools import partial
-from typing import ClassVar
 
 import attrs
 
-from asm_async.values import fields
+from asm_async.values.fields import Count, Text
+from asm_async.values.value import Value
 
 __all__ = ["HealthIssue", "HealthIssueKind", "MaintenanceReport", "MaintenanceStep"]
 
@@ -28,47 +27,38 @@ class MaintenanceStep(StrEnum):
     CLEAN_ORPHANED_SEQUENCES = "clean_orphaned_sequences"
 
 
-def _errors(value: object, name: str) -> dict[MaintenanceStep, tuple[Exception, ...]]:
-    return fields.mapping_of(
-        value,
-        name,
-        partial(fields.choice, kind=MaintenanceStep),
-        partial(fields.tuple_of, rule=partial(fields.instance, kind=Exception)),
-    )
-
-
 @attrs.frozen(kw_only=True)
-class MaintenanceReport:
+class MaintenanceReport(Value):
     """
     What a maintenance run has done so far.
     """
 
-    sessions_soft_deleted: int = 0
+    sessions_soft_deleted: Count = 0
     """
     How many sessions were soft-deleted because they had grown too old.
     """
 
-    sessions_hard_deleted: int = 0
+    sessions_hard_deleted: Count = 0
     """
     How many sessions were removed for ever.
     """
 
-    events_pruned: int = 0
+    events_pruned: Count = 0
     """
     How many events were pruned from sessions that live on.
     """
 
-    artifacts_cleaned: int = 0
+    artifacts_cleaned: Count = 0
     """
     How many artifacts were removed because their session is gone.
     """
 
-    orphaned_sequences_cleaned: int = 0
+    orphaned_sequences_cleaned: Count = 0
     """
     How many counters without a session were closed; their numbers stay used.
     """
 
-    duration_ms: int = 0
+    duration_ms: Count = 0
     """
     How long it has taken, in milliseconds.
     """
@@ -79,19 +69,6 @@ class MaintenanceReport:
     """
     What went wrong, by step; a step that went well is left out.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "sessions_soft_deleted": fields.count,
-        "sessions_hard_deleted": fields.count,
-        "events_pruned": fields.count,
-        "artifacts_cleaned": fields.count,
-        "orphaned_sequences_cleaned": fields.count,
-        "duration_ms": fields.count,
-        "errors": _errors,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
 
 
 class HealthIssueKind(StrEnum):
@@ -156,7 +133,7 @@ class HealthIssueKind(StrEnum):
 
 
 @attrs.frozen(kw_only=True)
-class HealthIssue:
+class HealthIssue(Value):
     """
     One thing that is wrong with a database.
     """
@@ -166,7 +143,7 @@ class HealthIssue:
     What sort of thing.
     """
 
-    subject: str
+    subject: Text
     """
     What it is wrong with: a session's id, or whatever else the kind speaks of.
     """
@@ -175,12 +152,3 @@ class HealthIssue:
     """
     What was found, in one sentence for people.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "kind": partial(fields.choice, kind=HealthIssueKind),
-        "subject": fields.text,
-        "message": partial(fields.instance, kind=str),
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)

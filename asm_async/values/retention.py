@@ -7,15 +7,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import ClassVar, TypeAlias, cast
+from typing import Annotated, TypeAlias, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
+from asm_async.values.fields import Tags
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
+from asm_async.values.value import Value
 
 __all__ = [
     "PROTECTED_EVENT_TYPES",
@@ -49,20 +51,16 @@ def _positive(value: object, name: str) -> int:
     return number
 
 
-def _optional_positive(value: object, name: str) -> int | None:
-    return None if value is None else _positive(value, name)
-
-
-def _archive(value: object, name: str) -> Archive | None:
+def _archive(value: object, name: str) -> Archive:
     # An object is called by its class's __call__; a class is called to make objects.
     call = type(value).__call__
     is_async = inspect.iscoroutinefunction(value) or inspect.iscoroutinefunction(call)
-    if value is not None and not is_async:
+    if not is_async:
         raise fields.unexpected(name, "an async callable", value)
-    return cast("Archive | None", value)
+    return cast("Archive", value)
 
 
-def _statuses(value: object, name: str) -> tuple[SessionStatus, ...]:
+def _unique_statuses(value: object, name: str) -> tuple[SessionStatus, ...]:
     rule = partial(fields.choice, kind=SessionStatus)
     return tuple(dict.fromkeys(fields.tuple_of(value, name, rule)))
 
@@ -75,8 +73,13 @@ def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
     return types
 
 
+Positive: TypeAlias = Annotated[int, _positive]
+_Statuses: TypeAlias = Annotated[tuple[SessionStatus, ...], _unique_statuses]
+_PrunableTypes: TypeAlias = Annotated[tuple[EventType | str, ...], _prunable_types]
+
+
 @attrs.frozen(kw_only=True)
-class RetentionPolicy:
+class RetentionPolicy(Value):
     """
     How long sessions and events are kept.
 
@@ -87,34 +90,34 @@ class RetentionPolicy:
         ValidationError: Naming the field that is wrong.
     """
 
-    max_session_age_days: int | None = None
+    max_session_age_days: Positive | None = None
     """
     Sessions that were created longer ago are soft-deleted, over or not.
     """
 
-    max_completed_session_age_days: int | None = 90
+    max_completed_session_age_days: Positive | None = 90
     """
     Sessions that are over and were last updated longer ago are soft-deleted.
     """
 
-    max_events_per_session: int | None = None
+    max_events_per_session: Positive | None = None
     """
     Sessions that hold more events are pruned to so many.
     """
 
-    max_total_events: int | None = None
+    max_total_events: Positive | None = None
     """
     If all sessions together hold more events, they are pruned to so many.
 
     Those of sessions with an exempt tag count, and stay.
     """
 
-    hard_delete_after_days: int | None = 30
+    hard_delete_after_days: Positive | None = 30
     """
     Sessions that were soft-deleted longer ago are removed for ever.
     """
 
-    archive: Archive | None = None
+    archive: Annotated[Archive, _archive] | None = None
     """
     An async callable that is given each session before it is removed for ever.
 
@@ -122,7 +125,7 @@ class RetentionPolicy:
     stays.
     """
 
-    exempt_statuses: tuple[SessionStatus, ...] = (
+    exempt_statuses: _Statuses = (
         SessionStatus.ACTIVE,
         SessionStatus.PAUSED,
     )
@@ -130,12 +133,12 @@ class RetentionPolicy:
     Sessions that stand so never grow too old.
     """
 
-    exempt_tags: tuple[str, ...] = ("pinned",)
+    exempt_tags: Tags = ("pinned",)
     """
     Sessions with one of these tags never grow too old, and keep all their events.
     """
 
-    prune_event_types_first: tuple[EventType | str, ...] = (
+    prune_event_types_first: _PrunableTypes = (
         EventType.MESSAGE_STREAMED,
         EventType.TOKEN_USAGE_UPDATED,
     )
@@ -143,23 +146,7 @@ class RetentionPolicy:
     Events of these types are pruned before all others; none of them may be protected.
     """
 
-    batch_size: int = 100
+    batch_size: Positive = 100
     """
     How many sessions one transaction deletes or prunes at most; never more than 1,000.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "max_session_age_days": _optional_positive,
-        "max_completed_session_age_days": _optional_positive,
-        "max_events_per_session": _optional_positive,
-        "max_total_events": _optional_positive,
-        "hard_delete_after_days": _optional_positive,
-        "archive": _archive,
-        "exempt_statuses": _statuses,
-        "exempt_tags": fields.tags,
-        "prune_event_types_first": _prunable_types,
-        "batch_size": _positive,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)

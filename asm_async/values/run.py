@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
-from typing import Any, ClassVar, cast
+from typing import Annotated, Any, ClassVar, cast
 
 import attrs
 
 from asm_async.errors import InvalidTransitionError, ValidationError
 from asm_async.values import fields
+from asm_async.values.fields import Amount, Count, Text, UTCTime
 from asm_async.values.ids import new_run_id
-from asm_async.values.json_values import JSONObject
-from asm_async.values.value import StoredValue
+from asm_async.values.json_values import JSONObject, JSONValue, normalise_json_object
+from asm_async.values.stored_value import StoredValue
 
 __all__ = ["Run", "RunStatus"]
 
@@ -53,15 +53,11 @@ class RunStatus(StrEnum):
 
 
 def _token_usage(value: object, name: str) -> JSONObject:
-    usage = fields.json_object(value, name)
+    usage = normalise_json_object(value, name)
     for key in ("input_tokens", "output_tokens", "total_tokens"):
         if key in usage:
             fields.count(usage[key], f"{name}[{key!r}]")
     return usage
-
-
-def _error(value: object, name: str) -> JSONObject | None:
-    return None if value is None else fields.json_object(value, name)
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False)
@@ -73,12 +69,12 @@ class Run(StoredValue):
     are copied when the value is made.
     """
 
-    id: str
+    id: Text
     """
     The run's name, unique in its store.
     """
 
-    session_id: str
+    session_id: Text
     """
     The session it belongs to, for ever.
     """
@@ -88,12 +84,12 @@ class Run(StoredValue):
     Where the run stands.
     """
 
-    input: Any = attrs.field(default=None, hash=False)
+    input: JSONValue = attrs.field(default=None, hash=False)
     """
     What the agent was asked: any JSON value.
     """
 
-    output: Any = attrs.field(default=None, hash=False)
+    output: JSONValue = attrs.field(default=None, hash=False)
     """
     What the agent answered: any JSON value.
     """
@@ -103,17 +99,19 @@ class Run(StoredValue):
     Why the run failed: a JSON object.
     """
 
-    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     Whatever the application wants to remember about the run.
     """
 
-    turn_count: int = 0
+    turn_count: Count = 0
     """
     How many turns the agent took.
     """
 
-    token_usage: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    token_usage: Annotated[JSONObject, _token_usage] = attrs.field(
+        factory=dict[str, Any], hash=False
+    )
     """
     What the run consumed.
 
@@ -123,54 +121,37 @@ class Run(StoredValue):
     there is no total, they make one.
     """
 
-    started_at: datetime
+    started_at: UTCTime
     """
     When the run began.
     """
 
-    ended_at: datetime | None = None
+    ended_at: UTCTime | None = None
     """
     When the run ended.
     """
 
-    provider: str | None = None
+    provider: Text | None = None
     """
     Who ran the model.
     """
 
-    provider_metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    provider_metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     What the provider reported; its ``model`` is what summaries group by.
     """
 
-    cost_usd: float | None = None
+    cost_usd: Amount | None = None
     """
     What the run cost, in US dollars, at most 10**15; None if unknown.
     """
 
-    revision: int = 0
+    revision: Count = 0
     """
     How many times the run was saved; given by the store, 0 before the first time.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "id": fields.text,
-        "session_id": fields.text,
-        "status": partial(fields.choice, kind=RunStatus),
-        "input": fields.json_or_none,
-        "output": fields.json_or_none,
-        "error": _error,
-        "metadata": fields.json_object,
-        "turn_count": fields.count,
-        "token_usage": _token_usage,
-        "started_at": fields.utc_time,
-        "ended_at": fields.optional_utc_time,
-        "provider": fields.optional_text,
-        "provider_metadata": fields.json_object,
-        "cost_usd": fields.optional_amount,
-        "revision": fields.count,
-    }
-    _REQUIRED: ClassVar = frozenset({"id", "session_id", "status", "started_at"})
+    _GIVEN_BY_STORE: ClassVar = "revision"
 
     @classmethod
     def new(
@@ -294,7 +275,7 @@ class Run(StoredValue):
             ValidationError: If a sum is out of bounds, or *usage* is not a JSON object.
         """
         merged = dict(self.token_usage)
-        for key, value in fields.json_object(usage, "usage").items():
+        for key, value in normalise_json_object(usage, "usage").items():
             known = merged.get(key)
             both = _is_number(known) and _is_number(value)
             merged[key] = _sum(cast("float", known), value, key) if both else value
@@ -311,12 +292,6 @@ class Run(StoredValue):
             raise InvalidTransitionError(
                 f"run {self.id!r}", self.status.value, status.value
             )
-
-    def has_same_content(self, other: Run) -> bool:
-        """
-        Tell whether both are the same but for their revision, compared as stored.
-        """
-        return fields.have_same_content(self, other, self._RULES, "revision")
 
 
 def _is_number(value: object) -> bool:

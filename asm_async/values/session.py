@@ -7,16 +7,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from functools import partial
 from typing import Any, ClassVar, cast
 
 import attrs
 
 from asm_async.errors import InvalidTransitionError
 from asm_async.values import fields
+from asm_async.values.fields import Count, Tags, Text, UTCTime
 from asm_async.values.ids import new_session_id
 from asm_async.values.json_values import JSONObject
-from asm_async.values.value import StoredValue
+from asm_async.values.stored_value import StoredValue
 
 __all__ = ["Session", "SessionStatus"]
 
@@ -65,17 +65,17 @@ class Session(StoredValue):
     and *context* are JSON objects, copied when the value is made.
     """
 
-    id: str
+    id: Text
     """
     The session's name, unique in its store.
     """
 
-    tenant_id: str | None = None
+    tenant_id: Text | None = None
     """
     The customer on whose behalf the agent works; a filter of lists and searches.
     """
 
-    agent_id: str
+    agent_id: Text
     """
     The kind of agent, or its configuration.
     """
@@ -85,63 +85,47 @@ class Session(StoredValue):
     Where the session stands.
     """
 
-    parent_session_id: str | None = None
+    parent_session_id: Text | None = None
     """
     The session that started this one; it need not exist.
     """
 
-    metadata: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     Whatever the application wants to remember about the session.
     """
 
-    context: JSONObject = attrs.field(factory=JSONObject, hash=False)
+    context: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
     What the agent works with: prompts, configuration.
     """
 
-    tags: tuple[str, ...] = ()
+    tags: Tags = ()
     """
     Labels to search by; each stands once.
     """
 
-    created_at: datetime
+    created_at: UTCTime
     """
     When the session began.
     """
 
-    updated_at: datetime
+    updated_at: UTCTime
     """
     When this value was last changed, by the clock of whoever changed it.
     """
 
-    deleted_at: datetime | None = None
+    deleted_at: UTCTime | None = None
     """
     When the session was soft-deleted; given by the store alone.
     """
 
-    revision: int = 0
+    revision: Count = 0
     """
     How many times the session was saved; given by the store, 0 before the first time.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "id": fields.text,
-        "tenant_id": fields.optional_text,
-        "agent_id": fields.text,
-        "status": partial(fields.choice, kind=SessionStatus),
-        "parent_session_id": fields.optional_text,
-        "metadata": fields.json_object,
-        "context": fields.json_object,
-        "tags": fields.tags,
-        "created_at": fields.utc_time,
-        "updated_at": fields.utc_time,
-        "deleted_at": fields.optional_utc_time,
-        "revision": fields.count,
-    }
-    _REQUIRED: ClassVar = frozenset(
-        {"id", "agent_id", "status", "created_at", "updated_at"}
-    )
+    _GIVEN_BY_STORE: ClassVar = "revision"
 
     @classmethod
     def new(
@@ -208,9 +192,3 @@ class Session(StoredValue):
             raise InvalidTransitionError(
                 f"session {self.id!r}", self.status.value, status.value
             )
-
-    def has_same_content(self, other: Session) -> bool:
-        """
-        Tell whether both are the same but for their revision, compared as stored.
-        """
-        return fields.have_same_content(self, other, self._RULES, "revision")

@@ -6,15 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Any, ClassVar, TypeVar
+from typing import Any, Self, TypeVar
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import Event
+from asm_async.values.fields import Count
+from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.value import schema_of
 
 __all__ = ["SessionExport"]
 
@@ -22,7 +25,7 @@ T = TypeVar("T")
 
 
 @attrs.frozen(kw_only=True)
-class SessionExport:
+class SessionExport(PlainValue):
     """
     A session with all its runs and stored events, as they stood at one moment.
 
@@ -47,26 +50,18 @@ class SessionExport:
     Its stored events, oldest first.
     """
 
-    latest_sequence: int
+    latest_sequence: Count
     """
     The latest number it has given to an event; the next one gets one more.
     """
 
-    pruned_count: int
+    pruned_count: Count
     """
     How many of its numbers belong to events that are stored no longer.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session": partial(fields.instance, kind=Session),
-        "runs": partial(fields.tuple_of, rule=partial(fields.instance, kind=Run)),
-        "events": partial(fields.tuple_of, rule=partial(fields.instance, kind=Event)),
-        "latest_sequence": fields.count,
-        "pruned_count": fields.count,
-    }
-
     def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+        super().__attrs_post_init__()
         self._check_members("runs", self.runs)
         self._check_members("events", self.events)
         self._check_numbers()
@@ -98,36 +93,23 @@ class SessionExport:
                 f" events do not add up to {self.latest_sequence}"
             )
 
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Give the export as plain JSON; :meth:`from_dict` takes it back.
-        """
-        return {
-            "session": self.session.to_dict(),
-            "runs": [run.to_dict() for run in self.runs],
-            "events": [event.to_dict() for event in self.events],
-            "latest_sequence": self.latest_sequence,
-            "pruned_count": self.pruned_count,
-        }
-
     @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> SessionExport:
+    def from_dict(cls, data: Mapping[str, Any]) -> Self:
         """
-        Make an export of what :meth:`to_dict` gave.
+        Make an export of what :meth:`to_dict` returned; all fields are required.
 
         Raises:
-            ValidationError: Naming the field that is wrong, missing (all are required)
-                or unknown.
+            ValidationError: Naming the field that is wrong, missing or unknown.
         """
-        given = fields.arguments_from(data, cls._RULES, frozenset(cls._RULES))
+        names = schema_of(cls).rules
+        given = dict(check_members(data, names, names.keys()))
         run = partial(_made_by, make=Run.from_dict)
         event = partial(_made_by, make=Event.from_dict)
         return cls(
-            session=_made_by(given["session"], "session", make=Session.from_dict),
-            runs=fields.tuple_of(given["runs"], "runs", run),
-            events=fields.tuple_of(given["events"], "events", event),
-            latest_sequence=given["latest_sequence"],
-            pruned_count=given["pruned_count"],
+            session=_made_by(given.pop("session"), "session", make=Session.from_dict),
+            runs=fields.tuple_of(given.pop("runs"), "runs", run),
+            events=fields.tuple_of(given.pop("events"), "events", event),
+            **given,
         )
 
 

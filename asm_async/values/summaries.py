@@ -6,13 +6,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from datetime import datetime
-from functools import partial
-from typing import ClassVar
 
 import attrs
 
-from asm_async.values import fields
+from asm_async.values.fields import Count, Tags, Text, TotalAmount, TotalCount, UTCTime
 from asm_async.values.run import RunStatus
+from asm_async.values.value import Value
 
 __all__ = [
     "UNKNOWN",
@@ -31,135 +30,93 @@ The group of the runs that name no provider, or no model.
 
 
 @attrs.frozen(kw_only=True)
-class TokenTotals:
+class TokenTotals(Value):
     """
     The tokens of some runs, added up.
     """
 
-    input_tokens: int
+    input_tokens: TotalCount
     """
     What the models read.
     """
 
-    output_tokens: int
+    output_tokens: TotalCount
     """
     What the models wrote.
     """
 
-    total_tokens: int
+    total_tokens: TotalCount
     """
     The sum of what the runs gave as their totals.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "input_tokens": fields.total_count,
-        "output_tokens": fields.total_count,
-        "total_tokens": fields.total_count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
 
 @attrs.frozen(kw_only=True)
-class UsageTotals:
+class UsageTotals(Value):
     """
     The runs of one group: how many, and their tokens added up.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs.
     """
 
-    input_tokens: int
+    input_tokens: TotalCount
     """
     What the models read.
     """
 
-    output_tokens: int
+    output_tokens: TotalCount
     """
     What the models wrote.
     """
 
-    total_tokens: int
+    total_tokens: TotalCount
     """
     The sum of what the runs gave as their totals.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "run_count": fields.count,
-        "input_tokens": fields.total_count,
-        "output_tokens": fields.total_count,
-        "total_tokens": fields.total_count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
 
 @attrs.frozen(kw_only=True)
-class CostTotals:
+class CostTotals(Value):
     """
     The runs of one group whose cost is known: how many, their cost and tokens added up.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs.
     """
 
-    cost_usd: float
+    cost_usd: TotalAmount
     """
     What they cost, in US dollars.
     """
 
-    input_tokens: int
+    input_tokens: TotalCount
     """
     What the models read.
     """
 
-    output_tokens: int
+    output_tokens: TotalCount
     """
     What the models wrote.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "run_count": fields.count,
-        "cost_usd": fields.total_amount,
-        "input_tokens": fields.total_count,
-        "output_tokens": fields.total_count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
-
-_status_counts = partial(
-    fields.mapping_of,
-    key_rule=partial(fields.choice, kind=RunStatus),
-    rule=fields.count,
-)
-_usage = partial(fields.instance, kind=UsageTotals)
-_cost_totals = partial(fields.instance, kind=CostTotals)
-_usage_by_text = partial(fields.mapping_of, key_rule=fields.text, rule=_usage)
-_usage_by_time = partial(fields.mapping_of, key_rule=fields.utc_time, rule=_usage)
-_cost_by_text = partial(fields.mapping_of, key_rule=fields.text, rule=_cost_totals)
-_cost_by_time = partial(fields.mapping_of, key_rule=fields.utc_time, rule=_cost_totals)
-
 
 @attrs.frozen(kw_only=True)
-class SessionStats:
+class SessionStats(Value):
     """
     One session in figures.
     """
 
-    event_count: int
+    event_count: Count
     """
     How many events are stored; pruned ones are not counted.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs are stored.
     """
@@ -169,79 +126,66 @@ class SessionStats:
     The tokens of all its runs.
     """
 
-    providers_used: tuple[str, ...]
+    providers_used: Tags
     """
     The providers that its runs name, each once, in the order of their code points.
     """
 
-    first_event_at: datetime | None
+    first_event_at: UTCTime | None
     """
     The earliest timestamp of its stored events; None if there are none.
     """
 
-    last_event_at: datetime | None
+    last_event_at: UTCTime | None
     """
     The latest timestamp of its stored events; None if there are none.
     """
 
-    status_counts: Mapping[RunStatus, int] = attrs.field(hash=False)
+    status_counts: Mapping[RunStatus, Count] = attrs.field(hash=False)
     """
     How many runs stand so; a status that no run has is left out.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "event_count": fields.count,
-        "run_count": fields.count,
-        "token_totals": partial(fields.instance, kind=TokenTotals),
-        "providers_used": fields.tags,
-        "first_event_at": fields.optional_utc_time,
-        "last_event_at": fields.optional_utc_time,
-        "status_counts": _status_counts,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
 
 @attrs.frozen(kw_only=True)
-class UsageSummary:
+class UsageSummary(Value):
     """
     What runs consumed.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs.
     """
 
-    total_input_tokens: int
+    total_input_tokens: TotalCount
     """
     What the models read.
     """
 
-    total_output_tokens: int
+    total_output_tokens: TotalCount
     """
     What the models wrote.
     """
 
-    total_tokens: int
+    total_tokens: TotalCount
     """
     The sum of what the runs gave as their totals.
     """
 
-    by_provider: Mapping[str, UsageTotals] = attrs.field(hash=False)
+    by_provider: Mapping[Text, UsageTotals] = attrs.field(hash=False)
     """
     The same for each provider, in the order of their code points; runs that name none
     stand under ``"unknown"``.
     """
 
-    by_model: Mapping[str, UsageTotals] = attrs.field(hash=False)
+    by_model: Mapping[Text, UsageTotals] = attrs.field(hash=False)
     """
     The same for each model, in the order of their code points; runs that name none
     stand under ``"unknown"``.
     """
 
-    by_bucket: Mapping[datetime, UsageTotals] = attrs.field(
+    by_bucket: Mapping[UTCTime, UsageTotals] = attrs.field(
         factory=dict[datetime, UsageTotals], hash=False
     )
     """
@@ -249,69 +193,44 @@ class UsageSummary:
     beginning in UTC, earliest first; empty unless asked for.
     """
 
-    _RULES: ClassVar[fields.FieldRules] = {
-        "run_count": fields.count,
-        "total_input_tokens": fields.total_count,
-        "total_output_tokens": fields.total_count,
-        "total_tokens": fields.total_count,
-        "by_provider": _usage_by_text,
-        "by_model": _usage_by_text,
-        "by_bucket": _usage_by_time,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
 
 @attrs.frozen(kw_only=True)
-class CostSummary:
+class CostSummary(Value):
     """
     What runs cost.
     """
 
-    run_count: int
+    run_count: Count
     """
     How many runs, those of unknown cost among them.
     """
 
-    unmapped_runs: int
+    unmapped_runs: Count
     """
     How many of them have no known cost: none is stored, and no price fits.
     """
 
-    total_cost_usd: float
+    total_cost_usd: TotalAmount
     """
     What the others cost, in US dollars.
     """
 
-    by_provider: Mapping[str, CostTotals] = attrs.field(hash=False)
+    by_provider: Mapping[Text, CostTotals] = attrs.field(hash=False)
     """
     The others for each provider, in the order of their code points; runs that name none
     stand under ``"unknown"``.
     """
 
-    by_model: Mapping[str, CostTotals] = attrs.field(hash=False)
+    by_model: Mapping[Text, CostTotals] = attrs.field(hash=False)
     """
     The others for each model, in the order of their code points; runs that name none
     stand under ``"unknown"``.
     """
 
-    by_bucket: Mapping[datetime, CostTotals] = attrs.field(
+    by_bucket: Mapping[UTCTime, CostTotals] = attrs.field(
         factory=dict[datetime, CostTotals], hash=False
     )
     """
     The others for each bucket of time in which one was started, by the bucket's
     beginning in UTC, earliest first; empty unless asked for.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "run_count": fields.count,
-        "unmapped_runs": fields.count,
-        "total_cost_usd": fields.total_amount,
-        "by_provider": _cost_by_text,
-        "by_model": _cost_by_text,
-        "by_bucket": _cost_by_time,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)

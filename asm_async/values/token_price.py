@@ -5,38 +5,31 @@ What a model's tokens cost.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar, Protocol, TypeAlias
+from typing import Protocol, TypeAlias
 
 import attrs
 
-from asm_async.values import fields
+from asm_async.values.fields import Amount
+from asm_async.values.value import Value
 
 __all__ = ["PriceLookup", "PricingTable", "TokenPrice", "price_in"]
 
 
 @attrs.frozen(kw_only=True)
-class TokenPrice:
+class TokenPrice(Value):
     """
     What a model's tokens cost, in US dollars for a million, the unit of price lists.
     """
 
-    input_usd_per_million: float
+    input_usd_per_million: Amount
     """
     The price of what the model reads, at most 10**15.
     """
 
-    output_usd_per_million: float
+    output_usd_per_million: Amount
     """
     The price of what the model writes, at most 10**15.
     """
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "input_usd_per_million": fields.amount,
-        "output_usd_per_million": fields.amount,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
 
     def cost_of(self, input_tokens: int, output_tokens: int) -> float:
         """

@@ -1,133 +1,129 @@
 """
-What the values that a store keeps have in common.
+Values that check themselves: each field's rule stands in its type.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Mapping
+from enum import StrEnum
+from functools import cache, partial
+from types import NoneType, UnionType
+from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
 import attrs
 
 from asm_async.values import fields
 
-__all__ = ["StoredValue"]
+__all__ = ["Schema", "Value", "schema_of"]
 
 
-class StoredValue:
+class Value:
     """
-    A frozen value that a store keeps: its fields are named once, by its class.
+    A frozen value whose fields are brought into their normal form when it is made.
 
-    The functions that touch every field are written out for each class when it is made,
-    as attrs writes constructors. A loop over the names, past the guard of a frozen
-    class, takes eight times as long, and one read may make ten thousand values.
+    What a field obeys is said by its type: ``Annotated[int, rule]`` is brought into
+    form by *rule*, an enumeration takes its members and their values, another class its
+    instances; optional fields, tuples and mappings obey the rules of what they hold.
+
+    Raises:
+        ValidationError: The message starts with the name of the field that is wrong.
     """
 
     __slots__ = ()
 
-    _RULES: ClassVar[fields.FieldRules]
-    _REQUIRED: ClassVar[frozenset[str]]
-
-    @classmethod
-    def __attrs_init_subclass__(cls) -> None:
+    def __attrs_post_init__(self) -> None:
         """
-        Write the functions that touch every field.
+        Apply the rules; a subclass that checks more calls this first.
         """
-        # An object may take another class of the same layout: of the same bases and
-        # slots, a slot for weak references not among them.
-        slots = {"__slots__": cls.__slots__}
-        opened = type(f"_Open{cls.__name__}", cls.__bases__, slots)
-        attributes = attrs.fields(cast("type[attrs.AttrsInstance]", cls))
-        names = [field.name for field in attributes]
-        namespace: dict[str, Any] = {"Open": opened, "NOTHING": attrs.NOTHING}
-        source = f"""
-def from_stored(cls, values):
- value = Open()
- {"".join(f"value.{name}, " for name in names)} = values
- value.__class__ = cls
- return value
-def opened(self):
- value = Open()
- {"; ".join(f"value.{name} = self.{name}" for name in names)}
- return value
-def init(self, *, {", ".join(_parameter(field, namespace) for field in attributes)}):
- {"; ".join(_setting(field, cls, namespace) for field in attributes)}
-"""
-        exec(source, namespace)  # noqa: S102 - made of the names of fields alone
-        namespace["init"].__annotations__ = cls.__init__.__annotations__
-        type.__setattr__(cls, "__init__", namespace["init"])
-        type.__setattr__(cls, "from_stored", classmethod(namespace["from_stored"]))
-        type.__setattr__(cls, "_opened", namespace["opened"])
-
-    @classmethod
-    def from_stored(cls, values: Iterable[Any]) -> Self:
-        """
-        Make a value of what a store holds: all fields, in the order of the class.
-
-        Nothing is checked or copied, since it was when the value was first made: for
-        adapters, which read many.
-
-        Raises:
-            ValueError: If there are more values than fields, or fewer.
-        """
-        raise NotImplementedError
-
-    def _opened(self) -> Any:
-        """
-        Return a copy whose fields can still be set, to be frozen by :meth:`_frozen`.
-        """
-        raise NotImplementedError
-
-    @classmethod
-    def _frozen(cls, value: Any) -> Self:
-        value.__class__ = cls
-        return cast("Self", value)
-
-    def to_dict(self) -> dict[str, Any]:
-        """
-        Return the fields as plain JSON, which :meth:`from_dict` takes.
-        """
-        return fields.plain_fields(self, self._RULES)
-
-    @classmethod
-    def from_dict(cls, data: Mapping[str, Any]) -> Self:
-        """
-        Make a value of what :meth:`to_dict` returned.
-
-        An optional field that is missing takes its default.
-
-        Raises:
-            ValidationError: Naming the field that is wrong, missing or unknown.
-        """
-        return cls(**fields.arguments_from(data, cls._RULES, cls._REQUIRED))
+        for name, rule in schema_of(type(self)).rules.items():
+            given = getattr(self, name)
+            normal = rule(given, name)
+            if normal is not given:
+                object.__setattr__(self, name, normal)
 
 
-def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:
+@attrs.frozen
+class Schema:
     """
-    Write a field's parameter of the constructor.
+    What the fields of a class of values are, in the order of the class.
     """
-    if field.default is attrs.NOTHING:
-        return field.name
-    if hasattr(field.default, "factory"):
-        return f"{field.name}=NOTHING"
-    namespace[f"default_{field.name}"] = field.default
-    return f"{field.name}=default_{field.name}"
+
+    attributes: tuple[attrs.Attribute[Any], ...]
+    """
+    What attrs knows of them.
+    """
+
+    rules: fields.FieldRules
+    """
+    The rule that each obeys, by its name.
+    """
+
+    required: frozenset[str]
+    """
+    The names of those that have no default.
+    """
+
+    times: frozenset[str]
+    """
+    The names of those that hold times.
+    """
 
 
-def _setting(
-    field: attrs.Attribute[Any], cls: type[StoredValue], namespace: dict[str, Any]
-) -> str:
+def schema_of(kind: type[Value]) -> Schema:
     """
-    Write how the constructor checks and sets a field.
+    Return what the fields of *kind* are.
     """
-    name, default = field.name, field.default
-    namespace[f"set_{name}"] = getattr(cls, name).__set__
-    namespace[f"rule_{name}"] = cls._RULES[name]
-    normal = f"rule_{name}({name}, '{name}')"
-    if factory := getattr(default, "factory", None):
-        namespace[f"make_{name}"] = factory
-        normal = f"make_{name}() if {name} is NOTHING else {normal}"
-    elif default is not attrs.NOTHING:
-        # A default is in its normal form.
-        normal = f"{name} if {name} is default_{name} else {normal}"
-    return f"set_{name}(self, {normal})"
+    return _read_schema(cast("Any", kind))
+
+
+# Read when a value is first made: most programs make few kinds of values.
+@cache
+def _read_schema(kind: Any) -> Schema:
+    attributes: tuple[attrs.Attribute[Any], ...] = attrs.fields(kind)
+    hints = get_type_hints(kind, include_extras=True)
+    rules = {each.name: _rule_for(hints[each.name]) for each in attributes}
+    return Schema(
+        attributes=attributes,
+        rules=rules,
+        required=frozenset(
+            each.name for each in attributes if each.default is attrs.NOTHING
+        ),
+        times=frozenset(
+            name
+            for name, rule in rules.items()
+            if fields.utc_time in (rule, getattr(rule, "keywords", {}).get("rule"))
+        ),
+    )
+
+
+def _rule_for(hint: Any) -> fields.FieldRule:
+    origin, arguments = get_origin(hint), get_args(hint)
+    if origin is Annotated:
+        # A type that is annotated again has the old annotation in front of the new.
+        return cast("fields.FieldRule", hint.__metadata__[-1])
+    if isinstance(hint, type):
+        return _rule_for_class(cast("type[object]", hint))
+    rules = [_rule_for(each) for each in arguments if each is not NoneType]
+    if origin is Union or origin is UnionType:
+        return partial(_unless_none, rule=rules[0])
+    if origin is tuple:
+        return partial(fields.tuple_of, rule=rules[0])
+    if origin is Mapping:
+        return partial(fields.mapping_of, key_rule=rules[0], rule=rules[1])
+    return _anything
+
+
+def _rule_for_class(kind: type[object]) -> fields.FieldRule:
+    if kind is bool:
+        return fields.boolean
+    if issubclass(kind, StrEnum):
+        return partial(fields.choice, kind=kind)
+    return partial(fields.instance, kind=kind)
+
+
+def _unless_none(value: object, name: str, rule: fields.FieldRule) -> Any:
+    return None if value is None else rule(value, name)
+
+
+def _anything(value: object, _name: str) -> object:
+    return value

@@ -11,7 +11,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 from enum import IntEnum, StrEnum
 from types import MappingProxyType
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import pytest
 from hypothesis import example, given
@@ -113,14 +113,20 @@ def outcome(copy: Any) -> tuple[Any, ...]:
         return "refused", str(error)
 
 
+def no_copy(_: object) -> None:
+    """
+    Leave the copy to the walk.
+    """
+
+
 @contextmanager
 def walking_alone() -> Generator[None]:
     """
     Have every copy made by the walk.
     """
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(json_values, "_copy_flat", lambda _: None)
-        patch.setattr(json_values, "_copy_by_encoding", lambda _: None)
+        patch.setattr(json_values, "_copy_flat", no_copy)
+        patch.setattr(json_values, "_copy_by_encoding", no_copy)
         yield
 
 
@@ -189,18 +195,20 @@ def test_a_snapshot_is_an_equal_event_and_its_texts(event: Any) -> None:
         signature(event.metadata),
     )
     assert copy.data is not event.data
-    assert not shared_containers(copy.data) & shared_containers(event.data)
+    assert not containers_in(copy.data) & containers_in(event.data)
 
 
-def shared_containers(value: Any) -> set[int]:
+def containers_in(value: Any) -> set[int]:
     """
     Return the identities of all objects and arrays in *value*.
     """
     if isinstance(value, dict):
-        return {id(value)}.union(*map(shared_containers, value.values()))
-    if isinstance(value, list):
-        return {id(value)}.union(*map(shared_containers, value))
-    return set()
+        members = list(cast("dict[str, Any]", value).values())
+    elif isinstance(value, list):
+        members = cast("list[object]", value)
+    else:
+        return set()
+    return {id(cast("object", value))}.union(*map(containers_in, members))
 
 
 def test_what_was_spoilt_is_not_snapshot() -> None:

@@ -130,8 +130,11 @@ def test_ids_of_many_threads_differ(monkeypatch: pytest.MonkeyPatch) -> None:
     No two threads take the same random number.
     """
     monkeypatch.setattr(time, "time_ns", lambda: 1)
+
+    def mint_many(_: int) -> list[str]:
+        return [new_event_id() for _ in range(1_000)]
+
     with ThreadPoolExecutor(8) as threads:
-        made = threads.map(lambda _: [new_event_id() for _ in range(1_000)], range(8))
-        minted = [each for some in made for each in some]
+        minted = [id_ for some in threads.map(mint_many, range(8)) for id_ in some]
 
     assert len(set(minted)) == 8_000

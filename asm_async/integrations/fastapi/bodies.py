@@ -17,6 +17,7 @@ from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values import fields
 from asm_async.values.json_values import JSONObject, with_article
+from asm_async.values.plain_value import check_members
 
 __all__ = ["BodyDep", "made_by", "members_of", "with_place"]
 
@@ -119,5 +120,5 @@ def members_of(
     Raises:
         ValidationError: If one is wrong, unknown, or missing and not *optional*.
     """
-    given = fields.arguments_from(body, rules, frozenset(rules) - {optional})
+    given = check_members(body, rules, rules.keys() - {optional})
     return {name: rules[name](member, name) for name, member in given.items()}

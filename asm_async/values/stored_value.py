@@ -1,0 +1,130 @@
+"""
+Values that a store keeps, made and copied without another look at what is in them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any, ClassVar, Self, cast
+
+import attrs
+
+from asm_async.values.json_values import encode_json
+from asm_async.values.plain_value import PlainValue
+from asm_async.values.value import schema_of
+
+__all__ = ["StoredValue"]
+
+
+class StoredValue(PlainValue):
+    """
+    A value that a store keeps; its fields are named once, by its class.
+
+    The functions that touch every field are written out for each class when it is made,
+    as attrs writes constructors. A loop over the names, past the guard of a frozen
+    class, takes eight times as long, and one read may make ten thousand values.
+    """
+
+    __slots__ = ()
+
+    _GIVEN_BY_STORE: ClassVar[str]
+    """
+    The field that the store alone gives, which does not count as content.
+    """
+
+    @classmethod
+    def __attrs_init_subclass__(cls) -> None:
+        """
+        Write the functions that touch every field.
+        """
+        # An object may take another class of the same layout: of the same bases and
+        # slots, a slot for weak references not among them.
+        slots = {"__slots__": cls.__slots__}
+        opened = type(f"_Open{cls.__name__}", cls.__bases__, slots)
+        attributes = schema_of(cls).attributes
+        names = [field.name for field in attributes]
+        namespace: dict[str, Any] = {"Open": opened, "NOTHING": attrs.NOTHING}
+        source = f"""
+def from_stored(cls, values):
+ value = Open()
+ {"".join(f"value.{name}, " for name in names)} = values
+ value.__class__ = cls
+ return value
+def opened(self):
+ value = Open()
+ {"; ".join(f"value.{name} = self.{name}" for name in names)}
+ return value
+def init(self, *, {", ".join(_parameter(field, namespace) for field in attributes)}):
+ {"; ".join(_setting(field, cls, namespace) for field in attributes)}
+"""
+        exec(source, namespace)  # noqa: S102 - made of the names of fields alone
+        namespace["init"].__annotations__ = cls.__init__.__annotations__
+        type.__setattr__(cls, "__init__", namespace["init"])
+        type.__setattr__(cls, "from_stored", classmethod(namespace["from_stored"]))
+        type.__setattr__(cls, "_opened", namespace["opened"])
+
+    @classmethod
+    def from_stored(cls, values: Iterable[Any]) -> Self:
+        """
+        Make a value of what a store holds: all fields, in the order of the class.
+
+        Nothing is checked or copied, since it was when the value was first made: for
+        adapters, which read many.
+
+        Raises:
+            ValueError: If there are more values than fields, or fewer.
+        """
+        raise NotImplementedError
+
+    def _opened(self) -> Any:
+        """
+        Return a copy whose fields can still be set, to be frozen by :meth:`_frozen`.
+        """
+        raise NotImplementedError
+
+    @classmethod
+    def _frozen(cls, value: Any) -> Self:
+        value.__class__ = cls
+        return cast("Self", value)
+
+    def has_same_content(self, other: StoredValue) -> bool:
+        """
+        Return whether both are the same but for what the store gives, as stored.
+        """
+        return self._content() == other._content()
+
+    def _content(self) -> str:
+        plain = self.to_dict()
+        del plain[self._GIVEN_BY_STORE]
+        return encode_json(plain)
+
+
+def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:
+    """
+    Write a field's parameter of the constructor.
+    """
+    if field.default is attrs.NOTHING:
+        return field.name
+    if hasattr(field.default, "factory"):
+        return f"{field.name}=NOTHING"
+    namespace[f"default_{field.name}"] = field.default
+    return f"{field.name}=default_{field.name}"
+
+
+def _setting(
+    field: attrs.Attribute[Any], cls: type[StoredValue], namespace: dict[str, Any]
+) -> str:
+    """
+    Write how the constructor checks and sets a field.
+    """
+    name, default = field.name, field.default
+    namespace[f"set_{name}"] = getattr(cls, name).__set__
+    namespace[f"rule_{name}"] = schema_of(cls).rules[name]
+    normal = f"rule_{name}({name}, '{name}')"
+    if factory := getattr(default, "factory", None):
+        namespace[f"make_{name}"] = factory
+        normal = f"make_{name}() if {name} is NOTHING else {normal}"
+    elif default is not attrs.NOTHING:
+        # A default is in its normal form.
+        normal = f"{name} if {name} is default_{name} else {normal}"
+    return f"set_{name}(self, {normal})"
