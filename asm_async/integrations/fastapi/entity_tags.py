@@ -10,38 +10,24 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, TypeAlias
 
-from fastapi import Header
+from fastapi import Depends, Header
+from starlette.responses import Response
 
-from asm_async.errors import (
-    RevisionConflictError,
-    SequenceConflictError,
-    ValidationError,
-)
+from asm_async.errors import RevisionConflictError, SequenceConflictError
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.values.fields import MAX_COUNT
+from asm_async.integrations.fastapi.responses import JSONText
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 __all__ = [
-    "IfMatch",
+    "ExpectedDep",
     "IfNoneMatch",
-    "IfNothingMatches",
-    "are_same",
     "entity_tag",
-    "expected_number",
     "precondition",
-    "tag_of",
+    "unless_known",
+    "with_tag",
 ]
 
-IfMatch: TypeAlias = Annotated[
-    str | None,
-    Header(
-        description="The entity tag that was seen: the write is made only if it still"
-        " holds (412 otherwise).",
-        pattern=r'^"[0-9]{1,15}"$',
-        examples=['"3"'],
-    ),
-]
 IfNoneMatch: TypeAlias = Annotated[
     str | None,
     Header(
@@ -49,18 +35,48 @@ IfNoneMatch: TypeAlias = Annotated[
         examples=['"3"'],
     ),
 ]
-IfNothingMatches: TypeAlias = Annotated[
-    str | None,
-    Header(
-        alias="If-None-Match",
-        description="`*` to write only what is not there yet (412 otherwise).",
-        pattern=r"^\*$",
-        examples=["*"],
-    ),
-]
 
-_TAG = re.compile(r'"(\d{1,16})"')
 _ANY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+async def _expected(
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="The entity tag that was seen: the write is made only if it"
+            " still holds (412 otherwise).",
+            pattern=r'^"[0-9]{1,15}"$',
+            examples=['"3"'],
+        ),
+    ] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="`*` to write only what is not there yet (412 otherwise).",
+            pattern=r"^\*$",
+            examples=["*"],
+        ),
+    ] = None,
+) -> int | None:
+    """
+    Return the number that a write expects; 0 for "nothing yet", None for any.
+
+    Raises:
+        ProblemError: If both fields are given, which no state can meet.
+    """
+    if if_none_match is None:
+        return None if if_match is None else int(if_match.strip('"'))
+    if if_match is not None:
+        raise ProblemError(
+            HTTPStatus.PRECONDITION_FAILED,
+            "contradictory_preconditions",
+            "Something cannot be there and not be there.",
+        )
+    return 0
+
+
+ExpectedDep: TypeAlias = Annotated[int | None, Depends(_expected)]
 
 
 def entity_tag(number: int) -> str:
@@ -70,50 +86,31 @@ def entity_tag(number: int) -> str:
     return f'"{number}"'
 
 
-def tag_of(value: Session | Run) -> str:
-    """
-    Return the entity tag of a session or a run.
-
-    Soft deletion changes what is shown of a session, but not its revision.
-    """
+def _tag_of(value: Session | Run) -> str:
+    # Soft deletion changes what is shown of a session, but not its revision.
     is_deleted = isinstance(value, Session) and value.deleted_at is not None
     return f'"{value.revision}-deleted"' if is_deleted else entity_tag(value.revision)
 
 
-def expected_number(if_match: str | None, if_none_match: str | None) -> int | None:
+def with_tag(
+    value: Session | Run, status: int = 200, location: str | None = None
+) -> Response:
     """
-    Return the number that a write expects; 0 for "nothing yet", None for none.
-
-    Raises:
-        ValidationError: If a field has a value that no write can expect.
-
-        ProblemError: If both fields are given, which no state can meet.
+    Answer with a session or a run, and with its entity tag.
     """
-    if if_none_match is not None:
-        if if_none_match.strip() != "*":
-            raise ValidationError("If-None-Match: a write takes * here")
-        if if_match is not None:
-            raise ProblemError(
-                HTTPStatus.PRECONDITION_FAILED,
-                "contradictory_preconditions",
-                "Something cannot be there and not be there.",
-            )
-        return 0
-    if if_match is None:
-        return None
-    match = _TAG.fullmatch(if_match.strip())
-    if match is None or int(match[1]) > MAX_COUNT:
-        raise ValidationError('If-Match: expected one strong entity tag, such as "3"')
-    return int(match[1])
+    headers = {} if location is None else {"Location": location}
+    headers["ETag"] = _tag_of(value)
+    return JSONText(value.to_dict(), status, headers=headers)
 
 
-def are_same(if_none_match: str | None, tag: str) -> bool:
+def unless_known(value: Session | Run, if_none_match: str | None) -> Response:
     """
-    Return whether *tag* is among the entity tags that a client knows.
+    Answer with a session or a run, unless the client knows its entity tag.
     """
-    if if_none_match is None:
-        return False
-    return if_none_match.strip() == "*" or tag in _ANY_TAG.findall(if_none_match)
+    tag, known = _tag_of(value), if_none_match or ""
+    if known.strip() == "*" or tag in _ANY_TAG.findall(known):
+        return Response(status_code=304, headers={"ETag": tag})
+    return with_tag(value)
 
 
 @contextmanager

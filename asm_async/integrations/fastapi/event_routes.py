@@ -18,10 +18,8 @@ from asm_async.integrations.fastapi.bodies import (
 )
 from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
-    IfMatch,
-    IfNothingMatches,
+    ExpectedDep,
     entity_tag,
-    expected_number,
     precondition,
 )
 from asm_async.integrations.fastapi.pages import Limit, link_to_next
@@ -83,8 +81,7 @@ async def append_event(
     session_id: SessionIdPath,
     view: ViewDep,
     body: BodyDep,
-    if_match: IfMatch = None,
-    if_none_match: IfNothingMatches = None,
+    expected: ExpectedDep,
 ) -> Response:
     """
     Append an event to the session.
@@ -92,7 +89,6 @@ async def append_event(
     Repeating the request is safe: an event of this id with the same content is not
     written again, and comes back with 200 instead of 201.
     """
-    expected = expected_number(if_match, if_none_match)
     event = Event.from_dict(with_place(body, session_id=session_id))
     status, (stored,) = await _append(view, session_id, [event], expected)
     return JSONText(stored.to_dict(), status, headers=_tag(status, stored))
@@ -103,15 +99,13 @@ async def append_events(
     session_id: SessionIdPath,
     view: ViewDep,
     body: BodyDep,
-    if_match: IfMatch = None,
-    if_none_match: IfNothingMatches = None,
+    expected: ExpectedDep,
 ) -> Response:
     """
     Append events to the session, all or none, with one block of numbers.
 
     Repeating the request is safe, as for one event: 200 says that all were there.
     """
-    expected = expected_number(if_match, if_none_match)
     event = made_by(Event.from_dict, session_id=session_id)
     given = members_of(body, {"events": partial(fields.tuple_of, rule=event)})
     status, stored = await _append(view, session_id, given["events"], expected)

@@ -26,11 +26,13 @@ from asm_async.errors import (
     UnsupportedOperationError,
     ValidationError,
 )
-from asm_async.integrations.fastapi.responses import problem
+from asm_async.integrations.fastapi.responses import JSONText
 
 __all__ = ["ProblemError", "ProblemRoute", "add_problem_handlers", "problem_of"]
 
 _LOG = logging.getLogger(__name__)
+
+PROBLEM_JSON = "application/problem+json"
 
 _RETRY_AFTER = MappingProxyType({"Retry-After": "1"})
 
@@ -40,19 +42,18 @@ _STATUSES: Mapping[type[ASMError], HTTPStatus] = MappingProxyType(
         NotFoundError: HTTPStatus.NOT_FOUND,
         ConflictError: HTTPStatus.CONFLICT,
         UnsupportedOperationError: HTTPStatus.NOT_IMPLEMENTED,
-        StoreClosedError: HTTPStatus.SERVICE_UNAVAILABLE,
     }
 )
 
 
 class ProblemError(Exception):
     """
-    A problem of HTTP's own, such as a body that is too long.
+    An error as its answer describes it.
 
     Args:
         status: The status to answer with.
 
-        code: The name of the problem for programs.
+        code: The name of the problem for programs, such as an error's ``code``.
 
         detail: The explanation for people.
 
@@ -76,6 +77,23 @@ class ProblemError(Exception):
         self.detail = detail
         self.headers = headers
         self.members = members
+
+    def answer(self) -> Response:
+        """
+        Return the response.
+        """
+        described = {
+            "type": "about:blank",
+            "title": self.status.phrase,
+            "status": self.status,
+            "detail": self.detail,
+            "code": self.code,
+            **self.members,
+        }
+        response = JSONText(described, self.status, headers=dict(self.headers or {}))
+        response.headers["content-type"] = PROBLEM_JSON
+        response.headers["cache-control"] = "no-store"
+        return response
 
 
 class ProblemRoute(APIRoute):
@@ -118,65 +136,53 @@ def problem_of(error: Exception) -> Response:
     """
     Describe an error; one that was not foreseen is logged, and not shown.
     """
-    if isinstance(error, ASMError):
-        return _problem_of_ours(error)
+    return _described(error).answer()
+
+
+def _described(error: Exception) -> ProblemError:
     if isinstance(error, ProblemError):
-        return problem(
-            error.status,
-            code=error.code,
-            detail=error.detail,
-            headers=error.headers,
-            **error.members,
-        )
+        return error
+    if isinstance(error, ASMError):
+        return _described_ours(error)
     if isinstance(error, RequestValidationError):
-        return _problem_of_parameters(error)
+        found = [
+            f"{'.'.join(str(step) for step in each['loc'][1:])}: {each['msg']}"
+            for each in error.errors()
+        ]
+        status = HTTPStatus.UNPROCESSABLE_ENTITY
+        return ProblemError(status, ValidationError.code, "; ".join(found))
     if isinstance(error, HTTPException):
-        status = HTTPStatus(error.status_code)
-        return problem(
-            status,
-            code="http_error",
-            detail=str(error.detail),
-            headers=error.headers,
-        )
+        status, detail = HTTPStatus(error.status_code), str(error.detail)
+        return ProblemError(status, "http_error", detail, headers=error.headers)
     _LOG.error("an unforeseen error", exc_info=error)
-    return _internal("internal_error", "Something went wrong; it was logged.")
-
-
-def _problem_of_ours(error: ASMError) -> Response:
-    for kind, status in _STATUSES.items():
-        if isinstance(error, kind):
-            is_closed = kind is StoreClosedError
-            return problem(
-                status,
-                code=error.code,
-                detail="The service is closing." if is_closed else str(error),
-                headers=_RETRY_AFTER if is_closed else None,
-            )
-    # What a database says may name hosts, files and statements: it is for the log.
-    _LOG.error("a request failed: %s", error, exc_info=error)
-    is_unknown = isinstance(error, StorageError) and error.outcome_unknown
-    if not error.retryable:
-        detail = "The request could not be carried out; why was logged."
-        return _internal(error.code, detail, outcome_unknown=is_unknown)
-    status = HTTPStatus.SERVICE_UNAVAILABLE
-    return problem(
-        status,
-        code=error.code,
-        detail="The database is busy or out of reach; the same request may succeed.",
-        headers=_RETRY_AFTER,
-        outcome_unknown=is_unknown,
+    return ProblemError(
+        HTTPStatus.INTERNAL_SERVER_ERROR,
+        "internal_error",
+        "Something went wrong; it was logged.",
     )
 
 
-def _problem_of_parameters(error: RequestValidationError) -> Response:
-    status = HTTPStatus.UNPROCESSABLE_ENTITY
-    found = [
-        f"{'.'.join(str(step) for step in each['loc'][1:])}: {each['msg']}"
-        for each in error.errors()
-    ]
-    return problem(status, code=ValidationError.code, detail="; ".join(found))
-
-
-def _internal(code: str, detail: str, **members: Any) -> Response:
-    status = HTTPStatus.INTERNAL_SERVER_ERROR
-    return problem(status, code=code, detail=detail, **members)
+def _described_ours(error: ASMError) -> ProblemError:
+    if isinstance(error, StoreClosedError):
+        status, detail = HTTPStatus.SERVICE_UNAVAILABLE, "The service is closing."
+        return ProblemError(status, error.code, detail, headers=_RETRY_AFTER)
+    for kind, status in _STATUSES.items():
+        if isinstance(error, kind):
+            return ProblemError(status, error.code, str(error))
+    # A database's message may name hosts, files and statements: it is for the log.
+    _LOG.error("a request failed: %s", error, exc_info=error)
+    is_unknown = isinstance(error, StorageError) and error.outcome_unknown
+    if not error.retryable:
+        return ProblemError(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            error.code,
+            "The request could not be carried out; why was logged.",
+            outcome_unknown=is_unknown,
+        )
+    return ProblemError(
+        HTTPStatus.SERVICE_UNAVAILABLE,
+        error.code,
+        "The database is busy or out of reach; the same request may succeed.",
+        headers=_RETRY_AFTER,
+        outcome_unknown=is_unknown,
+    )

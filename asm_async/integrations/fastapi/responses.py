@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from enum import StrEnum
-from http import HTTPStatus
 from typing import Any, cast
 
 import attrs
@@ -15,9 +14,7 @@ from starlette.responses import Response
 
 from asm_async.values.json_values import encode_json
 
-__all__ = ["JSONText", "plain_json", "problem"]
-
-PROBLEM_JSON = "application/problem+json"
+__all__ = ["JSONText", "plain_json"]
 
 
 class JSONText(Response):
@@ -34,42 +31,6 @@ class JSONText(Response):
         Encode a JSON value.
         """
         return encode_json(content).encode("ascii")
-
-
-def problem(
-    status: HTTPStatus,
-    *,
-    code: str,
-    detail: str,
-    headers: Mapping[str, str] | None = None,
-    **members: Any,
-) -> JSONText:
-    """
-    Describe what went wrong (RFC 9457).
-
-    Args:
-        status: The status of the response.
-
-        code: The name of the problem for programs, such as an error's ``code``.
-
-        detail: The explanation for people.
-
-        headers: Further fields of the response.
-
-        members: Further members of the description.
-    """
-    described = {
-        "type": "about:blank",
-        "title": status.phrase,
-        "status": status,
-        "detail": detail,
-        "code": code,
-        **members,
-    }
-    response = JSONText(described, status, headers=dict(headers or {}))
-    response.headers["content-type"] = PROBLEM_JSON
-    response.headers["cache-control"] = "no-store"
-    return response
 
 
 def plain_json(value: object) -> Any:

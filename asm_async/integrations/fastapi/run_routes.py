@@ -19,13 +19,11 @@ from asm_async.integrations.fastapi.bodies import (
 )
 from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
-    IfMatch,
+    ExpectedDep,
     IfNoneMatch,
-    IfNothingMatches,
-    are_same,
-    expected_number,
     precondition,
-    tag_of,
+    unless_known,
+    with_tag,
 )
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.parameters import (
@@ -90,8 +88,7 @@ async def begin_run(
     given = {"status": "pending", "started_at": now, **body, "id": new_run_id()}
     run = Run.from_dict(with_place(given, session_id=session_id))
     saved = await view.save_run(run, expected_revision=0)
-    headers = {"ETag": tag_of(saved), "Location": f"runs/{saved.id}"}
-    return JSONText(saved.to_dict(), 201, headers=headers)
+    return with_tag(saved, 201, location=f"runs/{saved.id}")
 
 
 async def get_run(
@@ -103,11 +100,7 @@ async def get_run(
     """
     Return a run of the session.
     """
-    run = await view.get_run(session_id, run_id)
-    tag = tag_of(run)
-    if are_same(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return JSONText(run.to_dict(), headers={"ETag": tag})
+    return unless_known(await view.get_run(session_id, run_id), if_none_match)
 
 
 async def save_run(
@@ -116,18 +109,15 @@ async def save_run(
     run_id: RunIdPath,
     view: ViewDep,
     body: BodyDep,
-    if_match: IfMatch = None,
-    if_none_match: IfNothingMatches = None,
+    expected: ExpectedDep,
 ) -> Response:
     """
     Save a run of the session whole: insert it, or replace the one of this id.
     """
-    expected = expected_number(if_match, if_none_match)
     run = Run.from_dict(with_place(body, id=run_id, session_id=session_id))
     with precondition(expected):
         saved = await view.save_run(run, expected_revision=expected)
-    status = 201 if saved.revision == 1 else 200
-    return JSONText(saved.to_dict(), status, headers={"ETag": tag_of(saved)})
+    return with_tag(saved, 201 if saved.revision == 1 else 200)
 
 
 async def flush(
@@ -135,15 +125,13 @@ async def flush(
     session_id: SessionIdPath,
     view: ViewDep,
     body: BodyDep,
-    if_match: IfMatch = None,
-    if_none_match: IfNothingMatches = None,
+    expected: ExpectedDep,
 ) -> Response:
     """
     Store the session, one of its runs and that run's events, all or nothing.
 
     The entity tag to expect is that of the session's events: their latest number.
     """
-    expected = expected_number(if_match, if_none_match)
     event = made_by(Event.from_dict, session_id=session_id)
     rules: fields.FieldRules = {
         "session": made_by(Session.from_dict, id=session_id),

@@ -15,13 +15,11 @@ from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import BodyDep, with_place
 from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
-    IfMatch,
+    ExpectedDep,
     IfNoneMatch,
-    IfNothingMatches,
-    are_same,
-    expected_number,
     precondition,
-    tag_of,
+    unless_known,
+    with_tag,
 )
 from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
 from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
@@ -78,9 +76,7 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
     given = {"status": "pending", "created_at": now, "updated_at": now}
     session = Session.from_dict({**given, **body, "id": new_session_id()})
     saved = await view.save_session(session, expected_revision=0)
-    location = f"sessions/{saved.id}"
-    headers = {"ETag": tag_of(saved), "Location": location}
-    return JSONText(saved.to_dict(), 201, headers=headers)
+    return with_tag(saved, 201, location=f"sessions/{saved.id}")
 
 
 async def get_session(
@@ -89,11 +85,7 @@ async def get_session(
     """
     Return the session, soft-deleted or not.
     """
-    session = await view.get_session(session_id)
-    tag = tag_of(session)
-    if are_same(if_none_match, tag):
-        return Response(status_code=304, headers={"ETag": tag})
-    return JSONText(session.to_dict(), headers={"ETag": tag})
+    return unless_known(await view.get_session(session_id), if_none_match)
 
 
 async def save_session(
@@ -101,18 +93,15 @@ async def save_session(
     session_id: SessionIdPath,
     view: ViewDep,
     body: BodyDep,
-    if_match: IfMatch = None,
-    if_none_match: IfNothingMatches = None,
+    expected: ExpectedDep,
 ) -> Response:
     """
     Save the session whole: insert it, or replace the one of this id.
     """
-    expected = expected_number(if_match, if_none_match)
     session = Session.from_dict(with_place(body, id=session_id))
     with precondition(expected):
         saved = await view.save_session(session, expected_revision=expected)
-    status = 201 if saved.revision == 1 else 200
-    return JSONText(saved.to_dict(), status, headers={"ETag": tag_of(saved)})
+    return with_tag(saved, 201 if saved.revision == 1 else 200)
 
 
 async def delete_session(
@@ -137,8 +126,7 @@ async def restore_session(session_id: SessionIdPath, view: ViewDep) -> Response:
     """
     Undo the session's soft deletion.
     """
-    session = await view.restore_session(session_id)
-    return JSONText(session.to_dict(), headers={"ETag": tag_of(session)})
+    return with_tag(await view.restore_session(session_id))
 
 
 async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Response:
