@@ -39,34 +39,34 @@ async def append_followed(
             How many of the agents' sessions have a follower; 0 is one follower of all.
     """
     feed = SQLEventFeed(contender.store.engine)
-    async with _followers(await _followings(contender, feed, agents[:sessions])):
+    async with _followers(await _open_streams(contender, feed, agents[:sessions])):
         await append(contender, agents, seconds / 4)
         sample = await append(contender, agents, seconds)
     await feed.aclose()
     return sample
 
 
-async def _followings(
+async def _open_streams(
     contender: Store, feed: SQLEventFeed, agents: Sequence[int]
 ) -> list[AsyncGenerator[Any]]:
     if not agents:
         return [feed.follow_all(checkpoint=await feed.get_latest_checkpoint())]
-    followings: list[AsyncGenerator[Any]] = []
+    streams: list[AsyncGenerator[Any]] = []
     for agent in agents:
         name = session_name(agent)
         latest = await contender.store.get_latest_sequence(name)
-        followings.append(feed.follow_session(name, after=latest))
-    return followings
+        streams.append(feed.follow_session(name, after=latest))
+    return streams
 
 
 @asynccontextmanager
-async def _followers(followings: Sequence[AsyncGenerator[Any]]) -> AsyncGenerator[None]:
+async def _followers(streams: Sequence[AsyncGenerator[Any]]) -> AsyncGenerator[None]:
     async def follow(following: AsyncGenerator[Any]) -> None:
         async with aclosing(following):
             async for _ in following:
                 pass
 
-    tasks = [asyncio.create_task(follow(following)) for following in followings]
+    tasks = [asyncio.create_task(follow(following)) for following in streams]
     yield
     for task in tasks:
         task.cancel()

@@ -25,7 +25,7 @@ async def dispose_of(engine: AsyncEngine) -> None:
     await engine.dispose()
 
 
-async def wait_for_other_tasks(seconds: float = 5) -> None:
+async def wait_for_other_tasks(seconds: float = 20) -> None:
     """
     Assert that what may go on a little longer than a call comes to its end.
     """
