@@ -214,7 +214,7 @@ async def test_an_unknown_outcome_stays_unknown(
     message: bytes,
 ) -> None:
     """
-    What goes wrong afterwards, as timeout runs out, does not hide that it is unknown.
+    What goes wrong later, as the timeout runs out, does not hide that it is unknown.
     """
     patient = SQLSessionStore(engine_by_way)
     await patient.save_session(make_session())

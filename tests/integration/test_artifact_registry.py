@@ -37,7 +37,7 @@ async def registry(engine: AsyncEngine) -> SQLArtifactRegistry:
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
     await store.aclose()
-    return SQLArtifactRegistry(engine, timeout=0.3)
+    return SQLArtifactRegistry(engine)
 
 
 async def fill(engine: AsyncEngine) -> None:
@@ -118,13 +118,13 @@ async def test_whoever_writes_an_artifact_waits_for_its_session(
     engine = create_engine(undisputed_postgres_url)
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
-    quick = SQLArtifactRegistry(engine, timeout=0.3)
-    await quick.register(make_artifact())
+    await SQLArtifactRegistry(engine).register(make_artifact())
+    quick = SQLArtifactRegistry(engine, timeout=1)
     orphan = make_artifact(id="art_2", key="b", session_id="gone", deleted_at=NOON)
     async with engine.begin() as conn:
         insert = sa.insert(tables.artifacts)
         await conn.execute(insert, [rows.artifact_row(orphan)])
-    writes = ThrottledWriter(Transactions(engine, 0.3))
+    writes = ThrottledWriter(Transactions(engine, 1))
 
     async def hold(transaction: Transaction) -> None:
         await transaction.lock_sessions({"ses_1", "gone"})
@@ -140,7 +140,7 @@ async def test_whoever_writes_an_artifact_waits_for_its_session(
         await quick.soft_delete("art_4")
 
     try:
-        await Transactions(engine, 10.0).write(hold, is_repeatable=False)
+        await Transactions(engine, 60).write(hold, is_repeatable=False)
         assert await quick.soft_delete("art_1") == await quick.get("art_1")
     finally:
         await store.aclose()

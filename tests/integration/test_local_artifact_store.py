@@ -46,9 +46,9 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(directory: Path) -> LocalArtifactStore:
     """
-    Give a store on the directory that is quickly out of timeout.
+    Give a store on the directory whose timeout runs out soon.
     """
-    return LocalArtifactStore(directory, timeout=0.05)
+    return LocalArtifactStore(directory, timeout=0.5)
 
 
 def modes_in(directory: Path) -> dict[str, int]:

@@ -287,7 +287,7 @@ async def test_what_no_waiting_can_cure_fails_at_once(
     migrated_postgres_url: str, wrong: Literal["password", "database"]
 ) -> None:
     """
-    A wrong password and a missing database are no matter of timeout or of luck.
+    A wrong password and a missing database are told before the timeout runs out.
     """
     url = sa.make_url(migrated_postgres_url)
     if wrong == "password":

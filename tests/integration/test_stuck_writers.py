@@ -88,7 +88,7 @@ async def test_reads_never_wait_behind_writes(url: str, engine: AsyncEngine) -> 
 
 async def test_no_task_outlives_a_closed_store(url: str, engine: AsyncEngine) -> None:
     """
-    Neither after its callers' timeout has run out nor after they were cancelled.
+    Neither after its callers' timeouts have run out nor after they were cancelled.
     """
     for is_cancelled in (False, True):
         store = SQLSessionStore(engine, timeout=0.2)

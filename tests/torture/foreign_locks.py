@@ -1,5 +1,5 @@
 """
-Another process holds the lock of an SQLite file, for less and for more than timeout.
+Another process holds the lock of an SQLite file, within the timeout and past it.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ async def _lock(
     process: asyncio.subprocess.Process, seconds: float, writers: TroubledWriting
 ) -> None:
     """
-    Hold the lock; if that is longer than timeout, see that writers are told so.
+    Hold the lock; past the timeout, see that writers are told so.
     """
     assert process.stdin is not None
     assert process.stdout is not None

@@ -218,7 +218,7 @@ def test_ctrl_c_while_the_database_is_locked_changes_nothing(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     """
-    The command ends with 130, soon and quietly, although it would have had timeout.
+    The command ends with 130, soon and quietly, long before its timeout runs out.
     """
     writer = sqlite3.connect(path, isolation_level=None)
     writer.execute("BEGIN IMMEDIATE")

@@ -176,7 +176,7 @@ async def test_timeout_bounds_the_wait_for_an_outcome(
     The cancellation goes on then; closing still waits for the rest.
     """
     groups = group_commit_of(perform)
-    (task,) = submit(groups, append("evt"), timeout=0.02)
+    (task,) = submit(groups, append("evt"), timeout=0.2)
     await perform.begun()
     task.cancel()
     async with within(5):
