@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
-from datetime import datetime
 from types import GenericAlias, MappingProxyType, UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
 
@@ -25,66 +24,65 @@ from asm_async.integrations.fastapi.schema_types import (
     Text,
     Time,
 )
-from asm_async.values.event import EventType
-from asm_async.values.json_values import JSONObject
+from asm_async.values import fields
+from asm_async.values.event import AnyEventType
+from asm_async.values.json_values import JSONObject, JSONValue
 
-__all__ = ["STORED", "SUMMED", "body", "inlined_schema", "model", "view", "without"]
+__all__ = ["body", "inlined_schema", "model", "view", "without"]
 
-STORED: Mapping[Any, Any] = MappingProxyType(
+_SCHEMAS: Mapping[Any, Any] = MappingProxyType(
     {
-        str: Text,
-        int: Count,
-        float: Amount,
-        datetime: Time,
-        EventType | str: EventTypeText,
+        fields.Text: Text,
+        fields.Tags: list[Text],
+        fields.Count: Count,
+        fields.TotalCount: Annotated[int, Field(ge=0)],
+        fields.Amount: Amount,
+        fields.TotalAmount: Annotated[float, Field(ge=0)],
+        fields.UTCTime: Time,
         JSONObject: JSONObjectSchema,
-    }
-)
-
-# What is added up may exceed the bounds of what is stored.
-SUMMED: Mapping[Any, Any] = MappingProxyType(
-    {
-        **STORED,
-        int: Annotated[int, Field(ge=0)],
-        float: Annotated[float, Field(ge=0)],
+        JSONValue: Any,
+        AnyEventType: EventTypeText,
     }
 )
 
 
 def model(
-    name: str, description: str, example: Mapping[str, Any] | None = None, **fields: Any
+    name: str,
+    description: str,
+    example: Mapping[str, Any] | None = None,
+    **members: Any,
 ) -> type[BaseModel]:
     """
-    Make a model of these *fields*, each a type and a default, that allows no others.
+    Make a model of these *members*, each a type and a default, that allows no others.
     """
     extra = None if example is None else cast("JsonDict", {"example": example})
     config = ConfigDict(extra="forbid", json_schema_extra=extra)
-    return create_model(name, __config__=config, __doc__=description, **fields)
+    return create_model(name, __config__=config, __doc__=description, **members)
 
 
 def view(
     kind: type[attrs.AttrsInstance],
-    types: Mapping[Any, Any] = STORED,
+    views: Mapping[Any, Any] = MappingProxyType({}),
     example: Any = None,
-    **fields: Any,
+    **members: Any,
 ) -> type[BaseModel]:
     """
     Describe a value as it is answered with: every field is there.
 
-    What *types* has for the type of a field describes it, unless *fields* has something
-    for this field.
+    Values within it are described by their *views*, and what its type does not say of a
+    field by one of *members*.
     """
-    described = {name: (type_, ...) for name, type_ in _types(kind, types).items()}
+    described = {name: (type_, ...) for name, type_ in _types(kind, views).items()}
     return model(
         f"{kind.__name__}View",
         str(inspect.getdoc(kind)).partition("\n\n")[0],
         None if example is None else example.to_dict(),
-        **(described | {name: (type_, ...) for name, type_ in fields.items()}),
+        **(described | {name: (type_, ...) for name, type_ in members.items()}),
     )
 
 
 def body(
-    name: str, description: str, example: Any, given: Collection[str], **fields: Any
+    name: str, description: str, example: Any, given: Collection[str], **members: Any
 ) -> type[BaseModel]:
     """
     Describe a value as it is sent: what has a default may be left out.
@@ -92,13 +90,13 @@ def body(
     The fields that are *given* by the URL or the server are not part of it.
     """
     kind = cast("type[attrs.AttrsInstance]", type(example))
-    types = _types(kind, STORED)
+    types = _types(kind, {})
     described = {
         field.name: (types[field.name], _default(field))
         for field in attrs.fields(kind)
         if field.name not in given
     }
-    return model(name, description, without(example, given), **(described | fields))
+    return model(name, description, without(example, given), **(described | members))
 
 
 def without(value: Any, names: Collection[str]) -> dict[str, Any]:
@@ -110,8 +108,8 @@ def without(value: Any, names: Collection[str]) -> dict[str, Any]:
     }
 
 
-def _types(kind: type[attrs.AttrsInstance], types: Mapping[Any, Any]) -> dict[str, Any]:
-    hints = get_type_hints(kind)
+def _types(kind: type[attrs.AttrsInstance], views: Mapping[Any, Any]) -> dict[str, Any]:
+    hints, types = get_type_hints(kind, include_extras=True), {**_SCHEMAS, **views}
     return {
         field.name: _described(hints[field.name], types) for field in attrs.fields(kind)
     }
@@ -123,8 +121,8 @@ def _described(hint: Any, types: Mapping[Any, Any]) -> Any:
     """
     if hint in types:
         return types[hint]
-    arguments = [_described(argument, types) for argument in get_args(hint)]
     origin = get_origin(hint)
+    arguments = [_described(argument, types) for argument in get_args(hint)]
     if origin in (Union, UnionType):
         return Union[tuple(arguments)]  # noqa: UP007 - of arguments known at run time
     if origin is tuple:

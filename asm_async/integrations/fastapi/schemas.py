@@ -15,8 +15,6 @@ import attrs
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from asm_async.integrations.fastapi.schema_models import (
-    STORED,
-    SUMMED,
     body,
     model,
     view,
@@ -216,23 +214,22 @@ EventCount = model(
 )
 
 SessionExportView = view(
-    SessionExport,
-    {**STORED, Session: SessionView, Run: RunView, Event: EventView},
+    SessionExport, {Session: SessionView, Run: RunView, Event: EventView}
 )
 _TOTALS: Mapping[Any, Any] = {
-    kind: view(kind, SUMMED) for kind in (TokenTotals, UsageTotals, CostTotals)
+    kind: view(kind) for kind in (TokenTotals, UsageTotals, CostTotals)
 }
-SessionStatsView = view(SessionStats, {**SUMMED, **_TOTALS})
-UsageSummaryView = view(UsageSummary, {**SUMMED, **_TOTALS})
+SessionStatsView = view(SessionStats, _TOTALS)
+UsageSummaryView = view(UsageSummary, _TOTALS)
 CostSummaryView = view(
     CostSummary,
-    {**SUMMED, **_TOTALS},
-    unmapped_runs=Annotated[int, Field(ge=0, description="Runs of unknown cost.")],
+    _TOTALS,
+    unmapped_runs=Annotated[Count, Field(description="Runs of unknown cost.")],
 )
 
 HealthView = model("HealthView", "The database answers.", status=(Literal["ok"], ...))
 HealthReport = model(
     "HealthReport",
     "What is wrong with the database; nothing if it is sound.",
-    issues=(GenericAlias(list, view(HealthIssue, message=str)), ...),
+    issues=(GenericAlias(list, view(HealthIssue)), ...),
 )
