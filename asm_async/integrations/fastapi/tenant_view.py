@@ -7,8 +7,8 @@ tenant, only that tenant's sessions exist, and what belongs to them; without one
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Collection, Sequence
-from typing import Any
+from collections.abc import AsyncGenerator, Callable, Sequence
+from typing import Any, ParamSpec, TypeVar
 
 import attrs
 
@@ -21,16 +21,17 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.integrations.fastapi.ports import Ports
-from asm_async.ports.history_transfer import ExportWriter
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
-from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+from asm_async.values.summaries import SessionStats
 
 __all__ = ["TenantView"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
 
 _MAX_TRIES = 8
 
@@ -39,21 +40,32 @@ class TenantView:
     """
     What of the ports exists for a tenant.
 
-    Whatever belongs to another tenant is not found, as if it had never been.
+    What belongs to another tenant is not found, as if it had never been.
 
     Args:
-        ports: The whole.
+        ports: The ports, which know of no tenant.
 
-        tenant_id: Whose sessions there are; None for everybody's.
+        tenant_id: The tenant whose sessions there are; None for those of all tenants.
     """
 
     def __init__(self, ports: Ports, tenant_id: str | None) -> None:
         self._ports = ports
         self._tenant_id = tenant_id
+        # What takes a tenant itself is asked for no other one than this.
+        self.search_sessions = self._narrowed(ports.query.search_sessions)
+        self.search_runs = self._narrowed(ports.query.search_runs)
+        self.search_events = self._narrowed(ports.query.search_events)
+        self.count_events = self._narrowed(ports.query.count_events)
+        self.get_usage_summary = self._narrowed(ports.query.get_usage_summary)
+        self.get_cost_summary = self._narrowed(ports.query.get_cost_summary)
+        self.export_sessions = self._narrowed(ports.query.export_sessions)
+        self.follow_all = self._narrowed(ports.feed.follow_all)
+        # A place in the feed says nothing of what lies before it.
+        self.get_latest_checkpoint = ports.feed.get_latest_checkpoint
 
     async def get_session(self, session_id: str) -> Session:
         """
-        Give the session, soft-deleted or not.
+        Return the session, soft-deleted or not.
         """
         session = await self._ports.store.get_session(session_id)
         if self._tenant_id not in (None, session.tenant_id):
@@ -67,7 +79,7 @@ class TenantView:
         Save a session as the tenant's.
 
         A tenant's save always expects the revision at which the session was seen to be
-        the tenant's, so that nothing that happens in between makes it another's.
+        the tenant's: should it become another's meanwhile, it is not overwritten.
         """
         store, session = self._ports.store, self._stamped(session)
         if self._tenant_id is None:
@@ -104,21 +116,21 @@ class TenantView:
 
     async def delete_session(self, session_id: str) -> None:
         """
-        Remove the session for ever.
+        Remove the session permanently.
         """
         await self.get_session(session_id)
         await self._ports.store.delete_session(session_id)
 
     async def get_session_stats(self, session_id: str) -> SessionStats:
         """
-        Give the session in figures.
+        Return the session in figures.
         """
         await self._check(session_id)
         return await self._ports.query.get_session_stats(session_id)
 
     async def get_run(self, session_id: str, run_id: str) -> Run:
         """
-        Give a run of the session.
+        Return a run of the session.
         """
         await self._check(session_id)
         run = await self._ports.store.get_run(run_id)
@@ -181,87 +193,21 @@ class TenantView:
         self, session_id: str, **filters: Any
     ) -> tuple[list[Event], int]:
         """
-        Give events of the session, and its latest number before they were read.
+        Return events of the session, and its latest number before they were read.
         """
         await self.get_session(session_id)
         latest = await self._ports.store.get_latest_sequence(session_id)
         return await self._ports.store.get_events(session_id, **filters), latest
 
-    async def search_sessions(
-        self, *, tenant_id: str | None, **filters: Any
-    ) -> Page[Session]:
-        """
-        Find sessions.
-        """
-        return await self._ports.query.search_sessions(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
-    async def search_runs(self, *, tenant_id: str | None, **filters: Any) -> Page[Run]:
-        """
-        Find runs of all sessions.
-        """
-        return await self._ports.query.search_runs(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
-    async def search_events(
-        self, *, tenant_id: str | None, **filters: Any
-    ) -> Page[Event]:
-        """
-        Find events of all sessions.
-        """
-        return await self._ports.query.search_events(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
-    async def count_events(self, *, tenant_id: str | None, **filters: Any) -> int:
-        """
-        Count events of all sessions.
-        """
-        return await self._ports.query.count_events(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
-    async def get_usage_summary(
-        self, *, tenant_id: str | None, **filters: Any
-    ) -> UsageSummary:
-        """
-        Add up what runs consumed.
-        """
-        return await self._ports.query.get_usage_summary(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
-    async def get_cost_summary(
-        self, *, tenant_id: str | None, **filters: Any
-    ) -> CostSummary:
-        """
-        Add up what runs cost.
-        """
-        return await self._ports.query.get_cost_summary(
-            tenant_id=self._narrowed(tenant_id), **filters
-        )
-
     async def export_session(self, session_id: str) -> SessionExport:
         """
-        Give all there is to know of the session.
+        Return all there is to know of the session.
         """
         await self._check(session_id)
         export = await self._ports.query.export_session(session_id)
         if self._tenant_id not in (None, export.session.tenant_id):
             raise SessionNotFoundError(session_id)
         return export
-
-    async def export_sessions(
-        self, writer: ExportWriter, *, tenant_id: str | None, **filters: Any
-    ) -> None:
-        """
-        Write sessions with all they have.
-        """
-        await self._ports.query.export_sessions(
-            writer, tenant_id=self._narrowed(tenant_id), **filters
-        )
 
     async def follow_session(
         self, session_id: str, **filters: Any
@@ -273,30 +219,6 @@ class TenantView:
         return self._ports.feed.follow_session(
             session_id, tenant_id=self._tenant_id, **filters
         )
-
-    def follow_all(
-        self,
-        *,
-        tenant_id: str | None,
-        checkpoint: str | None,
-        types: Collection[EventType | str] | None,
-        agent_id: str | None,
-    ) -> AsyncGenerator[tuple[Event, str]]:
-        """
-        Begin to follow all sessions.
-        """
-        return self._ports.feed.follow_all(
-            tenant_id=self._narrowed(tenant_id),
-            checkpoint=checkpoint,
-            types=types,
-            agent_id=agent_id,
-        )
-
-    async def get_latest_checkpoint(self) -> str:
-        """
-        Give the place from which one sees what comes, and nothing of the past.
-        """
-        return await self._ports.feed.get_latest_checkpoint()
 
     async def check_database(self) -> None:
         """
@@ -316,7 +238,7 @@ class TenantView:
 
     async def _revision_of(self, session_id: str) -> int:
         """
-        Give the revision of a session that is the tenant's; 0 if there is none yet.
+        Return the revision of a session that is the tenant's; 0 if there is none yet.
         """
         try:
             session = await self._ports.store.get_session(session_id)
@@ -333,13 +255,19 @@ class TenantView:
             raise ValidationError("tenant_id: it is not yours to give")
         return attrs.evolve(session, tenant_id=self._tenant_id)
 
-    def _narrowed(self, tenant_id: str | None) -> str | None:
+    def _narrowed(self, find: Callable[P, T]) -> Callable[P, T]:
         """
-        Give the tenant to search for: the one there is, or whoever is asked for.
+        Return *find*, for this tenant alone where there is one.
         """
-        if self._tenant_id is not None and tenant_id not in (None, self._tenant_id):
-            raise NotFoundError("there is no such tenant")
-        return tenant_id if self._tenant_id is None else self._tenant_id
+
+        def narrowed(*args: P.args, **kwargs: P.kwargs) -> T:
+            if self._tenant_id is not None:
+                if kwargs.get("tenant_id") not in (None, self._tenant_id):
+                    raise NotFoundError("there is no such tenant")
+                kwargs["tenant_id"] = self._tenant_id
+            return find(*args, **kwargs)
+
+        return narrowed
 
     def _without_owner(self, error: ConflictError, run_id: str) -> Exception:
         """
