@@ -23,10 +23,10 @@ from asm_async.values.event import Event
 
 __all__ = ["ConsumerOptions", "Consuming", "Holding", "LeaseTable", "lease_lost"]
 
-# A holder shows that it lives three times before its lease ends.
+# A holder renews its lease well before it ends: one renewal may be lost or late.
 _RENEWALS_PER_LEASE = 3
 
-# What fails again and again is not tried again at once.
+# A batch that is not acknowledged is yielded again, less and less often.
 _FIRST_PAUSE_SECONDS = 0.01
 _MAX_DOUBLINGS = 7
 
@@ -47,7 +47,7 @@ def _lease_seconds(value: object, name: str) -> float:
 @attrs.frozen(kw_only=True)
 class ConsumerOptions:
     """
-    Who consumes, and how long a lease lasts: what ``consumer`` takes.
+    The name of a consumer, and how long its lease lasts.
     """
 
     name: str
@@ -65,7 +65,7 @@ class ConsumerOptions:
 @attrs.frozen(kw_only=True)
 class Holding:
     """
-    Who holds a consumer's lease, and how far the consumer has acknowledged.
+    A lease that was taken, and how far its consumer has acknowledged.
     """
 
     fencing_token: int
@@ -91,7 +91,9 @@ class LeaseTable(Protocol):
 
     async def renew(self, fencing_token: int) -> Holding | None:
         """
-        Renew the lease if it is still of this token, and tell how things stand.
+        Renew the lease if it is still of this token, and return it as it is now.
+
+        None if there is no such consumer.
         """
         ...
 
@@ -113,14 +115,14 @@ class LeaseTable(Protocol):
 
 def lease_lost(name: str) -> LeaseLostError:
     """
-    Make the error that says so.
+    Return the error that says that another holds the lease.
     """
     return LeaseLostError(f"another holds the lease of consumer {name!r} now")
 
 
 def _new_holder() -> str:
     """
-    Name who is going to take a lease, so that it is known again whatever happens.
+    Return a new name for a holder, by which it finds its lease again.
     """
     return f"{platform.node()[:200]}:{os.getpid()}:{secrets.token_hex(8)}"
 
@@ -146,7 +148,7 @@ class Consuming(Generic[B]):
 
     begun: Place | None = None
     """
-    Where the batch began that was given last.
+    Where the batch began that was yielded last.
     """
 
     given: Place | None = None
@@ -156,12 +158,12 @@ class Consuming(Generic[B]):
 
     repetitions: int = 0
     """
-    How often in a row it was given again.
+    How often in a row it was yielded again.
     """
 
     async def hold(self) -> Holding:
         """
-        Have the lease: renewed, or taken.
+        Renew the lease, or take it.
         """
         if self.holding is not None:
             before, self.holding = self.holding, None
@@ -181,7 +183,7 @@ class Consuming(Generic[B]):
 
     async def hesitate(self, place: Place) -> None:
         """
-        Make a pause before the batch that was given last, if it is given again.
+        Pause before the batch that was yielded last, if it is yielded again.
         """
         self.repetitions = self.repetitions + 1 if place == self.begun else 0
         if self.repetitions:
@@ -191,7 +193,7 @@ class Consuming(Generic[B]):
 
     async def next_batch(self) -> B:
         """
-        Gather events until the batch is full or was waited for long enough.
+        Gather events until the batch is full or *max_wait* has passed.
         """
         clock = asyncio.get_running_loop().time
         holding = await self.hold()

@@ -49,7 +49,7 @@ class LeasedBatch:
 
     async def acknowledge(self) -> None:
         """
-        Remember that these events are dealt with, and renew the lease.
+        Remember that these events are handled, and renew the lease.
         """
         await self._leases.acknowledge(self._holding, self._end)
 
@@ -71,7 +71,7 @@ class LeasedConsumer(EventConsumer, Generic[B]):
     A durable consumer, in front of a table of leases and a reader of the feed.
 
     Args:
-        options: Who consumes.
+        options: The consumer's name and the length of its lease.
 
         leases: Where the lease and the checkpoint are kept.
 

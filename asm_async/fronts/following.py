@@ -1,5 +1,5 @@
 """
-How every adapter follows: read, hand out what was found, wait for more.
+How a log is followed: read, yield what was found, wait for more.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class ReadResult(Generic[P]):
 
     is_over: bool = False
     """
-    Whether there never will be, as far as the caller is concerned.
+    Whether the iteration is to end here.
     """
 
 
@@ -54,8 +54,8 @@ class EventReader(Protocol[P]):
     """
     The growing end of a log, seen by one follower.
 
-    While it is entered, hints are collected, from before each reading on: whoever reads
-    first and then waits for hints misses what is committed between.
+    While it is entered it is told of commits, from before each read on: to read first
+    and then begin to listen would miss what is committed in between.
     """
 
     async def __aenter__(self) -> Self: ...
@@ -91,7 +91,7 @@ class EventReader(Protocol[P]):
 
 def event_alone(event: Event, place: object) -> Event:
     """
-    Give the event, whose number is its place.
+    Return the event, whose number is its place.
     """
     del place
     return event
@@ -101,14 +101,14 @@ async def follow(
     reader: EventReader[P], place: P, give: Callable[[Event, P], T]
 ) -> AsyncGenerator[T]:
     """
-    Give the events behind *place*, those to come included.
+    Yield the events behind *place*, those to come included.
 
     Args:
         reader: Where to read.
 
         place: Where to begin.
 
-        give: Makes of an event and its place what is to be given.
+        give: Makes of an event and its place what is yielded.
     """
     check_usable = reader.check_usable
     async with reader:

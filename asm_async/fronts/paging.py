@@ -40,7 +40,7 @@ class Order:
 
     def key_of(self, item: object) -> Key:
         """
-        Give the key by which *item* has its place.
+        Return the key by which *item* has its place.
         """
         return tuple(getattr(item, name) for name in self.key)
 
@@ -117,7 +117,7 @@ class Paging:
     @property
     def needed(self) -> int:
         """
-        How many items to look for: one more than a page holds tells of another page.
+        How many items to look for: one more than the page holds shows there is another.
         """
         return self.limit and self.limit + 1
 

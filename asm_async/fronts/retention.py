@@ -48,7 +48,7 @@ class Cutoffs:
 
     deleted: datetime | None
     """
-    Sessions that were soft-deleted before are removed for ever.
+    Sessions that were soft-deleted before are hard-deleted.
     """
 
     @classmethod

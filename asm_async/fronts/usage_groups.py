@@ -1,9 +1,9 @@
 """
-How summaries are made of groups of runs, however an adapter has formed the groups.
+How summaries are made of groups of runs.
 
-A group may be as small as one run. SQL forms those of one provider, one model and one
-bucket of time, so that one scan answers for all of them; what is left to add up here
-depends on how many of these there are, not on how many runs.
+A group may be as small as one run. SQL makes a group for each provider, model and
+bucket of time in one scan, so that what is left to add up here depends on the number of
+groups, not of runs.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ class _Sum:
 
     @property
     def cost_usd(self) -> float:
-        # The order in which a database gives the groups makes no difference.
+        # Exact, so that the order in which a database returns groups does not matter.
         return math.fsum(self.costs)
 
     def usage(self) -> UsageTotals:
@@ -117,7 +117,7 @@ class _Sums:
 
 def start_of(bucket: TimeBucket, time: datetime) -> datetime:
     """
-    Give the beginning of the hour, day or month in which a UTC *time* lies.
+    Return the beginning of the hour, day or month in which a UTC *time* lies.
     """
     hour = time.replace(minute=0, second=0, microsecond=0)
     if bucket == "hour":
@@ -155,7 +155,7 @@ def cost_summary(
     Add up what the runs of all groups cost: as stored, else by the table or the lookup.
 
     Raises:
-        ValidationError: If *price_lookup* gives anything but a price or None.
+        ValidationError: If *price_lookup* returns anything but a price or None.
     """
 
     @cache

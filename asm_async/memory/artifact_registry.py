@@ -107,7 +107,7 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
 
     def _registered_before(self, artifact: Artifact) -> Artifact | None:
         """
-        Give what is stored if this very artifact was registered already.
+        Return what is stored if this very artifact was registered already.
         """
         found = {
             f"artifact {artifact.id!r}": self._database.artifacts.get(artifact.id),

@@ -57,7 +57,7 @@ class InMemoryArtifactStore:
 
     async def get(self, checksum_sha256: str) -> bytes:
         """
-        Give a content, verified.
+        Return a content, verified.
         """
         checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
         if checksum not in self._kept:
@@ -69,7 +69,7 @@ class InMemoryArtifactStore:
 
     async def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
         """
-        Give a content piece by piece.
+        Yield a content piece by piece.
         """
         content = await self.get(checksum_sha256)
         for start in range(0, len(content), _PIECE_BYTES):
@@ -112,6 +112,6 @@ class InMemoryArtifactStore:
 
     async def remove_leftovers(self) -> int:
         """
-        Find nothing: what is not kept goes with whoever put it.
+        Find nothing: a put that fails leaves nothing behind.
         """
         return 0

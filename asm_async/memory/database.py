@@ -54,14 +54,14 @@ class ConsumerRow:
 
     def is_free(self, at: datetime, holder: str) -> bool:
         """
-        Tell whether *holder* can take the lease.
+        Return whether *holder* can take the lease.
         """
         is_over = self.leased_until is None or self.leased_until <= at
         return is_over or self.holder == holder
 
     def take(self, holder: str, seconds: float) -> int:
         """
-        Take the lease; gives the new fencing token.
+        Take the lease and return the new fencing token.
         """
         self.fencing_token += 1
         self.holder = holder
@@ -88,9 +88,9 @@ class InMemoryDatabase:
     """
     Sessions, runs and events in dictionaries, for the adapters of one event loop.
 
-    No method suspends, so that whatever an adapter does between two awaits is one
+    No method suspends, so that all that an adapter does between two awaits is one
     transaction. Adapters put copies in and hand copies out, since the JSON in a value
-    can be changed by whoever holds it.
+    can be changed.
     """
 
     sessions: dict[str, Session]
@@ -164,14 +164,14 @@ class InMemoryDatabase:
 
     def latest(self, session_id: str) -> int:
         """
-        Give the last sequence number of a session, also of one that is gone.
+        Return the last sequence number of a session, also of one that is gone.
         """
         gate = self.gates.get(session_id)
         return 0 if gate is None else gate.latest
 
     def stored_event(self, session_id: str, event_id: str) -> Event | None:
         """
-        Give the event of this id in this session, if there is one.
+        Return the event of this id in this session, if there is one.
         """
         return self.events.get(session_id, {}).get(event_id)
 
@@ -192,7 +192,7 @@ class InMemoryDatabase:
 
     def put_events(self, events: Iterable[Event]) -> None:
         """
-        Add numbered events to their sessions and wake who waits for them.
+        Add numbered events to their sessions and wake those who wait for them.
 
         An event whose id its session holds already stays as it is.
         """
@@ -206,7 +206,7 @@ class InMemoryDatabase:
 
     def delete_session(self, session_id: str) -> None:
         """
-        Remove a session with all it has; of an unknown one there is no trace.
+        Remove a session with all it has; an unknown one is no error.
         """
         if self.sessions.pop(session_id, None) is None:
             return
@@ -269,7 +269,7 @@ class InMemoryDatabase:
     @contextmanager
     def waiter(self, session_id: str | None) -> Generator[asyncio.Event]:
         """
-        Give a flag that is set whenever a session gets events or is changed itself.
+        Return a flag that is set when a session gets events or is changed itself.
 
         Args:
             session_id: Which session; None for all of them.

@@ -29,7 +29,7 @@ class FeedLog:
 
     def append(self, event: Event) -> None:
         """
-        Give *event* the next position.
+        Append *event* at the next position.
         """
         self._events.append(event)
         self._positions[event.session_id, event.id] = self.latest
@@ -43,7 +43,7 @@ class FeedLog:
 
     def behind(self, position: int) -> Iterator[tuple[int, Event]]:
         """
-        Give what is stored behind *position*, with positions.
+        Yield what is stored behind *position*, with positions.
         """
         for index in range(position, self.latest):
             event = self._events[index]

@@ -54,7 +54,7 @@ async def export_lines(
     database: InMemoryDatabase, session_id: str, *, include_deleted: bool
 ) -> AsyncGenerator[Chunk]:
     """
-    Give a session's lines as of one moment; nothing if it is not to be exported.
+    Yield a session's lines as of one moment; nothing if it is not to be exported.
     """
     batches = _history(database, session_id)
     async with (
@@ -99,7 +99,7 @@ async def _history(
     database: InMemoryDatabase, session_id: str
 ) -> AsyncGenerator[HistoryBatch]:
     """
-    Give a session's lines in the order of an export; nothing if it is not stored.
+    Yield a session's lines in the order of an export; nothing if it is not stored.
 
     What is stored is never changed, only replaced: to hold on to it is to see one
     moment.

@@ -27,7 +27,7 @@ _MAX_EVENTS_SCANNED = 1_024
 
 class _Reader:
     """
-    What both have in common: the hints.
+    What both have in common: being woken.
     """
 
     def __init__(
@@ -44,7 +44,7 @@ class _Reader:
 
     async def __aenter__(self) -> Self:
         self.check_usable()
-        self._hint = self._waiter.__enter__()
+        self._woken = self._waiter.__enter__()
         return self
 
     async def __aexit__(
@@ -57,16 +57,16 @@ class _Reader:
 
     async def wait(self, seconds: float | None = None) -> None:
         """
-        Wait for a hint, at most so many *seconds*.
+        Wait until woken, at most *seconds*.
         """
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
-                await self._hint.wait()
+                await self._woken.wait()
         self.check_usable()
 
     def _begin(self) -> None:
         self.check_usable()
-        self._hint.clear()
+        self._woken.clear()
 
 
 class SessionReader(_Reader):
@@ -90,9 +90,9 @@ class SessionReader(_Reader):
         self._begin()
         session_id = self._wanted.session_id
         stored = self._database.events.get(session_id, {}).values()
-        # Whoever follows has seen most of them.
-        news = takewhile(lambda event: event.sequence_number > place, reversed(stored))
-        matches = [event for event in news if self._matches(event)][::-1]
+        # Read from the end: a follower has seen most of them already.
+        new = takewhile(lambda event: event.sequence_number > place, reversed(stored))
+        matches = [event for event in new if self._matches(event)][::-1]
         found = [
             (attrs.evolve(event), event.sequence_number) for event in matches[:limit]
         ]

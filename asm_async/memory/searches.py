@@ -1,7 +1,7 @@
 """
 What the filters of the query API let through, and pages of it.
 
-Given are the stored values themselves, which are not to be handed out.
+The stored values themselves are returned, of which callers make copies.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunG
 
 def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
     """
-    Give a session in figures.
+    Return a session in figures.
 
     Raises:
         SessionNotFoundError: If it does not exist.
@@ -156,7 +156,7 @@ def cut_page(
     found: Iterable[T], paging: Paging, *, count_total: bool = False
 ) -> Page[T]:
     """
-    Put what was found in order and give copies of what belongs on the page.
+    Sort what was found and return copies of what belongs on the page.
     """
     order, behind = paging.order, paging.behind
     items = sorted(found, key=order.key_of, reverse=order.is_descending)
@@ -178,7 +178,7 @@ def cut_page(
 
 def _hosts(database: InMemoryDatabase, provider: str | None) -> set[str] | None:
     """
-    Give the sessions with a run of the provider; None if any will do.
+    Return the sessions with a run of the provider; None if any will do.
     """
     if provider is None:
         return None

@@ -34,7 +34,7 @@ def next_session(
     database: InMemoryDatabase, session: Session, expected: int | None = None
 ) -> Session:
     """
-    Give the session as saving it stores it, or as stored if that has succeeded before.
+    Return the session as a save stores it, or as stored if that succeeded before.
 
     Raises:
         SessionDeletedError: If it is soft-deleted.
@@ -56,7 +56,7 @@ def next_session(
 
 def next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
     """
-    Give the run as saving it stores it, or as stored if that has succeeded before.
+    Return the run as a save stores it, or as stored if that succeeded before.
 
     Raises:
         RevisionConflictError: If *expected* is not the stored revision.
@@ -90,7 +90,7 @@ def check_owner(database: InMemoryDatabase, run: Run) -> None:
 
 def number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[Event]:
     """
-    Give each event as it is stored or, if it is new, with its session's next number.
+    Return each event as stored or, if it is new, with its session's next number.
 
     Raises:
         EventConflictError: If an id is stored, or stands twice, with other content.
@@ -130,7 +130,7 @@ def are_stored_behind(
     database: InMemoryDatabase, expected: int | None, numbered: Sequence[Event]
 ) -> bool:
     """
-    Tell whether one session's *numbered* events are stored, directly behind *expected*.
+    Return whether a session's *numbered* events are stored right behind *expected*.
     """
     if expected is None or not numbered:
         return False
@@ -147,7 +147,7 @@ def was_flushed(
     numbered: Sequence[Event],
 ) -> bool:
     """
-    Tell whether a flush with this expectation has succeeded before.
+    Return whether a flush with this expectation has succeeded before.
     """
     stored = database.runs.get(run.id)
     is_stored = stored is not None and stored.session_id == run.session_id

@@ -1,5 +1,5 @@
 """
-The port through which it is remembered which artifacts there are.
+The port through which artifacts are registered and looked up.
 """
 
 from __future__ import annotations
@@ -31,11 +31,11 @@ class ArtifactRegistry(Protocol):
     soft-deleted artifacts. An artifact never changes: a new version has a new key.
 
     **Sessions.** An artifact belongs to a session or to none. It is registered under
-    the session's lock, as all that is written to a session. When the session is removed
-    for ever, so are its artifacts; while it is soft-deleted they can be read.
+    the session's lock, as all that is written to a session. When the session is
+    removed, so are its artifacts; while it is soft-deleted they can be read.
 
     **Soft deletion.** A soft-deleted artifact can be read by id and by key and is left
-    out of lists and statistics. It is removed for ever with its session, or by
+    out of lists and statistics. It is removed with its session, or by
     :meth:`hard_delete_expired`; until then its content is named, and stays.
 
     **Atomicity and cancellation.** Each method is one transaction, and
@@ -74,7 +74,7 @@ class ArtifactRegistry(Protocol):
 
     async def get(self, artifact_id: str) -> Artifact:
         """
-        Give the artifact, soft-deleted or not.
+        Return the artifact, soft-deleted or not.
 
         Raises:
             ArtifactNotFoundError: If no artifact of this id is stored.
@@ -83,7 +83,7 @@ class ArtifactRegistry(Protocol):
 
     async def get_by_key(self, key: str) -> Artifact:
         """
-        Give the artifact of this key, soft-deleted or not.
+        Return the artifact of this key, soft-deleted or not.
 
         Raises:
             ArtifactNotFoundError: If no artifact of this key is stored.
@@ -101,11 +101,11 @@ class ArtifactRegistry(Protocol):
         List the session's artifacts in the order they were created, then by id.
 
         Args:
-            session_id: Whose artifacts; an unknown session has none.
+            session_id: The session; an unknown one has no artifacts.
 
-            include_deleted: Soft-deleted ones, too.
+            include_deleted: Whether to include soft-deleted ones.
 
-            limit: At most so many, from the oldest on; None for all.
+            limit: The most to return, from the oldest on; None for all.
         """
         ...
 
@@ -133,7 +133,7 @@ class ArtifactRegistry(Protocol):
 
     async def hard_delete_expired(self, deleted_before: datetime) -> int:
         """
-        Remove for ever the artifacts that were soft-deleted before a time.
+        Remove the artifacts that were soft-deleted before a time, permanently.
 
         Their ids and keys are free again. Their contents stay, until what no artifact
         names is removed.
@@ -148,7 +148,7 @@ class ArtifactRegistry(Protocol):
 
     async def named_checksums(self, checksums: Collection[str]) -> set[str]:
         """
-        Tell which of these contents an artifact names, soft-deleted or not.
+        Return which of these contents an artifact names, soft-deleted or not.
 
         Args:
             checksums: At most 1,000.

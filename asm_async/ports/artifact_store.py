@@ -16,7 +16,7 @@ __all__ = ["ArtifactStore"]
 @runtime_checkable
 class ArtifactStore(Protocol):
     """
-    Contents, each under its own SHA-256 digest: whoever holds that holds the content.
+    Contents, each kept under its own SHA-256 digest.
 
     **Immutability.** What lies under a checksum never changes, so that the same content
     is kept once, however often it is put, and putting it again is always safe.
@@ -26,15 +26,15 @@ class ArtifactStore(Protocol):
     the medium does.
 
     **Verification.** Whatever is read is compared with its checksum. Content that is
-    damaged raises ``ArtifactDamagedError`` and is never given out whole.
+    damaged raises ``ArtifactDamagedError`` and is never returned whole.
 
-    **Deletion.** Contents are shared, so that only who knows that no artifact names one
-    may delete it. Between that knowledge and the deletion somebody may put the same
-    content again: therefore each put renews the content's age, and a deletion may be
-    bound to it, both as if one happened after the other.
+    **Deletion.** Contents are shared: one may be deleted only if no artifact names it.
+    Between finding that out and deleting it another caller may put the same content
+    again: therefore each put renews the content's age, and a deletion may be bound to
+    it, both as if one happened after the other.
 
     **Cancellation.** A cancelled put leaves the content whole or nothing, and no
-    temporary file. Nothing goes on behind the back of a caller who was cancelled.
+    temporary file. Nothing of a cancelled call goes on in the background.
 
     **Loops.** A store may be used from several event loops, threads and processes.
 
@@ -61,7 +61,7 @@ class ArtifactStore(Protocol):
 
     async def get(self, checksum_sha256: str) -> bytes:
         """
-        Give a content, verified.
+        Return a content, verified.
 
         Raises:
             ArtifactNotFoundError: If there is none of this checksum.
@@ -72,10 +72,10 @@ class ArtifactStore(Protocol):
 
     def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
         """
-        Give a content piece by piece, with only a few pieces in memory at a time.
+        Yield a content piece by piece, with only a few pieces in memory at a time.
 
-        The last piece is given only after the digest of all was found right. Whoever
-        works on pieces as they come must be ready to throw the work away until the
+        The last piece is yielded only after the digest of all was found right. A caller
+        that works on pieces as they come must be ready to discard that work until the
         iteration has ended without an error.
 
         An iteration that is given up should be closed (``contextlib.aclosing``), so
@@ -122,13 +122,13 @@ class ArtifactStore(Protocol):
 
             after: Only checksums greater than this one: the last of the page before.
 
-            limit: At most so many.
+            limit: The most to return.
         """
         ...
 
     async def remove_leftovers(self) -> int:
         """
-        Remove what killed puts have left behind, and nothing of those still under way.
+        Remove what killed puts have left behind, but nothing of those under way.
 
         Returns:
             How many were removed.

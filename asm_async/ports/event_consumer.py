@@ -1,5 +1,5 @@
 """
-The port through which one program after the other works off the feed of all sessions.
+The port through which programs, one at a time, process the feed of all sessions.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ The longest lease: a year of 365 days.
 @runtime_checkable
 class EventBatch(Protocol):
     """
-    Some events of the feed, in its order, that a consumer is to deal with.
+    Some events of the feed, in its order, for a consumer to handle.
     """
 
     @property
@@ -44,7 +44,7 @@ class EventBatch(Protocol):
 
     async def acknowledge(self) -> None:
         """
-        Remember that these events are dealt with, and renew the lease.
+        Remember that these events are handled, and renew the lease.
 
         The stored checkpoint moves from where this batch began to where it ends, and
         only if it still stands there and the lease is still this holder's. To
@@ -52,13 +52,13 @@ class EventBatch(Protocol):
 
         Raises:
             LeaseLostError: If another has taken the lease since; nothing was changed,
-                and whoever has it is given these events again.
+                and that one is given these events again.
         """
         ...
 
     async def renew_lease(self) -> None:
         """
-        Keep the lease for another full term, where dealing with the batch takes long.
+        Keep the lease for another full term, where handling the batch takes long.
 
         Raises:
             LeaseLostError: If another has taken the lease since.
@@ -71,11 +71,11 @@ class EventConsumer(Protocol):
     """
     A reader of the feed whose checkpoint the database keeps, under a name.
 
-    **One at a time.** Whoever iterates :meth:`batches` holds a lease; others of the
-    same name, in any process, wait for it. The lease is renewed by asking for the next
-    batch, while waiting for events, and by :meth:`EventBatch.acknowledge`; nothing
-    renews it while a batch is being dealt with, so that a holder that hangs is
-    succeeded after *lease_seconds*. Each time it is taken its fencing token grows, and
+    **One at a time.** Iterating :meth:`batches` takes a lease; others of the same name,
+    in any process, wait for it. The lease is renewed by asking for the next batch,
+    while waiting for events, and by :meth:`EventBatch.acknowledge`; nothing renews it
+    while a batch is being handled, so that another can take over from a holder that
+    hangs, after *lease_seconds*. Each time it is taken its fencing token grows, and
     only the latest holder can move the checkpoint. Its time is the database's: clocks
     of other machines do not matter.
 
@@ -89,7 +89,7 @@ class EventConsumer(Protocol):
     @property
     def name(self) -> str:
         """
-        What the checkpoint is kept under.
+        The name under which the checkpoint is kept.
         """
         ...
 
@@ -97,18 +97,18 @@ class EventConsumer(Protocol):
         self, *, max_size: int = 100, max_wait: float = 0.0
     ) -> AsyncGenerator[EventBatch]:
         """
-        Wait for the lease, then give batch after batch for as long as it is iterated.
+        Wait for the lease, then yield batch after batch for as long as it is iterated.
 
-        Going on without acknowledging a batch gives its events again, after a pause
+        Going on without acknowledging a batch yields its events again, after a pause
         that grows from 20 milliseconds to a good second. Ending the iteration
         (``aclose``, cancellation, an error) gives the lease up at once.
 
         Args:
-            max_size: At most so many events in a batch, from 1 to 10,000.
+            max_size: The most events in a batch, from 1 to 10,000.
 
             max_wait:
-                When there are fewer, wait so many seconds for more. 0 gives what there
-                is. No batch is ever empty: for the first event it waits without end.
+                How long, in seconds, to wait for more when there are fewer. No batch is
+                ever empty: the first event is waited for without end.
 
         Raises:
             ValidationError: If a bound is wrong.

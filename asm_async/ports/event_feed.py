@@ -19,17 +19,17 @@ class EventFeed(Protocol):
     """
     Live views of the log: one session's, or all sessions' together.
 
-    **Following** gives an async iterator: first what is stored, then what comes, within
-    milliseconds, whoever writes it. Each event comes exactly once, and a session's
-    events in the order of their numbers; numbers skip only where events were pruned or
-    left out by a filter, or the session was deleted before they were read. Nothing is
-    done before the first step of the iteration.
+    **Following** returns an async iterator: first what is stored, then what is
+    appended, within milliseconds, by whichever process. Each event is yielded exactly
+    once, and a session's events in the order of their numbers; numbers skip only where
+    events were pruned or left out by a filter, or the session was deleted before they
+    were read. Nothing is done before the first step of the iteration.
 
     **Hints.** A follower is woken by hints and reads the database for the truth, and
     reads now and then without any hint. Losing every hint costs delay, never an event.
 
     **Bounds.** A follower holds one batch of events, however slow its consumer is, and
-    nobody waits for it. While its consumer is busy it holds no connection.
+    holds up nobody. While its consumer is busy it holds no connection.
 
     **Ending.** An iterator ends when its consumer closes it (``aclose``, best through
     ``contextlib.aclosing``) or is cancelled. Then nothing of it is left: no connection,
@@ -58,14 +58,14 @@ class EventFeed(Protocol):
         tenant_id: str | None = None,
     ) -> AsyncGenerator[Event]:
         """
-        Give the events of one session, those to come included.
+        Follow the events of one session: those stored and those to come.
 
         The session need not exist yet. If it is deleted, nothing comes until it is
         restored or its id is saved again; then its numbers go on, and so does the
         iterator.
 
         Args:
-            session_id: Whose events.
+            session_id: The session.
 
             after: Only sequence numbers greater than this: the last one seen.
 
@@ -75,8 +75,8 @@ class EventFeed(Protocol):
 
             until_over:
                 End once the session has a status that is over, or is deleted, and every
-                event that was stored by then was given. Unless asked for, the iterator
-                has no end.
+                event that was stored by then was yielded. Otherwise the iterator has no
+                end.
 
             tenant_id: Only events that are read while the session is this tenant's.
         """
@@ -91,7 +91,7 @@ class EventFeed(Protocol):
         tenant_id: str | None = None,
     ) -> AsyncGenerator[tuple[Event, str]]:
         """
-        Give the events of all sessions, those to come included, each with a checkpoint.
+        Follow the events of all sessions, each with a checkpoint.
 
         Nothing is skipped, whatever order transactions commit in, and each session is
         in its own order. All followers see one and the same order. Events that were
@@ -116,18 +116,18 @@ class EventFeed(Protocol):
 
     async def get_latest_checkpoint(self) -> str:
         """
-        Give the place behind all that a follower could have been given by now.
+        Return the place behind all that a follower could have been given by now.
 
-        Whoever follows from there sees what comes, and nothing of the past.
+        To follow from there is to see what comes, and nothing of the past.
         """
         ...
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
         """
-        Tell how many events lie behind *checkpoint*, and what holds the feed up.
+        Return how many events lie behind *checkpoint*, and what holds the feed up.
 
         Args:
-            checkpoint: Where somebody has come to; None for the beginning.
+            checkpoint: How far a follower has come; None for the beginning.
         """
         ...
 
@@ -142,10 +142,10 @@ class EventFeed(Protocol):
         lease_seconds: float = 60.0,
     ) -> EventConsumer:
         """
-        Give the durable consumer of this name; nothing is read or written yet.
+        Return the durable consumer of this name; nothing is read or written yet.
 
         Args:
-            name: What its checkpoint is kept under, for as long as the database lives.
+            name: The name under which the database keeps its checkpoint.
 
             checkpoint: Where it begins if the name is new; None for the first event.
 
@@ -155,8 +155,8 @@ class EventFeed(Protocol):
 
             tenant_id: As for :meth:`follow_all`.
 
-            lease_seconds: How long after its last sign of life another may succeed a
-                holder; more than dealing with a batch takes. From 0.1 to a year.
+            lease_seconds: How long after a holder last renewed its lease another may
+                take it; longer than handling a batch takes. From 0.1 to a year.
         """
         ...
 
@@ -168,7 +168,7 @@ class EventFeed(Protocol):
 
     async def delete_consumer(self, name: str) -> None:
         """
-        Forget a durable consumer and its checkpoint; an unknown one is none.
+        Forget a durable consumer and its checkpoint; an unknown one is no error.
 
         Its holder, if there is one, loses the lease.
         """
@@ -178,9 +178,9 @@ class EventFeed(Protocol):
         """
         End all iterators and release what the feed holds; refuse what comes after.
 
-        The leases of its consumers are given up, also while a batch is being dealt
-        with; only in a handler's own transaction can it still be acknowledged, until
-        another takes the lease.
+        The leases of its consumers are given up, also while a batch is being handled;
+        only in a handler's own transaction can it still be acknowledged, until another
+        takes the lease.
 
         Closing twice is allowed. An engine that the caller handed in stays open.
         """

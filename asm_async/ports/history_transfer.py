@@ -21,13 +21,13 @@ The longest line that is read unless another bound is given: 64 MiB.
 
 ExportWriter: TypeAlias = Callable[[bytes], Awaitable[object]]
 """
-Takes the next bytes of an export; the next ones come when it has returned.
+Takes the next bytes of an export; more are made once it has returned.
 """
 
 ImportReader: TypeAlias = AsyncIterable[bytes]
 """
-Gives the bytes of an export, cut anywhere; asked for more only when these are used up.
-An async generator is closed in the end.
+Yields the bytes of an export, cut anywhere, and is asked for more once these are used
+up. An async generator is closed in the end.
 """
 
 
@@ -41,7 +41,7 @@ class HistoryTransfer(Protocol):
 
     async def export_session(self, session_id: str) -> SessionExport:
         """
-        Give all there is to know of a session, soft-deleted or not, as of one moment.
+        Return a session with all it has, soft-deleted or not, as of one moment.
 
         The whole of it is held in memory.
 
@@ -88,13 +88,13 @@ class HistoryTransfer(Protocol):
 
             tenant_id: Only sessions of this tenant.
 
-            status: Only sessions that stand so, or in one of these ways.
+            status: Only sessions with this status, or one of these.
 
             provider: Only sessions with a run of this provider.
 
             tags: Only sessions that have all of these tags.
 
-            parent_session_id: Only sessions that this one started.
+            parent_session_id: Only sessions whose parent is this one.
 
             created_after: Only sessions created later.
 
@@ -130,13 +130,13 @@ class HistoryTransfer(Protocol):
         feed of all sessions as new ones.
 
         **All or nothing.** Each session is read and checked to its end, then stored in
-        one transaction. If anything is wrong, what came before stays imported, of the
-        session in hand nothing is stored, and what follows is not looked at.
+        one transaction. If anything is wrong with one, those before it stay imported,
+        nothing of it is stored, and those after it are not read.
 
         **Idempotence.** A session that is here already, exactly as it is in the export,
         is left as it is; so an import that was interrupted is repeated from the start.
         One that is here with any other content, with more or fewer events, or that was
-        deleted here for ever, is refused: histories are neither merged nor replaced.
+        hard-deleted here, is refused: histories are neither merged nor replaced.
 
         **Cost.** While a session is being stored, nobody else writes to it; on SQLite,
         nobody else writes at all, and on PostgreSQL the feed of all sessions waits. It

@@ -15,14 +15,14 @@ __all__ = ["MAX_ISSUES_PER_KIND", "Maintenance"]
 
 MAX_ISSUES_PER_KIND = 100
 """
-How many cases of one kind a health check tells one by one.
+How many cases of one kind a health check lists one by one.
 """
 
 
 @runtime_checkable
 class Maintenance(Protocol):
     """
-    Keeping a database small and sound; nothing of it happens unless it is called.
+    Keeping a database small and sound; nothing happens unless it is called.
 
     **Batches.** What may concern many sessions is done in batches of
     *policy.batch_size* sessions, 1,000 at most. Each batch is one transaction that
@@ -40,8 +40,8 @@ class Maintenance(Protocol):
     **Numbers.** Deleting and pruning never renumber, and no number is used again. At
     every moment a session's latest number is its stored and its pruned events together.
 
-    **Time.** Ages are measured by the clock of whoever calls. Exactly as old as the
-    limit is not older.
+    **Time.** Ages are measured by the caller's clock. Exactly as old as the limit is
+    not older.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read or written, ``StoreClosedError`` from another event loop than the
@@ -59,8 +59,8 @@ class Maintenance(Protocol):
         """
         Do all that *policy* asks for.
 
-        The steps, in this order: soft-delete expired sessions; remove for ever those
-        that were soft-deleted long enough ago; prune events; clean orphaned artifacts;
+        The steps, in this order: soft-delete expired sessions; hard-delete those that
+        were soft-deleted long enough ago; prune events; clean orphaned artifacts;
         close orphaned counters, so that their numbers stay used. A step that fails does
         not keep the next ones from being taken: its errors stand in the report.
 
@@ -81,7 +81,8 @@ class Maintenance(Protocol):
 
             should_stop:
                 Asked before each batch, such as ``asyncio.Event().is_set``; once it
-                says so, no further batch is begun and the report is given as it stands.
+                returns True, no further batch is begun and the report is returned as it
+                stands.
 
         Returns:
             What was done, step by step, with the errors.
@@ -108,7 +109,7 @@ class Maintenance(Protocol):
         Mark a session deleted: readable by id, left out of lists, closed to writes.
 
         Its revision and *updated_at* stay. One that is soft-deleted already keeps its
-        *deleted_at*. Whoever waits for its events goes on waiting: it may be restored.
+        *deleted_at*. Those who wait for its events go on waiting: it may be restored.
 
         Returns:
             The stored session.
@@ -129,8 +130,8 @@ class Maintenance(Protocol):
             The stored session, without *deleted_at*.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored, or its removal for
-                ever has begun.
+            SessionNotFoundError: If no session of this id is stored, or its permanent
+                removal has begun.
         """
         ...
 
@@ -150,7 +151,7 @@ class Maintenance(Protocol):
 
     async def hard_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
         """
-        Remove for ever the sessions that have been soft-deleted for too long.
+        Hard-delete the sessions that have been soft-deleted for too long.
 
         Too long is more than *policy.hard_delete_after_days*; without such a limit none
         is removed. A session goes with its runs, events, tags and artifacts; its latest
@@ -193,8 +194,8 @@ class Maintenance(Protocol):
         moment, so that agents at work raise no false alarm. Every kind of damage is
         described by ``HealthIssueKind``. On a large database this reads every index.
 
-        Of each kind the first 100 issues are given, by subject; if there are more, one
-        with the subject ``others`` says how many.
+        Of each kind the first 100 issues are returned, by subject; if there are more,
+        one with the subject ``others`` says how many.
 
         Returns:
             What is wrong, by kind and subject; nothing if the database is sound.

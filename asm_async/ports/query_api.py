@@ -55,12 +55,12 @@ class QueryAPI(HistoryTransfer, Protocol):
     is refused. Times are aware, in any zone; ``..._after`` and ``..._before`` are
     exclusive, *since* is inclusive, *until* exclusive.
 
-    **Pages.** *limit* is 0 to 1,000; 0 gives an empty page without a cursor. Each order
-    is total: what has the same time or count stands in the order of ids, in the same
-    direction, and ids and other texts are compared by code point. A page begins behind
-    the last item of the one before, whatever was inserted or deleted since, so that
-    going on shows nothing twice and leaves nothing out but what has changed its place:
-    a session saved meanwhile moves in ``updated_at_desc``, a run in
+    **Pages.** *limit* is 0 to 1,000; with 0 the page is empty and has no cursor. Each
+    order is total: what has the same time or count stands in the order of ids, in the
+    same direction, and ids and other texts are compared by code point. A page begins
+    behind the last item of the one before, whatever was inserted or deleted since, so
+    that going on shows nothing twice and leaves nothing out but what has changed its
+    place: a session saved meanwhile moves in ``updated_at_desc``, a run in
     ``token_usage_desc``.
 
     **Cost.** A page that no filter narrows costs the same wherever it stands and
@@ -88,7 +88,7 @@ class QueryAPI(HistoryTransfer, Protocol):
     added up or exported together was stored together.
 
     **Deletion.** Soft deletion hides a session from :meth:`search_sessions` alone. Its
-    runs and events are found, and count, until it is removed for ever.
+    runs and events are found, and count, until it is hard-deleted.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read (``InvalidCursorError`` for a cursor that is malformed, was
@@ -122,23 +122,23 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             tenant_id: Only sessions of this tenant.
 
-            status: Only sessions that stand so, or in one of these ways.
+            status: Only sessions with this status, or one of these.
 
             provider: Only sessions with a run of this provider.
 
             tags: Only sessions that have all of these tags, at most 16.
 
-            parent_session_id: Only sessions that this one started.
+            parent_session_id: Only sessions whose parent is this one.
 
             created_after: Only sessions created later.
 
             created_before: Only sessions created earlier.
 
-            include_deleted: Also soft-deleted ones.
+            include_deleted: Whether to include soft-deleted ones.
 
             order_by: By which time, and whether the latest come last or first.
 
-            limit: At most so many on this page.
+            limit: The most that this page holds.
 
             cursor: Where the page begins: the *cursor* of the page before.
 
@@ -150,7 +150,7 @@ class QueryAPI(HistoryTransfer, Protocol):
 
     async def get_session_stats(self, session_id: str) -> SessionStats:
         """
-        Give a session in figures, soft-deleted or not.
+        Return a session in figures, soft-deleted or not.
 
         Raises:
             SessionNotFoundError: If no session of this id is stored.
@@ -184,19 +184,19 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             provider: Only runs of this provider.
 
-            status: Only runs that stand so, or in one of these ways.
+            status: Only runs with this status, or one of these.
 
             started_after: Only runs started later.
 
             started_before: Only runs started earlier.
 
-            min_tokens: Only runs with so many ``total_tokens`` or more; where
-                *token_usage* has none, input and output make one.
+            min_tokens: Only runs with this many ``total_tokens`` or more; where
+                *token_usage* has none, input and output are added up.
 
             order_by: By which time or count, and whether the greatest come last or
                 first.
 
-            limit: At most so many on this page.
+            limit: The most that this page holds.
 
             cursor: Where the page begins: the *cursor* of the page before.
         """
@@ -217,10 +217,10 @@ class QueryAPI(HistoryTransfer, Protocol):
         Add up what runs consumed.
 
         The sums are exact, however large. A run whose *token_usage* lacks a count adds
-        nothing to it; but where it lacks ``total_tokens``, input and output make one.
+        nothing to it; where it lacks ``total_tokens``, input and output are added up.
 
-        The answer holds an entry for each provider, model and bucket. How many there
-        are nobody bounds: where every run names a model of its own, there are as many
+        The answer holds an entry for each provider, model and bucket, and their number
+        is not bounded: where every run names a model of its own, there are as many
         models as runs.
 
         Args:
@@ -281,7 +281,7 @@ class QueryAPI(HistoryTransfer, Protocol):
             pricing_table: Prices for runs that have no *cost_usd*; None for no prices.
 
             price_lookup:
-                Where to look up what *pricing_table* does not tell, such as
+                Where to look up what *pricing_table* does not have, such as
                 :class:`~asm_async.integrations.genai_prices.GenAIPrices`. It is called
                 with a provider and a model, or None for one that is not named, once for
                 each two, after everything is read; what it raises, this raises.
@@ -329,7 +329,7 @@ class QueryAPI(HistoryTransfer, Protocol):
                 ``sequence_asc`` goes by session id, then by sequence number; the others
                 by timestamp, then by session id and sequence number.
 
-            limit: At most so many on this page.
+            limit: The most that this page holds.
 
             cursor: Where the page begins: the *cursor* of the page before.
         """

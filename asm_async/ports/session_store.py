@@ -60,9 +60,9 @@ class SessionStore(Protocol):
         """
         Insert the session, or replace the one of this id.
 
-        The stored revision becomes one more than it was; *session*'s own counts for
-        nothing. The status may only change as ``SessionStatus`` allows, seen from the
-        stored one; a new session may begin in any.
+        The stored revision becomes one more than it was; *session*'s own is ignored.
+        The status may only change as ``SessionStatus`` allows, seen from the stored
+        one; a new session may begin in any.
 
         Args:
             session: The value to store; without *deleted_at*, which is the store's.
@@ -89,7 +89,7 @@ class SessionStore(Protocol):
 
     async def get_session(self, session_id: str) -> Session:
         """
-        Give the session, soft-deleted or not.
+        Return the session, soft-deleted or not.
 
         Raises:
             SessionNotFoundError: If no session of this id is stored.
@@ -113,23 +113,23 @@ class SessionStore(Protocol):
         cut do not move while sessions are added.
 
         Args:
-            status: Only sessions that stand so.
+            status: Only sessions with this status.
 
             agent_id: Only sessions of this agent.
 
             tenant_id: Only sessions of this tenant.
 
-            include_deleted: Also soft-deleted ones.
+            include_deleted: Whether to include soft-deleted ones.
 
-            limit: At most so many; None for all.
+            limit: The most to return; None for all.
 
-            offset: Leave out so many first.
+            offset: How many to leave out at the beginning.
         """
         ...
 
     async def delete_session(self, session_id: str) -> None:
         """
-        Remove the session with its runs and events, for ever.
+        Remove the session permanently, with its runs and events.
 
         Deleting an unknown session does nothing. Its latest sequence number stays
         remembered: should the id be saved again, the numbers go on from there.
@@ -140,10 +140,9 @@ class SessionStore(Protocol):
         """
         Insert the run, or replace the one of this id.
 
-        The stored revision becomes one more than it was; *run*'s own counts for
-        nothing. The status may only change as ``RunStatus`` allows, seen from the
-        stored one; a new run may begin in any, so that it can be recorded after the
-        fact.
+        The stored revision becomes one more than it was; *run*'s own is ignored.
+        The status may only change as ``RunStatus`` allows, seen from the stored one; a
+        new run may begin in any, so that it can be recorded after the fact.
 
         Args:
             run: The value to store.
@@ -168,7 +167,7 @@ class SessionStore(Protocol):
 
     async def get_run(self, run_id: str) -> Run:
         """
-        Give the run.
+        Return the run.
 
         Raises:
             RunNotFoundError: If no run of this id is stored.
@@ -186,17 +185,17 @@ class SessionStore(Protocol):
         List the session's runs in the order they were started, then by id.
 
         Args:
-            session_id: Whose runs; an unknown session has none.
+            session_id: The session; an unknown one has no runs.
 
-            status: Only runs that stand so.
+            status: Only runs with this status.
 
-            limit: At most so many; None for all.
+            limit: The most to return; None for all.
         """
         ...
 
     async def get_active_run(self, session_id: str) -> Run | None:
         """
-        Give the session's running run, the last started if there are several.
+        Return the session's running run, the last started if there are several.
 
         Returns:
             The run; None if there is none, or no such session.
@@ -207,7 +206,7 @@ class SessionStore(Protocol):
         self, event: Event, *, expected_sequence: int | None = None
     ) -> None:
         """
-        Append one event, as :meth:`append_events` does, and give nothing back.
+        Append one event, as :meth:`append_events` does, and return nothing.
         """
         ...
 
@@ -215,7 +214,7 @@ class SessionStore(Protocol):
         self, event: Event, *, expected_sequence: int | None = None
     ) -> Event:
         """
-        Append one event, as :meth:`append_events` does, and give it back as stored.
+        Append one event, as :meth:`append_events` does, and return it as stored.
         """
         ...
 
@@ -230,7 +229,7 @@ class SessionStore(Protocol):
         no hole, and a failed append uses up no number.
 
         An event that its session already holds is not written again: the stored event
-        comes back in its place. Repeating a call whose outcome is unknown is therefore
+        is returned in its place. Repeating a call whose outcome is unknown is therefore
         always safe, also while the first is still under way. The same content means all
         fields but the sequence number, the timestamp included, compared as stored.
 
@@ -278,10 +277,9 @@ class SessionStore(Protocol):
 
             expected_sequence:
                 The latest sequence number the caller has seen, 0 for a session that
-                never was. If
-                all events (at least one) are stored, with the same content, directly
-                behind that number, the call has succeeded before: what is stored now
-                comes back and nothing is written.
+                never was. If all events (at least one) are stored, with the same
+                content, directly behind that number, the call has succeeded before:
+                what is stored now is returned and nothing is written.
 
         Returns:
             The stored values: revisions and sequence numbers filled in.
@@ -315,10 +313,10 @@ class SessionStore(Protocol):
         wait_timeout: float | None = None,
     ) -> list[Event]:
         """
-        Give the session's events that match every filter, in order, oldest first.
+        Return the session's events that match every filter, in order, oldest first.
 
         Args:
-            session_id: Whose events; an unknown session has none.
+            session_id: The session; an unknown one has no events.
 
             run_id: Only events of this run.
 
@@ -330,19 +328,19 @@ class SessionStore(Protocol):
 
             before: Only sequence numbers less than this.
 
-            limit: At most so many, from the oldest on; None for all.
+            limit: The most to return, from the oldest on; None for all.
 
-            last: At most so many, the latest ones; not together with *limit*.
+            last: The most to return, the latest ones; not together with *limit*.
 
             wait_timeout:
-                If nothing matches yet, wait up to so many seconds for the first match,
-                also one written by another process. None or 0: do not wait.
+                How long, in seconds, to wait for a first match, also one written by
+                another process, if nothing matches yet. None or 0: do not wait.
         """
         ...
 
     async def get_latest_sequence(self, session_id: str) -> int:
         """
-        Give the session's latest sequence number.
+        Return the session's latest sequence number.
 
         Returns:
             The number; 0 if there is none yet, or no such session.

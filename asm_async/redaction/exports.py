@@ -28,7 +28,7 @@ async def redacted_export(
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> AsyncGenerator[bytes]:
     """
-    Give an export line by line without what *policy* replaces.
+    Yield an export line by line without what *policy* replaces.
 
     What comes out is an export again, which ``import_sessions`` takes. The same export
     and policy always give the same lines, so that an import may be repeated.

@@ -19,7 +19,7 @@ __all__ = ["redacted"]
 
 V = TypeVar("V", Session, Run, Event)
 
-# All that hold JSON. The others are what values are found, counted and told apart by.
+# All that hold JSON. By the others values are found, counted and told apart.
 _FIELDS: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyType(
     {
         Session: ("metadata", "context"),
@@ -38,7 +38,7 @@ _FIELDS: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyTyp
 
 def redacted(value: V, policy: RedactionPolicy) -> V:
     """
-    Give *value*, whose JSON is in normal form, as it may be stored.
+    Return *value*, whose JSON is in normal form, as it may be stored.
     """
     names = _FIELDS[type(value)]
     return attrs.evolve(

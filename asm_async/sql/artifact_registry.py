@@ -135,7 +135,7 @@ async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
 
 async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:
     """
-    Give what is stored if this very artifact was registered already.
+    Return what is stored if this very artifact was registered already.
     """
     for subject, query in (
         (f"artifact {new.id!r}", artifact_queries.artifact_by_id(new.id)),
