@@ -9,7 +9,6 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
 import sqlalchemy as sa
-from sqlalchemy.dialects import postgresql
 from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from asm_async.errors import StorageError
@@ -181,7 +180,7 @@ class JSONText(UserDefinedType[Any]):
     """
 
     cache_ok: bool | None = True
-    _COLUMN = sa.Text().with_variant(postgresql.JSON(), "postgresql")
+    _COLUMN = sa.Text().with_variant(sa.JSON(), "postgresql")
 
     def get_col_spec(self, **_: object) -> str:
         """
