@@ -1,8 +1,13 @@
 """
 The statements with which events are searched, page by page, and counted.
 
-What is chosen by type or time is chosen in an index that holds the keys of all orders:
-the rows are read last, and only those of the page.
+A page is found in one of three ways. The usual one goes through the index that has the
+order, and filters. Of a few types a page is merged from a page of each, since their
+index has the order for one type. And where a filter leaves few events, in an index that
+has not the order, all of them are found and sorted: without that, a type that is rare
+would have the whole log gone through (of 100,000 events, 230 ms where 1.5 will do).
+
+Rows are read last, and only those of the page: their keys stand in the indexes.
 """
 
 from __future__ import annotations
@@ -38,12 +43,10 @@ _MAX_TYPES_TO_MERGE: Final = 32
 # What indexes of many events begin with.
 _KEYS: Final = frozenset({"session_id", "type", "timestamp"})
 
-_Page = sa.Select[Any] | sa.CompoundSelect[Any]
-
 
 def page_of_events(
     wanted: EventSearch, paging: Paging, dialect: Dialect, *, is_sorted: bool
-) -> _Page:
+) -> sa.Select[Any]:
     """
     Select a page of the events that match.
 
@@ -54,15 +57,17 @@ def page_of_events(
 
         dialect: How the database does things.
 
-        is_sorted: Whether to sort all that match: what :func:`is_selective` gives.
+        is_sorted: Whether to sort all that match: what :func:`is_selective` returns.
     """
     if is_sorted:
         return _sorted_page(wanted, paging, dialect)
     if _is_merged(wanted, paging):
-        return _merged_page(wanted, paging, dialect)
-    if paging.behind is not None and _is_of_sessions(wanted, paging):
-        return _page_within_sessions(wanted, paging, dialect)
-    return page_of(_gone_through(wanted, paging, dialect), events, paging)
+        of_each = [
+            _in_order(attrs.evolve(wanted, types=[type_]), paging, dialect, "type")
+            for type_ in wanted.types or ()
+        ]
+        return merged_page(of_each, events, paging)
+    return page_of(_in_order(wanted, paging, dialect), events, paging)
 
 
 def is_selective(
@@ -90,20 +95,21 @@ def number_of_events(wanted: EventSearch, dialect: Dialect) -> sa.Select[int]:
 
 
 def _matching_events(
-    wanted: EventSearch, dialect: Dialect, *, without_index: Collection[str] = ()
+    wanted: EventSearch,
+    dialect: Dialect,
+    *,
+    without_index: Collection[str] = (),
+    first_session: str | None = None,
 ) -> sa.Select[Any]:
     """
     Select the events that match, in any order.
 
-    Args:
-        wanted: Which events.
-
-        dialect: How the database does things.
-
-        without_index: Names of columns by which no rows are to be found.
+    None are found by the columns *without_index*. Sessions of a tenant that stand
+    before *first_session* are left out.
     """
     if _is_narrowed(wanted):
-        without_index = {"type", "timestamp", *without_index}
+        # Fewer events are of these sessions or runs than of a type, or in a time.
+        without_index = {"type", "timestamp"}
     c = {
         name: dialect.without_index(column) if name in without_index else column
         for name, column in events.c.items()
@@ -119,8 +125,9 @@ def _matching_events(
         query = query.where(c["timestamp"] >= wanted.since)
     if wanted.until is not None:
         query = query.where(c["timestamp"] < wanted.until)
+    later = [] if first_session is None else [sessions.c.id >= first_session]
     return query.where(
-        *belongs_to(c["session_id"], sessions.c.tenant_id, wanted.tenant_id)
+        *belongs_to(c["session_id"], sessions.c.tenant_id, wanted.tenant_id, *later)
     )
 
 
@@ -130,7 +137,7 @@ def _is_by_session(paging: Paging) -> bool:
 
 def _is_narrowed(wanted: EventSearch) -> bool:
     """
-    Tell whether fewer events are to be expected than are of a type, or in a time.
+    Return whether to expect fewer events than are of a type, or in a time.
     """
     narrow = (wanted.session_ids, wanted.run_ids, wanted.correlation_id)
     return any(value is not None for value in narrow)
@@ -138,7 +145,7 @@ def _is_narrowed(wanted: EventSearch) -> bool:
 
 def _is_merged(wanted: EventSearch, paging: Paging) -> bool:
     """
-    Tell whether a page is put together from a page of each type.
+    Return whether a page is put together from a page of each type.
     """
     return (
         not _is_by_session(paging)
@@ -147,17 +154,9 @@ def _is_merged(wanted: EventSearch, paging: Paging) -> bool:
     )
 
 
-def _is_of_sessions(wanted: EventSearch, paging: Paging) -> bool:
-    """
-    Tell whether a page goes from session to session.
-    """
-    is_theirs = wanted.session_ids or wanted.tenant_id is not None
-    return _is_by_session(paging) and bool(is_theirs)
-
-
 def _found_by(wanted: EventSearch, paging: Paging) -> EventSearch:
     """
-    Give the filters by which events could be found, to be sorted then.
+    Return the filters by which events could be found, to be sorted then.
     """
     if not _is_by_session(paging):
         if wanted.tenant_id is not None:
@@ -167,15 +166,9 @@ def _found_by(wanted: EventSearch, paging: Paging) -> EventSearch:
     return EventSearch(types=wanted.types, since=wanted.since, until=wanted.until)
 
 
-def _merged_page(wanted: EventSearch, paging: Paging, dialect: Dialect) -> _Page:
-    of_each = [
-        _gone_through(attrs.evolve(wanted, types=[type_]), paging, dialect, "type")
-        for type_ in wanted.types or ()
-    ]
-    return merged_page(of_each, events, paging)
-
-
-def _sorted_page(wanted: EventSearch, paging: Paging, dialect: Dialect) -> _Page:
+def _sorted_page(
+    wanted: EventSearch, paging: Paging, dialect: Dialect
+) -> sa.Select[Any]:
     """
     Find the keys of all that match, and sort them.
 
@@ -191,50 +184,34 @@ def _sorted_page(wanted: EventSearch, paging: Paging, dialect: Dialect) -> _Page
     return rows_of(first_of(found, paging), events, paging)
 
 
-def _gone_through(
+def _in_order(
     wanted: EventSearch, paging: Paging, dialect: Dialect, *used: str
 ) -> sa.Select[Any]:
     """
-    Select the events that match, to be looked at in order.
-    """
-    if _is_narrowed(wanted):
-        return _matching_events(wanted, dialect)
-    first = next(iter(paging.order.key))
-    return _matching_events(wanted, dialect, without_index=_KEYS - {first, *used})
+    Select the events that match, to be found by the index that has the order.
 
-
-def _page_within_sessions(
-    wanted: EventSearch, paging: Paging, dialect: Dialect
-) -> _Page:
+    The databases do not see that the place of a page rules out the sessions before it:
+    these are left out here. Nor do they begin within the page's first session, but
+    where it is the only one: they pass the keys of its earlier events, a thousand in
+    0.1 ms.
     """
-    Select a page in the order of given sessions, or of those of a tenant.
-
-    It begins within one of them and goes on with those behind it: two ranges, which the
-    databases would not see in one condition.
-    """
-    last_session, last_number = paging.behind or ("", 0)
-    here = attrs.evolve(wanted, session_ids=[str(last_session)])
-    parts = [
-        _gone_through(here, paging, dialect).where(
-            events.c.sequence_number > last_number
-        )
-    ]
-    if wanted.session_ids is None:
-        is_later = sessions.c.id > last_session
-        later = belongs_to(
-            events.c.session_id, sessions.c.tenant_id, wanted.tenant_id, is_later
-        )
-        others = attrs.evolve(wanted, tenant_id=None)
-        parts.append(_gone_through(others, paging, dialect).where(*later))
-    elif ids := [id_ for id_ in wanted.session_ids if id_ > str(last_session)]:
-        others = attrs.evolve(wanted, session_ids=ids)
-        parts.append(_gone_through(others, paging, dialect))
-    first_page = attrs.evolve(paging, behind=None)
-    pages = [page_of(part, events, first_page) for part in parts]
-    if len(pages) == 1:
-        return pages[0]
-    both = sa.union_all(*(sa.select(page.subquery()) for page in pages))
-    return both.order_by(*paging.order.key).limit(paging.needed)
+    first_session: str | None = None
+    begins_within: Conditions = []
+    if _is_by_session(paging) and paging.behind is not None:
+        place, number = paging.behind
+        first_session = str(place)
+        if wanted.session_ids is not None:
+            later = [id_ for id_ in wanted.session_ids if id_ >= first_session]
+            wanted = attrs.evolve(wanted, session_ids=later)
+            if later == [first_session]:
+                begins_within = [events.c.sequence_number > number]
+    query = _matching_events(
+        wanted,
+        dialect,
+        without_index=_KEYS - {next(iter(paging.order.key)), *used},
+        first_session=first_session,
+    )
+    return query.where(*begins_within)
 
 
 def _is_one_of(
