@@ -182,7 +182,7 @@ class FeedDialect(ABC):
         Everyone is woken whenever something may have been missed.
 
         Args:
-            engine: Whose database to listen to.
+            engine: The engine of the database to listen to.
 
             read: How to read from it, so that a cancellation does no harm.
 

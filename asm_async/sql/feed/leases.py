@@ -34,8 +34,8 @@ class ConsumerLeases:
     """
     One consumer's lease and checkpoint, by the database's clock.
 
-    Nobody waits in the database for a row that is locked: it may be for as long as a
-    handler's own transaction lasts.
+    No call waits in the database for a row that is locked: a handler's own transaction
+    may hold it for as long as it lasts.
     """
 
     def __init__(
@@ -91,7 +91,10 @@ class ConsumerLeases:
 
     async def renew(self, fencing_token: int) -> Holding | None:
         """
-        Renew the lease if it is still of this token, and tell how things stand.
+        Renew the lease if it is still of this token.
+
+        Returns:
+            Who holds it now, and how far the consumer has come.
         """
 
         async def renew(transaction: Transaction) -> Holding | None:
@@ -225,7 +228,7 @@ class ConsumerLeases:
 
     async def _locked_row(self, conn: AsyncConnection) -> sa.Row[Any] | None:
         """
-        Read the row and hold it; None if it is not there, or somebody else holds it.
+        Read and hold the row; None if it is missing, or another transaction holds it.
         """
         query = self._row().with_for_update(skip_locked=True)
         found: sa.CursorResult[Any] = await conn.execute(query)
@@ -236,7 +239,7 @@ class ConsumerLeases:
         Read the row and hold it; None if it is not there.
 
         Raises:
-            StorageBusyError: If somebody else holds it.
+            StorageBusyError: If another transaction holds it.
         """
         row = await self._locked_row(conn)
         if row is None and (await conn.execute(self._row())).first() is not None:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
-from typing import TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -23,8 +22,6 @@ from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
 __all__ = ["check_health"]
-
-T = TypeVar("T")
 
 
 async def check_health(transactions: Transactions) -> list[HealthIssue]:
@@ -51,7 +48,7 @@ async def _spared(
     look: Callable[[AsyncConnection], Awaitable[list[Finding]]],
 ) -> list[Finding]:
     """
-    Look, and take it for a finding if the database is too damaged for that.
+    Look, and return a finding if the database is too damaged for that.
     """
     try:
         return await read(look)

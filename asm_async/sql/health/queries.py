@@ -41,7 +41,7 @@ class Check:
     kind: HealthIssueKind
     query: sa.Select[*tuple[Any, ...]]
     """
-    Gives a row for each case: its subject, and what there is to say of it.
+    Selects a row for each case: its subject, and what there is to say of it.
     """
 
     message: Callable[[sa.Row[*tuple[Any, ...]]], str]
@@ -49,7 +49,7 @@ class Check:
 
 def checks() -> list[Check]:
     """
-    Give all there is to look for in the tables.
+    Return all there is to look for in the tables.
     """
     return [
         _sequence_mismatches(),

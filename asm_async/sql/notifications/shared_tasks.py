@@ -1,5 +1,5 @@
 """
-Tasks that run for as long as somebody needs them.
+Tasks that run for as long as they are needed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ __all__ = ["SharedTasks"]
 
 class SharedTasks:
     """
-    Tasks by name: each begins with the first who needs it and ends with the last.
+    Tasks by name: each begins with the first that needs it and ends with the last.
     """
 
     def __init__(self) -> None:
@@ -30,7 +30,7 @@ class SharedTasks:
 
     async def leave(self, *names: str) -> None:
         """
-        Cancel the tasks of these names that nobody needs any more, and see them end.
+        Cancel the tasks of these names that are needed no more, and wait for their end.
 
         Cancelled while it waits, it has left all of them.
         """

@@ -27,7 +27,7 @@ async def soft_delete(
     condition: sa.ColumnElement[bool] | None = None,
 ) -> int:
     """
-    Mark those of some sessions that live, and close their gates.
+    Mark sessions that live as deleted, and close their counters.
 
     Args:
         transaction: In which nothing was done yet.
@@ -36,7 +36,7 @@ async def soft_delete(
 
         at: The time of the deletion.
 
-        condition: What a session's row must meet, too, now that it is locked.
+        condition: What a session's row must meet as well, now that it is locked.
 
     Returns:
         How many were marked.

@@ -1,5 +1,5 @@
 """
-The statement that gives a session in figures.
+The statement that reads a session's figures.
 """
 
 from __future__ import annotations

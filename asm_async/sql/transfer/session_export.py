@@ -22,10 +22,10 @@ async def export_lines(
     transactions: Transactions, session_id: str, *, include_deleted: bool
 ) -> AsyncGenerator[Chunk]:
     """
-    Give a session's lines as of one moment; nothing if it is not to be exported.
+    Yield a session's lines as of one moment; none if it is not to be exported.
 
-    They are laid aside before the first is given: a transaction that waited for whoever
-    takes them would hold a connection, keep SQLite's log from being checkpointed and
+    They are spooled before the first is yielded: a transaction that waited for the
+    reader would hold a connection, keep SQLite's log from being checkpointed and
     PostgreSQL's dead rows from being vacuumed.
 
     Raises:

@@ -89,7 +89,7 @@ async def _insert(
     check_withdrawal: Callable[[], None],
 ) -> bool:
     """
-    Insert the session if nobody else has done so since it was looked for.
+    Insert the session if no other call has done so since it was looked for.
     """
     if await lock_gates(transaction, {incoming.id}):
         return False

@@ -24,7 +24,7 @@ from asm_async.values.checkpoint import Place
 
 __all__ = ["PostgreSQLFeed"]
 
-_HELD_UP = sa.text(
+_BLOCKING_TRANSACTION = sa.text(
     """
     SELECT 'process ' || pid || ', database ' || coalesce(datname, '(none)')
             || ', application ' || quote_literal(application_name) AS holder,
@@ -39,7 +39,7 @@ _HELD_UP = sa.text(
     """
 )
 
-# An announcement that a crash of the server forgets had nobody left to reach.
+# It may be lost in a crash of the server, which no listener survives either.
 _ANNOUNCE = """
     WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     SELECT count(pg_notify('{}', payload))
@@ -58,7 +58,7 @@ class PostgreSQLFeed(FeedDialect):
     """
     The order is that of transaction ids, then of positions within a transaction.
 
-    Positions alone are given out at the insert and seen at the commit: whoever read by
+    Positions are given out at the insert and seen at the commit: a reader that went by
     them would skip what a slower transaction commits later. A transaction id below the
     horizon of the snapshot belongs to a transaction that has ended, and so do all
     smaller ones. Each transaction takes the locks of its sessions before it gets its
@@ -97,7 +97,7 @@ class PostgreSQLFeed(FeedDialect):
 
     def end(self) -> sa.Select[*tuple[Any, ...]]:
         """
-        Ask for the transaction id that is given out next.
+        Select the transaction id that is given out next.
         """
         next_id = (
             "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
@@ -119,7 +119,7 @@ class PostgreSQLFeed(FeedDialect):
         """
         Look for the transaction that is the horizon.
         """
-        row = (await conn.execute(_HELD_UP)).first()
+        row = (await conn.execute(_BLOCKING_TRANSACTION)).first()
         if row is None:
             return None
         seconds = None if row.seconds is None else max(0.0, float(row.seconds))

@@ -51,7 +51,7 @@ class SQLiteFeed(FeedDialect):
 
     def end(self) -> sa.Select[*tuple[Any, ...]]:
         """
-        Ask for the last position that was given out; nobody is at the one after it.
+        Select the position after the last one that was given out.
         """
         return sa.select(
             sa.literal_column("0", sa.Integer),
@@ -71,7 +71,7 @@ class SQLiteFeed(FeedDialect):
         self, conn: AsyncConnection
     ) -> BlockingTransaction | None:
         """
-        Find nothing: what is committed can be given at once.
+        Find none: what is committed can be read at once.
         """
         return None
 
@@ -83,7 +83,7 @@ class SQLiteFeed(FeedDialect):
 
     async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
         """
-        Say nothing: others see that the file has changed.
+        Do nothing: others see that the file has changed.
         """
 
     def abandon(self, driver: Any) -> None:
