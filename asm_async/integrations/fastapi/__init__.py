@@ -14,19 +14,19 @@ from asm_async.errors import MissingDependencyError
 if find_spec("fastapi") is None:
     raise MissingDependencyError("fastapi", "fastapi")
 
-from asm_async.integrations.fastapi.dependencies import (
-    FeedDep,
-    MaintenanceDep,
-    QueryDep,
-    StoreDep,
-)
 from asm_async.integrations.fastapi.lifespan import (
     engine_lifespan,
     lifespan,
     ports_lifespan,
 )
 from asm_async.integrations.fastapi.limits import Limits
-from asm_async.integrations.fastapi.ports import Ports
+from asm_async.integrations.fastapi.ports import (
+    FeedDep,
+    MaintenanceDep,
+    Ports,
+    QueryDep,
+    StoreDep,
+)
 from asm_async.integrations.fastapi.problems import add_problem_handlers
 from asm_async.integrations.fastapi.router import router
 from asm_async.integrations.fastapi.streams import end_streams

@@ -9,6 +9,7 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
+from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
@@ -22,21 +23,15 @@ from asm_async.integrations.fastapi.entity_tags import (
     entity_tag,
     precondition,
 )
-from asm_async.integrations.fastapi.pages import Limit, link_to_next
 from asm_async.integrations.fastapi.parameters import (
     Count,
     EventTypeQuery,
+    Limit,
     SessionIdPath,
     Text,
     Time,
 )
-from asm_async.integrations.fastapi.responses import JSONText
-from asm_async.integrations.fastapi.schemas import (
-    EventBatchBody,
-    EventBody,
-    EventList,
-    EventView,
-)
+from asm_async.integrations.fastapi.responses import JSONText, link_to_next
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -143,21 +138,21 @@ def add_event_routes(router: APIRouter) -> None:
     add(
         events,
         list_session_events,
-        EventList,
+        schemas.EventList,
         headers=["ETag", "Link"],
         problems=[404],
     )
     append(
         events,
         append_event,
-        EventView,
-        body=EventBody,
-        others={200: {"model": EventView, "description": there}},
+        schemas.EventView,
+        body=schemas.EventBody,
+        others={200: {"model": schemas.EventView, "description": there}},
     )
     append(
         f"{events}/batch",
         append_events,
-        EventList,
-        body=EventBatchBody,
-        others={200: {"model": EventList, "description": there}},
+        schemas.EventList,
+        body=schemas.EventBatchBody,
+        others={200: {"model": schemas.EventList, "description": there}},
     )

@@ -1,17 +1,32 @@
 """
-The streams that an application has open, so that it can end them.
+The streams that an application has open: how many, how often written to, and ended.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Generator
+from contextlib import aclosing, contextmanager
 from http import HTTPStatus
+from math import inf
+from typing import TypeVar
 
 from asm_async.integrations.fastapi.problems import ProblemError
 
-__all__ = ["OpenStreams"]
+__all__ = ["OpenStreams", "Pace"]
+
+T = TypeVar("T")
+
+# To wake a stream and to write to its socket costs as much as several events do. All
+# streams together do it once in this time at most, but for short bursts.
+_SECONDS_PER_TURN = 0.004
+_BURST_SECONDS = 0.05
+
+# However many streams there are: a person who looks at a page sees no such delay.
+_MAX_REST_SECONDS = 0.1
+
+# An event that comes sooner than this was there already, and is not waited for.
+_WAITED_SECONDS = 0.0005
 
 
 class OpenStreams:
@@ -61,3 +76,39 @@ class OpenStreams:
         for ending in self._endings:
             if not ending.done():
                 ending.set_result(None)
+
+
+class Pace:
+    """
+    A rate limit on the writes of all open streams of an event loop.
+
+    As long as there are fewer events than turns, each one is passed on at once. Where
+    there are more, a stream rests before it passes on an event that it has waited for,
+    and then finds what has come meanwhile beside it.
+    """
+
+    def __init__(self) -> None:
+        self._next_turn = -inf
+
+    async def of(self, events: AsyncGenerator[T]) -> AsyncGenerator[T]:
+        """
+        Yield *events*, at this pace.
+        """
+        clock = asyncio.get_running_loop().time
+        async with aclosing(events):
+            while True:
+                asked = clock()
+                try:
+                    item = await anext(events)
+                except StopAsyncIteration:
+                    return
+                if (now := clock()) - asked >= _WAITED_SECONDS:
+                    await self._rest(now)
+                yield item
+
+    async def _rest(self, now: float) -> None:
+        turn = max(self._next_turn, now - _BURST_SECONDS)
+        turn = min(turn, now + _MAX_REST_SECONDS)
+        self._next_turn = turn + _SECONDS_PER_TURN
+        if turn > now:
+            await asyncio.sleep(turn - now)

@@ -1,23 +1,31 @@
 """
-The ports of an application, and where it keeps them.
+The ports of an application, where it keeps them, and how its routes get them.
 """
 
 from __future__ import annotations
 
-from typing import cast
+from typing import Annotated, Any, TypeAlias, cast
 
 import attrs
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
-from asm_async.integrations.fastapi.open_streams import OpenStreams
-from asm_async.integrations.fastapi.pace import Pace
+from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 
-__all__ = ["AppState", "Ports", "app_state", "app_state_of"]
+__all__ = [
+    "AppState",
+    "FeedDep",
+    "MaintenanceDep",
+    "Ports",
+    "QueryDep",
+    "StoreDep",
+    "app_state",
+    "app_state_of",
+]
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -91,3 +99,17 @@ def app_state(connection: HTTPConnection) -> AppState:
     Return what the application of this request keeps.
     """
     return app_state_of(cast("FastAPI", connection.app))
+
+
+def _port(name: str) -> Any:
+    async def port(connection: HTTPConnection) -> object:
+        return getattr(app_state(connection).ports, name)
+
+    return Depends(port)
+
+
+# They show all tenants' sessions: to narrow them is up to the application's routes.
+StoreDep: TypeAlias = Annotated[SessionStore, _port("store")]
+QueryDep: TypeAlias = Annotated[QueryAPI, _port("query")]
+MaintenanceDep: TypeAlias = Annotated[Maintenance, _port("maintenance")]
+FeedDep: TypeAlias = Annotated[EventFeed, _port("feed")]

@@ -10,6 +10,7 @@ from functools import partial
 from fastapi import APIRouter, Request, Response
 
 from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
@@ -25,21 +26,14 @@ from asm_async.integrations.fastapi.entity_tags import (
     unless_known,
     with_tag,
 )
-from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
 from asm_async.integrations.fastapi.parameters import (
+    Cursor,
+    Limit,
     RunIdPath,
     RunStatuses,
     SessionIdPath,
 )
-from asm_async.integrations.fastapi.responses import JSONText
-from asm_async.integrations.fastapi.schemas import (
-    FlushBody,
-    FlushView,
-    NewRunBody,
-    RunBody,
-    RunPage,
-    RunView,
-)
+from asm_async.integrations.fastapi.responses import JSONText, page_response
 from asm_async.ports.query_api import RunOrder
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -157,21 +151,21 @@ def add_run_routes(router: APIRouter) -> None:
     session, runs = "/sessions/{session_id}", "/sessions/{session_id}/runs"
     one = f"{runs}/{{run_id}}"
     add = partial(add_route, router, tags=["runs"])
-    add(runs, list_session_runs, RunPage, headers=["Link"], problems=[404])
+    add(runs, list_session_runs, schemas.RunPage, headers=["Link"], problems=[404])
     add(
         runs,
         begin_run,
-        RunView,
+        schemas.RunView,
         method="POST",
         status=201,
-        body=NewRunBody,
+        body=schemas.NewRunBody,
         headers=["ETag", "Location"],
         problems=[404, 409],
     )
     add(
         one,
         get_run,
-        RunView,
+        schemas.RunView,
         headers=["ETag"],
         problems=[404],
         others={304: {"description": "It is as it was."}},
@@ -179,17 +173,17 @@ def add_run_routes(router: APIRouter) -> None:
     add(
         one,
         save_run,
-        RunView,
+        schemas.RunView,
         method="PUT",
-        body=RunBody,
+        body=schemas.RunBody,
         headers=["ETag"],
         problems=[404, 409, 412],
     )
     add(
         f"{session}/flush",
         flush,
-        FlushView,
+        schemas.FlushView,
         method="POST",
-        body=FlushBody,
+        body=schemas.FlushBody,
         problems=[404, 409, 412],
     )

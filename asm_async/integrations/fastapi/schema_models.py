@@ -9,26 +9,68 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Collection, Mapping
+from datetime import datetime
 from types import GenericAlias, MappingProxyType, UnionType
-from typing import Annotated, Any, Union, cast, get_args, get_origin, get_type_hints
+from typing import (
+    Annotated,
+    Any,
+    TypeAlias,
+    Union,
+    cast,
+    get_args,
+    get_origin,
+    get_type_hints,
+)
 
 import attrs
-from pydantic import BaseModel, ConfigDict, Field, create_model
+from pydantic import BaseModel, ConfigDict, Field, WithJsonSchema, create_model
 from pydantic.config import JsonDict
 
-from asm_async.integrations.fastapi.schema_types import (
-    Amount,
-    Count,
-    EventTypeText,
-    JSONObjectSchema,
-    Text,
-    Time,
-)
 from asm_async.values import fields
-from asm_async.values.event import AnyEventType
+from asm_async.values.event import AnyEventType, EventType
+from asm_async.values.fields import MAX_AMOUNT, MAX_COUNT, MAX_TEXT_LENGTH
 from asm_async.values.json_values import JSONObject, JSONValue
 
-__all__ = ["body", "inlined_schema", "model", "view", "without"]
+__all__ = [
+    "Amount",
+    "Count",
+    "EventTypeText",
+    "Text",
+    "Time",
+    "body",
+    "inlined_schema",
+    "model",
+    "view",
+    "without",
+]
+
+Text: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
+]
+Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
+Amount: TypeAlias = Annotated[float, Field(ge=0, le=MAX_AMOUNT)]
+Time: TypeAlias = Annotated[
+    datetime, WithJsonSchema({"type": "string", "format": "date-time"})
+]
+EventTypeText: TypeAlias = Annotated[
+    str,
+    WithJsonSchema(
+        {
+            "description": "A known type, or an application's own with a dot in it.",
+            "anyOf": [
+                {"type": "string", "enum": [member.value for member in EventType]},
+                {
+                    "type": "string",
+                    "pattern": r"^(?!asm\.)[^.\x00]*\.[^\x00]*$",
+                    "maxLength": MAX_TEXT_LENGTH,
+                },
+            ],
+        }
+    ),
+]
+JSONObjectSchema: TypeAlias = Annotated[
+    dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})
+]
 
 _SCHEMAS: Mapping[Any, Any] = MappingProxyType(
     {

@@ -15,12 +15,12 @@ import attrs
 from pydantic import BaseModel, Field, WithJsonSchema
 
 from asm_async.integrations.fastapi.schema_models import (
+    Count,
     body,
     model,
     view,
     without,
 )
-from asm_async.integrations.fastapi.schema_types import Count
 from asm_async.values.event import Event, EventType
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.maintenance import HealthIssue

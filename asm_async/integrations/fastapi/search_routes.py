@@ -8,23 +8,18 @@ from functools import partial
 
 from fastapi import APIRouter, Request, Response
 
+from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.described_routes import add_route
-from asm_async.integrations.fastapi.filters import (
+from asm_async.integrations.fastapi.parameters import (
+    Cursor,
     EventFiltersDep,
+    Limit,
     RunFiltersDep,
     SummaryFiltersDep,
     given,
 )
-from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
-from asm_async.integrations.fastapi.responses import JSONText, plain_json
-from asm_async.integrations.fastapi.schemas import (
-    CostSummaryView,
-    EventCount,
-    EventPage,
-    RunPage,
-    UsageSummaryView,
-)
+from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
 from asm_async.ports.query_api import EventOrder, RunOrder
 
 __all__ = ["add_search_routes"]
@@ -97,8 +92,8 @@ def add_search_routes(router: APIRouter) -> None:
     Add the routes for questions about many sessions to *router*.
     """
     add = partial(add_route, router, tags=["search"], problems=[404])
-    add("/runs", search_runs, RunPage, headers=["Link"])
-    add("/events", search_events, EventPage, headers=["Link"])
-    add("/events/count", count_events, EventCount)
-    add("/usage", get_usage, UsageSummaryView)
-    add("/cost", get_cost, CostSummaryView)
+    add("/runs", search_runs, schemas.RunPage, headers=["Link"])
+    add("/events", search_events, schemas.EventPage, headers=["Link"])
+    add("/events/count", count_events, schemas.EventCount)
+    add("/usage", get_usage, schemas.UsageSummaryView)
+    add("/cost", get_cost, schemas.CostSummaryView)

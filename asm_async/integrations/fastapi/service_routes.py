@@ -9,12 +9,12 @@ from http import HTTPStatus
 
 from fastapi import APIRouter, Response
 
+from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.described_routes import add_route
-from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
+from asm_async.integrations.fastapi.parameters import SessionFiltersDep, given
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
-from asm_async.integrations.fastapi.schemas import HealthReport, HealthView
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
 
 __all__ = ["add_service_routes"]
@@ -75,8 +75,8 @@ def add_service_routes(router: APIRouter) -> None:
     media = {"schema": {"type": "string"}}
     lines = {"description": "The export.", "content": {ExportStream.media_type: media}}
     add = partial(add_route, router, tags=["service"])
-    add("/health", get_health, HealthView)
-    add("/health/issues", get_health_issues, HealthReport)
+    add("/health", get_health, schemas.HealthView)
+    add("/health/issues", get_health_issues, schemas.HealthReport)
     add(
         "/export",
         export_sessions,

@@ -11,6 +11,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import BodyDep, with_place
 from asm_async.integrations.fastapi.described_routes import add_route
@@ -21,18 +22,14 @@ from asm_async.integrations.fastapi.entity_tags import (
     unless_known,
     with_tag,
 )
-from asm_async.integrations.fastapi.filters import SessionFiltersDep, given
-from asm_async.integrations.fastapi.pages import Cursor, Limit, page_response
-from asm_async.integrations.fastapi.parameters import SessionIdPath
-from asm_async.integrations.fastapi.responses import JSONText, plain_json
-from asm_async.integrations.fastapi.schemas import (
-    NewSessionBody,
-    SessionBody,
-    SessionExportView,
-    SessionPage,
-    SessionStatsView,
-    SessionView,
+from asm_async.integrations.fastapi.parameters import (
+    Cursor,
+    Limit,
+    SessionFiltersDep,
+    SessionIdPath,
+    given,
 )
+from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
 from asm_async.ports.query_api import SessionOrder
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
@@ -152,21 +149,27 @@ def add_session_routes(router: APIRouter) -> None:
     """
     one = "/sessions/{session_id}"
     add = partial(add_route, router, tags=["sessions"])
-    add("/sessions", list_sessions, SessionPage, headers=["Link"], problems=[404])
+    add(
+        "/sessions",
+        list_sessions,
+        schemas.SessionPage,
+        headers=["Link"],
+        problems=[404],
+    )
     add(
         "/sessions",
         begin_session,
-        SessionView,
+        schemas.SessionView,
         method="POST",
         status=201,
-        body=NewSessionBody,
+        body=schemas.NewSessionBody,
         headers=["ETag", "Location"],
         problems=[409],
     )
     add(
         one,
         get_session,
-        SessionView,
+        schemas.SessionView,
         headers=["ETag"],
         problems=[404],
         others={304: {"description": "It is as it was."}},
@@ -174,9 +177,9 @@ def add_session_routes(router: APIRouter) -> None:
     add(
         one,
         save_session,
-        SessionView,
+        schemas.SessionView,
         method="PUT",
-        body=SessionBody,
+        body=schemas.SessionBody,
         headers=["ETag"],
         problems=[404, 409, 412],
     )
@@ -184,10 +187,10 @@ def add_session_routes(router: APIRouter) -> None:
     add(
         f"{one}/restore",
         restore_session,
-        SessionView,
+        schemas.SessionView,
         method="POST",
         headers=["ETag"],
         problems=[404],
     )
-    add(f"{one}/stats", get_session_stats, SessionStatsView, problems=[404])
-    add(f"{one}/export", export_session, SessionExportView, problems=[404])
+    add(f"{one}/stats", get_session_stats, schemas.SessionStatsView, problems=[404])
+    add(f"{one}/export", export_session, schemas.SessionExportView, problems=[404])
