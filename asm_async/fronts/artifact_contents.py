@@ -5,13 +5,14 @@ What every artifact store checks before it does anything else.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
-from datetime import datetime
-from typing import ClassVar, cast
+from typing import cast
 
 import attrs
 
 from asm_async.values import fields
-from asm_async.values.artifact import sha256_checksum
+from asm_async.values.artifact import Checksum
+from asm_async.values.fields import Count, UTCTime
+from asm_async.values.value import Value
 
 __all__ = ["ChecksumFilter", "check_content"]
 
@@ -39,25 +40,12 @@ def _bytes(value: object, name: str) -> bytes:
     return bytes(cast("bytes", value))
 
 
-def _optional_checksum(value: object, name: str) -> str | None:
-    return None if value is None else sha256_checksum(value, name)
-
-
 @attrs.frozen(kw_only=True)
-class ChecksumFilter:
+class ChecksumFilter(Value):
     """
     Which contents to list: what ``list_checksums`` takes.
     """
 
-    last_put_before: datetime | None = None
-    after: str | None = None
-    limit: int = 1000
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "last_put_before": fields.optional_utc_time,
-        "after": _optional_checksum,
-        "limit": fields.count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    last_put_before: UTCTime | None = None
+    after: Checksum | None = None
+    limit: Count = 1000

@@ -10,7 +10,7 @@ import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
 from math import inf
-from typing import ClassVar, Generic, Protocol, TypeVar
+from typing import Annotated, Generic, Protocol, TypeVar
 
 import attrs
 
@@ -20,6 +20,8 @@ from asm_async.ports.event_consumer import MAX_LEASE_SECONDS
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
+from asm_async.values.fields import Text
+from asm_async.values.value import Value
 
 __all__ = ["ConsumerOptions", "Consuming", "Holding", "LeaseTable", "lease_lost"]
 
@@ -45,21 +47,13 @@ def _lease_seconds(value: object, name: str) -> float:
 
 
 @attrs.frozen(kw_only=True)
-class ConsumerOptions:
+class ConsumerOptions(Value):
     """
     The name of a consumer, and how long its lease lasts.
     """
 
-    name: str
-    lease_seconds: float
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "name": fields.text,
-        "lease_seconds": _lease_seconds,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    name: Text
+    lease_seconds: Annotated[float, _lease_seconds]
 
 
 @attrs.frozen(kw_only=True)

@@ -5,13 +5,15 @@ The filters of the event feed, each in its one normal form.
 from __future__ import annotations
 
 from collections.abc import Collection
-from typing import ClassVar
+from typing import Annotated, TypeAlias
 
 import attrs
 
 from asm_async.values import fields
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event, EventType, event_type
+from asm_async.values.fields import Count, Text
+from asm_async.values.value import Value
 
 __all__ = ["START", "FeedFilter", "SessionFeedFilter"]
 
@@ -21,36 +23,25 @@ The place before the first event.
 """
 
 
-def _types(value: object, name: str) -> Collection[EventType | str] | None:
-    if value is None:
-        return None
+def _types(value: object, name: str) -> frozenset[EventType | str]:
     return frozenset(fields.tuple_of(value, name, event_type))
 
 
+_Types: TypeAlias = Annotated[Collection[EventType | str], _types]
+
+
 @attrs.frozen(kw_only=True)
-class SessionFeedFilter:
+class SessionFeedFilter(Value):
     """
     Which events of one session to follow: what ``follow_session`` takes.
     """
 
-    session_id: str
-    after: int = 0
-    types: Collection[EventType | str] | None = None
-    run_id: str | None = None
+    session_id: Text
+    after: Count = 0
+    types: _Types | None = None
+    run_id: Text | None = None
     until_over: bool = False
-    tenant_id: str | None = None
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_id": fields.text,
-        "after": fields.count,
-        "types": _types,
-        "run_id": fields.optional_text,
-        "until_over": fields.boolean,
-        "tenant_id": fields.optional_text,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    tenant_id: Text | None = None
 
     @property
     def leaves_out(self) -> bool:
@@ -69,20 +60,11 @@ class SessionFeedFilter:
 
 
 @attrs.frozen(kw_only=True)
-class FeedFilter:
+class FeedFilter(Value):
     """
     Which events of all sessions to follow: what ``follow_all`` takes.
     """
 
-    types: Collection[EventType | str] | None = None
-    agent_id: str | None = None
-    tenant_id: str | None = None
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "types": _types,
-        "agent_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    types: _Types | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None

@@ -16,6 +16,7 @@ from asm_async.values import fields
 from asm_async.values.cursor import CursorCodec, Key, KeyPart
 from asm_async.values.page import Page
 from asm_async.values.plain_value import plain_fields
+from asm_async.values.value import Value, schema_of
 
 __all__ = ["Order", "Paging", "Search", "check_paging", "ordered_by"]
 
@@ -53,7 +54,7 @@ def ordered_by(*, is_descending: bool = False, **key: type[KeyPart]) -> Order:
 
 
 @attrs.frozen(kw_only=True)
-class Search:
+class Search(Value):
     """
     What is searched for: a subclass has a field for each filter.
     """
@@ -68,11 +69,6 @@ class Search:
     The orders there are, by name.
     """
 
-    _RULES: ClassVar[fields.FieldRules]
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
-
     @property
     def filters(self) -> Mapping[str, Any]:
         """
@@ -80,12 +76,12 @@ class Search:
 
         Those that are not set leave no trace, so that cursors outlive new filters.
         """
-        plain = plain_fields(self, self._RULES)
-        return {
-            field.name: plain[field.name]
-            for field in attrs.fields(type(self))
+        names = [
+            field.name
+            for field in schema_of(type(self)).attributes
             if getattr(self, field.name) != field.default
-        }
+        ]
+        return plain_fields(self, names)
 
 
 @attrs.frozen(kw_only=True)

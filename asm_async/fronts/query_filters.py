@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Any, ClassVar, cast, get_args
+from typing import Annotated, Any, ClassVar, TypeAlias, cast, get_args
 
 import attrs
 
@@ -20,8 +20,10 @@ from asm_async.fronts.paging import Order, Search, ordered_by
 from asm_async.ports.query_api import MAX_TAGS_PER_SEARCH, TimeBucket
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
+from asm_async.values.fields import Count, Text, UTCTime
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
+from asm_async.values.value import Value
 
 __all__ = ["EventSearch", "RunSearch", "SessionSearch", "UsageFilter"]
 
@@ -33,12 +35,6 @@ def _members(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...
     return tuple(sorted(set(fields.tuple_of(value, name, rule))))
 
 
-def _optional_members(
-    value: object, name: str, rule: fields.FieldRule
-) -> tuple[Any, ...] | None:
-    return None if value is None else _members(value, name, rule)
-
-
 def _tags(value: object, name: str) -> tuple[str, ...]:
     tags = _members(value, name, fields.text)
     if len(tags) > MAX_TAGS_PER_SEARCH:
@@ -48,18 +44,25 @@ def _tags(value: object, name: str) -> tuple[str, ...]:
     return tags
 
 
-def _statuses(
-    value: object, name: str, kind: type[StrEnum]
-) -> tuple[StrEnum, ...] | None:
+def _statuses(value: object, name: str, kind: type[StrEnum]) -> tuple[StrEnum, ...]:
     if isinstance(value, str):
         return (fields.choice(value, name, kind),)
-    return _optional_members(value, name, partial(fields.choice, kind=kind))
+    return _members(value, name, partial(fields.choice, kind=kind))
 
 
-def _optional_bucket(value: object, name: str) -> TimeBucket | None:
-    if value is None:
-        return None
-    return cast("TimeBucket", fields.one_of(value, name, get_args(TimeBucket)))
+_Texts: TypeAlias = Annotated[Collection[str], partial(_members, rule=fields.text)]
+_Types: TypeAlias = Annotated[
+    Collection[EventType | str], partial(_members, rule=event_type)
+]
+_SessionStatuses: TypeAlias = Annotated[
+    SessionStatus | Collection[SessionStatus], partial(_statuses, kind=SessionStatus)
+]
+_RunStatuses: TypeAlias = Annotated[
+    RunStatus | Collection[RunStatus], partial(_statuses, kind=RunStatus)
+]
+_Bucket: TypeAlias = Annotated[
+    TimeBucket, partial(fields.one_of, known=get_args(TimeBucket))
+]
 
 
 @attrs.frozen(kw_only=True)
@@ -68,14 +71,14 @@ class SessionSearch(Search):
     Which sessions to find: the filters of ``search_sessions``.
     """
 
-    agent_id: str | None = None
-    tenant_id: str | None = None
-    status: SessionStatus | Collection[SessionStatus] | None = None
-    provider: str | None = None
-    tags: Collection[str] = ()
-    parent_session_id: str | None = None
-    created_after: datetime | None = None
-    created_before: datetime | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None
+    status: _SessionStatuses | None = None
+    provider: Text | None = None
+    tags: Annotated[Collection[str], _tags] = ()
+    parent_session_id: Text | None = None
+    created_after: UTCTime | None = None
+    created_before: UTCTime | None = None
     include_deleted: bool = False
 
     RESOURCE: ClassVar[str] = "sessions"
@@ -83,17 +86,6 @@ class SessionSearch(Search):
         "created_at_asc": ordered_by(created_at=datetime, id=str),
         "created_at_desc": ordered_by(created_at=datetime, id=str, is_descending=True),
         "updated_at_desc": ordered_by(updated_at=datetime, id=str, is_descending=True),
-    }
-    _RULES: ClassVar[fields.FieldRules] = {
-        "agent_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-        "status": partial(_statuses, kind=SessionStatus),
-        "provider": fields.optional_text,
-        "tags": _tags,
-        "parent_session_id": fields.optional_text,
-        "created_after": fields.optional_utc_time,
-        "created_before": fields.optional_utc_time,
-        "include_deleted": fields.boolean,
     }
 
     @property
@@ -110,30 +102,20 @@ class RunSearch(Search):
     Which runs to find: the filters of ``search_runs``.
     """
 
-    session_id: str | None = None
-    agent_id: str | None = None
-    tenant_id: str | None = None
-    provider: str | None = None
-    status: RunStatus | Collection[RunStatus] | None = None
-    started_after: datetime | None = None
-    started_before: datetime | None = None
-    min_tokens: int | None = None
+    session_id: Text | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None
+    provider: Text | None = None
+    status: _RunStatuses | None = None
+    started_after: UTCTime | None = None
+    started_before: UTCTime | None = None
+    min_tokens: Count | None = None
 
     RESOURCE: ClassVar[str] = "runs"
     ORDERS: ClassVar[Mapping[str, Order]] = {
         "started_at_desc": ordered_by(started_at=datetime, id=str, is_descending=True),
         "started_at_asc": ordered_by(started_at=datetime, id=str),
         "token_usage_desc": ordered_by(total_tokens=int, id=str, is_descending=True),
-    }
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_id": fields.optional_text,
-        "agent_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-        "provider": fields.optional_text,
-        "status": partial(_statuses, kind=RunStatus),
-        "started_after": fields.optional_utc_time,
-        "started_before": fields.optional_utc_time,
-        "min_tokens": fields.optional_count,
     }
 
     @property
@@ -150,14 +132,14 @@ class EventSearch(Search):
     Which events to find or count: the filters of ``search_events``.
     """
 
-    session_ids: Collection[str] | None = None
-    run_ids: Collection[str] | None = None
-    types: Collection[EventType | str] | None = None
-    providers: Collection[str] | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    correlation_id: str | None = None
-    tenant_id: str | None = None
+    session_ids: _Texts | None = None
+    run_ids: _Texts | None = None
+    types: _Types | None = None
+    providers: _Texts | None = None
+    since: UTCTime | None = None
+    until: UTCTime | None = None
+    correlation_id: Text | None = None
+    tenant_id: Text | None = None
 
     RESOURCE: ClassVar[str] = "events"
     ORDERS: ClassVar[Mapping[str, Order]] = {
@@ -169,41 +151,18 @@ class EventSearch(Search):
             timestamp=datetime, session_id=str, sequence_number=int, is_descending=True
         ),
     }
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_ids": partial(_optional_members, rule=fields.text),
-        "run_ids": partial(_optional_members, rule=fields.text),
-        "types": partial(_optional_members, rule=event_type),
-        "providers": partial(_optional_members, rule=fields.text),
-        "since": fields.optional_utc_time,
-        "until": fields.optional_utc_time,
-        "correlation_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-    }
 
 
 @attrs.frozen(kw_only=True)
-class UsageFilter:
+class UsageFilter(Value):
     """
     Which runs to add up, and over which buckets of time.
     """
 
-    session_id: str | None = None
-    agent_id: str | None = None
-    tenant_id: str | None = None
-    provider: str | None = None
-    since: datetime | None = None
-    until: datetime | None = None
-    bucket: TimeBucket | None = None
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "session_id": fields.optional_text,
-        "agent_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-        "provider": fields.optional_text,
-        "since": fields.optional_utc_time,
-        "until": fields.optional_utc_time,
-        "bucket": _optional_bucket,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    session_id: Text | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None
+    provider: Text | None = None
+    since: UTCTime | None = None
+    until: UTCTime | None = None
+    bucket: _Bucket | None = None

@@ -7,110 +7,61 @@ message, where no stored value could meet it by its form.
 
 from __future__ import annotations
 
-from datetime import datetime
-from enum import StrEnum
-from functools import partial
-from typing import ClassVar, TypeVar
-
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.values import fields
-from asm_async.values.event import EventType, event_type
+from asm_async.values.event import AnyEventType
+from asm_async.values.fields import Count, Text, TotalAmount, UTCTime
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
+from asm_async.values.value import Value
 
 __all__ = ["EventFilter", "RunFilter", "SessionFilter"]
 
-E = TypeVar("E", bound=StrEnum)
-
-
-def _optional_choice(value: object, name: str, kind: type[E]) -> E | None:
-    return None if value is None else fields.choice(value, name, kind)
-
-
-def _optional_event_type(value: object, name: str) -> EventType | str | None:
-    return None if value is None else event_type(value, name)
-
-
-def _optional_seconds(value: object, name: str) -> float | None:
-    return None if value is None else fields.total_amount(value, name)
-
 
 @attrs.frozen(kw_only=True)
-class SessionFilter:
+class SessionFilter(Value):
     """
     Which sessions to list: what ``list_sessions`` takes.
     """
 
     status: SessionStatus | None = None
-    agent_id: str | None = None
-    tenant_id: str | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None
     include_deleted: bool = False
-    limit: int | None = None
-    offset: int = 0
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "status": partial(_optional_choice, kind=SessionStatus),
-        "agent_id": fields.optional_text,
-        "tenant_id": fields.optional_text,
-        "include_deleted": fields.boolean,
-        "limit": fields.optional_count,
-        "offset": fields.count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    limit: Count | None = None
+    offset: Count = 0
 
 
 @attrs.frozen(kw_only=True)
-class RunFilter:
+class RunFilter(Value):
     """
     Which of a session's runs to list: what ``list_runs`` takes.
     """
 
     status: RunStatus | None = None
-    limit: int | None = None
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "status": partial(_optional_choice, kind=RunStatus),
-        "limit": fields.optional_count,
-    }
-
-    def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+    limit: Count | None = None
 
 
 @attrs.frozen(kw_only=True)
-class EventFilter:
+class EventFilter(Value):
     """
     Which of a session's events to return: what ``get_events`` takes.
 
     Where *limit* or *last* is 0 there is nothing to wait for: *wait_timeout* is None.
     """
 
-    run_id: str | None = None
-    type: EventType | str | None = None
-    since: datetime | None = None
-    after: int | None = None
-    before: int | None = None
-    limit: int | None = None
-    last: int | None = None
-    wait_timeout: float | None = None
-
-    _RULES: ClassVar[fields.FieldRules] = {
-        "run_id": fields.optional_text,
-        "type": _optional_event_type,
-        "since": fields.optional_utc_time,
-        "after": fields.optional_count,
-        "before": fields.optional_count,
-        "limit": fields.optional_count,
-        "last": fields.optional_count,
-        "wait_timeout": _optional_seconds,
-    }
+    run_id: Text | None = None
+    type: AnyEventType | None = None
+    since: UTCTime | None = None
+    after: Count | None = None
+    before: Count | None = None
+    limit: Count | None = None
+    last: Count | None = None
+    wait_timeout: TotalAmount | None = None
 
     def __attrs_post_init__(self) -> None:
-        fields.apply_rules(self, self._RULES)
+        super().__attrs_post_init__()
         if self.limit is not None and self.last is not None:
             raise ValidationError("limit: cannot be given together with last")
         if 0 in (self.limit, self.last):
