@@ -35,11 +35,13 @@ class Value:
         """
         Apply the rules; a subclass that checks more calls this first.
         """
-        for name, rule in schema_of(type(self)).rules.items():
+        for name, rule, default in schema_of(type(self)).checks:
             given = getattr(self, name)
-            normal = rule(given, name)
-            if normal is not given:
-                object.__setattr__(self, name, normal)
+            # A filter is mostly defaults, which are in their normal form.
+            if given is not default:
+                normal = rule(given, name)
+                if normal is not given:
+                    object.__setattr__(self, name, normal)
 
 
 @attrs.frozen
@@ -56,6 +58,11 @@ class Schema:
     rules: fields.FieldRules
     """
     The rule that each obeys, by its name.
+    """
+
+    checks: tuple[tuple[str, fields.FieldRule, object], ...]
+    """
+    The name, the rule and the default of each.
     """
 
     required: frozenset[str]
@@ -85,6 +92,10 @@ def _read_schema(kind: Any) -> Schema:
     return Schema(
         attributes=attributes,
         rules=rules,
+        checks=tuple(
+            (each.name, rules[each.name], cast("object", each.default))
+            for each in attributes
+        ),
         required=frozenset(
             each.name for each in attributes if each.default is attrs.NOTHING
         ),
