@@ -29,18 +29,9 @@ def add_command(
     connects: bool = True,
 ) -> ArgumentParser:
     """
-    Add a command that works on a database.
+    Add a command that works on a database; one that *connects* takes a timeout.
 
-    Args:
-        commands: What ``add_subparsers`` has returned.
-
-        name: The command's.
-
-        run: Carries it out, and returns what is to be printed.
-
-        purpose: One sentence for the help.
-
-        connects: Whether it connects to the database, and so takes a timeout.
+    It is carried out by *run*, which returns what is to be printed.
     """
     command: ArgumentParser = commands.add_parser(
         name, help=purpose, description=purpose, allow_abbrev=False

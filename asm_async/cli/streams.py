@@ -23,20 +23,14 @@ __all__ = [
 
 def standard_input() -> BinaryIO:
     """
-    Return standard input as bytes.
-
-    Raises:
-        ValidationError: If it is closed.
+    Return standard input as bytes, unless it is closed.
     """
     return _opened("standard input", sys.stdin).buffer
 
 
 def standard_output() -> BinaryIO:
     """
-    Return standard output as bytes.
-
-    Raises:
-        ValidationError: If it is closed.
+    Return standard output as bytes, unless it is closed.
     """
     return _opened("standard output", sys.stdout).buffer
 
@@ -44,11 +38,6 @@ def standard_output() -> BinaryIO:
 def print_output(text: str) -> None:
     """
     Write *text* to standard output, with escapes for what its encoding lacks.
-
-    Raises:
-        ValidationError: If it is closed.
-
-        OSError: If it takes nothing more.
     """
     output = _opened("standard output", sys.stdout)
     encoding = output.encoding

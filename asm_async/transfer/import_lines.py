@@ -29,10 +29,7 @@ class IncomingRecords:
 
     async def next(self) -> ExportRecord:
         """
-        Return the next record.
-
-        Raises:
-            ValidationError: If the line holds none, or there is no further line.
+        Return the next record; refuse a line that holds none, and the lack of a line.
         """
         line = await self._next_line()
         if line is None:
@@ -46,20 +43,14 @@ class IncomingRecords:
 
     async def end(self) -> None:
         """
-        Check that there is no further line.
-
-        Raises:
-            ValidationError: If there is.
+        Refuse a further line.
         """
         if await self._next_line() is not None:
             self.refuse("something follows the end of the export")
 
     def refuse(self, reason: str) -> NoReturn:
         """
-        Refuse the line that was read last.
-
-        Raises:
-            ValidationError: With the number of the line and the *reason*.
+        Raise ``ValidationError`` with the number of the line that was read last.
         """
         raise ValidationError(f"line {self.line_number}: {reason}")
 

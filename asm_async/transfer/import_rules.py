@@ -30,14 +30,8 @@ async def is_stored(
     """
     Return whether a session is stored already, and refuse it if its history differs.
 
-    Args:
-        incoming: The session.
-
-        batches: What is stored of it: the session itself, its runs and its events, in
-            the order of an export.
-
-    Raises:
-        HistoryConflictError: If another history is stored.
+    The batches are what is stored of it: the session itself, its runs and its events,
+    in the order of an export.
     """
     stored: HistoryDigest | None = None
     async with aclosing(batches):
@@ -55,9 +49,6 @@ async def is_stored(
 def refuse_tombstone(incoming: IncomingSession) -> NoReturn:
     """
     Refuse a session whose id was that of a session that was hard-deleted.
-
-    Raises:
-        HistoryConflictError: Always.
     """
     raise HistoryConflictError(
         incoming.id, "a session of this id was deleted here for ever"
@@ -67,9 +58,6 @@ def refuse_tombstone(incoming: IncomingSession) -> NoReturn:
 def check_owner(incoming: IncomingSession, run_id: str, owner: str) -> None:
     """
     Refuse a run whose id is that of another session's run.
-
-    Raises:
-        HistoryConflictError: If *owner* is another session.
     """
     if owner != incoming.id:
         raise HistoryConflictError(
@@ -83,15 +71,7 @@ def check_unrepeated(
     """
     Refuse a run or an event whose id occurs twice in its session.
 
-    Args:
-        incoming: The session.
-
-        batch: Some of its runs or events.
-
-        known: The ids of earlier ones; at least of those that occur in *batch*.
-
-    Raises:
-        ValidationError: With the number of the line.
+    Of the ids of earlier ones, *known* holds at least those that occur in *batch*.
     """
     number, members = batch
     seen = set(known)
@@ -107,9 +87,6 @@ def check_unrepeated(
 async def refuse_repetition(incoming: IncomingSession, batch: IncomingBatch) -> None:
     """
     Refuse a batch with a run or an event that is in an earlier batch as well.
-
-    Raises:
-        ValidationError: With the number of the line; nothing happens if there is none.
     """
     first_line, members = batch
     kind, ids = type(members[0]), {member.id for member in members}

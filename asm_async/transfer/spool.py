@@ -77,9 +77,6 @@ class Spool:
     async def put(self, chunk: Chunk) -> None:
         """
         Add a chunk.
-
-        Raises:
-            StorageError: If the temporary file cannot be written.
         """
         self._size += len(chunk.data)
         if self._size <= _BYTES_IN_MEMORY:
@@ -93,9 +90,6 @@ class Spool:
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """
         Yield what was put in, from the start; nothing may be added meanwhile.
-
-        Raises:
-            StorageError: If the temporary file cannot be read.
         """
         for chunk in self._kept:
             yield chunk

@@ -85,23 +85,23 @@ def add_route(
     Add a route, with all that it may answer.
 
     Args:
-        router: Where to.
+        router: Where it is added.
 
-        path: Its path.
+        path: The route's.
 
-        endpoint: What answers.
+        endpoint: The function that answers.
 
-        model: What the answer looks like; None if it has no content.
+        model: Of an answer with *status*; None if it has no content.
 
-        method: Its method; with PUT a value is saved whole, and may be new.
+        method: With PUT a value is saved whole, and may be new (201).
 
-        status: What it answers when all went well.
+        status: Of an answer when all went well.
 
-        body: What the body looks like, if there is one.
+        body: The model of the body, if there is one.
 
-        headers: The names of the fields of an answer that went well.
+        headers: The names of the header fields of that answer.
 
-        problems: The statuses of the problems beside those of any route.
+        problems: Statuses of problems, beside those that any route may answer with.
 
         others: Other answers that are no problems.
 
