@@ -18,7 +18,6 @@ from asm_async.values.ids import new_event_id
 from asm_async.values.json_values import (
     JSONObject,
     copy_and_encode,
-    normalise_json_object,
 )
 from asm_async.values.stored_value import StoredValue
 
@@ -211,18 +210,6 @@ class Event(StoredValue):
         data, data_text = copy_and_encode(self.data, "data")
         metadata, metadata_text = copy_and_encode(self.metadata, "metadata")
         return self.with_json(data, metadata), data_text, metadata_text
-
-    def copied(self) -> Event:
-        """
-        Return an equal event whose JSON is its own, and JSON still.
-
-        Raises:
-            ValidationError: If *data* or *metadata* was spoilt since it was checked.
-        """
-        return self.with_json(
-            normalise_json_object(self.data, "data"),
-            normalise_json_object(self.metadata, "metadata"),
-        )
 
     def with_json(self, data: JSONObject, metadata: JSONObject) -> Event:
         """

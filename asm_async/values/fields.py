@@ -29,6 +29,7 @@ __all__ = [
     "FieldRules",
     "JSONObject",
     "JSONValue",
+    "PositiveCount",
     "Tags",
     "Text",
     "TotalAmount",
@@ -46,6 +47,7 @@ __all__ = [
     "optional_count",
     "optional_text",
     "optional_utc_time",
+    "positive_count",
     "shown",
     "tags",
     "text",
@@ -203,6 +205,16 @@ def count(value: object, name: str) -> int:
     return value if type(value) is int else int.__int__(value)
 
 
+def positive_count(value: object, name: str) -> int:
+    """
+    Accept an integer from 1 to 2**53 - 1.
+    """
+    number = count(value, name)
+    if not number:
+        raise ValidationError(f"{name}: expected at least 1, got 0")
+    return number
+
+
 def optional_count(value: object, name: str) -> int | None:
     """
     Accept None, or what :func:`count` accepts.
@@ -306,6 +318,7 @@ def one_of(value: object, name: str, known: Collection[str]) -> str:
 Text: TypeAlias = Annotated[str, text]
 Tags: TypeAlias = Annotated[tuple[str, ...], tags]
 Count: TypeAlias = Annotated[int, count]
+PositiveCount: TypeAlias = Annotated[int, positive_count]
 TotalCount: TypeAlias = Annotated[int, total_count]
 Amount: TypeAlias = Annotated[float, amount]
 TotalAmount: TypeAlias = Annotated[float, total_amount]

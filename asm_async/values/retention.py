@@ -14,7 +14,7 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
-from asm_async.values.fields import Tags
+from asm_async.values.fields import PositiveCount, Tags
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.value import Value
@@ -44,13 +44,6 @@ The types that tell a session's outline: pruned only when nothing else is left t
 """
 
 
-def _positive(value: object, name: str) -> int:
-    number = fields.count(value, name)
-    if not number:
-        raise ValidationError(f"{name}: expected at least 1, got 0")
-    return number
-
-
 def _archive(value: object, name: str) -> Archive:
     # An object is called by its class's __call__; a class is called to make objects.
     call = type(value).__call__
@@ -73,7 +66,6 @@ def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
     return types
 
 
-Positive: TypeAlias = Annotated[int, _positive]
 _Statuses: TypeAlias = Annotated[tuple[SessionStatus, ...], _unique_statuses]
 _PrunableTypes: TypeAlias = Annotated[tuple[EventType | str, ...], _prunable_types]
 
@@ -90,29 +82,29 @@ class RetentionPolicy(Value):
         ValidationError: Naming the field that is wrong.
     """
 
-    max_session_age_days: Positive | None = None
+    max_session_age_days: PositiveCount | None = None
     """
     Sessions that were created longer ago are soft-deleted, over or not.
     """
 
-    max_completed_session_age_days: Positive | None = 90
+    max_completed_session_age_days: PositiveCount | None = 90
     """
     Sessions that are over and were last updated longer ago are soft-deleted.
     """
 
-    max_events_per_session: Positive | None = None
+    max_events_per_session: PositiveCount | None = None
     """
     Sessions that hold more events are pruned to so many.
     """
 
-    max_total_events: Positive | None = None
+    max_total_events: PositiveCount | None = None
     """
     If all sessions together hold more events, they are pruned to so many.
 
     Those of sessions with an exempt tag count, and stay.
     """
 
-    hard_delete_after_days: Positive | None = 30
+    hard_delete_after_days: PositiveCount | None = 30
     """
     Sessions that were soft-deleted longer ago are removed for ever.
     """
@@ -146,7 +138,7 @@ class RetentionPolicy(Value):
     Events of these types are pruned before all others; none of them may be protected.
     """
 
-    batch_size: Positive = 100
+    batch_size: PositiveCount = 100
     """
     How many sessions one transaction deletes or prunes at most; never more than 1,000.
     """

@@ -19,7 +19,6 @@ from hypothesis import strategies as st
 
 from asm_async.errors import ValidationError
 from asm_async.testing import strategies as asm
-from asm_async.testing.factories import make_event
 from asm_async.values import json_values
 from asm_async.values.json_values import (
     MAX_DEPTH,
@@ -209,19 +208,6 @@ def containers_in(value: Any) -> set[int]:
     else:
         return set()
     return {id(cast("object", value))}.union(*map(containers_in, members))
-
-
-def test_what_was_spoilt_is_not_snapshot() -> None:
-    """
-    The field and the place in it are named.
-    """
-    event = make_event(data={"list": [1]})
-    event.data["list"].append({"at": {1, 2}})
-
-    with pytest.raises(ValidationError) as caught:
-        event.snapshot()
-
-    assert str(caught.value) == "data['list'][1]['at']: a set is not JSON"
 
 
 @pytest.mark.parametrize("limit", [0, 640, 10 * MAX_INTEGER_DIGITS])

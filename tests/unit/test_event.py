@@ -13,6 +13,7 @@ import pytest
 from asm_async.errors import ValidationError
 from asm_async.testing.factories import NOON, make_event
 from asm_async.values.event import Event, EventType, event_type, known_event_type
+from asm_async.values.json_values import encode_json
 
 PARIS = timezone(timedelta(hours=1))
 
@@ -265,20 +266,21 @@ def test_a_stored_event_is_made_of_its_fields_in_order() -> None:
         Event.from_stored(["evt_1"])
 
 
-def test_a_copy_has_json_of_its_own() -> None:
+def test_a_snapshot_has_json_of_its_own() -> None:
     """
-    An equal event, which what is done to the first one's JSON does not change.
+    An equal event and its texts, which no change of the first one's JSON reaches.
     """
     event = Event(**ALL_FIELDS)
-    copy = event.copied()
+    copy, data, metadata = event.snapshot()
     assert copy == event
 
     event.data["more"] = [1]
 
     assert copy == Event(**ALL_FIELDS)
+    assert (data, metadata) == (encode_json(copy.data), encode_json(copy.metadata))
 
 
-def test_json_that_was_spoilt_is_not_copied() -> None:
+def test_json_that_was_spoilt_is_not_snapshot() -> None:
     """
     The field and the place in it are named.
     """
@@ -286,7 +288,7 @@ def test_json_that_was_spoilt_is_not_copied() -> None:
     event.metadata["more"] = {"at": {1, 2}}
 
     with pytest.raises(ValidationError, match=r"^metadata\['more'\]\['at'\]: a set"):
-        event.copied()
+        event.snapshot()
 
 
 def test_an_event_is_given_its_number() -> None:
