@@ -25,8 +25,8 @@ class EventFeed(Protocol):
     events were pruned or left out by a filter, or the session was deleted before they
     were read. Nothing is done before the first step of the iteration.
 
-    **Hints.** A follower is woken by hints and reads the database for the truth, and
-    reads now and then without any hint. Losing every hint costs delay, never an event.
+    **Wake-ups.** A follower that is woken reads the database for the truth, and it
+    reads now and then without a wake-up. To lose them all costs delay, never an event.
 
     **Bounds.** A follower holds one batch of events, however slow its consumer is, and
     holds up nobody. While its consumer is busy it holds no connection.

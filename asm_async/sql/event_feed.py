@@ -50,9 +50,9 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
             busy or out of reach, before it raises.
 
         poll_interval: How often, in seconds, one statement for all followers looks
-            whether hints were lost.
+            whether wake-ups were lost.
 
-        listens: Whether to have hints from other processes. Behind PgBouncer in
+        listens: Whether to be woken by other processes. Behind PgBouncer in
             transaction mode there are none to be had: switch it off, and let
             *poll_interval* be the delay that is wanted.
 

@@ -29,8 +29,11 @@ from asm_async.sql.search.pages import (
     read_run_page,
     read_session_page,
 )
-from asm_async.sql.search.session_stats import read_session_stats
-from asm_async.sql.search.usage_queries import read_cost_groups, read_usage_groups
+from asm_async.sql.search.summaries import (
+    read_cost_groups,
+    read_session_stats,
+    read_usage_groups,
+)
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.transfer.session_export import export_lines
 from asm_async.sql.transfer.session_import import import_session

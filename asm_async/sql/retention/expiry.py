@@ -45,7 +45,7 @@ async def soft_delete_expired_sessions(
     """
     cutoffs = Cutoffs.of(policy, now)
     exempt = [status.value for status in policy.exempt_statuses]
-    is_tagged = has_tag(sessions.c.id, policy.exempt_tags, writes.dialect)
+    is_tagged = has_tag(sessions.c.id, policy.exempt_tags, writes.transactions.dialect)
     is_expirable = sessions.c.status.not_in(exempt) & ~is_tagged
     ages: list[tuple[sa.Column[datetime], sa.ColumnElement[bool]]] = []
     if cutoffs.created is not None:

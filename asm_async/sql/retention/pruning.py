@@ -128,7 +128,8 @@ async def prune_long_sessions(
         return
     session_id = session_sequences.c.session_id
     query = sa.select(session_id).where(
-        keep < _STORED, ~has_tag(session_id, policy.exempt_tags, writes.dialect)
+        keep < _STORED,
+        ~has_tag(session_id, policy.exempt_tags, writes.transactions.dialect),
     )
     found = pages(writes.transactions, query, [session_id], sessions_per_batch(policy))
     async with aclosing(found):
@@ -159,7 +160,7 @@ async def prune_session(
 def _prune_sessions(
     writes: ThrottledWriter, policy: RetentionPolicy, ids: Sequence[str], keep: int
 ) -> Batches:
-    gates, ranks = session_sequences, _ranks(policy, writes.dialect)
+    gates, ranks = session_sequences, _ranks(policy, writes.transactions.dialect)
     prunings = [
         _Pruning(
             ranks=ranks,
@@ -178,12 +179,12 @@ def prune_to_total(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:
     """
     Prune the oldest events of all sessions until no more are left than *policy* allows.
     """
-    most = policy.max_total_events
+    most, dialect = policy.max_total_events, writes.transactions.dialect
     # PostgreSQL adds whole numbers up to a numeric.
     total = sa.cast(sa.func.sum(_STORED), sa.BigInteger)
     pruning = _Pruning(
-        ranks=_ranks(policy, writes.dialect),
-        scope=~has_tag(events.c.session_id, policy.exempt_tags, writes.dialect),
+        ranks=_ranks(policy, dialect),
+        scope=~has_tag(events.c.session_id, policy.exempt_tags, dialect),
         order=[events.c.timestamp, events.c.session_id, events.c.sequence_number],
         surplus=sa.select(total - most).scalar_subquery(),
     )

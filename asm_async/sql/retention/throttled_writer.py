@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
-from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 
 __all__ = ["MAX_ROWS_PER_TRANSACTION", "ThrottledWriter"]
@@ -33,13 +32,6 @@ class ThrottledWriter:
 
     def __init__(self, transactions: Transactions) -> None:
         self.transactions = transactions
-
-    @property
-    def dialect(self) -> Dialect:
-        """
-        How the database does things.
-        """
-        return self.transactions.dialect
 
     async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """

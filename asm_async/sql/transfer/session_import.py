@@ -146,7 +146,7 @@ async def _check_runs(
 ) -> None:
     runs, ids = tables.runs, [run.id for run in batch[1]]
     query = sa.select(runs.c.id, runs.c.session_id).where(
-        runs.c.id.in_(transaction.dialect.members(ids))
+        transaction.dialect.is_one_of(runs.c.id, ids)
     )
     owners = {row.id: row.session_id for row in await transaction.conn.execute(query)}
     for run_id, owner in owners.items():
