@@ -41,7 +41,7 @@ class InvalidTransitionError(ConflictError):
 
     subject: Argument[str] = Argument(0)
     """
-    Whose status it is, such as ``session 'ses_1'``.
+    What has that status, such as ``session 'ses_1'``.
     """
 
     current: Argument[str] = Argument(1)

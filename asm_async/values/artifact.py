@@ -66,7 +66,7 @@ Reference: TypeAlias = Annotated[str, _reference]
 @attrs.frozen(kw_only=True)
 class ArtifactContent(Value):
     """
-    What an artifact store tells of a content that it holds.
+    What an artifact store knows of a content that it holds.
     """
 
     byte_size: Count
@@ -76,7 +76,7 @@ class ArtifactContent(Value):
 
     checksum_sha256: Checksum
     """
-    Its SHA-256 digest as 64 hexadecimal digits, under which the store gives it back.
+    Its SHA-256 digest as 64 hexadecimal digits: the name by which the store returns it.
     """
 
     storage_backend: Text
@@ -151,7 +151,7 @@ class Artifact(StoredValue):
 
     created_at: UTCTime
     """
-    When the artifact came to be, by the clock of whoever made it.
+    When the artifact came to be, by the clock of its maker.
     """
 
     deleted_at: UTCTime | None = None
@@ -198,7 +198,7 @@ class Artifact(StoredValue):
 
     def is_repeat_of(self, stored: Artifact) -> bool:
         """
-        Tell whether registering this would be to register *stored* once more.
+        Return whether registering this would be to register *stored* once more.
 
         Under the same id all else must be the same; under another id, all but
         *created_at*. A deletion makes no difference. JSON is compared as stored.

@@ -24,7 +24,7 @@ _VERSION = 1
 _PLAIN = re.compile(r"(\d{1,9})\.([a-z]{1,16})\.(\d{1,20})\.(\d{1,20})\.([0-9a-f]{8})")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")
 _MAX_CHARACTERS = 128
-_MOST = 2**63 - 1
+_MAX_POSITION = 2**63 - 1
 
 
 def checkpoint_text(place: Place, database: str) -> str:
@@ -60,7 +60,7 @@ def place_of(checkpoint: object, name: str, database: str) -> Place:
             f"{name}: it is of a feed in {match[2]}, and this one is in {database}"
         )
     place = int(match[3]), int(match[4])
-    if max(place) > _MOST:
+    if max(place) > _MAX_POSITION:
         raise InvalidCheckpointError(f"{name}: this is no checkpoint")
     return place
 
@@ -75,7 +75,7 @@ def _sealed(text: str) -> bytes:
 
 def _unpacked(checkpoint: object) -> str:
     """
-    Give the text inside; nothing if there is none.
+    Return the text inside; the empty text if there is none.
     """
     if not isinstance(checkpoint, str) or len(checkpoint) > _MAX_CHARACTERS:
         return ""

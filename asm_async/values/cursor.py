@@ -3,7 +3,7 @@ The cursors of a search: opaque text that says behind which item a page begins.
 
 A cursor is base64url (RFC 4648, section 5, unpadded) of a checksum and a JSON array:
 version, resource, order, digest of the filters, key of the item. Nothing in it is
-secret or executable, and whoever forges one gains nothing but another place to begin.
+secret or executable: all that a forged one can do is begin at another place.
 """
 
 from __future__ import annotations
@@ -64,14 +64,14 @@ class CursorCodec:
 
     def encode(self, key: Key) -> str:
         """
-        Give the cursor of the page behind the item of this *key*.
+        Return the cursor of the page behind the item of this *key*.
         """
         parts = [*self._search, *map(_plain, key)]
         return _sealed(json.dumps(parts, ensure_ascii=False).encode())
 
     def decode(self, cursor: object) -> Key:
         """
-        Give the key that *cursor* was made of.
+        Return the key that *cursor* was made of.
 
         Raises:
             InvalidCursorError: If no search has made it, or another one.
@@ -106,7 +106,7 @@ def _sealed(body: bytes) -> str:
 
 def _unsealed(cursor: object) -> list[object]:
     """
-    Give what was sealed.
+    Return what was sealed.
 
     Sealed again it must give the same text, since many texts decode to the same bytes.
     """

@@ -67,7 +67,7 @@ _TYPES: Mapping[str, EventType] = {member.value: member for member in EventType}
 
 def known_event_type(value: str) -> EventType | str:
     """
-    Give the :class:`EventType` of this value, or *value* itself if there is none.
+    Return the :class:`EventType` of this value, or *value* itself if there is none.
     """
     return _TYPES.get(value, value)
 
@@ -118,7 +118,7 @@ class Event(StoredValue):
 
     timestamp: UTCTime
     """
-    When it happened, by the clock of whoever saw it; the log is not ordered by it.
+    When it happened, by the clock of its observer; the log is not ordered by it.
     """
 
     session_id: Text
@@ -138,7 +138,7 @@ class Event(StoredValue):
 
     data: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What there is to say about it.
+    What there is to say about it: a JSON object.
     """
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
@@ -229,6 +229,6 @@ class Event(StoredValue):
 
     def take_number(self, sequence_number: int) -> None:
         """
-        Give the event itself its number: for adapters that alone hold it.
+        Set the event's own number: for adapters that alone hold the event.
         """
         object.__setattr__(self, "sequence_number", sequence_number)

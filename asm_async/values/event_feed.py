@@ -1,5 +1,5 @@
 """
-What a feed tells about itself.
+The state of a feed and of its consumers.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class ConsumerState(Value):
 
     fencing_token: Count
     """
-    Greater each time its lease is taken: whoever took it last may acknowledge.
+    Raised each time its lease is taken: only the last holder may acknowledge.
     """
 
     holder: Text | None

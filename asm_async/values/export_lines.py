@@ -43,14 +43,14 @@ V = TypeVar("V", Run, Event)
 
 def record_name(record: ExportRecord) -> str:
     """
-    Give what a record's line says that it is.
+    Return the name by which a record's line says what it is.
     """
     return _NAMES[type(record)]
 
 
 def encode_record(record: ExportRecord) -> bytes:
     """
-    Give a record as its line, with the line's end.
+    Return a record as its line, with the line's end.
     """
     name, plain = record_name(record), record.to_dict()
     if isinstance(record, Run | Event):
@@ -60,7 +60,7 @@ def encode_record(record: ExportRecord) -> bytes:
 
 def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
     """
-    Give an export of sessions that are in memory, line by line.
+    Yield an export of sessions that are in memory, line by line.
 
     It is what a file needs to hold to be imported again.
     """

@@ -146,7 +146,7 @@ class ExportedSessionEnd(PlainValue):
 
     session_id: Text
     """
-    Whose end it is.
+    The session that ends here.
     """
 
     run_count: Count

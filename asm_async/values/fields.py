@@ -234,7 +234,7 @@ def total_count(value: object, name: str) -> int:
 
 def amount(value: object, name: str) -> float:
     """
-    Accept a number from 0 to 10**15, and give it as a float.
+    Accept a number from 0 to 10**15, and return it as a float.
     """
     number = total_amount(value, name)
     if number > MAX_AMOUNT:
@@ -267,7 +267,7 @@ def optional_amount(value: object, name: str) -> float | None:
 
 def utc_time(value: object, name: str) -> datetime:
     """
-    Accept an aware time, in any zone, and give it in UTC with microseconds.
+    Accept an aware time, in any zone, and return it in UTC with microseconds.
     """
     if not isinstance(value, datetime):
         raise unexpected(name, "a datetime", value)

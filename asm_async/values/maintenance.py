@@ -40,7 +40,7 @@ class MaintenanceReport(Value):
 
     sessions_hard_deleted: Count = 0
     """
-    How many sessions were removed for ever.
+    How many sessions were removed permanently.
     """
 
     events_pruned: Count = 0

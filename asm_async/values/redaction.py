@@ -97,7 +97,7 @@ class RedactionPolicy:
     They are searched for again in what is left around a match, as if each piece were a
     text of its own, until none is found. Python's ``re`` knows no time limit, and
     nothing else of the process runs meanwhile: a pattern whose search can take
-    exponential time, such as ``(a+)+$``, lets whoever chooses the text stop the
+    exponential time, such as ``(a+)+$``, lets the author of the text stop the
     process.
     """
 

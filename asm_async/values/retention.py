@@ -106,12 +106,12 @@ class RetentionPolicy(Value):
 
     hard_delete_after_days: PositiveCount | None = 30
     """
-    Sessions that were soft-deleted longer ago are removed for ever.
+    Sessions that were soft-deleted longer ago are removed permanently.
     """
 
     archive: Annotated[Archive, _archive] | None = None
     """
-    An async callable that is given each session before it is removed for ever.
+    An async callable that is given each session before it is removed permanently.
 
     The session is removed only after the call has returned; if it raises, the session
     stays.

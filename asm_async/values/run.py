@@ -45,7 +45,7 @@ class RunStatus(StrEnum):
 
     def can_become(self, status: RunStatus) -> bool:
         """
-        Tell whether *status* may follow; every status may follow itself.
+        Return whether *status* may follow; every status may follow itself.
         """
         if status is self:
             return True
@@ -76,7 +76,7 @@ class Run(StoredValue):
 
     session_id: Text
     """
-    The session it belongs to, for ever.
+    The session it belongs to; a run never changes its session.
     """
 
     status: RunStatus
@@ -187,21 +187,21 @@ class Run(StoredValue):
     @property
     def input_tokens(self) -> int:
         """
-        What the model read; 0 if *token_usage* does not tell.
+        What the model read; 0 if *token_usage* does not say.
         """
         return self._tokens("input_tokens")
 
     @property
     def output_tokens(self) -> int:
         """
-        What the model wrote; 0 if *token_usage* does not tell.
+        What the model wrote; 0 if *token_usage* does not say.
         """
         return self._tokens("output_tokens")
 
     @property
     def total_tokens(self) -> int:
         """
-        What *token_usage* tells as the total, else input and output together.
+        The total of *token_usage*, or input and output together where it has none.
         """
         if "total_tokens" in self.token_usage:
             return self._tokens("total_tokens")
@@ -210,7 +210,7 @@ class Run(StoredValue):
     @property
     def model(self) -> str | None:
         """
-        The model's name, if *provider_metadata* tells one that is fit to search by.
+        The model's name, if *provider_metadata* has one that is fit to search by.
         """
         try:
             return fields.optional_text(self.provider_metadata.get("model"), "model")
@@ -222,7 +222,7 @@ class Run(StoredValue):
 
     def update_status(self, status: RunStatus, *, at: datetime | None = None) -> Run:
         """
-        Give this run in another status; the same status changes nothing.
+        Return this run in another status; the same status changes nothing.
 
         Args:
             status: The status to take; one that is over sets *ended_at*.
@@ -243,7 +243,7 @@ class Run(StoredValue):
 
     def set_output(self, output: Any, *, at: datetime | None = None) -> Run:
         """
-        Give this run completed, with *output*.
+        Return this run completed, with *output*.
 
         Raises:
             InvalidTransitionError: If the run has ended in another way.
@@ -253,7 +253,7 @@ class Run(StoredValue):
 
     def set_error(self, error: Mapping[str, Any], *, at: datetime | None = None) -> Run:
         """
-        Give this run failed, with *error*, a JSON object.
+        Return this run failed, with *error*, a JSON object.
 
         Raises:
             InvalidTransitionError: If the run has ended in another way.
@@ -263,13 +263,13 @@ class Run(StoredValue):
 
     def increment_turn(self) -> Run:
         """
-        Give this run with one turn more.
+        Return this run with one turn more.
         """
         return attrs.evolve(self, turn_count=self.turn_count + 1)
 
     def update_token_usage(self, usage: Mapping[str, Any]) -> Run:
         """
-        Give this run with *usage* added: numbers are summed, what else replaces.
+        Return this run with *usage* added: numbers are summed, what else replaces.
 
         Raises:
             ValidationError: If a sum is out of bounds, or *usage* is not a JSON object.

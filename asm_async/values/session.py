@@ -45,7 +45,7 @@ class SessionStatus(StrEnum):
 
     def can_become(self, status: SessionStatus) -> bool:
         """
-        Tell whether *status* may follow; every status may follow itself.
+        Return whether *status* may follow; every status may follow itself.
         """
         if status is self:
             return True
@@ -112,7 +112,7 @@ class Session(StoredValue):
 
     updated_at: UTCTime
     """
-    When this value was last changed, by the clock of whoever changed it.
+    When this value was last changed, by the clock of the process that changed it.
     """
 
     deleted_at: UTCTime | None = None
@@ -164,7 +164,7 @@ class Session(StoredValue):
         self, status: SessionStatus, *, at: datetime | None = None
     ) -> Session:
         """
-        Give this session in another status; the same status changes nothing.
+        Return this session in another status; the same status changes nothing.
 
         Args:
             status: The status to take.

@@ -47,7 +47,7 @@ class TokenTotals(Value):
 
     total_tokens: TotalCount
     """
-    The sum of what the runs gave as their totals.
+    The sum of the runs' own totals.
     """
 
 
@@ -74,7 +74,7 @@ class UsageTotals(Value):
 
     total_tokens: TotalCount
     """
-    The sum of what the runs gave as their totals.
+    The sum of the runs' own totals.
     """
 
 
@@ -170,7 +170,7 @@ class UsageSummary(Value):
 
     total_tokens: TotalCount
     """
-    The sum of what the runs gave as their totals.
+    The sum of the runs' own totals.
     """
 
     by_provider: Mapping[Text, UsageTotals] = attrs.field(hash=False)

@@ -33,7 +33,7 @@ class TokenPrice(Value):
 
     def cost_of(self, input_tokens: int, output_tokens: int) -> float:
         """
-        Give the cost of so many tokens, in US dollars.
+        Return the cost of so many tokens, in US dollars.
         """
         read = input_tokens * self.input_usd_per_million
         written = output_tokens * self.output_usd_per_million
