@@ -36,14 +36,12 @@ __all__ = [
     "TotalCount",
     "UTCTime",
     "amount",
-    "apply_rules",
     "boolean",
     "choice",
     "count",
     "instance",
     "mapping_of",
     "one_of",
-    "optional_amount",
     "optional_count",
     "optional_text",
     "optional_utc_time",
@@ -108,17 +106,6 @@ def unexpected(name: str, expected: str, value: object) -> ValidationError:
     """
     kind = with_article(type(value).__name__)
     return ValidationError(f"{name}: expected {expected}, got {kind}")
-
-
-def apply_rules(instance: object, rules: FieldRules) -> None:
-    """
-    Bring the fields of a new frozen *instance* into their normal form.
-    """
-    for name, rule in rules.items():
-        given = getattr(instance, name)
-        normal = rule(given, name)
-        if normal is not given:
-            object.__setattr__(instance, name, normal)
 
 
 def text(value: object, name: str) -> str:
@@ -256,13 +243,6 @@ def total_amount(value: object, name: str) -> float:
         raise ValidationError(f"{name}: expected a finite number >= 0")
     # The sum turns -0.0, which an SQLite column does not keep, into 0.0.
     return number + 0.0
-
-
-def optional_amount(value: object, name: str) -> float | None:
-    """
-    Accept None, or what :func:`amount` accepts.
-    """
-    return None if value is None else amount(value, name)
 
 
 def utc_time(value: object, name: str) -> datetime:

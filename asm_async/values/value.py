@@ -112,7 +112,7 @@ def _rule_for(hint: Any) -> fields.FieldRule:
     if origin is Annotated:
         # A type that is annotated again has the old annotation in front of the new.
         return cast("fields.FieldRule", hint.__metadata__[-1])
-    if isinstance(hint, type):
+    if isinstance(hint, type) and hint is not Any:
         return _rule_for_class(cast("type[object]", hint))
     rules = [_rule_for(each) for each in arguments if each is not NoneType]
     if origin is Union or origin is UnionType:

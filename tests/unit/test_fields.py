@@ -209,7 +209,7 @@ def test_an_amount_is_a_number_from_0_to_a_million_billions(value: float) -> Non
     """
     amount = fields.amount(value, "field")
 
-    assert amount == fields.optional_amount(value, "field") == value
+    assert amount == value
     assert type(amount) is float
 
 
@@ -232,7 +232,6 @@ def test_other_amounts_are_refused(value: object, message: str) -> None:
     What is negative, not finite, or no number is no amount.
     """
     assert refusal(fields.amount, value) == message
-    assert refusal(fields.optional_amount, value) == message
     assert refusal(fields.total_amount, value) == message
 
 
@@ -244,16 +243,7 @@ def test_an_amount_has_a_bound_and_a_sum_of_amounts_has_none(value: float) -> No
     message = "field: the amount is not within 0 to 10**15"
 
     assert refusal(fields.amount, value) == message
-    assert refusal(fields.optional_amount, value) == message
     assert fields.total_amount(value, "field") == value
-
-
-def test_none_is_an_optional_amount_only() -> None:
-    """
-    None passes where an amount is optional.
-    """
-    assert fields.optional_amount(None, "field") is None
-    assert refusal(fields.amount, None).endswith("got a NoneType")
 
 
 def test_an_amount_of_minus_zero_becomes_zero() -> None:
