@@ -56,7 +56,7 @@ EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 def with_names(conversations: Any) -> Iterator[tuple[str, Any]]:
     """
-    Give each conversation with a name of its own, made of its content.
+    Yield each conversation with a name of its own, made of its content.
 
     The second of two equal conversations gets another name than the first; where a
     conversation stands among different ones does not matter.
@@ -76,14 +76,14 @@ def with_names(conversations: Any) -> Iterator[tuple[str, Any]]:
 
 def session_id_of(name: str) -> str:
     """
-    Give the id of the session that holds the conversation of this name.
+    Return the id of the session that holds the conversation of this name.
     """
     return f"ses_{name}"
 
 
 def executions_of(conversation: Any, name: str) -> Iterator[ExecutionResult]:
     """
-    Give what to store: one execution for each turn, the session's status along with it.
+    Yield what to store: one execution for each turn, with the session's status.
 
     Raises:
         ValueError: Naming what is no conversation, or not JSON as a store keeps it.
@@ -116,7 +116,7 @@ def executions_of(conversation: Any, name: str) -> Iterator[ExecutionResult]:
 
 def rebuild_conversation(session: Session, events: Iterable[Event]) -> JSONObject:
     """
-    Give the conversation that a session and its events, in order, stand for.
+    Return the conversation that a session and its events, in order, hold.
     """
     messages: list[JSONObject] = []
     for event in events:

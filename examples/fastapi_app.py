@@ -46,14 +46,14 @@ LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 async def authorize(request: Request) -> None:
     """
-    DEMO ONLY: let in whoever sits at this machine, and let them see everything.
+    DEMO ONLY: allow everything to every request from this machine.
 
-    An application of yours finds out here who asks (by a session cookie, by a token),
-    raises ``HTTPException(401)`` if it does not know, and returns the tenant's id.
+    Your own application identifies the client here (by a session cookie, by a token),
+    raises ``HTTPException(401)`` if it cannot, and returns the tenant's id.
     Returning None, as here, means that every tenant's sessions can be seen.
     """
     is_local = request.client is not None and request.client.host in LOCAL_HOSTS
-    # A page from elsewhere may bring its own name for this machine.
+    # A page of another site may have a name of its own resolve to this machine.
     if not is_local or request.url.hostname not in LOCAL_HOSTS:
         raise HTTPException(HTTPStatus.FORBIDDEN, "this demo serves its own machine")
 
@@ -81,7 +81,7 @@ add_problem_handlers(app)
 @app.get("/", include_in_schema=False)
 async def page() -> FileResponse:
     """
-    Give the one page there is.
+    Return the page.
     """
     return FileResponse(PAGE)
 
@@ -94,7 +94,7 @@ async def chat(
     session_id: Annotated[str | None, Body(max_length=255)] = None,
 ) -> dict[str, str]:
     """
-    Let the agent answer a message, in a new session unless one is named.
+    Have the agent answer a message, in a new session unless one is named.
 
     The answer is not waited for: it is seen in the session's stream.
     """
@@ -133,8 +133,8 @@ async def answer(store: SessionStore, run: Run, message: str) -> None:
             result = {"tool": TOOL, "content": FACTS[topic]}
             await say(store, run, EventType.TOOL_CALL_COMPLETED, **result)
         await asyncio.sleep(0.3)
-        told = [FACTS[topic] for topic in topics]
-        text = " ".join(told or [f"You said: {message}"])
+        facts = [FACTS[topic] for topic in topics]
+        text = " ".join(facts or [f"You said: {message}"])
         await say(store, run, EventType.MESSAGE_RECEIVED, content=text)
         words = {
             "input_tokens": len(message.split()),

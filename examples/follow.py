@@ -29,7 +29,7 @@ WIDTH = 60
 
 def line_of(event: Event) -> str:
     """
-    Give an event as one line.
+    Return an event as one line.
     """
     said = json.dumps(event.data.get("content", event.data), ensure_ascii=False)
     shortened = said if len(said) <= WIDTH else f"{said[: WIDTH - 3]}..."
@@ -64,7 +64,7 @@ async def choose(
     feed: SQLEventFeed, options: argparse.Namespace
 ) -> AsyncGenerator[Event]:
     """
-    Give the events that were asked for.
+    Return an iterator over the events that were asked for.
     """
     if options.all:
         return events_of_all(feed)

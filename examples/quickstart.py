@@ -69,7 +69,7 @@ async def converse(store: SessionStore, run: Run) -> None:
     ]
     await store.append_events(tool_call, expected_sequence=first.sequence_number)
 
-    # Whoever has not seen the tool call cannot write as if it had not happened.
+    # A writer that has not seen the tool call cannot write as if it had not happened.
     guess = new_event(run, EventType.MESSAGE_RECEIVED, "41?")
     try:
         await store.append_event(guess, expected_sequence=first.sequence_number)

@@ -1,5 +1,5 @@
 """
-Tell what recorded conversations consumed and cost, in tables and in a picture.
+Report what recorded conversations consumed and cost, in tables and in a picture.
 
     python examples/usage_report.py examples/data/conversations.json
     python examples/usage_report.py PATH --plot usage.png --model gpt-4o-mini
@@ -107,7 +107,7 @@ class Model:
 
     def used_in(self, run: Run, usage: dict[str, Any]) -> Run:
         """
-        Give the run as it would be had this model consumed *usage* in it.
+        Return the run as it would be if this model had consumed *usage* in it.
         """
         return attrs.evolve(
             run,
@@ -314,7 +314,7 @@ def main() -> int:
     """
     Read the command line, and take Ctrl-C for an answer.
     """
-    parser = argparse.ArgumentParser(description="Tell what conversations cost.")
+    parser = argparse.ArgumentParser(description="Report what conversations cost.")
     parser.add_argument("path", type=Path, help="a JSON list of conversations")
     for name, default, meaning in (
         ("--url", "sqlite+aiosqlite:///usage.sqlite3", "the database"),

@@ -70,7 +70,7 @@ class ContentDirectory:
 
     def keep(self, name: str, parent: int, checksum: str) -> None:
         """
-        Let a synced temporary file be the content, in place of any before it.
+        Make a synced temporary file the content, in place of any before it.
         """
         with self._shard(checksum, create=True) as (root, shard):
             with locked(root, self._timeout):
@@ -212,7 +212,7 @@ class TemporaryFile:
             )
             self._closing.callback(os.close, self._descriptor)
             self._closing.callback(_unlink, self._name, self._parent)
-            # By its lock a file that is being written is told from one that a killed
+            # Its lock distinguishes a file that is being written from one that a killed
             # process has left. Who looks for those needs the directory's lock, and so
             # finds no file between its beginning and this line.
             try_to_lock(self._descriptor)
@@ -229,7 +229,7 @@ class TemporaryFile:
 
     def keep(self) -> None:
         """
-        Let the file be the content of its checksum.
+        Make the file the content of its checksum.
         """
         touch(self._descriptor)
         sync(self._descriptor)

@@ -38,7 +38,7 @@ class GenAIPrices:
     - a price has changed, or depends on the hour: all runs are priced as at one time;
     - requests, searches or tools are billed by number, or a discount was agreed on.
 
-    Store *cost_usd* with the run where the provider tells it: that is never computed.
+    Store *cost_usd* with the run where the provider reports it: that is never computed.
 
     Args:
         at: The time whose prices are given; that of each call unless given.
@@ -52,10 +52,10 @@ class GenAIPrices:
 
     def __call__(self, provider: str | None, model: str | None, /) -> TokenPrice | None:
         """
-        Find the price of a provider's model, by any name that the library knows it by.
+        Return the price of a provider's model, by any name that the library knows.
 
-        Without a provider the library tells it from the model's name. Without a model,
-        or where the list has no price by tokens, there is none.
+        Without a provider the library derives it from the model's name. Without a
+        model, or where the list has no price by tokens, there is none.
         """
         if model is None:
             return None

@@ -48,7 +48,7 @@ def lifespan(
     """
     Open the ports over a database of this URL, and close them when the server stops.
 
-    Open streams end when the process is told to stop (SIGINT, SIGTERM), so that no
+    Open streams end when the process is asked to stop (SIGINT, SIGTERM), so that no
     server waits for them. One that is stopped in another way, such as from another
     thread, has to call
     :func:`~asm_async.integrations.fastapi.streams.end_streams`.

@@ -57,6 +57,6 @@ class Limits(Value):
 
     heartbeat_seconds: Seconds = 15.0
     """
-    How long a stream is silent at most: what stands between may close silent ones, and
-    a client that vanished without a word is found out by it.
+    How long a stream is silent at most: proxies may close silent connections, and a
+    client that vanished without closing its own is noticed when it is written to.
     """

@@ -20,7 +20,7 @@ _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 @contextmanager
 def on_stop_signal(call: Callable[[], object]) -> Generator[None]:
     """
-    Call back when the process is told to stop, before any other handler of the signal.
+    Call back when the process is asked to stop, before any other handler of the signal.
 
     Servers wait for open responses before they end the application's lifespan, and tell
     the application nothing before that: a stream that waited for the lifespan's end
