@@ -56,8 +56,8 @@ async def read_import(
                 tally.count_session(incoming, is_new=await store(incoming))
         if not isinstance(record, ExportEnd):
             records.refuse(f"record: {record_name(record)!r} is out of place")
-        for name, found in tally.total.to_dict().items():
-            if (announced := getattr(record, name)) != found:
+        for name, announced in attrs.asdict(record).items():
+            if announced != (found := getattr(tally, name)):
                 records.refuse(f"{name}: {announced} are announced, {found} are there")
         await records.end()
     return attrs.evolve(tally.report, line_count=records.line_number - 1)
@@ -79,34 +79,29 @@ class _Tally:
 
     def __init__(self, progress: Callable[[ImportReport], object] | None) -> None:
         self.report = ImportReport()
-        self.total = ExportEnd(session_count=0, run_count=0, event_count=0)
+        self.session_count = self.run_count = self.event_count = 0
         self._progress = progress
         self._line_number = 0
 
     def count_line(self, line_number: int) -> None:
         self._line_number = line_number
         if not line_number % _LINES_BETWEEN_REPORTS:
-            self.report = attrs.evolve(self.report, line_count=line_number)
-            self._report_progress()
+            self._change_report()
 
     def count_session(self, incoming: IncomingSession, *, is_new: bool) -> None:
         runs, events = incoming.run_count, incoming.event_count
-        report, total = self.report, self.total
-        self.total = ExportEnd(
-            session_count=total.session_count + 1,
-            run_count=total.run_count + runs,
-            event_count=total.event_count + events,
+        self.session_count += 1
+        self.run_count += runs
+        self.event_count += events
+        self._change_report(
+            sessions_imported=self.report.sessions_imported + is_new,
+            sessions_unchanged=self.report.sessions_unchanged + (not is_new),
+            runs_imported=self.report.runs_imported + runs * is_new,
+            events_imported=self.report.events_imported + events * is_new,
         )
-        self.report = attrs.evolve(
-            report,
-            line_count=self._line_number,
-            sessions_imported=report.sessions_imported + is_new,
-            sessions_unchanged=report.sessions_unchanged + (not is_new),
-            runs_imported=report.runs_imported + runs * is_new,
-            events_imported=report.events_imported + events * is_new,
-        )
-        self._report_progress()
 
-    def _report_progress(self) -> None:
+    def _change_report(self, **counts: int) -> None:
+        line_count = self._line_number
+        self.report = attrs.evolve(self.report, line_count=line_count, **counts)
         if self._progress is not None:
             self._progress(self.report)
