@@ -5,6 +5,7 @@ What a write would store, decided before anything is changed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from typing import Any, TypeVar
 
 import attrs
 
@@ -29,56 +30,43 @@ __all__ = [
     "was_flushed",
 ]
 
+V = TypeVar("V", Session, Run)
+
 
 def next_session(
     database: InMemoryDatabase, session: Session, expected: int | None = None
 ) -> Session:
     """
     Return the session as a save stores it, or as stored if that succeeded before.
-
-    Raises:
-        SessionDeletedError: If it is soft-deleted.
-
-        RevisionConflictError: If *expected* is not the stored revision.
-
-        InvalidTransitionError: If its status may not follow the stored one.
     """
     database.check_not_deleted(session.id)
     stored = database.sessions.get(session.id)
-    revision = 0 if stored is None else stored.revision
-    if stored and revision - 1 == expected and stored.has_same_content(session):
-        return stored
-    _check_revision(f"session {session.id!r}", revision, expected)
-    if stored:
-        stored.check_can_become(session.status)
-    return attrs.evolve(session, revision=revision + 1)
+    return _next(f"session {session.id!r}", session, stored, expected)
 
 
 def next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
     """
     Return the run as a save stores it, or as stored if that succeeded before.
-
-    Raises:
-        RevisionConflictError: If *expected* is not the stored revision.
-
-        InvalidTransitionError: If its status may not follow the stored one.
     """
-    stored = database.runs.get(run.id)
+    return _next(f"run {run.id!r}", run, database.runs.get(run.id), expected)
+
+
+def _next(subject: str, value: V, stored: V | None, expected: int | None) -> V:
     revision = 0 if stored is None else stored.revision
-    if stored and revision - 1 == expected and stored.has_same_content(run):
+    if stored and revision - 1 == expected and stored.has_same_content(value):
         return stored
-    _check_revision(f"run {run.id!r}", revision, expected)
+    if expected is not None and revision != expected:
+        raise RevisionConflictError(subject, expected, revision)
     if stored:
-        stored.check_can_become(run.status)
-    return attrs.evolve(run, revision=revision + 1)
+        # Of the same class as the stored one, which type checkers do not see here.
+        status: Any = value.status
+        stored.check_can_become(status)
+    return attrs.evolve(value, revision=revision + 1)
 
 
 def check_owner(database: InMemoryDatabase, run: Run) -> None:
     """
     Refuse a run whose id is that of another session's run.
-
-    Raises:
-        ConflictError: If it is.
     """
     stored = database.runs.get(run.id)
     if stored and stored.session_id != run.session_id:
@@ -117,9 +105,6 @@ def check_latest(
 ) -> None:
     """
     Refuse an *expected* number that is not the session's latest.
-
-    Raises:
-        SequenceConflictError: If it is not.
     """
     actual = database.latest(session_id)
     if expected is not None and actual != expected:
@@ -152,8 +137,3 @@ def was_flushed(
     stored = database.runs.get(run.id)
     is_stored = stored is not None and stored.session_id == run.session_id
     return is_stored and are_stored_behind(database, expected, numbered)
-
-
-def _check_revision(subject: str, actual: int, expected: int | None) -> None:
-    if expected is not None and actual != expected:
-        raise RevisionConflictError(subject, expected, actual)

@@ -79,31 +79,11 @@ class HistoryTransfer(Protocol):
         however long a session is. What of a session has been read and not been written
         yet waits in a temporary file, so that no transaction waits for the writer.
 
-        Args:
-            writer: An async callable that takes the next bytes, always whole lines. The
-                next ones are not made before it has returned. What it raises ends the
-                export and is raised here; what it has taken is no whole export then.
-
-            agent_id: Only sessions of this agent.
-
-            tenant_id: Only sessions of this tenant.
-
-            status: Only sessions with this status, or one of these.
-
-            provider: Only sessions with a run of this provider.
-
-            tags: Only sessions that have all of these tags.
-
-            parent_session_id: Only sessions whose parent is this one.
-
-            created_after: Only sessions created later.
-
-            created_before: Only sessions created earlier.
-
-            include_deleted: Also soft-deleted ones.
-
-            progress: Called with the report as it stands, each time the writer has
-                returned.
+        The filters are those of ``search_sessions``. *writer* is an async callable that
+        takes the next bytes, always whole lines; more are made once it has returned.
+        What it raises ends the export and is raised here; what it has taken is no whole
+        export then. *progress* is called with the report as it stands, each time the
+        writer has returned.
 
         Returns:
             What was written.

@@ -263,30 +263,12 @@ class QueryAPI(HistoryTransfer, Protocol):
         added as floats: the last digits of a sum are not promised (of 15, the first 12
         are the same from every adapter).
 
-        The answer is as large as that of :meth:`get_usage_summary`.
-
-        Args:
-            session_id: Only runs of this session.
-
-            agent_id: Only runs of sessions of this agent.
-
-            tenant_id: Only runs of sessions of this tenant.
-
-            provider: Only runs that name this provider; ``"unknown"`` is none.
-
-            since: Only runs started at this time or later.
-
-            until: Only runs started earlier.
-
-            pricing_table: Prices for runs that have no *cost_usd*; None for no prices.
-
-            price_lookup:
-                Where to look up what *pricing_table* does not have, such as
-                :class:`~asm_async.integrations.genai_prices.GenAIPrices`. It is called
-                with a provider and a model, or None for one that is not named, once for
-                each two, after everything is read; what it raises, this raises.
-
-            bucket: As in :meth:`get_usage_summary`.
+        The filters, *bucket* and the size of the answer are those of
+        :meth:`get_usage_summary`. *pricing_table* has prices for runs without a
+        *cost_usd*. What it does not have is looked up by *price_lookup*, such as
+        :class:`~asm_async.integrations.genai_prices.GenAIPrices`: it is called with a
+        provider and a model, or None for one that is not named, once for each two,
+        after everything is read; what it raises, this raises.
         """
         ...
 

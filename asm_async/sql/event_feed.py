@@ -126,18 +126,14 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         async def read(conn: AsyncConnection) -> FeedLag:
             counts = await conn.execute(query, feed.parameters(place))
             pending, held = counts.one()
-            if not held:
-                return FeedLag(pending_events=pending)
-            blocking_transaction = await feed.blocking_transaction(conn)
+            blocking = await feed.blocking_transaction(conn) if held else None
+            if blocking is None:
+                return FeedLag(pending_events=pending, held_events=held)
             return FeedLag(
                 pending_events=pending,
                 held_events=held,
-                held_for_seconds=None
-                if blocking_transaction is None
-                else blocking_transaction.for_seconds,
-                held_by=None
-                if blocking_transaction is None
-                else blocking_transaction.by,
+                held_for_seconds=blocking.for_seconds,
+                held_by=blocking.by,
             )
 
         async with self._context.lifecycle:

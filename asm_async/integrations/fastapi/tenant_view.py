@@ -7,7 +7,7 @@ tenant, only that tenant's sessions exist, and what belongs to them; without one
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from typing import Any, ParamSpec, TypeVar
 
 import attrs
@@ -26,7 +26,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
-from asm_async.values.summaries import SessionStats
 
 __all__ = ["TenantView"]
 
@@ -51,6 +50,10 @@ class TenantView:
     def __init__(self, ports: Ports, tenant_id: str | None) -> None:
         self._ports = ports
         self._tenant_id = tenant_id
+        # What takes one session is asked for the tenant's.
+        self.soft_delete_session = self._owned(ports.maintenance.soft_delete_session)
+        self.restore_session = self._owned(ports.maintenance.restore_session)
+        self.get_session_stats = self._owned(ports.query.get_session_stats)
         # What takes a tenant itself is asked for no other one than this.
         self.search_sessions = self._narrowed(ports.query.search_sessions)
         self.search_runs = self._narrowed(ports.query.search_runs)
@@ -100,33 +103,12 @@ class TenantView:
                     raise
         raise AssertionError
 
-    async def soft_delete_session(self, session_id: str) -> Session:
-        """
-        Mark the session deleted.
-        """
-        await self._check(session_id)
-        return await self._ports.maintenance.soft_delete_session(session_id)
-
-    async def restore_session(self, session_id: str) -> Session:
-        """
-        Undo a soft deletion.
-        """
-        await self._check(session_id)
-        return await self._ports.maintenance.restore_session(session_id)
-
     async def delete_session(self, session_id: str) -> None:
         """
         Remove the session permanently.
         """
         await self.get_session(session_id)
         await self._ports.store.delete_session(session_id)
-
-    async def get_session_stats(self, session_id: str) -> SessionStats:
-        """
-        Return the session in figures.
-        """
-        await self._check(session_id)
-        return await self._ports.query.get_session_stats(session_id)
 
     async def get_run(self, session_id: str, run_id: str) -> Run:
         """
@@ -254,6 +236,19 @@ class TenantView:
         if session.tenant_id not in (None, self._tenant_id):
             raise ValidationError("tenant_id: it is not yours to give")
         return attrs.evolve(session, tenant_id=self._tenant_id)
+
+    def _owned(
+        self, find: Callable[[str], Awaitable[T]]
+    ) -> Callable[[str], Awaitable[T]]:
+        """
+        Return *find*, for sessions of this tenant alone where there is one.
+        """
+
+        async def owned(session_id: str) -> T:
+            await self._check(session_id)
+            return await find(session_id)
+
+        return owned
 
     def _narrowed(self, find: Callable[P, T]) -> Callable[P, T]:
         """
