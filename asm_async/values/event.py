@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, TypeAlias, cast
+from typing import Annotated, Any, ClassVar, TypeAlias
 
 import attrs
 
@@ -184,14 +184,17 @@ class Event(StoredValue):
         Raises:
             ValidationError: Naming the field that is wrong.
         """
+        # The constructor takes any mapping, and copies it.
+        content: Any = {} if data is None else data
+        remembered: Any = {} if metadata is None else metadata
         return cls(
             id=new_event_id() if id is None else id,
             type=type,
             timestamp=datetime.now(UTC) if timestamp is None else timestamp,
             session_id=session_id,
             run_id=run_id,
-            data=cast("JSONObject", {} if data is None else data),
-            metadata=cast("JSONObject", {} if metadata is None else metadata),
+            data=content,
+            metadata=remembered,
             schema_version=schema_version,
             provider=provider,
             correlation_id=correlation_id,

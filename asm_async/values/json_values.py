@@ -42,6 +42,8 @@ _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _DECODER = json.JSONDecoder()
 _LONGEST_KEY = 255
 _NESTED = frozenset({dict, list})
+# To a checker, the type of what may be anything is unknown.
+_type_of: Callable[[object], type[object]] = type
 _INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
 
@@ -97,10 +99,13 @@ def normalise_json_object(value: object, path: str) -> JSONObject:
     Raises:
         ValidationError: Naming the *path* of whatever is not JSON.
     """
+    # Most are flat, and a new event has two to be copied.
+    if (flat := _copy_flat(value)) is not None:
+        return flat
     if not _is_mapping(value):
         raise ValidationError(f"{path}: expected a JSON object, got {_kind(value)}")
-    members = cast("Mapping[object, object]", value)
-    return cast("JSONObject", normalise_json(members, path)) if members else {}
+    copy: JSONObject = normalise_json(value, path)
+    return copy
 
 
 def copy_and_encode(value: object, path: str) -> tuple[JSONObject, str]:
@@ -157,15 +162,14 @@ JSONObject: TypeAlias = Annotated[dict[str, Any], normalise_json_object]
 JSONValue: TypeAlias = Annotated[Any, normalise_json]
 
 
-def _copy_flat(value: object) -> JSONObject | None:
+def _copy_flat(value: Any) -> JSONObject | None:
     """
     Copy an object that holds nothing but plain scalars; None for all else.
     """
-    if type(value) is not dict:
+    if _type_of(value) is not dict:
         return None
-    members = cast("dict[object, Any]", value)
-    for key, member in members.items():
-        kind: type[object] = type(member)
+    for key, member in value.items():
+        kind = _type_of(member)
         is_plain = (
             member is None
             or kind is bool
@@ -173,9 +177,12 @@ def _copy_flat(value: object) -> JSONObject | None:
             or (kind is int and -_INTEGER_BOUND < member < _INTEGER_BOUND)
             or (kind is float and -math.inf < member < math.inf)
         )
-        if not is_plain or type(key) is not str or not _is_whole(key):
+        if not is_plain or type(key) is not str:
             return None
-    return cast("JSONObject", members.copy())
+        if not (key.isascii() or _is_whole(key)):
+            return None
+    copy: JSONObject = value.copy()
+    return copy
 
 
 def _copy_by_encoding(value: object) -> tuple[Any, str] | None:
