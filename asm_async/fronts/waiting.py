@@ -13,8 +13,6 @@ from asm_async.values.event import Event
 
 __all__ = ["Waiter", "wait_for_events"]
 
-_POLL_INTERVAL_SECONDS = 0.25
-
 
 class Waiter(Protocol):
     """
@@ -40,10 +38,7 @@ async def wait_for_events(
     timeout: float,
 ) -> list[Event]:
     """
-    Read until there is something, for at most *timeout* seconds.
-
-    It is read whenever this process writes to the session, and four times a second for
-    the sake of what other processes write.
+    Read whenever the waiter is set, until something is found or time runs out.
     """
     clock = asyncio.get_running_loop().time
     deadline = clock() + timeout
@@ -57,5 +52,5 @@ async def wait_for_events(
             if events or left <= 0:
                 return events
             with suppress(TimeoutError):
-                async with asyncio.timeout(min(left, _POLL_INTERVAL_SECONDS)):
+                async with asyncio.timeout(left):
                     await waiter.wait()

@@ -17,6 +17,8 @@ from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
 from asm_async.fronts.waiting import wait_for_events
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
+from asm_async.sql.feed.poll import poll
 from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.hard_delete import hard_delete
 from asm_async.sql.runtime.lifecycle import Lifecycle
@@ -37,6 +39,8 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 __all__ = ["SQLSessionStore"]
+
+_POLL_NAME = "poll for get_events"
 
 
 class SQLSessionStore(SessionStoreFront):
@@ -153,8 +157,18 @@ class SQLSessionStore(SessionStoreFront):
         read = partial(self._read_events, session_id, wanted)
         if not wanted.wait_timeout:
             return await read()
-        waiting = self._lifecycle.check_usable().hub.waiting_for(session_id)
-        return await wait_for_events(read, waiting, wanted.wait_timeout)
+        # The wait is a call of its own, so that closing the store sees its end.
+        async with self._lifecycle:
+            shared = self._lifecycle.check_usable()
+            # One look for all who wait notices what other processes write: to listen or
+            # to watch a file would cost more than a wait that is soon over.
+            look = partial(poll, self._transactions, shared.hub, WAIT_POLL_INTERVAL)
+            shared.tasks.join(_POLL_NAME, look)
+            try:
+                waiting = shared.hub.waiting_for(session_id)
+                return await wait_for_events(read, waiting, wanted.wait_timeout)
+            finally:
+                await shared.tasks.leave(_POLL_NAME)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         query = session_queries.events_of(session_id, wanted)

@@ -246,7 +246,7 @@ async def test_what_a_cancelled_caller_has_written_wakes_readers(
     """
     A reader that waits is told of an event whose writer was cancelled at the end.
     """
-    monkeypatch.setattr("asm_async.fronts.waiting._POLL_INTERVAL_SECONDS", 60)
+    monkeypatch.setattr("asm_async.sql.session_store.WAIT_POLL_INTERVAL", 60)
     reading = asyncio.create_task(
         store.get_events("ses_1", wait_timeout=4 * LONG_SECONDS)
     )

@@ -237,6 +237,25 @@ async def test_the_poll_wakes_only_those_who_are_behind(
     assert not [statement for statement in read if "asm_events.data" in statement]
 
 
+async def test_those_who_wait_for_events_share_one_poll(
+    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+) -> None:
+    """
+    While nothing is written, each reads at first, when it is first told, and at last.
+    """
+    found: list[str] = []
+
+    @sa_event.listens_for(engines[0].sync_engine, "before_cursor_execute")
+    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
+        if "asm_events.data" in statement:
+            found.append(statement)
+
+    await store.append_event(make_event())
+    waits = [store.get_events("ses_1", after=1, wait_timeout=2.0) for _ in range(8)]
+    assert await asyncio.gather(*waits) == [[]] * 8
+    assert 16 <= len(found) <= 24
+
+
 @pytest.mark.usefixtures("watchers")
 async def test_what_hears_others_lives_as_long_as_somebody_follows(
     migrated_sqlite_url: str,

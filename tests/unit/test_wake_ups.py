@@ -228,3 +228,17 @@ def test_a_committed_event_is_the_stored_one_and_nobody_elses() -> None:
     assert [type(value) for value in attrs.astuple(second, recurse=False)] == [
         type(value) for value in attrs.astuple(before, recurse=False)
     ]
+
+
+def test_a_reader_is_woken_once_for_the_same_number() -> None:
+    """
+    One that always reads need not read again for what it was woken for.
+    """
+    wake_up = WakeUp()
+    wake_up.notify_up_to((0, 5))
+    assert wake_up.is_set()
+    wake_up.clear()
+    wake_up.notify_up_to((0, 5))
+    assert not wake_up.is_set()
+    wake_up.notify_up_to((0, 6))
+    assert wake_up.is_set()

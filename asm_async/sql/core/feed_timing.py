@@ -32,6 +32,7 @@ __all__ = [
     "MIN_READ_REST",
     "OWN_COMMIT_GRACE",
     "READ_RESTS_PER_READ",
+    "WAIT_POLL_INTERVAL",
     "WATCHER_RETRY_PAUSE",
     "WATCH_INTERVAL",
 ]
@@ -72,3 +73,7 @@ MAX_HELD_PAUSE: Final = 0.1
 
 # The look for lost notifications, however often changes of sessions ask for it.
 MIN_POLL_INTERVAL: Final = 0.05
+
+# How often to look for those who wait in get_events(), whom nothing else notifies of
+# what other processes write.
+WAIT_POLL_INTERVAL: Final = 0.25

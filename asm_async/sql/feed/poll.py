@@ -34,9 +34,10 @@ async def poll(
     """
     standings: dict[str, list[Any]] = {}
     while True:
-        await asyncio.sleep(min(seconds, MIN_POLL_INTERVAL))
+        least = min(seconds, MIN_POLL_INTERVAL)
+        await asyncio.sleep(least)
         with suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout(seconds - least):
                 await hub.something_changed.wait()
         # Cleared before the look: what changes during it calls for another one.
         hub.something_changed.clear()

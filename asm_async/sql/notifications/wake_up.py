@@ -94,6 +94,9 @@ class WakeUp(asyncio.Event):
         """
         if newest > self.known:
             self.set()
+            if not self._takes_events:
+                # Its owner always reads, and finds this: once is enough.
+                self.seen = newest
 
     def offer(self, numbered: Iterable[tuple[int, CommittedEvent]]) -> None:
         """
