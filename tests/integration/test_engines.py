@@ -211,7 +211,9 @@ async def test_a_stricter_isolation_level_refuses_nothing(asyncpg_url: sa.URL) -
 
     @sa_event.listens_for(engine.sync_engine, "handle_error")
     def on_error(context: sa.ExceptionContext) -> None:
-        refused.append(str(context.original_exception))
+        # A group waits for a lock by short turns, one of which may run out.
+        if "lock timeout" not in (told := str(context.original_exception)):
+            refused.append(told)
 
     saved = await run_together(store.save_session(make_session()) for store in stores)
     await engine.dispose()
