@@ -107,7 +107,6 @@ def oldest(requirements: list[str]) -> list[str]:
 
 
 @nox.session
-@nox.parametrize("database", ["sqlite", "postgres"])
 @nox.parametrize(
     ("python", "dependencies"),
     [
@@ -116,19 +115,19 @@ def oldest(requirements: list[str]) -> list[str]:
         nox.param(PYTHONS[0], "oldest", tags=["ends"]),
     ],
 )
-def matrix(session: nox.Session, dependencies: str, database: str) -> None:
+def matrix(session: nox.Session, dependencies: str) -> None:
     """
-    Run all tests with each Python, each database and the oldest dependencies allowed.
+    Run all tests with each Python, and with the oldest dependencies allowed.
 
-    ``nox -t ends`` takes the newest Python and the oldest dependencies alone.
+    ``nox -t ends`` takes the newest Python and the oldest dependencies alone, and
+    ``-- -m postgres`` the tests that need a server.
     """
     pins: list[str] = []
     if dependencies == "oldest":
         pins += oldest(PROJECT["dependencies"])
         pins += oldest(PROJECT["optional-dependencies"]["postgres"])
     session.install(".[test]", *pins)
-    selection = "postgres" if database == "postgres" else "not postgres"
-    session.run("python", "-m", "pytest", "-m", selection, *session.posargs)
+    session.run("python", "-m", "pytest", *session.posargs)
 
 
 @nox.session
