@@ -1,0 +1,240 @@
+"""
+The walks of docs/explanation/architecture.md, beside what really runs.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+import sys
+import threading
+from collections.abc import AsyncGenerator, Awaitable, Generator
+from contextlib import aclosing, asynccontextmanager, contextmanager
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+
+from asm_async import Event, open_store
+from asm_async.sql import SQLEventFeed, SQLSessionStore
+from asm_async.sql.runtime.shared_state import shared_state
+from asm_async.testing.factories import make_event, make_events, make_session
+
+ROOT = Path(__file__).parents[2]
+PACKAGE = ROOT / "asm_async"
+PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
+
+# A walk that is longer cannot be held in mind. It only ever goes down.
+MAX_FILES_PER_APPEND = 26
+
+LONG_SECONDS = 30
+EVENTS = 5
+"""
+How many events there are before anybody looks.
+"""
+
+
+def walk_of(title: str) -> list[str]:
+    """
+    Return the files that a section of the page names, in its order.
+    """
+    pattern = rf"(?ms)^### {title}\n(.*?)(?=^##|\Z)"
+    (section,) = re.findall(pattern, PAGE)
+    return re.findall(r"^\d+\. `([\w/]+\.py)`", section, re.MULTILINE)
+
+
+class Trace:
+    """
+    The package's files whose functions run, of each thread, in the order of the first.
+    """
+
+    def __init__(self) -> None:
+        self.is_on = False
+        self.files: dict[int, list[str]] = {}
+        self.functions: set[tuple[str, str]] = set()
+
+    def note(self, frame: FrameType, event: str, _: object) -> None:
+        """
+        Note a call.
+        """
+        path = Path(frame.f_code.co_filename)
+        is_call = event == "call" and frame.f_code.co_name != "<module>"
+        if self.is_on and is_call and path.is_relative_to(PACKAGE):
+            files = self.files.setdefault(threading.get_ident(), [])
+            if (name := path.relative_to(PACKAGE).as_posix()) not in files:
+                files.append(name)
+            self.functions.add((name, frame.f_code.co_name))
+
+    def begin(self) -> None:
+        """
+        Forget what ran, and note what runs from now on.
+        """
+        self.files.clear()
+        self.functions.clear()
+        self.is_on = True
+
+    async def of(self, call: Awaitable[Any]) -> set[str]:
+        """
+        Await *call*, and return the files that ran meanwhile.
+        """
+        self.begin()
+        await call
+        self.is_on = False
+        return {name for files in self.files.values() for name in files}
+
+    def is_in_order(self, walk: list[str]) -> bool:
+        """
+        Return whether this thread, the event loop's, came to its files as *walk* says.
+        """
+        files = self.files[threading.get_ident()]
+        return files == sorted(files, key=walk.index)
+
+
+@contextmanager
+def tracing() -> Generator[Trace]:
+    """
+    Trace this thread and those that begin meanwhile.
+    """
+    trace = Trace()
+    threading.setprofile(trace.note)
+    sys.setprofile(trace.note)
+    try:
+        yield trace
+    finally:
+        sys.setprofile(None)
+        threading.setprofile(None)
+
+
+@pytest.fixture(
+    params=["SQLite", pytest.param("PostgreSQL", marks=pytest.mark.postgres)]
+)
+def database(request: pytest.FixtureRequest) -> str:
+    """
+    Name each database in turn.
+    """
+    return str(request.param)
+
+
+@pytest.fixture
+def url(request: pytest.FixtureRequest, database: str) -> str:
+    """
+    Give a database that has our tables.
+    """
+    name = "sqlite" if database == "SQLite" else "postgres"
+    return str(request.getfixturevalue(f"migrated_{name}_url"))
+
+
+@asynccontextmanager
+async def warm_store(url: str) -> AsyncGenerator[SQLSessionStore]:
+    """
+    Open a store that has been at work, so that nothing is done for the first time.
+    """
+    async with open_store(url) as store:
+        await store.save_session(make_session())
+        for event in make_events(EVENTS):
+            await store.append_event_with_sequence(event)
+        await store.get_events("ses_1", last=2)
+        # What tells other processes of those events is no part of what comes.
+        await shared_state(store.engine).announcer.settle()
+        yield store
+
+
+def next_event() -> Event:
+    """
+    Make the event that is appended while somebody looks.
+    """
+    return make_event(id="evt_next")
+
+
+async def test_an_append_goes_through_the_files_that_the_page_names(
+    database: str, url: str
+) -> None:
+    """
+    An append of one event runs these files and no others, in this order.
+    """
+    walk = walk_of(f"An append on {database}")
+    with tracing() as trace:
+        async with warm_store(url) as store:
+            event = next_event()
+            files = await trace.of(store.append_event_with_sequence(event))
+
+    assert files == set(walk), f"what ran: {trace.files}"
+    assert trace.is_in_order(walk), f"what ran: {trace.files}"
+    assert len(walk) <= MAX_FILES_PER_APPEND
+
+
+async def test_a_read_goes_through_the_files_that_the_page_names(
+    database: str, url: str
+) -> None:
+    """
+    Reading a session's last events runs these files and no others, in this order.
+    """
+    walk = walk_of(f"A read on {database}")
+    with tracing() as trace:
+        async with warm_store(url) as store:
+            files = await trace.of(store.get_events("ses_1", last=2))
+
+    assert files == set(walk), f"what ran: {trace.files}"
+    assert trace.is_in_order(walk), f"what ran: {trace.files}"
+
+
+async def test_an_event_comes_to_its_follower_through_the_files_that_the_page_names(
+    database: str, url: str
+) -> None:
+    """
+    All that runs for a follower beside the append itself stands on the page, and runs.
+    """
+    walk = set(walk_of("An event to its follower"))
+    with tracing() as trace:
+        async with warm_store(url) as store:
+            append, followed = await append_and_follow(trace, store, store)
+
+    # What looks for events of other processes runs whenever it likes.
+    meanwhile = set(walk_of(f"An event from another process on {database}")) - walk
+    assert followed - append - meanwhile <= walk, f"what ran: {trace.files}"
+    assert walk <= followed
+
+
+async def test_an_event_of_another_process_comes_through_the_files_that_the_page_names(
+    database: str, url: str
+) -> None:
+    """
+    So it is where the event is appended by a store that knows nothing of the follower.
+    """
+    walk = set(walk_of(f"An event from another process on {database}"))
+    with tracing() as trace:
+        async with warm_store(url) as store, open_store(url) as another:
+            append, followed = await append_and_follow(trace, store, another)
+
+    assert followed - append <= walk, f"what ran: {trace.files}"
+    assert walk <= followed
+
+
+async def append_and_follow(
+    trace: Trace, store: SQLSessionStore, writer: SQLSessionStore
+) -> tuple[set[str], set[str]]:
+    """
+    Let *writer* append while a feed beside *store* waits for an event.
+
+    Returns:
+        The files that run when nobody follows, and those that ran.
+    """
+    events = [make_event(id=f"evt_next_{number}") for number in range(3)]
+    await writer.append_event_with_sequence(events[0])
+    append = await trace.of(writer.append_event_with_sequence(events[1]))
+    feed = SQLEventFeed(store.engine)
+    following = feed.follow_session("ses_1", after=EVENTS + 2)
+    async with aclosing(following), asyncio.timeout(LONG_SECONDS):
+        trace.begin()
+        task = asyncio.ensure_future(anext(following))
+        while ("sql/feed/readers.py", "wait") not in trace.functions:  # noqa: ASYNC110 - what runs tells nobody
+            await asyncio.sleep(0)
+
+        async def write_and_wait() -> None:
+            await writer.append_event_with_sequence(events[2])
+            assert (await task).id == events[2].id
+
+        followed = await trace.of(write_and_wait())
+    await feed.aclose()
+    return append, followed
