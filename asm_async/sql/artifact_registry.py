@@ -22,8 +22,8 @@ from asm_async.sql.retention.orphans import remove_deleted_artifacts
 from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.sql.writes.unit_of_work import UnitOfWork
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
 from asm_async.values.artifact import Artifact, ArtifactStats
 
 __all__ = ["SQLArtifactRegistry"]

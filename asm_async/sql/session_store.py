@@ -4,12 +4,11 @@ The session store over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Any, cast
 
-import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
@@ -18,6 +17,7 @@ from asm_async.fronts.waiting import wait_for_events
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
+from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.poll import poll
 from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.hard_delete import hard_delete
@@ -31,6 +31,7 @@ from asm_async.sql.writes.operations import (
     Outcome,
     SaveRun,
     SaveSession,
+    texts_of,
 )
 from asm_async.sql.writes.writer import Writer
 from asm_async.values.event import Event
@@ -69,10 +70,11 @@ class SQLSessionStore(SessionStoreFront):
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
         self._groups = GroupCommit(
-            Writer(self._transactions).write,
+            Writer(self._transactions),
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
+        self._dialect = self._transactions.dialect
 
     async def open(self) -> None:
         """
@@ -101,13 +103,15 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Session", await self._perform(operation))
 
     async def _get_session(self, session_id: str) -> Session:
-        for row in await self._rows(session_queries.session_by_id(session_id)):
-            return rows.session_from_row(row)
+        query = session_queries.session_by_id(self._dialect)
+        for row in await self._fetch(query, {"id": session_id}):
+            return rows.session_of(row)
         raise SessionNotFoundError(session_id)
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
-        found = await self._rows(session_queries.listed_sessions(wanted))
-        return [rows.session_from_row(row) for row in found]
+        values = session_queries.given(wanted)
+        query = session_queries.listed_sessions(self._dialect, frozenset(values))
+        return [rows.session_of(row) for row in await self._fetch(query, values)]
 
     async def _delete_session(self, session_id: str) -> None:
         async def delete(transaction: Transaction) -> None:
@@ -121,17 +125,21 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Run", await self._perform(SaveRun(run, expected_revision)))
 
     async def _get_run(self, run_id: str) -> Run:
-        for row in await self._rows(session_queries.run_by_id(run_id)):
-            return rows.run_from_row(row)
+        query = session_queries.run_by_id(self._dialect)
+        for row in await self._fetch(query, {"id": run_id}):
+            return rows.run_of(row)
         raise RunNotFoundError(run_id)
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
-        found = await self._rows(session_queries.runs_of(session_id, wanted))
-        return [rows.run_from_row(row) for row in found]
+        values = session_queries.given(wanted)
+        query = session_queries.runs_of(self._dialect, frozenset(values))
+        values["session_id"] = session_id
+        return [rows.run_of(row) for row in await self._fetch(query, values)]
 
     async def _get_active_run(self, session_id: str) -> Run | None:
-        for row in await self._rows(session_queries.active_run(session_id)):
-            return rows.run_from_row(row)
+        query = session_queries.active_run(self._dialect)
+        for row in await self._fetch(query, {"session_id": session_id}):
+            return rows.run_of(row)
         return None
 
     async def _append(
@@ -150,7 +158,7 @@ class SQLSessionStore(SessionStoreFront):
     async def _flush(
         self, result: ExecutionResult, expected_sequence: int | None
     ) -> ExecutionResult:
-        operation = Flush(result, expected_sequence)
+        operation = Flush(result, expected_sequence, texts_of(result.events))
         return cast("ExecutionResult", await self._perform(operation))
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
@@ -171,30 +179,33 @@ class SQLSessionStore(SessionStoreFront):
                 await shared.tasks.leave(_POLL_NAME)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
-        query = session_queries.events_of(session_id, wanted)
-
-        async def read(conn: AsyncConnection) -> list[Event]:
-            return [rows.event_from_row(row) for row in await conn.execute(query)]
-
-        async with self._lifecycle:
-            events = await self._transactions.read(read)
+        values = session_queries.given(wanted)
+        query = session_queries.events_of(self._dialect, frozenset(values))
+        values |= {"session_id": session_id, "after": wanted.after or 0}
+        events = [Event.from_stored(row) for row in await self._fetch(query, values)]
         return events if wanted.last is None else events[::-1]
 
     async def _get_latest_sequence(self, session_id: str) -> int:
-        for row in await self._rows(session_queries.latest_sequence(session_id)):
-            return cast("int", row["last_sequence"])
+        query = session_queries.latest_sequence(self._dialect)
+        for (number,) in await self._fetch(query, {"session_id": session_id}):
+            return cast("int", number)
         return 0
 
-    async def _rows(self, query: sa.Select[Any]) -> Sequence[sa.RowMapping]:
-        async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
-            return list((await conn.execute(query)).mappings())
-
-        async with self._lifecycle:
-            return await self._transactions.read(read)
+    async def _fetch(
+        self, query: Prepared, values: Mapping[str, Any]
+    ) -> list[list[Any]]:
+        await self._lifecycle.begin_call()
+        try:
+            return await self._transactions.fetch(query, values)
+        finally:
+            self._lifecycle.end_call()
 
     async def _perform(self, operation: Operation) -> Outcome:
-        async with self._lifecycle:
+        await self._lifecycle.begin_call()
+        try:
             outcome = await self._groups.submit(operation, self._transactions.timeout)
+        finally:
+            self._lifecycle.end_call()
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome

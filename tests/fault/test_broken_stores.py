@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -15,7 +15,8 @@ import pytest
 from asm_async.errors import ConflictError
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql.dialects.sqlite import append as sqlite_append
+from asm_async.sql.dialects.base import AppendBlock
+from asm_async.sql.dialects.sqlite import write as sqlite_write
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     make_event,
@@ -176,14 +177,14 @@ async def test_a_broken_sqlite_is_caught(
 
 
 def count_what_is_stored(
-    connection: sqlite3.Connection, counts: Mapping[str, int]
+    connection: sqlite3.Connection, block: AppendBlock
 ) -> dict[str, int]:
     """
     Number events behind the greatest number that is stored, past the counter.
     """
     greatest = "SELECT max(sequence_number) FROM asm_events WHERE session_id = ?"
     latest: dict[str, int] = {}
-    for session_id, more in counts.items():
+    for session_id, more in block.counts.items():
         (stored,) = connection.execute(greatest, (session_id,)).fetchone()
         latest[session_id] = (stored or 0) + more
         connection.execute(
@@ -199,7 +200,7 @@ async def test_numbering_without_the_counter_is_caught(
     """
     A number that is used again after pruning was given to two events.
     """
-    monkeypatch.setattr(sqlite_append, "_count", count_what_is_stored)
+    monkeypatch.setattr(sqlite_write, "_count", count_what_is_stored)
     path = tmp_path / "writer.jsonl"
 
     async with SQLBackend(sqlite_url) as backend:

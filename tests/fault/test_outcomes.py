@@ -18,10 +18,11 @@ from asm_async.testing.faults import Moment, ProxyAct, TCPProxy, cancel_at
 from tests.fault.conftest import OpenEngine
 
 both_ways = pytest.mark.parametrize(
-    ("expected_sequence", "message"), [(None, b"evt_1"), (0, b"COMMIT;")]
+    ("copies", "message"), [(1, b"evt_1"), (2, b"COMMIT;")]
 )
 """
-Appending by one statement, which carries the event, and by a transaction.
+Appending by one statement, which carries the event, and, where an event stands twice,
+by a transaction.
 """
 
 # SQLAlchemy's defaults: pool_size=5 and max_overflow=10.
@@ -110,16 +111,14 @@ async def test_what_is_being_committed_is_waited_for(
     store_by_way: SQLSessionStore,
     way: TCPProxy,
     *,
-    expected_sequence: int | None,
+    copies: int,
     message: bytes,
 ) -> None:
     """
     Cancelled, even twice, while COMMIT is under way, a caller hears when it is over.
     """
     held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
-    appending = asyncio.create_task(
-        store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
-    )
+    appending = asyncio.create_task(store_by_way.append_events([make_event()] * copies))
     await held.happened.wait()
     for _ in range(2):
         appending.cancel()
@@ -137,7 +136,7 @@ async def test_the_wait_for_an_outcome_ends_with_timeout(
     engine_by_way: AsyncEngine,
     way: TCPProxy,
     *,
-    expected_sequence: int | None,
+    copies: int,
     message: bytes,
 ) -> None:
     """
@@ -147,9 +146,7 @@ async def test_the_wait_for_an_outcome_ends_with_timeout(
     await patient.save_session(make_session())
     store = SQLSessionStore(engine_by_way, timeout=1)
     held = way.arm(ProxyAct.STALL, message, moment=Moment.BEFORE_ANSWER)
-    appending = asyncio.create_task(
-        store.append_event(make_event(), expected_sequence=expected_sequence)
-    )
+    appending = asyncio.create_task(store.append_events([make_event()] * copies))
     await held.happened.wait()
     appending.cancel()
     async with asyncio.timeout(LONG_SECONDS):
@@ -190,7 +187,7 @@ async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     store_by_way: SQLSessionStore,
     way: TCPProxy,
     *,
-    expected_sequence: int | None,
+    copies: int,
     message: bytes,
 ) -> None:
     """
@@ -198,9 +195,7 @@ async def test_an_unknown_commit_is_found_out_before_a_cancellation_goes_on(
     """
     lost = way.arm(ProxyAct.CUT, message)
     way.is_blocked = True
-    appending = asyncio.create_task(
-        store_by_way.append_event(make_event(), expected_sequence=expected_sequence)
-    )
+    appending = asyncio.create_task(store_by_way.append_events([make_event()] * copies))
     await lost.happened.wait()
     assert await goes_on(appending)
     appending.cancel()

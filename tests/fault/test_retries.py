@@ -51,8 +51,10 @@ class Case:
 
 WRITES = {
     "append": Case(
+        # An event that stands twice makes it a transaction of several statements.
         lambda store, id_: store.append_events(
-            make_events(2, session_id=id_), expected_sequence=0
+            [*make_events(2, session_id=id_), *make_events(1, session_id=id_)],
+            expected_sequence=0,
         ),
         (1, 1),
         2,

@@ -17,7 +17,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.transactions.connections import driver_connection
+from asm_async.sql.transactions.connections import DriverConnections
 from asm_async.testing.factories import make_event, make_session
 from asm_async.testing.faults import (
     FaultPoints,
@@ -110,7 +110,7 @@ async def test_borrowed_connections_are_watched(
     dialect = store._transactions.dialect
     deadline = asyncio.get_running_loop().time() + 5
     fault = points.arm(failing(LookupError()), "SELECT 7")
-    async with driver_connection(engine, dialect, deadline) as driver:
+    async with DriverConnections(engine, dialect).lend(deadline) as driver:
         with pytest.raises(LookupError):
             await driver.execute("SELECT 7")
     assert fault.struck == ["SELECT 7"]

@@ -20,8 +20,9 @@ from asm_async.errors import (
     StoreClosedError,
 )
 from asm_async.sql import SQLSessionStore
-from asm_async.sql.writes.group_commit import Begin
-from asm_async.sql.writes.operations import Operation, Outcome
+from asm_async.sql.transactions.connections import Pooled
+from asm_async.sql.writes.operations import Operation
+from asm_async.sql.writes.writer import Ended, Writer
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,
@@ -78,22 +79,21 @@ async def store(backend: SQLBackend) -> AsyncIterator[SQLSessionStore]:
 
 
 @pytest.fixture
-def tries(store: SQLSessionStore) -> Tries:
+def tries(store: SQLSessionStore, monkeypatch: pytest.MonkeyPatch) -> Tries:
     """
     Note how many operations each of the store's transactions holds.
     """
-    groups, sizes = store._groups, Tries()
-    perform = groups._perform
+    writer, sizes = store._groups._writer, Tries()
+    assert isinstance(writer, Writer)
+    start = writer._start
 
-    async def noted(begin: Begin, deadline: float, timeout: float) -> list[Outcome]:
-        def begin_and_note() -> Sequence[Operation]:
-            operations = begin()
-            sizes.append(len(operations))
-            return operations
+    def noted(
+        pooled: Pooled, operations: Sequence[Operation], timeout: float, ended: Ended
+    ) -> None:
+        sizes.append(len(operations))
+        start(pooled, operations, timeout, ended)
 
-        return await perform(begin_and_note, deadline, timeout)
-
-    groups._perform = noted
+    monkeypatch.setattr(writer, "_start", noted)
     return sizes
 
 

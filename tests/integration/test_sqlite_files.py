@@ -5,9 +5,7 @@ SQLite files that are moved, removed, replaced or made read-only while they are 
 from __future__ import annotations
 
 import shutil
-import sqlite3
 from collections.abc import AsyncIterator
-from contextlib import closing
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,9 +15,9 @@ import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.errors import StorageError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.dialects.sqlite.files import OpenFiles
+from asm_async.sql.dialects.sqlite.files import OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
 from tests.fault.leftovers import dispose_of
@@ -145,67 +143,6 @@ async def test_a_backup_in_the_place_of_the_file_is_gone_on_with(
     assert [event.id for event in events][3:] == ["evt_new"]
 
 
-@pytest.mark.parametrize("is_append", [True, False])
-@pytest.mark.parametrize("ending", ["-wal", "-shm"])
-async def test_a_removed_log_is_brought_home(
-    store: SQLSessionStore, path: Path, ending: str, *, is_append: bool
-) -> None:
-    """
-    What was acknowledged is found in the file by whoever opens it alone.
-    """
-    path.with_name(f"{path.name}{ending}").unlink()
-    if is_append:
-        await store.append_event(make_event(id="evt_4"))
-    else:
-        await store.save_run(make_run())
-        await store.append_event(make_event(id="evt_4"), expected_sequence=3)
-    alone = shutil.copy(path, path.with_name("alone"))
-    log = path.with_name(f"{path.name}-wal")
-    shutil.copy(log, path.with_name("alone-wal"))
-    with closing(sqlite3.connect(alone)) as other:
-        found = other.execute("SELECT id FROM asm_events ORDER BY position").fetchall()
-
-    assert [id_ for (id_,) in found] == ["evt_1", "evt_2", "evt_3", "evt_4"]
-
-
-def moving_at_commit(path: Path, elsewhere: Path) -> type[sqlite3.Connection]:
-    """
-    Make connections that move the file away just before they commit.
-    """
-
-    class MovingConnection(sqlite3.Connection):
-        def execute(self, sql: str, *args: Any) -> sqlite3.Cursor:
-            if sql == "COMMIT" and path.exists():
-                path.rename(elsewhere)
-            return super().execute(sql, *args)
-
-    return MovingConnection
-
-
-@pytest.mark.parametrize("expected_sequence", [None, 3])
-async def test_what_was_committed_to_a_lost_file_is_not_acknowledged(
-    store: SQLSessionStore, path: Path, *, expected_sequence: int | None
-) -> None:
-    """
-    Moved away between the beginning of a transaction and its commit: nobody knows.
-    """
-    elsewhere = path.with_name("elsewhere")
-    moving = create_engine(
-        f"sqlite+aiosqlite:///{path}",
-        connect_args={"factory": moving_at_commit(path, elsewhere)},
-    )
-    with pytest.raises(StorageError, match="is gone") as caught:
-        await SQLSessionStore(moving).append_event(
-            make_event(id="evt_4"), expected_sequence=expected_sequence
-        )
-    await moving.dispose()
-
-    assert caught.value.outcome_unknown
-    elsewhere.rename(path)
-    repeated = await store.append_event_with_sequence(make_event(id="evt_4"))
-    assert repeated.sequence_number == 4
-
-
 async def test_a_log_without_its_database_is_kept(
     store: SQLSessionStore, engine: AsyncEngine, path: Path
 ) -> None:
@@ -272,39 +209,7 @@ def test_a_database_in_memory_is_always_in_place() -> None:
     """
     Nothing is looked for where there is no file.
     """
-    files = OpenFiles("")
-    files.remember_wal_files()
-    with closing(sqlite3.connect(":memory:")) as connection:
-        files.check(connection)
-        files.check_committed(connection)
+    file = OpenFile("")
+    file.check()
 
-    assert files.are_in_place()
-    assert not files.is_stale
-
-
-def test_a_log_that_is_being_read_is_brought_home_later(tmp_path: Path) -> None:
-    """
-    Until the reader is done, its files are neither given up nor written to.
-    """
-    path = tmp_path / "some.sqlite3"
-    with (
-        closing(sqlite3.connect(path, isolation_level=None, timeout=0)) as writer,
-        closing(sqlite3.connect(path, isolation_level=None)) as reader,
-    ):
-        writer.execute("PRAGMA journal_mode = WAL")
-        writer.execute("CREATE TABLE one (a)")
-        files = OpenFiles(str(path))
-        files.remember_wal_files()
-        reader.execute("BEGIN")
-        reader.execute("SELECT * FROM one").fetchall()
-        writer.execute("INSERT INTO one VALUES (1)")
-        path.with_name(f"{path.name}-wal").unlink()
-        with pytest.raises(StorageUnavailableError, match="being read"):
-            files.check(writer)
-        were_useless = files.is_stale
-        reader.execute("COMMIT")
-        with pytest.raises(StorageUnavailableError, match="opened anew"):
-            files.check(writer)
-        assert (were_useless, files.is_stale) == (False, True)
-    with closing(sqlite3.connect(path)) as other:
-        assert other.execute("SELECT a FROM one").fetchall() == [(1,)]
+    assert not file.is_stale

@@ -10,13 +10,15 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from asm_async.errors import StorageError
-from asm_async.sql.writes.group_commit import Begin, GroupCommit
-from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome
+from asm_async.sql.writes.group_commit import GroupCommit
+from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
+from asm_async.sql.writes.writer import Begin, Ended
 from asm_async.testing.factories import make_event
 
 __all__ = [
     "TIMEOUT",
     "ScriptedPerform",
+    "ScriptedWriter",
     "append",
     "group_commit_of",
     "name_of",
@@ -68,18 +70,71 @@ def names(*operations: Operation) -> list[str]:
     return [name_of(operation) for operation in operations]
 
 
+class ScriptedWriter:
+    """
+    A writer of groups that has each performed by *perform*.
+
+    Args:
+        perform: Is given the operations, and by when it shall be over.
+    """
+
+    takes_lane: bool = True
+    """
+    Whether groups can be started at once, without a task that drains.
+    """
+
+    def __init__(self, perform: Perform) -> None:
+        self._perform = perform
+        self._tasks: set[asyncio.Task[list[Outcome]]] = set()
+        self.started: int = 0
+        """
+        How many groups took the lane.
+        """
+
+    def start(
+        self, operations: Sequence[Operation], timeout: float, ended: Ended
+    ) -> bool:
+        """
+        Perform in a task of the stand-in's own, as a thread or a server would.
+        """
+        if not self.takes_lane:
+            return False
+        loop = asyncio.get_running_loop()
+
+        def landed(task: asyncio.Task[list[Outcome]]) -> None:
+            self._tasks.discard(task)
+            if task.cancelled():
+                return
+            error = task.exception()
+            if error is None:
+                ended(Written(outcomes=task.result()), None)
+            elif isinstance(error, Exception):
+                ended(None, error)
+
+        self.started += 1
+        task = loop.create_task(self._run(operations, loop.time() + timeout))
+        self._tasks.add(task)
+        task.add_done_callback(landed)
+        return True
+
+    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
+        """
+        Perform as the task that drains asks for it.
+        """
+        end = min(deadline, asyncio.get_running_loop().time() + timeout)
+        return Written(outcomes=await self._run(begin(), end))
+
+    async def _run(
+        self, operations: Sequence[Operation], deadline: float
+    ) -> list[Outcome]:
+        return await self._perform(operations, deadline)
+
+
 def group_commit_of(perform: Perform, *, locks_sessions: bool = False) -> GroupCommit:
     """
     Make what is tested; without locks all sessions wait together.
     """
-
-    async def begin_and_perform(
-        begin: Begin, deadline: float, lock_timeout: float
-    ) -> list[Outcome]:
-        end = asyncio.get_running_loop().time() + lock_timeout
-        return await perform(begin(), min(deadline, end))
-
-    return GroupCommit(begin_and_perform, locks_sessions=locks_sessions)
+    return GroupCommit(ScriptedWriter(perform), locks_sessions=locks_sessions)
 
 
 def submit(

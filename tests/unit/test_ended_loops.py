@@ -10,23 +10,20 @@ from collections.abc import Sequence
 from asm_async.sql import create_engine
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.notifications.announcer import Announcer
-from asm_async.sql.writes.group_commit import Begin, GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Outcome
 from asm_async.testing.factories import make_event
+from tests.unit.scripted_perform import group_commit_of
 
 MAX_SECONDS = 20
 NO_JSON = ("{}", "{}")
 
 
-async def perform(begin: Begin, _deadline: float, _timeout: float) -> list[Outcome]:
+async def perform(operations: Sequence[object], _deadline: float) -> list[Outcome]:
     """
     Append what there is.
     """
-    return [list(operation.events) for operation in _appends(begin())]
-
-
-def _appends(operations: Sequence[object]) -> list[AppendEvents]:
-    return [found for found in operations if isinstance(found, AppendEvents)]
+    appends = [found for found in operations if isinstance(found, AppendEvents)]
+    return [list(operation.events) for operation in appends]
 
 
 async def end_of_the_loop() -> None:
@@ -43,7 +40,7 @@ async def test_a_group_that_never_began_keeps_nobody_waiting() -> None:
     """
     A store whose loop ends as an operation is submitted can be closed, and go on.
     """
-    group = GroupCommit(perform, locks_sessions=False)
+    group = group_commit_of(perform)
     submitting = asyncio.create_task(
         group.submit(AppendEvents((make_event(),), None, (NO_JSON,)), MAX_SECONDS)
     )

@@ -5,25 +5,25 @@ from collections import Counter
 
 import attrs
 
-from asm_async.sql.writes.fair_queue import FairQueue
+from asm_async.sql.writes.queue import FairQueue
 
 
 @attrs.frozen(eq=False)
 class Waiting:
     """
-    A member, named after its lane and its place there.
+    A member, named after its partition and its place there.
     """
 
-    lane: str
+    partition_key: str
     place: int
-    weight: int = 1
+    size: int = 1
 
     @property
     def name(self) -> str:
         """
         Such as ``b2``.
         """
-        return f"{self.lane}{self.place}"
+        return f"{self.partition_key}{self.place}"
 
 
 def names(group: list[Waiting]) -> str:
@@ -43,19 +43,19 @@ def queue_of(*members: Waiting) -> FairQueue[Waiting]:
     return queue
 
 
-def test_lanes_take_turns() -> None:
+def test_partitions_take_turns() -> None:
     """
-    One of each lane leaves in turn, each lane's members in the order they came.
+    One of each partition leaves in turn, its members in the order they came.
     """
-    queue = queue_of(*[Waiting(lane, n) for lane in "abc" for n in range(3)])
+    queue = queue_of(*[Waiting(key, n) for key in "abc" for n in range(3)])
 
     assert names(queue.take(9, 9)) == "a0 b0 c0 a1 b1 c1 a2 b2 c2"
     assert queue.take(9, 9) == []
 
 
-def test_a_long_lane_delays_another_by_one_turn() -> None:
+def test_a_long_partition_delays_another_by_one_turn() -> None:
     """
-    Whoever comes alone, behind two thousand of one lane, is in the next group.
+    Whoever comes alone, behind two thousand of one partition, is in the next group.
     """
     queue = queue_of(*[Waiting("long", n) for n in range(2_000)])
     queue.take(10, 2_000)
@@ -66,9 +66,9 @@ def test_a_long_lane_delays_another_by_one_turn() -> None:
 
 def test_the_turn_goes_on_where_the_last_group_ended() -> None:
     """
-    A group that is full leaves the next lane the first turn of the next group.
+    A group that is full leaves the next partition the first turn of the next group.
     """
-    queue = queue_of(*[Waiting(lane, n) for lane in "abc" for n in range(2)])
+    queue = queue_of(*[Waiting(key, n) for key in "abc" for n in range(2)])
 
     assert names(queue.take(2, 9)) == "a0 b0"
     assert names(queue.take(2, 9)) == "c0 a1"
@@ -77,9 +77,9 @@ def test_the_turn_goes_on_where_the_last_group_ended() -> None:
 
 def test_a_group_ends_once_it_is_heavy() -> None:
     """
-    The bound on weight may be passed by one member, so that each fits somewhere.
+    The bound on size may be passed by one member, so that each fits somewhere.
     """
-    heavy = [Waiting("a", n, weight=7) for n in range(3)]
+    heavy = [Waiting("a", n, size=7) for n in range(3)]
     queue = queue_of(*heavy)
 
     assert names(queue.take(9, 8)) == "a0 a1"
@@ -88,9 +88,9 @@ def test_a_group_ends_once_it_is_heavy() -> None:
 
 def test_who_is_put_back_stands_in_front() -> None:
     """
-    They keep their order, before those of their lane and before the other lanes.
+    They keep their order, before those of their partition and before the others.
     """
-    queue = queue_of(*[Waiting(lane, n) for lane in "ab" for n in range(2)])
+    queue = queue_of(*[Waiting(key, n) for key in "ab" for n in range(2)])
     group = queue.take(3, 9)
     queue.put(Waiting("c", 0))
     queue.put(Waiting("a", 2))
@@ -101,7 +101,7 @@ def test_who_is_put_back_stands_in_front() -> None:
 
 def test_who_withdraws_is_gone() -> None:
     """
-    The others of its lane move up, and a lane of one goes with it.
+    The others of its partition move up, and a partition of one goes with it.
     """
     first, second, alone = Waiting("a", 0), Waiting("a", 1), Waiting("b", 0)
     queue = queue_of(first, second, alone)
@@ -110,10 +110,10 @@ def test_who_withdraws_is_gone() -> None:
 
     assert names(queue.take(9, 9)) == "a1"
     assert queue.take(9, 9) == []
-    assert queue._lanes == {}
+    assert queue._partitions == {}
 
 
-def test_a_lane_that_is_held_has_no_turn() -> None:
+def test_a_partition_that_is_held_has_no_turn() -> None:
     """
     Its members wait in their order, whenever they came, until it is released.
     """
@@ -131,7 +131,7 @@ def test_a_lane_that_is_held_has_no_turn() -> None:
     assert names(queue.take(9, 9)) == "a0 a1 a2 a4"
 
 
-def test_a_lane_can_be_held_before_anyone_is_in_it() -> None:
+def test_a_partition_can_be_held_before_anyone_is_in_it() -> None:
     """
     Released while it is empty, or after its members have withdrawn, it leaves nothing.
     """
@@ -141,12 +141,12 @@ def test_a_lane_can_be_held_before_anyone_is_in_it() -> None:
     queue.withdraw(member)
     queue.release("a")
 
-    assert (queue._lanes, queue._held) == ({}, {})
+    assert (queue._partitions, queue._held) == ({}, {})
 
 
 def test_everyone_can_be_taken() -> None:
     """
-    At the end nobody stays behind, be their lane held or not; it can still be released.
+    At the end nobody stays behind, held or not; what is held can still be released.
     """
     queue = queue_of(Waiting("a", 0), Waiting("b", 0))
     queue.hold("a")
@@ -158,7 +158,7 @@ def test_everyone_can_be_taken() -> None:
 
 def test_a_queue_loses_and_invents_nobody() -> None:
     """
-    Whatever happens in whatever order, all leave once, in their lane's order.
+    Whatever happens in whatever order, all leave once, in their partition's order.
     """
     for seed in range(50):
         chance = random.Random(seed)
@@ -167,13 +167,13 @@ def test_a_queue_loses_and_invents_nobody() -> None:
         for _ in range(200):
             match chance.randrange(5):
                 case 4:
-                    lane = chance.choice("abcd")
-                    (queue.release if lane in held else queue.hold)(lane)
-                    held ^= {lane}
+                    key = chance.choice("abcd")
+                    (queue.release if key in held else queue.hold)(key)
+                    held ^= {key}
                 case 0 | 1:
-                    lane = chance.choice("abcd")
-                    places[lane] += 1
-                    member = Waiting(lane, places[lane], chance.randrange(5))
+                    key = chance.choice("abcd")
+                    places[key] += 1
+                    member = Waiting(key, places[key], chance.randrange(5))
                     queue.put(member)
                     standing.add(member)
                 case 2 if standing:
@@ -186,14 +186,14 @@ def test_a_queue_loses_and_invents_nobody() -> None:
                     queue.put_back(group[kept:])
                     left += group[:kept]
                     standing -= set(group[:kept])
-                    assert held.isdisjoint(member.lane for member in group)
-        for lane in held:
-            queue.release(lane)
+                    assert held.isdisjoint(member.partition_key for member in group)
+        for key in held:
+            queue.release(key)
         rest = queue.take(1_000, 10_000)
         left += rest
 
         assert set(rest) == standing
         assert len(left) == len(set(left))
-        for lane in "abcd":
-            in_lane = [member.place for member in left if member.lane == lane]
-            assert in_lane == sorted(in_lane)
+        for key in "abcd":
+            numbers = [member.place for member in left if member.partition_key == key]
+            assert numbers == sorted(numbers)

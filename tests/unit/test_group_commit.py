@@ -13,11 +13,13 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.sql.writes import group_commit
+from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Outcome, SaveSession
 from asm_async.testing.factories import make_session
 from tests.unit.scripted_perform import (
     TIMEOUT,
     ScriptedPerform,
+    ScriptedWriter,
     append,
     group_commit_of,
     named,
@@ -25,6 +27,15 @@ from tests.unit.scripted_perform import (
     submit,
     within,
 )
+
+
+@pytest.fixture(params=[True, False], ids=["lane", "task"], autouse=True)
+def takes_lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """
+    Have groups started by callbacks, or all of them by the task that drains.
+    """
+    monkeypatch.setattr(ScriptedWriter, "takes_lane", request.param)
+    return bool(request.param)
 
 
 def refused_by_a_constraint() -> StorageError:
@@ -109,7 +120,7 @@ async def test_a_group_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     It ends at a number of operations, or once it weighs too much.
     """
     monkeypatch.setattr(group_commit, "_MAX_OPERATIONS", 8)
-    monkeypatch.setattr(group_commit, "_MAX_BYTES", 5 * append("name").weight)
+    monkeypatch.setattr(group_commit, "_MAX_BYTES", 5 * append("name").size)
     perform = ScriptedPerform()
     await asyncio.gather(*submit(group_commit_of(perform), *named(12)))
     monkeypatch.setattr(group_commit, "_MAX_BYTES", 2**20)
@@ -341,30 +352,61 @@ async def test_closing_waits_for_everything(failure: StorageError | None) -> Non
     assert asyncio.all_tasks() == {asyncio.current_task()}
 
 
-def test_a_loop_that_is_shut_down_leaves_nobody_waiting(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_loop_that_is_shut_down_leaves_nobody_waiting(*, takes_lane: bool) -> None:
     """
-    Callers under way, in the queue and before it all end, and nothing is complained of.
+    Callers in flight and in the queue all end, and nothing is complained of.
     """
     complaints: list[dict[str, Any]] = []
     tasks: list[asyncio.Task[Outcome]] = []
-    monkeypatch.setattr(group_commit, "_MAX_WAITING_OPERATIONS", 10)
 
     async def leave() -> None:
         loop = asyncio.get_running_loop()
         loop.set_exception_handler(lambda _, context: complaints.append(context))
         perform = ScriptedPerform(is_held=True)
         groups = group_commit_of(perform)
-        tasks.extend(submit(groups, *named(40)))
+        tasks.extend(submit(groups, *named(10), timeout=0.5))
         await perform.begun()
-        assert len(groups._room._blocked) == 30
+        tasks.extend(submit(groups, *named(30, first=10), timeout=0.5))
+        await asyncio.sleep(0)
         # The loop cancels all tasks, in any order; the worst one is this.
-        assert groups._drainer is not None
-        groups._drainer.cancel()
+        if not takes_lane:
+            assert groups._drainer is not None
+            groups._drainer.cancel()
 
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
         runner.run(leave())
 
     assert [task for task in tasks if not task.done()] == []
     assert {type(complaint.get("exception")) for complaint in complaints} == set()
+
+
+async def test_the_lane_is_taken_and_left(*, takes_lane: bool) -> None:
+    """
+    After a failure a task tries again; when its queue is empty the lane is taken anew.
+    """
+    perform = ScriptedPerform()
+    writer = ScriptedWriter(perform)
+    groups = GroupCommit(writer, locks_sessions=False)
+    for operation in named(3):
+        await groups.submit(operation, TIMEOUT)
+    perform.failures.append(StorageUnavailableError("down"))
+    await groups.submit(append("again"), TIMEOUT)
+    await groups.aclose()
+    await groups.submit(append("last"), TIMEOUT)
+
+    assert writer.started == (5 if takes_lane else 0)
+    assert len(perform.tries) == 6
+    assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_twenty_thousand_at_once_are_served_in_bounded_groups() -> None:
+    """
+    A producer that never waits holds what it produced; groups stay within their bound.
+    """
+    perform, operations = ScriptedPerform(), named(20_000)
+    groups = group_commit_of(perform)
+    async with within(20):
+        await asyncio.gather(*(groups.submit(op, 30) for op in operations))
+
+    assert max(map(len, perform.tries)) == group_commit._MAX_OPERATIONS
+    assert perform.stored == names(*operations)

@@ -31,10 +31,10 @@ NO_JSON = ("{}", "{}")
         (SaveSession(make_session(), 0), True),
         (SaveRun(make_run(), None), False),
         (SaveRun(make_run(), 3), True),
-        (Flush(RESULT, None), False),
-        (Flush(RESULT, 0), True),
-        (Flush(EVENTLESS, None), False),
-        (Flush(EVENTLESS, 0), False),
+        (Flush(RESULT, None, ()), False),
+        (Flush(RESULT, 0, ()), True),
+        (Flush(EVENTLESS, None, ()), False),
+        (Flush(EVENTLESS, 0, ()), False),
     ],
 )
 def test_only_what_can_be_recognised_is_repeatable(
@@ -60,7 +60,7 @@ def test_only_what_can_be_recognised_is_repeatable(
         ),
         (SaveSession(make_session(id="ses_3"), None), {"ses_3"}),
         (SaveRun(make_run(session_id="ses_4"), None), {"ses_4"}),
-        (Flush(RESULT, None), {"ses_1"}),
+        (Flush(RESULT, None, ()), {"ses_1"}),
     ],
 )
 def test_an_operation_locks_the_sessions_that_it_writes(

@@ -10,6 +10,7 @@ from asm_async.sql.writes import group_commit
 from asm_async.sql.writes.operations import Outcome
 from tests.unit.scripted_perform import (
     ScriptedPerform,
+    ScriptedWriter,
     append,
     group_commit_of,
     named,
@@ -21,6 +22,14 @@ from tests.unit.scripted_perform import (
 BUSY = StorageBusyError("busy")
 LOST = StorageUnavailableError("lost", outcome_unknown=True)
 NO = StorageError("no")
+
+
+@pytest.fixture(params=[True, False], ids=["lane", "task"], autouse=True)
+def takes_lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Have groups started by callbacks, or all of them by the task that drains.
+    """
+    monkeypatch.setattr(ScriptedWriter, "takes_lane", request.param)
 
 
 def pause_of(seconds: float) -> Callable[[int], float]:

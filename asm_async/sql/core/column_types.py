@@ -21,6 +21,7 @@ __all__ = [
     "MicrosecondTime",
     "Processor",
     "TransactionId",
+    "as_stored",
     "count",
     "microseconds",
     "nullable",
@@ -180,7 +181,7 @@ class JSONText(UserDefinedType[Any]):
     """
 
     cache_ok: bool | None = True
-    _COLUMN = sa.Text().with_variant(sa.JSON(), "postgresql")
+    COLUMN = sa.Text().with_variant(sa.JSON(), "postgresql")
 
     def get_col_spec(self, **_: object) -> str:
         """
@@ -206,7 +207,7 @@ class JSONText(UserDefinedType[Any]):
         """
         Send text and let the database check that it is JSON.
         """
-        return sa.cast(sa.cast(sa.type_coerce(bindvalue, self), sa.Text), self._COLUMN)
+        return sa.cast(sa.cast(sa.type_coerce(bindvalue, self), sa.Text), self.COLUMN)
 
     def column_expression(
         self, colexpr: sa.ColumnElement[Any]
@@ -215,6 +216,15 @@ class JSONText(UserDefinedType[Any]):
         Read text, whatever the driver would make of a ``json`` column.
         """
         return sa.type_coerce(sa.cast(colexpr, sa.Text), self)
+
+
+def as_stored(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
+    """
+    Make the parameter of a column's name, which holds JSON as text already.
+    """
+    if not isinstance(column.type, JSONText):
+        return sa.bindparam(column.name, type_=column.type)
+    return sa.cast(sa.bindparam(column.name, type_=sa.Text()), column.type.COLUMN)
 
 
 class TransactionId(UserDefinedType[str]):

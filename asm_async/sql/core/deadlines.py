@@ -13,7 +13,13 @@ from typing import Any
 from asm_async.errors import StorageError, ValidationError
 from asm_async.values import fields
 
-__all__ = ["check_timeout", "in_time", "pause_after", "wait_uninterruptible"]
+__all__ = [
+    "acquire_now",
+    "check_timeout",
+    "in_time",
+    "pause_after",
+    "wait_uninterruptible",
+]
 
 _FIRST_PAUSE_SECONDS = 0.005
 _MAX_DOUBLINGS = 6
@@ -80,3 +86,17 @@ async def wait_uninterruptible(future: asyncio.Future[Any], deadline: float) -> 
             await asyncio.wait({future}, timeout=end - clock())
         except asyncio.CancelledError:
             continue
+
+
+def acquire_now(lock: asyncio.Lock) -> bool:
+    """
+    Acquire *lock* if that needs no waiting, and nobody else waits for it.
+    """
+    acquiring = lock.acquire()
+    try:
+        acquiring.send(None)
+    except StopIteration:
+        return True
+    # It has queued up, and leaves the queue.
+    acquiring.close()
+    return False

@@ -4,7 +4,7 @@ Rows as values and values as rows: the only place that knows both shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from operator import itemgetter
 from typing import Any, TypeAlias
@@ -26,13 +26,16 @@ __all__ = [
     "event_row",
     "reading",
     "run_from_row",
+    "run_of",
     "run_row",
     "session_from_row",
+    "session_of",
     "session_row",
+    "stored_event_row",
     "tag_rows",
 ]
 
-Row: TypeAlias = sa.RowMapping
+Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
 
 def _names(kind: type[attrs.AttrsInstance]) -> list[str]:
@@ -42,6 +45,17 @@ def _names(kind: type[attrs.AttrsInstance]) -> list[str]:
 _session_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Session))
 _run_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Run))
 _artifact_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Artifact))
+
+
+def _places(
+    kind: type[attrs.AttrsInstance], table: sa.Table
+) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
+    columns = [column.name for column in table.c]
+    return itemgetter(*map(columns.index, _names(kind)))
+
+
+_session_places = _places(Session, tables.sessions)
+_run_places = _places(Run, tables.runs)
 
 # What a column does not hold as a value has it, by its place among the fields. All else
 # is as it was stored, and is not checked again: for a row, that takes ten times as long
@@ -70,6 +84,14 @@ def session_from_row(row: Row) -> Session:
     return Session.from_stored(_converted(values, _OF_SESSION, tables.sessions))
 
 
+def session_of(values: Sequence[Any]) -> Session:
+    """
+    Make a session of the values of all columns of asm_sessions, in their order.
+    """
+    fields = list(_session_places(values))
+    return Session.from_stored(_converted(fields, _OF_SESSION, tables.sessions))
+
+
 def tag_rows(session: Session) -> list[dict[str, Any]]:
     """
     Give the rows of asm_session_tags.
@@ -90,6 +112,22 @@ def run_from_row(row: Row) -> Run:
     """
     values = list(_run_fields(row))
     return Run.from_stored(_converted(values, _OF_RUN, tables.runs))
+
+
+def run_of(values: Sequence[Any]) -> Run:
+    """
+    Make a run of the values of all columns of asm_runs, in their order.
+    """
+    fields = list(_run_places(values))
+    return Run.from_stored(_converted(fields, _OF_RUN, tables.runs))
+
+
+def stored_event_row(event: Event, texts: tuple[str, str]) -> dict[str, Any]:
+    """
+    Return the columns of asm_events, with its JSON as it is stored.
+    """
+    data, metadata = texts
+    return {**event_row(event), "data": data, "metadata": metadata}
 
 
 def event_row(event: Event) -> dict[str, Any]:

@@ -10,10 +10,10 @@ from functools import cache
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError
-from asm_async.sql.dialects.base import Dialect, EventRow
+from asm_async.sql.dialects.base import Dialect
 from asm_async.sql.dialects.sqlite.dialect import SQLite
 
-__all__ = ["Dialect", "EventRow", "dialect_of"]
+__all__ = ["Dialect", "dialect_of"]
 
 
 @cache

@@ -5,46 +5,110 @@ Everything that differs between the databases, as named hooks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, TypeAlias, TypeVar
+from functools import cached_property
+from typing import Any, ClassVar, Generic, Protocol, TypeVar
 
 import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.core.event_columns import EventValues
+from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.dialects.feed import FeedDialect
 
-__all__ = ["Appended", "Dialect", "EventRow"]
+__all__ = ["AppendBlock", "Committed", "Dialect", "Done", "GroupWork"]
 
 T = TypeVar("T")
 
-EventRow: TypeAlias = tuple[
-    str, int, str, str, datetime, str | None, str, str, int, str | None, str | None
-]
-"""
-The columns of asm_events as ``tables.events`` has them, JSON as text; in the place of
-the sequence number stands the event's place among the new ones of its session.
-"""
+
+@attrs.frozen(kw_only=True)
+class AppendBlock:
+    """
+    New events of living sessions, of which nothing is known to be unusual.
+    """
+
+    counts: Mapping[str, int]
+    """
+    How many events each session gets.
+    """
+
+    expected: Mapping[str, int]
+    """
+    The latest number that a session must have, of those for which one is expected.
+    """
+
+    rows: Sequence[EventValues]
+    """
+    The events; in the place of the sequence number stands an event's place, from 1,
+    among the new ones of its session.
+    """
 
 
 @attrs.frozen(kw_only=True)
-class Appended:
+class GroupWork(Generic[T]):
     """
-    Events that were appended in one transaction, and committed.
+    What one transaction does for a group of operations.
     """
 
-    latest: Mapping[str, int]
+    session_ids: Collection[str]
     """
-    The latest number of each session.
+    The sessions that it writes to.
+    """
+
+    block: AppendBlock | None
+    """
+    What may be appended at once.
+    """
+
+    rest: Callable[[], Script[T]] | None
+    """
+    All that is to be done beside the block, if there is any.
+    """
+
+    whole: Callable[[], Script[T]]
+    """
+    All that is to be done, should something about the block turn out to be unusual.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class Committed(Generic[T]):
+    """
+    What became of a group's work.
+    """
+
+    latest: Mapping[str, int] | None
+    """
+    The latest number of each session of the block; None if the whole was done instead.
+    """
+
+    result: T | None
+    """
+    What the rest gave, or the whole.
     """
 
     first_position: int | None = None
     """
-    The place in the feed of the first event, behind which the others stand one by one;
-    None where only reading tells.
+    The place in the feed of the block's first event, behind which its others stand one
+    by one; None where only reading tells.
     """
+
+
+class Done(Protocol[T]):
+    """
+    Is called in the event loop when a group's work has ended, however it did.
+    """
+
+    def __call__(
+        self, committed: Committed[T] | None, failure: BaseException | None, /
+    ) -> None:
+        """
+        Take what became of it; *failure* is the driver's own, or one of ours.
+        """
+        ...
 
 
 class Dialect(ABC):
@@ -74,6 +138,12 @@ class Dialect(ABC):
 
     SQLAlchemy gives up its connection then, which must not be one whose thread goes on,
     or with which a database in memory would go.
+    """
+
+    resets_without_waiting: ClassVar[bool]
+    """
+    Whether the pool's reset of a connection on which SQLAlchemy began no transaction
+    asks nothing of the database.
     """
 
     feed: ClassVar[FeedDialect]
@@ -153,31 +223,56 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    async def append_block(
-        self,
-        driver: object,
-        counts: Mapping[str, int],
-        rows: Sequence[EventRow],
-        timeout: float,
-    ) -> Appended | None:
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
         """
-        Count and insert new events of living sessions, as fast as the database can.
+        Start one transaction that does a group's work, and return at once.
 
         Args:
             driver:
                 The driver's own connection. A transaction that somebody left open on it
-                is rolled back; none is open afterwards.
+                is rolled back; none is open when *done* is called.
 
-            counts: How many events each session gets.
-
-            rows: The events; each one's number is its place behind the session's
-                latest.
+            work: What to do; committed as a whole or not at all.
 
             timeout: How long, in seconds, to wait for locks.
 
-        Returns:
-            What was committed; None if a session is not living or an id is taken: then
-            nothing was written.
+            done: Called in the event loop, perhaps before this returns.
+        """
+
+    @abstractmethod
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Execute a statement that writes nothing, outside of a transaction.
+
+        Args:
+            driver:
+                The driver's own connection. A transaction that somebody left open on it
+                is rolled back.
+
+            step: The statement.
+        """
+
+    @cached_property
+    @abstractmethod
+    def compiler(self) -> sa.Dialect:
+        """
+        What SQLAlchemy compiles statements with for this database and its driver.
+        """
+
+    @abstractmethod
+    def is_in(
+        self, column: sa.ColumnElement[str], parameter: str
+    ) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that *column* has one of the values of one parameter.
+        """
+
+    @abstractmethod
+    def list_value(self, values: Collection[str]) -> object:
+        """
+        Return what the driver takes for the parameter of :meth:`is_in`.
         """
 
     @abstractmethod

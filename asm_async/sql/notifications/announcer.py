@@ -19,7 +19,7 @@ from asm_async.errors import StorageError
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.transactions.connections import driver_connection
+from asm_async.sql.transactions.connections import DriverConnections
 
 __all__ = ["Announcer", "announced_sessions"]
 
@@ -107,7 +107,9 @@ class Announcer:
         pool, feed = engine.pool, self._dialect.feed
         deadline = asyncio.get_running_loop().time() + timing.ANNOUNCEMENT_TIMEOUT
         with translated_errors():
-            async with driver_connection(engine, self._dialect, deadline) as driver:
+            async with DriverConnections(engine, self._dialect).lend(
+                deadline
+            ) as driver:
                 try:
                     await feed.announce(driver, payloads)
                 finally:

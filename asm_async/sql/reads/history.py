@@ -12,10 +12,8 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
-from asm_async.fronts.session_filters import EventFilter
 from asm_async.sql.core import rows
-from asm_async.sql.core.tables import runs, session_sequences
-from asm_async.sql.reads import session_queries
+from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
@@ -40,7 +38,7 @@ class _BatchSize:
 
     rows: int = 32
 
-    def remember_wal_files(self, rows: int, byte_count: int) -> None:
+    def adapt(self, rows: int, byte_count: int) -> None:
         """
         Take into account what *rows* rows came to.
         """
@@ -91,7 +89,7 @@ async def _read_session(
     Raises:
         StorageError: If it has no counter.
     """
-    query = session_queries.session_by_id(session_id)
+    query = sa.select(sessions).where(sessions.c.id == session_id)
     row = (await conn.execute(query)).mappings().one_or_none()
     if row is None:
         return None
@@ -135,7 +133,7 @@ async def read_history(
             async for batch in batches:
                 check_withdrawal()
                 lines = [(record, encode_record(record)) for record in batch]
-                size.remember_wal_files(len(lines), sum(len(line) for _, line in lines))
+                size.adapt(len(lines), sum(len(line) for _, line in lines))
                 yield lines
 
 
@@ -162,11 +160,12 @@ async def _runs(
 async def _events(
     conn: AsyncConnection, session_id: str, size: _BatchSize
 ) -> AsyncGenerator[Sequence[Event]]:
-    after = 0
+    number, after = events.c.sequence_number, 0
+    of_session = sa.select(events).where(events.c.session_id == session_id)
     while True:
         limit = size.rows
-        wanted = EventFilter(after=after, limit=limit)
-        found = await conn.execute(session_queries.events_of(session_id, wanted))
+        query = of_session.where(number > after).order_by(number).limit(limit)
+        found = await conn.execute(query)
         if batch := [rows.event_from_row(row) for row in found]:
             yield batch
             after = batch[-1].sequence_number

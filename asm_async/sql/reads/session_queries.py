@@ -1,25 +1,29 @@
 """
 The statements with which a store reads sessions, runs and events.
+
+Each is compiled once for each database and each choice of filters.
 """
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from functools import cache
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 
-from asm_async.fronts.session_filters import (
-    EventFilter,
-    RunFilter,
-    SessionFilter,
-)
+from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.sql.core.prepared import Prepared, prepare
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
+from asm_async.sql.dialects import Dialect
 from asm_async.values.run import RunStatus
 
 __all__ = [
     "active_run",
     "events_of",
+    "given",
     "latest_sequence",
     "listed_sessions",
     "run_by_id",
@@ -28,92 +32,137 @@ __all__ = [
 ]
 
 
-def session_by_id(session_id: str) -> sa.Select[Any]:
+def given(wanted: EventFilter | RunFilter | SessionFilter) -> dict[str, Any]:
     """
-    Select one session, soft-deleted or not.
+    Return the filters that are set, by name: parameters, and the choice of a statement.
     """
-    return sa.select(sessions).where(sessions.c.id == session_id)
+    return {
+        field.name: value
+        for field in attrs.fields(type(wanted))
+        if (value := getattr(wanted, field.name)) is not None and value is not False
+    }
 
 
-def listed_sessions(wanted: SessionFilter) -> sa.Select[Any]:
+def _equals(
+    table: sa.Table, names: Collection[str], *columns: str
+) -> list[sa.ColumnElement[bool]]:
+    """
+    Make the conditions that those *columns* which are among *names* have their values.
+    """
+    return [_parameter(table.c[c]) == table.c[c] for c in columns if c in names]
+
+
+def _parameter(column: sa.Column[Any], name: str | None = None) -> Any:
+    return sa.bindparam(name or column.name, type_=column.type)
+
+
+def _number(name: str) -> sa.BindParameter[int]:
+    return sa.bindparam(name, type_=sa.BigInteger())
+
+
+@cache
+def session_by_id(dialect: Dialect) -> Prepared:
+    """
+    Select the session *id*, soft-deleted or not.
+    """
+    is_it = sessions.c.id == _parameter(sessions.c.id)
+    return prepare(sa.select(sessions).where(is_it), dialect.compiler)
+
+
+@cache
+def listed_sessions(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
     Select sessions in the order they were created.
+
+    Takes what :class:`SessionFilter` does.
     """
     query = sa.select(sessions).order_by(sessions.c.created_at, sessions.c.id)
-    equals = {
-        sessions.c.status: wanted.status,
-        sessions.c.agent_id: wanted.agent_id,
-        sessions.c.tenant_id: wanted.tenant_id,
-    }
-    for column, value in equals.items():
-        if value is not None:
-            query = query.where(column == value)
-    if not wanted.include_deleted:
+    query = query.where(*_equals(sessions, names, "status", "agent_id", "tenant_id"))
+    if "include_deleted" not in names:
         query = query.where(sessions.c.deleted_at.is_(None))
-    if wanted.limit is not None or wanted.offset:
-        query = query.limit(wanted.limit).offset(wanted.offset)
-    return query
+    if "limit" in names:
+        query = query.limit(_number("limit"))
+    return prepare(query.offset(_number("offset")), dialect.compiler)
 
 
-def run_by_id(run_id: str) -> sa.Select[Any]:
+@cache
+def run_by_id(dialect: Dialect) -> Prepared:
     """
-    Select one run.
+    Select the run *id*.
     """
-    return sa.select(runs).where(runs.c.id == run_id)
+    is_it = runs.c.id == _parameter(runs.c.id)
+    return prepare(sa.select(runs).where(is_it), dialect.compiler)
 
 
-def runs_of(session_id: str, wanted: RunFilter) -> sa.Select[Any]:
+@cache
+def runs_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
-    Select a session's runs in the order they were started.
+    Select the runs of *session_id* in the order they were started.
     """
-    query = sa.select(runs).where(runs.c.session_id == session_id)
-    if wanted.status is not None:
-        query = query.where(runs.c.status == wanted.status)
-    return query.order_by(runs.c.started_at, runs.c.id).limit(wanted.limit)
+    query = sa.select(runs).where(runs.c.session_id == _parameter(runs.c.session_id))
+    query = query.where(*_equals(runs, names, "status"))
+    query = query.order_by(runs.c.started_at, runs.c.id)
+    if "limit" in names:
+        query = query.limit(_number("limit"))
+    return prepare(query, dialect.compiler)
 
 
-def active_run(session_id: str) -> sa.Select[Any]:
+@cache
+def active_run(dialect: Dialect) -> Prepared:
     """
-    Select a session's last started running run.
+    Select the last started running run of *session_id*.
 
     The status stands in the statement's text: a partial index serves no parameter.
     """
     running = sa.literal_column(f"'{RunStatus.RUNNING}'", sa.String)
-    return (
+    query = (
         sa.select(runs)
-        .where(runs.c.session_id == session_id, runs.c.status == running)
+        .where(runs.c.session_id == _parameter(runs.c.session_id))
+        .where(runs.c.status == running)
         .order_by(runs.c.started_at.desc(), runs.c.id.desc())
-        .limit(1)
+        .limit(sa.literal_column("1"))
     )
+    return prepare(query, dialect.compiler)
 
 
-def events_of(session_id: str, wanted: EventFilter) -> sa.Select[Any]:
+@cache
+def events_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
-    Select a session's events: by number, or backwards where the last ones are wanted.
+    Select events of *session_id*: by number, or backwards where the last are wanted.
+
+    Takes what :class:`EventFilter` does; *after* must be given.
     """
     number = events.c.sequence_number
-    query = sa.select(events).where(events.c.session_id == session_id)
-    if wanted.run_id is not None:
-        query = query.where(events.c.run_id == wanted.run_id)
-    if wanted.type is not None:
-        query = query.where(events.c.type == wanted.type)
-    if wanted.since is not None:
-        query = query.where(events.c.timestamp >= wanted.since)
+    query = sa.select(events).where(
+        events.c.session_id == _parameter(events.c.session_id)
+    )
+    query = query.where(*_equals(events, names, "run_id", "type"))
+    if "since" in names:
+        query = query.where(
+            events.c.timestamp >= _parameter(events.c.timestamp, "since")
+        )
     # Numbers begin at 1. A bound makes SQLite find events by session and number: it
     # expects that fewer are of a type and since a time than a session has.
-    query = query.where(number > (wanted.after or 0))
-    if wanted.before is not None:
-        query = query.where(number < wanted.before)
-    if wanted.last is not None:
-        return query.order_by(number.desc()).limit(wanted.last)
-    return query.order_by(number).limit(wanted.limit)
+    query = query.where(number > _number("after"))
+    if "before" in names:
+        query = query.where(number < _number("before"))
+    if "last" in names:
+        query = query.order_by(number.desc()).limit(_number("last"))
+    else:
+        query = query.order_by(number)
+    if "limit" in names:
+        query = query.limit(_number("limit"))
+    return prepare(query, dialect.compiler)
 
 
-def latest_sequence(session_id: str) -> sa.Select[int]:
+@cache
+def latest_sequence(dialect: Dialect) -> Prepared:
     """
-    Select the latest number of a session that is not gone.
+    Select the latest number of *session_id*, unless it is deleted.
     """
     gates = session_sequences
-    return sa.select(gates.c.last_sequence).where(
-        gates.c.session_id == session_id, gates.c.state != GateState.DELETED
+    deleted = sa.literal_column(f"'{GateState.DELETED}'", sa.String)
+    query = sa.select(gates.c.last_sequence).where(
+        gates.c.session_id == _parameter(gates.c.session_id), gates.c.state != deleted
     )
+    return prepare(query, dialect.compiler)

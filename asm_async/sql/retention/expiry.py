@@ -27,7 +27,7 @@ from asm_async.sql.retention.throttled_writer import (
     ThrottledWriter,
 )
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import Archive, RetentionPolicy
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from asm_async.sql.core import tables
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 
 __all__ = ["hard_delete", "remove_part", "remove_sessions"]
 

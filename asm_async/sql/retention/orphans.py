@@ -21,7 +21,7 @@ from asm_async.sql.core.tables import artifacts, session_sequences, sessions
 from asm_async.sql.retention.finding import Rows, pages
 from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
 
 __all__ = [

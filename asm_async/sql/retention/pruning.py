@@ -24,7 +24,7 @@ from asm_async.sql.retention.throttled_writer import (
     ThrottledWriter,
 )
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import PROTECTED_EVENT_TYPES, RetentionPolicy
 
 __all__ = ["prune_long_sessions", "prune_session", "prune_to_total"]

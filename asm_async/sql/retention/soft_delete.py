@@ -12,9 +12,8 @@ import sqlalchemy as sa
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
-from asm_async.sql.reads import session_queries
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.session import Session
 
 __all__ = ["restore", "soft_delete", "stored_session"]
@@ -95,7 +94,7 @@ async def stored_session(transaction: Transaction, session_id: str) -> Session:
     Raises:
         SessionNotFoundError: If there is none.
     """
-    query = session_queries.session_by_id(session_id)
+    query = sa.select(tables.sessions).where(tables.sessions.c.id == session_id)
     row = (await transaction.conn.execute(query)).mappings().one_or_none()
     if row is None:
         raise SessionNotFoundError(session_id)

@@ -47,7 +47,7 @@ class Lifecycle:
         if shared.loop is not asyncio.get_running_loop():
             raise StoreClosedError("the store belongs to another event loop")
 
-    async def __aenter__(self) -> None:
+    async def begin_call(self) -> None:
         """
         Begin a call of a method; the first one looks at the database, too.
 
@@ -64,17 +64,23 @@ class Lifecycle:
             try:
                 await self._transactions.read(self._check_database)
             except BaseException:
-                self._end_call()
+                self.end_call()
                 raise
             self._is_checked = True
 
-    async def __aexit__(self, *_: object) -> None:
-        self._end_call()
-
-    def _end_call(self) -> None:
+    def end_call(self) -> None:
+        """
+        End a call that was begun.
+        """
         self._calls -= 1
         if not self._calls:
             self._all_done.set()
+
+    async def __aenter__(self) -> None:
+        await self.begin_call()
+
+    async def __aexit__(self, *_: object) -> None:
+        self.end_call()
 
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)

@@ -1,5 +1,8 @@
 """
 The drivers' own connections, borrowed from the engine's pool.
+
+They come from the same pool as all others, without what SQLAlchemy wraps around them,
+which costs more than the hop or the round trip that they are borrowed for.
 """
 
 from __future__ import annotations
@@ -7,28 +10,31 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from typing import Any
+from operator import attrgetter, methodcaller
+from typing import Any, TypeAlias
 
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, PoolProxiedConnection
+from sqlalchemy.pool.base import reset_none
 from sqlalchemy.util import greenlet_spawn
 
 from asm_async.errors import StorageUnavailableError
 from asm_async.sql.core.deadlines import in_time
 from asm_async.sql.dialects import Dialect
 
-__all__ = ["connecting", "driver_connection"]
+__all__ = ["DriverConnections", "Pooled", "connecting"]
 
 _MIN_SECONDS_TO_CONNECT = 1.0
+
+Pooled: TypeAlias = PoolProxiedConnection
 
 
 def connecting(deadline: float) -> AbstractAsyncContextManager[None]:
     """
-    Bound the wait for a connection.
-
-    Also who has no timeout left is given the time to connect once.
+    Bound the wait for a connection; a second is granted also after *deadline*.
 
     Args:
-        deadline: When timeout ends, on the loop's clock.
+        deadline: On the loop's clock.
 
     Raises:
         StorageUnavailableError: If there is no connection in time.
@@ -38,29 +44,138 @@ def connecting(deadline: float) -> AbstractAsyncContextManager[None]:
     return in_time(max(deadline, soon), none)
 
 
-@asynccontextmanager
-async def driver_connection(
-    engine: AsyncEngine, dialect: Dialect, deadline: float
-) -> AsyncGenerator[Any]:
+class DriverConnections:
     """
-    Lend a connection of the driver, on which no transaction may be left open.
+    Borrows connections of an engine's driver; no transaction may be left open on them.
 
-    It comes from the same pool as all others, without what SQLAlchemy wraps around it,
-    which costs more than the hop or the round trip that it is borrowed for.
+    SQLAlchemy enters a greenlet for each check-out and check-in, since either may have
+    to talk to the database. Where it can be seen that it need not, this is left out.
 
-    Raises:
-        StorageUnavailableError: If there is none by *deadline*, on the loop's clock.
+    Args:
+        engine: Whose pool to use.
+
+        dialect: How its database tells that a connection is lost.
     """
-    async with connecting(deadline):
-        pooled = await engine.raw_connection()
-    try:
-        yield pooled.driver_connection
-    finally:
+
+    def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:
+        self._engine = engine
+        self._dialect = dialect
+        self._pool: Pool | None = None
+        self._is_plain = False
+
+    def take_now(self) -> Pooled | None:
+        """
+        Borrow a connection if one is at hand, without waiting.
+
+        Returns:
+            None if one has to be opened, closed, tested or waited for.
+        """
+        pool = self._engine.pool
+        if pool is not self._pool:
+            self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
+        if self._is_plain and _has_sound_connection(pool):
+            return pool.connect()
+        return None
+
+    async def take(self, deadline: float) -> Pooled:
+        """
+        Borrow a connection.
+
+        Raises:
+            StorageUnavailableError: If there is none by *deadline*, on the loop's
+                clock.
+        """
+        if pooled := self.take_now():
+            return pooled
+        async with connecting(deadline):
+            return await self._engine.raw_connection()
+
+    def give_back_now(self, pooled: Pooled) -> bool:
+        """
+        Return a connection to the pool, if that needs no waiting.
+        """
         # What happened to a connection past SQLAlchemy, its pool does not know.
-        if dialect.is_lost(pooled.driver_connection):
+        if self._dialect.is_lost(pooled.driver_connection):
             # Outside of a greenlet it is closed without waiting for the server, so that
             # no cancellation can come between.
             pooled.invalidate()
-        else:
-            # It may talk to the database, for which SQLAlchemy wants a greenlet.
+            return True
+        pool = self._engine.pool
+        # A pool that is full closes what comes back, and a disposed one is not ours.
+        if self._is_plain and pool is self._pool and not _is_full(_queue(pool)):
+            pooled.close()
+            return True
+        return False
+
+    async def give_back(self, pooled: Pooled) -> None:
+        """
+        Return a connection to the pool, or close it where it is of no use.
+        """
+        if not self.give_back_now(pooled):
             await greenlet_spawn(pooled.close)
+
+    @asynccontextmanager
+    async def lend(self, deadline: float) -> AsyncGenerator[Any]:
+        """
+        Borrow a connection for as long as the context lasts.
+
+        Raises:
+            StorageUnavailableError: If there is none by *deadline*, on the loop's
+                clock.
+        """
+        pooled = await self.take(deadline)
+        try:
+            yield pooled.driver_connection
+        except BaseException as error:
+            # What the server does for a cancelled caller may go on.
+            if not isinstance(error, Exception) and self._dialect.can_cancel_statements:
+                pooled.invalidate()
+            raise
+        finally:
+            if pooled.is_valid:
+                await self.give_back(pooled)
+
+
+# The records of a pool, the one that is used next at one of the ends. It is not public:
+# where it is not there, every check-out goes through a greenlet.
+_records = attrgetter("_pool._queue._queue")
+
+
+def _is_plain(pool: Pool, dialect: Dialect) -> bool:
+    """
+    Return whether a check-out and a check-in do nothing but take and put a record.
+
+    Pools of other classes, and listeners, may do anything.
+    """
+    events = pool.dispatch
+    resets = getattr(pool, "_reset_on_return", True)
+    try:
+        _records(pool)
+    except AttributeError:
+        return False
+    return (
+        type(pool) is AsyncAdaptedQueuePool
+        and not getattr(pool, "_pre_ping", True)
+        and getattr(pool, "_recycle", 0) == -1
+        and (dialect.resets_without_waiting or resets in (None, reset_none))
+        and not (events.checkout or events.checkin or events.reset)
+    )
+
+
+def _has_sound_connection(pool: Pool) -> bool:
+    """
+    Return whether the next record of the pool holds a connection that can be used.
+
+    One that was invalidated connects anew when it is checked out, which has to wait.
+    """
+    records = _records(pool)
+    if not records:
+        return False
+    record = records[-1] if _is_lifo(pool) else records[0]
+    return record.dbapi_connection is not None and not _is_invalidated(record)
+
+
+_is_lifo = attrgetter("_pool.use_lifo")
+_is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
+_is_full = methodcaller("full")
+_queue = attrgetter("_pool")

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -22,8 +22,9 @@ from asm_async.sql.core.error_translation import (
     with_outcome,
 )
 from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.transactions.connections import connecting
+from asm_async.sql.transactions.connections import DriverConnections, Pooled, connecting
 
 __all__ = ["Transaction", "Transactions"]
 
@@ -99,7 +100,34 @@ class Transactions:
         self.engine = engine
         self.timeout = timeout
         self.dialect: Dialect = dialect_of(engine)
+        self.connections: DriverConnections = DriverConnections(engine, self.dialect)
         self._under_way: set[asyncio.Task[Any]] = set()
+
+    async def fetch(
+        self, query: Prepared, parameters: Mapping[str, Any]
+    ) -> list[list[Any]]:
+        """
+        Return the rows of one query, on a connection of the driver's.
+        """
+        call, step = self._new_call(), query.one(parameters)
+
+        async def attempt() -> list[list[Any]]:
+            async with self.connections.lend(call.deadline) as driver:
+                return query.read(await self.dialect.fetch(driver, step))
+
+        return await self._until_done(attempt, call, is_repeatable=True)
+
+    def give_back(self, pooled: Pooled) -> None:
+        """
+        Return what :attr:`connections` has lent, at once or a moment later.
+        """
+        if not self.connections.give_back_now(pooled):
+            giving = self.connections.give_back(pooled)
+            self._remember(asyncio.ensure_future(giving))
+
+    def _remember(self, task: asyncio.Task[Any]) -> None:
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
@@ -295,8 +323,7 @@ class Transactions:
         Await *trying* in a task of its own, which outlives the caller's cancellation.
         """
         task = asyncio.ensure_future(trying)
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
+        self._remember(task)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

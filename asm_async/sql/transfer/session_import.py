@@ -19,7 +19,7 @@ from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.interruption import withdrawal_check
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.sql.writes.unit_of_work_rows import lock_gates
+from asm_async.sql.writes.gates import lock_gates
 from asm_async.transfer.import_rules import (
     check_owner,
     check_unrepeated,

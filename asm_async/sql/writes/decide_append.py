@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asm_async.errors import EventConflictError, SequenceConflictError
-from asm_async.sql.writes.operations import AppendEvents
+from asm_async.sql.writes.operations import AppendEvents, EventTexts
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.event import Event
 
@@ -20,7 +20,7 @@ __all__ = [
 ]
 
 
-def append(ledger: UnitOfWork, operation: AppendEvents) -> list[Event]:
+def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
     """
     Append the operation's events, or refuse them all.
 
@@ -35,14 +35,14 @@ def append(ledger: UnitOfWork, operation: AppendEvents) -> list[Event]:
     """
     events, expected = operation.events, operation.expected_sequence
     for session_id in dict.fromkeys(event.session_id for event in events):
-        ledger.check_live(session_id)
-    check_duplicates(ledger, events)
-    if expected is not None and events and not are_behind(ledger, events, expected):
-        check_sequence(ledger, events[0].session_id, expected)
-    return number_events(ledger, events)
+        unit.check_live(session_id)
+    check_duplicates(unit, events)
+    if expected is not None and events and not are_behind(unit, events, expected):
+        check_sequence(unit, events[0].session_id, expected)
+    return number_events(unit, events, operation.texts)
 
 
-def check_duplicates(ledger: UnitOfWork, events: Sequence[Event]) -> None:
+def check_duplicates(unit: UnitOfWork, events: Sequence[Event]) -> None:
     """
     Refuse an id that is stored, or stands earlier in *events*, with other content.
 
@@ -52,39 +52,39 @@ def check_duplicates(ledger: UnitOfWork, events: Sequence[Event]) -> None:
     seen: dict[tuple[str, str], Event] = {}
     for event in events:
         key = event.session_id, event.id
-        twin = ledger.events.get(key) or seen.setdefault(key, event)
+        twin = unit.events.get(key) or seen.setdefault(key, event)
         if twin is not event and not twin.has_same_content(event):
             raise EventConflictError(event.session_id, event.id)
 
 
-def are_behind(ledger: UnitOfWork, events: Sequence[Event], number: int) -> bool:
+def are_behind(unit: UnitOfWork, events: Sequence[Event], number: int) -> bool:
     """
     Tell whether *events* are stored already, in their order, directly behind *number*.
     """
     keys = dict.fromkeys((event.session_id, event.id) for event in events)
-    stored = [
-        ledger.events[key].sequence_number for key in keys if key in ledger.events
-    ]
+    stored = [unit.events[key].sequence_number for key in keys if key in unit.events]
     return stored == list(range(number + 1, number + 1 + len(keys)))
 
 
-def check_sequence(ledger: UnitOfWork, session_id: str, expected: int) -> None:
+def check_sequence(unit: UnitOfWork, session_id: str, expected: int) -> None:
     """
     Refuse a session whose latest number is not the *expected* one.
 
     Raises:
         SequenceConflictError: With the actual number.
     """
-    actual = ledger.gate(session_id).last_sequence
+    actual = unit.gate(session_id).last_sequence
     if actual != expected:
         raise SequenceConflictError(session_id, expected, actual)
 
 
-def number_events(ledger: UnitOfWork, events: Sequence[Event]) -> list[Event]:
+def number_events(
+    unit: UnitOfWork, events: Sequence[Event], texts: Sequence[EventTexts]
+) -> list[Event]:
     """
-    Append those of *events* that are not stored, and give all as stored.
+    Append those of *events* that are not stored, and return all as stored.
     """
     return [
-        ledger.events.get((event.session_id, event.id)) or ledger.append(event)
-        for event in events
+        unit.events.get((event.session_id, event.id)) or unit.append(event, its_texts)
+        for event, its_texts in zip(events, texts, strict=True)
     ]

@@ -19,7 +19,7 @@ __all__ = ["flush", "save_run", "save_session"]
 V = TypeVar("V", Session, Run)
 
 
-def save_session(ledger: UnitOfWork, operation: SaveSession) -> Session:
+def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
     """
     Store the operation's session, or refuse it.
 
@@ -31,16 +31,16 @@ def save_session(ledger: UnitOfWork, operation: SaveSession) -> Session:
         InvalidTransitionError: If the status may not follow the stored one.
     """
     session, expected = operation.session, operation.expected_revision
-    ledger.check_not_deleted(session.id)
-    stored = ledger.sessions.get(session.id)
+    unit.check_not_deleted(session.id)
+    stored = unit.sessions.get(session.id)
     if done := _saved_before(stored, session, expected):
         return done
     _check_revision(f"session {session.id!r}", stored, expected)
-    _check_session_status(ledger, session)
-    return ledger.put_session(session)
+    _check_session_status(unit, session)
+    return unit.put_session(session)
 
 
-def save_run(ledger: UnitOfWork, operation: SaveRun) -> Run:
+def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
     """
     Store the operation's run, or refuse it.
 
@@ -56,17 +56,17 @@ def save_run(ledger: UnitOfWork, operation: SaveRun) -> Run:
         InvalidTransitionError: If the status may not follow the stored one.
     """
     run, expected = operation.run, operation.expected_revision
-    ledger.check_live(run.session_id)
-    _check_owner(ledger, run)
-    stored = ledger.runs.get(run.id)
+    unit.check_live(run.session_id)
+    _check_owner(unit, run)
+    stored = unit.runs.get(run.id)
     if done := _saved_before(stored, run, expected):
         return done
     _check_revision(f"run {run.id!r}", stored, expected)
-    _check_run_status(ledger, run)
-    return ledger.put_run(run)
+    _check_run_status(unit, run)
+    return unit.put_run(run)
 
 
-def flush(ledger: UnitOfWork, operation: Flush) -> ExecutionResult:
+def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
     """
     Store the operation's session, run and events, or refuse them all.
 
@@ -82,37 +82,37 @@ def flush(ledger: UnitOfWork, operation: Flush) -> ExecutionResult:
         InvalidTransitionError: If a status may not follow the stored one.
     """
     result, expected = operation.result, operation.expected_sequence
-    ledger.check_not_deleted(result.session.id)
-    decide_append.check_duplicates(ledger, result.events)
+    unit.check_not_deleted(result.session.id)
+    decide_append.check_duplicates(unit, result.events)
     if expected is not None:
-        if done := _flushed_before(ledger, result, expected):
+        if done := _flushed_before(unit, result, expected):
             return done
-        decide_append.check_sequence(ledger, result.session.id, expected)
-    _check_owner(ledger, result.run)
-    _check_session_status(ledger, result.session)
-    _check_run_status(ledger, result.run)
+        decide_append.check_sequence(unit, result.session.id, expected)
+    _check_owner(unit, result.run)
+    _check_session_status(unit, result.session)
+    _check_run_status(unit, result.run)
     return ExecutionResult(
-        session=ledger.put_session(result.session),
-        run=ledger.put_run(result.run),
-        events=tuple(decide_append.number_events(ledger, result.events)),
+        session=unit.put_session(result.session),
+        run=unit.put_run(result.run),
+        events=tuple(decide_append.number_events(unit, result.events, operation.texts)),
     )
 
 
 def _flushed_before(
-    ledger: UnitOfWork, result: ExecutionResult, expected: int
+    unit: UnitOfWork, result: ExecutionResult, expected: int
 ) -> ExecutionResult | None:
     """
     Give what is stored if this very flush has happened already.
     """
-    session = ledger.sessions.get(result.session.id)
-    run = ledger.runs.get(result.run.id)
+    session = unit.sessions.get(result.session.id)
+    run = unit.runs.get(result.run.id)
     if not result.events or session is None or run is None:
         return None
     if run.session_id != session.id:
         return None
-    if not decide_append.are_behind(ledger, result.events, expected):
+    if not decide_append.are_behind(unit, result.events, expected):
         return None
-    events = decide_append.number_events(ledger, result.events)
+    events = [unit.events[event.session_id, event.id] for event in result.events]
     return ExecutionResult(session=session, run=run, events=tuple(events))
 
 
@@ -133,8 +133,8 @@ def _check_revision(
         raise RevisionConflictError(subject, expected, actual)
 
 
-def _check_owner(ledger: UnitOfWork, run: Run) -> None:
-    stored = ledger.runs.get(run.id)
+def _check_owner(unit: UnitOfWork, run: Run) -> None:
+    stored = unit.runs.get(run.id)
     if stored and stored.session_id != run.session_id:
         raise ConflictError(
             f"run {run.id!r} belongs to session {stored.session_id!r},"
@@ -142,11 +142,11 @@ def _check_owner(ledger: UnitOfWork, run: Run) -> None:
         )
 
 
-def _check_session_status(ledger: UnitOfWork, session: Session) -> None:
-    if stored := ledger.sessions.get(session.id):
+def _check_session_status(unit: UnitOfWork, session: Session) -> None:
+    if stored := unit.sessions.get(session.id):
         stored.check_can_become(session.status)
 
 
-def _check_run_status(ledger: UnitOfWork, run: Run) -> None:
-    if stored := ledger.runs.get(run.id):
+def _check_run_status(unit: UnitOfWork, run: Run) -> None:
+    if stored := unit.runs.get(run.id):
         stored.check_can_become(run.status)

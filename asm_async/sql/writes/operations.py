@@ -4,7 +4,7 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -18,53 +18,62 @@ from asm_async.values.session import Session
 
 __all__ = [
     "AppendEvents",
+    "EventTexts",
     "Flush",
     "Operation",
     "Outcome",
     "SaveRun",
     "SaveSession",
     "Written",
+    "texts_of",
 ]
 
+_BASE_SIZE = 1_024
 
-_BASE_WEIGHT = 1_024
+EventTexts: TypeAlias = tuple[str, str]
+"""
+An event's *data* and *metadata* as they are stored.
+"""
 
 
-@attrs.frozen
+def texts_of(events: Iterable[Event]) -> list[EventTexts]:
+    """
+    Encode the JSON of *events*.
+    """
+    return [(encode_json(each.data), encode_json(each.metadata)) for each in events]
+
+
+@attrs.define(eq=False)
 class AppendEvents:
     """
     ``SessionStore.append_events``; nobody else holds the events.
     """
 
-    events: tuple[Event, ...]
+    events: Sequence[Event]
     expected_sequence: int | None
-    texts: tuple[tuple[str, str], ...] = attrs.field(repr=False)
-    """
-    Each event's *data* and *metadata* as they are stored.
-    """
+    texts: Sequence[EventTexts]
 
     def numbered(self, numbers: Iterable[int]) -> list[Event]:
         """
-        Give the events their sequence numbers, when these are committed.
+        Return the events, with the sequence numbers under which they are committed.
         """
         for event, number in zip(self.events, numbers, strict=False):
             event.take_number(number)
         return list(self.events)
 
     @property
-    def lane(self) -> str:
+    def partition_key(self) -> str:
         """
         The session whose order counts; the first, if there are several.
         """
         return self.events[0].session_id
 
     @property
-    def weight(self) -> int:
+    def size(self) -> int:
         """
         About how many bytes it sends.
         """
-        payload = sum(len(data) + len(metadata) for data, metadata in self.texts)
-        return payload + _BASE_WEIGHT * len(self.events)
+        return _size_of(self.texts)
 
     @property
     def session_ids(self) -> set[str]:
@@ -81,7 +90,7 @@ class AppendEvents:
         return True
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class SaveSession:
     """
     ``SessionStore.save_session``.
@@ -91,18 +100,18 @@ class SaveSession:
     expected_revision: int | None
 
     @property
-    def lane(self) -> str:
+    def partition_key(self) -> str:
         """
         The session whose order counts.
         """
         return self.session.id
 
     @property
-    def weight(self) -> int:
+    def size(self) -> int:
         """
-        About how many bytes it sends.
+        About how many bytes it sends, without what its JSON comes to.
         """
-        return _session_weight(self.session)
+        return _BASE_SIZE
 
     @property
     def session_ids(self) -> set[str]:
@@ -121,7 +130,7 @@ class SaveSession:
         return self.expected_revision is not None
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class SaveRun:
     """
     ``SessionStore.save_run``.
@@ -131,18 +140,18 @@ class SaveRun:
     expected_revision: int | None
 
     @property
-    def lane(self) -> str:
+    def partition_key(self) -> str:
         """
         The session whose order counts.
         """
         return self.run.session_id
 
     @property
-    def weight(self) -> int:
+    def size(self) -> int:
         """
-        About how many bytes it sends.
+        About how many bytes it sends, without what its JSON comes to.
         """
-        return _run_weight(self.run)
+        return _BASE_SIZE
 
     @property
     def session_ids(self) -> set[str]:
@@ -159,7 +168,7 @@ class SaveRun:
         return self.expected_revision is not None
 
 
-@attrs.frozen
+@attrs.define(eq=False)
 class Flush:
     """
     ``SessionStore.flush``.
@@ -167,22 +176,21 @@ class Flush:
 
     result: ExecutionResult
     expected_sequence: int | None
+    texts: Sequence[EventTexts]
 
     @property
-    def lane(self) -> str:
+    def partition_key(self) -> str:
         """
         The session whose order counts.
         """
         return self.result.session.id
 
     @property
-    def weight(self) -> int:
+    def size(self) -> int:
         """
-        About how many bytes it sends.
+        About how many bytes it sends, but for the JSON of session and run.
         """
-        result = self.result
-        events = sum(_weight(event.data, event.metadata) for event in result.events)
-        return _session_weight(result.session) + _run_weight(result.run) + events
+        return 2 * _BASE_SIZE + _size_of(self.texts)
 
     @property
     def session_ids(self) -> set[str]:
@@ -225,20 +233,6 @@ class Written:
     """
 
 
-def _session_weight(session: Session) -> int:
-    return _weight(session.metadata, session.context)
-
-
-def _run_weight(run: Run) -> int:
-    return _weight(
-        run.input,
-        run.output,
-        run.error,
-        run.metadata,
-        run.token_usage,
-        run.provider_metadata,
-    )
-
-
-def _weight(*payload: object) -> int:
-    return _BASE_WEIGHT + sum(len(encode_json(value)) for value in payload)
+def _size_of(texts: Sequence[EventTexts]) -> int:
+    payload = sum([len(data) + len(metadata) for data, metadata in texts])
+    return payload + _BASE_SIZE * len(texts)

@@ -1,13 +1,25 @@
 """
-The way that is always right: a group of operations in one locked transaction.
+The way that is always right: read what operations concern, decide each, write.
+
+It is a script: the same code runs in the thread of an SQLite connection, in one hop,
+and over asyncpg.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import sqlalchemy as sa
 
 from asm_async.errors import ASMError
-from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.core import rows, tables
+from asm_async.sql.core.column_types import as_stored
+from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
+from asm_async.sql.core.session_state import GateState
+from asm_async.sql.dialects import Dialect
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_save import flush, save_run, save_session
 from asm_async.sql.writes.operations import (
@@ -18,42 +30,253 @@ from asm_async.sql.writes.operations import (
     SaveRun,
     SaveSession,
 )
-from asm_async.sql.writes.unit_of_work import UnitOfWork
-from asm_async.sql.writes.unit_of_work_rows import load_unit_of_work, store_unit_of_work
+from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
+from asm_async.values.event import Event
 
 __all__ = ["perform"]
 
+Statements = Generator[Step, Sequence[Row], None]
 
-async def perform(
-    transaction: Transaction, operations: Sequence[Operation]
-) -> list[Outcome]:
+
+def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Outcome]]:
     """
     Decide every operation, in order, and write what is accepted.
 
     A refused operation leaves no trace and costs the others nothing: its outcome is the
     error for its own caller.
 
+    Args:
+        dialect: Whose text the statements have.
+
+        operations: What to perform; the sessions are locked already.
+
     Returns:
         The outcomes, in the order of *operations*.
     """
-    session_ids = {id_ for operation in operations for id_ in operation.session_ids}
-    await transaction.lock_sessions(session_ids)
-    ledger = await load_unit_of_work(transaction, operations)
-    outcomes = [_decide(ledger, operation) for operation in operations]
-    await store_unit_of_work(transaction, ledger)
+    unit = yield from _load(dialect, operations)
+    outcomes = [_decide(unit, operation) for operation in operations]
+    yield from _store(dialect, unit)
     return outcomes
 
 
-def _decide(ledger: UnitOfWork, operation: Operation) -> Outcome:
+def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:
     try:
         match operation:
             case AppendEvents():
-                return append(ledger, operation)
+                return append(unit, operation)
             case SaveSession():
-                return save_session(ledger, operation)
+                return save_session(unit, operation)
             case SaveRun():
-                return save_run(ledger, operation)
+                return save_run(unit, operation)
             case Flush():
-                return flush(ledger, operation)
+                return flush(unit, operation)
     except ASMError as refusal:
         return refusal
+
+
+def _load(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWork]:
+    """
+    Read all that *operations* concern, in at most four statements.
+    """
+    session_ids: set[str] = set()
+    saved_sessions: set[str] = set()
+    saved_runs: set[str] = set()
+    events: list[Event] = []
+    for operation in operations:
+        session_ids |= operation.session_ids
+        match operation:
+            case AppendEvents():
+                events += operation.events
+            case SaveSession():
+                saved_sessions.add(operation.session.id)
+            case SaveRun():
+                saved_runs.add(operation.run.id)
+            case Flush(result=result):
+                saved_sessions.add(result.session.id)
+                saved_runs.add(result.run.id)
+                events += result.events
+    gates = yield from _load_gates(dialect, session_ids)
+    sessions = yield from _load_by_id(dialect, tables.sessions, saved_sessions)
+    runs = yield from _load_by_id(dialect, tables.runs, saved_runs)
+    # A session without a counter row has no events.
+    keys = {(e.session_id, e.id) for e in events if e.session_id in gates}
+    return UnitOfWork(
+        gates=gates,
+        sessions={session.id: session for session in map(rows.session_of, sessions)},
+        runs={run.id: run for run in map(rows.run_of, runs)},
+        events=(yield from _load_events(dialect, keys)),
+    )
+
+
+def _load_gates(
+    dialect: Dialect, session_ids: Collection[str]
+) -> Script[dict[str, Gate]]:
+    found = yield _gates(dialect).one({"ids": dialect.list_value(session_ids)})
+    with rows.reading(tables.session_sequences):
+        return {
+            session_id: Gate(
+                session_id=session_id,
+                last_sequence=last_sequence,
+                pruned_count=pruned_count,
+                state=GateState(state),
+                is_stored=True,
+            )
+            for session_id, last_sequence, pruned_count, state in found
+        }
+
+
+def _load_by_id(
+    dialect: Dialect, table: sa.Table, ids: Collection[str]
+) -> Script[Sequence[Row]]:
+    if not ids:
+        return ()
+    query = _by_id(dialect, table)
+    return query.read((yield query.one({"ids": dialect.list_value(ids)})))
+
+
+def _load_events(
+    dialect: Dialect, keys: Collection[tuple[str, str]]
+) -> Script[dict[tuple[str, str], Event]]:
+    if not keys:
+        return {}
+    query = _events(dialect)
+    ids = dialect.list_value({id_ for _, id_ in keys})
+    session_ids = dialect.list_value({session_id for session_id, _ in keys})
+    found = yield query.one({"ids": ids, "session_ids": session_ids})
+    events = map(Event.from_stored, query.read(found))
+    return {(event.session_id, event.id): event for event in events}
+
+
+def _store(dialect: Dialect, unit: UnitOfWork) -> Statements:
+    """
+    Write all that has changed since the unit was loaded.
+    """
+    yield from _store_gates(dialect, unit)
+    yield from _store_sessions(dialect, unit)
+    yield from _store_runs(dialect, unit)
+    if unit.new_events:
+        yield _inserting_events(dialect).many(
+            rows.stored_event_row(event, texts) for event, texts in unit.new_events
+        )
+
+
+def _store_gates(dialect: Dialect, unit: UnitOfWork) -> Statements:
+    now = datetime.now(UTC)
+    changed = [unit.gates[session_id] for session_id in sorted(unit.changed_gates)]
+    yield from _insert_or_update(
+        dialect,
+        tables.session_sequences,
+        [
+            {
+                "session_id": gate.session_id,
+                "last_sequence": gate.last_sequence,
+                "pruned_count": gate.pruned_count,
+                "state": gate.state.value,
+                "updated_at": now,
+            }
+            for gate in changed
+        ],
+        {gate.session_id for gate in changed if gate.is_stored},
+    )
+
+
+def _store_sessions(dialect: Dialect, unit: UnitOfWork) -> Statements:
+    changed = [unit.sessions[session_id] for session_id in unit.changed_sessions]
+    retagged = [
+        session
+        for session in changed
+        if session.tags != unit.stored_tags.get(session.id, ())
+    ]
+    yield from _insert_or_update(
+        dialect, tables.sessions, map(rows.session_row, changed), unit.stored_tags
+    )
+    if known := [s.id for s in retagged if s.id in unit.stored_tags]:
+        ids = {"ids": dialect.list_value(known)}
+        yield _deleting_tags(dialect).one(ids)
+    if tags := [row for session in retagged for row in rows.tag_rows(session)]:
+        yield _inserting(dialect, tables.session_tags).many(tags)
+
+
+def _store_runs(dialect: Dialect, unit: UnitOfWork) -> Statements:
+    # Run ids are global, so transactions of several sessions may insert the same ones:
+    # in one order, or they could wait for each other.
+    changed = [unit.runs[run_id] for run_id in sorted(unit.changed_runs)]
+    yield from _insert_or_update(
+        dialect, tables.runs, map(rows.run_row, changed), unit.stored_runs
+    )
+
+
+def _insert_or_update(
+    dialect: Dialect,
+    table: sa.Table,
+    values: Iterable[Mapping[str, Any]],
+    stored: Collection[str],
+) -> Statements:
+    key, new, known = _key_of(table).name, list[Any](), list[Any]()
+    for row in values:
+        (known if row[key] in stored else new).append({**row, "of_key": row[key]})
+    if new:
+        yield _inserting(dialect, table).many(new)
+    if known:
+        yield _updating(dialect, table).many(known)
+
+
+# Each is compiled once for each database.
+
+
+def _key_of(table: sa.Table) -> sa.Column[Any]:
+    (key,) = table.primary_key.columns
+    return key
+
+
+@cache
+def _gates(dialect: Dialect) -> Prepared:
+    gates = tables.session_sequences.c
+    query = (
+        sa.select(gates.session_id, gates.last_sequence, gates.pruned_count)
+        .add_columns(gates.state)
+        .where(dialect.is_in(gates.session_id, "ids"))
+        .order_by(gates.session_id)
+    )
+    return prepare(dialect.locked(query), dialect.compiler)
+
+
+@cache
+def _by_id(dialect: Dialect, table: sa.Table) -> Prepared:
+    query = sa.select(table).where(dialect.is_in(_key_of(table), "ids"))
+    return prepare(query, dialect.compiler)
+
+
+@cache
+def _events(dialect: Dialect) -> Prepared:
+    events = tables.events
+    query = sa.select(events).where(
+        dialect.is_in(events.c.id, "ids"),
+        dialect.is_in(events.c.session_id, "session_ids"),
+    )
+    return prepare(query, dialect.compiler)
+
+
+@cache
+def _inserting(dialect: Dialect, table: sa.Table) -> Prepared:
+    return prepare(sa.insert(table), dialect.compiler)
+
+
+@cache
+def _inserting_events(dialect: Dialect) -> Prepared:
+    values = {column: as_stored(column) for column in tables.events.c}
+    return prepare(sa.insert(tables.events).values(values), dialect.compiler)
+
+
+@cache
+def _updating(dialect: Dialect, table: sa.Table) -> Prepared:
+    is_it = _key_of(table) == sa.bindparam("of_key", type_=sa.String(255))
+    values = {c: sa.bindparam(c.name, type_=c.type) for c in table.c}
+    return prepare(sa.update(table).where(is_it).values(values), dialect.compiler)
+
+
+@cache
+def _deleting_tags(dialect: Dialect) -> Prepared:
+    tags = tables.session_tags
+    delete = sa.delete(tags).where(dialect.is_in(tags.c.session_id, "ids"))
+    return prepare(delete, dialect.compiler)

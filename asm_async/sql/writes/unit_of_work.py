@@ -10,6 +10,7 @@ import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.sql.core.session_state import GateState
+from asm_async.sql.writes.operations import EventTexts
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -54,7 +55,10 @@ class UnitOfWork:
     changed_gates: set[str] = attrs.field(init=False, factory=set[str])
     changed_sessions: set[str] = attrs.field(init=False, factory=set[str])
     changed_runs: set[str] = attrs.field(init=False, factory=set[str])
-    new_events: list[Event] = attrs.field(init=False, factory=list[Event])
+    new_events: list[tuple[Event, EventTexts]] = attrs.field(init=False, factory=list)
+    """
+    What is to be inserted, with its JSON as it is stored.
+    """
 
     def __attrs_post_init__(self) -> None:
         self.stored_tags = {id_: session.tags for id_, session in self.sessions.items()}
@@ -89,7 +93,7 @@ class UnitOfWork:
         if self.gate(session_id).state is GateState.DELETED:
             raise SessionNotFoundError(session_id)
 
-    def append(self, event: Event) -> Event:
+    def append(self, event: Event, texts: EventTexts) -> Event:
         """
         Give *event* its session's next number.
         """
@@ -98,7 +102,7 @@ class UnitOfWork:
         gate.last_sequence = stored.sequence_number
         self.events[event.session_id, event.id] = stored
         self.changed_gates.add(event.session_id)
-        self.new_events.append(stored)
+        self.new_events.append((stored, texts))
         return stored
 
     def put_session(self, session: Session) -> Session:

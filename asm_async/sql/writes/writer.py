@@ -1,27 +1,100 @@
 """
-How a group is written: at once if that goes, else carefully.
+How a group is written: in one statement or hop where nothing about it is unusual.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import partial
+from itertools import islice
+from typing import Protocol, TypeAlias
 
+import attrs
+
+from asm_async.sql.core.deadlines import acquire_now
+from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.event_columns import EVENT_COLUMNS, EventValues, event_values
+from asm_async.sql.core.prepared import Script
+from asm_async.sql.dialects.base import AppendBlock, Committed, GroupWork
 from asm_async.sql.runtime.shared_state import shared_state
-from asm_async.sql.transactions.connections import driver_connection
-from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.sql.writes.fast_path import append_fast
-from asm_async.sql.writes.group_commit import Begin
-from asm_async.sql.writes.operations import Operation, Outcome, Written
+from asm_async.sql.transactions.connections import Pooled
+from asm_async.sql.transactions.transaction import Transactions
+from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.slow_path import perform
 
-__all__ = ["Writer"]
+__all__ = ["Begin", "Ended", "GroupWriter", "Writer"]
+
+_ID, _SESSION_ID, _NUMBER = map(
+    EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
+)
+
+_MakeScript: TypeAlias = Callable[[Sequence[Operation]], Script[list[Outcome]]]
+
+Begin: TypeAlias = Callable[[], Sequence[Operation]]
+"""
+Called when a transaction begins; returns its operations.
+"""
+
+
+class Ended(Protocol):
+    """
+    Is called in the event loop when a group's transaction has ended.
+    """
+
+    def __call__(self, written: Written | None, error: Exception | None) -> None:
+        """
+        Take the outcomes, or what kept the transaction from being committed.
+        """
+        ...
+
+
+class GroupWriter(Protocol):
+    """
+    Writes groups of operations, each in one transaction, once.
+    """
+
+    def start(
+        self, operations: Sequence[Operation], timeout: float, ended: Ended
+    ) -> bool:
+        """
+        Start a group's transaction, unless something has to be waited for before.
+
+        Args:
+            operations: What to perform.
+
+            timeout: How long, in seconds, to wait for locks.
+
+            ended: Called in the event loop, perhaps before this returns.
+
+        Returns:
+            Whether it was started; if not, *ended* is never called.
+        """
+        ...
+
+    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
+        """
+        Perform a group, as soon as nothing is in the way.
+
+        Args:
+            begin: Called when there is a connection; none are returned if all callers
+                have given up meanwhile.
+
+            deadline: Until when to wait for that, on the loop's clock.
+
+            timeout: How long, in seconds, to wait for locks.
+
+        Raises:
+            StorageError: If the transaction failed.
+        """
+        ...
 
 
 class Writer:
     """
-    Writes groups of operations, each in one transaction.
+    A :class:`GroupWriter` on a database.
 
     Args:
         transactions: Whose engine to write on.
@@ -29,49 +102,191 @@ class Writer:
 
     def __init__(self, transactions: Transactions) -> None:
         self._transactions = transactions
+        self._connections = transactions.connections
+        self._dialect = transactions.dialect
 
-    async def write(
-        self, begin: Begin, deadline: float, timeout: float
-    ) -> list[Outcome]:
+    def start(
+        self, operations: Sequence[Operation], timeout: float, ended: Ended
+    ) -> bool:
         """
-        Perform a group once, and wake whoever waits for events of its sessions.
-
-        Args:
-            begin: Called when there is a connection; gives the operations.
-
-            deadline: Until when to wait for that, on the loop's clock.
-
-            timeout: How long, in seconds, to wait for locks.
-
-        Returns:
-            The outcomes, in the order of the operations.
-
-        Raises:
-            StorageError: If the transaction failed.
+        Start if the write lock is free, nobody waits for it, and a connection is idle.
         """
-        transactions = self._transactions
-        with translated_errors():
-            async with transactions.write_lock(deadline):
-                operations, written = await self._append_fast(begin, deadline, timeout)
-                if written is None:
-                    written = await self._in_transaction(operations, deadline, timeout)
-        publish_commit(shared_state(transactions.engine).hub, operations, written)
-        return written.outcomes
+        release = _nothing
+        if self._dialect.serialises_writers:
+            lock = engine_state(self._transactions.engine).write_lock
+            if not acquire_now(lock):
+                return False
+            release = lock.release
+        pooled = self._connections.take_now()
+        if pooled is None:
+            release()
+            return False
+        self._start(pooled, operations, timeout, _then(release, ended))
+        return True
 
-    async def _append_fast(
-        self, begin: Begin, deadline: float, timeout: float
-    ) -> tuple[Sequence[Operation], Written | None]:
-        engine, dialect = self._transactions.engine, self._transactions.dialect
-        async with driver_connection(engine, dialect, deadline) as driver:
+    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
+        """
+        Wait for the write lock and a connection, then do as :meth:`start` does.
+        """
+        landed: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
+
+        def ended(written: Written | None, error: Exception | None) -> None:
+            if landed.done():
+                return
+            if written is not None:
+                landed.set_result(written)
+            elif error is not None:
+                landed.set_exception(error)
+
+        async with self._transactions.write_lock(deadline):
+            with translated_errors():
+                pooled = await self._connections.take(deadline)
             operations = begin()
-            return operations, await append_fast(driver, dialect, operations, timeout)
+            if not operations:
+                await self._connections.give_back(pooled)
+                return Written(outcomes=[])
+            self._start(pooled, operations, timeout, ended)
+            return await landed
 
-    async def _in_transaction(
-        self, operations: Sequence[Operation], deadline: float, timeout: float
-    ) -> Written:
-        async def work(transaction: Transaction) -> list[Outcome]:
-            return await perform(transaction, operations)
+    def _start(
+        self,
+        pooled: Pooled,
+        operations: Sequence[Operation],
+        timeout: float,
+        ended: Ended,
+    ) -> None:
+        plan = _Plan(operations)
 
-        async with self._transactions.connection(deadline) as conn:
-            outcomes = await self._transactions.transaction(conn, work, timeout)
-        return Written(outcomes=outcomes)
+        def done(
+            committed: Committed[list[Outcome]] | None, failure: BaseException | None
+        ) -> None:
+            self._transactions.give_back(pooled)
+            try:
+                with translated_errors():
+                    written = plan.written(_committed(committed, failure))
+                hub = shared_state(self._transactions.engine).hub
+                publish_commit(hub, operations, written)
+            except Exception as error:  # noqa: BLE001 - those who wait for the outcome are told
+                ended(None, error)
+            else:
+                ended(written, None)
+
+        try:
+            work = plan.work(partial(perform, self._dialect))
+            self._dialect.start_group(pooled.driver_connection, work, timeout, done)
+        except Exception as error:  # noqa: BLE001 - as if it had come later
+            done(None, error)
+
+
+def _committed(
+    committed: Committed[list[Outcome]] | None, failure: BaseException | None
+) -> Committed[list[Outcome]]:
+    if committed is None:
+        raise failure or AssertionError("neither committed nor failed")
+    return committed
+
+
+def _nothing() -> None:
+    """
+    Release what was not acquired.
+    """
+
+
+def _then(release: Callable[[], None], ended: Ended) -> Ended:
+    def both(written: Written | None, error: Exception | None) -> None:
+        release()
+        ended(written, error)
+
+    return both
+
+
+@attrs.define(init=False)
+class _Plan:
+    """
+    Which operations of a group are usual appends, and which need to be looked at.
+
+    Usual are events that nobody else in the group touches the session of, but for other
+    appends. An operation behind one that is not usual, in the same session, is not
+    usual either: none overtakes another.
+    """
+
+    operations: Sequence[Operation]
+    is_usual: list[bool]
+    counts: dict[str, int]
+    expected: dict[str, int]
+    rows: list[EventValues]
+
+    def __init__(self, operations: Sequence[Operation]) -> None:
+        self.operations = operations
+        self.counts, self.expected, self.rows = {}, {}, []
+        others: set[str] = set()
+        self.is_usual = [self._add(operation, others) for operation in operations]
+        ids = {(row[_SESSION_ID], row[_ID]) for row in self.rows}
+        if len(ids) < len(self.rows):
+            self.rows = []
+            self.is_usual = [False] * len(operations)
+
+    def _add(self, operation: Operation, others: set[str]) -> bool:
+        if not isinstance(operation, AppendEvents):
+            others |= operation.session_ids
+            return False
+        counts, expected = self.counts, operation.expected_sequence
+        first = operation.events[0].session_id
+        if len(operation.events) > 1 or others or expected is not None:
+            session_ids = operation.session_ids
+            is_late = expected is not None and first in counts
+            if is_late or not others.isdisjoint(session_ids):
+                others |= session_ids
+                return False
+            if expected is not None:
+                self.expected[first] = expected
+        for event, texts in zip(operation.events, operation.texts, strict=True):
+            place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
+            self.rows.append(event_values(event, place, *texts))
+        return True
+
+    def work(self, script: _MakeScript) -> GroupWork[list[Outcome]]:
+        """
+        Return what the transaction does.
+        """
+        operations = self.operations
+        whole = partial(script, operations)
+        rest = [
+            operation
+            for operation, is_usual in zip(operations, self.is_usual, strict=True)
+            if not is_usual
+        ]
+        if not self.rows:
+            ids = {id_ for operation in operations for id_ in operation.session_ids}
+            return GroupWork(session_ids=ids, block=None, rest=whole, whole=whole)
+        ids = {id_ for operation in rest for id_ in operation.session_ids}
+        return GroupWork(
+            session_ids=ids.union(self.counts) if ids else self.counts.keys(),
+            block=AppendBlock(
+                counts=self.counts, expected=self.expected, rows=self.rows
+            ),
+            rest=partial(script, rest) if rest else None,
+            whole=whole,
+        )
+
+    def written(self, committed: Committed[list[Outcome]]) -> Written:
+        """
+        Return the outcomes, in the order of the operations.
+        """
+        latest, outcomes = committed.latest, committed.result or []
+        if latest is None or not self.rows:
+            return Written(outcomes=outcomes)
+        bases = {name: number - self.counts[name] for name, number in latest.items()}
+        numbers = iter([bases[row[_SESSION_ID]] + row[_NUMBER] for row in self.rows])
+        others = iter(outcomes)
+        return Written(
+            outcomes=[
+                operation.numbered(islice(numbers, len(operation.events)))
+                if is_usual and isinstance(operation, AppendEvents)
+                else next(others)
+                for operation, is_usual in zip(
+                    self.operations, self.is_usual, strict=True
+                )
+            ],
+            first_position=committed.first_position,
+        )

@@ -4,23 +4,31 @@ PostgreSQL: many processes, many hosts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeVar, cast
+from functools import cached_property
+from typing import Any, ClassVar, TypeVar, cast
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import ARRAY
+from sqlalchemy.dialects.postgresql.asyncpg import PGDialect_asyncpg
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import utc_time
-from asm_async.sql.core.error_translation import translated_errors
-from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.core.prepared import Row, Step
 from asm_async.sql.core.tables import METADATA, events
-from asm_async.sql.dialects.base import Appended, Dialect, EventRow
+from asm_async.sql.dialects.base import Dialect, Done, GroupWork
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects.postgresql.driver import (
+    Driver,
+    caches_statements,
+    has_broken_transaction,
+    in_task,
+)
 from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
+from asm_async.sql.dialects.postgresql.write import milliseconds, roll_back, write_group
 from asm_async.sql.dialects.sums import NumericSum
 
 __all__ = ["PostgreSQL"]
@@ -28,7 +36,6 @@ __all__ = ["PostgreSQL"]
 T = TypeVar("T")
 
 _OLDEST = 13
-_MAX_MILLISECONDS = 2**31 - 1
 
 # The timeout is set before the first lock is asked for, since a row of the join needs
 # it; the locks are taken in the array's order. Nothing is written, so a transaction
@@ -40,65 +47,6 @@ _LOCK = sa.text(
     FROM timeout, unnest(CAST(:keys AS BIGINT[])) AS key
     """
 )
-
-# One statement is one transaction. As above, the locks come first: their count is a
-# one-time filter of the update, which PostgreSQL evaluates before it scans anything. A
-# session without a living gate leaves its numbers NULL, and the column's NOT NULL
-# aborts the whole. The order makes positions ascend with the numbers.
-#
-# The gate's state is looked at after the update: in its WHERE, a table without
-# statistics is taken for one with a single living session, and each of a group is
-# compared with all there are.
-#
-# A column is one text that the server splits: of every member of an array asyncpg asks
-# whether it is an array in turn, which takes longer than all the rest of sending it. A
-# text with a separator in it makes its column longer than that of the places, so that
-# numbers are NULL here as well.
-_APPEND_BLOCK = """
-    WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
-    locks AS MATERIALIZED (
-        SELECT count(pg_advisory_xact_lock(key)) AS taken
-        FROM timeout, unnest(string_to_array($2, chr(31))::bigint[]) AS key
-    ),
-    gate AS (
-        UPDATE asm_session_sequences AS old
-        SET last_sequence = old.last_sequence + added.number, updated_at = now()
-        FROM unnest(
-            string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[]
-        ) AS added (session_id, number)
-        WHERE old.session_id = added.session_id AND (SELECT taken FROM locks) > 0
-        RETURNING old.session_id, old.state, old.last_sequence, added.number
-    ),
-    inserted AS (
-        INSERT INTO asm_events (
-            session_id, sequence_number, id, type, timestamp, run_id, data, metadata,
-            schema_version, provider, correlation_id
-        )
-        SELECT
-            new.session_id,
-            CASE gate.state
-                WHEN 'live' THEN gate.last_sequence - gate.number + new.place
-            END,
-            new.id, new.type, new.timestamp, new.run_id, new.data::json,
-            new.metadata::json, new.schema_version, new.provider, new.correlation_id
-        FROM unnest(
-            string_to_array($5, chr(31)), string_to_array($6, chr(31))::bigint[],
-            string_to_array($7, chr(31)), string_to_array($8, chr(31)),
-            $9::timestamptz[], string_to_array($10, chr(31), ''),
-            string_to_array($11, chr(31)), string_to_array($12, chr(31)),
-            string_to_array($13, chr(31))::bigint[],
-            string_to_array($14, chr(31), ''), string_to_array($15, chr(31), '')
-        ) WITH ORDINALITY AS new (
-            session_id, place, id, type, timestamp, run_id, data, metadata,
-            schema_version, provider, correlation_id, ordinality
-        )
-        LEFT JOIN gate ON gate.session_id = new.session_id
-        ORDER BY new.ordinality
-    )
-    SELECT session_id, last_sequence FROM gate
-"""
-
-_SEPARATOR = chr(31)
 
 # A failed CREATE INDEX CONCURRENTLY or REINDEX leaves one behind.
 _INVALID_INDEXES = sa.text(
@@ -120,57 +68,6 @@ _WEAK_SETTINGS = sa.text(
     """
 )
 
-# What the careful path is for: NOT NULL (no living gate), a taken id, and a server
-# whose default isolation is stricter than READ COMMITTED.
-_UNUSUAL = frozenset({"23502", "23505", "40001"})
-
-
-class _Driver(Protocol):
-    """
-    What of asyncpg's connection is used.
-    """
-
-    async def fetch(self, query: str, *args: object) -> Iterable[tuple[str, int]]: ...
-
-    async def execute(self, query: str) -> str: ...
-
-    def is_closed(self) -> bool: ...
-
-    def is_in_transaction(self) -> bool: ...
-
-
-def _caches_statements(driver: _Driver) -> bool:
-    """
-    Tell whether a statement is prepared once and then takes one round trip.
-
-    Where the cache is off, as it must be behind PgBouncer in transaction mode, two
-    round trips outside a transaction could reach two servers.
-    """
-    config = getattr(driver, "_config", None)
-    return bool(getattr(config, "statement_cache_size", 1))
-
-
-async def _roll_back(driver: _Driver) -> None:
-    """
-    End a transaction that was begun past SQLAlchemy, by whoever had the connection.
-    """
-    if driver.is_in_transaction():
-        await driver.execute("ROLLBACK")
-
-
-def _milliseconds(timeout: float) -> str:
-    # Zero would mean to wait for ever, and the setting is an integer of 32 bits.
-    return f"{max(1, round(min(timeout * 1000, _MAX_MILLISECONDS)))}ms"
-
-
-def _column(values: Sequence[object]) -> object:
-    """
-    Write a column as the server splits it; None is no text at all.
-    """
-    if isinstance(values[0], datetime):
-        return values
-    return _SEPARATOR.join(["" if value is None else str(value) for value in values])
-
 
 class PostgreSQL(Dialect):
     """
@@ -181,7 +78,15 @@ class PostgreSQL(Dialect):
     driver = "asyncpg"
     serialises_writers = False
     can_cancel_statements = True
+    resets_without_waiting = True
     feed: ClassVar[FeedDialect] = PostgreSQLFeed()
+
+    @cached_property
+    def compiler(self) -> sa.Dialect:
+        """
+        Compile for asyncpg.
+        """
+        return PGDialect_asyncpg()  # type: ignore[no-untyped-call] # by SQLAlchemy
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -204,11 +109,11 @@ class PostgreSQL(Dialect):
         Roll back in SQL; the driver knows whether there is anything to roll back.
         """
         raw = await conn.get_raw_connection()
-        driver = cast("_Driver", raw.driver_connection)
+        driver = cast("Driver", raw.driver_connection)
         if driver.is_closed():
             await conn.invalidate()
             raise StorageUnavailableError("the server closed the connection")
-        await _roll_back(driver)
+        await roll_back(driver)
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
@@ -248,8 +153,8 @@ class PostgreSQL(Dialect):
         """
         Take advisory locks, which end with the transaction.
         """
-        milliseconds = _milliseconds(timeout)
-        await conn.execute(_LOCK, {"timeout": milliseconds, "keys": list(keys)})
+        values = {"timeout": milliseconds(timeout), "keys": list(keys)}
+        await conn.execute(_LOCK, values)
 
     def is_lost(self, driver: object) -> bool:
         """
@@ -258,48 +163,48 @@ class PostgreSQL(Dialect):
         A BEGIN that failed leaves it with a transaction that it takes to be
         open for ever, and begins savepoints in.
         """
-        own = cast("_Driver", driver)
+        own = cast("Driver", driver)
         # One that was terminated cannot even be asked for a transaction.
-        return (
-            own.is_closed()
-            or own.is_in_transaction()
-            or getattr(own, "_top_xact", None) is not None
-        )
+        return own.is_closed() or own.is_in_transaction() or has_broken_transaction(own)
 
-    async def append_block(
-        self,
-        driver: object,
-        counts: Mapping[str, int],
-        rows: Sequence[EventRow],
-        timeout: float,
-    ) -> Appended | None:
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
         """
-        Send one autocommitted statement, past SQLAlchemy: one round trip.
+        Send one autocommitted statement where that goes: one round trip.
         """
-        own = cast("_Driver", driver)
+        in_task(write_group(driver, work, timeout), done)
+
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Fetch the rows in one round trip, where the statement stays prepared.
+        """
+        own = cast("Driver", driver)
         if own.is_closed():
             raise StorageUnavailableError("the server closed the connection")
-        if not _caches_statements(own):
-            return None
-        await _roll_back(own)
-        columns: list[Sequence[object]] = [session_lock_keys(counts)]
-        columns += [*counts], [*counts.values()], *zip(*rows, strict=True)
+        await roll_back(own)
+        if caches_statements(own):
+            return await own.fetch(step.sql, *step.parameters)
+        # Behind a pooler only a transaction keeps two round trips on one server.
+        await own.execute("BEGIN READ ONLY")
         try:
-            found = await own.fetch(
-                _APPEND_BLOCK,
-                _milliseconds(timeout),
-                *map(_column, columns),
-            )
-        except Exception as error:
-            if getattr(error, "sqlstate", None) in _UNUSUAL:
-                return None
-            if own.is_closed():
-                raise StorageUnavailableError(
-                    f"the connection was lost: {error}", outcome_unknown=True
-                ) from error
-            with translated_errors(committing=True):
-                raise
-        return Appended(latest=dict(found))
+            return await own.fetch(step.sql, *step.parameters)
+        finally:
+            await roll_back(own)
+
+    def is_in(
+        self, column: sa.ColumnElement[str], parameter: str
+    ) -> sa.ColumnElement[bool]:
+        """
+        Compare with an array, which the planner looks into.
+        """
+        return column == sa.any_(sa.bindparam(parameter, type_=ARRAY(sa.Text)))
+
+    def list_value(self, values: Collection[str]) -> object:
+        """
+        Return a list, which asyncpg sends as an array.
+        """
+        return list(values)
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """

@@ -4,14 +4,16 @@ SQLite: one file, one writer at a time.
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
-from functools import partial
+from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
 
 import sqlalchemy as sa
+from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.operators import custom_op
@@ -19,17 +21,18 @@ from sqlalchemy.sql.operators import custom_op
 from asm_async.errors import StorageError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import MicrosecondTime, microseconds
+from asm_async.sql.core.error_translation import requires_reconnect
+from asm_async.sql.core.prepared import Row, Step
 from asm_async.sql.core.tables import events
-from asm_async.sql.dialects.base import Appended, Dialect, EventRow
+from asm_async.sql.dialects.base import Committed, Dialect, Done, GroupWork
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.dialects.sqlite.append import append_block
+from asm_async.sql.dialects.sqlite.driver import has_thread, run, start
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
-from asm_async.sql.dialects.sqlite.files import (
-    files_of,
-    find_files,
-    has_thread,
-    in_place,
-    in_thread,
+from asm_async.sql.dialects.sqlite.files import OpenFile, file_of, find_file
+from asm_async.sql.dialects.sqlite.write import (
+    fetch_by_hops,
+    write_by_hops,
+    write_group,
 )
 from asm_async.sql.dialects.sums import sum_of_halves
 
@@ -63,7 +66,15 @@ class SQLite(Dialect):
     driver = "aiosqlite"
     serialises_writers = True
     can_cancel_statements = False
+    resets_without_waiting = False
     feed: ClassVar[FeedDialect] = SQLiteFeed()
+
+    @cached_property
+    def compiler(self) -> sa.Dialect:
+        """
+        Compile for aiosqlite.
+        """
+        return SQLiteDialect_aiosqlite()
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
@@ -95,11 +106,11 @@ class SQLite(Dialect):
         driver = await _driver_of(conn)
         if _is_in_transaction(driver):
             await self.roll_back(conn)
-        files = files_of(driver)
-        if files is None and has_thread(driver):
-            files = await in_thread(driver, partial(find_files, driver))
-        if files is not None and not files.are_in_place():
-            await _refuse(conn, files.check)
+        file = file_of(driver)
+        if file is None and has_thread(driver):
+            file = await run(driver, partial(find_file, driver))
+        if file is not None:
+            await _check_file(conn, file)
 
     async def begin_write(self, conn: AsyncConnection) -> None:
         """
@@ -126,9 +137,6 @@ class SQLite(Dialect):
         Commit in SQL, which works however the driver thinks of transactions.
         """
         await conn.exec_driver_sql("COMMIT")
-        files = files_of(await _driver_of(conn))
-        if files is not None and not files.are_in_place():
-            await _refuse(conn, files.check_committed)
 
     async def roll_back(self, conn: AsyncConnection) -> None:
         """
@@ -136,8 +144,6 @@ class SQLite(Dialect):
         """
         await _roll_back_in_sql(conn)
         await conn.rollback()
-        if files := files_of(await _driver_of(conn)):
-            files.remember_wal_files()
 
     async def lock(
         self, conn: AsyncConnection, keys: Collection[int], timeout: float
@@ -150,31 +156,67 @@ class SQLite(Dialect):
         """
         Tell that a file is lost if it is not where it was.
         """
-        files = files_of(driver)
-        return files is not None and files.is_stale
+        file = file_of(driver)
+        return file is not None and file.is_stale
 
-    async def append_block(
-        self,
-        driver: object,
-        counts: Mapping[str, int],
-        rows: Sequence[EventRow],
-        timeout: float,
-    ) -> Appended | None:
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
         """
         Do the whole transaction in one hop to the connection's thread.
 
         A hop costs more than all the statements together, and the driver's public
-        interface makes one for each. Where its protected one is not there, the careful
-        path does it.
+        interface makes one for each.
         """
         if not has_thread(driver):
-            return None
+            asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
+            return
 
-        def append(connection: sqlite3.Connection) -> Appended | None:
-            with in_place(driver, connection):
-                return append_block(connection, counts, rows)
+        def write(connection: sqlite3.Connection) -> Committed[T]:
+            file = find_file(driver, connection)
+            file.check()
+            try:
+                return write_group(connection, work)
+            except Exception as error:
+                file.is_stale |= requires_reconnect(error)
+                raise
 
-        return await in_thread(driver, append)
+        start(driver, write, done)
+
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Fetch the rows in one hop.
+        """
+        if not has_thread(driver):
+            return await fetch_by_hops(driver, step)
+
+        def read(connection: sqlite3.Connection) -> Sequence[Row]:
+            file = find_file(driver, connection)
+            file.check()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            try:
+                return connection.execute(step.sql, step.parameters).fetchall()
+            except Exception as error:
+                file.is_stale |= requires_reconnect(error)
+                raise
+
+        return await run(driver, read)
+
+    def is_in(
+        self, column: sa.ColumnElement[str], parameter: str
+    ) -> sa.ColumnElement[bool]:
+        """
+        Unpack a JSON array, since the number of parameters is bounded (32,766).
+        """
+        array = sa.func.json_each(sa.bindparam(parameter, type_=sa.Text()))
+        return column.in_(sa.select(array.table_valued("value").c.value))
+
+    def list_value(self, values: Collection[str]) -> object:
+        """
+        Write a JSON array.
+        """
+        return json.dumps(list(values))
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """
@@ -290,18 +332,14 @@ async def _roll_back_in_sql(conn: AsyncConnection) -> None:
         await conn.exec_driver_sql("ROLLBACK")
 
 
-async def _refuse(
-    conn: AsyncConnection, check: Callable[[sqlite3.Connection], None]
-) -> None:
+async def _check_file(conn: AsyncConnection, file: OpenFile) -> None:
     """
-    Let *check* refuse files, and give the connection up if they are of no use.
+    Look whether the file is in place, and give the connection up if it is of no use.
     """
-    driver = await _driver_of(conn)
     try:
-        await in_thread(driver, check)
+        file.check()
     except StorageError:
-        files = files_of(driver)
-        if files is not None and files.is_stale:
+        if file.is_stale:
             await conn.invalidate()
         raise
 

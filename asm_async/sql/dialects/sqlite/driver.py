@@ -1,10 +1,13 @@
 """
-A connection of aiosqlite's that hops to its thread once for each statement.
+What is used of aiosqlite below its public interface: all of it stands in this file.
 
 For one statement SQLAlchemy asks the driver for a cursor, has it execute, fetches the
-rows and closes it: four hops, each of which costs more than the statement itself. Here
-the first does the work of all four. Engines of our own are made with it, through
-SQLAlchemy's ``async_creator_fn``; on others everything works the same, only slower.
+rows and closes it: four hops to the connection's thread, each of which costs more than
+the statement itself. :class:`OneHopConnection` does with the first the work of all
+four; engines of our own are made with it, through SQLAlchemy's ``async_creator_fn``.
+:func:`start` and :func:`run` do a whole transaction in one hop, on any connection of
+aiosqlite's. Where :func:`has_thread` finds their private names gone, the dialect uses
+the public interface, which makes a hop for each statement.
 """
 
 from __future__ import annotations
@@ -12,17 +15,97 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
-from typing import Any, TypeAlias, cast
+from contextlib import suppress
+from math import inf
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 from aiosqlite import Connection, Cursor
 from aiosqlite.context import contextmanager
 
-__all__ = ["OneHopConnection", "connect"]
+from asm_async.sql.core.deadlines import wait_uninterruptible
+
+__all__ = ["OneHopConnection", "connect", "has_thread", "run", "start"]
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
+T = TypeVar("T")
+
 _ROWS_PER_CHUNK = 64
+
+
+def has_thread(driver: object) -> bool:
+    """
+    Return whether work can be given to the thread of a driver's connection.
+    """
+    return hasattr(driver, "_tx") and hasattr(driver, "_conn")
+
+
+def start(
+    driver: Any,
+    work: Callable[[sqlite3.Connection], T],
+    done: Callable[[T | None, BaseException | None], None],
+) -> None:
+    """
+    Have *work* done in the thread of a driver's connection, and return at once.
+
+    Args:
+        driver: A connection that :func:`has_thread`.
+
+        work: Is given the connection of ``sqlite3``.
+
+        done: Called in the event loop with what *work* returned or raised.
+
+    Raises:
+        ValueError: If the connection is closed.
+    """
+    loop, connection = asyncio.get_running_loop(), driver._conn  # noqa: SLF001 - see the module
+
+    def job() -> None:
+        result: T | None = None
+        failure: BaseException | None = None
+        try:
+            result = work(connection)
+        except BaseException as error:  # noqa: BLE001 - the thread must go on
+            failure = error
+        # A loop that was closed meanwhile has nobody left who waits.
+        with suppress(RuntimeError):
+            loop.call_soon_threadsafe(done, result, failure)
+
+    driver._tx.put_nowait((None, job))  # noqa: SLF001 - see the module
+
+
+async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
+    """
+    Have *work*, which writes nothing, done in the thread of a driver's connection.
+
+    Cancelled, it interrupts the statement and waits until the thread is done with it,
+    since the connection is not to be used by anybody else before that.
+    """
+    loop = asyncio.get_running_loop()
+    landed: asyncio.Future[T] = loop.create_future()
+    waiting = [landed]
+
+    def done(result: T | None, failure: BaseException | None) -> None:
+        future = waiting[-1]
+        if future.done():
+            return
+        if failure is None:
+            future.set_result(cast("T", result))
+        else:
+            future.set_exception(failure)
+
+    start(driver, work, done)
+    try:
+        return await landed
+    except asyncio.CancelledError:
+        # The cancellation has taken with it what was waited for.
+        if landed.cancelled():
+            waiting.append(loop.create_future())
+            await driver.interrupt()
+            await wait_uninterruptible(waiting[-1], inf)
+            waiting[-1].exception()
+        raise
 
 
 def connect(database: str, **options: Any) -> OneHopConnection:

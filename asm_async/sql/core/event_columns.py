@@ -1,0 +1,39 @@
+"""
+The columns of an event, in the order in which the fast statements write them.
+
+They are the fields of :class:`~asm_async.values.event.Event`, and named only there.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any, TypeAlias
+
+import attrs
+
+from asm_async.values.event import Event
+
+__all__ = ["EVENT_COLUMNS", "EventValues", "event_values"]
+
+_WRITTEN_LAST = ("session_id", "sequence_number", "data", "metadata")
+_FIRST = tuple(
+    field.name for field in attrs.fields(Event) if field.name not in _WRITTEN_LAST
+)
+_first_values = attrgetter(*_FIRST)
+
+EVENT_COLUMNS: tuple[str, ...] = (*_FIRST, *_WRITTEN_LAST)
+"""
+All columns that a statement which inserts events names.
+"""
+
+EventValues: TypeAlias = tuple[Any, ...]
+"""
+An event's values in the order of :data:`EVENT_COLUMNS`, JSON as text.
+"""
+
+
+def event_values(event: Event, number: int, data: str, metadata: str) -> EventValues:
+    """
+    Return an event's values, with *number* in the place of its sequence number.
+    """
+    return (*_first_values(event), event.session_id, number, data, metadata)

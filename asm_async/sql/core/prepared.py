@@ -1,0 +1,150 @@
+"""
+Statements that are built and compiled once, and run on a driver's own connection.
+
+SQLAlchemy builds, caches and wraps a statement anew for each execution, which takes
+longer than the statement itself. Here its Core writes the text once; what remains for
+each execution are the parameters and the rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple, TypeAlias, TypeVar
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy.types import UserDefinedType
+
+from asm_async.sql.core.column_types import Processor
+
+__all__ = ["Prepared", "Row", "Script", "Step", "prepare"]
+
+T = TypeVar("T")
+
+Row: TypeAlias = Sequence[Any]
+
+
+class Step(NamedTuple):
+    """
+    One statement of a script, with its parameters as the driver takes them.
+    """
+
+    sql: str
+    parameters: Sequence[Any]
+    """
+    Those of one execution; where *is_many*, those of each.
+    """
+
+    is_many: bool = False
+    """
+    Whether the statement is executed once for each member, and returns no rows.
+    """
+
+
+Script: TypeAlias = Generator[Step, Sequence[Row], T]
+"""
+Work that is the same over any driver: yields steps, and is sent the rows of each.
+"""
+
+
+@attrs.frozen
+class Prepared:
+    """
+    One statement in the text of one database.
+    """
+
+    sql: str
+    names: tuple[str, ...]
+    """
+    The parameters, in the order in which the driver takes them.
+    """
+
+    _constants: Mapping[str, Any]
+    """
+    The values of parameters that SQLAlchemy made by itself.
+    """
+
+    _binders: tuple[tuple[int, Processor], ...]
+    _readers: tuple[tuple[int, Processor], ...]
+
+    def bind(self, values: Mapping[str, Any]) -> tuple[Any, ...]:
+        """
+        Return the parameters of one execution, as the driver takes them.
+        """
+        if self._constants:
+            values = {**self._constants, **values}
+        bound = [values[name] for name in self.names]
+        for index, convert in self._binders:
+            bound[index] = convert(bound[index])
+        return tuple(bound)
+
+    def one(self, values: Mapping[str, Any]) -> Step:
+        """
+        Return the step that executes it once.
+        """
+        return Step(self.sql, self.bind(values))
+
+    def many(self, values: Iterable[Mapping[str, Any]]) -> Step:
+        """
+        Return the step that executes it once for each of *values*.
+        """
+        return Step(self.sql, [self.bind(each) for each in values], is_many=True)
+
+    def read(self, rows: Iterable[Row]) -> list[list[Any]]:
+        """
+        Return rows with the columns' values in place of the driver's.
+        """
+        found = [list(row) for row in rows]
+        for index, convert in self._readers:
+            for row in found:
+                row[index] = convert(row[index])
+        return found
+
+
+def prepare(
+    statement: sa.Select[*tuple[Any, ...]] | sa.UpdateBase, dialect: sa.Dialect
+) -> Prepared:
+    """
+    Compile a statement whose values are all bound parameters.
+
+    Args:
+        statement: Without lists that expand; its parameters are told by their names.
+
+        dialect: Whose text it shall be, for a driver that takes parameters by position.
+    """
+    compiled = statement.compile(dialect=dialect)
+    names = tuple(compiled.positiontup or ())
+    columns: Sequence[sa.ColumnElement[Any]] = ()
+    if isinstance(statement, sa.Select):
+        columns = tuple(statement.selected_columns)
+    return Prepared(
+        compiled.string,
+        names,
+        {
+            name: compiled.binds[name].value
+            for name in names
+            if compiled.binds[name].value is not None
+        },
+        tuple(
+            (index, convert)
+            for index, name in enumerate(names)
+            if (kind := _own_type(compiled.binds[name].type, dialect))
+            if (convert := kind.bind_processor(dialect))
+        ),
+        tuple(
+            (index, convert)
+            for index, column in enumerate(columns)
+            if (kind := _own_type(column.type, dialect))
+            if (convert := kind.result_processor(dialect, None))
+        ),
+    )
+
+
+def _own_type(
+    kind: sa.types.TypeEngine[Any], dialect: sa.Dialect
+) -> UserDefinedType[Any] | None:
+    """
+    Return the type if it is one of ours: the others need no conversion here.
+    """
+    implementation = kind.dialect_impl(dialect)
+    return implementation if isinstance(implementation, UserDefinedType) else None

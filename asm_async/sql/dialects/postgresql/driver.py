@@ -1,0 +1,79 @@
+"""
+What is used of asyncpg: below its public interface, all of it stands in this file.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
+
+from asm_async.errors import StoreClosedError
+
+if TYPE_CHECKING:
+    # It need not be installed where only SQLite is used.
+    from asyncpg import Connection
+
+__all__ = [
+    "Driver",
+    "caches_statements",
+    "has_broken_transaction",
+    "in_task",
+]
+
+T = TypeVar("T")
+
+Driver: TypeAlias = "Connection[Any]"
+"""
+A connection of asyncpg's.
+"""
+
+
+def caches_statements(driver: Driver) -> bool:
+    """
+    Return whether a statement is prepared once and then takes one round trip.
+
+    Where the cache is off, as it must be behind PgBouncer in transaction mode, two
+    round trips outside a transaction could reach two servers. Where asyncpg no longer
+    tells, it is taken to be off.
+    """
+    config = getattr(driver, "_config", None)
+    return bool(getattr(config, "statement_cache_size", 0))
+
+
+def has_broken_transaction(driver: Driver) -> bool:
+    """
+    Return whether the driver takes a transaction to be open that is not.
+
+    A BEGIN that failed leaves it so, and it would begin savepoints from then on.
+    """
+    return getattr(driver, "_top_xact", None) is not None
+
+
+def in_task(
+    work: Coroutine[Any, Any, T], done: Callable[[T | None, BaseException | None], None]
+) -> None:
+    """
+    Run *work* to its end in a task, which begins at once where Python can do that.
+
+    Args:
+        work: What to run.
+
+        done: Called in the event loop with what *work* returned or raised.
+    """
+
+    def landed(task: asyncio.Task[T]) -> None:
+        if task.cancelled():
+            done(None, StoreClosedError("the event loop was shut down"))
+        elif failure := task.exception():
+            done(None, failure)
+        else:
+            done(task.result(), None)
+
+    loop = asyncio.get_running_loop()
+    if sys.version_info >= (3, 12):
+        task = asyncio.Task(work, loop=loop, eager_start=True)
+    else:
+        task = asyncio.Task(work, loop=loop)
+    task.add_done_callback(landed)

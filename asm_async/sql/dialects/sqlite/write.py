@@ -1,0 +1,232 @@
+"""
+One group's transaction, as plain calls of ``sqlite3`` in the connection's own thread.
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any, Protocol, TypeVar, cast
+
+from asm_async.sql.core.column_types import microseconds
+from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.event_columns import EVENT_COLUMNS
+from asm_async.sql.core.prepared import Row, Script, Step
+from asm_async.sql.dialects.base import AppendBlock, Committed, Done, GroupWork
+
+__all__ = ["fetch_by_hops", "write_by_hops", "write_group"]
+
+T = TypeVar("T")
+
+# A few sessions are found by key: to unpack a list of them takes longer than that.
+_FEW = 3
+
+_COUNT_ONE = """
+    UPDATE asm_session_sequences
+    SET last_sequence = last_sequence + ?, updated_at = ?
+    WHERE session_id = ? AND state = 'live'
+    RETURNING last_sequence
+"""
+
+_COUNT_MANY = """
+    UPDATE asm_session_sequences
+    SET last_sequence = last_sequence + added.number, updated_at = ?
+    FROM (SELECT key AS session_id, value AS number FROM json_each(?)) AS added
+    WHERE asm_session_sequences.session_id = added.session_id AND state = 'live'
+    RETURNING asm_session_sequences.session_id, last_sequence
+"""
+
+_INSERT = f"""
+    INSERT INTO asm_events ({", ".join(EVENT_COLUMNS)})
+    VALUES ({", ".join("?" * len(EVENT_COLUMNS))})
+"""  # noqa: S608 - the names are those of columns
+
+# AUTOINCREMENT counts one by one within a transaction, and nobody else writes.
+_LAST_POSITION = "SELECT last_insert_rowid()"
+
+_TIME, _SESSION_ID, _NUMBER = map(
+    EVENT_COLUMNS.index, ("timestamp", "session_id", "sequence_number")
+)
+
+
+def write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committed[T]:
+    """
+    Do what ``Dialect.start_group`` says, from BEGIN to COMMIT.
+    """
+    if connection.in_transaction:
+        connection.execute("ROLLBACK")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+        committed = _do_block(connection, work)
+        if committed is None:
+            # The block may have written something before it turned out to be unusual.
+            connection.execute("ROLLBACK")
+            connection.execute("BEGIN IMMEDIATE")
+            result = _do_script(connection, work.whole())
+            committed = Committed(latest=None, result=result)
+        _commit(connection)
+        return committed
+    finally:
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def _commit(connection: sqlite3.Connection) -> None:
+    try:
+        connection.execute("COMMIT")
+    except sqlite3.Error:
+        with translated_errors(committing=True):
+            raise
+
+
+def _do_block(
+    connection: sqlite3.Connection, work: GroupWork[T]
+) -> Committed[T] | None:
+    """
+    Append the block and do the rest.
+
+    Returns:
+        None if a session is not living or not as expected, or an id is taken.
+    """
+    latest: Mapping[str, int] = {}
+    first_position: int | None = None
+    if block := work.block:
+        try:
+            counted = _count(connection, block)
+            if counted is None:
+                return None
+            latest = counted
+            connection.executemany(_INSERT, _numbered(block, latest))
+        except sqlite3.IntegrityError:
+            return None
+        if work.rest is None:
+            ((last_position,),) = connection.execute(_LAST_POSITION)
+            first_position = last_position - len(block.rows) + 1
+    result = None if work.rest is None else _do_script(connection, work.rest())
+    return Committed(latest=latest, result=result, first_position=first_position)
+
+
+def _count(
+    connection: sqlite3.Connection, block: AppendBlock
+) -> Mapping[str, int] | None:
+    """
+    Count all sessions' new events; None if one is not living, or not as expected.
+    """
+    counts, now = block.counts, microseconds(datetime.now(UTC))
+    latest: dict[str, int] = {}
+    if len(counts) <= _FEW:
+        for session_id, count in counts.items():
+            row = connection.execute(_COUNT_ONE, (count, now, session_id)).fetchone()
+            if row is None:
+                return None
+            (latest[session_id],) = row
+    else:
+        rows = connection.execute(_COUNT_MANY, (now, json.dumps(counts))).fetchall()
+        latest = dict(rows)
+        if len(latest) < len(counts):
+            return None
+    for session_id, number in block.expected.items():
+        if latest[session_id] - counts[session_id] != number:
+            return None
+    return latest
+
+
+def _numbered(block: AppendBlock, latest: Mapping[str, int]) -> list[list[Any]]:
+    bases = {name: number - block.counts[name] for name, number in latest.items()}
+    rows: list[list[Any]] = []
+    for values in block.rows:
+        row = list(values)
+        row[_NUMBER] += bases[row[_SESSION_ID]]
+        row[_TIME] = microseconds(row[_TIME])
+        rows.append(row)
+    return rows
+
+
+def _do_script(connection: sqlite3.Connection, script: Script[T]) -> T:
+    """
+    Execute a script's steps, in the transaction that is open.
+    """
+    rows: Any = None
+    while True:
+        try:
+            step = script.send(rows)
+        except StopIteration as end:
+            return cast("T", end.value)
+        if step.is_many:
+            connection.executemany(step.sql, step.parameters)
+            rows = ()
+        else:
+            rows = connection.execute(step.sql, step.parameters).fetchall()
+
+
+# What follows needs the driver's public interface alone.
+
+
+class _PublicDriver(Protocol):
+    """
+    What of aiosqlite's connection is used.
+    """
+
+    in_transaction: bool
+
+    async def execute_fetchall(
+        self, sql: str, parameters: Iterable[Any] | None = None
+    ) -> Iterable[Row]: ...
+
+    async def executemany(
+        self, sql: str, parameters: Iterable[Iterable[Any]]
+    ) -> Any: ...
+
+
+async def fetch_by_hops(driver: _PublicDriver, step: Step) -> Sequence[Row]:
+    """
+    Do what ``Dialect.fetch`` says, without the driver's private names.
+    """
+    if driver.in_transaction:
+        await driver.execute_fetchall("ROLLBACK")
+    return list(await driver.execute_fetchall(step.sql, step.parameters))
+
+
+async def write_by_hops(
+    driver: _PublicDriver, work: GroupWork[T], done: Done[T]
+) -> None:
+    """
+    Do what ``Dialect.start_group`` says, without the driver's private names.
+    """
+    committed: Committed[T] | None = None
+    failure: BaseException | None = None
+    try:
+        committed = await _write_by_hops(driver, work)
+    except BaseException as error:  # noqa: BLE001 - it is told to whoever started this
+        failure = error
+    done(committed, failure)
+
+
+async def _write_by_hops(driver: _PublicDriver, work: GroupWork[T]) -> Committed[T]:
+    if driver.in_transaction:
+        await driver.execute_fetchall("ROLLBACK")
+    try:
+        await driver.execute_fetchall("BEGIN IMMEDIATE")
+        result = await _do_script_by_hops(driver, work.whole())
+        with translated_errors(committing=True):
+            await driver.execute_fetchall("COMMIT")
+        return Committed(latest=None, result=result)
+    finally:
+        if driver.in_transaction:
+            await driver.execute_fetchall("ROLLBACK")
+
+
+async def _do_script_by_hops(driver: _PublicDriver, script: Script[T]) -> T:
+    rows: Any = None
+    while True:
+        try:
+            step = script.send(rows)
+        except StopIteration as end:
+            return cast("T", end.value)
+        rows = ()
+        if step.is_many:
+            await driver.executemany(step.sql, step.parameters)
+        else:
+            rows = list(await driver.execute_fetchall(step.sql, step.parameters))

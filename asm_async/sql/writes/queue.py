@@ -1,0 +1,255 @@
+"""
+Operations that wait to be written, and whose turn it is.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import deque
+from collections.abc import Iterable
+from typing import Generic, Protocol, TypeVar, cast
+
+import attrs
+
+from asm_async.errors import StorageError
+from asm_async.sql.core.deadlines import wait_uninterruptible
+from asm_async.sql.core.error_translation import with_outcome
+from asm_async.sql.writes.operations import Operation, Outcome
+
+__all__ = ["FairQueue", "PendingOperation"]
+
+
+@attrs.define(eq=False)
+class PendingOperation:
+    """
+    An operation, until its caller has been told what became of it.
+    """
+
+    operation: Operation
+    partition_key: str
+    size: int
+    deadline: float
+    """
+    When the caller's timeout ends, on the loop's clock.
+    """
+
+    _told: asyncio.Future[None]
+    is_queued: bool = False
+    is_in_flight: bool = False
+    is_cancelled: bool = False
+    may_be_committed: bool = False
+    outcome: Outcome | None = None
+    """
+    What became of it; None as long as nobody knows.
+    """
+
+    fault: Exception | None = None
+    """
+    What kept it from having an outcome at all.
+    """
+
+    @property
+    def is_over(self) -> bool:
+        """
+        Whether there is nothing left to do or to find out.
+        """
+        return self.outcome is not None or self.fault is not None
+
+    @property
+    def has_effect(self) -> bool:
+        """
+        Whether something was done whose outcome must be waited for.
+        """
+        return self.is_in_flight or self.may_be_committed
+
+    def begin(self) -> bool:
+        """
+        Take part in a transaction that begins now, unless the caller has given up.
+        """
+        self.is_in_flight = self.may_be_committed or not self.is_cancelled
+        return self.is_in_flight
+
+    async def wait(self) -> Outcome:
+        """
+        Wait to be told what became of it.
+        """
+        await self._told
+        if self.fault is not None:
+            raise self.fault
+        return cast("Outcome", self.outcome)
+
+    async def wait_uninterruptible(self) -> None:
+        """
+        Wait on after a cancellation, until the deadline.
+
+        The cancellation has taken with it what :meth:`wait` waits for; it came some
+        turns of the loop ago, and the outcome may have come since.
+        """
+        if not self.is_over:
+            self._told = asyncio.get_running_loop().create_future()
+            await wait_uninterruptible(self._told, self.deadline)
+
+    def settle(self, outcome: Outcome) -> None:
+        """
+        Tell the caller.
+        """
+        if not self.is_over:
+            self.outcome = outcome
+            self._tell()
+
+    def _tell(self) -> None:
+        if not self._told.done():
+            self._told.set_result(None)
+
+    def fail(self, error: StorageError) -> None:
+        """
+        Tell the caller, in an error of its own, what became of the transaction.
+        """
+        unknown = self.may_be_committed or error.outcome_unknown
+        self.settle(with_outcome(error, outcome_unknown=unknown))
+
+    def abort(self, error: Exception) -> None:
+        """
+        Raise *error* in the caller, if it still waits for its outcome.
+        """
+        if not self.is_over:
+            self.fault = error
+            self._tell()
+
+    def should_retry(self, error: StorageError) -> bool:
+        """
+        Return whether to try again after *error*; if not, the caller has been told.
+
+        A cancelled caller is done with, unless it must still be found out whether the
+        operation was committed.
+        """
+        self.is_in_flight = False
+        self.may_be_committed |= error.outcome_unknown
+        repeatable = self.operation.is_repeatable or not self.may_be_committed
+        wanted = self.may_be_committed or not self.is_cancelled
+        if not (repeatable and wanted):
+            self.fail(error)
+        return not self.is_over
+
+
+class Queued(Protocol):
+    """
+    What can stand in the queue.
+    """
+
+    @property
+    def partition_key(self) -> str:
+        """
+        Those of one partition leave in the order in which they came.
+        """
+        ...
+
+    @property
+    def size(self) -> int:
+        """
+        How much of a group's bound it takes up.
+        """
+        ...
+
+
+Q = TypeVar("Q", bound=Queued)
+
+
+class FairQueue(Generic[Q]):
+    """
+    Partitions that take turns, so that a long one does not keep the others waiting.
+    """
+
+    def __init__(self) -> None:
+        self._partitions: dict[str, deque[Q]] = {}
+        self._held: dict[str, deque[Q]] = {}
+
+    def __bool__(self) -> bool:
+        """
+        Return whether anybody has a turn.
+        """
+        return bool(self._partitions)
+
+    def put(self, member: Q) -> None:
+        """
+        Queue up behind those of the same partition.
+        """
+        key = member.partition_key
+        partitions = self._held if key in self._held else self._partitions
+        if key in partitions:
+            partitions[key].append(member)
+        else:
+            partitions[key] = deque((member,))
+
+    def put_back(self, members: Iterable[Q]) -> None:
+        """
+        Queue up again, in front of everyone; the members of a partition in their order.
+        """
+        returned: dict[str, deque[Q]] = {}
+        for member in members:
+            returned.setdefault(member.partition_key, deque()).append(member)
+        for key in returned.keys() & self._held.keys():
+            self._held[key].extendleft(reversed(returned.pop(key)))
+        for key, waiting in self._partitions.items():
+            returned.setdefault(key, deque()).extend(waiting)
+        self._partitions = returned
+
+    def withdraw(self, member: Q) -> None:
+        """
+        Leave the queue.
+        """
+        key = member.partition_key
+        partitions = self._held if key in self._held else self._partitions
+        partitions[key].remove(member)
+        if not partitions[key] and partitions is self._partitions:
+            del partitions[key]
+
+    def is_held(self, partition_key: str) -> bool:
+        """
+        Return whether a partition's members are being kept in the queue.
+        """
+        return partition_key in self._held
+
+    def hold(self, partition_key: str) -> None:
+        """
+        Keep a partition's members in the queue until :meth:`release`.
+        """
+        self._held[partition_key] = self._partitions.pop(partition_key, deque())
+
+    def release(self, partition_key: str) -> None:
+        """
+        Let a partition have its turn again.
+        """
+        if waiting := self._held.pop(partition_key):
+            self._partitions[partition_key] = waiting
+
+    def take(self, max_count: int, max_size: int) -> list[Q]:
+        """
+        Take the next group: one of each partition in turn, until a bound is reached.
+
+        Args:
+            max_count: At most so many members.
+
+            max_size: No further member once the group has so much.
+        """
+        group: list[Q] = []
+        size = 0
+        while self._partitions and len(group) < max_count and size < max_size:
+            # A dict keeps the order of insertion: the first goes to the end.
+            key = next(iter(self._partitions))
+            partition = self._partitions.pop(key)
+            member = partition.popleft()
+            if partition:
+                self._partitions[key] = partition
+            group.append(member)
+            size += member.size
+        return group
+
+    def take_all(self) -> list[Q]:
+        """
+        Take everyone, also those of partitions that are held.
+        """
+        waiting = [*self._partitions.values(), *self._held.values()]
+        self._partitions = {}
+        self._held = {key: deque() for key in self._held}
+        return [member for partition in waiting for member in partition]
