@@ -39,3 +39,10 @@ def __getattr__(name: str) -> Any:
     from asm_async.sql.open import open_store  # noqa: PLC0415 - said above
 
     return open_store
+
+
+def __dir__() -> list[str]:
+    """
+    List what is imported late, too.
+    """
+    return sorted({*globals(), *__all__})

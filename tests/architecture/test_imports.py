@@ -57,6 +57,7 @@ def test_what_is_imported_late_has_its_name() -> None:
     The package has all that it says it has, and nothing else.
     """
     assert asm_async.open_store is open_store
+    assert set(asm_async.__all__) <= set(dir(asm_async))
     assert all(hasattr(asm_async, name) for name in asm_async.__all__)
     with pytest.raises(AttributeError, match="'asm_async' has no attribute 'Events'"):
         asm_async.__getattr__("Events")
