@@ -1,5 +1,5 @@
 """
-The damage that an adapter finds: how it is worded, and how much of it is told.
+The damage that an adapter finds: how it is worded, and how much of it is listed.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ MISSING_SEQUENCE = "the session has no counter, so that nothing can be appended 
 @attrs.frozen
 class Finding:
     """
-    Damage of one kind, of which only the first cases are told one by one.
+    Damage of one kind, of which only the first cases are listed one by one.
     """
 
     kind: HealthIssueKind
@@ -56,9 +56,9 @@ def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:
     issues: list[HealthIssue] = []
     for kind in HealthIssueKind:
         found = by_kind.get(kind, Finding(kind, (), 0))
-        told = found.cases[:MAX_ISSUES_PER_KIND]
-        issues += [issue(kind, subject, message) for subject, message in told]
-        if left := found.total - len(told):
+        listed = found.cases[:MAX_ISSUES_PER_KIND]
+        issues += [issue(kind, subject, message) for subject, message in listed]
+        if left := found.total - len(listed):
             issues.append(
                 issue(kind, "others", f"there are {left} more issues of this kind")
             )

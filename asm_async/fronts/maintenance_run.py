@@ -1,5 +1,5 @@
 """
-How batches become a report: counted, told of, stopped, and their errors collected.
+How batches become a report: counted, reported, stopped, and their errors collected.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ class MaintenanceRun:
     A maintenance run under way, and its report as it stands.
 
     Args:
-        progress: Told the report after each batch; what it raises ends the run.
+        progress: Called with the report after each batch; what it raises ends the run.
 
         should_stop: Asked before each batch; likewise.
     """
@@ -110,7 +110,7 @@ class MaintenanceRun:
             while self._goes_on():
                 try:
                     batch = await anext(batches, None)
-                except Exception as error:  # noqa: BLE001 - it stands in the report
+                except Exception as error:  # noqa: BLE001 - it is reported
                     self._add(step, Batch(0, [error]))
                     return
                 if batch is None:

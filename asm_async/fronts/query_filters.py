@@ -30,7 +30,7 @@ __all__ = ["EventSearch", "RunSearch", "SessionSearch", "UsageFilter"]
 
 def _members(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...]:
     """
-    Accept an iterable of what obeys *rule*; each stands once, in order.
+    Accept an iterable of what obeys *rule*; each is kept once, in order.
     """
     return tuple(sorted(set(fields.tuple_of(value, name, rule))))
 

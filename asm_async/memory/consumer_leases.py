@@ -68,7 +68,7 @@ class ConsumerLeases:
 
     async def renew(self, fencing_token: int) -> Holding | None:
         """
-        Renew the lease if it is still of this token, and tell how things stand.
+        Renew the lease if it is still of this token, and return it as it is now.
         """
         self._check_usable()
         row = self._database.consumers.get(self._options.name)

@@ -31,12 +31,12 @@ class Gate:
 
     latest: int = 0
     """
-    The last sequence number that was given out.
+    The last sequence number that was used.
     """
 
     pruned: int = 0
     """
-    How many of the numbers given out have no event any more.
+    How many of the numbers used have no event any more.
     """
 
 

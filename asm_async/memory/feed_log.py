@@ -23,7 +23,7 @@ class FeedLog:
     @property
     def latest(self) -> int:
         """
-        The last position that was given out.
+        The last position that was used.
         """
         return len(self._events)
 

@@ -76,7 +76,7 @@ async def import_session(database: InMemoryDatabase, incoming: IncomingSession) 
         HistoryConflictError: If its id has another history here, or had one, or one of
             its runs belongs to another session.
 
-        ValidationError: If one of its runs or events stands twice.
+        ValidationError: If one of its runs or events comes twice.
     """
     async with aclosing(incoming.batches()) as found:
         batches = [batch async for batch in found]

@@ -13,7 +13,7 @@ __all__ = ["Lifecycle"]
 
 class Lifecycle:
     """
-    Knows in which event loop an adapter is used, and whether it was closed.
+    The event loop in which an adapter is used, and whether it was closed.
 
     Args:
         name: What errors call the adapter.
@@ -41,7 +41,7 @@ class Lifecycle:
 
     def close(self) -> bool:
         """
-        Refuse all that comes after, and tell whether that is new.
+        Refuse all later calls, and return whether it was open until now.
 
         Raises:
             StoreClosedError: If called from another event loop before it was closed.

@@ -40,7 +40,7 @@ class InMemoryMaintenance(MaintenanceFront):
     Args:
         database: What is maintained; stores that are given the same one write to it.
 
-        clock: Tells the time by which ages are measured and deletions are marked.
+        clock: Returns the time that ages are measured by and deletions are marked with.
     """
 
     def __init__(

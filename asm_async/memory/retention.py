@@ -87,9 +87,9 @@ async def hard_delete_expired_sessions(
         for session in database.sessions.values()
         if session.deleted_at is not None and session.deleted_at < cutoff
     ]
-    for doomed in _batches_of(found, policy):
+    for expired in _batches_of(found, policy):
         count, failures = 0, list[Exception]()
-        for session in await _archived(database, policy.archive, doomed, failures):
+        for session in await _archived(database, policy.archive, expired, failures):
             if database.sessions.get(session.id) is session:
                 database.delete_session(session.id)
                 count += 1
@@ -100,21 +100,21 @@ async def hard_delete_expired_sessions(
 async def _archived(
     database: InMemoryDatabase,
     archive: Archive | None,
-    doomed: Sequence[Session],
+    expired: Sequence[Session],
     failures: list[Exception],
 ) -> Sequence[Session]:
     """
     Hand sessions to the archive, and return those that it has taken.
     """
     if archive is None:
-        return doomed
+        return expired
     taken: list[Session] = []
-    for session in doomed:
+    for session in expired:
         if database.sessions.get(session.id) is not session:
             continue
         try:
             await archive(export_session(database, session.id))
-        except Exception as error:  # noqa: BLE001 - it stands in the report
+        except Exception as error:  # noqa: BLE001 - it is reported
             error.add_note(f"while session {session.id!r} was archived")
             failures.append(error)
         else:

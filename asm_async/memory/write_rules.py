@@ -81,7 +81,7 @@ def number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[E
     Return each event as stored or, if it is new, with its session's next number.
 
     Raises:
-        EventConflictError: If an id is stored, or stands twice, with other content.
+        EventConflictError: If an id is stored, or comes twice, with other content.
     """
     latest: dict[str, int] = {}
     known: dict[tuple[str, str], Event] = {}

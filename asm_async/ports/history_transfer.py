@@ -118,8 +118,8 @@ class HistoryTransfer(Protocol):
         One that is here with any other content, with more or fewer events, or that was
         hard-deleted here, is refused: histories are neither merged nor replaced.
 
-        **Cost.** While a session is being stored, nobody else writes to it; on SQLite,
-        nobody else writes at all, and on PostgreSQL the feed of all sessions waits. It
+        **Cost.** While a session is being stored, no other caller writes to it; on
+        SQLite none writes at all, and on PostgreSQL the feed of all sessions waits. It
         takes memory as an export does.
 
         Args:

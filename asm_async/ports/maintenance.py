@@ -161,7 +161,7 @@ class Maintenance(Protocol):
         With *policy.archive* each session is exported and archived first, outside of
         any transaction, and removed after the archive has returned, if it is still
         soft-deleted and unchanged. If the archive raises, its session stays and the
-        others are dealt with all the same. A session may be archived again, if it could
+        others are handled all the same. A session may be archived again, if it could
         not be removed after the first time, and always whole: one whose removal has
         begun is not.
 
@@ -169,7 +169,7 @@ class Maintenance(Protocol):
             How many sessions were removed.
 
         Raises:
-            ExceptionGroup: What the archive raised, after all sessions were dealt with;
+            ExceptionGroup: What the archive raised, after all sessions were handled;
                 each error has a note that names its session.
         """
         ...

@@ -56,14 +56,14 @@ class QueryAPI(HistoryTransfer, Protocol):
     exclusive, *since* is inclusive, *until* exclusive.
 
     **Pages.** *limit* is 0 to 1,000; with 0 the page is empty and has no cursor. Each
-    order is total: what has the same time or count stands in the order of ids, in the
-    same direction, and ids and other texts are compared by code point. A page begins
-    behind the last item of the one before, whatever was inserted or deleted since, so
-    that going on shows nothing twice and leaves nothing out but what has changed its
-    place: a session saved meanwhile moves in ``updated_at_desc``, a run in
+    order is total: items of the same time or count are in the order of their ids, in
+    the same direction, and ids and other texts are compared by code point. A page
+    begins behind the last item of the one before, whatever was inserted or deleted
+    since, so that going on shows nothing twice and leaves nothing out but what has
+    changed its place: a session saved meanwhile moves in ``updated_at_desc``, a run in
     ``token_usage_desc``.
 
-    **Cost.** A page that no filter narrows costs the same wherever it stands and
+    **Cost.** A page that no filter narrows costs the same wherever it begins and
     however long the history is. So does one that is narrowed by what the search's
     order is kept for as well: sessions by agent, tenant or statuses; runs in order of
     time by session, provider or statuses; events in order of their numbers by sessions,

@@ -253,7 +253,7 @@ class SessionStore(Protocol):
 
             SessionDeletedError: If a session is soft-deleted; nothing is stored.
 
-            EventConflictError: If an id is already stored, or stands twice in *events*,
+            EventConflictError: If an id is already stored, or comes twice in *events*,
                 with other content; nothing is stored.
 
             SequenceConflictError: If the session has moved on from *expected_sequence*.

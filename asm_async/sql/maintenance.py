@@ -61,7 +61,7 @@ class SQLMaintenance(MaintenanceFront):
             How long, in seconds, a batch goes on trying while the database is busy or
             out of reach, before ``StorageBusyError`` or ``StorageUnavailableError``.
 
-        clock: Tells the time by which ages are measured and deletions are marked.
+        clock: Returns the time that ages are measured by and deletions are marked with.
 
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.

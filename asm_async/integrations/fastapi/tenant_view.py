@@ -1,7 +1,7 @@
 """
 The ports as one tenant sees them.
 
-The one place where the tenant rule stands: routes see nothing else of the ports. With a
+The one place that knows the tenant rule: routes see nothing else of the ports. With a
 tenant, only that tenant's sessions exist, and what belongs to them; without one, all.
 """
 
