@@ -24,12 +24,15 @@ from asyncpg import connect_utils
 from asyncpg.connection import Connection as AsyncpgConnection
 from sqlalchemy import util
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
-from sqlalchemy.sql.operators import custom_op
+from sqlalchemy.sql import operators
 
 PACKAGE = Path(__file__).parents[2] / "asm_async"
 
 # What is not public has no types either.
+AIOSQLITE: Any = aiosqlite.Connection
 ASYNCPG: Any = AsyncpgConnection
+OPERATORS: Any = operators
+SQL: Any = sa
 ENCODER: Any = json.encoder
 
 
@@ -61,10 +64,10 @@ class Name:
 NAMES = [
     Name("_thread", lambda: never_opened()._thread.daemon is not None),
     Name("_tx", lambda: isinstance(never_opened()._tx, queue.SimpleQueue)),
-    Name("_conn", lambda: isinstance(aiosqlite.Connection._conn, property)),
-    Name("_execute", lambda: aiosqlite.Connection._execute),
-    Name("_connect", lambda: aiosqlite.Connection._connect),
-    Name("super().stop()", lambda: aiosqlite.Connection.stop),
+    Name("_conn", lambda: isinstance(AIOSQLITE._conn, property)),
+    Name("_execute", lambda: AIOSQLITE._execute),
+    Name("_connect", lambda: AIOSQLITE._connect),
+    Name("super().stop()", lambda: AIOSQLITE.stop),
     Name("aiosqlite.context", lambda: aiosqlite.context.contextmanager),
     Name("_config", lambda: ASYNCPG._config),
     Name(
@@ -74,8 +77,8 @@ NAMES = [
     Name("_top_xact", lambda: ASYNCPG._top_xact),
     Name("async_creator_fn", takes_async_creator),
     Name("greenlet_spawn", lambda: util.greenlet_spawn),
-    Name("custom_op", lambda: custom_op("+")),
-    Name("UnaryExpression", lambda: sa.UnaryExpression(sa.literal(1))),
+    Name("custom_op", lambda: OPERATORS.custom_op("+")),
+    Name("UnaryExpression", lambda: SQL.UnaryExpression(SQL.literal(1))),
     Name("c_make_encoder", lambda: ENCODER.c_make_encoder),
 ]
 
