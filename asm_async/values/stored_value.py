@@ -87,6 +87,14 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         value.__class__ = cls
         return cast("Self", value)
 
+    def with_given(self, number: int) -> Self:
+        """
+        Return the value with what the store alone gives; the JSON is the same object.
+        """
+        value = self._opened()
+        setattr(value, self._GIVEN_BY_STORE, number)
+        return self._frozen(value)
+
     def has_same_content(self, other: StoredValue) -> bool:
         """
         Return whether both are the same but for what the store gives, as stored.

@@ -41,9 +41,11 @@ class Step(NamedTuple):
     """
 
 
-Script: TypeAlias = Generator[Step, Sequence[Row], T]
+Script: TypeAlias = Generator[Step | Sequence[Step], Sequence[Row], T]
 """
 Work that is the same over any driver: yields steps, and is sent the rows of each.
+
+Several steps at once write to different tables, in any order, and return no rows.
 """
 
 
@@ -88,7 +90,10 @@ class Prepared:
         """
         Return the step that executes it once for each of *values*.
         """
-        return Step(self.sql, [self.bind(each) for each in values], is_many=True)
+        bound = [self.bind(each) for each in values]
+        if len(bound) == 1:
+            return Step(self.sql, bound[0])
+        return Step(self.sql, bound, is_many=True)
 
     def read(self, rows: Iterable[Row]) -> list[list[Any]]:
         """

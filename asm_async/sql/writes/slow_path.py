@@ -7,7 +7,7 @@ and over asyncpg.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Generator, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -35,8 +35,6 @@ from asm_async.values.event import Event
 
 __all__ = ["perform"]
 
-Statements = Generator[Step, Sequence[Row], None]
-
 
 def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Outcome]]:
     """
@@ -55,7 +53,11 @@ def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Ou
     """
     unit = yield from _load(dialect, operations)
     outcomes = [_decide(unit, operation) for operation in operations]
-    yield from _store(dialect, unit)
+    if changes := tuple(_changes(dialect, unit)):
+        yield changes
+    # The rows that are deleted and those that are inserted are of one table.
+    for change in _tag_changes(dialect, unit):
+        yield (change,)
     return outcomes
 
 
@@ -147,22 +149,12 @@ def _load_events(
     return {(event.session_id, event.id): event for event in events}
 
 
-def _store(dialect: Dialect, unit: UnitOfWork) -> Statements:
+def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
     """
     Write all that has changed since the unit was loaded.
     """
-    yield from _store_gates(dialect, unit)
-    yield from _store_sessions(dialect, unit)
-    yield from _store_runs(dialect, unit)
-    if unit.new_events:
-        yield _inserting_events(dialect).many(
-            rows.stored_event_row(event, texts) for event, texts in unit.new_events
-        )
-
-
-def _store_gates(dialect: Dialect, unit: UnitOfWork) -> Statements:
     now = datetime.now(UTC)
-    changed = [unit.gates[session_id] for session_id in sorted(unit.changed_gates)]
+    gates = [unit.gates[session_id] for session_id in sorted(unit.changed_gates)]
     yield from _insert_or_update(
         dialect,
         tables.session_sequences,
@@ -174,36 +166,40 @@ def _store_gates(dialect: Dialect, unit: UnitOfWork) -> Statements:
                 "state": gate.state.value,
                 "updated_at": now,
             }
-            for gate in changed
+            for gate in gates
         ],
-        {gate.session_id for gate in changed if gate.is_stored},
+        {gate.session_id for gate in gates if gate.is_stored},
     )
-
-
-def _store_sessions(dialect: Dialect, unit: UnitOfWork) -> Statements:
-    changed = [unit.sessions[session_id] for session_id in unit.changed_sessions]
-    retagged = [
-        session
-        for session in changed
-        if session.tags != unit.stored_tags.get(session.id, ())
-    ]
+    sessions = [unit.sessions[session_id] for session_id in unit.changed_sessions]
     yield from _insert_or_update(
-        dialect, tables.sessions, map(rows.session_row, changed), unit.stored_tags
+        dialect, tables.sessions, map(rows.session_row, sessions), unit.stored_tags
     )
-    if known := [s.id for s in retagged if s.id in unit.stored_tags]:
-        ids = {"ids": dialect.list_value(known)}
-        yield _deleting_tags(dialect).one(ids)
-    if tags := [row for session in retagged for row in rows.tag_rows(session)]:
-        yield _inserting(dialect, tables.session_tags).many(tags)
-
-
-def _store_runs(dialect: Dialect, unit: UnitOfWork) -> Statements:
     # Run ids are global, so transactions of several sessions may insert the same ones:
     # in one order, or they could wait for each other.
-    changed = [unit.runs[run_id] for run_id in sorted(unit.changed_runs)]
+    runs = [unit.runs[run_id] for run_id in sorted(unit.changed_runs)]
     yield from _insert_or_update(
-        dialect, tables.runs, map(rows.run_row, changed), unit.stored_runs
+        dialect, tables.runs, map(rows.run_row, runs), unit.stored_runs
     )
+    if unit.new_events:
+        yield _inserting_events(dialect).many(
+            rows.stored_event_row(event, texts) for event, texts in unit.new_events
+        )
+
+
+def _tag_changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
+    """
+    Write the tags of sessions that have other ones than before.
+    """
+    retagged = [
+        session
+        for session_id in unit.changed_sessions
+        if (session := unit.sessions[session_id]).tags
+        != unit.stored_tags.get(session_id, ())
+    ]
+    if known := [s.id for s in retagged if s.id in unit.stored_tags]:
+        yield _deleting_tags(dialect).one({"ids": dialect.list_value(known)})
+    if tags := [row for session in retagged for row in rows.tag_rows(session)]:
+        yield _inserting(dialect, tables.session_tags).many(tags)
 
 
 def _insert_or_update(
@@ -211,7 +207,7 @@ def _insert_or_update(
     table: sa.Table,
     values: Iterable[Mapping[str, Any]],
     stored: Collection[str],
-) -> Statements:
+) -> Iterator[Step]:
     key, new, known = _key_of(table).name, list[Any](), list[Any]()
     for row in values:
         (known if row[key] in stored else new).append({**row, "of_key": row[key]})

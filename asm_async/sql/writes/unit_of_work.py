@@ -130,4 +130,4 @@ class UnitOfWork:
 
 def _next_revision(value: V, stored: V | None) -> V:
     revision = 0 if stored is None else stored.revision
-    return attrs.evolve(value, revision=revision + 1)
+    return value.with_given(revision + 1)

@@ -4,9 +4,10 @@ One group's transaction on PostgreSQL: one round trip where nothing is unusual.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from functools import cache
+from functools import cache, lru_cache, partial
 from typing import Any, TypeVar, cast
 
 from asm_async.errors import StorageUnavailableError
@@ -14,7 +15,7 @@ from asm_async.sql.core.column_types import JSONText
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.event_columns import EVENT_COLUMNS
 from asm_async.sql.core.lock_keys import session_lock_keys
-from asm_async.sql.core.prepared import Script
+from asm_async.sql.core.prepared import Script, Step
 from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.base import AppendBlock, Committed, GroupWork
 from asm_async.sql.dialects.postgresql.driver import Driver, caches_statements
@@ -69,6 +70,8 @@ _APPEND_ONE = """
     FROM (VALUES (1)) AS one LEFT JOIN gate ON true
     RETURNING session_id, sequence_number
 """
+
+_PLACE = re.compile(r"\$(\d+)")
 
 _BEGIN = """
     BEGIN ISOLATION LEVEL READ COMMITTED;
@@ -292,8 +295,33 @@ async def _do_script(driver: Driver, script: Script[T]) -> T:
             step = script.send(rows)
         except StopIteration as end:
             return cast("T", end.value)
-        if step.is_many:
-            await driver.executemany(step.sql, step.parameters)
-            rows = ()
-        else:
+        if isinstance(step, Step):
             rows = await driver.fetch(step.sql, *step.parameters)
+            continue
+        single = [each for each in step if not each.is_many]
+        if single:
+            together = _together(tuple(each.sql for each in single))
+            parameters = [value for each in single for value in each.parameters]
+            await driver.fetch(together, *parameters)
+        for each in step:
+            if each.is_many:
+                await driver.executemany(each.sql, each.parameters)
+
+
+@lru_cache(maxsize=64)
+def _together(statements: tuple[str, ...]) -> str:
+    """
+    Write statements that change different tables as one: a single round trip.
+    """
+    texts, first = list[str](), 0
+    for statement in statements:
+        numbers = [int(number) for number in _PLACE.findall(statement)]
+        texts.append(_PLACE.sub(partial(_moved, first), statement))
+        first += max(numbers, default=0)
+    *others, last = texts
+    names = [f"w{number} AS ({text})" for number, text in enumerate(others)]
+    return f"WITH {', '.join(names)} {last}" if names else last
+
+
+def _moved(first: int, place: re.Match[str]) -> str:
+    return f"${first + int(place[1])}"

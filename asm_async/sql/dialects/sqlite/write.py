@@ -154,11 +154,11 @@ def _do_script(connection: sqlite3.Connection, script: Script[T]) -> T:
             step = script.send(rows)
         except StopIteration as end:
             return cast("T", end.value)
-        if step.is_many:
-            connection.executemany(step.sql, step.parameters)
-            rows = ()
-        else:
-            rows = connection.execute(step.sql, step.parameters).fetchall()
+        for each in (step,) if isinstance(step, Step) else step:
+            if each.is_many:
+                connection.executemany(each.sql, each.parameters)
+            else:
+                rows = connection.execute(each.sql, each.parameters).fetchall()
 
 
 # What follows needs the driver's public interface alone.
@@ -225,8 +225,9 @@ async def _do_script_by_hops(driver: _PublicDriver, script: Script[T]) -> T:
             step = script.send(rows)
         except StopIteration as end:
             return cast("T", end.value)
-        rows = ()
-        if step.is_many:
-            await driver.executemany(step.sql, step.parameters)
-        else:
-            rows = list(await driver.execute_fetchall(step.sql, step.parameters))
+        for each in (step,) if isinstance(step, Step) else step:
+            if each.is_many:
+                await driver.executemany(each.sql, each.parameters)
+            else:
+                found = await driver.execute_fetchall(each.sql, each.parameters)
+                rows = list(found)
