@@ -24,6 +24,7 @@ from asyncpg import connect_utils
 from asyncpg.connection import Connection as AsyncpgConnection
 from sqlalchemy import util
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
+from sqlalchemy.pool import QueuePool
 from sqlalchemy.sql import operators
 
 PACKAGE = Path(__file__).parents[2] / "asm_async"
@@ -33,6 +34,7 @@ AIOSQLITE: Any = aiosqlite.Connection
 ASYNCPG: Any = AsyncpgConnection
 OPERATORS: Any = operators
 SQL: Any = sa
+POOL: Any = QueuePool(lambda: SQL)
 ENCODER: Any = json.encoder
 
 
@@ -75,6 +77,9 @@ NAMES = [
         lambda: "statement_cache_size" in connect_utils._ClientConfiguration._fields,
     ),
     Name("_top_xact", lambda: ASYNCPG._top_xact),
+    Name("_reset_on_return", lambda: hasattr(POOL, "_reset_on_return")),
+    Name("_pre_ping", lambda: hasattr(POOL, "_pre_ping")),
+    Name("_recycle", lambda: POOL._recycle == -1),
     Name("async_creator_fn", takes_async_creator),
     Name("greenlet_spawn", lambda: util.greenlet_spawn),
     Name("custom_op", lambda: OPERATORS.custom_op("+")),
