@@ -109,8 +109,10 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
             return await do_all(remove_deleted_artifacts(writes, deleted_before))
 
     async def _named_checksums(self, checksums: frozenset[str]) -> set[str]:
-        members = self._transactions.dialect.members(checksums)
-        found = await self._rows(artifact_queries.named_among(members))
+        dialect = self._transactions.dialect
+        checksum = artifacts.c.checksum_sha256
+        is_asked = dialect.is_one_of(checksum, checksums)
+        found = await self._rows(sa.select(checksum).where(is_asked).distinct())
         return {row["checksum_sha256"] for row in found}
 
     async def _only(self, query: sa.Select[*tuple[Any, ...]], wanted: str) -> Artifact:

@@ -1,5 +1,5 @@
 """
-An SQLite file, or what belongs to it, is moved or removed under a store that writes.
+An SQLite file, or its directory, is moved away under a store that writes, and back.
 """
 
 from __future__ import annotations
@@ -15,8 +15,6 @@ from tests.torture.sqlite_ends import judged, new_database
 
 __all__ = ["CAMPAIGN"]
 
-_COMPANIONS = (["-wal"], ["-shm"], ["-wal", "-shm"])
-
 
 async def run(setting: Setting) -> Tally:
     """
@@ -29,11 +27,8 @@ async def run(setting: Setting) -> Tally:
     async with troubled_writing(url, history, setting.random) as writing:
         for _ in setting.each_fault():
             await writing.succeed()
-            if setting.random.random() < 0.5:
-                with _elsewhere(setting.random.choice([path, path.parent])):
-                    await writing.fail()
-            else:
-                _remove(path, setting.random.choice(_COMPANIONS))
+            with _elsewhere(setting.random.choice([path, path.parent])):
+                await writing.fail()
             await writing.succeed()
             faults += 1
     return await judged(url, [history], faults=faults)
@@ -54,14 +49,9 @@ def _elsewhere(path: Path) -> Generator[None]:
         elsewhere.replace(path)
 
 
-def _remove(path: Path, endings: list[str]) -> None:
-    for ending in endings:
-        path.with_name(f"{path.name}{ending}").unlink(missing_ok=True)
-
-
 CAMPAIGN = Campaign(
     name="lost_files",
-    title="Database file, directory or log moved or removed",
+    title="Database file or directory moved away",
     run=run,
     databases=("sqlite",),
     faults=200,

@@ -146,6 +146,11 @@ class Dialect(ABC):
     asks nothing of the database.
     """
 
+    list_type: ClassVar[sa.types.TypeEngine[Any]]
+    """
+    The type of a parameter that holds a list of texts.
+    """
+
     feed: ClassVar[FeedDialect]
     """
     How the feed of all sessions is read, and how news of it travels.
@@ -263,7 +268,7 @@ class Dialect(ABC):
 
     @abstractmethod
     def is_in(
-        self, column: sa.ColumnElement[str], parameter: str
+        self, column: sa.ColumnElement[str], values: sa.BindParameter[Any]
     ) -> sa.ColumnElement[bool]:
         """
         Make the condition that *column* has one of the values of one parameter.
@@ -274,6 +279,22 @@ class Dialect(ABC):
         """
         Return what the driver takes for the parameter of :meth:`is_in`.
         """
+
+    def is_one_of(
+        self, column: sa.ColumnElement[str], values: Collection[str]
+    ) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that *column* has one of *values*, however many.
+        """
+        return self.is_in(column, sa.literal(self.list_value(values), self.list_type))
+
+    def is_one_of_parameter(
+        self, column: sa.ColumnElement[str], name: str
+    ) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that *column* has one of the values of the parameter *name*.
+        """
+        return self.is_in(column, sa.bindparam(name, type_=self.list_type))
 
     @abstractmethod
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
@@ -323,20 +344,6 @@ class Dialect(ABC):
         """
 
     @abstractmethod
-    def members(self, values: Collection[str]) -> sa.Select[str]:
-        """
-        Make a query whose rows are *values*, however many, with one parameter.
-        """
-
-    @abstractmethod
-    def is_one_of(
-        self, column: sa.ColumnElement[str], values: Collection[str]
-    ) -> sa.ColumnElement[bool]:
-        """
-        Make the condition that *column* has one of *values*, however many.
-        """
-
-    @abstractmethod
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
         Give *column* for a condition that many rows meet: none are to be found by it.
@@ -349,10 +356,4 @@ class Dialect(ABC):
 
         What lets one row in a million through needs another plan than what lets half of
         them through.
-        """
-
-    @abstractmethod
-    def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
-        """
-        Make a table of *values*, however many, with columns ``first`` and ``second``.
         """

@@ -16,7 +16,6 @@ __all__ = [
     "artifact_by_id",
     "artifact_by_key",
     "artifacts_of",
-    "named_among",
     "soft_deletion",
     "stats_from_row",
     "stats_of",
@@ -83,11 +82,3 @@ def soft_deletion(artifact_id: str, at: datetime) -> sa.Update:
         .where(artifacts.c.id == artifact_id, artifacts.c.deleted_at.is_(None))
         .values(deleted_at=at)
     )
-
-
-def named_among(checksums: sa.Select[str]) -> sa.Select[*tuple[Any, ...]]:
-    """
-    Select those of *checksums* that an artifact has, soft-deleted or not.
-    """
-    checksum = artifacts.c.checksum_sha256
-    return sa.select(checksum).where(checksum.in_(checksums)).distinct()

@@ -40,7 +40,7 @@ async def read_gates(
             gates.c.pruned_count,
             gates.c.state,
         )
-        .where(gates.c.session_id.in_(transaction.dialect.members(session_ids)))
+        .where(transaction.dialect.is_one_of(gates.c.session_id, session_ids))
         .order_by(gates.c.session_id)
     )
     found = await transaction.conn.execute(transaction.dialect.locked(query))

@@ -231,7 +231,7 @@ def _gates(dialect: Dialect) -> Prepared:
     query = (
         sa.select(gates.session_id, gates.last_sequence, gates.pruned_count)
         .add_columns(gates.state)
-        .where(dialect.is_in(gates.session_id, "ids"))
+        .where(dialect.is_one_of_parameter(gates.session_id, "ids"))
         .order_by(gates.session_id)
     )
     return prepare(dialect.locked(query), dialect.compiler)
@@ -239,7 +239,7 @@ def _gates(dialect: Dialect) -> Prepared:
 
 @cache
 def _by_id(dialect: Dialect, table: sa.Table) -> Prepared:
-    query = sa.select(table).where(dialect.is_in(_key_of(table), "ids"))
+    query = sa.select(table).where(dialect.is_one_of_parameter(_key_of(table), "ids"))
     return prepare(query, dialect.compiler)
 
 
@@ -247,8 +247,8 @@ def _by_id(dialect: Dialect, table: sa.Table) -> Prepared:
 def _events(dialect: Dialect) -> Prepared:
     events = tables.events
     query = sa.select(events).where(
-        dialect.is_in(events.c.id, "ids"),
-        dialect.is_in(events.c.session_id, "session_ids"),
+        dialect.is_one_of_parameter(events.c.id, "ids"),
+        dialect.is_one_of_parameter(events.c.session_id, "session_ids"),
     )
     return prepare(query, dialect.compiler)
 
@@ -274,5 +274,7 @@ def _updating(dialect: Dialect, table: sa.Table) -> Prepared:
 @cache
 def _deleting_tags(dialect: Dialect) -> Prepared:
     tags = tables.session_tags
-    delete = sa.delete(tags).where(dialect.is_in(tags.c.session_id, "ids"))
+    delete = sa.delete(tags).where(
+        dialect.is_one_of_parameter(tags.c.session_id, "ids")
+    )
     return prepare(delete, dialect.compiler)

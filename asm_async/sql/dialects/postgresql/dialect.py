@@ -79,6 +79,7 @@ class PostgreSQL(Dialect):
     serialises_writers = False
     can_cancel_statements = True
     resets_without_waiting = True
+    list_type: ClassVar[sa.types.TypeEngine[Any]] = ARRAY(sa.Text)
     feed: ClassVar[FeedDialect] = PostgreSQLFeed()
 
     @cached_property
@@ -193,12 +194,12 @@ class PostgreSQL(Dialect):
             await roll_back(own)
 
     def is_in(
-        self, column: sa.ColumnElement[str], parameter: str
+        self, column: sa.ColumnElement[str], values: sa.BindParameter[Any]
     ) -> sa.ColumnElement[bool]:
         """
         Compare with an array, which the planner looks into.
         """
-        return column == sa.any_(sa.bindparam(parameter, type_=ARRAY(sa.Text)))
+        return column == sa.any_(values)
 
     def list_value(self, values: Collection[str]) -> object:
         """
@@ -258,21 +259,6 @@ class PostgreSQL(Dialect):
         found = await conn.execute(_WEAK_SETTINGS)
         return [(name, value) for name, value in found]
 
-    def members(self, values: Collection[str]) -> sa.Select[str]:
-        """
-        Unpack an array.
-        """
-        array = sa.literal(list(values), ARRAY(sa.Text))
-        return sa.select(sa.func.unnest(array).column_valued("value"))
-
-    def is_one_of(
-        self, column: sa.ColumnElement[str], values: Collection[str]
-    ) -> sa.ColumnElement[bool]:
-        """
-        Compare with an array, which the planner looks into.
-        """
-        return column == sa.any_(sa.literal(list(values), ARRAY(sa.Text)))
-
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
         Give *column* as it is: the planner has statistics.
@@ -284,13 +270,3 @@ class PostgreSQL(Dialect):
         Forbid the plan that fits all values, which a prepared statement gets in time.
         """
         await conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
-
-    def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
-        """
-        Unpack two arrays side by side.
-        """
-        first = sa.literal([one for one, _ in values], ARRAY(sa.Text))
-        second = sa.literal([other for _, other in values], ARRAY(sa.Text))
-        unpacked = sa.func.unnest(first, second).table_valued("first", "second")
-        table = unpacked.render_derived()
-        return sa.select(table.c.first, table.c.second).subquery()

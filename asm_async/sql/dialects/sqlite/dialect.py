@@ -67,6 +67,7 @@ class SQLite(Dialect):
     serialises_writers = True
     can_cancel_statements = False
     resets_without_waiting = False
+    list_type: ClassVar[sa.types.TypeEngine[Any]] = sa.Text()
     feed: ClassVar[FeedDialect] = SQLiteFeed()
 
     @cached_property
@@ -204,13 +205,13 @@ class SQLite(Dialect):
         return await run(driver, read)
 
     def is_in(
-        self, column: sa.ColumnElement[str], parameter: str
+        self, column: sa.ColumnElement[str], values: sa.BindParameter[Any]
     ) -> sa.ColumnElement[bool]:
         """
         Unpack a JSON array, since the number of parameters is bounded (32,766).
         """
-        array = sa.func.json_each(sa.bindparam(parameter, type_=sa.Text()))
-        return column.in_(sa.select(array.table_valued("value").c.value))
+        array = sa.func.json_each(values).table_valued("value")
+        return column.in_(sa.select(array.c.value))
 
     def list_value(self, values: Collection[str]) -> object:
         """
@@ -282,21 +283,6 @@ class SQLite(Dialect):
             found.append(("journal_mode", journal))
         return found
 
-    def members(self, values: Collection[str]) -> sa.Select[str]:
-        """
-        Unpack a JSON array, since the number of parameters is bounded (32,766).
-        """
-        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-        return sa.select(array.c.value)
-
-    def is_one_of(
-        self, column: sa.ColumnElement[str], values: Collection[str]
-    ) -> sa.ColumnElement[bool]:
-        """
-        Look *column* up in a list, which SQLite goes through in order.
-        """
-        return column.in_(self.members(values))
-
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
         Put a plus before it, which keeps SQLite from using an index of it.
@@ -311,16 +297,6 @@ class SQLite(Dialect):
         """
         Do nothing: SQLite makes the same plan for all values.
         """
-
-    def pairs(self, values: Collection[tuple[str, str]]) -> sa.Subquery:
-        """
-        Unpack a JSON array of arrays.
-        """
-        array = sa.func.json_each(json.dumps(list(values))).table_valued("value")
-        return sa.select(
-            sa.func.json_extract(array.c.value, "$[0]").label("first"),
-            sa.func.json_extract(array.c.value, "$[1]").label("second"),
-        ).subquery()
 
 
 async def _pragma(conn: AsyncConnection, name: str) -> Any:
