@@ -16,7 +16,6 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
-from math import inf
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -32,6 +31,9 @@ Work: TypeAlias = Callable[[sqlite3.Connection], None]
 T = TypeVar("T")
 
 _ROWS_PER_CHUNK = 64
+
+# An interrupted statement ends as soon as SQLite looks, every few thousand steps.
+_MAX_SECONDS_TO_LAND = 5.0
 
 
 def has_thread(driver: object) -> bool:
@@ -84,27 +86,27 @@ async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
     """
     loop = asyncio.get_running_loop()
     landed: asyncio.Future[T] = loop.create_future()
-    waiting = [landed]
+    # What a cancellation does not take with it, unlike what is waited for.
+    has_landed = asyncio.Event()
 
     def done(result: T | None, failure: BaseException | None) -> None:
-        future = waiting[-1]
-        if future.done():
+        has_landed.set()
+        if landed.done():
             return
         if failure is None:
-            future.set_result(cast("T", result))
+            landed.set_result(cast("T", result))
         else:
-            future.set_exception(failure)
+            landed.set_exception(failure)
 
     start(driver, work, done)
     try:
         return await landed
     except asyncio.CancelledError:
-        # The cancellation has taken with it what was waited for.
-        if landed.cancelled():
-            waiting.append(loop.create_future())
+        if not has_landed.is_set():
             await driver.interrupt()
-            await wait_uninterruptible(waiting[-1], inf)
-            waiting[-1].exception()
+            waiting = asyncio.ensure_future(has_landed.wait())
+            await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_LAND)
+            waiting.cancel()
         raise
 
 
