@@ -5,13 +5,16 @@ What a database is asked, and how it would go about it.
 from __future__ import annotations
 
 import json
-from collections.abc import Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, TypeAlias
 
+import pytest
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.sql.core.prepared import Prepared, Step
 
 __all__ = [
     "RowsOf",
@@ -57,8 +60,24 @@ async def analyse(engine: AsyncEngine) -> None:
 def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
     """
     Take down what is asked of the database, as the driver gets it.
+
+    Through SQLAlchemy, or past it by a statement that was prepared.
     """
     taken: list[Statement] = []
+    one = Prepared.one
+
+    def take_down_prepared(query: Prepared, values: Mapping[str, Any]) -> Step:
+        step = one(query, values)
+        if not step.sql.lstrip().startswith("INSERT"):
+            taken.append((step.sql, step.parameters))
+        return step
+
+    def take_down_many(query: Prepared, values: Iterable[Mapping[str, Any]]) -> Step:
+        (first, *others) = [take_down_prepared(query, each) for each in values]
+        if not others:
+            return first
+        bound = [step.parameters for step in (first, *others)]
+        return Step(query.sql, bound, is_many=True)
 
     def take_down(*told: Any) -> None:
         _, _, statement, parameters, _, is_many = told
@@ -66,7 +85,10 @@ def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
             taken.append((statement, parameters[0] if is_many else parameters))
 
     sa_event.listen(engine.sync_engine, "before_cursor_execute", take_down)
-    yield taken
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Prepared, "one", take_down_prepared)
+        patch.setattr(Prepared, "many", take_down_many)
+        yield taken
     sa_event.remove(engine.sync_engine, "before_cursor_execute", take_down)
 
 

@@ -17,11 +17,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.session_filters import EventFilter
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
+from asm_async.values.event import Event
 
 NEVER_SECONDS = 3_600.0
 
@@ -238,18 +240,19 @@ async def test_the_poll_wakes_only_those_who_are_behind(
 
 
 async def test_those_who_wait_for_events_share_one_poll(
-    engines: tuple[AsyncEngine, AsyncEngine], store: SQLSessionStore
+    store: SQLSessionStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     While nothing is written, each reads at first, when it is first told, and at last.
     """
     found: list[str] = []
+    read = store._read_events
 
-    @sa_event.listens_for(engines[0].sync_engine, "before_cursor_execute")
-    def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
-        if "asm_events.data" in statement:
-            found.append(statement)
+    async def noted(session_id: str, wanted: EventFilter) -> list[Event]:
+        found.append(session_id)
+        return await read(session_id, wanted)
 
+    monkeypatch.setattr(store, "_read_events", noted)
     await store.append_event(make_event())
     waits = [store.get_events("ses_1", after=1, wait_timeout=2.0) for _ in range(8)]
     assert await asyncio.gather(*waits) == [[]] * 8

@@ -97,7 +97,8 @@ WRITES: dict[str, Call] = {
             make_event(
                 id=f"evt_{60 * number}", session_id=f"ses_{number}", run_id="run_0"
             )
-            for number in range(1, 9)
+            # Events that stand twice are looked for, and are no usual append.
+            for number in [*range(1, 9), *range(1, 9)]
         ]
     ),
     "save_session": lambda store: store.save_session(

@@ -112,19 +112,19 @@ _EVENT = attrs.evolve(
     sequence_number=1,
 )
 
-SessionView = view(Session, example=_SESSION)
-RunView = view(Run, example=_RUN, token_usage=_TokenUsage)
-EventView = view(Event, example=_EVENT)
+SessionView: type[BaseModel] = view(Session, example=_SESSION)
+RunView: type[BaseModel] = view(Run, example=_RUN, token_usage=_TokenUsage)
+EventView: type[BaseModel] = view(Event, example=_EVENT)
 
 _OF_STORE = frozenset({"id", "revision", "deleted_at"})
-NewSessionBody = body(
+NewSessionBody: type[BaseModel] = body(
     "NewSessionBody",
     "A session to begin; its id and times are given by the server.",
     _SESSION,
     {*_OF_STORE, "created_at", "updated_at"},
     status=(SessionStatus, SessionStatus.PENDING),
 )
-SessionBody = body(
+SessionBody: type[BaseModel] = body(
     "SessionBody",
     "A session to save whole.\n\nWhat was answered may be sent back as it is: the *id*"
     " of the URL, a *revision* of any value, and a *deleted_at* of null are accepted.",
@@ -132,7 +132,7 @@ SessionBody = body(
     _OF_STORE,
 )
 _USAGE: tuple[Any, Any] = (_TokenUsage, {})
-NewRunBody = body(
+NewRunBody: type[BaseModel] = body(
     "NewRunBody",
     "A run to begin; its id and time are given by the server.",
     attrs.evolve(_RUN, status=RunStatus.PENDING, ended_at=None, output=None),
@@ -140,7 +140,7 @@ NewRunBody = body(
     status=(RunStatus, RunStatus.PENDING),
     token_usage=_USAGE,
 )
-RunBody = body(
+RunBody: type[BaseModel] = body(
     "RunBody",
     "A run to save whole.\n\nWhat was answered may be sent back as it is.",
     _RUN,
@@ -148,19 +148,19 @@ RunBody = body(
     token_usage=_USAGE,
 )
 _OF_LOG = frozenset({"session_id", "sequence_number"})
-EventBody = body(
+EventBody: type[BaseModel] = body(
     "EventBody",
     "An event to append. Its id makes it safe to append it again unchanged.",
     _EVENT,
     _OF_LOG,
 )
-EventBatchBody = model(
+EventBatchBody: type[BaseModel] = model(
     "EventBatchBody",
     "Events to append together, oldest first.",
     {"events": [without(_EVENT, _OF_LOG)]},
     events=(GenericAlias(list, EventBody), ...),
 )
-FlushBody = model(
+FlushBody: type[BaseModel] = model(
     "FlushBody",
     "A session, one of its runs and that run's events, to be stored all or nothing.",
     {
@@ -182,12 +182,12 @@ FlushBody = model(
     events=(GenericAlias(list, EventBody), []),
 )
 
-EventList = model(
+EventList: type[BaseModel] = model(
     "EventList",
     "Events of one session, in order.",
     items=(GenericAlias(list, EventView), ...),
 )
-FlushView = model(
+FlushView: type[BaseModel] = model(
     "FlushView",
     "What a flush has stored.",
     session=(SessionView, ...),
@@ -206,29 +206,31 @@ def _page(name: str, item: type[BaseModel]) -> type[BaseModel]:
     )
 
 
-SessionPage = _page("session", SessionView)
-RunPage = _page("run", RunView)
-EventPage = _page("event", EventView)
-EventCount = model(
+SessionPage: type[BaseModel] = _page("session", SessionView)
+RunPage: type[BaseModel] = _page("run", RunView)
+EventPage: type[BaseModel] = _page("event", EventView)
+EventCount: type[BaseModel] = model(
     "EventCount", "How many events there are.", {"count": 42}, count=(Count, ...)
 )
 
-SessionExportView = view(
+SessionExportView: type[BaseModel] = view(
     SessionExport, {Session: SessionView, Run: RunView, Event: EventView}
 )
 _TOTALS: Mapping[Any, Any] = {
     kind: view(kind) for kind in (TokenTotals, UsageTotals, CostTotals)
 }
-SessionStatsView = view(SessionStats, _TOTALS)
-UsageSummaryView = view(UsageSummary, _TOTALS)
-CostSummaryView = view(
+SessionStatsView: type[BaseModel] = view(SessionStats, _TOTALS)
+UsageSummaryView: type[BaseModel] = view(UsageSummary, _TOTALS)
+CostSummaryView: type[BaseModel] = view(
     CostSummary,
     _TOTALS,
     unmapped_runs=Annotated[Count, Field(description="Runs of unknown cost.")],
 )
 
-HealthView = model("HealthView", "The database answers.", status=(Literal["ok"], ...))
-HealthReport = model(
+HealthView: type[BaseModel] = model(
+    "HealthView", "The database answers.", status=(Literal["ok"], ...)
+)
+HealthReport: type[BaseModel] = model(
     "HealthReport",
     "What is wrong with the database; nothing if it is sound.",
     issues=(GenericAlias(list, view(HealthIssue)), ...),

@@ -23,9 +23,12 @@ from asm_async.errors import (
 from asm_async.integrations.fastapi.ports import Ports
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
+from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+from asm_async.values.transfer_reports import ExportReport
 
 __all__ = ["TenantView"]
 
@@ -51,20 +54,44 @@ class TenantView:
         self._ports = ports
         self._tenant_id = tenant_id
         # What takes one session is asked for the tenant's.
-        self.soft_delete_session = self._owned(ports.maintenance.soft_delete_session)
-        self.restore_session = self._owned(ports.maintenance.restore_session)
-        self.get_session_stats = self._owned(ports.query.get_session_stats)
+        self.soft_delete_session: Callable[[str], Awaitable[Session]] = self._owned(
+            ports.maintenance.soft_delete_session
+        )
+        self.restore_session: Callable[[str], Awaitable[Session]] = self._owned(
+            ports.maintenance.restore_session
+        )
+        self.get_session_stats: Callable[[str], Awaitable[SessionStats]] = self._owned(
+            ports.query.get_session_stats
+        )
         # What takes a tenant itself is asked for no other one than this.
-        self.search_sessions = self._narrowed(ports.query.search_sessions)
-        self.search_runs = self._narrowed(ports.query.search_runs)
-        self.search_events = self._narrowed(ports.query.search_events)
-        self.count_events = self._narrowed(ports.query.count_events)
-        self.get_usage_summary = self._narrowed(ports.query.get_usage_summary)
-        self.get_cost_summary = self._narrowed(ports.query.get_cost_summary)
-        self.export_sessions = self._narrowed(ports.query.export_sessions)
-        self.follow_all = self._narrowed(ports.feed.follow_all)
+        self.search_sessions: Callable[..., Awaitable[Page[Session]]] = self._narrowed(
+            ports.query.search_sessions
+        )
+        self.search_runs: Callable[..., Awaitable[Page[Run]]] = self._narrowed(
+            ports.query.search_runs
+        )
+        self.search_events: Callable[..., Awaitable[Page[Event]]] = self._narrowed(
+            ports.query.search_events
+        )
+        self.count_events: Callable[..., Awaitable[int]] = self._narrowed(
+            ports.query.count_events
+        )
+        self.get_usage_summary: Callable[..., Awaitable[UsageSummary]] = self._narrowed(
+            ports.query.get_usage_summary
+        )
+        self.get_cost_summary: Callable[..., Awaitable[CostSummary]] = self._narrowed(
+            ports.query.get_cost_summary
+        )
+        self.export_sessions: Callable[..., Awaitable[ExportReport]] = self._narrowed(
+            ports.query.export_sessions
+        )
+        self.follow_all: Callable[..., AsyncGenerator[tuple[Event, str]]] = (
+            self._narrowed(ports.feed.follow_all)
+        )
         # A place in the feed says nothing of what lies before it.
-        self.get_latest_checkpoint = ports.feed.get_latest_checkpoint
+        self.get_latest_checkpoint: Callable[[], Awaitable[str]] = (
+            ports.feed.get_latest_checkpoint
+        )
 
     async def get_session(self, session_id: str) -> Session:
         """
