@@ -12,8 +12,7 @@ from collections.abc import Generator, Iterable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias, TypeVar
 
 import attrs
-import sqlalchemy as sa
-from sqlalchemy.types import UserDefinedType
+from sqlalchemy.types import NullType, UserDefinedType
 
 from asm_async.sql.core.column_types import Processor
 
@@ -106,9 +105,7 @@ class Prepared:
         return found
 
 
-def prepare(
-    statement: sa.Select[*tuple[Any, ...]] | sa.UpdateBase, dialect: sa.Dialect
-) -> Prepared:
+def prepare(statement: Any, dialect: Any) -> Prepared:
     """
     Compile a statement whose values are all bound parameters.
 
@@ -118,38 +115,28 @@ def prepare(
         dialect: Whose text it shall be, for a driver that takes parameters by position.
     """
     compiled = statement.compile(dialect=dialect)
-    names = tuple(compiled.positiontup or ())
-    columns: Sequence[sa.ColumnElement[Any]] = ()
-    if isinstance(statement, sa.Select):
-        columns = tuple(statement.selected_columns)
-    return Prepared(
-        compiled.string,
-        names,
-        {
-            name: compiled.binds[name].value
-            for name in names
-            if compiled.binds[name].value is not None
-        },
-        tuple(
-            (index, convert)
-            for index, name in enumerate(names)
-            if (kind := _own_type(compiled.binds[name].type, dialect))
-            if (convert := kind.bind_processor(dialect))
-        ),
-        tuple(
-            (index, convert)
-            for index, column in enumerate(columns)
-            if (kind := _own_type(column.type, dialect))
-            if (convert := kind.result_processor(dialect, None))
-        ),
-    )
+    names: tuple[str, ...] = tuple(compiled.positiontup or ())
+    constants: dict[str, Any] = {}
+    binders: list[tuple[int, Processor]] = []
+    for index, name in enumerate(names):
+        parameter = compiled.binds[name]
+        if parameter.value is not None:
+            constants[name] = parameter.value
+        if bind := _own_type(parameter.type, dialect).bind_processor(dialect):
+            binders.append((index, bind))
+    readers: list[tuple[int, Processor]] = []
+    for index, column in enumerate(getattr(statement, "selected_columns", ())):
+        own = _own_type(column.type, dialect)
+        if read := own.result_processor(dialect, None):
+            readers.append((index, read))
+    text: str = compiled.string
+    return Prepared(text, names, constants, tuple(binders), tuple(readers))
 
 
-def _own_type(
-    kind: sa.types.TypeEngine[Any], dialect: sa.Dialect
-) -> UserDefinedType[Any] | None:
+def _own_type(kind: Any, dialect: Any) -> Any:
     """
-    Return the type if it is one of ours: the others need no conversion here.
+    Return the type if it is one of ours, which alone need a conversion here.
     """
-    implementation = kind.dialect_impl(dialect)
-    return implementation if isinstance(implementation, UserDefinedType) else None
+    implementation: Any = kind.dialect_impl(dialect)
+    is_ours = isinstance(implementation, UserDefinedType)
+    return implementation if is_ours else NullType()

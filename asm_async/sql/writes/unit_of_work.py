@@ -55,7 +55,9 @@ class UnitOfWork:
     changed_gates: set[str] = attrs.field(init=False, factory=set[str])
     changed_sessions: set[str] = attrs.field(init=False, factory=set[str])
     changed_runs: set[str] = attrs.field(init=False, factory=set[str])
-    new_events: list[tuple[Event, EventTexts]] = attrs.field(init=False, factory=list)
+    new_events: list[tuple[Event, EventTexts]] = attrs.field(
+        init=False, factory=list[tuple[Event, EventTexts]]
+    )
     """
     What is to be inserted, with its JSON as it is stored.
     """

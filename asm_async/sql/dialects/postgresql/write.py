@@ -270,13 +270,13 @@ async def _in_transaction(
         keys = ",".join(map(str, session_lock_keys(work.session_ids)))
         await driver.execute(_BEGIN.format(milliseconds(timeout), keys))
         latest: Mapping[str, int] | None = None
-        script: Script[T] | None = work.whole()
+        script = work.whole()
         if with_block:
             latest = await _append(driver, cast("AppendBlock", work.block), timeout)
             if latest is None:
                 return None
             script = cast("Script[T]", work.rest and work.rest())
-        result = await _do_script(driver, cast("Script[T]", script))
+        result = await _do_script(driver, script)
         with translated_errors(committing=True):
             await driver.execute("COMMIT;")
         return Committed(latest=latest, result=result)
