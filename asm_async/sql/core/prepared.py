@@ -138,5 +138,6 @@ def _own_type(kind: Any, dialect: Any) -> Any:
     Return the type if it is one of ours, which alone need a conversion here.
     """
     implementation: Any = kind.dialect_impl(dialect)
-    is_ours = isinstance(implementation, UserDefinedType)
-    return implementation if is_ours else NullType()
+    if UserDefinedType in type(implementation).__mro__:
+        return implementation
+    return NullType()
