@@ -53,7 +53,7 @@ def count() -> TypeEngine[int]:
 
 def microseconds(time: datetime) -> int:
     """
-    Give the number of microseconds from 1970 to an aware *time*.
+    Return the number of microseconds from 1970 to an aware *time*.
     """
     return (time - _EPOCH) // _MICROSECOND
 

@@ -58,7 +58,7 @@ async def in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None
 
 def pause_after(failures: int) -> float:
     """
-    Give the seconds to wait before the next try.
+    Return the seconds to wait before the next try.
 
     They grow with each failure, up to 0.3, and differ for any two who wait, lest they
     collide again.

@@ -155,7 +155,7 @@ def translated_errors(*, committing: bool = False) -> Generator[None]:
 
 def with_outcome(error: StorageError, *, outcome_unknown: bool) -> StorageError:
     """
-    Tell the same in an error of its own, which says whether the outcome is known.
+    Return the same in an error of its own, which says whether the outcome is known.
     """
     own = type(error)(str(error.args[0]), outcome_unknown)
     own.__cause__ = error.__cause__
@@ -164,14 +164,14 @@ def with_outcome(error: StorageError, *, outcome_unknown: bool) -> StorageError:
 
 def is_collision(error: StorageError) -> bool:
     """
-    Tell whether a unique constraint fired: someone else inserted the row first.
+    Return whether a unique constraint fired: someone else inserted the row first.
     """
     return error.__cause__ is not None and _code(error.__cause__) in _COLLISIONS
 
 
 def is_damage(error: StorageError) -> bool:
     """
-    Tell whether the database found itself to be damaged.
+    Return whether the database found itself to be damaged.
     """
     cause = error.__cause__
     if cause is None:
@@ -181,7 +181,7 @@ def is_damage(error: StorageError) -> bool:
 
 def requires_reconnect(error: BaseException) -> bool:
     """
-    Tell whether another connection may do what this one could not, once that is mended.
+    Return whether another connection may succeed once what failed here is mended.
     """
     return (_code(error) or "").startswith(_DISABLING)
 
@@ -212,7 +212,7 @@ def _translation(error: BaseException) -> type[StorageError] | None:
 
 def _is_refusal(error: BaseException, translation: type[StorageError]) -> bool:
     """
-    Tell whether the database itself answered that it does not commit.
+    Return whether the database itself answered that it does not commit.
     """
     code = _code(error)
     if code is None or translation is StorageUnavailableError:
@@ -240,7 +240,7 @@ def _longest_prefix(table: Mapping[str, T], code: str) -> T:
 
 def _is_unusable(error: BaseException) -> bool:
     """
-    Tell whether asyncpg found a connection in no state to be used.
+    Return whether asyncpg found a connection in no state to be used.
 
     Of one that the server is just ending it says so without a code, and SQLAlchemy does
     not take it for lost. What is the caller's fault, such as a wrong option, has a
@@ -281,7 +281,7 @@ def _innermost(error: BaseException) -> BaseException:
 
 def _is_unreadable(error: BaseException) -> bool:
     """
-    Tell whether what the database holds could not be decoded: nothing else is, here.
+    Return whether what the database holds could not be decoded: nothing else is, here.
 
     For a text that is not UTF-8 the driver has an error of its own, without a code.
     """

@@ -32,7 +32,7 @@ What a migration locks.
 
 def session_lock_keys(session_ids: Iterable[str]) -> list[int]:
     """
-    Give the keys of some sessions, each once, in the order in which all must lock.
+    Return the keys of some sessions, each once, in the order in which all must lock.
 
     It is the order of the keys, not that of the ids: two sessions may share a key, and
     by id two transactions could then wait for each other.

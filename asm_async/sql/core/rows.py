@@ -71,7 +71,7 @@ _OF_RUN: Mapping[int, Callable[[Any], Any]] = {
 
 def session_row(session: Session) -> dict[str, Any]:
     """
-    Give the columns of asm_sessions.
+    Return the columns of asm_sessions.
     """
     return {column.name: getattr(session, column.name) for column in tables.sessions.c}
 
@@ -94,14 +94,14 @@ def session_of(values: Sequence[Any]) -> Session:
 
 def tag_rows(session: Session) -> list[dict[str, Any]]:
     """
-    Give the rows of asm_session_tags.
+    Return the rows of asm_session_tags.
     """
     return [{"session_id": session.id, "tag": tag} for tag in session.tags]
 
 
 def run_row(run: Run) -> dict[str, Any]:
     """
-    Give the columns of asm_runs, those that are summed and searched among them.
+    Return the columns of asm_runs, those that are summed and searched among them.
     """
     return {column.name: getattr(run, column.name) for column in tables.runs.c}
 
@@ -132,7 +132,7 @@ def stored_event_row(event: Event, texts: tuple[str, str]) -> dict[str, Any]:
 
 def event_row(event: Event) -> dict[str, Any]:
     """
-    Give the columns of asm_events that the database does not fill in by itself.
+    Return the columns of asm_events that the database does not fill in by itself.
     """
     return {column.name: getattr(event, column.name) for column in tables.events.c}
 
@@ -146,7 +146,7 @@ def event_from_row(row: sa.Row[*tuple[Any, ...]]) -> Event:
 
 def artifact_row(artifact: Artifact) -> dict[str, Any]:
     """
-    Give the columns of asm_artifacts.
+    Return the columns of asm_artifacts.
     """
     return {
         column.name: getattr(artifact, column.name) for column in tables.artifacts.c
@@ -163,7 +163,7 @@ def artifact_from_row(row: Row) -> Artifact:
 @contextmanager
 def reading(table: sa.Table) -> Generator[None]:
     """
-    Let what no row of *table* should hold be an error of the storage's.
+    Raise what no row of *table* should hold as an error of the storage.
 
     Raises:
         StorageError: In place of any ``ValueError`` inside.

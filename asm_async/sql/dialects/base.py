@@ -224,7 +224,7 @@ class Dialect(ABC):
     @abstractmethod
     def is_lost(self, driver: object) -> bool:
         """
-        Tell whether a connection of the driver's can be used no more.
+        Return whether a connection of the driver's can be used no more.
         """
 
     @abstractmethod
@@ -313,7 +313,7 @@ class Dialect(ABC):
         self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
     ) -> sa.ColumnElement[datetime]:
         """
-        Give a UTC time of the bucket in which *time* lies; fine to group by.
+        Return a UTC time of the bucket in which *time* lies; fine to group by.
 
         It need not be the same for all times of a bucket, so that a month may be told
         by its days.
@@ -346,7 +346,7 @@ class Dialect(ABC):
     @abstractmethod
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
-        Give *column* for a condition that many rows meet: none are to be found by it.
+        Return *column* for a condition that many rows meet: none are to be found by it.
         """
 
     @abstractmethod

@@ -13,7 +13,7 @@ __all__ = ["withdrawal_check"]
 
 def withdrawal_check() -> Callable[[], None]:
     """
-    Give a function that raises ``CancelledError`` once the present task is cancelled.
+    Return a function that raises ``CancelledError`` once the present task is cancelled.
 
     It is for work that outlives its caller's cancellation, lest a transaction be left
     with an unknown outcome, and may take minutes: called between two batches, it ends

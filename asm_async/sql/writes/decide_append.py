@@ -59,7 +59,7 @@ def check_duplicates(unit: UnitOfWork, events: Sequence[Event]) -> None:
 
 def are_behind(unit: UnitOfWork, events: Sequence[Event], number: int) -> bool:
     """
-    Tell whether *events* are stored already, in their order, directly behind *number*.
+    Return whether *events* are stored already, in order, directly behind *number*.
     """
     keys = dict.fromkeys((event.session_id, event.id) for event in events)
     stored = [unit.events[key].sequence_number for key in keys if key in unit.events]

@@ -102,7 +102,7 @@ def _flushed_before(
     unit: UnitOfWork, result: ExecutionResult, expected: int
 ) -> ExecutionResult | None:
     """
-    Give what is stored if this very flush has happened already.
+    Return what is stored if this very flush has happened already.
     """
     session = unit.sessions.get(result.session.id)
     run = unit.runs.get(result.run.id)
@@ -118,7 +118,7 @@ def _flushed_before(
 
 def _saved_before(stored: V | None, value: V, expected: int | None) -> V | None:
     """
-    Give what is stored if this very save has happened already.
+    Return what is stored if this very save has happened already.
     """
     if stored is None or expected is None or stored.revision != expected + 1:
         return None

@@ -68,7 +68,7 @@ class UnitOfWork:
 
     def gate(self, session_id: str) -> Gate:
         """
-        Give the session's gate; one that is not stored yet is closed and at 0.
+        Return the session's gate; one that is not stored yet is closed and at 0.
         """
         return self.gates.get(session_id) or Gate(session_id=session_id)
 
@@ -97,7 +97,7 @@ class UnitOfWork:
 
     def append(self, event: Event, texts: EventTexts) -> Event:
         """
-        Give *event* its session's next number.
+        Append *event* under its session's next number.
         """
         gate = self.gates[event.session_id]
         stored = event.numbered(gate.last_sequence + 1)

@@ -174,7 +174,7 @@ def milliseconds(timeout: float) -> str:
 
 async def roll_back(driver: Driver) -> None:
     """
-    End a transaction that was begun past SQLAlchemy, by whoever had the connection.
+    End a transaction that was begun past SQLAlchemy, by who had the connection before.
     """
     if driver.is_in_transaction():
         await driver.execute("ROLLBACK")

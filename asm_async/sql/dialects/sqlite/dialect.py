@@ -50,7 +50,7 @@ T = TypeVar("T")
 
 def is_in_memory(url: sa.URL) -> bool:
     """
-    Tell whether *url* names a database without a file.
+    Return whether *url* names a database without a file.
     """
     database = url.database or ":memory:"
     in_name = ":memory:" in database or "mode=memory" in database
@@ -221,7 +221,7 @@ class SQLite(Dialect):
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """
-        Give *rows* as they are: BEGIN IMMEDIATE holds all there is.
+        Return *rows* as they are: BEGIN IMMEDIATE holds all there is.
         """
         return rows
 

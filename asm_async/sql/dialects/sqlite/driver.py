@@ -242,13 +242,13 @@ class _OneHopCursor(Cursor):
 
     async def fetchone(self) -> Any:
         """
-        Give the next row, None if there is none.
+        Return the next row, None if there is none.
         """
         return self._rows.pop(0) if self._rows else None
 
     async def fetchmany(self, size: int | None = None) -> list[Any]:
         """
-        Give the next rows, one unless *size* says how many.
+        Return the next rows, one unless *size* says how many.
         """
         size = 1 if size is None else size
         taken, self._rows = self._rows[:size], self._rows[size:]
@@ -256,7 +256,7 @@ class _OneHopCursor(Cursor):
 
     async def fetchall(self) -> list[Any]:
         """
-        Give all rows that are left.
+        Return all rows that are left.
         """
         taken, self._rows = self._rows, []
         return taken
