@@ -15,8 +15,6 @@ from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.values.artifact import Artifact, ArtifactContent
 
-__all__ = ["ArtifactLibrary"]
-
 _NO_CONTENT = ArtifactContent(
     byte_size=0, checksum_sha256="0" * 64, storage_backend="none", storage_ref="none"
 )

@@ -14,8 +14,6 @@ from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.values import fields
 
-__all__ = ["GRACE_PERIOD", "remove_unnamed_contents"]
-
 GRACE_PERIOD = timedelta(days=1)
 """
 How long a content may wait for its artifact, unless another time is given.

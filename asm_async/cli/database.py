@@ -15,8 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql import create_engine
 
-__all__ = ["add_command", "on_database", "url_of"]
-
 _URL_VARIABLE = "ASM_DATABASE_URL"
 
 

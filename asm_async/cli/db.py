@@ -12,8 +12,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.cli.database import add_command, on_database, url_of
 from asm_async.sql import create_engine, migrations
 
-__all__ = ["add_db_commands"]
-
 
 def add_db_commands(parser: ArgumentParser) -> None:
     """

@@ -23,8 +23,6 @@ from typing import Any, BinaryIO, cast
 from asm_async.cli.streams import on_one_line, standard_input, standard_output
 from asm_async.errors import ValidationError
 
-__all__ = ["STANDARD", "pieces_of", "written_file"]
-
 STANDARD = "-"
 """
 The name that stands for standard input or standard output.

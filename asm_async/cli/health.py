@@ -13,8 +13,6 @@ from asm_async.cli.database import add_command, on_database
 from asm_async.cli.streams import on_one_line
 from asm_async.sql import SQLMaintenance
 
-__all__ = ["add_health_command"]
-
 
 def add_health_command(commands: Any) -> None:
     """

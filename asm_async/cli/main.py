@@ -15,8 +15,6 @@ from asm_async.cli.streams import drop_output, on_one_line, print_output, report
 from asm_async.cli.transfer import add_transfer_commands
 from asm_async.errors import ASMError
 
-__all__ = ["main"]
-
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
 _PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=[?&]password=)[^&\s]*")

@@ -11,15 +11,6 @@ from typing import BinaryIO, TextIO, cast
 
 from asm_async.errors import ValidationError
 
-__all__ = [
-    "drop_output",
-    "on_one_line",
-    "print_output",
-    "report",
-    "standard_input",
-    "standard_output",
-]
-
 
 def standard_input() -> BinaryIO:
     """

@@ -23,8 +23,6 @@ from asm_async.sql import SQLQueryAPI
 from asm_async.values.session import SessionStatus
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["add_transfer_commands"]
-
 _SECONDS_BETWEEN_REPORTS = 1.0
 _FILTERS = (
     "agent_id",

@@ -6,11 +6,6 @@ from __future__ import annotations
 
 from typing import ClassVar, Generic, TypeVar, cast
 
-__all__ = [
-    "ASMError",
-    "Argument",
-]
-
 T = TypeVar("T")
 
 

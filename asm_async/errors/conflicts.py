@@ -6,18 +6,6 @@ from __future__ import annotations
 
 from asm_async.errors.base import Argument, ASMError
 
-__all__ = [
-    "ArtifactConflictError",
-    "ConflictError",
-    "EventConflictError",
-    "HistoryConflictError",
-    "InvalidTransitionError",
-    "LeaseLostError",
-    "RevisionConflictError",
-    "SequenceConflictError",
-    "SessionDeletedError",
-]
-
 
 class ConflictError(ASMError):
     """

@@ -6,12 +6,6 @@ from __future__ import annotations
 
 from asm_async.errors.base import ASMError
 
-__all__ = [
-    "InvalidCheckpointError",
-    "InvalidCursorError",
-    "ValidationError",
-]
-
 
 class ValidationError(ASMError, ValueError):
     """

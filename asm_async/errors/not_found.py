@@ -6,13 +6,6 @@ from __future__ import annotations
 
 from asm_async.errors.base import Argument, ASMError
 
-__all__ = [
-    "ArtifactNotFoundError",
-    "NotFoundError",
-    "RunNotFoundError",
-    "SessionNotFoundError",
-]
-
 
 class NotFoundError(ASMError, LookupError):
     """

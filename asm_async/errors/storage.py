@@ -6,15 +6,6 @@ from __future__ import annotations
 
 from asm_async.errors.base import Argument, ASMError
 
-__all__ = [
-    "ArtifactDamagedError",
-    "MigrationRequiredError",
-    "PermissionDeniedError",
-    "StorageBusyError",
-    "StorageError",
-    "StorageUnavailableError",
-]
-
 
 class StorageError(ASMError):
     """

@@ -20,8 +20,6 @@ from asm_async.fronts.artifact_contents import ChecksumFilter, check_content
 from asm_async.values import fields
 from asm_async.values.artifact import ArtifactContent, sha256_checksum
 
-__all__ = ["LocalArtifactStore"]
-
 _LOG = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20

@@ -28,8 +28,6 @@ from asm_async.files.directories import (
 )
 from asm_async.fronts.artifact_contents import ChecksumFilter
 
-__all__ = ["ContentDirectory", "TemporaryFile"]
-
 _TEMPORARY = "tmp"
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)
 _CHECKSUM = re.compile(r"[0-9a-f]{64}", re.ASCII)

@@ -20,17 +20,6 @@ if sys.platform != "win32":
 
 _LOG = logging.getLogger(__name__)
 
-__all__ = [
-    "check_platform",
-    "locked",
-    "make_directory",
-    "names_in",
-    "open_directory",
-    "sync",
-    "touch",
-    "try_to_lock",
-]
-
 _FOR_OWNER_ALONE = 0o700
 
 

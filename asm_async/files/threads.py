@@ -12,8 +12,6 @@ from typing import ParamSpec, TypeVar
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 
-__all__ = ["in_thread", "translated_os_errors"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -14,8 +14,6 @@ from asm_async.values.artifact import Checksum
 from asm_async.values.fields import Count, UTCTime
 from asm_async.values.value import Value
 
-__all__ = ["ChecksumFilter", "check_content"]
-
 
 def check_content(content: object) -> bytes | AsyncGenerator[bytes]:
     """

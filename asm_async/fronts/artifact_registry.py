@@ -15,8 +15,6 @@ from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats, sha256_checksum
 
-__all__ = ["ArtifactRegistryFront"]
-
 
 class ArtifactRegistryFront(ArtifactRegistry):
     """

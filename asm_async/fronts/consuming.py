@@ -23,8 +23,6 @@ from asm_async.values.event import Event
 from asm_async.values.fields import Text
 from asm_async.values.value import Value
 
-__all__ = ["ConsumerOptions", "Consuming", "Holding", "LeaseTable", "lease_lost"]
-
 # A holder renews its lease well before it ends: one renewal may be lost or late.
 _RENEWALS_PER_LEASE = 3
 

@@ -23,8 +23,6 @@ from asm_async.values import fields
 from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event import Event
 
-__all__ = ["LeasedBatch", "LeasedConsumer"]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class LeasedBatch:

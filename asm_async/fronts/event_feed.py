@@ -18,8 +18,6 @@ from asm_async.values.checkpoint import Place, checkpoint_text, place_of
 from asm_async.values.event import Event, EventType
 from asm_async.values.event_feed import FeedLag
 
-__all__ = ["EventFeedFront"]
-
 B = TypeVar("B", bound=LeasedBatch)
 
 

@@ -15,8 +15,6 @@ from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.fields import Count, Text
 from asm_async.values.value import Value
 
-__all__ = ["START", "FeedFilter", "SessionFeedFilter"]
-
 START: Place = (0, 0)
 """
 The place before the first event.

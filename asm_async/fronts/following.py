@@ -12,8 +12,6 @@ import attrs
 
 from asm_async.values.event import Event
 
-__all__ = ["READ_BATCH_SIZE", "EventReader", "ReadResult", "event_alone", "follow"]
-
 P = TypeVar("P")
 T = TypeVar("T")
 

@@ -13,15 +13,6 @@ from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.values import fields
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
-__all__ = [
-    "MISSING_SEQUENCE",
-    "Finding",
-    "bounded",
-    "issue",
-    "orphans",
-    "sequence_mismatch",
-]
-
 MISSING_SEQUENCE = "the session has no counter, so that nothing can be appended to it"
 
 

@@ -17,8 +17,6 @@ from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
-__all__ = ["MaintenanceFront"]
-
 
 class MaintenanceFront(Maintenance):
     """

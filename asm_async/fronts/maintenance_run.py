@@ -13,8 +13,6 @@ import attrs
 
 from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
 
-__all__ = ["Batch", "Batches", "MaintenanceRun", "do_all"]
-
 
 @attrs.frozen
 class Batch:

@@ -18,8 +18,6 @@ from asm_async.values.page import Page
 from asm_async.values.plain_value import plain_fields
 from asm_async.values.value import Value, schema_of
 
-__all__ = ["Order", "Paging", "Search", "check_paging", "ordered_by"]
-
 T = TypeVar("T")
 
 

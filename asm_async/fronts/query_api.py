@@ -38,8 +38,6 @@ from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.token_price import PriceLookup, PricingTable, TokenPrice
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["QueryAPIFront", "SearchPage"]
-
 C = TypeVar("C")
 
 SearchPage: TypeAlias = Callable[[str | None], Awaitable[Page[Session]]]

@@ -25,8 +25,6 @@ from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 from asm_async.values.value import Value
 
-__all__ = ["EventSearch", "RunSearch", "SessionSearch", "UsageFilter"]
-
 
 def _members(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...]:
     """

@@ -11,8 +11,6 @@ import attrs
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values.retention import RetentionPolicy
 
-__all__ = ["Cutoffs", "sessions_per_batch", "utc_now"]
-
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 

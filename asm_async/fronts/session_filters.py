@@ -16,8 +16,6 @@ from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 from asm_async.values.value import Value
 
-__all__ = ["EventFilter", "RunFilter", "SessionFilter"]
-
 
 @attrs.frozen(kw_only=True)
 class SessionFilter(Value):

@@ -20,8 +20,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
-__all__ = ["EventSnapshot", "SessionStoreFront"]
-
 V = TypeVar("V", Session, Run)
 
 EventSnapshot: TypeAlias = tuple[Event, str, str]

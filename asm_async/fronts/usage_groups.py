@@ -33,8 +33,6 @@ from asm_async.values.token_price import (
     price_in,
 )
 
-__all__ = ["RunGroup", "cost_summary", "start_of", "usage_summary"]
-
 K = TypeVar("K", str, datetime)
 
 

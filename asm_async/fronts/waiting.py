@@ -11,8 +11,6 @@ from typing import Protocol
 
 from asm_async.values.event import Event
 
-__all__ = ["Waiter", "wait_for_events"]
-
 
 class Waiter(Protocol):
     """

@@ -18,8 +18,6 @@ from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.retention import remove_deleted_artifacts
 from asm_async.values.artifact import Artifact, ArtifactStats
 
-__all__ = ["InMemoryArtifactRegistry"]
-
 
 class InMemoryArtifactRegistry(ArtifactRegistryFront):
     """

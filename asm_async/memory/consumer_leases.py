@@ -13,8 +13,6 @@ from asm_async.fronts.consuming import ConsumerOptions, Holding, lease_lost
 from asm_async.memory.database import ConsumerRow, InMemoryDatabase
 from asm_async.values.checkpoint import Place
 
-__all__ = ["ConsumerLeases"]
-
 
 class ConsumerLeases:
     """

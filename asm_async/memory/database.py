@@ -20,8 +20,6 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["ConsumerRow", "Gate", "InMemoryDatabase"]
-
 
 @attrs.define(kw_only=True)
 class Gate:

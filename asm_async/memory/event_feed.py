@@ -15,8 +15,6 @@ from asm_async.memory.readers import FeedReader, SessionReader
 from asm_async.values.checkpoint import Place, checkpoint_text
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
-__all__ = ["InMemoryEventFeed"]
-
 
 class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
     """

@@ -8,8 +8,6 @@ from collections.abc import Iterator
 
 from asm_async.values.event import Event
 
-__all__ = ["FeedLog"]
-
 
 class FeedLog:
     """

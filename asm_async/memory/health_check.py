@@ -17,8 +17,6 @@ from asm_async.fronts.health_findings import (
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
-__all__ = ["check_health"]
-
 
 def check_health(database: InMemoryDatabase) -> list[HealthIssue]:
     """

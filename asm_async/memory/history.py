@@ -26,8 +26,6 @@ from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
 
-__all__ = ["export_lines", "export_session", "import_session"]
-
 _BATCH_ROWS = 100
 
 

@@ -8,8 +8,6 @@ import asyncio
 
 from asm_async.errors import StoreClosedError
 
-__all__ = ["Lifecycle"]
-
 
 class Lifecycle:
     """

@@ -38,8 +38,6 @@ from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["InMemoryQueryAPI"]
-
 
 class InMemoryQueryAPI(QueryAPIFront):
     """

@@ -20,8 +20,6 @@ from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
-__all__ = ["FeedReader", "SessionReader"]
-
 _MAX_EVENTS_SCANNED = 1_024
 
 

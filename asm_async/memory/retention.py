@@ -22,15 +22,6 @@ from asm_async.values.retention import (
 )
 from asm_async.values.session import Session
 
-__all__ = [
-    "hard_delete_expired_sessions",
-    "prune_events",
-    "prune_session",
-    "remove_deleted_artifacts",
-    "remove_orphaned_artifacts",
-    "soft_delete_expired_sessions",
-]
-
 T = TypeVar("T")
 
 _MAX_EVENTS = 1_000

@@ -29,15 +29,6 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.summaries import SessionStats, TokenTotals
 
-__all__ = [
-    "cut_page",
-    "find_events",
-    "find_runs",
-    "find_sessions",
-    "group_runs",
-    "session_stats",
-]
-
 T = TypeVar("T", Session, Run, Event)
 
 

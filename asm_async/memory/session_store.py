@@ -29,8 +29,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
 
-__all__ = ["InMemorySessionStore"]
-
 
 class InMemorySessionStore(SessionStoreFront):
     """

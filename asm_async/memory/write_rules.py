@@ -20,16 +20,6 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = [
-    "are_stored_behind",
-    "check_latest",
-    "check_owner",
-    "next_run",
-    "next_session",
-    "number_events",
-    "was_flushed",
-]
-
 V = TypeVar("V", Session, Run)
 
 

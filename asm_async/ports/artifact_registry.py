@@ -10,8 +10,6 @@ from typing import Protocol, runtime_checkable
 
 from asm_async.values.artifact import Artifact, ArtifactStats
 
-__all__ = ["MAX_CHECKSUMS", "ArtifactRegistry"]
-
 MAX_CHECKSUMS = 1000
 """
 How many checksums one call of ``named_checksums`` may ask about.

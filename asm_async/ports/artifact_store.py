@@ -10,8 +10,6 @@ from typing import Protocol, runtime_checkable
 
 from asm_async.values.artifact import ArtifactContent
 
-__all__ = ["ArtifactStore"]
-
 
 @runtime_checkable
 class ArtifactStore(Protocol):

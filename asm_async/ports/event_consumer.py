@@ -9,8 +9,6 @@ from typing import Protocol, runtime_checkable
 
 from asm_async.values.event import Event
 
-__all__ = ["MAX_BATCH_SIZE", "MAX_LEASE_SECONDS", "EventBatch", "EventConsumer"]
-
 MAX_BATCH_SIZE = 10_000
 """
 The most events that one batch holds.

@@ -11,8 +11,6 @@ from asm_async.ports.event_consumer import EventConsumer
 from asm_async.values.event import Event, EventType
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
-__all__ = ["EventFeed"]
-
 
 @runtime_checkable
 class EventFeed(Protocol):

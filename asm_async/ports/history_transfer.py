@@ -12,8 +12,6 @@ from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["MAX_LINE_BYTES", "ExportWriter", "HistoryTransfer", "ImportReader"]
-
 MAX_LINE_BYTES = 1 << 26
 """
 The longest line that is read unless another bound is given: 64 MiB.

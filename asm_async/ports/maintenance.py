@@ -11,8 +11,6 @@ from asm_async.values.maintenance import HealthIssue, MaintenanceReport
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
-__all__ = ["MAX_ISSUES_PER_KIND", "Maintenance"]
-
 MAX_ISSUES_PER_KIND = 100
 """
 How many cases of one kind a health check lists one by one.

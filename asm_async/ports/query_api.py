@@ -16,16 +16,6 @@ from asm_async.values.session import Session, SessionStatus
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.token_price import PriceLookup, PricingTable
 
-__all__ = [
-    "MAX_PAGE_SIZE",
-    "MAX_TAGS_PER_SEARCH",
-    "EventOrder",
-    "QueryAPI",
-    "RunOrder",
-    "SessionOrder",
-    "TimeBucket",
-]
-
 MAX_PAGE_SIZE = 1_000
 """
 The most that one page holds.

@@ -13,8 +13,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
-__all__ = ["MAX_SESSIONS_PER_BATCH", "SessionStore"]
-
 MAX_SESSIONS_PER_BATCH = 1_000
 """
 How many sessions the events of one batch may belong to.

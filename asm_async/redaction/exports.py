@@ -18,8 +18,6 @@ from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRe
 from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 
-__all__ = ["redacted_export"]
-
 
 async def redacted_export(
     reader: ImportReader,

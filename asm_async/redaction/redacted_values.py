@@ -15,8 +15,6 @@ from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["redacted"]
-
 V = TypeVar("V", Session, Run, Event)
 
 # All that hold JSON. By the others values are found, counted and told apart.

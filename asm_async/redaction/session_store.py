@@ -20,8 +20,6 @@ from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["RedactingSessionStore"]
-
 
 class RedactingSessionStore(SessionStoreFront):
     """

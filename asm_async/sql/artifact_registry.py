@@ -26,8 +26,6 @@ from asm_async.sql.writes.gates import lock_gates
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.artifact import Artifact, ArtifactStats
 
-__all__ = ["SQLArtifactRegistry"]
-
 
 class SQLArtifactRegistry(ArtifactRegistryFront):
     """

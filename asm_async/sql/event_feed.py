@@ -22,8 +22,6 @@ from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values.checkpoint import Place
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
-__all__ = ["SQLEventFeed"]
-
 
 class SQLEventFeed(EventFeedFront[SQLBatch]):
     """

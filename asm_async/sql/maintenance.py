@@ -36,8 +36,6 @@ from asm_async.values.maintenance import HealthIssue, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
-__all__ = ["SQLMaintenance"]
-
 
 class SQLMaintenance(MaintenanceFront):
     """

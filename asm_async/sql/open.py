@@ -14,8 +14,6 @@ from asm_async.sql import migrations
 from asm_async.sql.runtime.engine import Durability, create_engine
 from asm_async.sql.session_store import SQLSessionStore
 
-__all__ = ["open_store"]
-
 
 @asynccontextmanager
 async def open_store(

@@ -47,8 +47,6 @@ from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-__all__ = ["SQLQueryAPI"]
-
 T = TypeVar("T")
 
 

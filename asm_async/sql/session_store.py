@@ -39,8 +39,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["SQLSessionStore"]
-
 _POLL_NAME = "poll for get_events"
 
 

@@ -26,13 +26,6 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.transfer_reports import ExportReport
 
-__all__ = [
-    "SESSIONS_PER_PAGE",
-    "HistoryBatch",
-    "encode_history",
-    "write_export",
-]
-
 SESSIONS_PER_PAGE = 100
 """
 How many sessions are searched for at once; few, since each may be large.

@@ -12,8 +12,6 @@ from asm_async.values import fields
 from asm_async.values.export_lines import decode_record
 from asm_async.values.export_records import ExportRecord
 
-__all__ = ["IncomingRecords", "split_lines"]
-
 
 class IncomingRecords:
     """

@@ -15,14 +15,6 @@ from asm_async.values.export_digest import HistoryDigest
 from asm_async.values.export_lines import record_name
 from asm_async.values.export_records import ExportedSession
 
-__all__ = [
-    "check_owner",
-    "check_unrepeated",
-    "is_stored",
-    "refuse_repetition",
-    "refuse_tombstone",
-]
-
 
 async def is_stored(
     incoming: IncomingSession, batches: AsyncGenerator[HistoryBatch]

@@ -17,8 +17,6 @@ from asm_async.values.export_lines import record_name
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
 from asm_async.values.transfer_reports import ImportReport
 
-__all__ = ["read_import"]
-
 _LINES_BETWEEN_REPORTS = 1_000
 
 

@@ -16,8 +16,6 @@ from asm_async.values.export_lines import encode_record, record_name, restore_me
 from asm_async.values.export_records import ExportedSession, ExportedSessionEnd
 from asm_async.values.run import Run
 
-__all__ = ["IncomingBatch", "IncomingSession"]
-
 IncomingBatch: TypeAlias = tuple[int, list[Run | Event]]
 """
 Runs or events that stand one after another, and the number of the first one's line.

@@ -18,8 +18,6 @@ import attrs
 
 from asm_async.errors import StorageError
 
-__all__ = ["Chunk", "Spool"]
-
 _BYTES_IN_MEMORY = 1 << 22
 
 P = ParamSpec("P")

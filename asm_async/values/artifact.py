@@ -19,14 +19,6 @@ from asm_async.values.json_values import JSONObject
 from asm_async.values.stored_value import StoredValue
 from asm_async.values.value import Value
 
-__all__ = [
-    "Artifact",
-    "ArtifactContent",
-    "ArtifactStats",
-    "Checksum",
-    "sha256_checksum",
-]
-
 _MAX_REFERENCE_LENGTH = 2048
 _HEXADECIMAL = re.compile(r"[0-9a-f]{64}", re.ASCII)
 

@@ -12,8 +12,6 @@ from zlib import crc32
 
 from asm_async.errors import InvalidCheckpointError
 
-__all__ = ["Place", "checkpoint_text", "place_of"]
-
 Place: TypeAlias = tuple[int, int]
 """
 Where an event stands: the transaction that wrote it (0 where transactions commit one

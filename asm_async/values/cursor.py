@@ -20,8 +20,6 @@ import attrs
 from asm_async.errors import InvalidCursorError
 from asm_async.values import fields
 
-__all__ = ["MAX_CURSOR_LENGTH", "CursorCodec", "Key", "KeyPart"]
-
 MAX_CURSOR_LENGTH = 4_096
 """
 No cursor is longer, whatever the item's id.

@@ -21,8 +21,6 @@ from asm_async.values.json_values import (
 )
 from asm_async.values.stored_value import StoredValue
 
-__all__ = ["AnyEventType", "Event", "EventType", "event_type", "known_event_type"]
-
 
 class EventType(StrEnum):
     """

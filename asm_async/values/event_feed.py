@@ -9,8 +9,6 @@ import attrs
 from asm_async.values.fields import Amount, Count, Text, UTCTime
 from asm_async.values.value import Value
 
-__all__ = ["ConsumerState", "FeedLag"]
-
 
 @attrs.frozen(kw_only=True)
 class FeedLag(Value):

@@ -15,8 +15,6 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.value import Value
 
-__all__ = ["ExecutionResult"]
-
 
 @attrs.frozen(kw_only=True)
 class ExecutionResult(Value):

@@ -11,8 +11,6 @@ from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 
-__all__ = ["HistoryDigest"]
-
 
 class HistoryDigest:
     """

@@ -30,14 +30,6 @@ from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
 
-__all__ = [
-    "decode_record",
-    "encode_export",
-    "encode_record",
-    "record_name",
-    "restore_member",
-]
-
 V = TypeVar("V", Run, Event)
 
 

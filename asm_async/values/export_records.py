@@ -23,17 +23,6 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.value import schema_of
 
-__all__ = [
-    "EXPORT_FORMAT",
-    "EXPORT_VERSION",
-    "ExportEnd",
-    "ExportHeader",
-    "ExportRecord",
-    "ExportedSession",
-    "ExportedSessionEnd",
-    "stored_value",
-]
-
 V = TypeVar("V", Session, Run, Event)
 
 EXPORT_FORMAT = "asm_async.export"

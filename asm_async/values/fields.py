@@ -15,46 +15,8 @@ from typing import Annotated, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 from asm_async.errors import ValidationError
 from asm_async.values.json_values import (
-    JSONObject,
-    JSONValue,
     with_article,
 )
-
-__all__ = [
-    "MAX_AMOUNT",
-    "MAX_COUNT",
-    "MAX_TEXT_LENGTH",
-    "Amount",
-    "Count",
-    "FieldRules",
-    "JSONObject",
-    "JSONValue",
-    "PositiveCount",
-    "Tags",
-    "Text",
-    "TotalAmount",
-    "TotalCount",
-    "UTCTime",
-    "amount",
-    "boolean",
-    "choice",
-    "count",
-    "instance",
-    "mapping_of",
-    "one_of",
-    "optional_count",
-    "optional_text",
-    "optional_utc_time",
-    "positive_count",
-    "shown",
-    "tags",
-    "text",
-    "total_amount",
-    "total_count",
-    "tuple_of",
-    "unexpected",
-    "utc_time",
-]
 
 MAX_TEXT_LENGTH = 255
 """
@@ -80,7 +42,10 @@ class FieldRule(Protocol):
     Brings one field into its normal form.
     """
 
-    def __call__(self, value: Any, name: str, /) -> Any: ...
+    def __call__(self, value: Any, name: str, /) -> Any:
+        """
+        Return the normal form of *value*, or raise an error that starts with *name*.
+        """
 
 
 FieldRules: TypeAlias = Mapping[str, FieldRule]

@@ -9,9 +9,6 @@ import struct
 import time
 from collections.abc import Callable
 
-__all__ = ["new_artifact_id", "new_event_id", "new_run_id", "new_session_id"]
-
-
 _NUMBERS_PER_BLOCK = 256
 
 

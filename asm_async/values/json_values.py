@@ -14,19 +14,6 @@ from typing import Annotated, Any, TypeAlias, cast
 
 from asm_async.errors import ValidationError
 
-__all__ = [
-    "MAX_DEPTH",
-    "MAX_INTEGER_DIGITS",
-    "JSONObject",
-    "JSONValue",
-    "copy_and_encode",
-    "decode_json",
-    "encode_json",
-    "normalise_json",
-    "normalise_json_object",
-    "with_article",
-]
-
 MAX_DEPTH = 200
 """
 How many objects and arrays may be nested; the outermost counts as one.

@@ -12,8 +12,6 @@ import attrs
 from asm_async.values.fields import Count, Text
 from asm_async.values.value import Value
 
-__all__ = ["HealthIssue", "HealthIssueKind", "MaintenanceReport", "MaintenanceStep"]
-
 
 class MaintenanceStep(StrEnum):
     """

@@ -13,8 +13,6 @@ from asm_async.values import fields
 from asm_async.values.fields import Count
 from asm_async.values.value import Value
 
-__all__ = ["Page"]
-
 T_co = TypeVar("T_co", covariant=True)
 
 

@@ -15,8 +15,6 @@ from asm_async.values import fields
 from asm_async.values.json_values import normalise_json, with_article
 from asm_async.values.value import Value, schema_of
 
-__all__ = ["PlainValue", "check_members", "plain_fields"]
-
 
 class PlainValue(Value):
     """

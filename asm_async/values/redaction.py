@@ -13,8 +13,6 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 
-__all__ = ["RedactionPolicy"]
-
 # Usage summaries add these up, so that they have to stay numbers.
 _COUNTS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
 

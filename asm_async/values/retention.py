@@ -19,12 +19,6 @@ from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.value import Value
 
-__all__ = [
-    "PROTECTED_EVENT_TYPES",
-    "Archive",
-    "RetentionPolicy",
-]
-
 Archive: TypeAlias = Callable[[SessionExport], Awaitable[object]]
 """
 Puts a session where it will be kept; returns when it is safe there.

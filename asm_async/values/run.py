@@ -18,8 +18,6 @@ from asm_async.values.ids import new_run_id
 from asm_async.values.json_values import JSONObject, JSONValue, normalise_json_object
 from asm_async.values.stored_value import StoredValue
 
-__all__ = ["Run", "RunStatus"]
-
 
 class RunStatus(StrEnum):
     """

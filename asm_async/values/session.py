@@ -18,8 +18,6 @@ from asm_async.values.ids import new_session_id
 from asm_async.values.json_values import JSONObject
 from asm_async.values.stored_value import StoredValue
 
-__all__ = ["Session", "SessionStatus"]
-
 
 class SessionStatus(StrEnum):
     """

@@ -19,8 +19,6 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.value import schema_of
 
-__all__ = ["SessionExport"]
-
 T = TypeVar("T")
 
 

@@ -13,8 +13,6 @@ from asm_async.values.json_values import encode_json
 from asm_async.values.plain_value import PlainValue
 from asm_async.values.value import schema_of
 
-__all__ = ["StoredValue"]
-
 
 class StoredValue(PlainValue):
     """

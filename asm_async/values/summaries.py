@@ -13,16 +13,6 @@ from asm_async.values.fields import Count, Tags, Text, TotalAmount, TotalCount, 
 from asm_async.values.run import RunStatus
 from asm_async.values.value import Value
 
-__all__ = [
-    "UNKNOWN",
-    "CostSummary",
-    "CostTotals",
-    "SessionStats",
-    "TokenTotals",
-    "UsageSummary",
-    "UsageTotals",
-]
-
 UNKNOWN = "unknown"
 """
 The group of the runs that name no provider, or no model.

@@ -12,8 +12,6 @@ import attrs
 from asm_async.values.fields import Amount
 from asm_async.values.value import Value
 
-__all__ = ["PriceLookup", "PricingTable", "TokenPrice", "price_in"]
-
 
 @attrs.frozen(kw_only=True)
 class TokenPrice(Value):

@@ -9,8 +9,6 @@ import attrs
 from asm_async.values.fields import Count
 from asm_async.values.value import Value
 
-__all__ = ["ExportReport", "ImportReport"]
-
 
 @attrs.frozen(kw_only=True)
 class ExportReport(Value):

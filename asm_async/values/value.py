@@ -14,8 +14,6 @@ import attrs
 
 from asm_async.values import fields
 
-__all__ = ["Schema", "Value", "schema_of"]
-
 
 class Value:
     """

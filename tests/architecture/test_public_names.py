@@ -120,18 +120,46 @@ def test_all_is_sorted_and_true(path: Path) -> None:
 
 
 @pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_listed_names_are_imported(path: Path) -> None:
+def test_only_public_names_are_imported(path: Path) -> None:
     """
-    What a module imports from another, that one lists in its ``__all__``.
+    A module imports public names alone, and of a package those that it lists.
     """
-    unlisted = [
+    private = [
         f"{module}.{name}"
         for module, name in imported_names(ast.parse(path.read_bytes()))
-        if name not in declared_names(ast.parse(module_file(module).read_bytes()))
-        if f"{module}.{name}" not in IMPORTABLE
+        if name.startswith("_") or not is_offered(module, name)
     ]
 
-    assert unlisted == []
+    assert private == []
+
+
+def is_offered(module: str, name: str) -> bool:
+    """
+    Return whether *module* has a module *name*, or binds or, a package, lists the name.
+    """
+    path = module_file(module)
+    tree = ast.parse(path.read_bytes())
+    offered = declared_names(tree) if path.name == "__init__.py" else bound_names(tree)
+    return f"{module}.{name}" in IMPORTABLE or name in offered
+
+
+def bound_names(tree: ast.Module) -> set[str]:
+    """
+    Return the names that a module binds itself, those that it imports left out.
+    """
+    names: set[str] = set()
+    for statement in tree.body:
+        if isinstance(statement, (ast.ClassDef, ast.FunctionDef, ast.AsyncFunctionDef)):
+            names.add(statement.name)
+        elif isinstance(statement, ast.Assign):
+            names |= {
+                node.id for node in statement.targets if isinstance(node, ast.Name)
+            }
+        elif isinstance(statement, ast.AnnAssign) and isinstance(
+            statement.target, ast.Name
+        ):
+            names.add(statement.target.id)
+    return names
 
 
 @pytest.mark.parametrize("package", PUBLIC_PACKAGES)

@@ -19,8 +19,6 @@ from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.token_price import PriceLookup
 
-__all__ = ["Authorize", "ContextDep", "RequestContext", "ViewDep", "request_context"]
-
 Authorize: TypeAlias = Callable[..., Any]
 """
 A FastAPI dependency that lets a request in by returning, and keeps it out by raising,

@@ -19,8 +19,6 @@ from asm_async.values import fields
 from asm_async.values.json_values import JSONObject, with_article
 from asm_async.values.plain_value import check_members
 
-__all__ = ["BodyDep", "made_by", "members_of", "with_place"]
-
 T = TypeVar("T")
 
 

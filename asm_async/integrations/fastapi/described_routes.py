@@ -14,8 +14,6 @@ from pydantic import BaseModel
 
 from asm_async.integrations.fastapi.schema_models import inlined_schema
 
-__all__ = ["add_route"]
-
 # The request is refused, a parameter is wrong, or the database is out of reach.
 _ANYWHERE = frozenset({401, 403, 422, 500, 503})
 

@@ -19,15 +19,6 @@ from asm_async.integrations.fastapi.responses import JSONText
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = [
-    "ExpectedDep",
-    "IfNoneMatch",
-    "entity_tag",
-    "precondition",
-    "unless_known",
-    "with_tag",
-]
-
 IfNoneMatch: TypeAlias = Annotated[
     str | None,
     Header(

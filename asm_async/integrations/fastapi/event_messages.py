@@ -9,8 +9,6 @@ import attrs
 from asm_async.values.event import Event
 from asm_async.values.json_values import encode_json
 
-__all__ = ["event_message"]
-
 _NAMES = tuple(field.name for field in attrs.fields(Event))
 
 

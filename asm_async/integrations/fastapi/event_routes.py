@@ -36,8 +36,6 @@ from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.event import Event
 
-__all__ = ["add_event_routes"]
-
 
 async def list_session_events(
     *,

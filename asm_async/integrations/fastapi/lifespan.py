@@ -24,8 +24,6 @@ from asm_async.sql import (
 )
 from asm_async.sql.runtime.engine import Durability
 
-__all__ = ["Lifespan", "engine_lifespan", "lifespan", "ports_lifespan"]
-
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 """
 What ``FastAPI(lifespan=...)`` takes. One that an application has already enters it::

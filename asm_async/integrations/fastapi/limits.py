@@ -13,8 +13,6 @@ from asm_async.values import fields
 from asm_async.values.fields import PositiveCount
 from asm_async.values.value import Value
 
-__all__ = ["MAX_PAGE_SIZE", "Limits"]
-
 MAX_PAGE_SIZE = 200
 """
 The longest page: shorter than the ports', since whole events are sent.

@@ -13,8 +13,6 @@ from typing import TypeVar
 
 from asm_async.integrations.fastapi.problems import ProblemError
 
-__all__ = ["OpenStreams", "Pace"]
-
 T = TypeVar("T")
 
 # To wake a stream and to write to its socket costs as much as several events do. All

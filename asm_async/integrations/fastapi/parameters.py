@@ -19,25 +19,6 @@ from asm_async.values.fields import MAX_TEXT_LENGTH
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 
-__all__ = [
-    "Count",
-    "Cursor",
-    "EventFiltersDep",
-    "EventTypeQuery",
-    "EventTypes",
-    "Limit",
-    "RunFiltersDep",
-    "RunIdPath",
-    "RunStatuses",
-    "SessionFiltersDep",
-    "SessionIdPath",
-    "SummaryFiltersDep",
-    "TenantId",
-    "Text",
-    "Time",
-    "given",
-]
-
 MAX_VALUES = 100
 """
 How many values a parameter may be given that takes several.

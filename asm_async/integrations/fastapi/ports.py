@@ -16,17 +16,6 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 
-__all__ = [
-    "AppState",
-    "FeedDep",
-    "MaintenanceDep",
-    "Ports",
-    "QueryDep",
-    "StoreDep",
-    "app_state",
-    "app_state_of",
-]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class Ports:

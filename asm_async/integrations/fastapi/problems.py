@@ -28,8 +28,6 @@ from asm_async.errors import (
 )
 from asm_async.integrations.fastapi.responses import JSONText
 
-__all__ = ["ProblemError", "ProblemRoute", "add_problem_handlers", "problem_of"]
-
 _LOG = logging.getLogger(__name__)
 
 PROBLEM_JSON = "application/problem+json"

@@ -20,8 +20,6 @@ from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["JSONText", "link_to_next", "page_response", "plain_json"]
-
 
 class JSONText(Response):
     """

@@ -18,8 +18,6 @@ from asm_async.integrations.fastapi.session_routes import add_session_routes
 from asm_async.integrations.fastapi.stream_routes import add_stream_routes
 from asm_async.values.token_price import PriceLookup
 
-__all__ = ["router"]
-
 
 def router(
     *,

@@ -42,8 +42,6 @@ from asm_async.values.ids import new_run_id
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["add_run_routes"]
-
 
 async def list_session_runs(
     *,

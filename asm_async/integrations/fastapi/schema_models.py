@@ -31,19 +31,6 @@ from asm_async.values.event import AnyEventType, EventType
 from asm_async.values.fields import MAX_AMOUNT, MAX_COUNT, MAX_TEXT_LENGTH
 from asm_async.values.json_values import JSONObject, JSONValue
 
-__all__ = [
-    "Amount",
-    "Count",
-    "EventTypeText",
-    "Text",
-    "Time",
-    "body",
-    "inlined_schema",
-    "model",
-    "view",
-    "without",
-]
-
 Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
 ]

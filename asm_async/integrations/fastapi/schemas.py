@@ -36,31 +36,6 @@ from asm_async.values.summaries import (
     UsageTotals,
 )
 
-__all__ = [
-    "CostSummaryView",
-    "EventBatchBody",
-    "EventBody",
-    "EventCount",
-    "EventList",
-    "EventPage",
-    "EventView",
-    "FlushBody",
-    "FlushView",
-    "HealthReport",
-    "HealthView",
-    "NewRunBody",
-    "NewSessionBody",
-    "RunBody",
-    "RunPage",
-    "RunView",
-    "SessionBody",
-    "SessionExportView",
-    "SessionPage",
-    "SessionStatsView",
-    "SessionView",
-    "UsageSummaryView",
-]
-
 _TokenUsage = Annotated[
     dict[str, Any],
     WithJsonSchema(

@@ -22,8 +22,6 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
 from asm_async.ports.query_api import EventOrder, RunOrder
 
-__all__ = ["add_search_routes"]
-
 
 async def search_runs(
     *,

@@ -8,8 +8,6 @@ import asyncio
 
 from starlette.types import Send
 
-__all__ = ["Sender"]
-
 _MAX_BYTES_WAITING = 1 << 16
 
 

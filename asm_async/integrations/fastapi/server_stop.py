@@ -12,8 +12,6 @@ from contextlib import ExitStack, contextmanager
 from types import FrameType
 from typing import Any, TypeAlias
 
-__all__ = ["on_stop_signal"]
-
 _Handler: TypeAlias = Callable[[int, FrameType | None], Any]
 
 

@@ -17,8 +17,6 @@ from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
 
-__all__ = ["add_service_routes"]
-
 
 class ExportStream(StreamedResponse):
     """

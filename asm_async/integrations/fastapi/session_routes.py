@@ -34,8 +34,6 @@ from asm_async.ports.query_api import SessionOrder
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
-__all__ = ["add_session_routes"]
-
 
 async def list_sessions(
     *,

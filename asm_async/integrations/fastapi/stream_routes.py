@@ -28,8 +28,6 @@ from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
 from asm_async.values.fields import MAX_COUNT
 
-__all__ = ["add_stream_routes"]
-
 # In milliseconds: long enough for a server to restart, short enough to go unnoticed.
 _RECONNECTION_TIME = b"retry: 2000\n\n"
 

@@ -29,8 +29,6 @@ from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.senders import Sender
 
-__all__ = ["StreamedResponse", "Write", "end_streams"]
-
 Write: TypeAlias = Callable[[bytes], Awaitable[None]]
 """
 Sends a piece of the answer; returns when there is room for the next.

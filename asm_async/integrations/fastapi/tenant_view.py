@@ -30,8 +30,6 @@ from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.transfer_reports import ExportReport
 
-__all__ = ["TenantView"]
-
 P = ParamSpec("P")
 T = TypeVar("T")
 

@@ -15,20 +15,6 @@ from asm_async.errors import StorageError
 from asm_async.values.event import known_event_type
 from asm_async.values.json_values import decode_json, encode_json
 
-__all__ = [
-    "EventTypeText",
-    "JSONText",
-    "MicrosecondTime",
-    "Processor",
-    "TransactionId",
-    "as_stored",
-    "count",
-    "microseconds",
-    "nullable",
-    "text",
-    "utc_time",
-]
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 

@@ -13,14 +13,6 @@ from typing import Any
 from asm_async.errors import StorageError, ValidationError
 from asm_async.values import fields
 
-__all__ = [
-    "acquire_now",
-    "check_timeout",
-    "in_time",
-    "pause_after",
-    "wait_uninterruptible",
-]
-
 _FIRST_PAUSE_SECONDS = 0.005
 _MAX_DOUBLINGS = 6
 _GRACE_SECONDS = 0.5

@@ -14,8 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StoreClosedError
 
-__all__ = ["EngineState", "engine_state"]
-
 T = TypeVar("T")
 
 

@@ -23,14 +23,6 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 
-__all__ = [
-    "is_collision",
-    "is_damage",
-    "requires_reconnect",
-    "translated_errors",
-    "with_outcome",
-]
-
 T = TypeVar("T")
 
 # PostgreSQL, appendix A; the longest prefix that fits decides.

@@ -13,8 +13,6 @@ import attrs
 
 from asm_async.values.event import Event
 
-__all__ = ["EVENT_COLUMNS", "EventValues", "event_values"]
-
 _WRITTEN_LAST = ("session_id", "sequence_number", "data", "metadata")
 _FIRST = tuple(
     field.name for field in attrs.fields(Event) if field.name not in _WRITTEN_LAST

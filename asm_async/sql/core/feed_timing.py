@@ -16,27 +16,6 @@ from __future__ import annotations
 
 from typing import Final
 
-__all__ = [
-    "ANNOUNCEMENT_GAPS_PER_SENDING",
-    "ANNOUNCEMENT_TIMEOUT",
-    "FREE_READS",
-    "LISTENER_PING_INTERVAL",
-    "LISTENER_TIMEOUT",
-    "MAX_ANNOUNCEMENT_GAP",
-    "MAX_CONCURRENT_READS",
-    "MAX_HELD_PAUSE",
-    "MAX_READ_REST",
-    "MIN_ANNOUNCEMENT_GAP",
-    "MIN_HELD_PAUSE",
-    "MIN_POLL_INTERVAL",
-    "MIN_READ_REST",
-    "OWN_COMMIT_GRACE",
-    "READ_RESTS_PER_READ",
-    "WAIT_POLL_INTERVAL",
-    "WATCHER_RETRY_PAUSE",
-    "WATCH_INTERVAL",
-]
-
 # The watcher of an SQLite file: one look is a PRAGMA of about 10 us.
 WATCH_INTERVAL: Final = 0.015
 WATCHER_RETRY_PAUSE: Final = 0.25

@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable
 from hashlib import blake2b
 
-__all__ = ["MIGRATIONS_KEY", "session_lock_keys"]
-
 _PERSON = b"asm_async"
 
 

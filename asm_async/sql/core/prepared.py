@@ -16,8 +16,6 @@ from sqlalchemy.types import NullType, UserDefinedType
 
 from asm_async.sql.core.column_types import Processor
 
-__all__ = ["Prepared", "Row", "Script", "Step", "prepare"]
-
 T = TypeVar("T")
 
 Row: TypeAlias = Sequence[Any]

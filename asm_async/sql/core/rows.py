@@ -19,22 +19,6 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
-__all__ = [
-    "artifact_from_row",
-    "artifact_row",
-    "event_from_row",
-    "event_row",
-    "reading",
-    "run_from_row",
-    "run_of",
-    "run_row",
-    "session_from_row",
-    "session_of",
-    "session_row",
-    "stored_event_row",
-    "tag_rows",
-]
-
 Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
 
 

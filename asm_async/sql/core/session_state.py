@@ -6,8 +6,6 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-__all__ = ["GateState"]
-
 
 class GateState(StrEnum):
     """

@@ -14,17 +14,6 @@ from asm_async.sql.core.column_types import (
     utc_time,
 )
 
-__all__ = [
-    "METADATA",
-    "artifacts",
-    "consumers",
-    "events",
-    "runs",
-    "session_sequences",
-    "session_tags",
-    "sessions",
-]
-
 METADATA: MetaData = MetaData()
 
 sessions: Table = Table(

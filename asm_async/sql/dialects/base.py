@@ -19,8 +19,6 @@ from asm_async.sql.core.event_columns import EventValues
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.dialects.feed import FeedDialect
 
-__all__ = ["AppendBlock", "Committed", "Dialect", "Done", "GroupWork"]
-
 T = TypeVar("T")
 
 

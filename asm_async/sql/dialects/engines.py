@@ -11,8 +11,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.sql.dialects.sqlite import engine as sqlite
 
-__all__ = ["engine_defaults", "set_up_engine"]
-
 
 def engine_defaults(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
     """

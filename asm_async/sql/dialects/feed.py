@@ -15,14 +15,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.values.checkpoint import Place
 
-__all__ = [
-    "BlockingTransaction",
-    "ChangeListener",
-    "FeedDialect",
-    "Read",
-    "ReadPayload",
-]
-
 Read: TypeAlias = Callable[
     [Callable[[AsyncConnection], Awaitable[Any]]], Awaitable[Any]
 ]

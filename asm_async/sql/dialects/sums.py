@@ -9,8 +9,6 @@ from sqlalchemy.types import UserDefinedType
 
 from asm_async.sql.core.column_types import Processor, nullable
 
-__all__ = ["HalvesSum", "NumericSum", "sum_of_halves"]
-
 # A count has 53 bits. Neither half's sum can overflow below 2**36 rows.
 _LOW_BITS = 27
 

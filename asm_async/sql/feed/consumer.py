@@ -10,8 +10,6 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.fronts.event_consumer import LeasedBatch
 from asm_async.sql.feed.leases import ConsumerLeases
 
-__all__ = ["SQLBatch"]
-
 
 @attrs.frozen(kw_only=True, eq=False)
 class SQLBatch(LeasedBatch):

@@ -19,8 +19,6 @@ from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedState
 from asm_async.sql.transactions.transaction import Transactions
 
-__all__ = ["FeedContext", "Follower"]
-
 T = TypeVar("T")
 
 _RELEASE_TIMEOUT_SECONDS = 2.0

@@ -23,8 +23,6 @@ from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values.checkpoint import Place, checkpoint_text, place_of
 
-__all__ = ["ConsumerLeases"]
-
 _LOG = logging.getLogger(__name__)
 
 _MAX_PAUSE_SECONDS = 0.5

@@ -18,8 +18,6 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.checkpoint import Place
 
-__all__ = ["poll"]
-
 _LOG = logging.getLogger(__name__)
 
 

@@ -14,15 +14,6 @@ from asm_async.sql.core.tables import events, session_sequences, sessions
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.values.checkpoint import Place
 
-__all__ = [
-    "events_behind",
-    "feed_behind",
-    "latest_place",
-    "newest_place",
-    "pending_counts",
-    "standing_of",
-]
-
 
 def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """

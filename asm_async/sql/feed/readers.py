@@ -26,8 +26,6 @@ from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
 
-__all__ = ["FeedReader", "SessionReader"]
-
 T = TypeVar("T")
 
 # What a filter lets through may lie far apart.

@@ -21,8 +21,6 @@ from asm_async.sql.migrations import check_schema
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
-__all__ = ["check_health"]
-
 
 async def check_health(transactions: Transactions) -> list[HealthIssue]:
     """

@@ -29,8 +29,6 @@ from asm_async.values.maintenance import HealthIssueKind
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 
-__all__ = ["Check", "checks"]
-
 
 @attrs.frozen
 class Check:

@@ -12,8 +12,6 @@ import attrs
 
 from asm_async.errors import MigrationRequiredError, ValidationError
 
-__all__ = ["BASE", "DIRECTORY", "HEAD", "History", "Revision", "RunScript"]
-
 HEAD = "0001"
 """
 The revision that this version of the package works on.

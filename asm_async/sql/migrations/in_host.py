@@ -14,8 +14,6 @@ from asm_async.sql.migrations.moves import Schema, verbatim
 from asm_async.sql.migrations.online import schema_of
 from asm_async.sql.migrations.version_table import VERSION_TABLE
 
-__all__ = ["down", "include_name", "up"]
-
 
 def up(revision: str = "head", *, from_revision: str = BASE) -> None:
     """

@@ -15,8 +15,6 @@ from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.migrations.history import DIRECTORY, History, Revision, RunScript
 from asm_async.sql.migrations.version_table import CREATE, DROP, stamp
 
-__all__ = ["Schema", "preparation", "verbatim"]
-
 _END_OF_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
 
 

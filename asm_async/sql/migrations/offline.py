@@ -7,8 +7,6 @@ from __future__ import annotations
 from asm_async.sql.migrations.history import BASE
 from asm_async.sql.migrations.moves import Schema, preparation
 
-__all__ = ["sql"]
-
 
 def sql(dialect_name: str, revision: str = "head", *, from_revision: str = BASE) -> str:
     """

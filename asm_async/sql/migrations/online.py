@@ -15,8 +15,6 @@ from asm_async.sql.migrations.version_table import read_revision
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
-__all__ = ["current", "downgrade", "schema_of", "upgrade"]
-
 _TIMEOUT_SECONDS = 30.0
 
 

@@ -12,8 +12,6 @@ from asm_async.sql.migrations.history import HEAD, History
 from asm_async.sql.migrations.version_table import read_revision
 from asm_async.sql.transactions.transaction import Transactions
 
-__all__ = ["check", "check_schema"]
-
 _TIMEOUT_SECONDS = 30.0
 
 

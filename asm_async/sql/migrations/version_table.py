@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import sqlalchemy as sa
 
-__all__ = ["CREATE", "DROP", "VERSION_TABLE", "read_revision", "stamp"]
-
 VERSION_TABLE = "asm_alembic_version"
 
 CREATE = """\

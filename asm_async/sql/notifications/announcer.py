@@ -21,8 +21,6 @@ from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.connections import DriverConnections
 
-__all__ = ["Announcer", "announced_sessions"]
-
 _LOG = logging.getLogger(__name__)
 
 # PostgreSQL takes payloads of less than 8,000 bytes.

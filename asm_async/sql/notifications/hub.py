@@ -11,8 +11,6 @@ from contextlib import contextmanager
 from asm_async.sql.notifications.wake_up import CommittedEvent, WakeUp
 from asm_async.values.checkpoint import Place
 
-__all__ = ["NotificationHub"]
-
 
 class NotificationHub:
     """

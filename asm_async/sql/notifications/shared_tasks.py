@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-__all__ = ["SharedTasks"]
-
 
 class SharedTasks:
     """

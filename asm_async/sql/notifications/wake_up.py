@@ -14,8 +14,6 @@ from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json
 
-__all__ = ["CommittedEvent", "WakeUp", "stored_event"]
-
 CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
 """
 An event that this process has committed, with its *data* and *metadata* as stored text.

@@ -12,15 +12,6 @@ import sqlalchemy as sa
 from asm_async.sql.core.tables import artifacts
 from asm_async.values.artifact import ArtifactStats
 
-__all__ = [
-    "artifact_by_id",
-    "artifact_by_key",
-    "artifacts_of",
-    "soft_deletion",
-    "stats_from_row",
-    "stats_of",
-]
-
 # Sizes are added up in two parts, neither of which outgrows SQLite's integers: the sum
 # of a thousand of the largest sizes would.
 _LOW = 2**27

@@ -21,8 +21,6 @@ from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
 
-__all__ = ["export_session", "read_history"]
-
 _MAX_ROWS_PER_TRANSACTION = 1_000
 _BATCH_BYTES = 1 << 20
 

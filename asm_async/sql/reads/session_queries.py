@@ -20,17 +20,6 @@ from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.sql.dialects import Dialect
 from asm_async.values.run import RunStatus
 
-__all__ = [
-    "active_run",
-    "events_of",
-    "given",
-    "latest_sequence",
-    "listed_sessions",
-    "run_by_id",
-    "runs_of",
-    "session_by_id",
-]
-
 
 def given(wanted: EventFilter | RunFilter | SessionFilter) -> dict[str, Any]:
     """

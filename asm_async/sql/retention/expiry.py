@@ -32,8 +32,6 @@ from asm_async.values.retention import Archive, RetentionPolicy
 from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 
-__all__ = ["hard_delete_expired_sessions", "soft_delete_expired_sessions"]
-
 
 async def soft_delete_expired_sessions(
     writes: ThrottledWriter, policy: RetentionPolicy, now: datetime

@@ -14,8 +14,6 @@ from asm_async.sql.core.tables import session_tags
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.transaction import Transactions
 
-__all__ = ["Rows", "has_tag", "is_behind", "pages", "rows_of"]
-
 Rows: TypeAlias = Sequence[sa.Row[*tuple[Any, ...]]]
 
 

@@ -14,8 +14,6 @@ from asm_async.sql.core.session_state import GateState
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 
-__all__ = ["hard_delete", "remove_part", "remove_sessions"]
-
 # What tells the rows of one session apart in each table that may hold many of them.
 _ROW_KEYS: tuple[sa.Column[int] | sa.Column[str], ...] = (
     tables.events.c.sequence_number,

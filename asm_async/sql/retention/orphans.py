@@ -24,13 +24,6 @@ from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
 
-__all__ = [
-    "close_orphaned_counters",
-    "is_orphaned",
-    "remove_deleted_artifacts",
-    "remove_orphaned_artifacts",
-]
-
 _MAX_ARTIFACTS_PER_BATCH = 100
 
 

@@ -27,8 +27,6 @@ from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import PROTECTED_EVENT_TYPES, RetentionPolicy
 
-__all__ = ["prune_long_sessions", "prune_session", "prune_to_total"]
-
 # So many are found by one read, of one session or of a page of them.
 _MAX_KEYS = 10_000
 

@@ -16,8 +16,6 @@ from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.session import Session
 
-__all__ = ["restore", "soft_delete", "stored_session"]
-
 
 async def soft_delete(
     transaction: Transaction,

@@ -10,8 +10,6 @@ from typing import TypeVar
 
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 
-__all__ = ["MAX_ROWS_PER_TRANSACTION", "ThrottledWriter"]
-
 T = TypeVar("T")
 
 MAX_ROWS_PER_TRANSACTION = 1_000

@@ -14,8 +14,6 @@ from asm_async.sql.dialects.engines import engine_defaults, set_up_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.values import fields
 
-__all__ = ["Durability", "create_engine"]
-
 Durability = Literal["full", "relaxed"]
 
 

@@ -13,8 +13,6 @@ from asm_async.sql.migrations import check_schema
 from asm_async.sql.runtime.shared_state import SharedState, shared_state
 from asm_async.sql.transactions.transaction import Transactions
 
-__all__ = ["Lifecycle"]
-
 
 class Lifecycle:
     """

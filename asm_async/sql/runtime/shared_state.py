@@ -16,8 +16,6 @@ from asm_async.sql.notifications.announcer import Announcer
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.notifications.shared_tasks import SharedTasks
 
-__all__ = ["SharedState", "shared_state"]
-
 
 def _reader_semaphore() -> asyncio.Semaphore:
     return asyncio.Semaphore(MAX_CONCURRENT_READS)

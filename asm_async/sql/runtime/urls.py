@@ -16,8 +16,6 @@ from sqlalchemy import exc
 from asm_async.errors import UnsupportedOperationError, ValidationError
 from asm_async.values import fields
 
-__all__ = ["read_url"]
-
 _Reader: TypeAlias = Callable[[str, str], object]
 
 _DRIVERS = MappingProxyType(

@@ -33,8 +33,6 @@ from asm_async.sql.search.search_queries import (
     rows_of,
 )
 
-__all__ = ["is_selective", "number_of_events", "page_of_events"]
-
 # So many events are rather sorted for a page than that the whole log is gone through.
 _FEW: Final = 20_000
 

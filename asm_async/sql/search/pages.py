@@ -29,13 +29,6 @@ from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = [
-    "count_matching_events",
-    "read_event_page",
-    "read_run_page",
-    "read_session_page",
-]
-
 
 async def read_session_page(
     conn: AsyncConnection, *, wanted: SessionSearch, paging: Paging, count_total: bool

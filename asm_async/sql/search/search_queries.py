@@ -16,20 +16,6 @@ from asm_async.fronts.query_filters import RunSearch, SessionSearch
 from asm_async.sql.core.tables import runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
 
-__all__ = [
-    "Conditions",
-    "belongs_to",
-    "equals",
-    "first_of",
-    "matching_sessions",
-    "merged_page",
-    "number_of",
-    "page_of",
-    "page_of_runs",
-    "page_of_sessions",
-    "rows_of",
-]
-
 Conditions: TypeAlias = list[sa.ColumnElement[bool]]
 
 

@@ -25,8 +25,6 @@ from asm_async.sql.search.search_queries import Conditions, belongs_to, equals
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
 
-__all__ = ["read_cost_groups", "read_session_stats", "read_usage_groups"]
-
 
 async def read_usage_groups(
     conn: AsyncConnection, wanted: UsageFilter

@@ -22,8 +22,6 @@ from asm_async.errors import StorageUnavailableError
 from asm_async.sql.core.deadlines import in_time
 from asm_async.sql.dialects import Dialect
 
-__all__ = ["DriverConnections", "Pooled", "connecting"]
-
 _MIN_SECONDS_TO_CONNECT = 1.0
 
 Pooled: TypeAlias = PoolProxiedConnection

@@ -8,8 +8,6 @@ import asyncio
 from collections.abc import Callable
 from typing import cast
 
-__all__ = ["withdrawal_check"]
-
 
 def withdrawal_check() -> Callable[[], None]:
     """

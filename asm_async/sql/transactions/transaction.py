@@ -26,8 +26,6 @@ from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.transactions.connections import DriverConnections, Pooled, connecting
 
-__all__ = ["Transaction", "Transactions"]
-
 T = TypeVar("T")
 
 _MAX_COLLISIONS = 3

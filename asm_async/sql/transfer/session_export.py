@@ -15,8 +15,6 @@ from asm_async.sql.transactions.transaction import Transactions
 from asm_async.transfer.export_stream import encode_history
 from asm_async.transfer.spool import Chunk, Spool
 
-__all__ = ["export_lines"]
-
 
 async def export_lines(
     transactions: Transactions, session_id: str, *, include_deleted: bool

@@ -31,8 +31,6 @@ from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 
-__all__ = ["import_session"]
-
 
 async def import_session(transactions: Transactions, incoming: IncomingSession) -> bool:
     """

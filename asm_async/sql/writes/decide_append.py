@@ -11,14 +11,6 @@ from asm_async.sql.writes.operations import AppendEvents, EventTexts
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.event import Event
 
-__all__ = [
-    "append",
-    "are_behind",
-    "check_duplicates",
-    "check_sequence",
-    "number_events",
-]
-
 
 def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
     """

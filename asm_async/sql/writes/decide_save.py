@@ -14,8 +14,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["flush", "save_run", "save_session"]
-
 V = TypeVar("V", Session, Run)
 
 

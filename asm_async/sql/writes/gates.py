@@ -13,8 +13,6 @@ from asm_async.sql.core.session_state import GateState
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.unit_of_work import Gate
 
-__all__ = ["lock_gates", "read_gates"]
-
 
 async def lock_gates(
     transaction: Transaction, session_ids: Collection[str]

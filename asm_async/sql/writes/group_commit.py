@@ -18,8 +18,6 @@ from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import FairQueue, PendingOperation
 from asm_async.sql.writes.writer import GroupWriter
 
-__all__ = ["GroupCommit"]
-
 _LOG = logging.getLogger(__name__)
 
 _MAX_OPERATIONS = 512

@@ -16,18 +16,6 @@ from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = [
-    "AppendEvents",
-    "EventTexts",
-    "Flush",
-    "Operation",
-    "Outcome",
-    "SaveRun",
-    "SaveSession",
-    "Written",
-    "texts_of",
-]
-
 _BASE_SIZE = 1_024
 
 EventTexts: TypeAlias = tuple[str, str]

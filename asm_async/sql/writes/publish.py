@@ -10,8 +10,6 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.notifications.wake_up import CommittedEvent
 from asm_async.sql.writes.operations import AppendEvents, Operation, SaveRun, Written
 
-__all__ = ["publish_commit"]
-
 
 def publish_commit(
     hub: NotificationHub, operations: Sequence[Operation], written: Written

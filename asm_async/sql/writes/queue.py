@@ -16,8 +16,6 @@ from asm_async.sql.core.deadlines import wait_uninterruptible
 from asm_async.sql.core.error_translation import with_outcome
 from asm_async.sql.writes.operations import Operation, Outcome
 
-__all__ = ["FairQueue", "PendingOperation"]
-
 
 @attrs.define(eq=False)
 class PendingOperation:

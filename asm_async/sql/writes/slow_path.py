@@ -33,8 +33,6 @@ from asm_async.sql.writes.operations import (
 from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.event import Event
 
-__all__ = ["perform"]
-
 
 def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Outcome]]:
     """

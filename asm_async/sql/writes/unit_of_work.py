@@ -15,8 +15,6 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["Gate", "UnitOfWork"]
-
 V = TypeVar("V", Session, Run)
 
 

@@ -25,8 +25,6 @@ from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Wr
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.slow_path import perform
 
-__all__ = ["Begin", "Ended", "GroupWriter", "Writer"]
-
 _ID, _SESSION_ID, _NUMBER = map(
     EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
 )

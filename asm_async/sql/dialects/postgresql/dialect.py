@@ -31,8 +31,6 @@ from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
 from asm_async.sql.dialects.postgresql.write import milliseconds, roll_back, write_group
 from asm_async.sql.dialects.sums import NumericSum
 
-__all__ = ["PostgreSQL"]
-
 T = TypeVar("T")
 
 _OLDEST = 13

@@ -15,13 +15,6 @@ if TYPE_CHECKING:
     # It need not be installed where only SQLite is used.
     from asyncpg import Connection
 
-__all__ = [
-    "Driver",
-    "caches_statements",
-    "has_broken_transaction",
-    "in_task",
-]
-
 T = TypeVar("T")
 
 Driver: TypeAlias = "Connection[Any]"

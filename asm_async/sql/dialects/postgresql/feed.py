@@ -22,8 +22,6 @@ from asm_async.sql.dialects.feed import (
 from asm_async.sql.dialects.postgresql.listener import CHANNEL, listen
 from asm_async.values.checkpoint import Place
 
-__all__ = ["PostgreSQLFeed"]
-
 _BLOCKING_TRANSACTION = sa.text(
     """
     SELECT 'process ' || pid || ', database ' || coalesce(datname, '(none)')

@@ -19,8 +19,6 @@ from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.feed_timing import LISTENER_PING_INTERVAL, LISTENER_TIMEOUT
 from asm_async.sql.dialects.feed import ChangeListener, ReadPayload
 
-__all__ = ["CHANNEL", "listen"]
-
 CHANNEL = "asm_events"
 
 _LOG = logging.getLogger(__name__)

@@ -20,8 +20,6 @@ from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.base import AppendBlock, Committed, GroupWork
 from asm_async.sql.dialects.postgresql.driver import Driver, caches_statements
 
-__all__ = ["milliseconds", "roll_back", "write_group"]
-
 T = TypeVar("T")
 
 _MAX_MILLISECONDS = 2**31 - 1

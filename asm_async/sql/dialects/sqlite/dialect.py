@@ -36,8 +36,6 @@ from asm_async.sql.dialects.sqlite.write import (
 )
 from asm_async.sql.dialects.sums import sum_of_halves
 
-__all__ = ["SQLite", "is_in_memory"]
-
 _OLDEST = (3, 35)
 _SYNCHRONOUS_FULL = 2
 

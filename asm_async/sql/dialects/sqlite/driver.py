@@ -24,8 +24,6 @@ from aiosqlite.context import contextmanager
 
 from asm_async.sql.core.deadlines import wait_uninterruptible
 
-__all__ = ["OneHopConnection", "connect", "has_thread", "run", "start"]
-
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
 T = TypeVar("T")

@@ -18,8 +18,6 @@ from asm_async.sql.dialects.sqlite.driver import connect
 from asm_async.sql.dialects.sqlite.files import refuse_to_replace
 from asm_async.sql.dialects.sqlite.new_file import make_private_file
 
-__all__ = ["connect_args", "engine_options", "set_up_engine"]
-
 # Short, since nothing can end it: timeout is spent between tries, where it can be.
 _BUSY_TIMEOUT_SECONDS = 0.1
 

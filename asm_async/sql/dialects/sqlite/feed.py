@@ -22,8 +22,6 @@ from asm_async.sql.dialects.feed import (
 from asm_async.sql.dialects.sqlite.watcher import watch
 from asm_async.values.checkpoint import Place
 
-__all__ = ["SQLiteFeed"]
-
 
 class SQLiteFeed(FeedDialect):
     """

@@ -20,8 +20,6 @@ import attrs
 
 from asm_async.errors import StorageError, StorageUnavailableError
 
-__all__ = ["OpenFile", "file_of", "find_file", "refuse_to_replace"]
-
 Identity: TypeAlias = tuple[int, int]
 
 _ATTRIBUTE = "_asm_async_file"

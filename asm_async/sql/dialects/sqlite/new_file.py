@@ -7,8 +7,6 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 
-__all__ = ["make_private_file"]
-
 _FOR_OWNER_ALONE = 0o600
 
 

@@ -25,8 +25,6 @@ from asm_async.sql.core.feed_timing import (
 from asm_async.sql.dialects.feed import ChangeListener
 from asm_async.values.checkpoint import Place
 
-__all__ = ["watch"]
-
 _LOG = logging.getLogger(__name__)
 
 _Report: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]

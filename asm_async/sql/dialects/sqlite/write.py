@@ -16,8 +16,6 @@ from asm_async.sql.core.event_columns import EVENT_COLUMNS
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.dialects.base import AppendBlock, Committed, Done, GroupWork
 
-__all__ = ["fetch_by_hops", "write_by_hops", "write_group"]
-
 T = TypeVar("T")
 
 # A few sessions are found by key: to unpack a list of them takes longer than that.
