@@ -218,7 +218,9 @@ class Event(StoredValue):
         """
         event = self._opened()
         event.data, event.metadata = data, metadata
-        return Event._frozen(event)
+        event.__class__ = Event
+        frozen: Event = event
+        return frozen
 
     def numbered(self, sequence_number: int) -> Event:
         """
@@ -226,7 +228,9 @@ class Event(StoredValue):
         """
         event = self._opened()
         event.sequence_number = sequence_number
-        return Event._frozen(event)
+        event.__class__ = Event
+        frozen: Event = event
+        return frozen
 
     def take_number(self, sequence_number: int) -> None:
         """

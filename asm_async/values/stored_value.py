@@ -76,14 +76,9 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
 
     def _opened(self) -> Any:
         """
-        Return a copy whose fields can still be set, to be frozen by :meth:`_frozen`.
+        Return a copy whose fields can be set until it is given this class.
         """
         raise NotImplementedError
-
-    @classmethod
-    def _frozen(cls, value: Any) -> Self:
-        value.__class__ = cls
-        return cast("Self", value)
 
     def with_given(self, number: int) -> Self:
         """
@@ -91,7 +86,8 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         """
         value = self._opened()
         setattr(value, self._GIVEN_BY_STORE, number)
-        return self._frozen(value)
+        value.__class__ = type(self)
+        return cast("Self", value)
 
     def has_same_content(self, other: StoredValue) -> bool:
         """

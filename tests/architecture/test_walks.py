@@ -25,7 +25,7 @@ PACKAGE = ROOT / "asm_async"
 PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 
 # A walk that is longer cannot be held in mind. It only ever goes down.
-MAX_FILES_PER_APPEND = 23
+MAX_FILES_PER_APPEND = 12
 
 LONG_SECONDS = 30
 # Other processes are told of an append in the background, some time after it.

@@ -15,7 +15,7 @@ import pytest
 from asm_async.errors import ConflictError
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql.dialects.base import AppendBlock
+from asm_async.sql.dialects.direct import AppendBlock
 from asm_async.sql.dialects.sqlite import write as sqlite_write
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 from asm_async.sql import SQLSessionStore
-from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import InvalidCheckpointError
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
-from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
 from asm_async.testing.factories import (
     make_event,

@@ -88,10 +88,14 @@ def tries(store: SQLSessionStore, monkeypatch: pytest.MonkeyPatch) -> Tries:
     start = writer._start
 
     def noted(
-        pooled: Pooled, operations: Sequence[Operation], timeout: float, ended: Ended
+        pooled: Pooled,
+        operations: Sequence[Operation],
+        timeout: float,
+        ended: Ended,
+        lock: asyncio.Lock | None,
     ) -> None:
         sizes.append(len(operations))
-        start(pooled, operations, timeout, ended)
+        start(pooled, operations, timeout, ended, lock)
 
     monkeypatch.setattr(writer, "_start", noted)
     return sizes

@@ -27,8 +27,8 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.sql.dialects.postgresql.dialect import PostgreSQL
+from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -367,10 +367,10 @@ async def test_a_terminated_connection_is_lost(other: asyncpg.Connection[Any]) -
     So is one that is in a transaction; who asks of either is given an answer.
     """
     dialect = PostgreSQL()
-    assert not dialect.is_lost(other)
+    assert not dialect.direct.is_lost(other)
     await other.execute("BEGIN")
-    assert dialect.is_lost(other)
+    assert dialect.direct.is_lost(other)
     await other.execute("ROLLBACK")
-    assert not dialect.is_lost(other)
+    assert not dialect.direct.is_lost(other)
     other.terminate()
-    assert dialect.is_lost(other)
+    assert dialect.direct.is_lost(other)

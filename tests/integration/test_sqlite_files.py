@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.dialects.sqlite.files import OpenFile
+from asm_async.sql.dialects.sqlite.driver import OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
 from tests.fault.leftovers import dispose_of

@@ -17,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.core.lock_keys import session_lock_keys
+from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
 
 LONG_SECONDS = 20

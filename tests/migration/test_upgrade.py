@@ -21,7 +21,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.sql import create_engine, migrations
-from asm_async.sql.core.lock_keys import MIGRATIONS_KEY
+from asm_async.sql.dialects.postgresql.write import MIGRATIONS_KEY
 
 ReadCatalog: TypeAlias = Callable[[AsyncEngine], Awaitable[list[tuple[object, ...]]]]
 

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from asm_async.sql.core.lock_keys import MIGRATIONS_KEY, session_lock_keys
+from asm_async.sql.dialects.postgresql.write import MIGRATIONS_KEY, session_lock_keys
 
 
 def test_the_keys_are_pinned() -> None:

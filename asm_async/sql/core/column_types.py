@@ -15,8 +15,8 @@ from asm_async.errors import StorageError
 from asm_async.values.event import known_event_type
 from asm_async.values.json_values import decode_json, encode_json
 
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_MICROSECOND = timedelta(microseconds=1)
+EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+MICROSECOND = timedelta(microseconds=1)
 
 
 def text() -> TypeEngine[str]:
@@ -41,12 +41,12 @@ def microseconds(time: datetime) -> int:
     """
     Return the number of microseconds from 1970 to an aware *time*.
     """
-    return (time - _EPOCH) // _MICROSECOND
+    return (time - EPOCH) // MICROSECOND
 
 
 def _time_from(number: int) -> datetime:
     try:
-        return _EPOCH + timedelta(microseconds=number)
+        return EPOCH + timedelta(microseconds=number)
     except (OverflowError, TypeError) as error:
         raise StorageError(f"damaged: {number!r} is stored as a time") from error
 

@@ -78,17 +78,3 @@ async def wait_uninterruptible(future: asyncio.Future[Any], deadline: float) -> 
             await asyncio.wait({future}, timeout=end - clock())
         except asyncio.CancelledError:
             continue
-
-
-def acquire_now(lock: asyncio.Lock) -> bool:
-    """
-    Acquire *lock* if that needs no waiting, and nobody else waits for it.
-    """
-    acquiring = lock.acquire()
-    try:
-        acquiring.send(None)
-    except StopIteration:
-        return True
-    # It has queued up, and leaves the queue.
-    acquiring.close()
-    return False

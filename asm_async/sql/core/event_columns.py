@@ -6,6 +6,7 @@ They are the fields of :class:`~asm_async.values.event.Event`, and named only th
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any, TypeAlias
 
@@ -17,7 +18,11 @@ _WRITTEN_LAST = ("session_id", "sequence_number", "data", "metadata")
 _FIRST = tuple(
     field.name for field in attrs.fields(Event) if field.name not in _WRITTEN_LAST
 )
-_first_values = attrgetter(*_FIRST)
+
+leading_values: Callable[[Event], tuple[Any, ...]] = attrgetter(*_FIRST)
+"""
+Return an event's values up to those of the session, the number and the two texts.
+"""
 
 EVENT_COLUMNS: tuple[str, ...] = (*_FIRST, *_WRITTEN_LAST)
 """
@@ -28,10 +33,3 @@ EventValues: TypeAlias = tuple[Any, ...]
 """
 An event's values in the order of :data:`EVENT_COLUMNS`, JSON as text.
 """
-
-
-def event_values(event: Event, number: int, data: str, metadata: str) -> EventValues:
-    """
-    Return an event's values, with *number* in the place of its sequence number.
-    """
-    return (*_first_values(event), event.session_id, number, data, metadata)

@@ -5,108 +5,19 @@ Everything that differs between the databases, as named hooks.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cached_property
-from typing import Any, ClassVar, Generic, Protocol, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.ports.query_api import TimeBucket
-from asm_async.sql.core.event_columns import EventValues
-from asm_async.sql.core.prepared import Row, Script, Step
+from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
 
 T = TypeVar("T")
-
-
-@attrs.frozen(kw_only=True)
-class AppendBlock:
-    """
-    New events of living sessions, of which nothing is known to be unusual.
-    """
-
-    counts: Mapping[str, int]
-    """
-    How many events each session gets.
-    """
-
-    expected: Mapping[str, int]
-    """
-    The latest number that a session must have, of those for which one is expected.
-    """
-
-    rows: Sequence[EventValues]
-    """
-    The events; in the place of the sequence number stands an event's place, from 1,
-    among the new ones of its session.
-    """
-
-
-@attrs.frozen(kw_only=True)
-class GroupWork(Generic[T]):
-    """
-    What one transaction does for a group of operations.
-    """
-
-    session_ids: Collection[str]
-    """
-    The sessions that it writes to.
-    """
-
-    block: AppendBlock | None
-    """
-    What may be appended at once.
-    """
-
-    rest: Callable[[], Script[T]] | None
-    """
-    All that is to be done beside the block, if there is any.
-    """
-
-    whole: Callable[[], Script[T]]
-    """
-    All that is to be done, should something about the block turn out to be unusual.
-    """
-
-
-@attrs.frozen(kw_only=True)
-class Committed(Generic[T]):
-    """
-    What became of a group's work.
-    """
-
-    latest: Mapping[str, int] | None
-    """
-    The latest number of each session of the block; None if the whole was done instead.
-    """
-
-    result: T | None
-    """
-    What the rest gave, or the whole.
-    """
-
-    first_position: int | None = None
-    """
-    The place in the feed of the block's first event, behind which its others stand one
-    by one; None where only reading tells.
-    """
-
-
-class Done(Protocol[T]):
-    """
-    Is called in the event loop when a group's work has ended, however it did.
-    """
-
-    def __call__(
-        self, committed: Committed[T] | None, failure: BaseException | None, /
-    ) -> None:
-        """
-        Take what became of it; *failure* is the driver's own, or one of ours.
-        """
-        ...
 
 
 class Dialect(ABC):
@@ -147,6 +58,11 @@ class Dialect(ABC):
     list_type: ClassVar[sa.types.TypeEngine[Any]]
     """
     The type of a parameter that holds a list of texts.
+    """
+
+    direct: ClassVar[DirectDialect]
+    """
+    What is done on the driver's own connections, past SQLAlchemy.
     """
 
     feed: ClassVar[FeedDialect]
@@ -204,57 +120,25 @@ class Dialect(ABC):
 
     @abstractmethod
     async def lock(
-        self, conn: AsyncConnection, keys: Collection[int], timeout: float
+        self, conn: AsyncConnection, session_ids: Collection[str], timeout: float
     ) -> None:
         """
-        Wait until this transaction alone holds *keys*, at most *timeout* seconds each.
+        Wait until this transaction alone writes to these sessions.
 
         Args:
-            conn: In a transaction that has not written yet: whoever waits must hold no
+            conn: In a transaction that has not written yet: one that waits must hold no
                 transaction id, or the feed of all sessions loses its order.
 
-            keys: In the order in which all transactions take them.
+            session_ids: The sessions; they are locked in one order by everybody.
 
-            timeout: How long, in seconds, to wait for a lock, here and later in the
+            timeout: How long, in seconds, to wait for each lock, here and later in the
                 transaction.
         """
 
     @abstractmethod
-    def is_lost(self, driver: object) -> bool:
+    async def lock_schema(self, conn: AsyncConnection, timeout: float) -> None:
         """
-        Return whether a connection of the driver's can be used no more.
-        """
-
-    @abstractmethod
-    def start_group(
-        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
-    ) -> None:
-        """
-        Start one transaction that does a group's work, and return at once.
-
-        Args:
-            driver:
-                The driver's own connection. A transaction that somebody left open on it
-                is rolled back; none is open when *done* is called.
-
-            work: What to do; committed as a whole or not at all.
-
-            timeout: How long, in seconds, to wait for locks.
-
-            done: Called in the event loop, perhaps before this returns.
-        """
-
-    @abstractmethod
-    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
-        """
-        Execute a statement that writes nothing, outside of a transaction.
-
-        Args:
-            driver:
-                The driver's own connection. A transaction that somebody left open on it
-                is rolled back.
-
-            step: The statement.
+        Wait until this transaction alone changes the schema.
         """
 
     @cached_property

@@ -9,7 +9,6 @@ from collections.abc import Callable
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.sql.core.lock_keys import MIGRATIONS_KEY
 from asm_async.sql.migrations.moves import Schema, preparation, verbatim
 from asm_async.sql.migrations.version_table import read_revision
 from asm_async.sql.transactions.transaction import Transaction, Transactions
@@ -125,7 +124,7 @@ def _transactions(engine: AsyncEngine, timeout: float) -> Transactions:
 async def _migrate(transaction: Transaction, move: Callable[[Schema], None]) -> None:
     conn, timeout = transaction.conn, transaction.timeout
     # The revision is read after the wait, when nobody else can change it any more.
-    await transaction.dialect.lock(conn, [MIGRATIONS_KEY], timeout)
+    await transaction.dialect.lock_schema(conn, timeout)
     await conn.run_sync(lambda sync_conn: move(schema_of(sync_conn)))
 
 

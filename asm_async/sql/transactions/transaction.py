@@ -21,10 +21,9 @@ from asm_async.sql.core.error_translation import (
     translated_errors,
     with_outcome,
 )
-from asm_async.sql.core.lock_keys import session_lock_keys
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.transactions.connections import DriverConnections, Pooled, connecting
+from asm_async.sql.transactions.connections import DriverConnections, connecting
 
 T = TypeVar("T")
 
@@ -59,8 +58,7 @@ class Transaction:
         Every transaction that writes a session's rows calls this, once, before it
         writes anything.
         """
-        keys = session_lock_keys(session_ids)
-        await self.dialect.lock(self.conn, keys, self.timeout)
+        await self.dialect.lock(self.conn, session_ids, self.timeout)
 
 
 @attrs.define
@@ -111,21 +109,9 @@ class Transactions:
 
         async def attempt() -> list[list[Any]]:
             async with self.connections.lend(call.deadline) as driver:
-                return query.read(await self.dialect.fetch(driver, step))
+                return query.read(await self.dialect.direct.fetch(driver, step))
 
         return await self._until_done(attempt, call, is_repeatable=True)
-
-    def give_back(self, pooled: Pooled) -> None:
-        """
-        Return what :attr:`connections` has lent, at once or a moment later.
-        """
-        if not self.connections.give_back_now(pooled):
-            giving = self.connections.give_back(pooled)
-            self._remember(asyncio.ensure_future(giving))
-
-    def _remember(self, task: asyncio.Task[Any]) -> None:
-        self._under_way.add(task)
-        task.add_done_callback(self._forget)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
@@ -238,6 +224,7 @@ class Transactions:
         """
         while self._under_way:
             await asyncio.wait(self._under_way)
+        await self.connections.aclose()
 
     def _new_call(self) -> _Call:
         return _Call(asyncio.get_running_loop().time() + self.timeout)
@@ -277,7 +264,7 @@ class Transactions:
         try:
             await self.dialect.roll_back(conn)
             raw = await conn.get_raw_connection()
-            if self.dialect.is_lost(raw.driver_connection):
+            if self.dialect.direct.is_lost(raw.driver_connection):
                 await conn.invalidate()
         except Exception as second:  # noqa: BLE001 - the connection goes, and so does this
             await conn.invalidate()
@@ -293,7 +280,6 @@ class Transactions:
         clock = asyncio.get_running_loop().time
         collisions = 0
         for failures in itertools.count(1):
-            pause = pause_after(failures)
             try:
                 with translated_errors():
                     return await attempt()
@@ -303,6 +289,7 @@ class Transactions:
                 collisions += is_collision(error)
                 is_transient = error.retryable or 0 < collisions <= _MAX_COLLISIONS
                 may_repeat = is_repeatable or not call.may_be_committed
+                pause = pause_after(failures)
                 is_late = clock() + pause > call.deadline
                 is_over = is_late or (call.is_withdrawn and not call.has_effect)
                 if is_over or not (is_transient and may_repeat):
@@ -321,7 +308,8 @@ class Transactions:
         Await *trying* in a task of its own, which outlives the caller's cancellation.
         """
         task = asyncio.ensure_future(trying)
-        self._remember(task)
+        self._under_way.add(task)
+        task.add_done_callback(self._forget)
         try:
             return await asyncio.shield(task)
         except asyncio.CancelledError:

@@ -18,14 +18,12 @@ def publish_commit(
     Publish what was just committed, before any caller gets its outcome.
 
     Args:
-        hub: Where followers wait.
+        hub: Where followers wait, or which tells other processes.
 
         operations: What was performed.
 
         written: What became of them.
     """
-    if not hub.is_needed:
-        return
     appended: list[CommittedEvent] = []
     changed: set[str] = set()
     for operation, outcome in zip(operations, written.outcomes, strict=True):

@@ -6,18 +6,18 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
-from functools import partial
+from functools import cached_property, partial
 from itertools import islice
 from typing import Protocol, TypeAlias
 
 import attrs
 
-from asm_async.sql.core.deadlines import acquire_now
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors
-from asm_async.sql.core.event_columns import EVENT_COLUMNS, EventValues, event_values
+from asm_async.sql.core.event_columns import EVENT_COLUMNS, EventValues, leading_values
 from asm_async.sql.core.prepared import Script
-from asm_async.sql.dialects.base import AppendBlock, Committed, GroupWork
+from asm_async.sql.dialects.direct import AppendBlock, Committed, GroupWork
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.connections import Pooled
 from asm_async.sql.transactions.transaction import Transactions
@@ -102,6 +102,7 @@ class Writer:
         self._transactions = transactions
         self._connections = transactions.connections
         self._dialect = transactions.dialect
+        self._direct = transactions.dialect.direct
 
     def start(
         self, operations: Sequence[Operation], timeout: float, ended: Ended
@@ -109,18 +110,15 @@ class Writer:
         """
         Start if the write lock is free, nobody waits for it, and a connection is idle.
         """
-        release = _nothing
-        if self._dialect.serialises_writers:
-            lock = engine_state(self._transactions.engine).write_lock
-            if not acquire_now(lock):
-                return False
-            release = lock.release
-        pooled = self._connections.take_now()
-        if pooled is None:
-            release()
+        lock = self._write_lock
+        if lock is not None and not _acquire_now(lock):
             return False
-        self._start(pooled, operations, timeout, _then(release, ended))
-        return True
+        pooled = self._connections.take_now()
+        if pooled is not None:
+            self._start(pooled, operations, timeout, ended, lock)
+        elif lock is not None:
+            lock.release()
+        return pooled is not None
 
     async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
         """
@@ -143,8 +141,18 @@ class Writer:
             if not operations:
                 await self._connections.give_back(pooled)
                 return Written(outcomes=[])
-            self._start(pooled, operations, timeout, ended)
+            self._start(pooled, operations, timeout, ended, None)
             return await landed
+
+    @cached_property
+    def _write_lock(self) -> asyncio.Lock | None:
+        if not self._dialect.serialises_writers:
+            return None
+        return engine_state(self._transactions.engine).write_lock
+
+    @cached_property
+    def _hub(self) -> NotificationHub:
+        return shared_state(self._transactions.engine).hub
 
     def _start(
         self,
@@ -152,26 +160,30 @@ class Writer:
         operations: Sequence[Operation],
         timeout: float,
         ended: Ended,
+        lock: asyncio.Lock | None,
     ) -> None:
         plan = _Plan(operations)
 
         def done(
             committed: Committed[list[Outcome]] | None, failure: BaseException | None
         ) -> None:
-            self._transactions.give_back(pooled)
+            self._connections.give_back_soon(pooled)
+            written: Written | None = None
+            error: Exception | None = None
             try:
-                with translated_errors():
-                    written = plan.written(_committed(committed, failure))
-                hub = shared_state(self._transactions.engine).hub
-                publish_commit(hub, operations, written)
-            except Exception as error:  # noqa: BLE001 - those who wait for the outcome are told
-                ended(None, error)
-            else:
-                ended(written, None)
+                written = plan.written(_committed(committed, failure))
+                if self._hub.is_needed:
+                    publish_commit(self._hub, operations, written)
+            except Exception as fault:  # noqa: BLE001 - those who wait for the outcome are told
+                written, error = None, fault
+            finally:
+                if lock is not None:
+                    lock.release()
+            ended(written, error)
 
         try:
             work = plan.work(partial(perform, self._dialect))
-            self._dialect.start_group(pooled.driver_connection, work, timeout, done)
+            self._direct.start_group(pooled.driver_connection, work, timeout, done)
         except Exception as error:  # noqa: BLE001 - as if it had come later
             done(None, error)
 
@@ -180,22 +192,23 @@ def _committed(
     committed: Committed[list[Outcome]] | None, failure: BaseException | None
 ) -> Committed[list[Outcome]]:
     if committed is None:
-        raise failure or AssertionError("neither committed nor failed")
+        with translated_errors():
+            raise failure or AssertionError("neither committed nor failed")
     return committed
 
 
-def _nothing() -> None:
+def _acquire_now(lock: asyncio.Lock) -> bool:
     """
-    Release what was not acquired.
+    Acquire *lock* if that needs no waiting, and nobody else waits for it.
     """
-
-
-def _then(release: Callable[[], None], ended: Ended) -> Ended:
-    def both(written: Written | None, error: Exception | None) -> None:
-        release()
-        ended(written, error)
-
-    return both
+    acquiring = lock.acquire()
+    try:
+        acquiring.send(None)
+    except StopIteration:
+        return True
+    # It has queued up, and leaves the queue.
+    acquiring.close()
+    return False
 
 
 @attrs.define(init=False)
@@ -240,7 +253,7 @@ class _Plan:
                 self.expected[first] = expected
         for event, texts in zip(operation.events, operation.texts, strict=True):
             place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
-            self.rows.append(event_values(event, place, *texts))
+            self.rows.append((*leading_values(event), event.session_id, place, *texts))
         return True
 
     def work(self, script: _MakeScript) -> GroupWork[list[Outcome]]:

@@ -4,7 +4,7 @@ PostgreSQL: many processes, many hosts.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar, cast
@@ -17,18 +17,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import utc_time
-from asm_async.sql.core.prepared import Row, Step
 from asm_async.sql.core.tables import METADATA, events
-from asm_async.sql.dialects.base import Dialect, Done, GroupWork
+from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.dialects.postgresql.driver import (
-    Driver,
-    caches_statements,
-    has_broken_transaction,
-    in_task,
-)
+from asm_async.sql.dialects.postgresql.driver import Driver, milliseconds, roll_back
 from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
-from asm_async.sql.dialects.postgresql.write import milliseconds, roll_back, write_group
+from asm_async.sql.dialects.postgresql.write import (
+    MIGRATIONS_KEY,
+    PostgreSQLDirect,
+    session_lock_keys,
+)
 from asm_async.sql.dialects.sums import NumericSum
 
 T = TypeVar("T")
@@ -78,6 +77,7 @@ class PostgreSQL(Dialect):
     can_cancel_statements = True
     resets_without_waiting = True
     list_type: ClassVar[sa.types.TypeEngine[Any]] = ARRAY(sa.Text)
+    direct: ClassVar[DirectDialect] = PostgreSQLDirect()
     feed: ClassVar[FeedDialect] = PostgreSQLFeed()
 
     @cached_property
@@ -147,49 +147,18 @@ class PostgreSQL(Dialect):
         await conn.rollback()
 
     async def lock(
-        self, conn: AsyncConnection, keys: Collection[int], timeout: float
+        self, conn: AsyncConnection, session_ids: Collection[str], timeout: float
     ) -> None:
         """
         Take advisory locks, which end with the transaction.
         """
-        values = {"timeout": milliseconds(timeout), "keys": list(keys)}
-        await conn.execute(_LOCK, values)
+        await _lock(conn, session_lock_keys(session_ids), timeout)
 
-    def is_lost(self, driver: object) -> bool:
+    async def lock_schema(self, conn: AsyncConnection, timeout: float) -> None:
         """
-        Ask the driver, which knows once it has tried.
-
-        A BEGIN that failed leaves it with a transaction that it takes to be
-        open for ever, and begins savepoints in.
+        Take the advisory lock of migrations.
         """
-        own = cast("Driver", driver)
-        # One that was terminated cannot even be asked for a transaction.
-        return own.is_closed() or own.is_in_transaction() or has_broken_transaction(own)
-
-    def start_group(
-        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
-    ) -> None:
-        """
-        Send one autocommitted statement where that goes: one round trip.
-        """
-        in_task(write_group(driver, work, timeout), done)
-
-    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
-        """
-        Fetch the rows in one round trip, where the statement stays prepared.
-        """
-        own = cast("Driver", driver)
-        if own.is_closed():
-            raise StorageUnavailableError("the server closed the connection")
-        await roll_back(own)
-        if caches_statements(own):
-            return await own.fetch(step.sql, *step.parameters)
-        # Behind a pooler only a transaction keeps two round trips on one server.
-        await own.execute("BEGIN READ ONLY")
-        try:
-            return await own.fetch(step.sql, *step.parameters)
-        finally:
-            await roll_back(own)
+        await _lock(conn, [MIGRATIONS_KEY], timeout)
 
     def is_in(
         self, column: sa.ColumnElement[str], values: sa.BindParameter[Any]
@@ -268,3 +237,8 @@ class PostgreSQL(Dialect):
         Forbid the plan that fits all values, which a prepared statement gets in time.
         """
         await conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+async def _lock(conn: AsyncConnection, keys: list[int], timeout: float) -> None:
+    values = {"timeout": milliseconds(timeout), "keys": keys}
+    await conn.execute(_LOCK, values)

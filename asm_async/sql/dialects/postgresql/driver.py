@@ -1,5 +1,5 @@
 """
-What is used of asyncpg: below its public interface, all of it stands in this file.
+Connections of asyncpg: what is used below its public interface stands in this file.
 """
 
 from __future__ import annotations
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from asyncpg import Connection
 
 T = TypeVar("T")
+
+_MAX_MILLISECONDS = 2**31 - 1
 
 Driver: TypeAlias = "Connection[Any]"
 """
@@ -70,3 +72,18 @@ def in_task(
     else:
         task = asyncio.Task(work, loop=loop)
     task.add_done_callback(landed)
+
+
+def milliseconds(timeout: float) -> str:
+    """
+    Write a lock timeout: zero would mean none, and the setting has 32 bits.
+    """
+    return f"{max(1, round(min(timeout * 1000, _MAX_MILLISECONDS)))}ms"
+
+
+async def roll_back(driver: Driver) -> None:
+    """
+    End a transaction that was begun past SQLAlchemy, by who had the connection before.
+    """
+    if driver.is_in_transaction():
+        await driver.execute("ROLLBACK")

@@ -5,25 +5,38 @@ One group's transaction on PostgreSQL: one round trip where nothing is unusual.
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import cache, lru_cache, partial
+from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
 from asm_async.errors import StorageUnavailableError
 from asm_async.sql.core.column_types import JSONText
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.event_columns import EVENT_COLUMNS
-from asm_async.sql.core.lock_keys import session_lock_keys
-from asm_async.sql.core.prepared import Script, Step
+from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.tables import events
-from asm_async.sql.dialects.base import AppendBlock, Committed, GroupWork
-from asm_async.sql.dialects.postgresql.driver import Driver, caches_statements
+from asm_async.sql.dialects.direct import (
+    AppendBlock,
+    Committed,
+    DirectDialect,
+    Done,
+    GroupWork,
+)
+from asm_async.sql.dialects.postgresql.driver import (
+    Driver,
+    caches_statements,
+    has_broken_transaction,
+    in_task,
+    milliseconds,
+    roll_back,
+)
 
 T = TypeVar("T")
 
-_MAX_MILLISECONDS = 2**31 - 1
 _SEPARATOR = chr(31)
+_PERSON = b"asm_async"
 
 # What the slow path is for: NOT NULL (no living gate), a taken id, and a server whose
 # default isolation is stricter than READ COMMITTED.
@@ -163,26 +176,81 @@ def _array(name: str, place: str) -> str:
     return f"string_to_array({place}, chr(31){null})::{kind}[]"
 
 
-def milliseconds(timeout: float) -> str:
+def _key(namespace: bytes, name: str) -> int:
     """
-    Write a lock timeout: zero would mean none, and the setting has 32 bits.
+    Hash *name* to a signed 64-bit integer.
+
+    Every process that writes to one database must compute the same key, so neither the
+    algorithm nor the namespace may ever change. A collision costs waiting, no more: the
+    counter row is what numbers rest on.
     """
-    return f"{max(1, round(min(timeout * 1000, _MAX_MILLISECONDS)))}ms"
+    digest = blake2b(name.encode(), digest_size=8, person=_PERSON, salt=namespace)
+    return int.from_bytes(digest.digest(), "big", signed=True)
 
 
-async def roll_back(driver: Driver) -> None:
-    """
-    End a transaction that was begun past SQLAlchemy, by who had the connection before.
-    """
-    if driver.is_in_transaction():
-        await driver.execute("ROLLBACK")
+MIGRATIONS_KEY = _key(b"migrations", "")
+"""
+What a migration locks.
+"""
 
 
-async def write_group(
+def session_lock_keys(session_ids: Iterable[str]) -> list[int]:
+    """
+    Return the keys of some sessions, each once, in the order in which all must lock.
+
+    It is the order of the keys, not that of the ids: two sessions may share a key, and
+    by id two transactions could then wait for each other.
+    """
+    return sorted({_key(b"session", session_id) for session_id in session_ids})
+
+
+class PostgreSQLDirect(DirectDialect):
+    """
+    Sends one statement that commits by itself where that goes: one round trip.
+    """
+
+    def is_lost(self, driver: object) -> bool:
+        """
+        Ask the driver, which knows once it has tried.
+
+        A BEGIN that failed leaves it with a transaction that it takes to be
+        open for ever, and begins savepoints in.
+        """
+        own = cast("Driver", driver)
+        # One that was terminated cannot even be asked for a transaction.
+        return own.is_closed() or own.is_in_transaction() or has_broken_transaction(own)
+
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
+        """
+        Send one autocommitted statement where that goes: one round trip.
+        """
+        in_task(_write_group(driver, work, timeout), done)
+
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Fetch the rows in one round trip, where the statement stays prepared.
+        """
+        own = cast("Driver", driver)
+        if own.is_closed():
+            raise StorageUnavailableError("the server closed the connection")
+        await roll_back(own)
+        if caches_statements(own):
+            return await own.fetch(step.sql, *step.parameters)
+        # Behind a pooler only a transaction keeps two round trips on one server.
+        await own.execute("BEGIN READ ONLY")
+        try:
+            return await own.fetch(step.sql, *step.parameters)
+        finally:
+            await roll_back(own)
+
+
+async def _write_group(
     driver: Driver, work: GroupWork[T], timeout: float
 ) -> Committed[T]:
     """
-    Do what ``Dialect.start_group`` says.
+    Do what :meth:`PostgreSQLDirect.start_group` says.
     """
     if driver.is_closed():
         raise StorageUnavailableError("the server closed the connection")

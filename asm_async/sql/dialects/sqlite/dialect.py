@@ -4,10 +4,8 @@ SQLite: one file, one writer at a time.
 
 from __future__ import annotations
 
-import asyncio
 import json
-import sqlite3
-from collections.abc import Collection, Sequence
+from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cached_property, partial
 from typing import Any, ClassVar, TypeVar
@@ -21,19 +19,19 @@ from sqlalchemy.sql.operators import custom_op
 from asm_async.errors import StorageError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import MicrosecondTime, microseconds
-from asm_async.sql.core.error_translation import requires_reconnect
-from asm_async.sql.core.prepared import Row, Step
 from asm_async.sql.core.tables import events
-from asm_async.sql.dialects.base import Committed, Dialect, Done, GroupWork
+from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.dialects.sqlite.driver import has_thread, run, start
-from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
-from asm_async.sql.dialects.sqlite.files import OpenFile, file_of, find_file
-from asm_async.sql.dialects.sqlite.write import (
-    fetch_by_hops,
-    write_by_hops,
-    write_group,
+from asm_async.sql.dialects.sqlite.driver import (
+    OpenFile,
+    file_of,
+    find_file,
+    has_thread,
+    run,
 )
+from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
+from asm_async.sql.dialects.sqlite.write import SQLiteDirect
 from asm_async.sql.dialects.sums import sum_of_halves
 
 _OLDEST = (3, 35)
@@ -66,6 +64,7 @@ class SQLite(Dialect):
     can_cancel_statements = False
     resets_without_waiting = False
     list_type: ClassVar[sa.types.TypeEngine[Any]] = sa.Text()
+    direct: ClassVar[DirectDialect] = SQLiteDirect()
     feed: ClassVar[FeedDialect] = SQLiteFeed()
 
     @cached_property
@@ -145,62 +144,16 @@ class SQLite(Dialect):
         await conn.rollback()
 
     async def lock(
-        self, conn: AsyncConnection, keys: Collection[int], timeout: float
+        self, conn: AsyncConnection, session_ids: Collection[str], timeout: float
     ) -> None:
         """
         Do nothing: BEGIN IMMEDIATE holds all there is.
         """
 
-    def is_lost(self, driver: object) -> bool:
+    async def lock_schema(self, conn: AsyncConnection, timeout: float) -> None:
         """
-        Tell that a file is lost if it is not where it was.
+        Do nothing: BEGIN IMMEDIATE holds all there is.
         """
-        file = file_of(driver)
-        return file is not None and file.is_stale
-
-    def start_group(
-        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
-    ) -> None:
-        """
-        Do the whole transaction in one hop to the connection's thread.
-
-        A hop costs more than all the statements together, and the driver's public
-        interface makes one for each.
-        """
-        if not has_thread(driver):
-            asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
-            return
-
-        def write(connection: sqlite3.Connection) -> Committed[T]:
-            file = find_file(driver, connection)
-            file.check()
-            try:
-                return write_group(connection, work)
-            except Exception as error:
-                file.is_stale |= requires_reconnect(error)
-                raise
-
-        start(driver, write, done)
-
-    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
-        """
-        Fetch the rows in one hop.
-        """
-        if not has_thread(driver):
-            return await fetch_by_hops(driver, step)
-
-        def read(connection: sqlite3.Connection) -> Sequence[Row]:
-            file = find_file(driver, connection)
-            file.check()
-            if connection.in_transaction:
-                connection.execute("ROLLBACK")
-            try:
-                return connection.execute(step.sql, step.parameters).fetchall()
-            except Exception as error:
-                file.is_stale |= requires_reconnect(error)
-                raise
-
-        return await run(driver, read)
 
     def is_in(
         self, column: sa.ColumnElement[str], values: sa.BindParameter[Any]

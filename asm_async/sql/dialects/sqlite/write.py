@@ -4,17 +4,31 @@ One group's transaction, as plain calls of ``sqlite3`` in the connection's own t
 
 from __future__ import annotations
 
+import asyncio
 import json
 import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar, cast
 
-from asm_async.sql.core.column_types import microseconds
-from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.column_types import EPOCH, MICROSECOND
+from asm_async.sql.core.error_translation import requires_reconnect, translated_errors
 from asm_async.sql.core.event_columns import EVENT_COLUMNS
 from asm_async.sql.core.prepared import Row, Script, Step
-from asm_async.sql.dialects.base import AppendBlock, Committed, Done, GroupWork
+from asm_async.sql.dialects.direct import (
+    AppendBlock,
+    Committed,
+    DirectDialect,
+    Done,
+    GroupWork,
+)
+from asm_async.sql.dialects.sqlite.driver import (
+    file_of,
+    find_file,
+    has_thread,
+    run,
+    start,
+)
 
 T = TypeVar("T")
 
@@ -49,9 +63,66 @@ _TIME, _SESSION_ID, _NUMBER = map(
 )
 
 
-def write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committed[T]:
+class SQLiteDirect(DirectDialect):
     """
-    Do what ``Dialect.start_group`` says, from BEGIN to COMMIT.
+    Does all of a call's work in one hop to the connection's thread.
+    """
+
+    def is_lost(self, driver: object) -> bool:
+        """
+        Tell that a file is lost if it is not where it was.
+        """
+        file = file_of(driver)
+        return file is not None and file.is_stale
+
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
+        """
+        Do the whole transaction in one hop to the connection's thread.
+
+        A hop costs more than all the statements together, and the driver's public
+        interface makes one for each.
+        """
+        if not has_thread(driver):
+            asyncio.ensure_future(_write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
+            return
+
+        def write(connection: sqlite3.Connection) -> Committed[T]:
+            file = find_file(driver, connection)
+            file.check()
+            try:
+                return _write_group(connection, work)
+            except Exception as error:
+                file.is_stale |= requires_reconnect(error)
+                raise
+
+        start(driver, write, done)
+
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Fetch the rows in one hop.
+        """
+        if not has_thread(driver):
+            return await _fetch_by_hops(driver, step)
+
+        def read(connection: sqlite3.Connection) -> Sequence[Row]:
+            file = find_file(driver, connection)
+            file.check()
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            try:
+                return connection.execute(step.sql, step.parameters).fetchall()
+            except Exception as error:
+                file.is_stale |= requires_reconnect(error)
+                raise
+
+        return await run(driver, read)
+
+
+def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committed[T]:
+    """
+    Do what :meth:`SQLiteDirect.start_group` says, from BEGIN to COMMIT.
     """
     if connection.in_transaction:
         connection.execute("ROLLBACK")
@@ -112,7 +183,7 @@ def _count(
     """
     Count all sessions' new events; None if one is not living, or not as expected.
     """
-    counts, now = block.counts, microseconds(datetime.now(UTC))
+    counts, now = block.counts, (datetime.now(UTC) - EPOCH) // MICROSECOND
     latest: dict[str, int] = {}
     if len(counts) <= _FEW:
         for session_id, count in counts.items():
@@ -137,7 +208,7 @@ def _numbered(block: AppendBlock, latest: Mapping[str, int]) -> list[list[Any]]:
     for values in block.rows:
         row = list(values)
         row[_NUMBER] += bases[row[_SESSION_ID]]
-        row[_TIME] = microseconds(row[_TIME])
+        row[_TIME] = (row[_TIME] - EPOCH) // MICROSECOND
         rows.append(row)
     return rows
 
@@ -178,31 +249,31 @@ class _PublicDriver(Protocol):
     ) -> Any: ...
 
 
-async def fetch_by_hops(driver: _PublicDriver, step: Step) -> Sequence[Row]:
+async def _fetch_by_hops(driver: _PublicDriver, step: Step) -> Sequence[Row]:
     """
-    Do what ``Dialect.fetch`` says, without the driver's private names.
+    Do what :meth:`SQLiteDirect.fetch` says, without the driver's private names.
     """
     if driver.in_transaction:
         await driver.execute_fetchall("ROLLBACK")
     return list(await driver.execute_fetchall(step.sql, step.parameters))
 
 
-async def write_by_hops(
+async def _write_by_hops(
     driver: _PublicDriver, work: GroupWork[T], done: Done[T]
 ) -> None:
     """
-    Do what ``Dialect.start_group`` says, without the driver's private names.
+    Do what :meth:`SQLiteDirect.start_group` says, without the driver's private names.
     """
     committed: Committed[T] | None = None
     failure: BaseException | None = None
     try:
-        committed = await _write_by_hops(driver, work)
+        committed = await _do_by_hops(driver, work)
     except BaseException as error:  # noqa: BLE001 - it is told to whoever started this
         failure = error
     done(committed, failure)
 
 
-async def _write_by_hops(driver: _PublicDriver, work: GroupWork[T]) -> Committed[T]:
+async def _do_by_hops(driver: _PublicDriver, work: GroupWork[T]) -> Committed[T]:
     if driver.in_transaction:
         await driver.execute_fetchall("ROLLBACK")
     try:

@@ -1,0 +1,147 @@
+"""
+What is done on the drivers' own connections, past SQLAlchemy.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Collection, Mapping, Sequence
+from typing import Any, Generic, Protocol, TypeVar
+
+import attrs
+
+from asm_async.sql.core.event_columns import EventValues
+from asm_async.sql.core.prepared import Row, Script, Step
+
+T = TypeVar("T")
+
+
+@attrs.frozen(kw_only=True)
+class AppendBlock:
+    """
+    New events of living sessions, of which nothing is known to be unusual.
+    """
+
+    counts: Mapping[str, int]
+    """
+    How many events each session gets.
+    """
+
+    expected: Mapping[str, int]
+    """
+    The latest number that a session must have, of those for which one is expected.
+    """
+
+    rows: Sequence[EventValues]
+    """
+    The events; in the place of the sequence number stands an event's place, from 1,
+    among the new ones of its session.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class GroupWork(Generic[T]):
+    """
+    What one transaction does for a group of operations.
+    """
+
+    session_ids: Collection[str]
+    """
+    The sessions that it writes to.
+    """
+
+    block: AppendBlock | None
+    """
+    What may be appended at once.
+    """
+
+    rest: Callable[[], Script[T]] | None
+    """
+    All that is to be done beside the block, if there is any.
+    """
+
+    whole: Callable[[], Script[T]]
+    """
+    All that is to be done, should something about the block turn out to be unusual.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class Committed(Generic[T]):
+    """
+    What became of a group's work.
+    """
+
+    latest: Mapping[str, int] | None
+    """
+    The latest number of each session of the block; None if the whole was done instead.
+    """
+
+    result: T | None
+    """
+    What the rest gave, or the whole.
+    """
+
+    first_position: int | None = None
+    """
+    The place in the feed of the block's first event, behind which its others stand one
+    by one; None where only reading tells.
+    """
+
+
+class Done(Protocol[T]):
+    """
+    Is called in the event loop when a group's work has ended, however it did.
+    """
+
+    def __call__(
+        self, committed: Committed[T] | None, failure: BaseException | None, /
+    ) -> None:
+        """
+        Take what became of it; *failure* is the driver's own, or one of ours.
+        """
+        ...
+
+
+class DirectDialect(ABC):
+    """
+    What writes groups and reads rows on connections of one driver.
+    """
+
+    @abstractmethod
+    def is_lost(self, driver: object) -> bool:
+        """
+        Return whether a connection of the driver's can be used no more.
+        """
+
+    @abstractmethod
+    def start_group(
+        self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
+    ) -> None:
+        """
+        Start one transaction that does a group's work, and return at once.
+
+        Args:
+            driver:
+                The driver's own connection. A transaction that somebody left open on it
+                is rolled back; none is open when *done* is called.
+
+            work: What to do; committed as a whole or not at all.
+
+            timeout: How long, in seconds, to wait for locks.
+
+            done: Called in the event loop, perhaps before this returns.
+        """
+
+    @abstractmethod
+    async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
+        """
+        Execute a statement that writes nothing, outside of a transaction.
+
+        Args:
+            driver:
+                The driver's own connection. A transaction that somebody left open on it
+                is rolled back.
+
+            step: The statement.
+        """
