@@ -17,9 +17,8 @@ from asm_async.fronts.maintenance_run import do_all
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts
-from asm_async.sql.reads import artifact_queries
+from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.orphans import remove_deleted_artifacts
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.gates import lock_gates
@@ -67,24 +66,36 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
             return await self._transactions.write(work, is_repeatable=True)
 
     async def _get(self, artifact_id: str) -> Artifact:
-        query = artifact_queries.artifact_by_id(artifact_id)
-        return await self._only(query, artifact_id)
+        return await self._only(artifacts.c.id, artifact_id)
 
     async def _get_by_key(self, key: str) -> Artifact:
-        return await self._only(artifact_queries.artifact_by_key(key), key)
+        return await self._only(artifacts.c.key, key)
 
     async def _list_by_session(
         self, session_id: str, *, include_deleted: bool, limit: int | None
     ) -> list[Artifact]:
-        query = artifact_queries.artifacts_of(
-            session_id, include_deleted=include_deleted, limit=limit
+        query = (
+            sa.select(artifacts)
+            .where(artifacts.c.session_id == session_id)
+            .order_by(artifacts.c.created_at, artifacts.c.id)
+            .limit(limit)
         )
-        found = await self._rows(query)
-        return [rows.artifact_from_row(row) for row in found]
+        if not include_deleted:
+            query = query.where(artifacts.c.deleted_at.is_(None))
+        return [rows.artifact_from_row(row) for row in await self._rows(query)]
 
     async def _session_stats(self, session_id: str) -> ArtifactStats:
-        (row,) = await self._rows(artifact_queries.stats_of(session_id))
-        return artifact_queries.stats_from_row(row)
+        total = self._transactions.dialect.exact_sum(artifacts.c.byte_size)
+        (row,) = await self._rows(
+            sa.select(
+                sa.func.count().label("artifact_count"), total.label("total_bytes")
+            ).where(
+                artifacts.c.session_id == session_id, artifacts.c.deleted_at.is_(None)
+            )
+        )
+        return ArtifactStats(
+            artifact_count=row["artifact_count"], total_bytes=row["total_bytes"] or 0
+        )
 
     async def _soft_delete(self, artifact_id: str) -> Artifact:
         # An artifact never changes its session.
@@ -93,10 +104,14 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
         async def work(transaction: Transaction) -> Artifact:
             if session_id is not None:
                 await transaction.lock_sessions({session_id})
-            now = datetime.now(UTC)
-            update = artifact_queries.soft_deletion(artifact_id, now)
-            await transaction.conn.execute(update)
-            return await _stored(transaction.conn, artifact_id)
+            is_it = artifacts.c.id == artifact_id
+            await transaction.conn.execute(
+                sa.update(artifacts)
+                .where(is_it, artifacts.c.deleted_at.is_(None))
+                .values(deleted_at=datetime.now(UTC))
+            )
+            found = await transaction.conn.execute(sa.select(artifacts).where(is_it))
+            return _only_one(found.mappings().all(), artifact_id)
 
         async with self._lifecycle:
             return await self._transactions.write(work, is_repeatable=True)
@@ -113,16 +128,15 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
         found = await self._rows(sa.select(checksum).where(is_asked).distinct())
         return {row["checksum_sha256"] for row in found}
 
-    async def _only(self, query: sa.Select[*tuple[Any, ...]], wanted: str) -> Artifact:
-        for row in await self._rows(query):
-            return rows.artifact_from_row(row)
-        raise ArtifactNotFoundError(wanted)
+    async def _only(self, column: sa.Column[str], value: str) -> Artifact:
+        found = await self._rows(sa.select(artifacts).where(column == value))
+        return _only_one(found, value)
 
     async def _rows(
         self, query: sa.Select[*tuple[Any, ...]]
     ) -> Sequence[sa.RowMapping]:
         async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
-            return list((await conn.execute(query)).mappings())
+            return (await conn.execute(query)).mappings().all()
 
         async with self._lifecycle:
             return await self._transactions.read(read)
@@ -137,22 +151,21 @@ async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact |
     """
     Return what is stored if this very artifact was registered already.
     """
-    for subject, query in (
-        (f"artifact {new.id!r}", artifact_queries.artifact_by_id(new.id)),
-        (f"key {new.key!r}", artifact_queries.artifact_by_key(new.key)),
+    for name, column, value in (
+        ("artifact", artifacts.c.id, new.id),
+        ("key", artifacts.c.key, new.key),
     ):
+        query = sa.select(artifacts).where(column == value)
         row = (await conn.execute(query)).mappings().one_or_none()
         if row is not None:
             stored = rows.artifact_from_row(row)
             if not new.is_repeat_of(stored):
-                raise ArtifactConflictError(subject)
+                raise ArtifactConflictError(f"{name} {value!r}")
             return stored
     return None
 
 
-async def _stored(conn: AsyncConnection, artifact_id: str) -> Artifact:
-    query = artifact_queries.artifact_by_id(artifact_id)
-    row = (await conn.execute(query)).mappings().one_or_none()
-    if row is None:
-        raise ArtifactNotFoundError(artifact_id)
-    return rows.artifact_from_row(row)
+def _only_one(found: Sequence[sa.RowMapping], wanted: str) -> Artifact:
+    if not found:
+        raise ArtifactNotFoundError(wanted)
+    return rows.artifact_from_row(found[0])

@@ -5,7 +5,6 @@ Maintenance over an AsyncEngine.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from contextlib import aclosing
 from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +14,8 @@ from asm_async.fronts.maintenance_run import Batches
 from asm_async.fronts.retention import utc_now
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
+from asm_async.sql.retention.batches import ThrottledWriter, chained
+from asm_async.sql.retention.deleting import restore, soft_delete, stored_session
 from asm_async.sql.retention.expiry import (
     hard_delete_expired_sessions,
     soft_delete_expired_sessions,
@@ -28,8 +29,6 @@ from asm_async.sql.retention.pruning import (
     prune_session,
     prune_to_total,
 )
-from asm_async.sql.retention.soft_delete import restore, soft_delete, stored_session
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values.maintenance import HealthIssue, MaintenanceStep
@@ -100,7 +99,8 @@ class SQLMaintenance(MaintenanceFront):
             case MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS:
                 return hard_delete_expired_sessions(writes, policy, now)
             case MaintenanceStep.PRUNE_EVENTS:
-                return _prune(writes, policy)
+                prunings = prune_long_sessions, prune_to_total
+                return chained(prune(writes, policy) for prune in prunings)
             case MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS:
                 return remove_orphaned_artifacts(writes)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
@@ -139,13 +139,3 @@ class SQLMaintenance(MaintenanceFront):
             session = await self._transactions.write(work, is_repeatable=False)
             self._lifecycle.tell_of(session_id)
         return session
-
-
-async def _prune(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:
-    """
-    Prune each session, then all together.
-    """
-    for prune in (prune_long_sessions, prune_to_total):
-        async with aclosing(prune(writes, policy)) as batches:
-            async for batch in batches:
-                yield batch

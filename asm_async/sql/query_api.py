@@ -4,10 +4,11 @@ The query API over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import TypeVar
+from typing import Any, TypeVar
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.fronts.paging import Paging
@@ -20,23 +21,30 @@ from asm_async.fronts.query_filters import (
 )
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
+from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.dialects import dialect_of
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.runtime.lifecycle import Lifecycle
-from asm_async.sql.search.pages import (
-    count_matching_events,
-    read_event_page,
-    read_run_page,
-    read_session_page,
+from asm_async.sql.search.event_queries import (
+    is_selective,
+    number_of_events,
+    page_of_events,
+)
+from asm_async.sql.search.search_queries import (
+    matching_sessions,
+    number_of,
+    page_of_runs,
+    page_of_sessions,
 )
 from asm_async.sql.search.summaries import (
-    read_cost_groups,
-    read_session_stats,
-    read_usage_groups,
+    cost_sums,
+    session_figures,
+    session_stats,
+    usage_sums,
 )
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.sql.transfer.session_export import export_lines
-from asm_async.sql.transfer.session_import import import_session
+from asm_async.sql.transfer.sessions import export_lines, import_session
 from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event
@@ -74,33 +82,62 @@ class SQLQueryAPI(QueryAPIFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self._dialect = self._transactions.dialect
         self._lifecycle = Lifecycle(self._transactions)
 
     async def _search_sessions(
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
-        read = partial(
-            read_session_page, wanted=wanted, paging=paging, count_total=count_total
-        )
+        query = page_of_sessions(wanted, paging)
+
+        async def read(conn: AsyncConnection) -> Page[Session]:
+            found = await _planned(conn, query)
+            sessions = [rows.session_from_row(row) for row in found.mappings()]
+            total_count: int | None = None
+            if count_total:
+                total_count = await conn.scalar(number_of(matching_sessions(wanted)))
+            return paging.page(sessions, total_count)
+
         return await (self._read_snapshot(read) if count_total else self._read(read))
 
     async def _get_session_stats(self, session_id: str) -> SessionStats:
-        return await self._read(partial(read_session_stats, session_id=session_id))
+        query = session_figures(self._dialect, session_id)
+
+        async def read(conn: AsyncConnection) -> SessionStats:
+            return session_stats(session_id, (await conn.execute(query)).all())
+
+        return await self._read(read)
 
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
-        return await self._read(partial(read_run_page, wanted=wanted, paging=paging))
+        found = await self._rows(page_of_runs(wanted, paging, self._dialect))
+        return paging.page([rows.run_from_row(row) for row in found])
 
     async def _group_usage(self, wanted: UsageFilter) -> list[RunGroup]:
-        return await self._read(partial(read_usage_groups, wanted=wanted))
+        found = await self._rows(usage_sums(self._dialect, wanted))
+        return [RunGroup(**row) for row in found]
 
     async def _group_costs(self, wanted: UsageFilter) -> list[RunGroup]:
-        return await self._read(partial(read_cost_groups, wanted=wanted))
+        found = await self._rows(cost_sums(self._dialect, wanted))
+        return [RunGroup(**row) for row in found]
 
     async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
-        return await self._read(partial(read_event_page, wanted=wanted, paging=paging))
+        dialect = self._dialect
+        # What it says decides about the way to find the page, not about the page.
+        question = is_selective(wanted, paging, dialect)
+
+        async def read(conn: AsyncConnection) -> Page[Event]:
+            is_sorted = (
+                question is not None and (await _planned(conn, question)).scalar_one()
+            )
+            query = page_of_events(wanted, paging, dialect, is_sorted=is_sorted)
+            found = await _planned(conn, query)
+            return paging.page([rows.event_from_row(row) for row in found])
+
+        return await self._read(read)
 
     async def _count_events(self, wanted: EventSearch) -> int:
-        return await self._read(partial(count_matching_events, wanted=wanted))
+        (row,) = await self._rows(number_of_events(wanted, self._dialect))
+        return int(row["number"])
 
     async def _export_session(self, session_id: str) -> SessionExport:
         return await self._read_snapshot(partial(export_session, session_id=session_id))
@@ -137,18 +174,23 @@ class SQLQueryAPI(QueryAPIFront):
                 # A QueryAPI is not closed, which could wait for this instead.
                 await self._lifecycle.settle()
 
+    async def _rows(self, query: sa.Executable) -> Sequence[sa.RowMapping]:
+        async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
+            return (await _planned(conn, query)).mappings().all()
+
+        return await self._read(read)
+
     async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
-        """
-        Do *work*, which is one statement.
-        """
         async with self._lifecycle:
             return await self._transactions.read(work)
 
     async def _read_snapshot(
         self, work: Callable[[AsyncConnection], Awaitable[T]]
     ) -> T:
-        """
-        Do *work*, whose statements all see one moment.
-        """
         async with self._lifecycle:
             return await self._transactions.read_snapshot(work)
+
+
+async def _planned(conn: AsyncConnection, query: sa.Executable) -> sa.CursorResult[Any]:
+    await dialect_of(conn).force_custom_plan(conn)
+    return await conn.execute(query)

@@ -20,7 +20,7 @@ from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.poll import poll
 from asm_async.sql.reads import session_queries
-from asm_async.sql.retention.hard_delete import hard_delete
+from asm_async.sql.retention.deleting import hard_delete
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.group_commit import GroupCommit

@@ -15,11 +15,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore, create_engine
 from asm_async.sql.core import rows, tables
+from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.orphans import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.testing.factories import NOON, make_artifact, make_session
 from tests.integration.query_plans import is_scan, is_sort, statements_of, steps_of

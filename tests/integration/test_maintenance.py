@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.sql import SQLMaintenance, SQLQueryAPI, SQLSessionStore, create_engine
 from asm_async.sql.core import rows, tables
-from asm_async.sql.retention.throttled_writer import MAX_ROWS_PER_TRANSACTION
+from asm_async.sql.retention.batches import MAX_ROWS_PER_TRANSACTION
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,

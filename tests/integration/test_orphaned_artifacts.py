@@ -20,11 +20,11 @@ from asm_async.memory import (
 from asm_async.memory import retention as in_memory
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore
 from asm_async.sql.core import rows, tables
+from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.orphans import (
     remove_deleted_artifacts,
     remove_orphaned_artifacts,
 )
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_artifact, make_session

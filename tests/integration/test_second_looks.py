@@ -15,13 +15,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.fronts.maintenance_run import Batches, do_all
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.core import tables
+from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.expiry import (
     hard_delete_expired_sessions,
     soft_delete_expired_sessions,
 )
 from asm_async.sql.retention.orphans import close_orphaned_counters
 from asm_async.sql.retention.pruning import prune_long_sessions, prune_to_total
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.testing.factories import NOON, make_events, make_session
 from asm_async.values.event import EventType

@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 import asm_async
 from asm_async.sql import create_engine
-from asm_async.sql.migrations import history, schema_check
+from asm_async.sql.migrations import history, online
 
 Catalog: TypeAlias = list[tuple[object, ...]]
 
@@ -109,7 +109,7 @@ def later_version(
     It reigns in the context that the function gives.
     """
     versions = tmp_path / "later" / "versions"
-    shutil.copytree(history.DIRECTORY / "versions", versions)
+    shutil.copytree(history.DIRECTORY, versions.parent)
     script = (versions / "v0001_initial.py").read_text(encoding="utf-8")
     script = script.replace("down_revision = None", 'down_revision = "0001"')
     script = script.replace('"0001_initial"', '"0002_later"')
@@ -126,7 +126,7 @@ def later_version(
         with pytest.MonkeyPatch.context() as patch:
             patch.setattr(history, "DIRECTORY", versions.parent)
             patch.setattr(history, "HEAD", "0002")
-            patch.setattr(schema_check, "HEAD", "0002")
+            patch.setattr(online, "HEAD", "0002")
             yield
 
     return reign

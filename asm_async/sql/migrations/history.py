@@ -1,16 +1,27 @@
 """
-The revisions that this package ships, and their order.
+The schema's history, and how a database is moved along it, statement by statement.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import attrs
+import sqlalchemy as sa
 
-from asm_async.errors import MigrationRequiredError, ValidationError
+from asm_async.errors import (
+    MigrationRequiredError,
+    UnsupportedOperationError,
+    ValidationError,
+)
+
+DIRECTORY = Path(__file__).parent
+"""
+Where the revisions lie, in ``versions``.
+"""
 
 HEAD = "0001"
 """
@@ -22,9 +33,9 @@ BASE = "base"
 What Alembic calls a database without any revision.
 """
 
-DIRECTORY = Path(__file__).parent
+VERSION_TABLE = "asm_alembic_version"
 """
-Where the revisions lie, in ``versions``.
+In which a database keeps its revision, in Alembic's own form.
 """
 
 RunScript: TypeAlias = Callable[[str, str], None]
@@ -32,92 +43,175 @@ RunScript: TypeAlias = Callable[[str, str], None]
 Runs the script of a name and a direction that is written for the database at hand.
 """
 
+_CREATE = """\
+CREATE TABLE IF NOT EXISTS asm_alembic_version (
+    version_num VARCHAR(32) NOT NULL,
+    CONSTRAINT asm_alembic_version_pkc PRIMARY KEY (version_num)
+)"""
+_INSERT = "INSERT INTO asm_alembic_version (version_num) VALUES ('{}')"
+_UPDATE = "UPDATE asm_alembic_version SET version_num = '{}' WHERE version_num = '{}'"
+_DROP = "DROP TABLE IF EXISTS asm_alembic_version"
+
+_END_OF_STATEMENT = re.compile(r";[ \t]*$", re.MULTILINE)
+
 
 @attrs.frozen(kw_only=True)
-class Revision:
+class Schema:
     """
-    One step from a schema to the next.
-    """
+    A database's schema, as far as it must be known in order to move it.
 
-    id: str
-
-    builds_on: str | None
-    """
-    The revision before it; None for the first.
+    A revision gets all that it needs from here. Alembic's ``op`` would be wrong for it:
+    there is one for the whole process, so that two databases that are migrated at once
+    would get each other's statements, and so would the application inside whose own
+    revision ours runs.
     """
 
-    directory: Path
+    dialect_name: str
+
+    found: str | None
     """
-    Where its scripts lie.
-    """
-
-    upgrade: Callable[[RunScript], None]
-
-    downgrade: Callable[[RunScript], None]
-
-
-@attrs.frozen
-class History:
-    """
-    The revisions, oldest first.
+    The revision it is at.
     """
 
-    revisions: Sequence[Revision]
+    execute: Callable[[str], object]
+    """
+    Takes one statement, without its semicolon.
+    """
 
     @classmethod
-    def load(cls) -> History:
+    def of(cls, conn: sa.Connection) -> Schema:
         """
-        Let Alembic find the revisions and put them in order.
+        Look which revision a database is at, in order to move it on this connection.
         """
-        # Importing Alembic takes a fifth of a second. A store that opens on the right
-        # schema does not come here.
-        from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+        return cls(
+            dialect_name=conn.dialect.name,
+            found=read_revision(conn),
+            execute=lambda statement: conn.execute(verbatim(statement)),
+        )
 
-        revisions = [
-            Revision(
-                id=script.revision,
-                builds_on=script.module.down_revision,
-                directory=Path(script.path).parent,
-                upgrade=script.module.upgrade,
-                downgrade=script.module.downgrade,
-            )
-            for script in ScriptDirectory(DIRECTORY).walk_revisions()
-        ]
-        return cls(revisions[::-1])
-
-    def path_up(self, found: str | None, target: str) -> Sequence[Revision]:
+    def move_up(self, target: str) -> None:
         """
-        List what is to be done to bring a database at *found* up to *target*.
+        Bring it up to *target*; leave it where it is if it is there or further.
 
-        Nothing is, where it stands there or further up.
+        Raises:
+            ValidationError: If *target* is no revision.
+
+            MigrationRequiredError: If the revision found is unknown.
         """
-        return self.revisions[self._count_done(found) : self._count_wanted(target)]
+        known = _revisions()
+        for script in known[_count_done(known, self.found) : _count(known, target)]:
+            if script.down_revision is None:
+                self.execute(_CREATE)
+            script.module.upgrade(self._run_script)
+            self._stamp(script.revision, instead_of=script.down_revision)
 
-    def path_down(self, found: str | None, target: str) -> Sequence[Revision]:
+    def move_down(self, target: str) -> None:
         """
-        List what is to be undone, latest first, to bring it down to *target*.
+        Bring it down to *target*; leave it where it is if it is there or further.
+
+        Raises:
+            ValidationError: If *target* is no revision.
+
+            MigrationRequiredError: If the revision found is unknown.
         """
-        undone = self.revisions[self._count_wanted(target) : self._count_done(found)]
-        return undone[::-1]
+        known = _revisions()
+        undone = known[_count(known, target) : _count_done(known, self.found)]
+        for script in reversed(undone):
+            script.module.downgrade(self._run_script)
+            if script.down_revision is None:
+                self.execute(_DROP)
+            else:
+                self._stamp(script.down_revision, instead_of=script.revision)
 
-    def _ids(self) -> list[str]:
-        return [revision.id for revision in self.revisions]
+    def _stamp(self, revision: str, *, instead_of: str | None) -> None:
+        if instead_of is None:
+            self.execute(_INSERT.format(revision))
+        else:
+            self.execute(_UPDATE.format(revision, instead_of))
 
-    def _count_done(self, found: str | None) -> int:
-        if found in {None, BASE}:
-            return 0
-        if found not in self._ids():
-            raise MigrationRequiredError(
-                f"the database is at revision {found}, which this version of asm_async"
-                f" does not know (it works on {HEAD}): use the version that migrated it"
-            )
-        return self._ids().index(found) + 1
+    def _run_script(self, name: str, direction: str) -> None:
+        file_name = f"{name}.{self.dialect_name}.{direction}.sql"
+        for statement in _statements_of(DIRECTORY / "versions" / file_name):
+            self.execute(statement)
 
-    def _count_wanted(self, target: str) -> int:
-        counts = {BASE: 0}
-        counts |= {name: count for count, name in enumerate(self._ids(), start=1)}
-        counts["head"] = len(self.revisions)
-        if target not in counts:
-            names = ", ".join(counts)
-            raise ValidationError(f"revision: {target!r} is none of {names}")
-        return counts[target]
+
+def read_revision(conn: sa.Connection) -> str | None:
+    """
+    Read the revision that a database is at, None if it has none.
+
+    A database without the table raises no error, so that a transaction that goes on
+    stays sound.
+    """
+    if not sa.inspect(conn).has_table(VERSION_TABLE):
+        return None
+    version_num = sa.column("version_num", sa.String)
+    return conn.scalar(sa.select(version_num).select_from(sa.table(VERSION_TABLE)))
+
+
+def refuse_unknown(found: str) -> None:
+    """
+    Refuse a revision that this version does not know: no upgrade can cure that.
+    """
+    _count_done(_revisions(), found)
+
+
+def verbatim(statement: str) -> sa.TextClause:
+    """
+    Give *statement* to SQLAlchemy as it stands, without parameters.
+    """
+    return sa.text(statement.replace(":", r"\:"))
+
+
+def preparation(dialect_name: str) -> Sequence[str]:
+    """
+    List the statements that a database needs before its first migration.
+
+    They change what no transaction can change.
+    """
+    return _statements_of(DIRECTORY / f"prepare.{dialect_name}.sql")
+
+
+def _statements_of(path: Path) -> Sequence[str]:
+    """
+    Read the statements of a script; each ends with a semicolon at the end of a line.
+    """
+    if not path.exists():
+        raise UnsupportedOperationError(
+            f"there is no {path.name}: the database must be SQLite or PostgreSQL"
+        )
+    *statements, _ = _END_OF_STATEMENT.split(path.read_text(encoding="utf-8"))
+    return [statement.strip() for statement in statements]
+
+
+def _revisions() -> Sequence[Any]:
+    """
+    Let Alembic find the revisions and put them in order, oldest first.
+    """
+    # Importing Alembic takes a fifth of a second. A store that opens on the right
+    # schema does not come here.
+    from alembic.script import ScriptDirectory  # noqa: PLC0415 - see above
+
+    return [*ScriptDirectory(DIRECTORY).walk_revisions()][::-1]
+
+
+def _count_done(known: Sequence[Any], found: str | None) -> int:
+    if found in {None, BASE}:
+        return 0
+    for count, script in enumerate(known, start=1):
+        if script.revision == found:
+            return count
+    raise MigrationRequiredError(
+        f"the database is at revision {found}, which this version of asm_async"
+        f" does not know (it works on {HEAD}): use the version that migrated it"
+    )
+
+
+def _count(known: Sequence[Any], target: str) -> int:
+    names = [BASE, *(script.revision for script in known)]
+    if target == "head":
+        return len(known)
+    if target not in names:
+        raise ValidationError(
+            f"revision: {target!r} is none of {', '.join([*names, 'head'])}"
+        )
+    return names.index(target)

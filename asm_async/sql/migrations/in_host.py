@@ -1,5 +1,5 @@
 """
-Our revisions as steps of an application's own Alembic revisions.
+Our revisions for others to run: as a script, or within an application's own revisions.
 """
 
 from __future__ import annotations
@@ -9,10 +9,45 @@ from contextlib import contextmanager
 
 from asm_async.errors import ValidationError
 from asm_async.sql.core.tables import METADATA
-from asm_async.sql.migrations.history import BASE
-from asm_async.sql.migrations.moves import Schema, verbatim
-from asm_async.sql.migrations.online import schema_of
-from asm_async.sql.migrations.version_table import VERSION_TABLE
+from asm_async.sql.migrations.history import (
+    BASE,
+    VERSION_TABLE,
+    Schema,
+    preparation,
+    verbatim,
+)
+
+
+def sql(dialect_name: str, revision: str = "head", *, from_revision: str = BASE) -> str:
+    """
+    Write the SQL that brings a database up to a revision, its version table included.
+
+    Applying it and :func:`upgrade` give the same database.
+
+    Args:
+        dialect_name: ``sqlite`` or ``postgresql``.
+
+        revision: Where to go.
+
+        from_revision: Where the database is; "base" has none of our tables.
+
+    Returns:
+        A script of one transaction.
+
+    Raises:
+        UnsupportedOperationError: If the dialect is neither.
+
+        ValidationError: If *revision* is unknown.
+
+        MigrationRequiredError: If *from_revision* is.
+    """
+    statements = [*preparation(dialect_name), "BEGIN"]
+    schema = Schema(
+        dialect_name=dialect_name, found=from_revision, execute=statements.append
+    )
+    schema.move_up(revision)
+    statements.append("COMMIT")
+    return "\n".join(f"{statement};\n" for statement in statements)
 
 
 def up(revision: str = "head", *, from_revision: str = BASE) -> None:
@@ -96,4 +131,4 @@ def _schema(from_revision: str | None) -> Generator[Schema]:
         # Python's driver for SQLite begins no transaction before DDL. The savepoint is
         # one, so that a migration that fails or is killed leaves nothing half done.
         with conn.begin_nested():
-            yield schema_of(conn)
+            yield Schema.of(conn)

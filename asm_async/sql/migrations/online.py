@@ -1,16 +1,22 @@
 """
-Migrating the database of an engine.
+Migrating the database of an engine, and checking that it was.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 
-import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.sql.migrations.moves import Schema, preparation, verbatim
-from asm_async.sql.migrations.version_table import read_revision
+from asm_async.errors import MigrationRequiredError
+from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.migrations.history import (
+    HEAD,
+    Schema,
+    preparation,
+    read_revision,
+    refuse_unknown,
+)
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
@@ -105,14 +111,38 @@ async def current(
     return await _transactions(engine, timeout).read(work)
 
 
-def schema_of(conn: sa.Connection) -> Schema:
+async def check(bind: AsyncEngine | AsyncConnection) -> None:
     """
-    Look which revision a database is at, in order to move it on this connection.
+    Make sure that the database is at ``HEAD``; read it and change nothing.
+
+    Raises:
+        MigrationRequiredError: If it is empty, older or newer: what was found, and what
+            to run.
     """
-    return Schema(
-        dialect_name=conn.dialect.name,
-        found=read_revision(conn),
-        execute=lambda statement: conn.execute(verbatim(statement)),
+    if isinstance(bind, AsyncEngine):
+        await Transactions(bind, _TIMEOUT_SECONDS).read(check_schema)
+    else:
+        with translated_errors():
+            await check_schema(bind)
+
+
+async def check_schema(conn: AsyncConnection) -> None:
+    """
+    Make sure that the database is at ``HEAD``, with two short queries.
+
+    A transaction that is open on *conn* goes on, whatever is found.
+    """
+    found = await conn.run_sync(read_revision)
+    if found == HEAD:
+        return
+    if found is None:
+        state = "the database has no tables of asm_async yet"
+    else:
+        refuse_unknown(found)
+        state = f"the database is at revision {found}, and {HEAD} is needed"
+    raise MigrationRequiredError(
+        f"{state}: run `python -m asm_async db upgrade --url URL`, or"
+        " `await migrations.upgrade(engine)`"
     )
 
 
@@ -125,7 +155,7 @@ async def _migrate(transaction: Transaction, move: Callable[[Schema], None]) -> 
     conn, timeout = transaction.conn, transaction.timeout
     # The revision is read after the wait, when nobody else can change it any more.
     await transaction.dialect.lock_schema(conn, timeout)
-    await conn.run_sync(lambda sync_conn: move(schema_of(sync_conn)))
+    await conn.run_sync(lambda sync_conn: move(Schema.of(sync_conn)))
 
 
 async def _prepare(transaction: Transaction) -> None:

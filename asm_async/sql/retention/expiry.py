@@ -19,13 +19,14 @@ from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, runs, session_sequences, sessions
 from asm_async.sql.reads.history import export_session
-from asm_async.sql.retention.finding import has_tag, pages
-from asm_async.sql.retention.hard_delete import remove_part, remove_sessions
-from asm_async.sql.retention.soft_delete import soft_delete
-from asm_async.sql.retention.throttled_writer import (
+from asm_async.sql.retention.batches import (
     MAX_ROWS_PER_TRANSACTION,
+    Rows,
     ThrottledWriter,
+    chained,
+    has_tag,
 )
+from asm_async.sql.retention.deleting import remove_part, remove_sessions, soft_delete
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import Archive, RetentionPolicy
@@ -33,7 +34,7 @@ from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 
 
-async def soft_delete_expired_sessions(
+def soft_delete_expired_sessions(
     writes: ThrottledWriter, policy: RetentionPolicy, now: datetime
 ) -> Batches:
     """
@@ -54,17 +55,28 @@ async def soft_delete_expired_sessions(
         over = [status.value for status in SessionStatus if status.is_over]
         is_over = sessions.c.status.in_(over)
         ages.append((column, (column < cutoffs.completed) & is_over & is_expirable))
-    for column, condition in ages:
-        order = [column, sessions.c.id]
-        query = sa.select(*order).where(sessions.c.deleted_at.is_(None), condition)
-        found = pages(writes.transactions, query, order, sessions_per_batch(policy))
-        async with aclosing(found):
-            async for page in found:
-                ids = [row.id for row in page]
-                work = partial(
-                    soft_delete, session_ids=ids, at=now, condition=condition
-                )
-                yield Batch(await writes.write(work))
+    size = sessions_per_batch(policy)
+    return chained(
+        writes.write_pages(
+            sa.select(column, sessions.c.id).where(
+                sessions.c.deleted_at.is_(None), condition
+            ),
+            [column, sessions.c.id],
+            size,
+            partial(_soft_delete_page, at=now, condition=condition),
+        )
+        for column, condition in ages
+    )
+
+
+async def _soft_delete_page(
+    page: Rows,
+    transaction: Transaction,
+    *,
+    at: datetime,
+    condition: sa.ColumnElement[bool],
+) -> int:
+    return await soft_delete(transaction, [row.id for row in page], at, condition)
 
 
 @attrs.frozen
@@ -94,7 +106,7 @@ async def hard_delete_expired_sessions(
         return
     order = [sessions.c.deleted_at, sessions.c.id]
     query = _deleted_sessions().where(sessions.c.deleted_at < cutoff)
-    found = pages(writes.transactions, query, order, sessions_per_batch(policy))
+    found = writes.pages(query, order, sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
             expired = [_ExpiredSession(*row) for row in page]

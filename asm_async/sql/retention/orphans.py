@@ -7,19 +7,16 @@ removes those that no artifact names any more.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 
 import sqlalchemy as sa
 
-from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance_run import Batches
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, session_sequences, sessions
-from asm_async.sql.retention.finding import Rows, pages
-from asm_async.sql.retention.throttled_writer import ThrottledWriter
+from asm_async.sql.retention.batches import Rows, ThrottledWriter
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
@@ -35,8 +32,8 @@ def remove_orphaned_artifacts(writes: ThrottledWriter) -> Batches:
     is_ownerless = owner.is_not(None) & ~sa.exists().where(sessions.c.id == owner)
     order = [owner, artifacts.c.created_at, artifacts.c.id]
     query = sa.select(*order).where(is_ownerless)
-    found = pages(writes.transactions, query, order, _MAX_ARTIFACTS_PER_BATCH)
-    return _batches(writes, found, partial(_remove_artifacts, condition=is_ownerless))
+    remove = partial(_remove_artifacts, condition=is_ownerless)
+    return writes.write_pages(query, order, _MAX_ARTIFACTS_PER_BATCH, remove)
 
 
 def remove_deleted_artifacts(
@@ -48,8 +45,8 @@ def remove_deleted_artifacts(
     is_old = artifacts.c.deleted_at < deleted_before
     order = [artifacts.c.deleted_at, artifacts.c.id]
     query = sa.select(*order, artifacts.c.session_id).where(is_old)
-    found = pages(writes.transactions, query, order, _MAX_ARTIFACTS_PER_BATCH)
-    return _batches(writes, found, partial(_remove_artifacts, condition=is_old))
+    remove = partial(_remove_artifacts, condition=is_old)
+    return writes.write_pages(query, order, _MAX_ARTIFACTS_PER_BATCH, remove)
 
 
 def close_orphaned_counters(
@@ -60,8 +57,8 @@ def close_orphaned_counters(
     """
     order = [session_sequences.c.session_id]
     query = sa.select(*order).where(is_orphaned())
-    found = pages(writes.transactions, query, order, sessions_per_batch(policy))
-    return _batches(writes, found, partial(_close, now=now))
+    size = sessions_per_batch(policy)
+    return writes.write_pages(query, order, size, partial(_close, now=now))
 
 
 def is_orphaned() -> sa.ColumnElement[bool]:
@@ -71,19 +68,6 @@ def is_orphaned() -> sa.ColumnElement[bool]:
     gates = session_sequences
     has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
     return (gates.c.state != GateState.DELETED.value) & ~has_session
-
-
-async def _batches(
-    writes: ThrottledWriter,
-    found: AsyncGenerator[Rows],
-    work: Callable[[Rows, Transaction], Awaitable[int]],
-) -> Batches:
-    """
-    Do *work* on each page of what was *found*, in a transaction of its own.
-    """
-    async with aclosing(found):
-        async for page in found:
-            yield Batch(await writes.write(partial(work, page)))
 
 
 async def _remove_artifacts(

@@ -18,10 +18,11 @@ from asm_async.fronts.maintenance_run import Batch, Batches, do_all
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import events, session_sequences
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.retention.finding import has_tag, is_behind, pages
-from asm_async.sql.retention.throttled_writer import (
+from asm_async.sql.retention.batches import (
     MAX_ROWS_PER_TRANSACTION,
     ThrottledWriter,
+    has_tag,
+    is_behind,
 )
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
@@ -129,7 +130,7 @@ async def prune_long_sessions(
         keep < _STORED,
         ~has_tag(session_id, policy.exempt_tags, writes.transactions.dialect),
     )
-    found = pages(writes.transactions, query, [session_id], sessions_per_batch(policy))
+    found = writes.pages(query, [session_id], sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
             ids = [row.session_id for row in page]

@@ -117,7 +117,8 @@ def number_of(matching: sa.Select[Any]) -> sa.Select[int]:
     """
     Count rows instead of selecting them.
     """
-    return matching.with_only_columns(sa.func.count(), maintain_column_froms=True)
+    number = sa.func.count().label("number")
+    return matching.with_only_columns(number, maintain_column_froms=True)
 
 
 def belongs_to(

@@ -13,73 +13,32 @@ from collections.abc import Sequence
 from typing import Any
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.fronts.query_filters import UsageFilter
-from asm_async.fronts.usage_groups import RunGroup
 from asm_async.sql.core import rows
 from asm_async.sql.core.tables import events, runs, sessions
-from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.search.search_queries import Conditions, belongs_to, equals
+from asm_async.sql.dialects import Dialect
+from asm_async.sql.search.search_queries import belongs_to, equals
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
 
 
-async def read_usage_groups(
-    conn: AsyncConnection, wanted: UsageFilter
-) -> list[RunGroup]:
-    """
-    Read runs by provider, model and bucket, added up.
-    """
-    return await _groups(conn, _sums(dialect_of(conn), wanted))
-
-
-async def read_cost_groups(
-    conn: AsyncConnection, wanted: UsageFilter
-) -> list[RunGroup]:
-    """
-    Read the same of the runs with a stored cost, and of those without.
-
-    Twice through the index is faster than once with the difference as a further key.
-    """
-    cost = runs.c.cost_usd
-    sums = _sums(dialect_of(conn), wanted).add_columns(
-        sa.func.sum(cost).label("cost_usd")
-    )
-    halves = sums.where(cost.is_not(None)), sums.where(cost.is_(None))
-    return await _groups(conn, sa.union_all(*halves))
-
-
-async def _groups(conn: AsyncConnection, query: sa.Executable) -> list[RunGroup]:
-    await dialect_of(conn).force_custom_plan(conn)
-    return [RunGroup(**row) for row in (await conn.execute(query)).mappings()]
-
-
 def _run_sums(dialect: Dialect) -> list[sa.Label[int]]:
-    """
-    Count runs, and add up their tokens.
-    """
     tokens = (runs.c.input_tokens, runs.c.output_tokens, runs.c.total_tokens)
     sums = [dialect.exact_sum(column).label(column.name) for column in tokens]
     return [sa.func.count().label("run_count"), *sums]
 
 
-def _sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
+def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select runs by provider, model and bucket, added up.
+    """
     c = runs.c
     keys: list[sa.ColumnElement[Any]] = [c.provider, c.model]
     if wanted.bucket:
         time = dialect.time_within(wanted.bucket, c.started_at)
         keys.append(time.label("started_at"))
-    return (
-        sa.select(*keys, *_run_sums(dialect))
-        .where(*_conditions(wanted))
-        .group_by(*keys)
-    )
-
-
-def _conditions(wanted: UsageFilter) -> Conditions:
-    c = runs.c
     conditions = [
         *equals(c.session_id, wanted.session_id),
         *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
@@ -90,25 +49,25 @@ def _conditions(wanted: UsageFilter) -> Conditions:
         conditions.append(c.started_at >= wanted.since)
     if wanted.until is not None:
         conditions.append(c.started_at < wanted.until)
-    return conditions
+    sums = sa.select(*keys, *_run_sums(dialect))
+    return sums.where(*conditions).group_by(*keys)
 
 
-async def read_session_stats(conn: AsyncConnection, session_id: str) -> SessionStats:
+def cost_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Executable:
     """
-    Read a session's figures in one statement, which is one moment.
+    Select the same of the runs with a stored cost, and of those without.
 
-    Raises:
-        SessionNotFoundError: If it does not exist.
+    Twice through the index is faster than once with the difference as a further key.
     """
-    found = (await conn.execute(_figures(dialect_of(conn), session_id))).all()
-    if not found:
-        raise SessionNotFoundError(session_id)
-    return _stats(found)
+    cost = runs.c.cost_usd
+    sums = usage_sums(dialect, wanted)
+    sums = sums.add_columns(sa.func.sum(cost).label("cost_usd"))
+    return sa.union_all(sums.where(cost.is_not(None)), sums.where(cost.is_(None)))
 
 
-def _figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
+def session_figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
     """
-    Select a row for each provider and status of its runs, or one if it has none.
+    Select a row for each provider and status of a session's runs, or one without any.
 
     The figures of its events stand in each.
     """
@@ -136,7 +95,17 @@ def _figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
     )
 
 
-def _stats(found: Sequence[sa.Row[*tuple[Any, ...]]]) -> SessionStats:
+def session_stats(
+    session_id: str, found: Sequence[sa.Row[*tuple[Any, ...]]]
+) -> SessionStats:
+    """
+    Put together what :func:`session_figures` finds.
+
+    Raises:
+        SessionNotFoundError: If it finds nothing.
+    """
+    if not found:
+        raise SessionNotFoundError(session_id)
     groups = [row for row in found if row.run_count]
     status_counts = Counter[RunStatus]()
     for row in groups:

@@ -1,10 +1,10 @@
 """
-How a session with its history is imported: whole, once, and never over another one.
+How sessions are exported, as of one moment each, and imported: whole, and once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +20,7 @@ from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.interruption import withdrawal_check
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.gates import lock_gates
+from asm_async.transfer.export_stream import encode_history
 from asm_async.transfer.import_rules import (
     check_owner,
     check_unrepeated,
@@ -28,8 +29,41 @@ from asm_async.transfer.import_rules import (
     refuse_tombstone,
 )
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
+from asm_async.transfer.spool import Chunk, Spool
 from asm_async.values.event import Event
 from asm_async.values.run import Run
+
+
+async def export_lines(
+    transactions: Transactions, session_id: str, *, include_deleted: bool
+) -> AsyncGenerator[Chunk]:
+    """
+    Yield a session's lines as of one moment; none if it is not to be exported.
+
+    They are spooled before the first is yielded: a transaction that waited for the
+    reader would hold a connection, keep SQLite's log from being checkpointed and
+    PostgreSQL's dead rows from being vacuumed.
+
+    Raises:
+        StorageError: If the session's counter does not agree with its events.
+    """
+    check_withdrawal = withdrawal_check()
+
+    async def read(conn: AsyncConnection) -> None:
+        spool.clear()
+        batches = read_history(conn, session_id, check_withdrawal)
+        async with (
+            aclosing(batches),
+            aclosing(encode_history(batches, include_deleted=include_deleted)) as lines,
+        ):
+            async for chunk in lines:
+                await spool.put(chunk)
+
+    with Spool() as spool:
+        await transactions.read_snapshot(read)
+        async with aclosing(spool.chunks()) as chunks:
+            async for chunk in chunks:
+                yield chunk
 
 
 async def import_session(transactions: Transactions, incoming: IncomingSession) -> bool:
