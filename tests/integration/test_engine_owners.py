@@ -16,11 +16,12 @@ from sqlalchemy.pool import QueuePool
 from asm_async import open_store
 from asm_async.errors import (
     MigrationRequiredError,
+    SessionNotFoundError,
     StoreClosedError,
     UnsupportedOperationError,
 )
 from asm_async.sql import SQLSessionStore, create_engine, migrations
-from asm_async.testing.factories import make_session
+from asm_async.testing.factories import make_event, make_session
 
 
 @pytest.fixture
@@ -29,6 +30,16 @@ def file_url(tmp_path: Path) -> str:
     Give the URL of an SQLite file that is not there yet.
     """
     return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
+
+
+@pytest.fixture(
+    params=["file_url", pytest.param("postgres_url", marks=pytest.mark.postgres)]
+)
+def any_url(request: pytest.FixtureRequest) -> str:
+    """
+    Give the URL of each database in turn.
+    """
+    return str(request.getfixturevalue(request.param))
 
 
 async def test_closing_a_store_leaves_the_callers_engine_open(file_url: str) -> None:
@@ -48,6 +59,30 @@ async def test_closing_a_store_leaves_the_callers_engine_open(file_url: str) -> 
     assert (await other.get_session("ses_1")).revision == 1
     with pytest.raises(StoreClosedError):
         await store.get_session("ses_1")
+    await engine.dispose()
+
+
+async def test_a_write_has_its_connection_back_in_the_pool_when_it_returns(
+    any_url: str,
+) -> None:
+    """
+    So it is where the pool asks the database first: the engine may be disposed of then.
+    """
+    # To tell other processes takes a connection of its own, in the background.
+    engine = create_async_engine(
+        any_url, pool_pre_ping=True, execution_options={"asm_announces": False}
+    )
+    await migrations.upgrade(engine)
+    store = SQLSessionStore(engine)
+    assert isinstance(engine.pool, QueuePool)
+    for number in range(1, 6):
+        await store.save_session(make_session(id=f"ses_{number}"))
+        assert engine.pool.checkedout() == 0
+        await store.append_event(make_event(session_id=f"ses_{number}"))
+        assert engine.pool.checkedout() == 0
+        with pytest.raises(SessionNotFoundError):
+            await store.append_event(make_event(session_id="ses_unknown"))
+        assert engine.pool.checkedout() == 0
     await engine.dispose()
 
 

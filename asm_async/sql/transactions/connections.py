@@ -60,7 +60,6 @@ class DriverConnections:
         self._dialect = dialect
         self._pool: Pool | None = None
         self._is_plain = False
-        self._returning: set[asyncio.Task[None]] = set()
 
     def take_now(self) -> Pooled | None:
         """
@@ -89,7 +88,10 @@ class DriverConnections:
         async with connecting(deadline):
             return await self._engine.raw_connection()
 
-    def _give_back_now(self, pooled: Pooled) -> bool:
+    def give_back_now(self, pooled: Pooled) -> bool:
+        """
+        Return a connection to the pool, if that needs no waiting.
+        """
         # What happened to a connection past SQLAlchemy, its pool does not know.
         if self._dialect.direct.is_lost(pooled.driver_connection):
             # Outside of a greenlet it is closed without waiting for the server, so that
@@ -107,24 +109,8 @@ class DriverConnections:
         """
         Return a connection to the pool, or close it where it is of no use.
         """
-        if not self._give_back_now(pooled):
+        if not self.give_back_now(pooled):
             await greenlet_spawn(pooled.close)
-
-    def give_back_soon(self, pooled: Pooled) -> None:
-        """
-        Return a connection as :meth:`give_back` does, at once or a moment later.
-        """
-        if not self._give_back_now(pooled):
-            task = asyncio.ensure_future(greenlet_spawn(pooled.close))
-            self._returning.add(task)
-            task.add_done_callback(self._returning.discard)
-
-    async def aclose(self) -> None:
-        """
-        Wait for the connections that are just being given back.
-        """
-        while self._returning:
-            await asyncio.wait(self._returning)
 
     @asynccontextmanager
     async def lend(self, deadline: float) -> AsyncGenerator[Any]:

@@ -5,6 +5,7 @@ How a group is written: in one statement or hop where nothing about it is unusua
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from itertools import islice
@@ -24,6 +25,8 @@ from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.slow_path import perform
+
+_LOG = logging.getLogger(__name__)
 
 _ID, _SESSION_ID, _NUMBER = map(
     EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
@@ -103,6 +106,7 @@ class Writer:
         self._connections = transactions.connections
         self._dialect = transactions.dialect
         self._direct = transactions.dialect.direct
+        self._giving: set[asyncio.Task[None]] = set()
 
     def start(
         self, operations: Sequence[Operation], timeout: float, ended: Ended
@@ -167,7 +171,28 @@ class Writer:
         def done(
             committed: Committed[list[Outcome]] | None, failure: BaseException | None
         ) -> None:
-            self._connections.give_back_soon(pooled)
+            # Callers are told when the connection is back: they may dispose of the
+            # engine next.
+            if self._connections.give_back_now(pooled):
+                tell(committed, failure)
+            else:
+                giving = asyncio.ensure_future(self._connections.give_back(pooled))
+                self._giving.add(giving)
+                giving.add_done_callback(partial(given, committed, failure))
+
+        def given(
+            committed: Committed[list[Outcome]] | None,
+            failure: BaseException | None,
+            giving: asyncio.Task[None],
+        ) -> None:
+            self._giving.discard(giving)
+            if not giving.cancelled() and (error := giving.exception()):
+                _LOG.warning("a connection could not be given back: %r", error)
+            tell(committed, failure)
+
+        def tell(
+            committed: Committed[list[Outcome]] | None, failure: BaseException | None
+        ) -> None:
             written: Written | None = None
             error: Exception | None = None
             try:
