@@ -14,9 +14,8 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed import queries
-from asm_async.sql.feed.consumer import SQLBatch
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.feed.leases import ConsumerLeases
+from asm_async.sql.feed.leases import ConsumerLeases, SQLBatch
 from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values.checkpoint import Place

@@ -18,7 +18,7 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
-from asm_async.sql.feed.poll import poll
+from asm_async.sql.feed.context import poll
 from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.deleting import hard_delete
 from asm_async.sql.runtime.lifecycle import Lifecycle

@@ -8,11 +8,8 @@ from hypothesis import strategies as st
 
 from asm_async.sql import create_engine
 from asm_async.sql.dialects import dialect_of
-from asm_async.sql.notifications.announcer import (
-    Announcer,
-    _payloads,
-    announced_sessions,
-)
+from asm_async.sql.dialects.postgresql.listener import announced_sessions, payloads_of
+from asm_async.sql.runtime.announcer import Announcer
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.strategies import text_fields
 
@@ -24,7 +21,7 @@ def test_every_session_is_announced_in_pieces_that_fit(ids: set[str]) -> None:
     """
     Each id stands in one payload, and none has the 8,000 bytes that are refused.
     """
-    payloads = _payloads(ORIGIN, sorted(ids))
+    payloads = payloads_of(ORIGIN, sorted(ids))
     told = [announced_sessions(payload, "another") for payload in payloads]
 
     assert sorted(id_ for some in told for id_ in some or ()) == sorted(ids)
@@ -36,7 +33,7 @@ def test_the_longest_ids_fill_more_than_one_piece() -> None:
     Ids of 255 characters that take 12 bytes each are announced like any others.
     """
     ids = [chr(0x1F600 + number) * 255 for number in range(5)]
-    payloads = _payloads(ORIGIN, ids)
+    payloads = payloads_of(ORIGIN, ids)
 
     assert len(payloads) == 3
     assert all(len(payload.encode()) < 8_000 for payload in payloads)
@@ -46,7 +43,7 @@ def test_very_many_sessions_are_announced_as_all() -> None:
     """
     One short payload wakes everybody, rather than hundreds some.
     """
-    (payload,) = _payloads(ORIGIN, [f"ses_{number}" for number in range(1_001)])
+    (payload,) = payloads_of(ORIGIN, [f"ses_{number}" for number in range(1_001)])
 
     assert announced_sessions(payload, "another") is None
 
@@ -55,7 +52,7 @@ def test_whoever_announces_does_not_listen_to_itself() -> None:
     """
     Its own waiters were woken when it wrote.
     """
-    (payload,) = _payloads(ORIGIN, ["ses_1"])
+    (payload,) = payloads_of(ORIGIN, ["ses_1"])
 
     assert announced_sessions(payload, ORIGIN) == ()
     assert announced_sessions(payload, "another") == ["ses_1"]

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 
-from asm_async.sql.notifications.shared_tasks import SharedTasks
+from asm_async.sql.runtime.shared_state import SharedTasks
 
 
 class Work:

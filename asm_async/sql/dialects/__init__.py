@@ -1,19 +1,22 @@
 """
-The two databases, and how to tell which one an engine speaks to.
+The two databases, how to tell which one an engine speaks to, and what engines need.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
+from typing import Any
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.sqlite import engine as sqlite
 from asm_async.sql.dialects.sqlite.dialect import SQLite
 
-__all__ = ["Dialect", "dialect_of"]
+__all__ = ["Dialect", "dialect_of", "engine_options", "set_up_engine"]
 
 
 @cache
@@ -49,3 +52,25 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
             " postgresql+asyncpg"
         )
     return make()
+
+
+def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
+    """
+    Return options of SQLAlchemy's for an engine on *url*.
+
+    Args:
+        url: Of a database that is supported.
+
+        connect_args: What the caller gives the driver; it stands above the defaults.
+    """
+    if url.get_backend_name() == "sqlite":
+        return sqlite.engine_options(url, connect_args)
+    return {"connect_args": connect_args}
+
+
+def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
+    """
+    Have each connection of a new engine opened as the stores need it.
+    """
+    if engine.dialect.name == "sqlite":
+        sqlite.set_up_engine(engine, is_durable=is_durable)

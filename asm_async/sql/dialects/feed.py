@@ -5,14 +5,15 @@ What differs between the databases in how the feed is read, and how commits are 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from typing import Any, ClassVar, Protocol, TypeAlias
+from typing import Any, ClassVar, TypeAlias
 
 import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 Read: TypeAlias = Callable[
@@ -21,54 +22,6 @@ Read: TypeAlias = Callable[
 """
 Does some work, which writes nothing, on a connection.
 """
-
-ReadPayload: TypeAlias = Callable[[str], Collection[str] | None]
-"""
-Reads the sessions that an announcement names; None stands for all of them.
-"""
-
-
-class ChangeListener(Protocol):
-    """
-    Is told what other processes have written.
-    """
-
-    @property
-    def is_writing(self) -> Callable[[], bool]:
-        """
-        Returns whether this process may have committed what it has not published yet.
-        """
-        ...
-
-    def followed_sessions(self) -> set[str]:
-        """
-        Return the sessions that somebody waits for; any thread may ask.
-        """
-        ...
-
-    def notify_all(self) -> None:
-        """
-        Be told that something may have been missed.
-        """
-        ...
-
-    def on_announcement(self, session_ids: Collection[str]) -> None:
-        """
-        Be told that somebody may have written to these sessions.
-        """
-        ...
-
-    def on_remote_commit(self, numbers: Mapping[str, int], newest: Place) -> None:
-        """
-        Be told the latest numbers of some sessions, and the place of the last event.
-        """
-        ...
-
-    def on_unknown_change(self) -> None:
-        """
-        Be told that the status of some session may have changed.
-        """
-        ...
 
 
 @attrs.frozen
@@ -149,9 +102,11 @@ class FeedDialect(ABC):
         """
 
     @abstractmethod
-    async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
+    async def announce(
+        self, driver: Any, origin: str, session_ids: Collection[str]
+    ) -> None:
         """
-        Send *payloads* to all processes that listen, past SQLAlchemy.
+        Tell all processes that listen that *origin* wrote to sessions, past SQLAlchemy.
         """
 
     @abstractmethod
@@ -165,8 +120,8 @@ class FeedDialect(ABC):
         self,
         engine: AsyncEngine,
         read: Read,
-        listener: ChangeListener,
-        sessions_in: ReadPayload,
+        hub: NotificationHub,
+        origin: str,
     ) -> None:
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.
@@ -178,7 +133,7 @@ class FeedDialect(ABC):
 
             read: How to read from it, so that a cancellation does no harm.
 
-            listener: Whom to tell.
+            hub: Whom to tell.
 
-            sessions_in: Reads what was announced.
+            origin: Who need not be told what it has announced itself.
         """

@@ -20,16 +20,7 @@ class NumericSum(UserDefinedType[int]):
 
     cache_ok: bool | None = True
 
-    def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
-        return "NUMERIC"
-
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """
-        Make a whole number of the decimal.
-        """
         return nullable(int)
 
 
@@ -40,16 +31,7 @@ class HalvesSum(UserDefinedType[int]):
 
     cache_ok: bool | None = True
 
-    def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
-        return "TEXT"
-
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """
-        Put the halves together.
-        """
         return nullable(_whole)
 
 

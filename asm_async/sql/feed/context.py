@@ -1,39 +1,39 @@
 """
-What the followers of one feed share: connections, notifications, and an end.
+What followers share: connections, notifications, a look for lost ones, and an end.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from asm_async.errors import StorageError
+from asm_async.sql.core.feed_timing import MIN_POLL_INTERVAL
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.feed.poll import poll
-from asm_async.sql.notifications.announcer import announced_sessions
-from asm_async.sql.notifications.shared_tasks import SharedTasks
+from asm_async.sql.feed.queries import newest_place, standing_of
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.lifecycle import Lifecycle
-from asm_async.sql.runtime.shared_state import SharedState
+from asm_async.sql.runtime.shared_state import SharedState, SharedTasks
 from asm_async.sql.transactions.transaction import Transactions
+from asm_async.values.checkpoint import Place
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 _RELEASE_TIMEOUT_SECONDS = 2.0
 
 
-class Follower(Protocol):
-    """
-    One that has joined.
-    """
-
-    async def leave(self) -> None:
-        """
-        Let go of all that was had.
-        """
-        ...
+Leave: TypeAlias = Callable[[], Awaitable[None]]
+"""
+Has a follower let go of all that it had.
+"""
 
 
 class FeedContext:
@@ -70,13 +70,13 @@ class FeedContext:
         """
         For leases that are given up, without keeping anybody waiting for long.
         """
-        self.pending_lease_releases: dict[str, Callable[[], Awaitable[None]]] = {}
+        self.pending_lease_releases: dict[str, Leave] = {}
         """
         How to give up each lease that may be held, by its holder.
         """
         self._poll_interval = poll_interval
         self._listens = listens
-        self._followers: dict[Follower, SharedTasks] = {}
+        self._followers: dict[Leave, SharedTasks] = {}
 
     def check_usable(self) -> SharedState:
         """
@@ -84,22 +84,22 @@ class FeedContext:
         """
         return self.lifecycle.check_usable()
 
-    def join(self, follower: Follower) -> None:
+    def join(self, leave: Leave) -> None:
         """
-        Have *follower* notified of other processes' commits from now on.
+        Have a follower notified of other processes' commits, until it can *leave*.
         """
         shared = self.check_usable()
-        self._followers[follower] = shared.tasks
+        self._followers[leave] = shared.tasks
         look = partial(poll, self.transactions, shared.hub, self._poll_interval)
         shared.tasks.join(self._poll_name, look)
         if self._listens:
             shared.tasks.join("listen", self._listen)
 
-    async def leave(self, follower: Follower) -> None:
+    async def leave(self, leave: Leave) -> None:
         """
         Undo :meth:`join`; to do it twice is allowed.
         """
-        tasks = self._followers.pop(follower, None)
+        tasks = self._followers.pop(leave, None)
         if tasks is not None:
             await tasks.leave(self._poll_name, *(["listen"] if self._listens else []))
 
@@ -129,8 +129,8 @@ class FeedContext:
         Send all followers away and wait for what they have under way.
         """
         await self.lifecycle.aclose()
-        for follower in tuple(self._followers):
-            await follower.leave()
+        for leave in tuple(self._followers):
+            await leave()
         # A consumer that comes to an end later has nothing left to write: the engine
         # may be disposed of once this returns.
         releases = self.pending_lease_releases
@@ -143,8 +143,62 @@ class FeedContext:
         return f"poll every {self._poll_interval} s"
 
     async def _listen(self) -> None:
-        shared, transactions = self.check_usable(), self.transactions
-        sessions_in = partial(announced_sessions, origin=shared.announcer.origin)
-        await self.feed.listen(
-            transactions.engine, transactions.read, shared.hub, sessions_in
-        )
+        shared, engine = self.check_usable(), self.transactions.engine
+        read, origin = self.transactions.read, shared.announcer.origin
+        await self.feed.listen(engine, read, shared.hub, origin)
+
+
+async def poll(
+    transactions: Transactions, hub: NotificationHub, seconds: float
+) -> None:
+    """
+    Wake those who are behind, every so many *seconds*, until cancelled.
+
+    It looks sooner where the status of some session may have changed: neither the
+    watcher of an SQLite file nor an announcement tells of which.
+    """
+    standings: dict[str, list[Any]] = {}
+    while True:
+        least = min(seconds, MIN_POLL_INTERVAL)
+        await asyncio.sleep(least)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(seconds - least):
+                await hub.something_changed.wait()
+        # Cleared before the look: what changes during it calls for another one.
+        hub.something_changed.clear()
+        try:
+            standings = await _look(transactions, hub, standings)
+        except StorageError as error:
+            _LOG.debug("a look for lost notifications failed: %s", error.code)
+
+
+async def _look(
+    transactions: Transactions,
+    hub: NotificationHub,
+    before: dict[str, list[Any]],
+) -> dict[str, list[Any]]:
+    """
+    Look once.
+
+    Returns:
+        The counter's state and the status of each session that is followed.
+    """
+    session_ids = hub.followed_sessions()
+    dialect = transactions.dialect
+    query = standing_of(lambda column: dialect.is_one_of(column, session_ids))
+
+    async def read(conn: AsyncConnection) -> tuple[Place, list[tuple[Any, ...]]]:
+        newest: Place = (0, 0)
+        if hub.follows_all:
+            row = (await conn.execute(newest_place(dialect.feed))).first()
+            newest = newest if row is None else (row[0], row[1])
+        rows = await conn.execute(query) if session_ids else ()
+        return newest, [tuple(row) for row in rows]
+
+    newest, found = await transactions.read(read)
+    hub.on_remote_commit({row[0]: row[1] for row in found}, newest)
+    standings = {session_id: standing for session_id, _, *standing in found}
+    for session_id, standing in standings.items():
+        if before.get(session_id) != standing:
+            hub.on_status_change(session_id)
+    return standings

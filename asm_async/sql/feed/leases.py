@@ -10,11 +10,13 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import ConflictError, StorageBusyError, StorageError
 from asm_async.fronts.consuming import ConsumerOptions, Holding, lease_lost
+from asm_async.fronts.event_consumer import LeasedBatch
 from asm_async.fronts.feed_filters import START
 from asm_async.sql.core.column_types import microseconds
 from asm_async.sql.core.error_translation import translated_errors
@@ -48,10 +50,6 @@ class ConsumerLeases:
         self._is_it = consumers.c.name == options.name
 
     async def take(self, holder: str) -> Holding | None:
-        """
-        Take the lease if it is free, or *holder* has it.
-        """
-
         async def look(conn: AsyncConnection) -> bool:
             row = (await conn.execute(self._row())).first()
             return row is None or row.is_free or row.holder == holder
@@ -88,13 +86,6 @@ class ConsumerLeases:
         await asyncio.sleep(min(pause, _MAX_PAUSE_SECONDS))
 
     async def renew(self, fencing_token: int) -> Holding | None:
-        """
-        Renew the lease if it is still of this token.
-
-        Returns:
-            Who holds it now, and how far the consumer has come.
-        """
-
         async def renew(transaction: Transaction) -> Holding | None:
             conn = transaction.conn
             row = await self._row_in_hand(conn)
@@ -109,11 +100,7 @@ class ConsumerLeases:
             return await self._transactions.write(renew, is_repeatable=True)
 
     async def release(self, holder: str) -> None:
-        """
-        Give the lease up if it is still this holder's; else it ends by itself.
-
-        A feed that was closed has done so already.
-        """
+        # A feed that was closed has done so already.
         if holder in self._context.pending_lease_releases:
             try:
                 await self._give_up(holder)
@@ -144,14 +131,7 @@ class ConsumerLeases:
         self, holding: Holding, end: Place, conn: AsyncConnection | None = None
     ) -> None:
         """
-        Move the checkpoint from the holding's place to *end*, and renew the lease.
-
-        Args:
-            holding: Where the batch began, and whose it is.
-
-            end: Where it ended.
-
-            conn: In whose transaction to do it; None for one of its own.
+        Move the checkpoint, in the transaction that is open on *conn* if one is given.
 
         Raises:
             LeaseLostError: If the lease is not of the holding's token any more.
@@ -266,3 +246,29 @@ class ConsumerLeases:
         if place == START:
             return None
         return checkpoint_text(place, self._transactions.dialect.name)
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class SQLBatch(LeasedBatch):
+    """
+    A batch that can be acknowledged in a transaction of its handler.
+    """
+
+    _leases: ConsumerLeases = attrs.field(alias="leases", repr=False)
+
+    async def acknowledge(self, conn: AsyncConnection | None = None) -> None:
+        """
+        Remember that these events are dealt with, and renew the lease.
+
+        Args:
+            conn:
+                A connection to the same database, with the transaction open in which
+                the handler has written what it made of the events. Then both are
+                committed or neither, so that each event takes effect exactly once.
+                What is raised here must roll that transaction back; it is yours to
+                commit.
+
+        Raises:
+            LeaseLostError: If another has taken the lease since.
+        """
+        await self._leases.acknowledge(self._holding, self._end, conn)

@@ -65,7 +65,7 @@ class _Reader:
             takes_events=self._takes_events,
         )
         self._wake_up = self._registration.enter_context(waiting)
-        self._context.join(self)
+        self._context.join(self.leave)
         return self
 
     async def __aexit__(
@@ -81,7 +81,7 @@ class _Reader:
         Let go of all that was had; to do it twice is allowed.
         """
         self._registration.close()
-        await self._context.leave(self)
+        await self._context.leave(self.leave)
 
     async def wait(self, seconds: float | None = None) -> None:
         """
@@ -133,9 +133,6 @@ class SessionReader(_Reader):
         )
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
-        """
-        Read behind the number *place*, unless what comes next was handed over.
-        """
         offered = self._wake_up.drain((0, place), limit)
         if offered is None:
             return await self._read(place, limit)
@@ -150,16 +147,11 @@ class SessionReader(_Reader):
         )
 
     async def _read(self, place: int, limit: int) -> ReadResult[int]:
-        """
-        Read the database.
-
-        The state of the session is read first, where it matters: then all the events
-        that it counts are found.
-        """
         wanted = self._wanted
 
         async def work(conn: AsyncConnection) -> tuple[Any, list[Event]]:
             row = None
+            # Read first, so that all the events that the session counts are found.
             if wanted.leaves_out or wanted.until_over:
                 row = (await conn.execute(self._standing)).first()
             parameters = {"number": place, "most": limit}
@@ -204,9 +196,6 @@ class FeedReader(_Reader):
         self._is_checked = False
 
     async def read(self, place: Place, limit: int) -> ReadResult[Place]:
-        """
-        Read behind *place*, unless what comes next was handed over.
-        """
         if not self._is_checked:
             await self._check(place)
         offered = self._wake_up.drain(place, limit)

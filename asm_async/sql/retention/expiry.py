@@ -4,12 +4,12 @@ How sessions that have grown too old are soft-deleted, and later removed for goo
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
+from typing import Any
 
-import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -79,22 +79,6 @@ async def _soft_delete_page(
     return await soft_delete(transaction, [row.id for row in page], at, condition)
 
 
-@attrs.frozen
-class _ExpiredSession:
-    """
-    A session to be removed, if it still stands as it was found.
-    """
-
-    deleted_at: datetime
-    id: str
-    revision: int
-    state: str
-    size: int
-    """
-    About how many rows it has.
-    """
-
-
 async def hard_delete_expired_sessions(
     writes: ThrottledWriter, policy: RetentionPolicy, now: datetime
 ) -> Batches:
@@ -109,7 +93,7 @@ async def hard_delete_expired_sessions(
     found = writes.pages(query, order, sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
-            expired = [_ExpiredSession(*row) for row in page]
+            expired = page
             failures: list[Exception] = []
             if policy.archive is not None:
                 expired = [
@@ -123,7 +107,10 @@ async def hard_delete_expired_sessions(
             yield Batch(count, failures)
 
 
-def _deleted_sessions() -> sa.Select[datetime, str, int, str, int]:
+def _deleted_sessions() -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select sessions as they stand, and about how many rows each has.
+    """
     gates = session_sequences
     stored = sa.func.coalesce(gates.c.last_sequence - gates.c.pruned_count, 0)
     owned = [
@@ -136,15 +123,15 @@ def _deleted_sessions() -> sa.Select[datetime, str, int, str, int]:
         sessions.c.deleted_at,
         sessions.c.id,
         sessions.c.revision,
-        sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value),
-        stored + owned[0] + owned[1],
+        sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value).label("state"),
+        (stored + owned[0] + owned[1]).label("size"),
     ).outerjoin(gates, gates.c.session_id == sessions.c.id)
 
 
 async def _is_archived(
     writes: ThrottledWriter,
     archive: Archive,
-    session: _ExpiredSession,
+    session: sa.Row[*tuple[Any, ...]],
     failures: list[Exception],
 ) -> bool:
     """
@@ -188,11 +175,11 @@ async def _whole_export(
     return await writes.transactions.read_snapshot(read)
 
 
-def _groups(expired: Sequence[_ExpiredSession]) -> Iterator[list[_ExpiredSession]]:
+def _groups(expired: Rows) -> Iterator[Rows]:
     """
     Put neighbours together up to the size of a transaction; what is larger stays alone.
     """
-    group: list[_ExpiredSession] = []
+    group: list[Any] = []
     size = 0
     for session in expired:
         if group and size + session.size > MAX_ROWS_PER_TRANSACTION:
@@ -204,12 +191,9 @@ def _groups(expired: Sequence[_ExpiredSession]) -> Iterator[list[_ExpiredSession
         yield group
 
 
-async def _remove(writes: ThrottledWriter, group: Collection[_ExpiredSession]) -> int:
+async def _remove(writes: ThrottledWriter, group: Rows) -> int:
     """
-    Remove those of a group that stand as they were found.
-
-    Returns:
-        How many these were.
+    Remove those of a group that stand as they were found, and count them.
     """
     work = partial(_remove_unchanged, found={session.id: session for session in group})
     while (count := await writes.write(work)) is None:
@@ -218,13 +202,10 @@ async def _remove(writes: ThrottledWriter, group: Collection[_ExpiredSession]) -
 
 
 async def _remove_unchanged(
-    transaction: Transaction, found: dict[str, _ExpiredSession]
+    transaction: Transaction, found: Mapping[str, Any]
 ) -> int | None:
     """
-    Remove sessions, or a part of a single one.
-
-    Returns:
-        How many were removed; None if there is more of it.
+    Remove sessions and count them, or a part of a single one; None if there is more.
     """
     await lock_gates(transaction, found)
     query = sa.select(sessions.c.id, sessions.c.deleted_at, sessions.c.revision)
@@ -232,10 +213,7 @@ async def _remove_unchanged(
         query.where(transaction.dialect.is_one_of(sessions.c.id, found))
     )
     unchanged = [
-        row.id
-        for row in rows
-        if (row.deleted_at, row.revision)
-        == (found[row.id].deleted_at, found[row.id].revision)
+        id_ for id_, *now in rows if now == [found[id_].deleted_at, found[id_].revision]
     ]
     if len(found) == 1 and unchanged:
         (session_id,) = unchanged

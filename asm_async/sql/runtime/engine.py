@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.errors import MissingDependencyError
-from asm_async.sql.dialects.engines import engine_defaults, set_up_engine
+from asm_async.sql.dialects import engine_options, set_up_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.values import fields
 
@@ -65,7 +65,7 @@ def create_engine(
         # What was used last is used next: its cache holds what has just been written,
         # where another connection to an SQLite file has to read all that again.
         defaults["pool_use_lifo"] = True
-    defaults |= engine_defaults(target, connect_args)
+    defaults |= engine_options(target, connect_args)
     try:
         engine = create_async_engine(target, **(defaults | options))
     except ImportError as error:

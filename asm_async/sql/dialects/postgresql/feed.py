@@ -4,7 +4,7 @@ The feed on PostgreSQL: by transaction id, as far as no older transaction is ope
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
@@ -12,14 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.core.column_types import TransactionId, utc_time
-from asm_async.sql.dialects.feed import (
-    BlockingTransaction,
-    ChangeListener,
-    FeedDialect,
-    Read,
-    ReadPayload,
-)
-from asm_async.sql.dialects.postgresql.listener import CHANNEL, listen
+from asm_async.sql.dialects.feed import BlockingTransaction, FeedDialect, Read
+from asm_async.sql.dialects.postgresql.listener import CHANNEL, listen, payloads_of
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 _BLOCKING_TRANSACTION = sa.text(
@@ -88,9 +83,6 @@ class PostgreSQLFeed(FeedDialect):
     )
 
     def parameters(self, place: Place) -> dict[str, Any]:
-        """
-        Compare pairs, as the index does.
-        """
         return {"transaction": str(place[0]), "position": place[1]}
 
     def end(self) -> sa.Select[*tuple[Any, ...]]:
@@ -114,9 +106,6 @@ class PostgreSQLFeed(FeedDialect):
     async def blocking_transaction(
         self, conn: AsyncConnection
     ) -> BlockingTransaction | None:
-        """
-        Look for the transaction that is the horizon.
-        """
         row = (await conn.execute(_BLOCKING_TRANSACTION)).first()
         if row is None:
             return None
@@ -131,29 +120,25 @@ class PostgreSQLFeed(FeedDialect):
         span = sa.literal(timedelta(seconds=later), sa.Interval())
         return sa.type_coerce(now + span, utc_time())
 
-    async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
+    async def announce(
+        self, driver: Any, origin: str, session_ids: Collection[str]
+    ) -> None:
         """
         Notify, in a transaction of its own that waits for no disk.
 
         Without parameters it is one round trip, and one that PgBouncer leaves whole.
         """
-        literals = ", ".join(map(_literal, payloads))
+        literals = ", ".join(map(_literal, payloads_of(origin, session_ids)))
         await driver.execute(_ANNOUNCE.format(CHANNEL, literals))
 
     def abandon(self, driver: Any) -> None:
-        """
-        Close the socket.
-        """
         driver.terminate()
 
     async def listen(
         self,
         engine: AsyncEngine,
         read: Read,
-        listener: ChangeListener,
-        sessions_in: ReadPayload,
+        hub: NotificationHub,
+        origin: str,
     ) -> None:
-        """
-        Listen on a connection of its own.
-        """
-        await listen(engine, listener, sessions_in)
+        await listen(engine, hub, origin)

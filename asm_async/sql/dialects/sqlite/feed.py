@@ -4,7 +4,7 @@ The feed on SQLite: writers come one after the other, so that positions are in o
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, ClassVar
 
@@ -12,14 +12,9 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.core.column_types import utc_time
-from asm_async.sql.dialects.feed import (
-    BlockingTransaction,
-    ChangeListener,
-    FeedDialect,
-    Read,
-    ReadPayload,
-)
+from asm_async.sql.dialects.feed import BlockingTransaction, FeedDialect, Read
 from asm_async.sql.dialects.sqlite.watcher import watch
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 
@@ -42,9 +37,6 @@ class SQLiteFeed(FeedDialect):
     )
 
     def parameters(self, place: Place) -> dict[str, Any]:
-        """
-        Compare positions.
-        """
         return {"position": place[1]}
 
     def end(self) -> sa.Select[*tuple[Any, ...]]:
@@ -79,7 +71,9 @@ class SQLiteFeed(FeedDialect):
         """
         return sa.literal(datetime.now(UTC) + timedelta(seconds=later), utc_time())
 
-    async def announce(self, driver: Any, payloads: Sequence[str]) -> None:
+    async def announce(
+        self, driver: Any, origin: str, session_ids: Collection[str]
+    ) -> None:
         """
         Do nothing: others see that the file has changed.
         """
@@ -93,16 +87,13 @@ class SQLiteFeed(FeedDialect):
         self,
         engine: AsyncEngine,
         read: Read,
-        listener: ChangeListener,
-        sessions_in: ReadPayload,
+        hub: NotificationHub,
+        origin: str,
     ) -> None:
-        """
-        Watch the file, if there is one.
-        """
 
         async def find(conn: AsyncConnection) -> str:
             files = await conn.execute(sa.text("PRAGMA database_list"))
             return next((row.file for row in files if row.name == "main"), "")
 
         if path := await read(find):
-            await watch(path, listener)
+            await watch(path, hub)

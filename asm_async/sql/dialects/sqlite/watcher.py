@@ -15,23 +15,16 @@ import threading
 from collections.abc import Callable, Collection, Mapping
 from contextlib import closing, suppress
 from pathlib import Path
-from typing import TypeAlias
 
 from asm_async.sql.core.feed_timing import (
     OWN_COMMIT_GRACE,
     WATCH_INTERVAL,
     WATCHER_RETRY_PAUSE,
 )
-from asm_async.sql.dialects.feed import ChangeListener
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 _LOG = logging.getLogger(__name__)
-
-_Report: TypeAlias = Callable[[Mapping[str, int] | None, Place], None]
-"""
-Takes the latest numbers of sessions that have new events, None where some may have been
-missed, and the place of the last event of all.
-"""
 
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
 
@@ -51,43 +44,29 @@ _COUNTERS = """
 """
 
 
-async def watch(path: str, listener: ChangeListener) -> None:
+async def watch(path: str, hub: NotificationHub) -> None:
     """
     Pass on what is committed to the file at *path*, until cancelled.
     """
     loop = asyncio.get_running_loop()
     must_stop, has_stopped = threading.Event(), asyncio.Event()
 
-    def pass_on(numbers: Mapping[str, int] | None, newest: Place) -> None:
-        if numbers is None:
-            listener.notify_all()
-        elif listener.is_writing():
-            # It may be what this process itself is about to publish.
-            loop.call_later(OWN_COMMIT_GRACE, pass_on_now, numbers, newest)
-        else:
-            pass_on_now(numbers, newest)
-
-    def pass_on_now(numbers: Mapping[str, int], newest: Place) -> None:
-        listener.on_remote_commit(numbers, newest)
-        listener.on_unknown_change()
-
-    def report(numbers: Mapping[str, int] | None, newest: Place) -> None:
+    def call(function: Callable[..., object], *args: object) -> None:
         # In a loop that was closed nobody waits any more.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(pass_on, numbers, newest)
+            loop.call_soon_threadsafe(function, *args)
 
     def run() -> None:
         try:
             while not must_stop.is_set():
                 try:
                     with closing(_open(path)) as connection:
-                        _look(connection, must_stop, listener, report)
+                        _look(connection, must_stop, hub, call)
                 except sqlite3.Error as error:
                     _LOG.debug("the file is watched on a new connection: %r", error)
                 must_stop.wait(WATCHER_RETRY_PAUSE)
         finally:
-            with suppress(RuntimeError):
-                loop.call_soon_threadsafe(has_stopped.set)
+            call(has_stopped.set)
 
     thread = threading.Thread(target=run, name="asm_async-watcher", daemon=True)
     thread.start()
@@ -113,13 +92,13 @@ def _open(path: str) -> sqlite3.Connection:
 def _look(
     connection: sqlite3.Connection,
     must_stop: threading.Event,
-    listener: ChangeListener,
-    report: _Report,
+    hub: NotificationHub,
+    call: Callable[..., object],
 ) -> None:
     version = connection.execute("PRAGMA data_version").fetchone()
     newest = _latest(connection)
     # What was committed before this moment will not be seen as a change.
-    report(None, (0, newest))
+    call(hub.notify_all)
     reported: dict[str, int] = {}
     while not must_stop.wait(WATCH_INTERVAL):
         now = connection.execute("PRAGMA data_version").fetchone()
@@ -127,13 +106,29 @@ def _look(
             continue
         version = now
         before, newest = newest, _latest(connection)
-        followed = listener.followed_sessions()
+        followed = hub.followed_sessions()
         numbers = _numbers(connection, before, newest, followed)
-        # A number is reported once: no follower may ever see it, since its event may
-        # have been pruned.
-        new = {id_: last for id_, last in numbers.items() if reported.get(id_) != last}
+        # A number is reported once: no follower may ever see it, since its event
+        # may have been pruned.
+        new = {id_: at for id_, at in numbers.items() if reported.get(id_) != at}
         reported = {id_: reported[id_] for id_ in reported.keys() & followed} | new
-        report(new, (0, newest))
+        call(_report, hub, new, (0, newest))
+
+
+def _report(hub: NotificationHub, numbers: Mapping[str, int], newest: Place) -> None:
+    if hub.is_writing():
+        # It may be what this process itself is about to publish.
+        loop = asyncio.get_running_loop()
+        loop.call_later(OWN_COMMIT_GRACE, _report_now, hub, numbers, newest)
+    else:
+        _report_now(hub, numbers, newest)
+
+
+def _report_now(
+    hub: NotificationHub, numbers: Mapping[str, int], newest: Place
+) -> None:
+    hub.on_remote_commit(numbers, newest)
+    hub.on_unknown_change()
 
 
 def _latest(connection: sqlite3.Connection) -> int:

@@ -5,13 +5,11 @@ Tells other processes what was written, without keeping the writers waiting.
 from __future__ import annotations
 
 import asyncio
-import json
 import logging
 import secrets
 import weakref
 from collections.abc import Collection
 from math import inf
-from typing import cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -22,10 +20,6 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.connections import DriverConnections
 
 _LOG = logging.getLogger(__name__)
-
-# PostgreSQL takes payloads of less than 8,000 bytes.
-_MAX_BYTES = 7_900
-_MAX_SESSIONS = 1_000
 
 
 class Announcer:
@@ -84,7 +78,7 @@ class Announcer:
             pending, self._pending = self._pending, set()
             try:
                 async with asyncio.timeout(timing.ANNOUNCEMENT_TIMEOUT):
-                    await self._send(_payloads(self.origin, pending))
+                    await self._send(pending)
             except (StorageError, TimeoutError) as error:
                 _LOG.warning(
                     "an announcement of %d sessions was dropped: %r",
@@ -98,7 +92,7 @@ class Announcer:
             )
             self._next_time = clock() + gap
 
-    async def _send(self, payloads: list[str]) -> None:
+    async def _send(self, session_ids: Collection[str]) -> None:
         engine = self._engine()
         if engine is None:
             return
@@ -109,46 +103,9 @@ class Announcer:
                 deadline
             ) as driver:
                 try:
-                    await feed.announce(driver, payloads)
+                    await feed.announce(driver, self.origin, session_ids)
                 finally:
                     if engine.pool is not pool:
                         # The engine was disposed of: nobody will close what goes back
                         # to its old pool.
                         feed.abandon(driver)
-
-
-def _payloads(origin: str, session_ids: Collection[str]) -> list[str]:
-    """
-    Write the ids of sessions in pieces that fit; no id at all stands for all sessions.
-    """
-    if len(session_ids) > _MAX_SESSIONS:
-        return [json.dumps([origin])]
-    first = json.dumps(origin)
-    pieces: list[list[str]] = []
-    size = _MAX_BYTES
-    for word in map(json.dumps, session_ids):
-        size += len(word) + len(", ")
-        if size > _MAX_BYTES:
-            pieces.append([first])
-            size = len(f"[{first}, {word}]")
-        pieces[-1].append(word)
-    return [f"[{', '.join(piece)}]" for piece in pieces]
-
-
-def announced_sessions(payload: str, origin: str) -> Collection[str] | None:
-    """
-    Read what an :class:`Announcer` wrote, or anybody else, who may write anything.
-
-    Returns:
-        The ids of sessions; None for all of them, no id if *origin* itself wrote it.
-    """
-    try:
-        told = json.loads(payload)
-    except ValueError:
-        return None
-    if not isinstance(told, list):
-        return None
-    announcer, *session_ids = [str(word) for word in cast("list[object]", told)] or [""]
-    if announcer == origin:
-        return ()
-    return session_ids or None
