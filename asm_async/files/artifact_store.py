@@ -7,7 +7,7 @@ from __future__ import annotations
 import hashlib
 import logging
 import os
-from collections.abc import AsyncGenerator, AsyncIterable
+from collections.abc import AsyncGenerator
 from contextlib import ExitStack, aclosing
 from datetime import datetime
 from pathlib import Path
@@ -16,16 +16,16 @@ from asm_async.errors import ArtifactDamagedError, ArtifactNotFoundError
 from asm_async.files.content_directory import ContentDirectory, TemporaryFile
 from asm_async.files.directories import check_platform
 from asm_async.files.threads import in_thread
-from asm_async.fronts.artifact_contents import ChecksumFilter, check_content
+from asm_async.fronts.artifact_store import ArtifactStoreFront, ChecksumFilter
 from asm_async.values import fields
-from asm_async.values.artifact import ArtifactContent, sha256_checksum
+from asm_async.values.artifact import ArtifactContent
 
 _LOG = logging.getLogger(__name__)
 
 _BLOCK_BYTES = 1 << 20
 
 
-class LocalArtifactStore:
+class LocalArtifactStore(ArtifactStoreFront):
     """
     An :class:`~asm_async.ports.ArtifactStore` in a directory of a local file system.
 
@@ -55,45 +55,42 @@ class LocalArtifactStore:
         )
         self._is_clean = False
 
-    async def put(self, content: bytes | AsyncIterable[bytes]) -> ArtifactContent:
+    async def remove_leftovers(self) -> int:
+        """
+        Remove the temporary files of killed processes.
+        """
+        return await in_thread(self._contents.remove_leftovers)
+
+    async def _put(self, content: bytes | AsyncGenerator[bytes]) -> ArtifactContent:
         """
         Keep a content, unless it is there already and whole.
 
         Pieces are written as they come; not until the last is it known whether that was
         needed.
         """
-        given = check_content(content)
         if not self._is_clean:
             await self.remove_leftovers()
             self._is_clean = True
-        if isinstance(given, bytes):
-            checksum = await in_thread(_checksum, given)
+        if isinstance(content, bytes):
+            checksum = await in_thread(_checksum, content)
             if await self._renew(checksum):
-                return _content(checksum, len(given))
+                return _content(checksum, len(content))
         temporary = TemporaryFile(self._contents)
         try:
             await in_thread(temporary.open)
-            async with aclosing(_blocks(given)) as blocks:
+            async with aclosing(_blocks(content)) as blocks:
                 async for block in blocks:
                     await in_thread(temporary.write, block)
-            if isinstance(given, bytes) or not await self._renew(temporary.checksum):
+            if isinstance(content, bytes) or not await self._renew(temporary.checksum):
                 await in_thread(temporary.keep)
         finally:
             await in_thread(temporary.discard)
         return _content(temporary.checksum, temporary.byte_size)
 
-    async def get(self, checksum_sha256: str) -> bytes:
-        """
-        Return a content, verified.
-        """
-        async with aclosing(self.stream(checksum_sha256)) as pieces:
-            return b"".join([piece async for piece in pieces])
-
-    async def stream(self, checksum_sha256: str) -> AsyncGenerator[bytes]:
+    async def _stream(self, checksum: str) -> AsyncGenerator[bytes]:
         """
         Yield a content in pieces of 1 MiB; it may be deleted meanwhile.
         """
-        checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
         held = b""
         with ExitStack() as closing:
             opened = await in_thread(self._contents.open, checksum, closing)
@@ -105,36 +102,11 @@ class LocalArtifactStore:
         if held:
             yield held
 
-    async def delete(
-        self, checksum_sha256: str, *, last_put_before: datetime | None = None
-    ) -> bool:
-        """
-        Remove a content, whole or damaged; none of this checksum is no error.
-        """
-        checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
-        before = fields.optional_utc_time(last_put_before, "last_put_before")
-        return await in_thread(self._contents.delete, checksum, before)
+    async def _delete(self, checksum: str, last_put_before: datetime | None) -> bool:
+        return await in_thread(self._contents.delete, checksum, last_put_before)
 
-    async def list_checksums(
-        self,
-        *,
-        last_put_before: datetime | None = None,
-        after: str | None = None,
-        limit: int = 1000,
-    ) -> list[str]:
-        """
-        List the checksums of the contents there are, in ascending order.
-        """
-        wanted = ChecksumFilter(
-            last_put_before=last_put_before, after=after, limit=limit
-        )
+    async def _list_checksums(self, wanted: ChecksumFilter) -> list[str]:
         return await in_thread(self._contents.checksums, wanted)
-
-    async def remove_leftovers(self) -> int:
-        """
-        Remove the temporary files of killed processes.
-        """
-        return await in_thread(self._contents.remove_leftovers)
 
     async def _renew(self, checksum: str) -> bool:
         """

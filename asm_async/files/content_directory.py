@@ -26,7 +26,7 @@ from asm_async.files.directories import (
     touch,
     try_to_lock,
 )
-from asm_async.fronts.artifact_contents import ChecksumFilter
+from asm_async.fronts.artifact_store import ChecksumFilter
 
 _TEMPORARY = "tmp"
 _SHARD = re.compile(r"[0-9a-f]{2}", re.ASCII)

@@ -1,24 +1,79 @@
 """
-The front of an event feed: what every call checks before anything is read.
+The front of an event feed: what every call checks, and the filters that it makes.
 """
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import AsyncGenerator, Collection
-from typing import Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
-from asm_async.fronts.consuming import ConsumerOptions, LeaseTable
-from asm_async.fronts.event_consumer import LeasedBatch, LeasedConsumer
-from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+import attrs
+
+from asm_async.fronts.event_consumer import (
+    ConsumerOptions,
+    LeasedBatch,
+    LeasedConsumer,
+    LeaseTable,
+)
 from asm_async.fronts.following import EventReader, event_alone, follow
+from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.event_feed import EventFeed
 from asm_async.values import fields
-from asm_async.values.checkpoint import Place, checkpoint_text, place_of
-from asm_async.values.event import Event, EventType
+from asm_async.values.checkpoint import START, Place, checkpoint_text, place_of
+from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.event_feed import FeedLag
+from asm_async.values.fields import Count, Text
+from asm_async.values.value import Value
 
 B = TypeVar("B", bound=LeasedBatch)
+
+
+def _types(value: object, name: str) -> frozenset[EventType | str]:
+    return frozenset(fields.tuple_of(value, name, event_type))
+
+
+_Types: TypeAlias = Annotated[Collection[EventType | str], _types]
+
+
+@attrs.frozen(kw_only=True)
+class SessionFeedFilter(Value):
+    """
+    Which events of one session to follow: what ``follow_session`` takes.
+    """
+
+    session_id: Text
+    after: Count = 0
+    types: _Types | None = None
+    run_id: Text | None = None
+    until_over: bool = False
+    tenant_id: Text | None = None
+
+    @property
+    def leaves_out(self) -> bool:
+        """
+        Whether there may be events of the session that it does not let through.
+        """
+        filters = (self.types, self.run_id, self.tenant_id)
+        return any(each is not None for each in filters)
+
+    def matches(self, event: Event) -> bool:
+        """
+        Return whether it lets an event of the session through, but for its tenant.
+        """
+        of_type = self.types is None or event.type in self.types
+        return of_type and self.run_id in (None, event.run_id)
+
+
+@attrs.frozen(kw_only=True)
+class FeedFilter(Value):
+    """
+    Which events of all sessions to follow: what ``follow_all`` takes.
+    """
+
+    types: _Types | None = None
+    agent_id: Text | None = None
+    tenant_id: Text | None = None
 
 
 class EventFeedFront(EventFeed, Generic[B]):
@@ -38,36 +93,16 @@ class EventFeedFront(EventFeed, Generic[B]):
         self._kind = kind
         self._batch = batch
 
-    def follow_session(
-        self,
-        session_id: str,
-        *,
-        after: int = 0,
-        types: Collection[EventType | str] | None = None,
-        run_id: str | None = None,
-        until_over: bool = False,
-        tenant_id: str | None = None,
-    ) -> AsyncGenerator[Event]:
-        wanted = SessionFeedFilter(
-            session_id=session_id,
-            after=after,
-            types=types,
-            run_id=run_id,
-            until_over=until_over,
-            tenant_id=tenant_id,
-        )
+    @takes_arguments_of(EventFeed.follow_session)
+    def follow_session(self, session_id: str, **filters: Any) -> AsyncGenerator[Event]:
+        wanted = SessionFeedFilter(session_id=session_id, **filters)
         return follow(self._session_reader(wanted), wanted.after, event_alone)
 
+    @takes_arguments_of(EventFeed.follow_all)
     def follow_all(
-        self,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
+        self, *, checkpoint: object, **filters: Any
     ) -> AsyncGenerator[tuple[Event, str]]:
-        wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
-        kind = self._kind
+        wanted, kind = FeedFilter(**filters), self._kind
         return follow(
             self._feed_reader(wanted),
             self._place(checkpoint),
@@ -80,18 +115,12 @@ class EventFeedFront(EventFeed, Generic[B]):
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
         return await self._feed_lag(self._place(checkpoint))
 
+    @takes_arguments_of(EventFeed.consumer)
     def consumer(
-        self,
-        name: str,
-        *,
-        checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        lease_seconds: float = 60.0,
+        self, name: str, *, checkpoint: object, lease_seconds: float, **filters: Any
     ) -> LeasedConsumer[B]:
         options = ConsumerOptions(name=name, lease_seconds=lease_seconds)
-        wanted = FeedFilter(types=types, agent_id=agent_id, tenant_id=tenant_id)
+        wanted = FeedFilter(**filters)
         return LeasedConsumer(
             options,
             leases=self._leases(options, self._place(checkpoint)),

@@ -1,10 +1,12 @@
 """
-How a log is followed: read, yield what was found, wait for more.
+How a log is followed: read, yield what was found, wait for more; and waited for once.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Sequence
+import asyncio
+from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import AbstractContextManager, suppress
 from types import TracebackType
 from typing import Generic, Protocol, Self, TypeVar
 
@@ -68,9 +70,6 @@ class EventReader(Protocol[P]):
     def check_usable(self) -> object:
         """
         Refuse to go on in a feed that was closed.
-
-        Raises:
-            StoreClosedError: If it was.
         """
         ...
 
@@ -99,14 +98,7 @@ async def follow(
     reader: EventReader[P], place: P, give: Callable[[Event, P], T]
 ) -> AsyncGenerator[T]:
     """
-    Yield the events behind *place*, those to come included.
-
-    Args:
-        reader: Where to read.
-
-        place: Where to begin.
-
-        give: Makes of an event and its place what is yielded.
+    Yield what *give* makes of each event behind *place*, those to come included.
     """
     check_usable = reader.check_usable
     async with reader:
@@ -120,3 +112,37 @@ async def follow(
                 return
             if result.is_caught_up:
                 await reader.wait()
+
+
+class Waiter(Protocol):
+    """
+    What is set when a session is written to: an ``asyncio.Event``, or like one.
+    """
+
+    def clear(self) -> None: ...
+
+    def wait(self) -> Awaitable[object]: ...
+
+
+async def wait_for_events(
+    read: Callable[[], Awaitable[list[Event]]],
+    waiting: AbstractContextManager[Waiter],
+    timeout: float,
+) -> list[Event]:
+    """
+    Read whenever the waiter is set, until something is found or time runs out.
+    """
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + timeout
+    # The waiter is registered before the first read, and cleared before each: what is
+    # committed between a read and the wait after it ends that wait.
+    with waiting as waiter:
+        while True:
+            waiter.clear()
+            events = await read()
+            left = deadline - clock()
+            if events or left <= 0:
+                return events
+            with suppress(TimeoutError):
+                async with asyncio.timeout(left):
+                    await waiter.wait()

@@ -1,21 +1,49 @@
 """
-The front of maintenance: what every call checks before anything is deleted.
+The front of maintenance: what every call checks, and how batches become a report.
 """
 
 from __future__ import annotations
 
 import inspect
+import time
 from abc import abstractmethod
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, aclosing
+from typing import TypeAlias
+
+import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.fronts.maintenance_run import Batches, MaintenanceRun, do_all
 from asm_async.ports.maintenance import Maintenance
 from asm_async.values import fields
 from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
+
+
+@attrs.frozen
+class Batch:
+    """
+    What one batch has done, and how much of what its step counts.
+    """
+
+    count: int
+    # What kept it from doing more, though not the step from going on.
+    failures: Sequence[Exception] = ()
+
+
+Batches: TypeAlias = AsyncGenerator[Batch]
+"""
+A step's batches: to ask for the next one is to have it done.
+"""
+
+_COUNTS: Mapping[MaintenanceStep, str] = {
+    MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS: "sessions_soft_deleted",
+    MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS: "sessions_hard_deleted",
+    MaintenanceStep.PRUNE_EVENTS: "events_pruned",
+    MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS: "artifacts_cleaned",
+    MaintenanceStep.CLEAN_ORPHANED_SEQUENCES: "orphaned_sequences_cleaned",
+}
 
 
 class MaintenanceFront(Maintenance):
@@ -109,3 +137,74 @@ def _check_callback(callback: object, name: str) -> None:
     call = type(callback).__call__
     if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
         raise ValidationError(f"{name}: expected a plain callable, got an async one")
+
+
+async def do_all(batches: Batches) -> int:
+    """
+    Have all batches done, count what they did, and raise their failures in the end.
+    """
+    count = 0
+    failures: list[Exception] = []
+    try:
+        async with aclosing(batches):
+            async for batch in batches:
+                count += batch.count
+                failures += batch.failures
+    except Exception as error:
+        for failure in failures:
+            error.add_note(f"and before that: {failure!r}")
+        raise
+    if failures:
+        raise ExceptionGroup(f"{len(failures)} sessions were not removed", failures)
+    return count
+
+
+class MaintenanceRun:
+    """
+    A maintenance run under way, and its report as it stands.
+    """
+
+    def __init__(
+        self,
+        progress: Callable[[MaintenanceReport], object] | None,
+        should_stop: Callable[[], bool] | None,
+    ) -> None:
+        self._progress = progress
+        self._should_stop = should_stop
+        self._is_stopped = False
+        self._began = time.monotonic()
+        self._report = MaintenanceReport()
+
+    @property
+    def report(self) -> MaintenanceReport:
+        passed = time.monotonic() - self._began
+        return attrs.evolve(self._report, duration_ms=round(passed * 1000))
+
+    async def take(self, step: MaintenanceStep, batches: Batches) -> None:
+        """
+        Have a step's batches done until there are no more, one fails, or it is to stop.
+        """
+        async with aclosing(batches):
+            while self._goes_on():
+                try:
+                    batch = await anext(batches, None)
+                except Exception as error:  # noqa: BLE001 - it is reported
+                    self._add(step, Batch(0, [error]))
+                    return
+                if batch is None:
+                    return
+                self._add(step, batch)
+                if self._progress is not None:
+                    self._progress(self.report)
+
+    def _goes_on(self) -> bool:
+        if not self._is_stopped and self._should_stop is not None:
+            self._is_stopped = self._should_stop()
+        return not self._is_stopped
+
+    def _add(self, step: MaintenanceStep, batch: Batch) -> None:
+        name, errors = _COUNTS[step], dict(self._report.errors)
+        if batch.failures:
+            errors[step] = (*errors.get(step, ()), *batch.failures)
+        count = getattr(self._report, name) + batch.count
+        self._report = attrs.evolve(self._report, **{name: count, "errors": errors})

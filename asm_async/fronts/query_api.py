@@ -5,10 +5,9 @@ The front of a query API: what every call checks before anything is read.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Collection, Iterable
-from datetime import datetime
+from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
 from functools import partial
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.paging import Paging, check_paging
@@ -18,21 +17,16 @@ from asm_async.fronts.query_filters import (
     SessionSearch,
     UsageFilter,
 )
+from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.fronts.usage_groups import RunGroup, cost_summary, usage_summary
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
-from asm_async.ports.query_api import (
-    EventOrder,
-    QueryAPI,
-    RunOrder,
-    SessionOrder,
-    TimeBucket,
-)
+from asm_async.ports.query_api import QueryAPI
 from asm_async.transfer.export_stream import SESSIONS_PER_PAGE
 from asm_async.values import fields
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import Event
 from asm_async.values.page import Page
-from asm_async.values.run import Run, RunStatus
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.token_price import PriceLookup, PricingTable, TokenPrice
@@ -54,34 +48,17 @@ class QueryAPIFront(QueryAPI):
     it returns groups of runs.
     """
 
+    @takes_arguments_of(QueryAPI.search_sessions)
     async def search_sessions(
         self,
         *,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        status: SessionStatus | Collection[SessionStatus] | None = None,
-        provider: str | None = None,
-        tags: Collection[str] = (),
-        parent_session_id: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        include_deleted: bool = False,
-        order_by: SessionOrder = "updated_at_desc",
-        limit: int = 50,
-        cursor: str | None = None,
-        count_total: bool = False,
+        order_by: object,
+        limit: object,
+        cursor: object,
+        count_total: object,
+        **filters: Any,
     ) -> Page[Session]:
-        wanted = SessionSearch(
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            status=status,
-            provider=provider,
-            tags=tags,
-            parent_session_id=parent_session_id,
-            created_after=created_after,
-            created_before=created_before,
-            include_deleted=include_deleted,
-        )
+        wanted = SessionSearch(**filters)
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
         return await self._search_sessions(
             wanted, paging, count_total=fields.boolean(count_total, "count_total")
@@ -90,168 +67,57 @@ class QueryAPIFront(QueryAPI):
     async def get_session_stats(self, session_id: str) -> SessionStats:
         return await self._get_session_stats(fields.text(session_id, "session_id"))
 
+    @takes_arguments_of(QueryAPI.search_runs)
     async def search_runs(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        status: RunStatus | Collection[RunStatus] | None = None,
-        started_after: datetime | None = None,
-        started_before: datetime | None = None,
-        min_tokens: int | None = None,
-        order_by: RunOrder = "started_at_desc",
-        limit: int = 50,
-        cursor: str | None = None,
+        self, *, order_by: object, limit: object, cursor: object, **filters: Any
     ) -> Page[Run]:
-        wanted = RunSearch(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            status=status,
-            started_after=started_after,
-            started_before=started_before,
-            min_tokens=min_tokens,
-        )
+        wanted = RunSearch(**filters)
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
         return await self._search_runs(wanted, paging)
 
-    async def get_usage_summary(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        bucket: TimeBucket | None = None,
-    ) -> UsageSummary:
-        wanted = UsageFilter(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            since=since,
-            until=until,
-            bucket=bucket,
-        )
+    @takes_arguments_of(QueryAPI.get_usage_summary)
+    async def get_usage_summary(self, **filters: Any) -> UsageSummary:
+        wanted = UsageFilter(**filters)
         groups = await self._group_usage(wanted)
         return usage_summary(groups, wanted.bucket)
 
+    @takes_arguments_of(QueryAPI.get_cost_summary)
     async def get_cost_summary(
-        self,
-        *,
-        session_id: str | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        provider: str | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        pricing_table: PricingTable | None = None,
-        price_lookup: PriceLookup | None = None,
-        bucket: TimeBucket | None = None,
+        self, *, pricing_table: object, price_lookup: PriceLookup | None, **filters: Any
     ) -> CostSummary:
-        wanted = UsageFilter(
-            session_id=session_id,
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            provider=provider,
-            since=since,
-            until=until,
-            bucket=bucket,
-        )
+        wanted = UsageFilter(**filters)
         prices = _checked_prices(pricing_table)
         lookup = _optional_callable(price_lookup, "price_lookup")
         groups = await self._group_costs(wanted)
         return cost_summary(groups, wanted.bucket, prices, lookup)
 
+    @takes_arguments_of(QueryAPI.search_events)
     async def search_events(
-        self,
-        *,
-        session_ids: Collection[str] | None = None,
-        run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
-        providers: Collection[str] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        correlation_id: str | None = None,
-        tenant_id: str | None = None,
-        order_by: EventOrder = "sequence_asc",
-        limit: int = 100,
-        cursor: str | None = None,
+        self, *, order_by: object, limit: object, cursor: object, **filters: Any
     ) -> Page[Event]:
-        wanted = EventSearch(
-            session_ids=session_ids,
-            run_ids=run_ids,
-            types=types,
-            providers=providers,
-            since=since,
-            until=until,
-            correlation_id=correlation_id,
-            tenant_id=tenant_id,
-        )
+        wanted = EventSearch(**filters)
         paging = check_paging(wanted, order_by=order_by, limit=limit, cursor=cursor)
         return await self._search_events(wanted, paging)
 
-    async def count_events(
-        self,
-        *,
-        session_ids: Collection[str] | None = None,
-        run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
-        providers: Collection[str] | None = None,
-        since: datetime | None = None,
-        until: datetime | None = None,
-        correlation_id: str | None = None,
-        tenant_id: str | None = None,
-    ) -> int:
-        wanted = EventSearch(
-            session_ids=session_ids,
-            run_ids=run_ids,
-            types=types,
-            providers=providers,
-            since=since,
-            until=until,
-            correlation_id=correlation_id,
-            tenant_id=tenant_id,
-        )
-        return await self._count_events(wanted)
+    @takes_arguments_of(QueryAPI.count_events)
+    async def count_events(self, **filters: Any) -> int:
+        return await self._count_events(EventSearch(**filters))
 
     async def export_session(self, session_id: str) -> SessionExport:
         return await self._export_session(fields.text(session_id, "session_id"))
 
+    @takes_arguments_of(QueryAPI.export_sessions)
     async def export_sessions(
         self,
         writer: ExportWriter,
         *,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        status: SessionStatus | Collection[SessionStatus] | None = None,
-        provider: str | None = None,
-        tags: Collection[str] = (),
-        parent_session_id: str | None = None,
-        created_after: datetime | None = None,
-        created_before: datetime | None = None,
-        include_deleted: bool = False,
-        progress: Callable[[ExportReport], object] | None = None,
+        progress: Callable[[ExportReport], object] | None,
+        **filters: Any,
     ) -> ExportReport:
         if not callable(writer):
             raise fields.unexpected("writer", "an async callable", writer)
         progress = _optional_callable(progress, "progress")
-        wanted = SessionSearch(
-            agent_id=agent_id,
-            tenant_id=tenant_id,
-            status=status,
-            provider=provider,
-            tags=tags,
-            parent_session_id=parent_session_id,
-            created_after=created_after,
-            created_before=created_before,
-            include_deleted=include_deleted,
-        )
+        wanted = SessionSearch(**filters)
 
         async def search(cursor: str | None) -> Page[Session]:
             paging = check_paging(

@@ -5,15 +5,17 @@ What the in-memory adapters share, as the SQL ones share a database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Iterator
 from contextlib import contextmanager
-from datetime import UTC, datetime, timedelta
+from datetime import datetime
 
 import attrs
 
-from asm_async.errors import SessionDeletedError, SessionNotFoundError
-from asm_async.fronts.feed_filters import START
-from asm_async.memory.feed_log import FeedLog
+from asm_async.errors import (
+    SessionDeletedError,
+    SessionNotFoundError,
+    StoreClosedError,
+)
 from asm_async.values.artifact import Artifact
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
@@ -28,14 +30,7 @@ class Gate:
     """
 
     latest: int = 0
-    """
-    The last sequence number that was used.
-    """
-
     pruned: int = 0
-    """
-    How many of the numbers used have no event any more.
-    """
 
 
 @attrs.define(kw_only=True)
@@ -44,42 +39,51 @@ class ConsumerRow:
     A durable consumer: the row that a database would have.
     """
 
-    place: Place = START
+    place: Place
     fencing_token: int = 0
     holder: str | None = None
     leased_until: datetime | None = None
     updated_at: datetime
 
-    def is_free(self, at: datetime, holder: str) -> bool:
-        """
-        Return whether *holder* can take the lease.
-        """
-        is_over = self.leased_until is None or self.leased_until <= at
-        return is_over or self.holder == holder
 
-    def take(self, holder: str, seconds: float) -> int:
-        """
-        Take the lease and return the new fencing token.
-        """
-        self.fencing_token += 1
-        self.holder = holder
-        self.renew(seconds)
-        return self.fencing_token
+class FeedLog:
+    """
+    Events by position: 1, 2, 3 and so on, never used again.
+    """
 
-    def renew(self, seconds: float) -> None:
-        """
-        Let the lease last *seconds* from now, unless it was given up.
-        """
-        self.updated_at = datetime.now(UTC)
-        if self.holder is not None:
-            self.leased_until = self.updated_at + timedelta(seconds=seconds)
+    def __init__(self) -> None:
+        self._events: list[Event | None] = []
+        self._positions: dict[tuple[str, str], int] = {}
 
-    def release(self) -> None:
+    @property
+    def latest(self) -> int:
         """
-        Let others take the lease at once.
+        The last position that was used.
         """
-        self.updated_at = datetime.now(UTC)
-        self.holder = self.leased_until = None
+        return len(self._events)
+
+    def append(self, event: Event) -> None:
+        """
+        Append *event* at the next position.
+        """
+        self._events.append(event)
+        self._positions[event.session_id, event.id] = self.latest
+
+    def forget(self, event: Event) -> None:
+        """
+        Leave the position of *event* empty.
+        """
+        position = self._positions.pop((event.session_id, event.id))
+        self._events[position - 1] = None
+
+    def behind(self, position: int) -> Iterator[tuple[int, Event]]:
+        """
+        Yield what is stored behind *position*, with positions.
+        """
+        for index in range(position, self.latest):
+            event = self._events[index]
+            if event is not None:
+                yield index + 1, event
 
 
 class InMemoryDatabase:
@@ -91,57 +95,34 @@ class InMemoryDatabase:
     can be changed.
     """
 
-    sessions: dict[str, Session]
-    """
-    Live and soft-deleted sessions, by id.
-    """
-
-    runs: dict[str, Run]
-    """
-    Their runs, by id.
-    """
-
-    events: dict[str, dict[str, Event]]
-    """
-    Their events, by session id and event id, in order of sequence number.
-    """
-
-    gates: dict[str, Gate]
-    """
-    The counters of all sessions that are or ever were, by session id.
-    """
-
-    artifacts: dict[str, Artifact]
-    """
-    The artifacts of all sessions and of none, by id.
-    """
-
-    log: FeedLog
-    """
-    The events of all sessions once more, in the order of the feed.
-    """
-
-    consumers: dict[str, ConsumerRow]
-    """
-    The durable consumers, by name.
-    """
-
     def __init__(self) -> None:
-        self.sessions = {}
-        self.runs = {}
-        self.events = {}
-        self.gates = {}
-        self.artifacts = {}
-        self.log = FeedLog()
-        self.consumers = {}
+        # Soft-deleted ones among them.
+        self.sessions: dict[str, Session] = {}
+        self.runs: dict[str, Run] = {}
+        # By session id and event id, in order of sequence number.
+        self.events: dict[str, dict[str, Event]] = {}
+        # Of all sessions that are or ever were.
+        self.gates: dict[str, Gate] = {}
+        self.artifacts: dict[str, Artifact] = {}
+        # The events of all sessions once more, in the order of the feed.
+        self.log: FeedLog = FeedLog()
+        self.consumers: dict[str, ConsumerRow] = {}
         self._waiters: dict[str | None, set[asyncio.Event]] = {}
+
+    def existing(self, session_id: str) -> Session:
+        """
+        Return the session of this id.
+
+        Raises:
+            SessionNotFoundError: If there is none.
+        """
+        if session_id not in self.sessions:
+            raise SessionNotFoundError(session_id)
+        return self.sessions[session_id]
 
     def check_not_deleted(self, session_id: str) -> None:
         """
         Refuse a session that is soft-deleted; one that does not exist passes.
-
-        Raises:
-            SessionDeletedError: If it is.
         """
         session = self.sessions.get(session_id)
         if session is not None and session.deleted_at is not None:
@@ -149,29 +130,29 @@ class InMemoryDatabase:
 
     def check_live(self, session_id: str) -> None:
         """
-        Refuse a session that may not be written to.
-
-        Raises:
-            SessionNotFoundError: If it does not exist.
-
-            SessionDeletedError: If it is soft-deleted.
+        Refuse a session that does not exist, or is soft-deleted.
         """
-        if session_id not in self.sessions:
-            raise SessionNotFoundError(session_id)
+        self.existing(session_id)
         self.check_not_deleted(session_id)
 
     def latest(self, session_id: str) -> int:
         """
         Return the last sequence number of a session, also of one that is gone.
         """
-        gate = self.gates.get(session_id)
-        return 0 if gate is None else gate.latest
+        return self.gates.get(session_id, Gate()).latest
 
     def stored_event(self, session_id: str, event_id: str) -> Event | None:
         """
         Return the event of this id in this session, if there is one.
         """
         return self.events.get(session_id, {}).get(event_id)
+
+    def runs_of(self, session_id: str) -> list[Run]:
+        """
+        Return the runs of a session in the order they were started, then by id.
+        """
+        runs = [run for run in self.runs.values() if run.session_id == session_id]
+        return sorted(runs, key=lambda run: (run.started_at, run.id))
 
     def put_session(self, session: Session) -> None:
         """
@@ -180,7 +161,7 @@ class InMemoryDatabase:
         self.sessions[session.id] = session
         self.events.setdefault(session.id, {})
         self.gates.setdefault(session.id, Gate())
-        self._wake(session.id)
+        self._wake(session.id, None)
 
     def put_run(self, run: Run) -> None:
         """
@@ -200,7 +181,7 @@ class InMemoryDatabase:
                 stored[event.id] = event
                 self.gates[event.session_id].latest = event.sequence_number
                 self.log.append(event)
-                self._wake(event.session_id)
+                self._wake(event.session_id, None)
 
     def delete_session(self, session_id: str) -> None:
         """
@@ -210,67 +191,55 @@ class InMemoryDatabase:
             return
         for event in self.events.pop(session_id).values():
             self.log.forget(event)
-        for run in [run for run in self.runs.values() if run.session_id == session_id]:
+        for run in self.runs_of(session_id):
             del self.runs[run.id]
-        for artifact in list(self.artifacts.values()):
-            if artifact.session_id == session_id:
-                del self.artifacts[artifact.id]
+        self.remove_artifacts(lambda artifact: artifact.session_id == session_id)
         gate = self.gates[session_id]
         gate.pruned = gate.latest
-        self._wake(session_id)
+        self._wake(session_id, None)
 
     def soft_delete(self, session_id: str, at: datetime) -> None:
         """
         Mark a session as deleted; one that is already keeps its time.
-
-        Args:
-            session_id: Which session.
-
-            at: The time of the deletion, in any zone.
-
-        Raises:
-            SessionNotFoundError: If it does not exist.
         """
-        session = self._existing(session_id)
+        session = self.existing(session_id)
         if session.deleted_at is None:
             self.sessions[session_id] = attrs.evolve(session, deleted_at=at)
-            self._wake(session_id)
+            self._wake(session_id, None)
 
     def restore(self, session_id: str) -> None:
         """
         Undo :meth:`soft_delete`.
-
-        Raises:
-            SessionNotFoundError: If it does not exist.
         """
-        session = self._existing(session_id)
+        session = self.existing(session_id)
         self.sessions[session_id] = attrs.evolve(session, deleted_at=None)
 
     def prune(self, session_id: str, sequence_numbers: Iterable[int]) -> int:
         """
-        Remove events of a session that goes on living.
-
-        Returns:
-            How many there were of these numbers.
+        Remove events of a session that goes on living, and return how many there were.
         """
         unwanted = set(sequence_numbers)
         stored = self.events.get(session_id, {})
-        pruned = [
-            event.id for event in stored.values() if event.sequence_number in unwanted
-        ]
+        pruned = [id_ for id_ in stored if stored[id_].sequence_number in unwanted]
         for event_id in pruned:
             self.log.forget(stored.pop(event_id))
         if pruned:
             self.gates[session_id].pruned += len(pruned)
         return len(pruned)
 
+    def remove_artifacts(self, is_unwanted: Callable[[Artifact], bool]) -> int:
+        """
+        Remove the artifacts that are unwanted, and return how many there were.
+        """
+        unwanted = [each.id for each in self.artifacts.values() if is_unwanted(each)]
+        for artifact_id in unwanted:
+            del self.artifacts[artifact_id]
+        return len(unwanted)
+
     @contextmanager
     def waiter(self, session_id: str | None) -> Generator[asyncio.Event]:
         """
-        Return a flag that is set when a session gets events or is changed itself.
-
-        Args:
-            session_id: Which session; None for all of them.
+        Return a flag that is set when a session, or any, gets events or is changed.
         """
         woken = asyncio.Event()
         self._waiters.setdefault(session_id, set()).add(woken)
@@ -285,16 +254,51 @@ class InMemoryDatabase:
         """
         Set the flag of every waiter, so that each looks again whether it should go on.
         """
-        for waiters in self._waiters.values():
-            for woken in waiters:
-                woken.set()
+        self._wake(*self._waiters)
 
-    def _wake(self, session_id: str) -> None:
-        for key in (session_id, None):
+    def _wake(self, *session_ids: str | None) -> None:
+        for key in session_ids:
             for woken in self._waiters.get(key, ()):
                 woken.set()
 
-    def _existing(self, session_id: str) -> Session:
-        if session_id not in self.sessions:
-            raise SessionNotFoundError(session_id)
-        return self.sessions[session_id]
+
+class DatabaseAccess:
+    """
+    An adapter's way to the database: within one event loop, and until it is closed.
+
+    Args:
+        database: What the adapter works on.
+
+        name: What errors call the adapter.
+    """
+
+    def __init__(self, database: InMemoryDatabase, name: str) -> None:
+        self.unchecked = database
+        self._name = name
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._is_closed = False
+
+    @property
+    def database(self) -> InMemoryDatabase:
+        """
+        The database, unless the adapter was closed or belongs to another event loop.
+        """
+        if self._is_closed:
+            raise StoreClosedError(f"the {self._name} was closed")
+        loop = asyncio.get_running_loop()
+        if self._loop is None:
+            self._loop = loop
+        if self._loop is not loop:
+            raise StoreClosedError(f"the {self._name} belongs to another event loop")
+        return self.unchecked
+
+    def close(self) -> InMemoryDatabase | None:
+        """
+        Refuse what comes after, and wake those who wait; None if that was done before.
+        """
+        if self._is_closed:
+            return None
+        database = self.database
+        self._is_closed = True
+        database.wake_all()
+        return database

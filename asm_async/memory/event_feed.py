@@ -1,18 +1,23 @@
 """
-The event feed over what is kept in memory.
+The event feed over what is kept in memory, and the leases of its consumers.
 """
 
 from __future__ import annotations
 
-from asm_async.fronts.consuming import ConsumerOptions
-from asm_async.fronts.event_consumer import LeasedBatch
-from asm_async.fronts.event_feed import EventFeedFront
-from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
-from asm_async.memory.consumer_leases import ConsumerLeases
-from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.lifecycle import Lifecycle
+import asyncio
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+
+from asm_async.fronts.event_consumer import (
+    ConsumerOptions,
+    Holding,
+    LeasedBatch,
+    lease_lost,
+)
+from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
+from asm_async.memory.database import ConsumerRow, DatabaseAccess, InMemoryDatabase
 from asm_async.memory.readers import FeedReader, SessionReader
-from asm_async.values.checkpoint import Place, checkpoint_text
+from asm_async.values.checkpoint import START, Place, checkpoint_text
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 
@@ -29,15 +34,13 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
 
     def __init__(self, database: InMemoryDatabase) -> None:
         super().__init__(kind="memory", batch=LeasedBatch)
-        self._database = database
-        self._lifecycle = Lifecycle("feed")
+        self._access = DatabaseAccess(database, "feed")
         self._holders: set[str] = set()
 
     async def list_consumers(self) -> list[ConsumerState]:
         """
         List the durable consumers, by name.
         """
-        self._lifecycle.check_usable()
         return [
             ConsumerState(
                 name=name,
@@ -49,43 +52,113 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
                 leased_until=row.leased_until,
                 updated_at=row.updated_at,
             )
-            for name, row in sorted(self._database.consumers.items())
+            for name, row in sorted(self._access.database.consumers.items())
         ]
 
     async def aclose(self) -> None:
         """
         End all iterators, give their leases up, and refuse what comes after.
         """
-        if self._lifecycle.close():
-            for row in self._database.consumers.values():
+        if database := self._access.close():
+            for row in database.consumers.values():
                 if row.holder in self._holders:
-                    row.release()
-            self._database.wake_all()
+                    _release(row)
 
     def _session_reader(self, wanted: SessionFeedFilter) -> SessionReader:
-        return SessionReader(self._database, wanted, self._lifecycle.check_usable)
+        return SessionReader(self._access, wanted)
 
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
-        return FeedReader(self._database, wanted, self._lifecycle.check_usable)
+        return FeedReader(self._access, wanted)
 
     async def _get_latest_place(self) -> Place:
-        self._lifecycle.check_usable()
-        return 0, self._database.log.latest
+        return 0, self._access.database.log.latest
 
     async def _feed_lag(self, place: Place) -> FeedLag:
-        self._lifecycle.check_usable()
-        behind = sum(1 for _ in self._database.log.behind(place[1]))
+        behind = sum(1 for _ in self._access.database.log.behind(place[1]))
         return FeedLag(pending_events=behind)
 
-    def _leases(self, options: ConsumerOptions, first_place: Place) -> ConsumerLeases:
-        return ConsumerLeases(
-            self._database,
-            options,
-            first_place,
-            check_usable=self._lifecycle.check_usable,
-            holders=self._holders,
-        )
+    def _leases(self, options: ConsumerOptions, first_place: Place) -> _ConsumerLeases:
+        return _ConsumerLeases(self._access, options, first_place, self._holders)
 
     async def _delete_consumer(self, name: str) -> None:
-        self._lifecycle.check_usable()
-        self._database.consumers.pop(name, None)
+        self._access.database.consumers.pop(name, None)
+
+
+class _ConsumerLeases:
+    """
+    One consumer's lease and checkpoint, as durable as its database.
+    """
+
+    def __init__(
+        self,
+        access: DatabaseAccess,
+        options: ConsumerOptions,
+        first_place: Place,
+        holders: set[str],
+    ) -> None:
+        self._access = access
+        self._options = options
+        self._first_place = first_place
+        self._holders = holders
+
+    async def take(self, holder: str) -> Holding | None:
+        database = self._access.database
+        now = datetime.now(UTC)
+        # A consumer that was deleted and made again has other tokens than before.
+        token = int(now.timestamp() * 1_000_000)
+        new = ConsumerRow(place=self._first_place, fencing_token=token, updated_at=now)
+        row = database.consumers.setdefault(self._options.name, new)
+        is_over = row.leased_until is None or row.leased_until <= now
+        if not is_over and row.holder != holder:
+            return None
+        self._holders.add(holder)
+        row.fencing_token += 1
+        row.holder = holder
+        self._renew(row)
+        return Holding(fencing_token=row.fencing_token, place=row.place)
+
+    async def wait_for_lease(self) -> None:
+        database = self._access.database
+        row = database.consumers.get(self._options.name)
+        until = None if row is None else row.leased_until
+        now = datetime.now(UTC)
+        with database.waiter(None) as released, suppress(TimeoutError):
+            async with asyncio.timeout(((until or now) - now).total_seconds()):
+                await released.wait()
+
+    async def renew(self, fencing_token: int) -> Holding | None:
+        row = self._access.database.consumers.get(self._options.name)
+        if row is None:
+            return None
+        if row.fencing_token == fencing_token:
+            self._renew(row)
+        return Holding(fencing_token=row.fencing_token, place=row.place)
+
+    async def release(self, holder: str) -> None:
+        self._holders.discard(holder)
+        # Also when the feed is closed already.
+        database = self._access.unchecked
+        row = database.consumers.get(self._options.name)
+        if row is not None and row.holder == holder:
+            _release(row)
+            database.wake_all()
+
+    async def acknowledge(self, holding: Holding, end: Place) -> None:
+        database = self._access.database
+        now = await self.renew(holding.fencing_token)
+        if now is None or now.fencing_token != holding.fencing_token:
+            raise lease_lost(self._options.name)
+        if now.place == holding.place:
+            database.consumers[self._options.name].place = end
+
+    def _renew(self, row: ConsumerRow) -> None:
+        row.updated_at = datetime.now(UTC)
+        # A lease that was given up is not to be had back in this way.
+        if row.holder is not None:
+            term = timedelta(seconds=self._options.lease_seconds)
+            row.leased_until = row.updated_at + term
+
+
+def _release(row: ConsumerRow) -> None:
+    row.updated_at = datetime.now(UTC)
+    row.holder = row.leased_until = None

@@ -9,7 +9,6 @@ from contextlib import aclosing
 
 import attrs
 
-from asm_async.errors import SessionNotFoundError
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
 from asm_async.transfer.import_rules import (
@@ -32,16 +31,12 @@ _BATCH_ROWS = 100
 def export_session(database: InMemoryDatabase, session_id: str) -> SessionExport:
     """
     Copy a session with all its runs and events.
-
-    Raises:
-        SessionNotFoundError: If no session of this id is stored.
     """
-    if session_id not in database.sessions:
-        raise SessionNotFoundError(session_id)
+    session = attrs.evolve(database.existing(session_id))
     gate = database.gates[session_id]
     return SessionExport(
-        session=attrs.evolve(database.sessions[session_id]),
-        runs=tuple(attrs.evolve(run) for run in _runs(database, session_id)),
+        session=session,
+        runs=tuple(attrs.evolve(run) for run in database.runs_of(session_id)),
         events=tuple(map(attrs.evolve, database.events[session_id].values())),
         latest_sequence=gate.latest,
         pruned_count=gate.pruned,
@@ -65,16 +60,7 @@ async def export_lines(
 
 async def import_session(database: InMemoryDatabase, incoming: IncomingSession) -> bool:
     """
-    Store a session whole, or find that it is stored already.
-
-    Returns:
-        Whether the session is new.
-
-    Raises:
-        HistoryConflictError: If its id has another history here, or had one, or one of
-            its runs belongs to another session.
-
-        ValidationError: If one of its runs or events comes twice.
+    Store a session whole, unless it is stored already, and return whether it is new.
     """
     async with aclosing(incoming.batches()) as found:
         batches = [batch async for batch in found]
@@ -86,11 +72,6 @@ async def import_session(database: InMemoryDatabase, incoming: IncomingSession) 
     _check_members(database, incoming, batches)
     _put(database, incoming, [member for _, batch in batches for member in batch])
     return True
-
-
-def _runs(database: InMemoryDatabase, session_id: str) -> list[Run]:
-    runs = [run for run in database.runs.values() if run.session_id == session_id]
-    return sorted(runs, key=lambda run: (run.started_at, run.id))
 
 
 async def _history(
@@ -110,7 +91,7 @@ async def _history(
         latest_sequence=gate.latest,
         pruned_count=gate.pruned,
     )
-    runs, events = _runs(database, session_id), [*database.events[session_id].values()]
+    runs, events = database.runs_of(session_id), [*database.events[session_id].values()]
     yield [(head, encode_record(head))]
     for members in (runs, events):
         for start in range(0, len(members), _BATCH_ROWS):

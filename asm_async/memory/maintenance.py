@@ -1,29 +1,34 @@
 """
-Maintenance of the database in memory.
+Maintenance of the database in memory, and how it is looked over.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections import Counter
+from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
 from datetime import datetime
 
 import attrs
 
-from asm_async.fronts.maintenance import MaintenanceFront
-from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.health_findings import (
+    MISSING_SEQUENCE,
+    Finding,
+    bounded,
+    orphans,
+    sequence_mismatch,
+)
+from asm_async.fronts.maintenance import Batch, Batches, MaintenanceFront
 from asm_async.fronts.retention import utc_now
-from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.health_check import check_health
-from asm_async.memory.lifecycle import Lifecycle
+from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.retention import (
     hard_delete_expired_sessions,
     prune_events,
     prune_session,
-    remove_orphaned_artifacts,
     soft_delete_expired_sessions,
 )
-from asm_async.values.maintenance import HealthIssue, MaintenanceStep
+from asm_async.values.artifact import Artifact
+from asm_async.values.maintenance import HealthIssue, HealthIssueKind, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
@@ -47,23 +52,20 @@ class InMemoryMaintenance(MaintenanceFront):
         *,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
-        self._database = database
+        self._access = DatabaseAccess(database, "maintenance")
         self._clock = clock
-        self._lifecycle = Lifecycle("maintenance")
 
     async def health_check(self) -> list[HealthIssue]:
         """
         Look for damage; nothing is changed.
         """
-        self._lifecycle.check_usable()
-        return check_health(self._database)
+        return _check_health(self._access.database)
 
     def _call(self) -> AbstractAsyncContextManager[object]:
-        self._lifecycle.check_usable()
-        return nullcontext()
+        return nullcontext(self._access.database)
 
     def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
-        database, now = self._database, self._clock()
+        database, now = self._access.database, self._clock()
         match step:
             case MaintenanceStep.SOFT_DELETE_EXPIRED_SESSIONS:
                 return soft_delete_expired_sessions(database, policy, now)
@@ -79,24 +81,81 @@ class InMemoryMaintenance(MaintenanceFront):
     async def _prune_session_events(
         self, session_id: str, policy: RetentionPolicy
     ) -> int:
-        self._lifecycle.check_usable()
-        return prune_session(self._database, policy, session_id)
+        return prune_session(self._access.database, policy, session_id)
 
     async def _soft_delete_session(self, session_id: str) -> Session:
-        self._lifecycle.check_usable()
-        self._database.soft_delete(session_id, self._clock())
-        return attrs.evolve(self._database.sessions[session_id])
+        self._access.database.soft_delete(session_id, self._clock())
+        return attrs.evolve(self._access.database.existing(session_id))
 
     async def _restore_session(self, session_id: str) -> Session:
-        self._lifecycle.check_usable()
-        self._database.restore(session_id)
-        return attrs.evolve(self._database.sessions[session_id])
+        self._access.database.restore(session_id)
+        return attrs.evolve(self._access.database.existing(session_id))
 
 
 async def _clean_orphaned_artifacts(database: InMemoryDatabase) -> Batches:
-    yield Batch(remove_orphaned_artifacts(database))
+    def is_orphaned(artifact: Artifact) -> bool:
+        return artifact.session_id not in {None, *database.sessions}
+
+    yield Batch(database.remove_artifacts(is_orphaned))
 
 
 async def _nothing() -> Batches:
     return
     yield
+
+
+def _check_health(database: InMemoryDatabase) -> list[HealthIssue]:
+    """
+    Look for all that can be wrong; a status that is none there cannot be.
+    """
+    kind = HealthIssueKind
+    gates, sessions = database.gates, database.sessions
+    missing = [
+        (session_id, MISSING_SEQUENCE)
+        for session_id in sessions
+        if session_id not in gates
+    ]
+    runs = (run.session_id for run in database.runs.values())
+    artifacts = (
+        artifact.session_id
+        for artifact in database.artifacts.values()
+        if artifact.session_id is not None
+    )
+    events = (id_ for id_, stored in database.events.items() for _ in stored)
+    return bounded(
+        [
+            _finding(kind.SEQUENCE_MISMATCH, _mismatches(database)),
+            _finding(kind.MISSING_SEQUENCE, missing),
+            _finding(kind.ORPHANED_EVENTS, _orphans(database, events, "events")),
+            _finding(kind.ORPHANED_RUNS, _orphans(database, runs, "runs")),
+            _finding(
+                kind.ORPHANED_ARTIFACTS, _orphans(database, artifacts, "artifacts")
+            ),
+        ]
+    )
+
+
+def _finding(kind: HealthIssueKind, cases: Iterable[tuple[str, str]]) -> Finding:
+    in_order = tuple(sorted(cases))
+    return Finding(kind, in_order, len(in_order))
+
+
+def _mismatches(database: InMemoryDatabase) -> list[tuple[str, str]]:
+    found: list[tuple[str, str]] = []
+    for session_id, gate in database.gates.items():
+        stored = database.events.get(session_id, {}).values()
+        highest = max((event.sequence_number for event in stored), default=0)
+        if gate.latest != len(stored) + gate.pruned or gate.latest < highest:
+            message = sequence_mismatch(gate.latest, gate.pruned, len(stored), highest)
+            found.append((session_id, message))
+    return found
+
+
+def _orphans(
+    database: InMemoryDatabase, owners: Iterable[str], what: str
+) -> list[tuple[str, str]]:
+    return [
+        (session_id, orphans(count, what))
+        for session_id, count in Counter(owners).items()
+        if session_id not in database.sessions
+    ]

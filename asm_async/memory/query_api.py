@@ -16,9 +16,8 @@ from asm_async.fronts.query_filters import (
     UsageFilter,
 )
 from asm_async.fronts.usage_groups import RunGroup
-from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.history import export_lines, export_session, import_session
-from asm_async.memory.lifecycle import Lifecycle
 from asm_async.memory.searches import (
     cut_page,
     find_events,
@@ -50,42 +49,34 @@ class InMemoryQueryAPI(QueryAPIFront):
     """
 
     def __init__(self, database: InMemoryDatabase) -> None:
-        self._database = database
-        self._lifecycle = Lifecycle("store")
+        self._access = DatabaseAccess(database, "store")
 
     async def _search_sessions(
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
-        self._lifecycle.check_usable()
-        found = find_sessions(self._database, wanted)
+        found = find_sessions(self._access.database, wanted)
         return cut_page(found, paging, count_total=count_total)
 
     async def _get_session_stats(self, session_id: str) -> SessionStats:
-        self._lifecycle.check_usable()
-        return session_stats(self._database, session_id)
+        return session_stats(self._access.database, session_id)
 
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
-        self._lifecycle.check_usable()
-        return cut_page(find_runs(self._database, wanted), paging)
+        return cut_page(find_runs(self._access.database, wanted), paging)
 
     async def _group_usage(self, wanted: UsageFilter) -> Iterator[RunGroup]:
-        self._lifecycle.check_usable()
-        return group_runs(self._database, wanted)
+        return group_runs(self._access.database, wanted)
 
     async def _group_costs(self, wanted: UsageFilter) -> Iterator[RunGroup]:
         return await self._group_usage(wanted)
 
     async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
-        self._lifecycle.check_usable()
-        return cut_page(find_events(self._database, wanted), paging)
+        return cut_page(find_events(self._access.database, wanted), paging)
 
     async def _count_events(self, wanted: EventSearch) -> int:
-        self._lifecycle.check_usable()
-        return len(find_events(self._database, wanted))
+        return len(find_events(self._access.database, wanted))
 
     async def _export_session(self, session_id: str) -> SessionExport:
-        self._lifecycle.check_usable()
-        return export_session(self._database, session_id)
+        return export_session(self._access.database, session_id)
 
     async def _export_sessions(
         self,
@@ -96,7 +87,7 @@ class InMemoryQueryAPI(QueryAPIFront):
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
         lines_of = partial(
-            export_lines, self._database, include_deleted=include_deleted
+            export_lines, self._access.database, include_deleted=include_deleted
         )
         return await write_export(writer, search, lines_of, progress)
 
@@ -106,10 +97,9 @@ class InMemoryQueryAPI(QueryAPIFront):
         max_line_bytes: int,
         progress: Callable[[ImportReport], object] | None,
     ) -> ImportReport:
-        self._lifecycle.check_usable()
         return await read_import(
             reader,
-            partial(import_session, self._database),
+            partial(import_session, self._access.database),
             max_line_bytes=max_line_bytes,
             progress=progress,
         )

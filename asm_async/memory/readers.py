@@ -5,8 +5,7 @@ The growing ends of the logs that are kept in memory.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from contextlib import AbstractContextManager, suppress
+from contextlib import suppress
 from itertools import islice, takewhile
 from types import TracebackType
 from typing import Self
@@ -14,9 +13,9 @@ from typing import Self
 import attrs
 
 from asm_async.errors import InvalidCheckpointError
-from asm_async.fronts.feed_filters import FeedFilter, SessionFeedFilter
+from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
-from asm_async.memory.database import InMemoryDatabase
+from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 
@@ -28,17 +27,9 @@ class _Reader:
     What both have in common: being woken.
     """
 
-    def __init__(
-        self,
-        database: InMemoryDatabase,
-        session_id: str | None,
-        check_usable: Callable[[], None],
-    ) -> None:
-        self._database = database
-        self._waiter: AbstractContextManager[asyncio.Event] = database.waiter(
-            session_id
-        )
-        self.check_usable = check_usable
+    def __init__(self, access: DatabaseAccess, session_id: str | None) -> None:
+        self._access = access
+        self._waiter = access.unchecked.waiter(session_id)
 
     async def __aenter__(self) -> Self:
         self.check_usable()
@@ -53,18 +44,18 @@ class _Reader:
     ) -> None:
         self._waiter.__exit__(exc_type, exc, traceback)
 
+    def check_usable(self) -> InMemoryDatabase:
+        return self._access.database
+
     async def wait(self, seconds: float | None = None) -> None:
-        """
-        Wait until woken, at most *seconds*.
-        """
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._woken.wait()
         self.check_usable()
 
-    def _begin(self) -> None:
-        self.check_usable()
+    def _begin(self) -> InMemoryDatabase:
         self._woken.clear()
+        return self.check_usable()
 
 
 class SessionReader(_Reader):
@@ -72,22 +63,16 @@ class SessionReader(_Reader):
     The end of one session's log; a place is a sequence number.
     """
 
-    def __init__(
-        self,
-        database: InMemoryDatabase,
-        wanted: SessionFeedFilter,
-        check_usable: Callable[[], None],
-    ) -> None:
-        super().__init__(database, wanted.session_id, check_usable)
+    def __init__(self, access: DatabaseAccess, wanted: SessionFeedFilter) -> None:
+        super().__init__(access, wanted.session_id)
         self._wanted = wanted
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
         """
         Read behind the number *place*.
         """
-        self._begin()
-        session_id = self._wanted.session_id
-        stored = self._database.events.get(session_id, {}).values()
+        database, session_id = self._begin(), self._wanted.session_id
+        stored = database.events.get(session_id, {}).values()
         # Read from the end: a follower has seen most of them already.
         new = takewhile(lambda event: event.sequence_number > place, reversed(stored))
         matches = [event for event in new if self._matches(event)][::-1]
@@ -97,7 +82,7 @@ class SessionReader(_Reader):
         is_caught_up = len(matches) <= limit
         return ReadResult(
             found=found,
-            place=max(place, self._database.latest(session_id))
+            place=max(place, database.latest(session_id))
             if is_caught_up
             else found[-1][1],
             is_caught_up=is_caught_up,
@@ -105,16 +90,16 @@ class SessionReader(_Reader):
         )
 
     def _matches(self, event: Event) -> bool:
-        session = self._database.sessions.get(event.session_id)
+        session = self._access.database.sessions.get(event.session_id)
         tenant_id = session.tenant_id if session else None
         of_tenant = self._wanted.tenant_id in (None, tenant_id)
         return of_tenant and self._wanted.matches(event)
 
     def _is_over(self) -> bool:
-        session_id = self._wanted.session_id
-        session = self._database.sessions.get(session_id)
+        database, session_id = self._access.database, self._wanted.session_id
+        session = database.sessions.get(session_id)
         if session is None:
-            return session_id in self._database.gates
+            return session_id in database.gates
         return session.status.is_over or session.deleted_at is not None
 
 
@@ -123,21 +108,15 @@ class FeedReader(_Reader):
     The end of the feed of all sessions.
     """
 
-    def __init__(
-        self,
-        database: InMemoryDatabase,
-        wanted: FeedFilter,
-        check_usable: Callable[[], None],
-    ) -> None:
-        super().__init__(database, None, check_usable)
+    def __init__(self, access: DatabaseAccess, wanted: FeedFilter) -> None:
+        super().__init__(access, None)
         self._wanted = wanted
 
     async def read(self, place: Place, limit: int) -> ReadResult[Place]:
         """
         Read behind the position in *place*.
         """
-        self._begin()
-        log = self._database.log
+        log = self._begin().log
         if place[1] > log.latest:
             raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
         found: list[tuple[Event, Place]] = []
@@ -152,7 +131,7 @@ class FeedReader(_Reader):
 
     def _matches(self, event: Event) -> bool:
         of_type = self._wanted.types is None or event.type in self._wanted.types
-        session = self._database.sessions[event.session_id]
+        session = self._access.database.sessions[event.session_id]
         of_agent = self._wanted.agent_id in (None, session.agent_id)
         of_tenant = self._wanted.tenant_id in (None, session.tenant_id)
         return of_type and of_agent and of_tenant

@@ -1,5 +1,5 @@
 """
-What a retention policy asks for: which sessions, events and artifacts go.
+What a retention policy asks for: which sessions and events go.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
-from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.history import export_session
@@ -135,10 +135,7 @@ def prune_session(
     database: InMemoryDatabase, policy: RetentionPolicy, session_id: str
 ) -> int:
     """
-    Prune one session, whatever its tags.
-
-    Returns:
-        How many events it had too many.
+    Prune one session, whatever its tags, and return how many events it had too many.
     """
     keep = policy.max_events_per_session
     stored = database.events.get(session_id, {})
@@ -197,51 +194,6 @@ def _rank(event: Event, policy: RetentionPolicy) -> int:
     if event.type in policy.prune_event_types_first:
         return 0
     return 2 if event.type in PROTECTED_EVENT_TYPES else 1
-
-
-def remove_orphaned_artifacts(database: InMemoryDatabase) -> int:
-    """
-    Remove the artifacts whose session does not exist; those of no session stay.
-
-    Returns:
-        How many were removed.
-    """
-    orphans = [
-        artifact.id
-        for artifact in database.artifacts.values()
-        if artifact.session_id is not None
-        if artifact.session_id not in database.sessions
-    ]
-    return _remove(database, orphans)
-
-
-def remove_deleted_artifacts(
-    database: InMemoryDatabase, *, deleted_before: datetime
-) -> int:
-    """
-    Remove the artifacts that were soft-deleted before a time, whatever their session.
-
-    Args:
-        database: The database that has them.
-
-        deleted_before: The time; exactly then is not before.
-
-    Returns:
-        How many were removed.
-    """
-    old = [
-        artifact.id
-        for artifact in database.artifacts.values()
-        if artifact.deleted_at is not None
-        if artifact.deleted_at < deleted_before
-    ]
-    return _remove(database, old)
-
-
-def _remove(database: InMemoryDatabase, artifact_ids: list[str]) -> int:
-    for artifact_id in artifact_ids:
-        del database.artifacts[artifact_id]
-    return len(artifact_ids)
 
 
 def _batches_of(members: Sequence[T], policy: RetentionPolicy) -> Iterator[Sequence[T]]:

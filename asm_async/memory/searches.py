@@ -13,7 +13,6 @@ from typing import TypeVar
 
 import attrs
 
-from asm_async.errors import SessionNotFoundError
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_filters import (
     EventSearch,
@@ -108,13 +107,9 @@ def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunG
 def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
     """
     Return a session in figures.
-
-    Raises:
-        SessionNotFoundError: If it does not exist.
     """
-    if session_id not in database.sessions:
-        raise SessionNotFoundError(session_id)
-    runs = [run for run in database.runs.values() if run.session_id == session_id]
+    database.existing(session_id)
+    runs = database.runs_of(session_id)
     times = [event.timestamp for event in database.events[session_id].values()]
     return SessionStats(
         event_count=len(times),

@@ -4,30 +4,29 @@ The session store that keeps everything in memory.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import partial
+from typing import Any, TypeVar
 
 import attrs
 
-from asm_async.errors import RunNotFoundError, SessionNotFoundError
+from asm_async.errors import (
+    ConflictError,
+    EventConflictError,
+    RevisionConflictError,
+    RunNotFoundError,
+    SequenceConflictError,
+)
+from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
-from asm_async.fronts.waiting import wait_for_events
-from asm_async.memory.database import InMemoryDatabase
-from asm_async.memory.lifecycle import Lifecycle
-from asm_async.memory.write_rules import (
-    are_stored_behind,
-    check_latest,
-    check_owner,
-    next_run,
-    next_session,
-    number_events,
-    was_flushed,
-)
+from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
+
+V = TypeVar("V", Session, Run)
 
 
 class InMemorySessionStore(SessionStoreFront):
@@ -44,56 +43,48 @@ class InMemorySessionStore(SessionStoreFront):
     """
 
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
-        self._database = InMemoryDatabase() if database is None else database
-        self._lifecycle = Lifecycle("store")
+        self._access = DatabaseAccess(database or InMemoryDatabase(), "store")
 
     async def aclose(self) -> None:
         """
         Refuse what comes after, and those who still wait for events.
         """
-        if self._lifecycle.close():
-            self._database.wake_all()
+        self._access.close()
 
     async def _save_session(
         self, session: Session, expected_revision: int | None
     ) -> Session:
-        self._lifecycle.check_usable()
-        saved = next_session(self._database, session, expected_revision)
-        self._database.put_session(saved)
+        database = self._access.database
+        saved = _next_session(database, session, expected_revision)
+        database.put_session(saved)
         return attrs.evolve(saved)
 
     async def _get_session(self, session_id: str) -> Session:
-        self._lifecycle.check_usable()
-        if session_id not in self._database.sessions:
-            raise SessionNotFoundError(session_id)
-        return attrs.evolve(self._database.sessions[session_id])
+        return attrs.evolve(self._access.database.existing(session_id))
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
-        self._lifecycle.check_usable()
-        found = _select_sessions(self._database, wanted)
+        found = _select_sessions(self._access.database, wanted)
         return [attrs.evolve(session) for session in found]
 
     async def _delete_session(self, session_id: str) -> None:
-        self._lifecycle.check_usable()
-        self._database.delete_session(session_id)
+        self._access.database.delete_session(session_id)
 
     async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
-        self._lifecycle.check_usable()
-        self._database.check_live(run.session_id)
-        check_owner(self._database, run)
-        saved = next_run(self._database, run, expected_revision)
-        self._database.put_run(saved)
+        database = self._access.database
+        database.check_live(run.session_id)
+        _check_owner(database, run)
+        saved = _next_run(database, run, expected_revision)
+        database.put_run(saved)
         return attrs.evolve(saved)
 
     async def _get_run(self, run_id: str) -> Run:
-        self._lifecycle.check_usable()
-        if run_id not in self._database.runs:
+        runs = self._access.database.runs
+        if run_id not in runs:
             raise RunNotFoundError(run_id)
-        return attrs.evolve(self._database.runs[run_id])
+        return attrs.evolve(runs[run_id])
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
-        self._lifecycle.check_usable()
-        found = _select_runs(self._database, session_id, wanted)
+        found = _select_runs(self._access.database, session_id, wanted)
         return [attrs.evolve(run) for run in found]
 
     async def _get_active_run(self, session_id: str) -> Run | None:
@@ -103,28 +94,26 @@ class InMemorySessionStore(SessionStoreFront):
     async def _append(
         self, batch: Sequence[EventSnapshot], expected_sequence: int | None
     ) -> list[Event]:
-        self._lifecycle.check_usable()
-        database, events = self._database, [event for event, _, _ in batch]
+        database, events = self._access.database, [event for event, _, _ in batch]
         for session_id in dict.fromkeys(event.session_id for event in events):
             database.check_live(session_id)
-        numbered = number_events(database, events)
-        if numbered and not are_stored_behind(database, expected_sequence, numbered):
-            check_latest(database, numbered[0].session_id, expected_sequence)
+        numbered = _number_events(database, events)
+        if numbered and not _are_stored_behind(database, expected_sequence, numbered):
+            _check_latest(database, numbered[0].session_id, expected_sequence)
             database.put_events(numbered)
         return [attrs.evolve(event) for event in numbered]
 
     async def _flush(
         self, result: ExecutionResult, expected_sequence: int | None
     ) -> ExecutionResult:
-        self._lifecycle.check_usable()
-        database, session_id = self._database, result.session.id
+        database, session_id = self._access.database, result.session.id
         database.check_not_deleted(session_id)
-        events = number_events(database, result.events)
-        if not was_flushed(database, expected_sequence, result.run, events):
-            check_latest(database, session_id, expected_sequence)
-            check_owner(database, result.run)
-            session = next_session(database, result.session)
-            run = next_run(database, result.run)
+        events = _number_events(database, result.events)
+        if not _was_flushed(database, expected_sequence, result.run, events):
+            _check_latest(database, session_id, expected_sequence)
+            _check_owner(database, result.run)
+            session = _next_session(database, result.session)
+            run = _next_run(database, result.run)
             database.put_session(session)
             database.put_run(run)
             database.put_events(events)
@@ -138,18 +127,16 @@ class InMemorySessionStore(SessionStoreFront):
         read = partial(self._read_events, session_id, wanted)
         if not wanted.wait_timeout:
             return await read()
-        waiting = self._database.waiter(session_id)
+        waiting = self._access.database.waiter(session_id)
         return await wait_for_events(read, waiting, wanted.wait_timeout)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
-        self._lifecycle.check_usable()
-        found = _select_events(self._database, session_id, wanted)
+        found = _select_events(self._access.database, session_id, wanted)
         return [attrs.evolve(event) for event in found]
 
     async def _get_latest_sequence(self, session_id: str) -> int:
-        self._lifecycle.check_usable()
-        is_known = session_id in self._database.sessions
-        return self._database.latest(session_id) if is_known else 0
+        database = self._access.database
+        return database.latest(session_id) if session_id in database.sessions else 0
 
 
 def _select_sessions(
@@ -168,16 +155,8 @@ def _select_sessions(
 def _select_runs(
     database: InMemoryDatabase, session_id: str, wanted: RunFilter
 ) -> list[Run]:
-    """
-    Select runs of one session, the first started first, then by id.
-    """
-    found = [
-        run
-        for run in database.runs.values()
-        if run.session_id == session_id and wanted.status in (None, run.status)
-    ]
-    found.sort(key=lambda run: (run.started_at, run.id))
-    return found[: wanted.limit]
+    runs = database.runs_of(session_id)
+    return [run for run in runs if wanted.status in (None, run.status)][: wanted.limit]
 
 
 def _select_events(
@@ -211,3 +190,112 @@ def _is_wanted(event: Event, wanted: EventFilter) -> bool:
         and (wanted.after is None or wanted.after < number)
         and (wanted.before is None or number < wanted.before)
     )
+
+
+# What a write would store is decided before anything is changed.
+
+
+def _next_session(
+    database: InMemoryDatabase, session: Session, expected: int | None = None
+) -> Session:
+    """
+    Return the session as a save stores it, or as stored if that succeeded before.
+    """
+    database.check_not_deleted(session.id)
+    stored = database.sessions.get(session.id)
+    return _next(f"session {session.id!r}", session, stored, expected)
+
+
+def _next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
+    """
+    Return the run as a save stores it, or as stored if that succeeded before.
+    """
+    return _next(f"run {run.id!r}", run, database.runs.get(run.id), expected)
+
+
+def _next(subject: str, value: V, stored: V | None, expected: int | None) -> V:
+    revision = 0 if stored is None else stored.revision
+    if stored and revision - 1 == expected and stored.has_same_content(value):
+        return stored
+    if expected is not None and revision != expected:
+        raise RevisionConflictError(subject, expected, revision)
+    if stored:
+        # Of the same class as the stored one, which type checkers do not see here.
+        status: Any = value.status
+        stored.check_can_become(status)
+    return attrs.evolve(value, revision=revision + 1)
+
+
+def _check_owner(database: InMemoryDatabase, run: Run) -> None:
+    """
+    Refuse a run whose id is that of another session's run.
+    """
+    stored = database.runs.get(run.id)
+    if stored and stored.session_id != run.session_id:
+        raise ConflictError(
+            f"run {run.id!r} belongs to session {stored.session_id!r},"
+            f" not to {run.session_id!r}"
+        )
+
+
+def _number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[Event]:
+    """
+    Return each event as stored or, if it is new, with its session's next number.
+
+    Raises:
+        EventConflictError: If an id is stored, or comes twice, with other content.
+    """
+    latest: dict[str, int] = {}
+    known: dict[tuple[str, str], Event] = {}
+    numbered: list[Event] = []
+    for event in events:
+        session_id, key = event.session_id, (event.session_id, event.id)
+        stored = known.get(key) or database.stored_event(*key)
+        if stored is None:
+            number = latest.get(session_id, database.latest(session_id)) + 1
+            latest[session_id] = number
+            stored = attrs.evolve(event, sequence_number=number)
+        elif not stored.has_same_content(event):
+            raise EventConflictError(*key)
+        known[key] = stored
+        numbered.append(stored)
+    return numbered
+
+
+def _check_latest(
+    database: InMemoryDatabase, session_id: str, expected: int | None
+) -> None:
+    """
+    Refuse an *expected* number that is not the session's latest.
+    """
+    actual = database.latest(session_id)
+    if expected is not None and actual != expected:
+        raise SequenceConflictError(session_id, expected, actual)
+
+
+def _are_stored_behind(
+    database: InMemoryDatabase, expected: int | None, numbered: Sequence[Event]
+) -> bool:
+    """
+    Return whether a session's *numbered* events are stored right behind *expected*.
+    """
+    if expected is None or not numbered:
+        return False
+    numbers = list(dict.fromkeys(event.sequence_number for event in numbered))
+    next_ones = range(expected + 1, expected + 1 + len(numbers))
+    is_stored = numbers[-1] <= database.latest(numbered[0].session_id)
+    return is_stored and numbers == list(next_ones)
+
+
+def _was_flushed(
+    database: InMemoryDatabase,
+    expected: int | None,
+    run: Run,
+    numbered: Sequence[Event],
+) -> bool:
+    """
+    Return whether a flush with this expectation has succeeded before.
+    """
+    stored = database.runs.get(run.id)
+    is_stored = stored is not None and stored.session_id == run.session_id
+    return is_stored and _are_stored_behind(database, expected, numbered)

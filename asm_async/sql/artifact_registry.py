@@ -13,7 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
-from asm_async.fronts.maintenance_run import do_all
+from asm_async.fronts.maintenance import do_all
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts

@@ -7,9 +7,8 @@ from __future__ import annotations
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.fronts.consuming import ConsumerOptions
-from asm_async.fronts.event_feed import EventFeedFront
-from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+from asm_async.fronts.event_consumer import ConsumerOptions
+from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
@@ -18,7 +17,7 @@ from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.leases import ConsumerLeases, SQLBatch
 from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import START, Place
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 

@@ -9,8 +9,7 @@ from datetime import datetime
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.fronts.maintenance import MaintenanceFront
-from asm_async.fronts.maintenance_run import Batches
+from asm_async.fronts.maintenance import Batches, MaintenanceFront
 from asm_async.fronts.retention import utc_now
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health

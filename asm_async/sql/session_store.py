@@ -11,9 +11,9 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
+from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
-from asm_async.fronts.waiting import wait_for_events
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL

@@ -18,6 +18,11 @@ Where an event stands: the transaction that wrote it (0 where transactions commi
 after the other), and its position.
 """
 
+START: Place = (0, 0)
+"""
+The place before the first event.
+"""
+
 _VERSION = 1
 _PLAIN = re.compile(r"(\d{1,9})\.([a-z]{1,16})\.(\d{1,20})\.(\d{1,20})\.([0-9a-f]{8})")
 _URL_SAFE = bytes.maketrans(b"+/", b"-_")

@@ -42,12 +42,12 @@ class RacingStore(InMemorySessionStore):
             return await super()._append(batch, expected_sequence)
         numbered: list[Event] = []
         for event, _, _ in batch:
-            latest = self._database.latest(event.session_id)
+            latest = self._access.database.latest(event.session_id)
             await asyncio.sleep(0)
             numbered.append(
                 attrs.evolve(event, sequence_number=latest + 1 + len(numbered))
             )
-        self._database.put_events(numbered)
+        self._access.database.put_events(numbered)
         return numbered
 
 
@@ -66,13 +66,13 @@ class ForgetfulStore(InMemorySessionStore):
             return await super()._append(batch, expected_sequence)
         numbered: list[Event] = []
         for event, _, _ in batch:
-            known = self._database.stored_event(event.session_id, event.id)
+            known = self._access.database.stored_event(event.session_id, event.id)
             if known is None:
-                number = self._database.latest(event.session_id) + 1
+                number = self._access.database.latest(event.session_id) + 1
             else:
                 number = known.sequence_number + 1
             numbered.append(attrs.evolve(event, sequence_number=number))
-            self._database.put_events(numbered[-1:])
+            self._access.database.put_events(numbered[-1:])
         return numbered
 
 
@@ -165,7 +165,7 @@ class BufferingStore(InMemorySessionStore):
         self._batches += 1
         if self._batches < 4:
             return await super()._append(batch, expected_sequence)
-        latest = self._database.latest(batch[0][0].session_id)
+        latest = self._access.database.latest(batch[0][0].session_id)
         return [
             attrs.evolve(event, sequence_number=number)
             for number, (event, _, _) in enumerate(batch, start=latest + 1)
@@ -192,14 +192,14 @@ class ReservingStore(InMemorySessionStore):
         numbered: list[Event] = []
         for event, _, _ in batch:
             session_id = event.session_id
-            if known := self._database.stored_event(session_id, event.id):
+            if known := self._access.database.stored_event(session_id, event.id):
                 numbered.append(known)
                 continue
             if not self._reserved:
-                gate = self._database.gates[session_id]
+                gate = self._access.database.gates[session_id]
                 self._reserved = list(range(gate.latest + 1, gate.latest + 5))
                 gate.latest += 4
             number = self._reserved.pop(0)
             numbered.append(attrs.evolve(event, sequence_number=number))
-            self._database.events[session_id][event.id] = numbered[-1]
+            self._access.database.events[session_id][event.id] = numbered[-1]
         return numbered

@@ -11,13 +11,13 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.fronts.maintenance_run import Batches
+from asm_async.fronts.maintenance import Batches
 from asm_async.memory import (
     InMemoryArtifactRegistry,
     InMemoryDatabase,
+    InMemoryMaintenance,
     InMemorySessionStore,
 )
-from asm_async.memory import retention as in_memory
 from asm_async.sql import SQLArtifactRegistry, SQLSessionStore
 from asm_async.sql.core import rows, tables
 from asm_async.sql.retention.batches import ThrottledWriter
@@ -220,8 +220,8 @@ async def test_memory_removes_what_sql_removes() -> None:
     deleted = await registry.soft_delete("art_1")
     assert deleted.deleted_at is not None
 
-    assert in_memory.remove_orphaned_artifacts(database) == 1
+    assert await InMemoryMaintenance(database).clean_orphaned_artifacts() == 1
     at, later = deleted.deleted_at, deleted.deleted_at + timedelta(microseconds=1)
-    assert in_memory.remove_deleted_artifacts(database, deleted_before=at) == 0
-    assert in_memory.remove_deleted_artifacts(database, deleted_before=later) == 1
+    assert await registry.hard_delete_expired(at) == 0
+    assert await registry.hard_delete_expired(later) == 1
     assert sorted(database.artifacts) == ["art_0", "art_2"]

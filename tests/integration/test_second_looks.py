@@ -12,7 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.fronts.maintenance_run import Batches, do_all
+from asm_async.fronts.maintenance import Batches, do_all
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.core import tables
 from asm_async.sql.retention.batches import ThrottledWriter

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from asm_async.fronts.health_findings import Finding, bounded, issue
-from asm_async.fronts.maintenance_run import Batch, Batches, MaintenanceRun, do_all
+from asm_async.fronts.maintenance import Batch, Batches, MaintenanceRun, do_all
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch, utc_now
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.values.fields import MAX_COUNT

@@ -15,15 +15,18 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import ConflictError, StorageBusyError, StorageError
-from asm_async.fronts.consuming import ConsumerOptions, Holding, lease_lost
-from asm_async.fronts.event_consumer import LeasedBatch
-from asm_async.fronts.feed_filters import START
+from asm_async.fronts.event_consumer import (
+    ConsumerOptions,
+    Holding,
+    LeasedBatch,
+    lease_lost,
+)
 from asm_async.sql.core.column_types import microseconds
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.values.checkpoint import Place, checkpoint_text, place_of
+from asm_async.values.checkpoint import START, Place, checkpoint_text, place_of
 
 _LOG = logging.getLogger(__name__)
 

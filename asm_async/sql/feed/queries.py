@@ -9,10 +9,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.sql.core.tables import events, session_sequences, sessions
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import START, Place
 
 
 def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:

@@ -14,7 +14,7 @@ from typing import Any, Self, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import InvalidCheckpointError
-from asm_async.fronts.feed_filters import START, FeedFilter, SessionFeedFilter
+from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import rows, tables
@@ -22,7 +22,7 @@ from asm_async.sql.core.session_state import GateState
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.notifications.wake_up import WakeUp, stored_event
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import START, Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
 

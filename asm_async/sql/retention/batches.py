@@ -20,7 +20,7 @@ from typing import Any, TypeAlias, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.sql.core.tables import session_tags
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.transaction import Transaction, Transactions

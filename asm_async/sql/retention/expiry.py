@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import StorageError
-from asm_async.fronts.maintenance_run import Batch, Batches
+from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, runs, session_sequences, sessions

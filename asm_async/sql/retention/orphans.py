@@ -12,7 +12,7 @@ from functools import partial
 
 import sqlalchemy as sa
 
-from asm_async.fronts.maintenance_run import Batches
+from asm_async.fronts.maintenance import Batches
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import artifacts, session_sequences, sessions

@@ -14,7 +14,7 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.fronts.maintenance_run import Batch, Batches, do_all
+from asm_async.fronts.maintenance import Batch, Batches, do_all
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import events, session_sequences
 from asm_async.sql.dialects import Dialect
