@@ -83,10 +83,7 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         async def read(conn: AsyncConnection) -> list[ConsumerState]:
             found = (await conn.execute(query)).mappings()
             with rows.reading(consumers):
-                return [
-                    ConsumerState(**{str(k): v for k, v in row.items()})
-                    for row in found
-                ]
+                return [ConsumerState(**row) for row in found]
 
         async with self._context.lifecycle:
             return await self._context.transactions.read(read)
@@ -122,14 +119,14 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         async def read(conn: AsyncConnection) -> FeedLag:
             counts = await conn.execute(query, feed.parameters(place))
             pending, held = counts.one()
-            blocking = await feed.blocking_transaction(conn) if held else None
-            if blocking is None:
-                return FeedLag(pending_events=pending, held_events=held)
+            holder, seconds = None, None
+            if held:
+                holder, seconds = await feed.blocking_transaction(conn)
             return FeedLag(
                 pending_events=pending,
                 held_events=held,
-                held_for_seconds=blocking.for_seconds,
-                held_by=blocking.by,
+                held_for_seconds=seconds,
+                held_by=holder,
             )
 
         async with self._context.lifecycle:

@@ -5,7 +5,7 @@ A store that owns its engine.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from contextlib import aclosing, asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
@@ -50,13 +50,10 @@ async def open_store(
     """
     engine = create_engine(url, durability=durability, **options)
     try:
-        store = SQLSessionStore(engine, timeout=timeout)
-        try:
+        async with aclosing(SQLSessionStore(engine, timeout=timeout)) as store:
             if migrate:
                 await migrations.upgrade(engine, timeout=timeout)
             await store.open()
             yield store
-        finally:
-            await store.aclose()
     finally:
         await engine.dispose()

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 
 from asm_async.sql.notifications.hub import NotificationHub
+from asm_async.sql.notifications.wake_up import WakeUp
 
 
 def test_all_who_wait_for_a_session_are_woken() -> None:
@@ -133,7 +134,7 @@ def test_a_change_of_status_wakes_those_who_asked_for_it() -> None:
     with hub.waiting_for("ses_1") as reader:
         hub.on_unknown_change()
         assert not hub.something_changed.is_set()
-        with hub.waiting_for("ses_1", watches_status=True) as watcher:
+        with hub.waiting_for("ses_1", WakeUp(watches_status=True)) as watcher:
             hub.on_status_change("ses_1")
             hub.on_unknown_change()
 

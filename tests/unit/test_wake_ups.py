@@ -131,7 +131,7 @@ def test_in_the_feed_positions_count() -> None:
     """
     hub = NotificationHub()
     events = [event for _, event in committed(9, 1, 10)]
-    with hub.waiting_for(None, takes_events=True) as buffer:
+    with hub.waiting_for(None, WakeUp(takes_events=True)) as buffer:
         buffer.clear()
         hub.publish((), events[:2], 1)
         hub.publish((), events[2:], 3)
@@ -148,8 +148,8 @@ def test_what_was_not_only_appended_to_is_read() -> None:
     hub = NotificationHub()
     events = [event for _, event in committed(1, 2)]
     with (
-        hub.waiting_for("ses_1", takes_events=True) as one,
-        hub.waiting_for(None, takes_events=True) as all_,
+        hub.waiting_for("ses_1", WakeUp(takes_events=True)) as one,
+        hub.waiting_for(None, WakeUp(takes_events=True)) as all_,
     ):
         for changed, position in [({"ses_1"}, 1), (set[str](), None)]:
             one.clear()

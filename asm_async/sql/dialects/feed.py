@@ -9,7 +9,6 @@ from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
-import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -22,16 +21,6 @@ Read: TypeAlias = Callable[
 """
 Does some work, which writes nothing, on a connection.
 """
-
-
-@attrs.frozen
-class BlockingTransaction:
-    """
-    A transaction that events wait for.
-    """
-
-    by: str
-    for_seconds: float | None
 
 
 class FeedDialect(ABC):
@@ -90,9 +79,9 @@ class FeedDialect(ABC):
     @abstractmethod
     async def blocking_transaction(
         self, conn: AsyncConnection
-    ) -> BlockingTransaction | None:
+    ) -> tuple[str | None, float | None]:
         """
-        Find the transaction that events wait for, if they do.
+        Find the transaction that events wait for, if they do, and its age in seconds.
         """
 
     @abstractmethod
@@ -126,14 +115,6 @@ class FeedDialect(ABC):
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.
 
-        Everyone is woken whenever something may have been missed.
-
-        Args:
-            engine: The engine of the database to listen to.
-
-            read: How to read from it, so that a cancellation does no harm.
-
-            hub: Whom to tell.
-
-            origin: Who need not be told what it has announced itself.
+        Everyone is woken whenever something may have been missed, but nobody of what
+        *origin* has announced. To *read* is safe from cancellation.
         """

@@ -19,7 +19,7 @@ from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.feed.queries import newest_place, standing_of
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.lifecycle import Lifecycle
-from asm_async.sql.runtime.shared_state import SharedState, SharedTasks
+from asm_async.sql.runtime.shared_state import SharedTasks
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.checkpoint import Place
 
@@ -42,15 +42,6 @@ class FeedContext:
 
     What notices other processes' commits runs once for each engine, from when the first
     of its followers joins until the last one leaves.
-
-    Args:
-        engine: Whose database to read.
-
-        timeout: How long, in seconds, a read goes on trying.
-
-        poll_interval: How often, in seconds, to look without any notification.
-
-        listens: Whether to be notified of other processes' commits at all.
     """
 
     def __init__(
@@ -75,20 +66,15 @@ class FeedContext:
         How to give up each lease that may be held, by its holder.
         """
         self._poll_interval = poll_interval
+        self._poll_name = f"poll every {poll_interval} s"
         self._listens = listens
         self._followers: dict[Leave, SharedTasks] = {}
-
-    def check_usable(self) -> SharedState:
-        """
-        Refuse a feed that was closed, or is used from another event loop.
-        """
-        return self.lifecycle.check_usable()
 
     def join(self, leave: Leave) -> None:
         """
         Have a follower notified of other processes' commits, until it can *leave*.
         """
-        shared = self.check_usable()
+        shared = self.lifecycle.check_usable()
         self._followers[leave] = shared.tasks
         look = partial(poll, self.transactions, shared.hub, self._poll_interval)
         shared.tasks.join(self._poll_name, look)
@@ -109,18 +95,15 @@ class FeedContext:
         """
         Do *work* on a connection, once there are not too many who read already.
 
-        Args:
-            wake_up: Cleared before the read begins: what sets it then may not have been
-                found.
-
-            work: What to do. Each of its statements may see a moment of its own.
+        Each of its statements may see a moment of its own. *wake_up* is cleared before
+        the read begins: what sets it then may not have been found.
         """
 
         async def read(conn: AsyncConnection) -> T:
             await self.feed.begin_autocommit_read(conn)
             return await work(conn)
 
-        async with self.check_usable().reading, self.lifecycle:
+        async with self.lifecycle.check_usable().reading, self.lifecycle:
             wake_up.clear()
             return await self.transactions.read(read)
 
@@ -138,12 +121,8 @@ class FeedContext:
         releases.clear()
         await self.release_transactions.aclose()
 
-    @property
-    def _poll_name(self) -> str:
-        return f"poll every {self._poll_interval} s"
-
     async def _listen(self) -> None:
-        shared, engine = self.check_usable(), self.transactions.engine
+        shared, engine = self.lifecycle.check_usable(), self.transactions.engine
         read, origin = self.transactions.read, shared.announcer.origin
         await self.feed.listen(engine, read, shared.hub, origin)
 

@@ -83,10 +83,7 @@ def standing_of(
     is_followed: Callable[[sa.Column[str]], sa.ColumnElement[bool]],
 ) -> sa.Select[*tuple[Any, ...]]:
     """
-    Select the latest number, the counter's state and the status of sessions.
-
-    Args:
-        is_followed: Makes the condition of which sessions, by their id.
+    Select the latest number, the counter's state and the status of some sessions.
     """
     gates = session_sequences
     return (

@@ -8,7 +8,6 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack, suppress
 from math import inf
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -38,12 +37,7 @@ class _Reader:
     """
 
     def __init__(
-        self,
-        context: FeedContext,
-        session_id: str | None,
-        *,
-        watches_status: bool = False,
-        takes_events: bool = False,
+        self, context: FeedContext, session_id: str | None, wake_up: WakeUp
     ) -> None:
         self.check_usable: Callable[[], object] = context.lifecycle.check_usable
         """
@@ -51,29 +45,19 @@ class _Reader:
         """
         self._context = context
         self._session_id = session_id
-        self._watches_status = watches_status
-        self._takes_events = takes_events
+        self._wake_up = wake_up
         self._registration = ExitStack()
-        self._wake_up = WakeUp()
         self._next_read = -inf
         self._pause = inf
 
     async def __aenter__(self) -> Self:
-        waiting = self._context.check_usable().hub.waiting_for(
-            self._session_id,
-            watches_status=self._watches_status,
-            takes_events=self._takes_events,
-        )
-        self._wake_up = self._registration.enter_context(waiting)
+        hub = self._context.lifecycle.check_usable().hub
+        waiting = hub.waiting_for(self._session_id, self._wake_up)
+        self._registration.enter_context(waiting)
         self._context.join(self.leave)
         return self
 
-    async def __aexit__(
-        self,
-        exc_type: type[BaseException] | None,
-        exc: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    async def __aexit__(self, *_: object) -> None:
         await self.leave()
 
     async def leave(self) -> None:
@@ -89,12 +73,9 @@ class _Reader:
         """
         clock = asyncio.get_running_loop().time
         longest = min(inf if seconds is None else seconds, self._pause)
-        if longest == inf:
-            await self._wake_up.wait()
-        else:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(longest):
-                    await self._wake_up.wait()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(None if longest == inf else longest):
+                await self._wake_up.wait()
         if self._wake_up.must_read and (early := self._next_read - clock()) > 0:
             await asyncio.sleep(early)
 
@@ -118,14 +99,13 @@ class SessionReader(_Reader):
     """
 
     def __init__(self, context: FeedContext, wanted: SessionFeedFilter) -> None:
-        super().__init__(
-            context,
-            wanted.session_id,
+        wake_up = WakeUp(
             watches_status=wanted.until_over,
             # Which tenant the session belongs to when an event is read, only the
             # database tells.
             takes_events=wanted.tenant_id is None,
         )
+        super().__init__(context, wanted.session_id, wake_up)
         self._wanted = wanted
         self._events = queries.events_behind(wanted)
         self._standing = queries.standing_of(
@@ -190,7 +170,7 @@ class FeedReader(_Reader):
     def __init__(self, context: FeedContext, wanted: FeedFilter) -> None:
         # Of an event's session, only the database tells more than its id.
         of_any_session = wanted.agent_id is None and wanted.tenant_id is None
-        super().__init__(context, None, takes_events=of_any_session)
+        super().__init__(context, None, WakeUp(takes_events=of_any_session))
         self._wanted = wanted
         self._events = queries.feed_behind(context.feed, wanted)
         self._is_checked = False

@@ -5,7 +5,6 @@ How a database is looked over; each statement compares what it compares at one m
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Iterator
-from functools import partial
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -31,7 +30,7 @@ from asm_async.sql.core.tables import (
     session_tags,
     sessions,
 )
-from asm_async.sql.dialects import Dialect
+from asm_async.sql.dialects import dialect_of
 from asm_async.sql.migrations import check_schema
 from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.sql.transactions.transaction import Transactions
@@ -53,10 +52,9 @@ async def check_health(transactions: Transactions) -> list[HealthIssue]:
     """
     Look for all that can be wrong; without our schema, only at the database itself.
     """
-    dialect = transactions.dialect
     found = [
-        *await _spared(transactions.read, partial(_integrity, dialect)),
-        *await _spared(transactions.read, partial(_durability, dialect)),
+        *await _spared(transactions.read, _integrity),
+        *await _spared(transactions.read, _durability),
     ]
     schema = await _spared(transactions.read, _schema)
     found += schema
@@ -80,43 +78,36 @@ async def _spared(
     except StorageError as error:
         if not is_damage(error):
             raise
-        return [_finding(HealthIssueKind.DATABASE_INTEGRITY, "database", str(error))]
+        case = "database", str(error)
+        return _findings(HealthIssueKind.DATABASE_INTEGRITY, [case])
 
 
-def _finding(kind: HealthIssueKind, subject: str, message: str) -> Finding:
-    return Finding(kind, ((subject, message),), 1)
-
-
-async def _integrity(dialect: Dialect, conn: AsyncConnection) -> list[Finding]:
-    faults = await dialect.integrity_faults(conn)
+async def _integrity(conn: AsyncConnection) -> list[Finding]:
+    faults = await dialect_of(conn).integrity_faults(conn)
     return _findings(HealthIssueKind.DATABASE_INTEGRITY, faults)
 
 
-async def _durability(dialect: Dialect, conn: AsyncConnection) -> list[Finding]:
-    settings = await dialect.weak_settings(conn)
-    return _findings(
-        HealthIssueKind.WEAK_DURABILITY,
-        [
-            (name, f"{name} is {value}: a power cut can undo what was acknowledged")
-            for name, value in settings
-        ],
-    )
+async def _durability(conn: AsyncConnection) -> list[Finding]:
+    settings = await dialect_of(conn).weak_settings(conn)
+    cases = [
+        (name, f"{name} is {value}: a power cut can undo what was acknowledged")
+        for name, value in settings
+    ]
+    return _findings(HealthIssueKind.WEAK_DURABILITY, cases)
 
 
 def _findings(kind: HealthIssueKind, cases: Iterable[tuple[str, str]]) -> list[Finding]:
-    return [_finding(kind, subject, message) for subject, message in cases]
+    return [Finding(kind, (case,), 1) for case in cases]
 
 
 async def _schema(conn: AsyncConnection) -> list[Finding]:
     try:
         await check_schema(conn)
     except MigrationRequiredError as error:
-        return [_finding(HealthIssueKind.SCHEMA_VERSION, "schema", str(error))]
+        return _findings(HealthIssueKind.SCHEMA_VERSION, [("schema", str(error))])
     missing = await conn.run_sync(_missing_tables)
-    return _findings(
-        HealthIssueKind.SCHEMA_VERSION,
-        [(name, f"the table {name} is missing") for name in missing],
-    )
+    cases = [(name, f"the table {name} is missing") for name in missing]
+    return _findings(HealthIssueKind.SCHEMA_VERSION, cases)
 
 
 def _missing_tables(conn: sa.Connection) -> list[str]:

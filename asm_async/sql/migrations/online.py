@@ -4,7 +4,7 @@ Migrating the database of an engine, and checking that it was.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -49,14 +49,7 @@ async def upgrade(
 
         StorageBusyError: If the database stayed locked past *timeout*.
     """
-    transactions = _transactions(engine, timeout)
-    transactions.dialect.check_engine(engine)
-
-    async def work(transaction: Transaction) -> None:
-        await _prepare(transaction)
-        await _migrate(transaction, lambda schema: schema.move_up(revision))
-
-    await transactions.write(work, is_repeatable=True)
+    await _migrate(engine, timeout, lambda schema: schema.move_up(revision), _prepare)
 
 
 async def downgrade(
@@ -84,13 +77,7 @@ async def downgrade(
 
         StorageBusyError: If the database stayed locked past *timeout*.
     """
-    transactions = _transactions(engine, timeout)
-    transactions.dialect.check_engine(engine)
-
-    async def work(transaction: Transaction) -> None:
-        await _migrate(transaction, lambda schema: schema.move_down(revision))
-
-    await transactions.write(work, is_repeatable=True)
+    await _migrate(engine, timeout, lambda schema: schema.move_down(revision))
 
 
 async def current(
@@ -151,11 +138,23 @@ def _transactions(engine: AsyncEngine, timeout: float) -> Transactions:
     return Transactions(engine, fields.total_amount(timeout, "timeout"))
 
 
-async def _migrate(transaction: Transaction, move: Callable[[Schema], None]) -> None:
-    conn, timeout = transaction.conn, transaction.timeout
-    # The revision is read after the wait, when nobody else can change it any more.
-    await transaction.dialect.lock_schema(conn, timeout)
-    await conn.run_sync(lambda sync_conn: move(Schema.of(sync_conn)))
+async def _migrate(
+    engine: AsyncEngine,
+    timeout: float,
+    move: Callable[[Schema], None],
+    prepare: Callable[[Transaction], Awaitable[None]] | None = None,
+) -> None:
+    transactions = _transactions(engine, timeout)
+    transactions.dialect.check_engine(engine)
+
+    async def work(transaction: Transaction) -> None:
+        if prepare is not None:
+            await prepare(transaction)
+        # The revision is read after the wait, when nobody else can change it any more.
+        await transaction.dialect.lock_schema(transaction.conn, transaction.timeout)
+        await transaction.conn.run_sync(lambda conn: move(Schema.of(conn)))
+
+    await transactions.write(work, is_repeatable=True)
 
 
 async def _prepare(transaction: Transaction) -> None:

@@ -50,34 +50,22 @@ class NotificationHub:
 
     @contextmanager
     def waiting_for(
-        self,
-        session_id: str | None,
-        *,
-        watches_status: bool = False,
-        takes_events: bool = False,
+        self, session_id: str | None, waiter: WakeUp | None = None
     ) -> Generator[WakeUp]:
         """
         Register a waiter, which is set whenever the session may have new events.
 
         Register before reading: what is committed between a read and a registration
-        behind it would be missed.
-
-        Args:
-            session_id: Which session; None for all of them.
-
-            watches_status: Whether a change of the session itself counts, too.
-
-            takes_events: Whether all events of the session are wanted, whatever else
-                there is to know of it, so that they may be handed over.
+        behind it would be missed. None stands for all sessions.
         """
-        waiter = WakeUp(watches_status=watches_status, takes_events=takes_events)
+        waiter = waiter or WakeUp()
         self._waiters.setdefault(session_id, set()).add(waiter)
-        self._status_watchers += watches_status
+        self._status_watchers += waiter.watches_status
         self.is_needed = True
         try:
             yield waiter
         finally:
-            self._status_watchers -= watches_status
+            self._status_watchers -= waiter.watches_status
             waiters = self._waiters[session_id]
             waiters.discard(waiter)
             if not waiters:
@@ -141,12 +129,7 @@ class NotificationHub:
 
     def on_remote_commit(self, numbers: Mapping[str, int], newest: Place) -> None:
         """
-        Wake those who have not seen these events yet.
-
-        Args:
-            numbers: The latest number of each session that has new events.
-
-            newest: The place of the last of them.
+        Wake those who have not seen a session's latest number, or the newest place.
         """
         for session_id, number in numbers.items():
             for waiter in self._waiters.get(session_id, ()):

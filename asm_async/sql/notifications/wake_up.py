@@ -44,7 +44,8 @@ class WakeUp(asyncio.Event):
     Args:
         watches_status: Whether a change of the session itself counts, too.
 
-        takes_events: Whether to buffer events. Otherwise the database is always read.
+        takes_events: Whether to buffer events, since all are wanted, whatever else
+            there is to know of their session. Otherwise the database is always read.
     """
 
     def __init__(

@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
+from asm_async.sql.retention.batches import MAX_ROWS_PER_TRANSACTION
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.session import Session
@@ -31,19 +32,9 @@ async def soft_delete(
     condition: sa.ColumnElement[bool] | None = None,
 ) -> int:
     """
-    Mark sessions that live as deleted, and close their counters.
+    Mark sessions that live as deleted, close their counters, and count them.
 
-    Args:
-        transaction: In which nothing was done yet.
-
-        session_ids: Which sessions.
-
-        at: The time of the deletion.
-
-        condition: What a session's row must meet as well, now that it is locked.
-
-    Returns:
-        How many were marked.
+    A session's row must meet *condition* as well, now that it is locked.
     """
     await lock_gates(transaction, session_ids)
     sessions, gates = tables.sessions, tables.session_sequences
@@ -114,9 +105,9 @@ async def hard_delete(transaction: Transaction, session_id: str) -> None:
     await remove_sessions(transaction, {session_id})
 
 
-async def remove_part(transaction: Transaction, session_id: str, max_rows: int) -> bool:
+async def remove_part(transaction: Transaction, session_id: str) -> bool:
     """
-    Remove about *max_rows* rows of a session that is locked, or what is left of it.
+    Remove some rows of a session that is locked, or what is left of it.
 
     At each commit its latest number is its stored and its pruned events together. From
     the first part on it is closed to writers and cannot be restored, so that whatever
@@ -125,7 +116,7 @@ async def remove_part(transaction: Transaction, session_id: str, max_rows: int) 
     Returns:
         Whether the session is gone.
     """
-    left = max_rows
+    left = MAX_ROWS_PER_TRANSACTION
     pruned = 0
     for key in _ROW_KEYS:
         is_its = key.table.c.session_id == session_id

@@ -217,7 +217,7 @@ async def _remove_unchanged(
     ]
     if len(found) == 1 and unchanged:
         (session_id,) = unchanged
-        is_gone = await remove_part(transaction, session_id, MAX_ROWS_PER_TRANSACTION)
+        is_gone = await remove_part(transaction, session_id)
         return 1 if is_gone else None
     if unchanged:
         await remove_sessions(transaction, unchanged)

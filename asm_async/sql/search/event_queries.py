@@ -13,6 +13,7 @@ Rows are read last, and only those of the page: their keys stand in the indexes.
 from __future__ import annotations
 
 from collections.abc import Collection
+from operator import eq, ge, lt
 from typing import Any, Final
 
 import attrs
@@ -25,8 +26,9 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import (
     Conditions,
     belongs_to,
-    equals,
     first_of,
+    given,
+    is_one_of,
     merged_page,
     number_of,
     page_of,
@@ -46,16 +48,7 @@ def page_of_events(
     wanted: EventSearch, paging: Paging, dialect: Dialect, *, is_sorted: bool
 ) -> sa.Select[Any]:
     """
-    Select a page of the events that match.
-
-    Args:
-        wanted: Which events.
-
-        paging: Which page.
-
-        dialect: How the database does things.
-
-        is_sorted: Whether to sort all that match: what :func:`is_selective` returns.
+    Select a page of the events that match, sorting all of them where *is_sorted*.
     """
     if is_sorted:
         return _sorted_page(wanted, paging, dialect)
@@ -112,20 +105,16 @@ def _matching_events(
         name: dialect.without_index(column) if name in without_index else column
         for name, column in events.c.items()
     }
-    query = sa.select(events).where(
-        *equals(c["correlation_id"], wanted.correlation_id),
-        *_is_one_of(c["session_id"], wanted.session_ids, dialect),
-        *_is_one_of(c["run_id"], wanted.run_ids, dialect),
-        *_is_one_of(c["type"], wanted.types, dialect),
-        *_is_one_of(c["provider"], wanted.providers, dialect),
-    )
-    if wanted.since is not None:
-        query = query.where(c["timestamp"] >= wanted.since)
-    if wanted.until is not None:
-        query = query.where(c["timestamp"] < wanted.until)
     later = [] if first_session is None else [sessions.c.id >= first_session]
-    return query.where(
-        *belongs_to(c["session_id"], sessions.c.tenant_id, wanted.tenant_id, *later)
+    return sa.select(events).where(
+        *given(eq, c["correlation_id"], wanted.correlation_id),
+        *is_one_of(c["session_id"], wanted.session_ids, dialect),
+        *is_one_of(c["run_id"], wanted.run_ids, dialect),
+        *is_one_of(c["type"], wanted.types, dialect),
+        *is_one_of(c["provider"], wanted.providers, dialect),
+        *given(ge, c["timestamp"], wanted.since),
+        *given(lt, c["timestamp"], wanted.until),
+        *belongs_to(c["session_id"], sessions.c.tenant_id, wanted.tenant_id, *later),
     )
 
 
@@ -210,13 +199,3 @@ def _in_order(
         first_session=first_session,
     )
     return query.where(*begins_within)
-
-
-def _is_one_of(
-    column: sa.ColumnElement[str], values: Collection[str] | None, dialect: Dialect
-) -> Conditions:
-    if values is None:
-        return []
-    if len(values) == 1:
-        return equals(column, *values)
-    return [dialect.is_one_of(column, values)]

@@ -4,9 +4,10 @@ The statements with which sessions and runs are searched, page by page.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Sequence
-from datetime import datetime
-from typing import Any, TypeAlias
+from collections.abc import Callable, Collection, Sequence
+from functools import partial
+from operator import eq, ge, gt, lt
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import sqlalchemy as sa
@@ -15,6 +16,8 @@ from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_filters import RunSearch, SessionSearch
 from asm_async.sql.core.tables import runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
+
+S = TypeVar("S", SessionSearch, RunSearch)
 
 Conditions: TypeAlias = list[sa.ColumnElement[bool]]
 
@@ -29,13 +32,7 @@ def page_of_sessions(wanted: SessionSearch, paging: Paging) -> sa.Select[Any]:
     """
     narrow = (wanted.agent_id, wanted.tenant_id, wanted.parent_session_id)
     is_narrowed = bool(wanted.tags) or any(value is not None for value in narrow)
-    if is_narrowed or not _are_several(wanted.statuses):
-        return page_of(matching_sessions(wanted), sessions, paging)
-    of_each = [
-        matching_sessions(attrs.evolve(wanted, status=status))
-        for status in wanted.statuses or ()
-    ]
-    return merged_page(of_each, sessions, paging)
+    return _page(wanted, paging, sessions, matching_sessions, is_merged=not is_narrowed)
 
 
 def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Select[Any]:
@@ -45,17 +42,24 @@ def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Sele
     narrow = (wanted.session_id, wanted.agent_id, wanted.tenant_id, wanted.provider)
     is_narrowed = any(value is not None for value in narrow)
     is_by_time = "started_at" in paging.order.key
-    if is_narrowed or not is_by_time or not _are_several(wanted.statuses):
-        return page_of(
-            _matching_runs(wanted, dialect, is_by_time=is_by_time), runs, paging
-        )
-    of_each = [
-        _matching_runs(
-            attrs.evolve(wanted, status=status), dialect, is_by_time=is_by_time
-        )
-        for status in wanted.statuses or ()
-    ]
-    return merged_page(of_each, runs, paging)
+    matching = partial(_matching_runs, dialect=dialect, is_by_time=is_by_time)
+    is_merged = is_by_time and not is_narrowed
+    return _page(wanted, paging, runs, matching, is_merged=is_merged)
+
+
+def _page(
+    wanted: S,
+    paging: Paging,
+    table: sa.Table,
+    matching: Callable[[S], sa.Select[Any]],
+    *,
+    is_merged: bool,
+) -> sa.Select[Any]:
+    statuses = wanted.statuses or ()
+    if not is_merged or len(statuses) <= 1:
+        return page_of(matching(wanted), table, paging)
+    each = [attrs.evolve(wanted, status=status) for status in statuses]
+    return merged_page([matching(one) for one in each], table, paging)
 
 
 def _matching_runs(
@@ -70,16 +74,13 @@ def _matching_runs(
             dialect.without_index(provider),
             dialect.without_index(status),
         )
-    query = sa.select(runs).where(
-        *equals(runs.c.session_id, wanted.session_id),
-        *equals(provider, wanted.provider),
-        *_is_one_of(status, wanted.statuses),
-        *_is_after(runs.c.started_at, wanted.started_after),
-        *_is_before(runs.c.started_at, wanted.started_before),
-    )
-    if wanted.min_tokens is not None:
-        query = query.where(runs.c.total_tokens >= wanted.min_tokens)
-    return query.where(
+    return sa.select(runs).where(
+        *given(eq, runs.c.session_id, wanted.session_id),
+        *given(eq, provider, wanted.provider),
+        *is_one_of(status, wanted.statuses),
+        *given(gt, runs.c.started_at, wanted.started_after),
+        *given(lt, runs.c.started_at, wanted.started_before),
+        *given(ge, runs.c.total_tokens, wanted.min_tokens),
         *belongs_to(runs.c.session_id, sessions.c.agent_id, wanted.agent_id),
         *belongs_to(runs.c.session_id, sessions.c.tenant_id, wanted.tenant_id),
     )
@@ -93,12 +94,12 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
     have many runs in a session, so that one is looked for in each.
     """
     query = sa.select(sessions).where(
-        *equals(sessions.c.agent_id, wanted.agent_id),
-        *equals(sessions.c.tenant_id, wanted.tenant_id),
-        *equals(sessions.c.parent_session_id, wanted.parent_session_id),
-        *_is_one_of(sessions.c.status, wanted.statuses),
-        *_is_after(sessions.c.created_at, wanted.created_after),
-        *_is_before(sessions.c.created_at, wanted.created_before),
+        *given(eq, sessions.c.agent_id, wanted.agent_id),
+        *given(eq, sessions.c.tenant_id, wanted.tenant_id),
+        *given(eq, sessions.c.parent_session_id, wanted.parent_session_id),
+        *is_one_of(sessions.c.status, wanted.statuses),
+        *given(gt, sessions.c.created_at, wanted.created_after),
+        *given(lt, sessions.c.created_at, wanted.created_before),
     )
     for tag in wanted.tags:
         tagged = session_tags.alias()
@@ -194,28 +195,27 @@ def _directed(rows: sa.FromClause, paging: Paging) -> list[sa.ColumnElement[Any]
     return [c.desc() if paging.order.is_descending else c.asc() for c in key]
 
 
-def equals(column: sa.ColumnElement[Any], value: str | None) -> Conditions:
-    """
-    Make the condition of having this value, if any.
-    """
-    return [] if value is None else [column == value]
-
-
-def _is_one_of(
-    column: sa.ColumnElement[Any], values: Collection[str] | None
+def given(
+    compare: Callable[[Any, Any], Any], column: sa.ColumnElement[Any], value: object
 ) -> Conditions:
+    """
+    Make the condition that a column compares with this value, if any.
+    """
+    return [] if value is None else [compare(column, value)]
+
+
+def is_one_of(
+    column: sa.ColumnElement[Any],
+    values: Collection[str] | None,
+    dialect: Dialect | None = None,
+) -> Conditions:
+    """
+    Make the condition of having one of these values, if any.
+
+    With a *dialect* there may be very many of them.
+    """
     if values is None:
         return []
-    return equals(column, *values) if len(values) == 1 else [column.in_(values)]
-
-
-def _are_several(values: Collection[str] | None) -> bool:
-    return values is not None and len(values) > 1
-
-
-def _is_after(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:
-    return [] if time is None else [column > time]
-
-
-def _is_before(column: sa.ColumnElement[Any], time: datetime | None) -> Conditions:
-    return [] if time is None else [column < time]
+    if len(values) == 1:
+        return given(eq, column, *values)
+    return [dialect.is_one_of(column, values) if dialect else column.in_(values)]

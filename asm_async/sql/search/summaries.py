@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from operator import eq, ge, lt
 from typing import Any
 
 import sqlalchemy as sa
@@ -19,7 +20,7 @@ from asm_async.fronts.query_filters import UsageFilter
 from asm_async.sql.core import rows
 from asm_async.sql.core.tables import events, runs, sessions
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.search.search_queries import belongs_to, equals
+from asm_async.sql.search.search_queries import belongs_to, given
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
 
@@ -39,18 +40,18 @@ def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, .
     if wanted.bucket:
         time = dialect.time_within(wanted.bucket, c.started_at)
         keys.append(time.label("started_at"))
-    conditions = [
-        *equals(c.session_id, wanted.session_id),
-        *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
-        *belongs_to(c.session_id, sessions.c.tenant_id, wanted.tenant_id),
-        *equals(c.provider, wanted.provider),
-    ]
-    if wanted.since is not None:
-        conditions.append(c.started_at >= wanted.since)
-    if wanted.until is not None:
-        conditions.append(c.started_at < wanted.until)
-    sums = sa.select(*keys, *_run_sums(dialect))
-    return sums.where(*conditions).group_by(*keys)
+    return (
+        sa.select(*keys, *_run_sums(dialect))
+        .where(
+            *given(eq, c.session_id, wanted.session_id),
+            *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
+            *belongs_to(c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+            *given(eq, c.provider, wanted.provider),
+            *given(ge, c.started_at, wanted.since),
+            *given(lt, c.started_at, wanted.until),
+        )
+        .group_by(*keys)
+    )
 
 
 def cost_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Executable:

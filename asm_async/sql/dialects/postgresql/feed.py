@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.core.column_types import TransactionId, utc_time
-from asm_async.sql.dialects.feed import BlockingTransaction, FeedDialect, Read
+from asm_async.sql.dialects.feed import FeedDialect, Read
 from asm_async.sql.dialects.postgresql.listener import CHANNEL, listen, payloads_of
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
@@ -105,12 +105,12 @@ class PostgreSQLFeed(FeedDialect):
 
     async def blocking_transaction(
         self, conn: AsyncConnection
-    ) -> BlockingTransaction | None:
+    ) -> tuple[str | None, float | None]:
         row = (await conn.execute(_BLOCKING_TRANSACTION)).first()
         if row is None:
-            return None
+            return None, None
         seconds = None if row.seconds is None else max(0.0, float(row.seconds))
-        return BlockingTransaction(row.holder, seconds)
+        return row.holder, seconds
 
     def now(self, later: float = 0) -> sa.ColumnElement[datetime]:
         """

@@ -10,7 +10,7 @@ import json
 import logging
 from collections.abc import AsyncGenerator, Callable, Collection
 from contextlib import asynccontextmanager, suppress
-from typing import Protocol, cast
+from typing import Any, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -27,24 +27,6 @@ _MAX_BYTES = 7_900
 _MAX_SESSIONS = 1_000
 
 _LOG = logging.getLogger(__name__)
-
-
-class _Driver(Protocol):
-    """
-    What of asyncpg's connection is used.
-    """
-
-    async def add_listener(
-        self, channel: str, callback: Callable[[object, int, str, str], None]
-    ) -> None: ...
-
-    def add_termination_listener(self, callback: Callable[[object], None]) -> None: ...
-
-    async def execute(self, query: str) -> str: ...
-
-    async def close(self) -> None: ...
-
-    def terminate(self) -> None: ...
 
 
 def payloads_of(origin: str, session_ids: Collection[str]) -> list[str]:
@@ -129,7 +111,7 @@ async def _listen_once(
 
 
 @asynccontextmanager
-async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[_Driver]:
+async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[Any]:
     """
     Make a connection as the pool makes its own, and take it out of the pool.
     """
@@ -137,7 +119,7 @@ async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[_Driver]:
         conn = await engine.connect()
     try:
         raw = await conn.get_raw_connection()
-        driver = cast("_Driver", raw.driver_connection)
+        driver: Any = raw.driver_connection
         await conn.run_sync(lambda sync_conn: sync_conn.detach())
         try:
             yield driver
@@ -147,7 +129,7 @@ async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[_Driver]:
         await conn.close()
 
 
-async def _close(driver: _Driver) -> None:
+async def _close(driver: Any) -> None:
     try:
         async with asyncio.timeout(LISTENER_TIMEOUT):
             await driver.close()

@@ -5,10 +5,9 @@ What an engine on SQLite needs.
 from __future__ import annotations
 
 import os
-import sqlite3
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any
 from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
@@ -65,8 +64,8 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
         _refuse_to_replace(*args)
         _make_private_file(*args)
 
-    def set_pragmas(connection: object, _: object) -> None:
-        cursor = cast("_DriverConnection", connection).cursor()
+    def set_pragmas(connection: Any, _: object) -> None:
+        cursor = connection.cursor()
         cursor.execute(f"PRAGMA synchronous={'FULL' if is_durable else 'NORMAL'}")
         # On macOS alone: plain fsync leaves the data in the drive's cache there.
         cursor.execute(f"PRAGMA fullfsync={is_durable:d}")
@@ -84,10 +83,6 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
         ("handle_error", give_up_what_is_disabled),
     ):
         sa_event.listen(engine.sync_engine, name, listener)
-
-
-class _DriverConnection(Protocol):
-    def cursor(self) -> sqlite3.Cursor: ...
 
 
 def _refuse_to_replace(database: str) -> None:

@@ -12,7 +12,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.core.column_types import utc_time
-from asm_async.sql.dialects.feed import BlockingTransaction, FeedDialect, Read
+from asm_async.sql.dialects.feed import FeedDialect, Read
 from asm_async.sql.dialects.sqlite.watcher import watch
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
@@ -59,11 +59,11 @@ class SQLiteFeed(FeedDialect):
 
     async def blocking_transaction(
         self, conn: AsyncConnection
-    ) -> BlockingTransaction | None:
+    ) -> tuple[str | None, float | None]:
         """
         Find none: what is committed can be read at once.
         """
-        return None
+        return None, None
 
     def now(self, later: float = 0) -> sa.ColumnElement[datetime]:
         """
