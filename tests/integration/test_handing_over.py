@@ -18,7 +18,7 @@ from sqlalchemy.pool import QueuePool
 from asm_async import Event, ExecutionResult, RetentionPolicy
 from asm_async.fronts.following import READ_BATCH_SIZE
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
-from asm_async.sql.dialects.sqlite import watcher as sqlite_watcher
+from asm_async.sql.dialects.sqlite import feed as sqlite_feed
 from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.factories import (
     make_event,
@@ -361,8 +361,8 @@ async def test_the_watcher_looks_at_new_events_alone(
     plans: list[str] = []
     async with engine.connect() as conn:
         for query, parameter in (
-            (sqlite_watcher._NEW_EVENTS, 1),
-            (sqlite_watcher._COUNTERS, '["ses_1"]'),
+            (sqlite_feed._NEW_EVENTS, 1),
+            (sqlite_feed._COUNTERS, '["ses_1"]'),
         ):
             explain = f"EXPLAIN QUERY PLAN {query}"
             plan = await conn.exec_driver_sql(explain, (parameter,))

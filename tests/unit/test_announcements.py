@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from asm_async.sql import create_engine
 from asm_async.sql.dialects import dialect_of
-from asm_async.sql.dialects.postgresql.listener import announced_sessions, payloads_of
+from asm_async.sql.dialects.postgresql.feed import announced_sessions, payloads_of
 from asm_async.sql.runtime.announcer import Announcer
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.strategies import text_fields

@@ -2,8 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from asm_async.sql.notifications.hub import NotificationHub
-from asm_async.sql.notifications.wake_up import WakeUp
+from asm_async.sql.notifications.hub import NotificationHub, WakeUp
 
 
 def test_all_who_wait_for_a_session_are_woken() -> None:

@@ -9,8 +9,12 @@ import pytest
 
 from asm_async import Event
 from asm_async.fronts.following import READ_BATCH_SIZE
-from asm_async.sql.notifications.hub import NotificationHub
-from asm_async.sql.notifications.wake_up import CommittedEvent, WakeUp, stored_event
+from asm_async.sql.notifications.hub import (
+    CommittedEvent,
+    NotificationHub,
+    WakeUp,
+    stored_event,
+)
 from asm_async.testing.factories import make_event
 from asm_async.values.json_values import encode_json
 

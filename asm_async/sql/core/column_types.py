@@ -97,9 +97,6 @@ class ZonedTime(UserDefinedType[datetime]):
     cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
         return "TIMESTAMP WITH TIME ZONE"
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
@@ -119,21 +116,12 @@ class MicrosecondTime(UserDefinedType[datetime]):
     cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
         return "INTEGER"
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor:
-        """
-        Turn an aware time into its number.
-        """
         return nullable(microseconds)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """
-        Turn the number back into a UTC time.
-        """
         return nullable(_time_from)
 
 
@@ -145,15 +133,9 @@ class EventTypeText(UserDefinedType[str]):
     cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
         return "VARCHAR(255)"
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """
-        Turn the text back into what an event holds.
-        """
         return known_event_type
 
 
@@ -170,21 +152,12 @@ class JSONText(UserDefinedType[Any]):
     COLUMN = sa.Text().with_variant(sa.JSON(), "postgresql")
 
     def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
         return "JSON"
 
     def bind_processor(self, dialect: sa.Dialect) -> Processor:
-        """
-        Encode the value; None is SQL's NULL.
-        """
         return nullable(encode_json)
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        """
-        Decode the text.
-        """
         return nullable(decode_json)
 
     def bind_expression(
@@ -221,7 +194,4 @@ class TransactionId(UserDefinedType[str]):
     cache_ok: bool | None = True
 
     def get_col_spec(self, **_: object) -> str:
-        """
-        Name the type in DDL.
-        """
         return "XID8"

@@ -56,12 +56,7 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
 
 def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
     """
-    Return options of SQLAlchemy's for an engine on *url*.
-
-    Args:
-        url: Of a database that is supported.
-
-        connect_args: What the caller gives the driver; it stands above the defaults.
+    Return options of SQLAlchemy's for an engine; *connect_args* are the caller's.
     """
     if url.get_backend_name() == "sqlite":
         return sqlite.engine_options(url, connect_args)

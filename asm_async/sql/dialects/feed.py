@@ -106,11 +106,7 @@ class FeedDialect(ABC):
 
     @abstractmethod
     async def listen(
-        self,
-        engine: AsyncEngine,
-        read: Read,
-        hub: NotificationHub,
-        origin: str,
+        self, engine: AsyncEngine, read: Read, hub: NotificationHub, origin: str
     ) -> None:
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.

@@ -4,6 +4,9 @@ How sums come back that are larger than any integer of the database.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import sqlalchemy as sa
 from sqlalchemy.types import UserDefinedType
 
@@ -13,31 +16,18 @@ from asm_async.sql.core.column_types import Processor, nullable
 _LOW_BITS = 27
 
 
-class NumericSum(UserDefinedType[int]):
+class WholeSum(UserDefinedType[int]):
     """
-    A whole number of any size, which the database keeps as a decimal.
-    """
-
-    cache_ok: bool | None = True
-
-    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        return nullable(int)
-
-
-class HalvesSum(UserDefinedType[int]):
-    """
-    The sums of the upper and of the lower halves, as text with a space between them.
+    A whole number of any size, which *convert* makes of what the database returns.
     """
 
     cache_ok: bool | None = True
 
+    def __init__(self, convert: Callable[[Any], int]) -> None:
+        self.convert = convert
+
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
-        return nullable(_whole)
-
-
-def _whole(text: str) -> int:
-    upper, lower = text.split()
-    return (int(upper) << _LOW_BITS) + int(lower)
+        return nullable(self.convert)
 
 
 def sum_of_halves(count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
@@ -52,4 +42,9 @@ def sum_of_halves(count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
     lower = sa.func.sum(number.bitwise_and(lower_bits))
     known = sa.func.coalesce(upper, 0)
     both = sa.type_coerce(known, sa.Text) + " " + sa.type_coerce(lower, sa.Text)
-    return sa.type_coerce(both, HalvesSum())
+    return sa.type_coerce(both, WholeSum(_whole))
+
+
+def _whole(text: str) -> int:
+    upper, lower = text.split()
+    return (int(upper) << _LOW_BITS) + int(lower)

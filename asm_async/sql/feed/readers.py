@@ -20,7 +20,7 @@ from asm_async.sql.core import rows, tables
 from asm_async.sql.core.session_state import GateState
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.notifications.wake_up import WakeUp, stored_event
+from asm_async.sql.notifications.hub import WakeUp, stored_event
 from asm_async.values.checkpoint import START, Place
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus

@@ -92,11 +92,6 @@ class Schema:
     def move_up(self, target: str) -> None:
         """
         Bring it up to *target*; leave it where it is if it is there or further.
-
-        Raises:
-            ValidationError: If *target* is no revision.
-
-            MigrationRequiredError: If the revision found is unknown.
         """
         known = _revisions()
         for script in known[_count_done(known, self.found) : _count(known, target)]:
@@ -108,11 +103,6 @@ class Schema:
     def move_down(self, target: str) -> None:
         """
         Bring it down to *target*; leave it where it is if it is there or further.
-
-        Raises:
-            ValidationError: If *target* is no revision.
-
-            MigrationRequiredError: If the revision found is unknown.
         """
         known = _revisions()
         undone = known[_count(known, target) : _count_done(known, self.found)]

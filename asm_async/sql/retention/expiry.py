@@ -46,27 +46,22 @@ def soft_delete_expired_sessions(
     exempt = [status.value for status in policy.exempt_statuses]
     is_tagged = has_tag(sessions.c.id, policy.exempt_tags, writes.transactions.dialect)
     is_expirable = sessions.c.status.not_in(exempt) & ~is_tagged
-    ages: list[tuple[sa.Column[datetime], sa.ColumnElement[bool]]] = []
-    if cutoffs.created is not None:
-        column = sessions.c.created_at
-        ages.append((column, (column < cutoffs.created) & is_expirable))
-    if cutoffs.completed is not None:
-        column = sessions.c.updated_at
-        over = [status.value for status in SessionStatus if status.is_over]
-        is_over = sessions.c.status.in_(over)
-        ages.append((column, (column < cutoffs.completed) & is_over & is_expirable))
-    size = sessions_per_batch(policy)
-    return chained(
-        writes.write_pages(
-            sa.select(column, sessions.c.id).where(
-                sessions.c.deleted_at.is_(None), condition
-            ),
-            [column, sessions.c.id],
-            size,
-            partial(_soft_delete_page, at=now, condition=condition),
-        )
-        for column, condition in ages
+    over = [status.value for status in SessionStatus if status.is_over]
+    ages = (
+        (sessions.c.created_at, cutoffs.created, sa.true()),
+        (sessions.c.updated_at, cutoffs.completed, sessions.c.status.in_(over)),
     )
+    parts: list[Batches] = []
+    for column, cutoff, is_meant in ages:
+        if cutoff is not None:
+            condition = (column < cutoff) & is_meant & is_expirable
+            order = [column, sessions.c.id]
+            query = sa.select(*order).where(sessions.c.deleted_at.is_(None), condition)
+            work = partial(_soft_delete_page, at=now, condition=condition)
+            parts.append(
+                writes.write_pages(query, order, sessions_per_batch(policy), work)
+            )
+    return chained(parts)
 
 
 async def _soft_delete_page(

@@ -144,10 +144,7 @@ async def prune_session(
     writes: ThrottledWriter, policy: RetentionPolicy, session_id: str
 ) -> int:
     """
-    Prune one session, whatever its tags.
-
-    Returns:
-        How many events were pruned.
+    Prune one session, whatever its tags, and count the events that are pruned.
     """
     keep = policy.max_events_per_session
     if keep is None:
@@ -250,10 +247,7 @@ async def _remove(
     tags: Collection[str],
 ) -> int:
     """
-    Remove events that may be gone already, and count them as pruned.
-
-    Returns:
-        How many were there.
+    Remove events that may be gone already, and count those that are not as pruned.
     """
     gates = await lock_gates(transaction, {session_id for session_id, _ in keys})
     # What was found may have become less by now, under another maintainer's hands.

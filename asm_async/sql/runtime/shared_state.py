@@ -55,10 +55,6 @@ class SharedTasks:
         return self._tasks.pop(name)
 
 
-def _reader_semaphore() -> asyncio.Semaphore:
-    return asyncio.Semaphore(MAX_CONCURRENT_READS)
-
-
 @attrs.define(kw_only=True, eq=False)
 class SharedState:
     """
@@ -85,7 +81,9 @@ class SharedState:
     What followers have run for them.
     """
 
-    reading: asyncio.Semaphore = attrs.field(factory=_reader_semaphore)
+    reading: asyncio.Semaphore = attrs.field(
+        factory=lambda: asyncio.Semaphore(MAX_CONCURRENT_READS)
+    )
     """
     Bounds how many followers read at the same time.
     """

@@ -43,9 +43,6 @@ async def export_lines(
     They are spooled before the first is yielded: a transaction that waited for the
     reader would hold a connection, keep SQLite's log from being checkpointed and
     PostgreSQL's dead rows from being vacuumed.
-
-    Raises:
-        StorageError: If the session's counter does not agree with its events.
     """
     check_withdrawal = withdrawal_check()
 
@@ -75,12 +72,6 @@ async def import_session(transactions: Transactions, incoming: IncomingSession) 
 
     Returns:
         Whether the session is new.
-
-    Raises:
-        HistoryConflictError: If its id has another history here, or had one, or one of
-            its runs belongs to another session.
-
-        ValidationError: If one of its runs or events stands twice.
     """
     check_withdrawal = withdrawal_check()
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from asm_async.sql.notifications.hub import NotificationHub
-from asm_async.sql.notifications.wake_up import CommittedEvent
+from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
 from asm_async.sql.writes.operations import AppendEvents, Operation, SaveRun, Written
 
 

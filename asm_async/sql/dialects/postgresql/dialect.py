@@ -28,7 +28,7 @@ from asm_async.sql.dialects.postgresql.write import (
     PostgreSQLDirect,
     session_lock_keys,
 )
-from asm_async.sql.dialects.sums import NumericSum
+from asm_async.sql.dialects.sums import WholeSum
 
 T = TypeVar("T")
 
@@ -82,9 +82,6 @@ class PostgreSQL(Dialect):
 
     @cached_property
     def compiler(self) -> sa.Dialect:
-        """
-        Compile for asyncpg.
-        """
         return PGDialect_asyncpg()  # type: ignore[no-untyped-call] # by SQLAlchemy
 
     def check_engine(self, engine: AsyncEngine) -> None:
@@ -93,9 +90,6 @@ class PostgreSQL(Dialect):
         """
 
     async def check_server(self, conn: AsyncConnection) -> None:
-        """
-        Ask the server.
-        """
         number = await conn.scalar(sa.text("SHOW server_version_num"))
         if int(str(number)) // 10_000 < _OLDEST:
             raise UnsupportedOperationError(
@@ -135,15 +129,9 @@ class PostgreSQL(Dialect):
         await conn.begin()
 
     async def commit(self, conn: AsyncConnection) -> None:
-        """
-        Commit.
-        """
         await conn.commit()
 
     async def roll_back(self, conn: AsyncConnection) -> None:
-        """
-        Roll back.
-        """
         await conn.rollback()
 
     async def lock(
@@ -155,9 +143,6 @@ class PostgreSQL(Dialect):
         await _lock(conn, session_lock_keys(session_ids), timeout)
 
     async def lock_schema(self, conn: AsyncConnection, timeout: float) -> None:
-        """
-        Take the advisory lock of migrations.
-        """
         await _lock(conn, [MIGRATIONS_KEY], timeout)
 
     def is_in(
@@ -184,7 +169,7 @@ class PostgreSQL(Dialect):
         """
         Add up: the sum of BIGINT is NUMERIC.
         """
-        return sa.type_coerce(sa.func.sum(count), NumericSum())
+        return sa.type_coerce(sa.func.sum(count), WholeSum(int))
 
     def time_within(
         self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
@@ -201,9 +186,6 @@ class PostgreSQL(Dialect):
         return sa.type_coerce(start, utc_time())
 
     def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
-        """
-        Unpack two arrays side by side.
-        """
         ids = sa.literal([session_id for session_id, _ in keys], ARRAY(sa.Text))
         numbers = sa.literal([number for _, number in keys], ARRAY(sa.BigInteger))
         unpacked = sa.func.unnest(ids, numbers).table_valued("session_id", "number")
@@ -220,9 +202,6 @@ class PostgreSQL(Dialect):
         return [(name, f"the index {name} is not valid") for (name,) in found]
 
     async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
-        """
-        Look at this connection's setting and at those of the server.
-        """
         found = await conn.execute(_WEAK_SETTINGS)
         return [(name, value) for name, value in found]
 

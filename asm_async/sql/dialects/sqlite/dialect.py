@@ -69,9 +69,6 @@ class SQLite(Dialect):
 
     @cached_property
     def compiler(self) -> sa.Dialect:
-        """
-        Compile for aiosqlite.
-        """
         return SQLiteDialect_aiosqlite()
 
     def check_engine(self, engine: AsyncEngine) -> None:
@@ -86,9 +83,6 @@ class SQLite(Dialect):
             )
 
     async def check_server(self, conn: AsyncConnection) -> None:
-        """
-        Ask the library that the driver is linked with.
-        """
         text = await conn.scalar(sa.select(sa.func.sqlite_version()))
         if tuple(map(int, str(text).split(".")))[:2] < _OLDEST:
             raise UnsupportedOperationError(
@@ -165,9 +159,6 @@ class SQLite(Dialect):
         return column.in_(sa.select(array.c.value))
 
     def list_value(self, values: Collection[str]) -> object:
-        """
-        Write a JSON array.
-        """
         return json.dumps(list(values))
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:

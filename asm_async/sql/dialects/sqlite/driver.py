@@ -172,9 +172,6 @@ class OneHopConnection(Connection):
 
     @contextmanager
     async def cursor(self) -> Cursor:
-        """
-        Make a cursor.
-        """
         return _OneHopCursor(self, self._hop)
 
     async def _hop(self, work: Work) -> None:
@@ -215,9 +212,6 @@ class _OneHopCursor(Cursor):
     async def execute(
         self, sql: str, parameters: Iterable[Any] | None = None
     ) -> Cursor:
-        """
-        Execute one statement and fetch its rows.
-        """
         bound = () if parameters is None else tuple(parameters)
         await self._hop(lambda connection: self._keep(connection.execute(sql, bound)))
         return self
@@ -225,9 +219,6 @@ class _OneHopCursor(Cursor):
     async def executemany(
         self, sql: str, parameters: Iterable[Iterable[Any]]
     ) -> Cursor:
-        """
-        Execute one statement for each set of parameters.
-        """
         bound = cast("Iterable[tuple[Any, ...]]", parameters)
         await self._hop(
             lambda connection: self._keep(connection.executemany(sql, bound))
@@ -247,30 +238,18 @@ class _OneHopCursor(Cursor):
         cursor.close()
 
     async def fetchone(self) -> Any:
-        """
-        Return the next row, None if there is none.
-        """
         return self._rows.pop(0) if self._rows else None
 
     async def fetchmany(self, size: int | None = None) -> list[Any]:
-        """
-        Return the next rows, one unless *size* says how many.
-        """
         size = 1 if size is None else size
         taken, self._rows = self._rows[:size], self._rows[size:]
         return taken
 
     async def fetchall(self) -> list[Any]:
-        """
-        Return all rows that are left.
-        """
         taken, self._rows = self._rows, []
         return taken
 
     async def close(self) -> None:
-        """
-        Let go of the rows.
-        """
         self._rows = []
 
 

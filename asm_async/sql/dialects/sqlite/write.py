@@ -69,9 +69,6 @@ class SQLiteDirect(DirectDialect):
     """
 
     def is_lost(self, driver: object) -> bool:
-        """
-        Tell that a file is lost if it is not where it was.
-        """
         file = file_of(driver)
         return file is not None and file.is_stale
 
@@ -100,9 +97,6 @@ class SQLiteDirect(DirectDialect):
         start(driver, write, done)
 
     async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
-        """
-        Fetch the rows in one hop.
-        """
         if not has_thread(driver):
             return await _fetch_by_hops(driver, step)
 
