@@ -9,8 +9,7 @@ from argparse import ArgumentParser
 from collections.abc import Sequence
 from typing import NoReturn
 
-from asm_async.cli.db import add_db_commands
-from asm_async.cli.health import add_health_command
+from asm_async.cli.db import add_db_commands, add_health_command
 from asm_async.cli.streams import drop_output, on_one_line, print_output, report
 from asm_async.cli.transfer import add_transfer_commands
 from asm_async.errors import ASMError

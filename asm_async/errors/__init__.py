@@ -37,7 +37,19 @@ to another process unchanged.
 
 from __future__ import annotations
 
-from asm_async.errors.base import ASMError
+from asm_async.errors.base import (
+    ArtifactNotFoundError,
+    ASMError,
+    InvalidCheckpointError,
+    InvalidCursorError,
+    MissingDependencyError,
+    NotFoundError,
+    RunNotFoundError,
+    SessionNotFoundError,
+    StoreClosedError,
+    UnsupportedOperationError,
+    ValidationError,
+)
 from asm_async.errors.conflicts import (
     ArtifactConflictError,
     ConflictError,
@@ -49,17 +61,6 @@ from asm_async.errors.conflicts import (
     SequenceConflictError,
     SessionDeletedError,
 )
-from asm_async.errors.invalid import (
-    InvalidCheckpointError,
-    InvalidCursorError,
-    ValidationError,
-)
-from asm_async.errors.not_found import (
-    ArtifactNotFoundError,
-    NotFoundError,
-    RunNotFoundError,
-    SessionNotFoundError,
-)
 from asm_async.errors.storage import (
     ArtifactDamagedError,
     MigrationRequiredError,
@@ -67,11 +68,6 @@ from asm_async.errors.storage import (
     StorageBusyError,
     StorageError,
     StorageUnavailableError,
-)
-from asm_async.errors.use import (
-    MissingDependencyError,
-    StoreClosedError,
-    UnsupportedOperationError,
 )
 
 __all__ = [

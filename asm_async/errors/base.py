@@ -1,5 +1,5 @@
 """
-What all errors have in common.
+The base of all errors, and those of a call that is wrong.
 """
 
 from __future__ import annotations
@@ -46,3 +46,119 @@ class ASMError(Exception):
 
     def __str__(self) -> str:
         return self._TEXT.format(*self.args) if self.args else type(self).__name__
+
+
+class ValidationError(ASMError, ValueError):
+    """
+    A value given by the caller is wrong; nothing was written.
+    """
+
+    code = "validation_error"
+    category = "validation"
+
+
+class InvalidCursorError(ValidationError):
+    """
+    A cursor is malformed, or belongs to another query.
+    """
+
+    code = "invalid_cursor"
+
+
+class InvalidCheckpointError(ValidationError):
+    """
+    A checkpoint is malformed, or belongs to another feed.
+    """
+
+    code = "invalid_checkpoint"
+
+
+class NotFoundError(ASMError, LookupError):
+    """
+    No such thing is stored.
+    """
+
+    code = "not_found"
+    category = "not_found"
+
+
+class SessionNotFoundError(NotFoundError):
+    """
+    No session of this id is stored.
+    """
+
+    code = "session_not_found"
+    _TEXT = "no session {!r} is stored"
+
+    def __init__(self, session_id: str) -> None:
+        super().__init__(session_id)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The id that was asked for.
+    """
+
+
+class RunNotFoundError(NotFoundError):
+    """
+    No run of this id is stored.
+    """
+
+    code = "run_not_found"
+    _TEXT = "no run {!r} is stored"
+
+    def __init__(self, run_id: str) -> None:
+        super().__init__(run_id)
+
+    run_id: Argument[str] = Argument(0)
+    """
+    The id that was asked for.
+    """
+
+
+class ArtifactNotFoundError(NotFoundError):
+    """
+    No artifact of this id or key is stored, or no content of this checksum.
+    """
+
+    code = "artifact_not_found"
+    _TEXT = "no artifact {!r} is stored"
+
+    def __init__(self, key: str) -> None:
+        super().__init__(key)
+
+    key: Argument[str] = Argument(0)
+    """
+    The id, key or checksum that was asked for.
+    """
+
+
+class UnsupportedOperationError(ASMError):
+    """
+    The backend cannot do it faithfully, so it does not do it at all.
+    """
+
+    code = "unsupported_operation"
+    category = "unsupported"
+
+
+class StoreClosedError(ASMError):
+    """
+    The store was closed, or belongs to another event loop.
+    """
+
+    code = "store_closed"
+    category = "closed"
+
+
+class MissingDependencyError(ASMError, ImportError):
+    """
+    An optional dependency is not installed.
+    """
+
+    code = "missing_dependency"
+    _TEXT = "{} is not installed: pip install 'asm_async[{}]'"
+    category = "dependency"
+
+    def __init__(self, package: str, extra: str) -> None:
+        super().__init__(package, extra)

@@ -46,11 +46,6 @@ class ContentDirectory:
     for a few system calls: while a content takes its place, is made young again or is
     removed, and while a temporary file is made or the left ones are removed. What is
     long, such as writing, reading and syncing, is done without it.
-
-    Args:
-        path: Of the directory; made when the first content is put.
-
-        timeout: How long, in seconds, to wait for the lock.
     """
 
     def __init__(self, path: Path, timeout: float) -> None:
@@ -103,13 +98,7 @@ class ContentDirectory:
         """
         Make a content young again, as if it were put now.
 
-        Args:
-            checksum: Which content.
-
-            descriptor: The file that was found to be whole.
-
-        Returns:
-            Whether that file still is the content.
+        Return whether the file that was found to be whole still is the content.
         """
         with self._shard(checksum) as (root, shard):
             with locked(root, self._timeout):
@@ -178,10 +167,7 @@ class ContentDirectory:
 
 class TemporaryFile:
     """
-    A file that becomes a content, or nothing.
-
-    Args:
-        directory: Where it is to be kept.
+    A file that becomes a content of a directory, or nothing.
     """
 
     def __init__(self, directory: ContentDirectory) -> None:

@@ -52,15 +52,10 @@ def open_directory(
     name: str | Path, parent: int | None = None, *, create: bool = False
 ) -> Generator[int]:
     """
-    Lend a descriptor of a directory.
+    Lend a descriptor of a directory, which is made, for its owner alone, if need be.
 
-    Args:
-        name: Its path, or its name within *parent*.
-
-        parent: The descriptor of the directory it lies in; there a symbolic link of
-            this name is refused.
-
-        create: Make it, for its owner alone, if *parent* has none of this name.
+    Its *name* is its path, or that within *parent*, the descriptor of the directory it
+    lies in; there a symbolic link of this name is refused.
     """
     if create:
         with suppress(FileExistsError):

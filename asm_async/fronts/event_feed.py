@@ -82,11 +82,7 @@ class EventFeedFront(EventFeed, Generic[B]):
 
     A backend is given filters in their normal form and places instead of checkpoints.
     It reads logs and keeps leases; how to follow and to consume is the same for all.
-
-    Args:
-        kind: The kind of database that checkpoints are good for.
-
-        batch: The class of the batches that consumers are given.
+    Checkpoints are good for one *kind* of database; *batch* is the class of batches.
     """
 
     def __init__(self, *, kind: str, batch: type[B]) -> None:

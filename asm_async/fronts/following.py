@@ -26,28 +26,16 @@ How many events a follower holds at most.
 @attrs.frozen(kw_only=True)
 class ReadResult(Generic[P]):
     """
-    What was found behind a place.
+    What was found behind a place: events that are wanted, in order, with their places.
+
+    All that is there up to *place* was found, or is not wanted; if it *is_caught_up*,
+    there was nothing more behind it. If it *is_over*, the iteration is to end.
     """
 
     found: Sequence[tuple[Event, P]]
-    """
-    Events that are wanted, in order, each with its place.
-    """
-
     place: P
-    """
-    Where to read on: all that is there up to here was found, or is not wanted.
-    """
-
     is_caught_up: bool
-    """
-    Whether there was nothing more behind it.
-    """
-
     is_over: bool = False
-    """
-    Whether the iteration is to end here.
-    """
 
 
 class EventReader(Protocol[P]):

@@ -19,19 +19,12 @@ MISSING_SEQUENCE = "the session has no counter, so that nothing can be appended 
 @attrs.frozen
 class Finding:
     """
-    Damage of one kind, of which only the first cases are listed one by one.
+    Damage of one kind: subjects and messages, of which some may be left out.
     """
 
     kind: HealthIssueKind
     cases: tuple[tuple[str, str], ...]
-    """
-    The subject and the message of each; some may be left out beyond the bound.
-    """
-
     total: int
-    """
-    How many cases there are.
-    """
 
 
 def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:

@@ -24,18 +24,13 @@ T = TypeVar("T")
 @attrs.frozen
 class Order:
     """
-    An order of items: by which of their attributes, and in which direction.
+    An order of items, by the attributes that make their keys, with their types.
+
+    No two items share a key.
     """
 
     key: Mapping[str, type[KeyPart]]
-    """
-    The attributes that make an item's key, and their types; no two items share a key.
-    """
-
     is_descending: bool = False
-    """
-    Whether the greatest key comes first.
-    """
 
     def key_of(self, item: object) -> Key:
         """
@@ -58,14 +53,7 @@ class Search(Value):
     """
 
     RESOURCE: ClassVar[str]
-    """
-    The name of what is searched for.
-    """
-
     ORDERS: ClassVar[Mapping[str, Order]]
-    """
-    The orders there are, by name.
-    """
 
     @property
     def filters(self) -> Mapping[str, Any]:
@@ -85,28 +73,13 @@ class Search(Value):
 @attrs.frozen(kw_only=True)
 class Paging:
     """
-    Which page of what a search finds.
+    Which page of what a search finds: the one behind the item of a key, or the first.
     """
 
     order: Order
-    """
-    In which order it is found.
-    """
-
     limit: int
-    """
-    How many items the page holds at most.
-    """
-
     behind: Key | None
-    """
-    The key of the last item of the page before; None for the first page.
-    """
-
     codec: CursorCodec
-    """
-    What writes the cursors of this search.
-    """
 
     @property
     def needed(self) -> int:
@@ -130,10 +103,7 @@ def check_paging(
     search: Search, *, order_by: object, limit: object, cursor: object
 ) -> Paging:
     """
-    Accept a page of *search*.
-
-    Raises:
-        InvalidCursorError: If *cursor* is that of no page of this search.
+    Accept a page of *search*, and refuse the cursor of another one.
     """
     order_name = fields.one_of(order_by, "order_by", search.ORDERS)
     size = fields.count(limit, "limit")

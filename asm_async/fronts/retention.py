@@ -32,22 +32,14 @@ def utc_now() -> datetime:
 class Cutoffs:
     """
     A policy's ages as moments: what happened before one of them is too long ago.
+
+    A session is too old if it was *created* before, or is over and was last updated
+    before *completed*; it is removed if it was soft-deleted before *deleted*.
     """
 
     created: datetime | None
-    """
-    Sessions that were created before are too old; None if none ever is.
-    """
-
     completed: datetime | None
-    """
-    So are those that are over and were last updated before.
-    """
-
     deleted: datetime | None
-    """
-    Sessions that were soft-deleted before are hard-deleted.
-    """
 
     @classmethod
     def of(cls, policy: RetentionPolicy, now: datetime) -> Cutoffs:

@@ -40,6 +40,9 @@ K = TypeVar("K", str, datetime)
 class RunGroup:
     """
     Some runs of one provider and one model, added up.
+
+    *started_at* is a time in the bucket in which they were started, None if no bucket
+    is asked for; *cost_usd* is None if no cost is stored for any of them.
     """
 
     provider: str | None
@@ -48,16 +51,8 @@ class RunGroup:
     input_tokens: int
     output_tokens: int
     total_tokens: int
-
     started_at: datetime | None = None
-    """
-    A time in the bucket in which they were started; None if no bucket is asked for.
-    """
-
     cost_usd: float | None = None
-    """
-    What they cost together; None if no cost is stored for any of them.
-    """
 
 
 @attrs.define

@@ -11,7 +11,7 @@ import attrs
 
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
-from asm_async.transfer.import_rules import (
+from asm_async.transfer.import_stream import (
     check_owner,
     check_unrepeated,
     is_stored,

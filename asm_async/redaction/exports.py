@@ -11,7 +11,7 @@ import attrs
 
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
 from asm_async.redaction.redacted_values import redacted
-from asm_async.transfer.import_lines import IncomingRecords, split_lines
+from asm_async.transfer.incoming_session import IncomingRecords, split_lines
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord

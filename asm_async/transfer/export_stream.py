@@ -46,15 +46,8 @@ async def write_export(
     """
     Write an export of the sessions that are found, one after another.
 
-    Args:
-        writer: Takes the export's bytes.
-
-        search: Returns the page of sessions that begins at a cursor.
-
-        history_of: Yields a session's lines as of one moment; nothing if the session
-            does not exist any more.
-
-        progress: Called after each chunk.
+    *history_of* yields a session's lines as of one moment, and nothing if the session
+    does not exist any more; *progress* is called after each chunk.
     """
     report = ExportReport()
 
@@ -111,11 +104,8 @@ async def encode_history(
     """
     Yield the lines of one session: a chunk for each batch, and one for its end.
 
-    Args:
-        batches: The session itself, its runs and its events, in the order of an export;
-            nothing if it is not there.
-
-        include_deleted: Whether a soft-deleted session is exported.
+    The batches hold the session itself, its runs and its events, in the order of an
+    export; nothing if it is not there.
 
     Raises:
         StorageError: If its counter does not agree with its events.

@@ -1,20 +1,110 @@
 """
-One session of an export, checked whole before anything of it is stored.
+The records of an export as they come in, and one session of them, checked whole.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
-from typing import Self, TypeAlias, cast
+from typing import NoReturn, Self, TypeAlias, cast
 
-from asm_async.transfer.import_lines import IncomingRecords
+from asm_async.errors import ValidationError
 from asm_async.transfer.spool import Chunk, Spool
+from asm_async.values import fields
 from asm_async.values.event import Event
-from asm_async.values.export_digest import HistoryDigest
-from asm_async.values.export_lines import encode_record, record_name, restore_member
-from asm_async.values.export_records import ExportedSession, ExportedSessionEnd
+from asm_async.values.export_lines import (
+    HistoryDigest,
+    decode_record,
+    encode_record,
+    record_name,
+    restore_member,
+)
+from asm_async.values.export_records import (
+    ExportedSession,
+    ExportedSessionEnd,
+    ExportRecord,
+)
 from asm_async.values.run import Run
+
+
+class IncomingRecords:
+    """
+    Reads one record at a time, and names the line of one that is wrong.
+    """
+
+    def __init__(
+        self, lines: AsyncGenerator[bytes], on_line: Callable[[int], object]
+    ) -> None:
+        self._lines = lines
+        self._on_line = on_line
+        self.line_number: int = 0
+
+    async def next(self) -> ExportRecord:
+        """
+        Return the next record; refuse a line that holds none, and the lack of a line.
+        """
+        line = await self._next_line()
+        if line is None:
+            self.refuse("the export is cut off here: its end is missing")
+        try:
+            record = decode_record(line)
+        except ValidationError as error:
+            self.refuse(str(error))
+        self._on_line(self.line_number)
+        return record
+
+    async def end(self) -> None:
+        """
+        Refuse a further line.
+        """
+        if await self._next_line() is not None:
+            self.refuse("something follows the end of the export")
+
+    def refuse(self, reason: str) -> NoReturn:
+        """
+        Raise ``ValidationError`` with the number of the line that was read last.
+        """
+        raise ValidationError(f"line {self.line_number}: {reason}")
+
+    async def _next_line(self) -> bytes | None:
+        self.line_number += 1
+        try:
+            return await anext(self._lines, None)
+        except ValidationError as error:
+            self.refuse(str(error))
+
+
+async def split_lines(
+    reader: AsyncIterable[bytes], max_line_bytes: int
+) -> AsyncGenerator[bytes]:
+    """
+    Split the bytes that *reader* yields into lines, without their ends.
+    """
+    pieces: list[bytes] = []
+    size = 0
+    async for piece in reader:
+        first, *lines = _bytes(piece).split(b"\n")
+        for following in [*lines, None]:
+            pieces.append(first)
+            size += len(first)
+            if size > max_line_bytes:
+                raise ValidationError(
+                    f"the line has more than {max_line_bytes} bytes; if it is right,"
+                    " give a greater max_line_bytes"
+                )
+            if following is None:
+                break
+            yield b"".join(pieces)
+            pieces, size, first = [], 0, following
+    if size:
+        yield b"".join(pieces)
+
+
+def _bytes(piece: object) -> bytes:
+    if not isinstance(piece, bytes):
+        raise fields.unexpected("reader", "bytes", piece)
+    return piece
+
 
 IncomingBatch: TypeAlias = tuple[int, list[Run | Event]]
 """
@@ -31,11 +121,6 @@ class IncomingSession:
 
     Everything is checked but what needs a database, or unbounded memory: that no run
     and no event occurs twice in it.
-
-    Args:
-        head: The session and its counter.
-
-        line_number: Where it begins.
     """
 
     def __init__(self, head: ExportedSession, line_number: int) -> None:
@@ -58,11 +143,7 @@ class IncomingSession:
 
     async def read(self, records: IncomingRecords) -> None:
         """
-        Read the session to its end.
-
-        Raises:
-            ValidationError: If a record belongs elsewhere, is out of order, or some are
-                missing; with the number of its line.
+        Read the session to its end; refuse a record out of place, and the lack of one.
         """
         while True:
             record = await records.next()

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import tempfile
-from collections.abc import AsyncGenerator, Callable, Generator
-from contextlib import contextmanager
+from collections.abc import AsyncGenerator, Callable
 from typing import IO, ParamSpec, Self, TypeVar
 
 import attrs
@@ -27,20 +26,12 @@ T = TypeVar("T")
 @attrs.frozen
 class Chunk:
     """
-    Some whole lines of an export.
+    Some whole lines of an export, and how many of them are runs and events.
     """
 
     data: bytes
-
     run_count: int = 0
-    """
-    How many of the lines are runs.
-    """
-
     event_count: int = 0
-    """
-    How many of the lines are events.
-    """
 
 
 class Spool:
@@ -100,13 +91,7 @@ class Spool:
 
 
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
-    with _translated():
-        return await asyncio.to_thread(function, *args, **kwargs)
-
-
-@contextmanager
-def _translated() -> Generator[None]:
     try:
-        yield
+        return await asyncio.to_thread(function, *args, **kwargs)
     except OSError as error:
         raise StorageError(f"a temporary file is needed: {error}") from error

@@ -1,9 +1,10 @@
 """
-The records of an export as text: one JSON object a line, in ASCII.
+The records of an export as text, and whether two histories have the same.
 
-The same record always gives the same line. ``schema/export.schema.json`` describes
-lines in the words of JSON Schema; what it refuses is refused here, and so is what it
-has no words for, such as a key that stands twice.
+The text is one JSON object a line, in ASCII, and the same for the same record.
+``schema/export.schema.json`` describes lines in the words of JSON Schema; what it
+refuses is refused here, and so is what it has no words for, such as a key that stands
+twice.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import datetime
+from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, TypeVar, cast
 
@@ -182,3 +184,37 @@ _DECODERS: Mapping[str, Callable[[dict[str, Any]], ExportRecord]] = MappingProxy
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
 )
+
+
+class HistoryDigest:
+    """
+    The digest of one session's records, added in the order of an export.
+
+    Two histories are the same if all their lines are.
+    """
+
+    def __init__(self, head: ExportedSession) -> None:
+        self._latest_sequence = head.latest_sequence
+        self._session = encode_record(head)
+        self._runs = sha256()
+        self._events = sha256()
+
+    def add(self, record: Run | Event, line: bytes) -> None:
+        """
+        Add a run or an event, and the line that :func:`encode_record` makes of it.
+        """
+        digest = self._runs if isinstance(record, Run) else self._events
+        digest.update(line)
+
+    def difference(self, other: HistoryDigest) -> str | None:
+        """
+        Say what keeps *other* from being the same history as this, which is stored.
+        """
+        here, there = self._latest_sequence, other._latest_sequence
+        if here != there:
+            return f"it is at sequence number {here} here, and at {there} there"
+        if self._events.digest() != other._events.digest():
+            return "it has other events here"
+        if self._runs.digest() != other._runs.digest():
+            return "it has other runs here"
+        return None if self._session == other._session else "it was changed here"

@@ -13,8 +13,8 @@ from pathlib import Path
 import attrs
 import pytest
 
-from asm_async.integrations.fastapi.event_messages import event_message
 from asm_async.integrations.fastapi.schemas import EventView
+from asm_async.integrations.fastapi.stream_routes import event_message
 from asm_async.sql.core import rows, tables
 from asm_async.testing.factories import make_event
 from asm_async.values.event import Event

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from hypothesis import HealthCheck, given, settings
 
-from asm_async.integrations.fastapi.event_messages import event_message
+from asm_async.integrations.fastapi.stream_routes import event_message
 from asm_async.testing import strategies as asm
 from asm_async.values.event import Event
 from asm_async.values.json_values import encode_json

@@ -14,7 +14,7 @@ from starlette.requests import Request
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.limits import Limits
-from asm_async.integrations.fastapi.ports import AppState, Ports, app_state
+from asm_async.integrations.fastapi.ports import AppState, app_state
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.token_price import PriceLookup
@@ -32,35 +32,13 @@ _SCOPE_KEY = "asm_async.request_context"
 @attrs.frozen(kw_only=True, eq=False)
 class RequestContext:
     """
-    What an authorized request works with.
+    What an authorized request works with; without a tenant, all tenants' sessions.
     """
 
     state: AppState
-    """
-    What the application keeps.
-    """
-
     tenant_id: str | None
-    """
-    The tenant whose sessions alone exist for it; None if all tenants' do.
-    """
-
     limits: Limits
-    """
-    How much it may send and receive.
-    """
-
     price_lookup: PriceLookup | None = None
-    """
-    What runs without a stored cost are priced by.
-    """
-
-    @property
-    def ports(self) -> Ports:
-        """
-        The ports, which know of no tenant's limits.
-        """
-        return self.state.ports
 
 
 def request_context(
@@ -99,7 +77,7 @@ ContextDep: TypeAlias = Annotated[RequestContext, Depends(_context_of)]
 
 
 async def _view_of(context: ContextDep) -> TenantView:
-    return TenantView(context.ports, context.tenant_id)
+    return TenantView(context.state.ports, context.tenant_id)
 
 
 ViewDep: TypeAlias = Annotated[TenantView, Depends(_view_of)]

@@ -85,10 +85,7 @@ def _refuse_constant(name: str) -> None:
 
 def with_place(body: JSONObject, **place: str) -> JSONObject:
     """
-    Return *body* with what the URL says already.
-
-    Raises:
-        ValidationError: If *body* says anything else.
+    Return *body* with what the URL says already, and refuse one that says else.
     """
     for name, value in place.items():
         if body.get(name, value) != value:
@@ -113,10 +110,7 @@ def members_of(
     body: JSONObject, rules: fields.FieldRules, *, optional: str | None = None
 ) -> dict[str, Any]:
     """
-    Return the members of *body*, each as its rule makes it.
-
-    Raises:
-        ValidationError: If one is wrong, unknown, or missing and not *optional*.
+    Return the members of *body*, each as its rule makes it; all but one are required.
     """
     given = check_members(body, rules, rules.keys() - {optional})
     return {name: rules[name](member, name) for name, member in given.items()}

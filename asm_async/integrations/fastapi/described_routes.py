@@ -82,28 +82,9 @@ def add_route(
     """
     Add a route, with all that it may answer.
 
-    Args:
-        router: Where it is added.
-
-        path: The route's.
-
-        endpoint: The function that answers.
-
-        model: Of an answer with *status*; None if it has no content.
-
-        method: With PUT a value is saved whole, and may be new (201).
-
-        status: Of an answer when all went well.
-
-        body: The model of the body, if there is one.
-
-        headers: The names of the header fields of that answer.
-
-        problems: Statuses of problems, beside those that any route may answer with.
-
-        others: Other answers that are no problems.
-
-        options: For ``add_api_route``.
+    An answer with *status* is described by *model*, and has the fields *headers*; with
+    PUT a value is saved whole, and may be new (201). Beside it are the *problems* that
+    not every route may answer with, and *others* that are no problems.
     """
     known = {*_ANYWHERE, *problems}
     if body is not None:

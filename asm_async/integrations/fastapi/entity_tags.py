@@ -52,9 +52,6 @@ async def _expected(
 ) -> int | None:
     """
     Return the number that a write expects; 0 for "nothing yet", None for any.
-
-    Raises:
-        ProblemError: If both fields are given, which no state can meet.
     """
     if if_none_match is None:
         return None if if_match is None else int(if_match.strip('"'))
@@ -107,10 +104,7 @@ def unless_known(value: Session | Run, if_none_match: str | None) -> Response:
 @contextmanager
 def precondition(expected: int | None) -> Generator[None]:
     """
-    Answer 412 where what the request's fields expected is not met.
-
-    Raises:
-        ProblemError: Instead of the conflict, if anything was *expected*.
+    Answer 412, not 409, where what the request's fields expected is not met.
     """
     try:
         yield

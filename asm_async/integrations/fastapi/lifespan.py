@@ -1,11 +1,20 @@
 """
-The ports for as long as an application runs.
+The ports for as long as an application runs, which ends when the server is to stop.
 """
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+import asyncio
+import signal
+import threading
+from collections.abc import AsyncGenerator, Callable, Generator
+from contextlib import (
+    AbstractAsyncContextManager,
+    ExitStack,
+    asynccontextmanager,
+    contextmanager,
+)
+from types import FrameType
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -13,7 +22,6 @@ from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.integrations.fastapi.ports import AppState, Ports
-from asm_async.integrations.fastapi.server_stop import on_stop_signal
 from asm_async.sql import (
     SQLEventFeed,
     SQLMaintenance,
@@ -135,3 +143,50 @@ def ports_lifespan(ports: Ports) -> Lifespan:
             await ports.store.aclose()
 
     return span
+
+
+_Handler: TypeAlias = Callable[[int, FrameType | None], Any]
+
+
+@contextmanager
+def on_stop_signal(call: Callable[[], object]) -> Generator[None]:
+    """
+    Call back when the process is asked to stop, before any other handler of the signal.
+
+    Servers wait for open responses before they end the application's lifespan, and tell
+    the application nothing before that: a stream that waited for the lifespan's end
+    would never end. What starts a server's stop is a signal, so that one is handled
+    here first, and then passed on to the handler that was there: the server's.
+
+    Signals have handlers in the main thread alone, and a signal that has no handler
+    ends the process: in both cases there is nothing to wait for.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    loop = asyncio.get_running_loop()
+    with ExitStack() as handling:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handler = signal.getsignal(number)
+            if callable(handler):
+
+                def chained(
+                    signum: int,
+                    frame: FrameType | None,
+                    handler: _Handler = handler,
+                ) -> None:
+                    # A handler may run within any line of the loop's own code.
+                    loop.call_soon_threadsafe(call)
+                    handler(signum, frame)
+
+                signal.signal(number, chained)
+                handling.callback(_restore, number, chained, handler)
+        yield
+
+
+def _restore(number: signal.Signals, ours: _Handler, handler: _Handler) -> None:
+    """
+    Put a handler back, unless another has taken the place of ours since.
+    """
+    if signal.getsignal(number) is ours:
+        signal.signal(number, handler)

@@ -42,13 +42,7 @@ class OpenStreams:
     @contextmanager
     def join(self, limit: int) -> Generator[asyncio.Future[None]]:
         """
-        Take one of *limit* places while the block lasts.
-
-        Yields:
-            A future that is done as soon as the stream is to end.
-
-        Raises:
-            ProblemError: If there is no place left.
+        Take one of *limit* places, and yield a future that is done when it is to end.
         """
         if len(self._endings) >= limit:
             raise ProblemError(

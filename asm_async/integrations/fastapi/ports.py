@@ -51,27 +51,13 @@ class AppState:
     """
 
     ports: Ports
-    """
-    The ports that it serves.
-    """
-
     streams: OpenStreams = attrs.field(factory=OpenStreams)
-    """
-    Its open streams.
-    """
-
     pace: Pace = attrs.field(factory=Pace)
-    """
-    How often they are written to.
-    """
 
 
 def app_state_of(app: FastAPI) -> AppState:
     """
-    Return what an application keeps.
-
-    Raises:
-        RuntimeError: If its lifespan did not open the ports.
+    Return what an application keeps, unless its lifespan did not open the ports.
     """
     found = getattr(app.state, "asm_async", None)
     if not isinstance(found, AppState):

@@ -46,18 +46,7 @@ _STATUSES: Mapping[type[ASMError], HTTPStatus] = MappingProxyType(
 
 class ProblemError(Exception):
     """
-    An error as its answer describes it.
-
-    Args:
-        status: The status to answer with.
-
-        code: The name of the problem for programs, such as an error's ``code``.
-
-        detail: The explanation for people.
-
-        headers: Further fields of the response.
-
-        members: Further members of the description.
+    An error as its answer describes it: *code* for programs, *detail* for people.
     """
 
     def __init__(

@@ -46,7 +46,7 @@ async def get_health_issues(context: ContextDep) -> Response:
             "not_for_tenants",
             "The health of the whole database is not for tenants to see.",
         )
-    issues = await context.ports.maintenance.health_check()
+    issues = await context.state.ports.maintenance.health_check()
     return JSONText({"issues": plain_json(issues)})
 
 

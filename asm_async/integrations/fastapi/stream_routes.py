@@ -12,12 +12,12 @@ from contextlib import aclosing
 from functools import partial
 from typing import Annotated, ClassVar, TypeAlias
 
+import attrs
 from fastapi import APIRouter, Header, Query, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.described_routes import add_route
-from asm_async.integrations.fastapi.event_messages import event_message
 from asm_async.integrations.fastapi.parameters import (
     EventTypes,
     SessionIdPath,
@@ -26,7 +26,24 @@ from asm_async.integrations.fastapi.parameters import (
 )
 from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
+from asm_async.values.event import Event
 from asm_async.values.fields import MAX_COUNT
+from asm_async.values.json_values import encode_json
+
+_NAMES = tuple(field.name for field in attrs.fields(Event))
+
+
+def event_message(event: Event, id_: str) -> bytes:
+    """
+    Return the message whose data is the event as JSON.
+
+    The fields are read off the event, since ``to_dict()`` would check once more that
+    what is stored is JSON, which takes three times as long.
+    """
+    members = {name: getattr(event, name) for name in _NAMES}
+    members["timestamp"] = event.timestamp.isoformat(timespec="microseconds")
+    return f"id: {id_}\ndata: {encode_json(members)}\n\n".encode("ascii")
+
 
 # In milliseconds: long enough for a server to restart, short enough to go unnoticed.
 _RECONNECTION_TIME = b"retry: 2000\n\n"

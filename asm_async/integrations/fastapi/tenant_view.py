@@ -8,7 +8,7 @@ tenant, only that tenant's sessions exist, and what belongs to them; without one
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
-from typing import Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 
@@ -33,6 +33,9 @@ from asm_async.values.transfer_reports import ExportReport
 P = ParamSpec("P")
 T = TypeVar("T")
 
+Find: TypeAlias = Callable[..., Awaitable[T]]
+Follow: TypeAlias = Callable[..., AsyncGenerator[tuple[Event, str]]]
+
 _MAX_TRIES = 8
 
 
@@ -41,55 +44,29 @@ class TenantView:
     What of the ports exists for a tenant.
 
     What belongs to another tenant is not found, as if it had never been.
-
-    Args:
-        ports: The ports, which know of no tenant.
-
-        tenant_id: The tenant whose sessions there are; None for those of all tenants.
     """
 
     def __init__(self, ports: Ports, tenant_id: str | None) -> None:
         self._ports = ports
         self._tenant_id = tenant_id
+        query, feed, maintenance = ports.query, ports.feed, ports.maintenance
         # What takes one session is asked for the tenant's.
-        self.soft_delete_session: Callable[[str], Awaitable[Session]] = self._owned(
-            ports.maintenance.soft_delete_session
-        )
-        self.restore_session: Callable[[str], Awaitable[Session]] = self._owned(
-            ports.maintenance.restore_session
-        )
-        self.get_session_stats: Callable[[str], Awaitable[SessionStats]] = self._owned(
-            ports.query.get_session_stats
-        )
+        own = self._owned
+        self.soft_delete_session: Find[Session] = own(maintenance.soft_delete_session)
+        self.restore_session: Find[Session] = own(maintenance.restore_session)
+        self.get_session_stats: Find[SessionStats] = own(query.get_session_stats)
         # What takes a tenant itself is asked for no other one than this.
-        self.search_sessions: Callable[..., Awaitable[Page[Session]]] = self._narrowed(
-            ports.query.search_sessions
-        )
-        self.search_runs: Callable[..., Awaitable[Page[Run]]] = self._narrowed(
-            ports.query.search_runs
-        )
-        self.search_events: Callable[..., Awaitable[Page[Event]]] = self._narrowed(
-            ports.query.search_events
-        )
-        self.count_events: Callable[..., Awaitable[int]] = self._narrowed(
-            ports.query.count_events
-        )
-        self.get_usage_summary: Callable[..., Awaitable[UsageSummary]] = self._narrowed(
-            ports.query.get_usage_summary
-        )
-        self.get_cost_summary: Callable[..., Awaitable[CostSummary]] = self._narrowed(
-            ports.query.get_cost_summary
-        )
-        self.export_sessions: Callable[..., Awaitable[ExportReport]] = self._narrowed(
-            ports.query.export_sessions
-        )
-        self.follow_all: Callable[..., AsyncGenerator[tuple[Event, str]]] = (
-            self._narrowed(ports.feed.follow_all)
-        )
+        narrow = self._narrowed
+        self.search_sessions: Find[Page[Session]] = narrow(query.search_sessions)
+        self.search_runs: Find[Page[Run]] = narrow(query.search_runs)
+        self.search_events: Find[Page[Event]] = narrow(query.search_events)
+        self.count_events: Find[int] = narrow(query.count_events)
+        self.get_usage_summary: Find[UsageSummary] = narrow(query.get_usage_summary)
+        self.get_cost_summary: Find[CostSummary] = narrow(query.get_cost_summary)
+        self.export_sessions: Find[ExportReport] = narrow(query.export_sessions)
+        self.follow_all: Follow = narrow(feed.follow_all)
         # A place in the feed says nothing of what lies before it.
-        self.get_latest_checkpoint: Callable[[], Awaitable[str]] = (
-            ports.feed.get_latest_checkpoint
-        )
+        self.get_latest_checkpoint: Find[str] = feed.get_latest_checkpoint
 
     async def get_session(self, session_id: str) -> Session:
         """

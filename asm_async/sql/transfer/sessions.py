@@ -21,7 +21,7 @@ from asm_async.sql.transactions.interruption import withdrawal_check
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.transfer.export_stream import encode_history
-from asm_async.transfer.import_rules import (
+from asm_async.transfer.import_stream import (
     check_owner,
     check_unrepeated,
     is_stored,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from asm_async.integrations.fastapi.senders import Sender
+from asm_async.integrations.fastapi.streams import Sender
 
 
 class Client:
