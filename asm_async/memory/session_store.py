@@ -142,9 +142,6 @@ class InMemorySessionStore(SessionStoreFront):
 def _select_sessions(
     database: InMemoryDatabase, wanted: SessionFilter
 ) -> list[Session]:
-    """
-    Select sessions, the first created first, then by id.
-    """
     found = [
         session for session in database.sessions.values() if _is_listed(session, wanted)
     ]
@@ -162,9 +159,6 @@ def _select_runs(
 def _select_events(
     database: InMemoryDatabase, session_id: str, wanted: EventFilter
 ) -> list[Event]:
-    """
-    Select events of one session, in order of sequence number.
-    """
     stored = database.events.get(session_id, {}).values()
     found = [event for event in stored if _is_wanted(event, wanted)]
     if wanted.last is not None:
@@ -227,9 +221,6 @@ def _next(subject: str, value: V, stored: V | None, expected: int | None) -> V:
 
 
 def _check_owner(database: InMemoryDatabase, run: Run) -> None:
-    """
-    Refuse a run whose id is that of another session's run.
-    """
     stored = database.runs.get(run.id)
     if stored and stored.session_id != run.session_id:
         raise ConflictError(

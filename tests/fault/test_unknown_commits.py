@@ -4,6 +4,7 @@ The connection is lost around a COMMIT, on PostgreSQL.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, TypeAlias
 
@@ -24,6 +25,7 @@ from asm_async.testing.factories import (
 from asm_async.testing.faults import Moment, ProxyAct, TCPProxy
 from asm_async.values.event import Event
 from asm_async.values.run import Run
+from tests.fault.conftest import OpenEngine
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
 
@@ -177,14 +179,22 @@ async def test_a_write_with_an_expectation_recognises_itself(
 
 @either_moment
 @pytest.mark.parametrize("name", UNREPEATABLE)
+@pytest.mark.parametrize("act", [ProxyAct.CUT, ProxyAct.HALF_CLOSE])
+@pytest.mark.parametrize("after_bytes", [0, 1, 5])
 async def test_a_write_without_one_is_not_repeated(
-    store: SQLSessionStore, way: TCPProxy, name: str, *, moment: Moment
+    store: SQLSessionStore,
+    way: TCPProxy,
+    name: str,
+    *,
+    moment: Moment,
+    act: ProxyAct,
+    after_bytes: int,
 ) -> None:
     """
-    It raises an error that says that the outcome is unknown.
+    It raises an error that says that the outcome is unknown, however much was sent.
     """
     case = UNREPEATABLE[name]
-    fault = way.arm(ProxyAct.CUT, COMMIT, moment=moment)
+    fault = way.arm(act, COMMIT, moment=moment, after_bytes=after_bytes)
     with pytest.raises(StorageUnavailableError) as caught:
         await case.call(store)
 
@@ -192,6 +202,36 @@ async def test_a_write_without_one_is_not_repeated(
     assert caught.value.outcome_unknown
     expected = case.stored if moment is Moment.BEFORE_ANSWER else (1, 1, [1])
     assert await what_is_stored(store) == expected
+
+
+@pytest.mark.parametrize("name", ["save_session", "save_run"])
+@pytest.mark.parametrize("others", [1, 2])
+async def test_a_save_that_others_overtook_meanwhile_is_not_said_to_have_failed(
+    store: SQLSessionStore,
+    way: TCPProxy,
+    migrated_postgres_url: str,
+    open_engine: OpenEngine,
+    *,
+    name: str,
+    others: int,
+) -> None:
+    """
+    Its own revision may have been the one before theirs: the outcome is unknown.
+    """
+    other = SQLSessionStore(open_engine(migrated_postgres_url))
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=Moment.BEFORE_ANSWER)
+    saving = asyncio.ensure_future(REPEATABLE[name].call(store))
+    await fault.happened.wait()
+    way.is_blocked = True
+    for _ in range(others):
+        await other.save_session(make_session())
+        await other.save_run(make_run())
+    way.is_blocked = False
+    with pytest.raises(StorageUnavailableError, match="revision") as caught:
+        await saving
+
+    assert caught.value.outcome_unknown
+    await other.aclose()
 
 
 async def test_a_deletion_is_repeated(store: SQLSessionStore, way: TCPProxy) -> None:

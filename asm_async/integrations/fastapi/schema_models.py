@@ -145,9 +145,6 @@ def _types(kind: type[attrs.AttrsInstance], views: Mapping[Any, Any]) -> dict[st
 
 
 def _described(hint: Any, types: Mapping[Any, Any]) -> Any:
-    """
-    Return what describes a field of this type.
-    """
     if hint in types:
         return types[hint]
     origin = get_origin(hint)

@@ -155,9 +155,6 @@ def _checks() -> Iterator[_Check]:
 
 
 def _counted(table: sa.Table, *others: sa.ColumnElement[Any]) -> sa.Subquery:
-    """
-    Count a table's rows by session.
-    """
     owner = table.c.session_id
     return (
         sa.select(owner, sa.func.count().label("number"), *others)

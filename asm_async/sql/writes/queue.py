@@ -11,7 +11,11 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import attrs
 
-from asm_async.errors import StorageError
+from asm_async.errors import (
+    RevisionConflictError,
+    StorageError,
+    StorageUnavailableError,
+)
 from asm_async.sql.core.deadlines import wait_uninterruptible
 from asm_async.sql.core.error_translation import with_outcome
 from asm_async.sql.writes.operations import Operation, Outcome
@@ -92,8 +96,27 @@ class PendingOperation:
         Tell the caller.
         """
         if not self.is_over:
-            self.outcome = outcome
+            self.outcome = self._known(outcome)
             self._tell()
+
+    def _known(self, outcome: Outcome) -> Outcome:
+        """
+        Return *outcome*, unless it says more than can be known.
+
+        A save whose first try may have been committed is refused when it is tried
+        again: at the next revision another stands, so it was not; further on, it may
+        have been, and others have saved since.
+        """
+        if not (self.may_be_committed and isinstance(outcome, RevisionConflictError)):
+            return outcome
+        if outcome.actual <= outcome.expected + 1:
+            return outcome
+        error = StorageUnavailableError(
+            f"the connection was lost at the commit, and {outcome}",
+            outcome_unknown=True,
+        )
+        error.__cause__ = outcome
+        return error
 
     def _tell(self) -> None:
         if not self._told.done():

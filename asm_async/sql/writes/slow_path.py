@@ -148,9 +148,6 @@ def _load_events(
 
 
 def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
-    """
-    Write all that has changed since the unit was loaded.
-    """
     now = datetime.now(UTC)
     gates = [unit.gates[session_id] for session_id in sorted(unit.changed_gates)]
     yield from _insert_or_update(

@@ -203,9 +203,6 @@ def announced_sessions(payload: str, origin: str) -> Collection[str] | None:
 
 
 async def _listen_once(engine: AsyncEngine, hub: NotificationHub, origin: str) -> None:
-    """
-    Listen until the connection is lost.
-    """
 
     def receive(_connection: object, _pid: int, _channel: str, payload: str) -> None:
         session_ids = announced_sessions(payload, origin)

@@ -249,9 +249,6 @@ class PostgreSQLDirect(DirectDialect):
 async def _write_group(
     driver: Driver, work: GroupWork[T], timeout: float
 ) -> Committed[T]:
-    """
-    Do what :meth:`PostgreSQLDirect.start_group` says.
-    """
     if driver.is_closed():
         raise StorageUnavailableError("the server closed the connection")
     await roll_back(driver)
@@ -340,21 +337,25 @@ async def _in_transaction(
         if with_block:
             latest = await _append(driver, cast("AppendBlock", work.block), timeout)
             if latest is None:
+                await roll_back(driver)
                 return None
             script = cast("Script[T]", work.rest and work.rest())
         result = await _do_script(driver, script)
         with translated_errors(committing=True):
             await driver.execute("COMMIT;")
         return Committed(latest=latest, result=result)
-    finally:
-        if not driver.is_closed():
-            await roll_back(driver)
+    except BaseException as error:
+        # What the caller hears of is that, and whether it may be committed; a
+        # connection on which a transaction stays open is given up.
+        try:
+            if not driver.is_closed():
+                await roll_back(driver)
+        except Exception as second:  # noqa: BLE001 - it is told beside the first
+            error.add_note(f"and it could not be rolled back: {second!r}")
+        raise
 
 
 async def _do_script(driver: Driver, script: Script[T]) -> T:
-    """
-    Execute a script's steps, in the transaction that is open.
-    """
     rows: Any = None
     while True:
         try:

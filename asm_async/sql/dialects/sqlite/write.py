@@ -115,9 +115,6 @@ class SQLiteDirect(DirectDialect):
 
 
 def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committed[T]:
-    """
-    Do what :meth:`SQLiteDirect.start_group` says, from BEGIN to COMMIT.
-    """
     if connection.in_transaction:
         connection.execute("ROLLBACK")
     try:
@@ -130,10 +127,15 @@ def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committe
             result = _do_script(connection, work.whole())
             committed = Committed(latest=None, result=result)
         _commit(connection)
-        return committed
-    finally:
-        if connection.in_transaction:
-            connection.execute("ROLLBACK")
+    except BaseException as error:
+        # What the caller hears of is that, and whether it may be committed.
+        try:
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+        except sqlite3.Error as second:
+            error.add_note(f"and it could not be rolled back: {second!r}")
+        raise
+    return committed
 
 
 def _commit(connection: sqlite3.Connection) -> None:
@@ -208,9 +210,6 @@ def _numbered(block: AppendBlock, latest: Mapping[str, int]) -> list[list[Any]]:
 
 
 def _do_script(connection: sqlite3.Connection, script: Script[T]) -> T:
-    """
-    Execute a script's steps, in the transaction that is open.
-    """
     rows: Any = None
     while True:
         try:
@@ -276,9 +275,13 @@ async def _do_by_hops(driver: _PublicDriver, work: GroupWork[T]) -> Committed[T]
         with translated_errors(committing=True):
             await driver.execute_fetchall("COMMIT")
         return Committed(latest=None, result=result)
-    finally:
-        if driver.in_transaction:
-            await driver.execute_fetchall("ROLLBACK")
+    except BaseException as error:
+        try:
+            if driver.in_transaction:
+                await driver.execute_fetchall("ROLLBACK")
+        except sqlite3.Error as second:
+            error.add_note(f"and it could not be rolled back: {second!r}")
+        raise
 
 
 async def _do_script_by_hops(driver: _PublicDriver, script: Script[T]) -> T:
