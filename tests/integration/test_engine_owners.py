@@ -5,7 +5,9 @@ Whose engine it is, and what becomes of it.
 from __future__ import annotations
 
 import asyncio
+import gc
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy.dialects import registry
@@ -21,7 +23,11 @@ from asm_async.errors import (
     UnsupportedOperationError,
 )
 from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql.dialects import dialect_of
+from asm_async.sql.transactions.connections import DriverConnections
 from asm_async.testing.factories import make_event, make_session
+
+LONG_SECONDS = 30.0
 
 
 @pytest.fixture
@@ -160,3 +166,32 @@ async def test_another_database_or_driver_is_refused(
     with pytest.raises(UnsupportedOperationError, match="other"):
         await migrations.upgrade(engine)
     await engine.dispose()
+
+
+async def test_a_call_cancelled_while_it_connects_leaves_nothing(any_url: str) -> None:
+    """
+    Neither a connection nor an error that nobody hears, at whatever step it was.
+    """
+    complaints: list[dict[str, Any]] = []
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(lambda _, context: complaints.append(context))
+    for steps in range(60):
+        engine = create_engine(any_url)
+        connections = DriverConnections(engine, dialect_of(engine))
+        taking = asyncio.ensure_future(connections.take(loop.time() + LONG_SECONDS))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        # What the selector has to say takes its own time.
+        await asyncio.sleep(steps % 3 / 1000)
+        taking.cancel()
+        await asyncio.wait({taking})
+        await connections.aclose()
+        if not taking.cancelled():
+            await connections.give_back(taking.result())
+        assert isinstance(engine.pool, QueuePool)
+        assert engine.pool.checkedout() == 0
+        await engine.dispose()
+    gc.collect()
+    await asyncio.sleep(0)
+
+    assert complaints == []

@@ -8,12 +8,13 @@ which costs more than the hop or the round trip that they are borrowed for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from operator import attrgetter, methodcaller
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, PoolProxiedConnection
 from sqlalchemy.pool.base import reset_none
 from sqlalchemy.util import greenlet_spawn
@@ -22,12 +23,15 @@ from asm_async.errors import StorageUnavailableError
 from asm_async.sql.core.deadlines import in_time
 from asm_async.sql.dialects import Dialect
 
+T = TypeVar("T", PoolProxiedConnection, AsyncConnection)
+
 _MIN_SECONDS_TO_CONNECT = 1.0
+_GRACE_SECONDS = 1.0
 
 Pooled: TypeAlias = PoolProxiedConnection
 
 
-def connecting(deadline: float) -> AbstractAsyncContextManager[None]:
+def _connecting(deadline: float) -> AbstractAsyncContextManager[None]:
     """
     Bound the wait for a connection; a second is granted also after *deadline*.
 
@@ -60,6 +64,7 @@ class DriverConnections:
         self._dialect = dialect
         self._pool: Pool | None = None
         self._is_plain = False
+        self._abandoned: set[asyncio.Task[Any]] = set()
 
     def take_now(self) -> Pooled | None:
         """
@@ -85,8 +90,61 @@ class DriverConnections:
         """
         if pooled := self.take_now():
             return pooled
-        async with connecting(deadline):
-            return await self._engine.raw_connection()
+        return await self._opened(self._engine.raw_connection(), deadline)
+
+    async def connect(self, deadline: float) -> AsyncConnection:
+        """
+        Borrow a connection as SQLAlchemy has it.
+
+        Raises:
+            StorageUnavailableError: If there is none by *deadline*, on the loop's
+                clock.
+        """
+        return await self._opened(_started(self._engine), deadline)
+
+    async def _opened(self, opening: Coroutine[Any, Any, T], deadline: float) -> T:
+        """
+        Wait for a connection, which goes on being opened if the caller is cancelled.
+
+        asyncpg, cancelled while it opens one, leaves a future behind whose error the
+        event loop complains of when nobody can hear it any more.
+        """
+        task = asyncio.ensure_future(opening)
+        try:
+            async with _connecting(deadline):
+                return await asyncio.shield(task)
+        except asyncio.CancelledError:
+            self._abandon(task, deadline)
+            raise
+        except StorageUnavailableError:
+            self._abandon(task, 0)
+            raise
+
+    def _abandon(self, task: asyncio.Task[T], deadline: float) -> None:
+        giving_up = asyncio.get_running_loop().call_at(deadline, task.cancel)
+
+        def opened(task: asyncio.Task[T]) -> None:
+            giving_up.cancel()
+            self._abandoned.discard(task)
+            # Nobody else looks at its error.
+            if not task.cancelled() and task.exception() is None:
+                pooled = _pooled(task.result())
+                if not self.give_back_now(pooled):
+                    pooled.invalidate()
+
+        self._abandoned.add(task)
+        task.add_done_callback(opened)
+
+    async def aclose(self) -> None:
+        """
+        Wait for connections whose callers were cancelled, but not for long.
+        """
+        if self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=_GRACE_SECONDS)
+        while self._abandoned:
+            for task in self._abandoned:
+                task.cancel()
+            await asyncio.wait(self._abandoned)
 
     def give_back_now(self, pooled: Pooled) -> bool:
         """
@@ -132,6 +190,16 @@ class DriverConnections:
         finally:
             if pooled.is_valid:
                 await self.give_back(pooled)
+
+
+async def _started(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
+
+
+def _pooled(connection: PoolProxiedConnection | AsyncConnection) -> Pooled:
+    if not isinstance(connection, AsyncConnection):
+        return connection
+    return cast("sa.Connection", connection.sync_connection).connection
 
 
 # The records of a pool, the one that is used next at one of the ends. It is not public:

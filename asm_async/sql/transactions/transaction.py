@@ -23,7 +23,7 @@ from asm_async.sql.core.error_translation import (
 )
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.transactions.connections import DriverConnections, connecting
+from asm_async.sql.transactions.connections import DriverConnections
 
 T = TypeVar("T")
 
@@ -224,6 +224,7 @@ class Transactions:
         """
         while self._under_way:
             await asyncio.wait(self._under_way)
+        await self.connections.aclose()
 
     def _new_call(self) -> _Call:
         return _Call(asyncio.get_running_loop().time() + self.timeout)
@@ -241,8 +242,8 @@ class Transactions:
                 clock.
         """
         async with AsyncExitStack() as stack:
-            async with connecting(deadline):
-                conn = await stack.enter_async_context(self.engine.connect())
+            conn = await self.connections.connect(deadline)
+            stack.push_async_exit(conn)
             try:
                 await self.dialect.leave_transaction(conn)
                 yield conn
