@@ -94,9 +94,6 @@ async def _archived(
     expired: Sequence[Session],
     failures: list[Exception],
 ) -> Sequence[Session]:
-    """
-    Hand sessions to the archive, and return those that it has taken.
-    """
     if archive is None:
         return expired
     taken: list[Session] = []

@@ -256,9 +256,6 @@ def _number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[
 def _check_latest(
     database: InMemoryDatabase, session_id: str, expected: int | None
 ) -> None:
-    """
-    Refuse an *expected* number that is not the session's latest.
-    """
     actual = database.latest(session_id)
     if expected is not None and actual != expected:
         raise SequenceConflictError(session_id, expected, actual)

@@ -10,7 +10,7 @@ from contextlib import aclosing
 import attrs
 
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
-from asm_async.redaction.redacted_values import redacted
+from asm_async.redaction.session_store import redacted
 from asm_async.transfer.incoming_session import IncomingRecords, split_lines
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record

@@ -8,7 +8,7 @@ import attrs
 from asm_async.sql.writes.queue import FairQueue
 
 
-@attrs.frozen(eq=False)
+@attrs.define(eq=False)
 class Waiting:
     """
     A member, named after its partition and its place there.

@@ -259,9 +259,6 @@ class StreamedResponse(Response):
 
 
 async def _end(*tasks: asyncio.Future[None]) -> None:
-    """
-    Cancel *tasks*, once, and wait for them.
-    """
     for task in tasks:
         task.cancel()
     # The task group of a middleware may be cancelling this task again and again.

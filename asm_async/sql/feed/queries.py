@@ -73,9 +73,6 @@ def _is_wanted(wanted: FeedFilter) -> sa.ColumnElement[bool]:
 
 
 def _is_of_session(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:
-    """
-    Make the condition that an event's session has this *value*.
-    """
     return sa.exists().where(sessions.c.id == events.c.session_id, column == value)
 
 

@@ -112,9 +112,6 @@ def include_name(name: str | None, type_: str, parent_names: object) -> bool:  #
 
 @contextmanager
 def _schema(from_revision: str | None) -> Generator[Schema]:
-    """
-    Lend the schema of the database, or of the script, that Alembic is at work on.
-    """
     from alembic import op  # noqa: PLC0415 - slow to import, and needed only here
 
     host = op.get_context()

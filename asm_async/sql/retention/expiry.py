@@ -187,9 +187,6 @@ def _groups(expired: Rows) -> Iterator[Rows]:
 
 
 async def _remove(writes: ThrottledWriter, group: Rows) -> int:
-    """
-    Remove those of a group that stand as they were found, and count them.
-    """
     work = partial(_remove_unchanged, found={session.id: session for session in group})
     while (count := await writes.write(work)) is None:
         pass

@@ -224,9 +224,6 @@ async def _find(
 def _parts(
     keys: Sequence[_EventKey], max_sessions: int
 ) -> Iterator[Sequence[_EventKey]]:
-    """
-    Divide *keys* among transactions, of which each locks few sessions.
-    """
     part: list[_EventKey] = []
     session_ids: set[str] = set()
     # Sorting is stable: each session's keys stay in their order.

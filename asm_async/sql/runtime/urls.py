@@ -138,9 +138,6 @@ def _with_driver(url: object) -> sa.URL:
 
 
 def _check_texts(target: sa.URL) -> None:
-    """
-    Refuse characters that reach neither a file nor a server.
-    """
     parts = {
         "user": target.username,
         "password": target.password,

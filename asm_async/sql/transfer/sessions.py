@@ -111,9 +111,6 @@ async def _insert(
     incoming: IncomingSession,
     check_withdrawal: Callable[[], None],
 ) -> bool:
-    """
-    Insert the session if no other call has done so since it was looked for.
-    """
     if await lock_gates(transaction, {incoming.id}):
         return False
     await _insert_head(transaction.conn, incoming)

@@ -155,22 +155,11 @@ class PendingOperation:
 
 class Queued(Protocol):
     """
-    What can stand in the queue.
+    What can stand in the queue: those of one partition leave in the order they came.
     """
 
-    @property
-    def partition_key(self) -> str:
-        """
-        Those of one partition leave in the order in which they came.
-        """
-        ...
-
-    @property
-    def size(self) -> int:
-        """
-        How much of a group's bound it takes up.
-        """
-        ...
+    partition_key: str
+    size: int
 
 
 Q = TypeVar("Q", bound=Queued)

@@ -182,9 +182,6 @@ def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
 
 
 def _tag_changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
-    """
-    Write the tags of sessions that have other ones than before.
-    """
     retagged = [
         session
         for session_id in unit.changed_sessions

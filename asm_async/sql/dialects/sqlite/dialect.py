@@ -251,9 +251,6 @@ async def _roll_back_in_sql(conn: AsyncConnection) -> None:
 
 
 async def _check_file(conn: AsyncConnection, file: OpenFile) -> None:
-    """
-    Look whether the file is in place, and give the connection up if it is of no use.
-    """
     try:
         file.check()
     except StorageError:

@@ -129,9 +129,6 @@ class SQLiteFeed(FeedDialect):
 
 
 async def _watch(path: str, hub: NotificationHub) -> None:
-    """
-    Pass on what is committed to the file at *path*, until cancelled.
-    """
     loop = asyncio.get_running_loop()
     must_stop, has_stopped = threading.Event(), asyncio.Event()
 
