@@ -194,9 +194,6 @@ def _rank(event: Event, policy: RetentionPolicy) -> int:
 
 
 def _batches_of(members: Sequence[T], policy: RetentionPolicy) -> Iterator[Sequence[T]]:
-    """
-    Cut *members* into batches, so that agents come in between.
-    """
     size = sessions_per_batch(policy)
     for start in range(0, len(members), size):
         yield members[start : start + size]

@@ -243,9 +243,6 @@ async def _remove(
     keep: int,
     tags: Collection[str],
 ) -> int:
-    """
-    Remove events that may be gone already, and count those that are not as pruned.
-    """
     gates = await lock_gates(transaction, {session_id for session_id, _ in keys})
     # What was found may have become less by now, under another maintainer's hands.
     spare = {

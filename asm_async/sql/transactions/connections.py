@@ -109,18 +109,21 @@ class DriverConnections:
         asyncpg, cancelled while it opens one, leaves a future behind whose error the
         event loop complains of when nobody can hear it any more.
         """
-        task = asyncio.ensure_future(opening)
+        if not self._dialect.can_cancel_statements:
+            async with _connecting(deadline):
+                return await opening
+        task, pool = asyncio.ensure_future(opening), self._engine.pool
         try:
             async with _connecting(deadline):
                 return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._abandon(task, deadline)
+            self._abandon(task, pool, deadline)
             raise
         except StorageUnavailableError:
-            self._abandon(task, 0)
+            self._abandon(task, pool, 0)
             raise
 
-    def _abandon(self, task: asyncio.Task[T], deadline: float) -> None:
+    def _abandon(self, task: asyncio.Task[T], pool: Pool, deadline: float) -> None:
         giving_up = asyncio.get_running_loop().call_at(deadline, task.cancel)
 
         def opened(task: asyncio.Task[T]) -> None:
@@ -129,7 +132,8 @@ class DriverConnections:
             # Nobody else looks at its error.
             if not task.cancelled() and task.exception() is None:
                 pooled = _pooled(task.result())
-                if not self.give_back_now(pooled):
+                # A pool that was disposed of closes nothing that comes back.
+                if self._engine.pool is not pool or not self.give_back_now(pooled):
                     pooled.invalidate()
 
         self._abandoned.add(task)
@@ -139,12 +143,10 @@ class DriverConnections:
         """
         Wait for connections whose callers were cancelled, but not for long.
         """
-        if self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=_GRACE_SECONDS)
         while self._abandoned:
+            await asyncio.wait(self._abandoned, timeout=_GRACE_SECONDS)
             for task in self._abandoned:
                 task.cancel()
-            await asyncio.wait(self._abandoned)
 
     def give_back_now(self, pooled: Pooled) -> bool:
         """
