@@ -53,6 +53,7 @@ class EventReader(Protocol[P]):
         exc_type: type[BaseException] | None,
         exc: BaseException | None,
         traceback: TracebackType | None,
+        /,
     ) -> None: ...
 
     def check_usable(self) -> object:

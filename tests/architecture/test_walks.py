@@ -229,7 +229,7 @@ async def append_and_follow(
     """
     append = await trace.of(writer.append_event_with_sequence(make_event(id="evt_0")))
     feed = SQLEventFeed(store.engine)
-    rounds = []
+    rounds: list[set[str]] = []
     for number in range(1, ROUNDS + 1):
         event = make_event(id=f"evt_next_{number}")
         following = feed.follow_session("ses_1", after=EVENTS + number)
@@ -240,7 +240,8 @@ async def append_and_follow(
                 await asyncio.sleep(0)
             rounds.append(await trace.of(write_and_wait(writer, event, task)))
     await feed.aclose()
-    return append, set.intersection(*rounds), set.union(*rounds)
+    first, *others = rounds
+    return append, first.intersection(*others), first.union(*others)
 
 
 async def write_and_wait(

@@ -211,9 +211,12 @@ async def _listen_once(engine: AsyncEngine, hub: NotificationHub, origin: str) -
         else:
             hub.on_announcement(session_ids)
 
+    def on_loss(_connection: object) -> None:
+        is_lost.set()
+
     is_lost = asyncio.Event()
     async with _own_connection(engine) as driver:
-        driver.add_termination_listener(lambda _: is_lost.set())
+        driver.add_termination_listener(on_loss)
         await driver.add_listener(_CHANNEL, receive)
         # What was announced before this moment was not received.
         hub.notify_all()
