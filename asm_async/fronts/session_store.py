@@ -132,9 +132,9 @@ class SessionStoreFront(SessionStore):
     async def flush(
         self, result: ExecutionResult, *, expected_sequence: int | None = None
     ) -> ExecutionResult:
-        checked = _checked_result(result)
+        session, run, batch = _checked_result(result)
         expected = _checked_expectation(expected_sequence, "expected_sequence")
-        return await self._flush(checked, expected)
+        return await self._flush(session, run, batch, expected)
 
     async def get_events(
         self,
@@ -201,7 +201,11 @@ class SessionStoreFront(SessionStore):
 
     @abstractmethod
     async def _flush(
-        self, result: ExecutionResult, expected_sequence: int | None
+        self,
+        session: Session,
+        run: Run,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
     ) -> ExecutionResult: ...
 
     @abstractmethod
@@ -251,18 +255,14 @@ def _checked_run(run: object, name: str) -> Run:
     return _copy(run, name)
 
 
-def _checked_result(result: object) -> ExecutionResult:
+def _checked_result(result: object) -> tuple[Session, Run, tuple[EventSnapshot, ...]]:
     if not isinstance(result, ExecutionResult):
         raise _unexpected(result, "result", "an ExecutionResult")
     try:
-        return attrs.evolve(
-            result,
-            session=_checked_session(result.session, "session"),
-            run=_checked_run(result.run, "run"),
-            events=tuple(
-                [event for event, _, _ in _snapshots(result.events, "events")]
-            ),
-        )
+        session = _checked_session(result.session, "session")
+        run = _checked_run(result.run, "run")
+        checked = attrs.evolve(result, session=session, run=run)
+        return session, checked.run, _snapshots(result.events, "events")
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
 

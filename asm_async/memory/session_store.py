@@ -104,22 +104,25 @@ class InMemorySessionStore(SessionStoreFront):
         return [attrs.evolve(event) for event in numbered]
 
     async def _flush(
-        self, result: ExecutionResult, expected_sequence: int | None
+        self,
+        session: Session,
+        run: Run,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
     ) -> ExecutionResult:
-        database, session_id = self._access.database, result.session.id
-        database.check_not_deleted(session_id)
-        events = _number_events(database, result.events)
-        if not _was_flushed(database, expected_sequence, result.run, events):
-            _check_latest(database, session_id, expected_sequence)
-            _check_owner(database, result.run)
-            session = _next_session(database, result.session)
-            run = _next_run(database, result.run)
+        database = self._access.database
+        database.check_not_deleted(session.id)
+        events = _number_events(database, [event for event, _, _ in batch])
+        if not _was_flushed(database, expected_sequence, run, events):
+            _check_latest(database, session.id, expected_sequence)
+            _check_owner(database, run)
+            session, run = _next_session(database, session), _next_run(database, run)
             database.put_session(session)
             database.put_run(run)
             database.put_events(events)
         return ExecutionResult(
-            session=attrs.evolve(database.sessions[session_id]),
-            run=attrs.evolve(database.runs[result.run.id]),
+            session=attrs.evolve(database.sessions[session.id]),
+            run=attrs.evolve(database.runs[run.id]),
             events=tuple(attrs.evolve(event) for event in events),
         )
 

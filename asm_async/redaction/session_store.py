@@ -103,16 +103,18 @@ class RedactingSessionStore(SessionStoreFront):
         )
 
     async def _flush(
-        self, result: ExecutionResult, expected_sequence: int | None
+        self,
+        session: Session,
+        run: Run,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
     ) -> ExecutionResult:
-        redacted_result = ExecutionResult(
-            session=redacted(result.session, self._policy),
-            run=redacted(result.run, self._policy),
-            events=tuple(redacted(event, self._policy) for event in result.events),
+        result = ExecutionResult(
+            session=redacted(session, self._policy),
+            run=redacted(run, self._policy),
+            events=tuple(redacted(event, self._policy) for event, _, _ in batch),
         )
-        return await self._store.flush(
-            redacted_result, expected_sequence=expected_sequence
-        )
+        return await self._store.flush(result, expected_sequence=expected_sequence)
 
     # What is read is what is stored: all that follows is the inner store's.
 

@@ -26,12 +26,12 @@ from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
     AppendEvents,
+    EventTexts,
     Flush,
     Operation,
     Outcome,
     SaveRun,
     SaveSession,
-    texts_of,
 )
 from asm_async.sql.writes.writer import Writer
 from asm_async.values.event import Event
@@ -97,7 +97,7 @@ class SQLSessionStore(SessionStoreFront):
     async def _save_session(
         self, session: Session, expected_revision: int | None
     ) -> Session:
-        operation = SaveSession(session, expected_revision)
+        operation = SaveSession(session, expected_revision=expected_revision)
         return cast("Session", await self._perform(operation))
 
     async def _get_session(self, session_id: str) -> Session:
@@ -120,7 +120,8 @@ class SQLSessionStore(SessionStoreFront):
             self._lifecycle.tell_of(session_id)
 
     async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
-        return cast("Run", await self._perform(SaveRun(run, expected_revision)))
+        operation = SaveRun(run, expected_revision=expected_revision)
+        return cast("Run", await self._perform(operation))
 
     async def _get_run(self, run_id: str) -> Run:
         query = session_queries.run_by_id(self._dialect)
@@ -146,17 +147,19 @@ class SQLSessionStore(SessionStoreFront):
         if not batch:
             async with self._lifecycle:
                 return []
-        operation = AppendEvents(
-            tuple([event for event, _, _ in batch]),
-            expected_sequence,
-            tuple([(data, metadata) for _, data, metadata in batch]),
-        )
+        events, texts = _events_and_texts(batch)
+        operation = AppendEvents(events, expected_sequence, texts)
         return cast("list[Event]", await self._perform(operation))
 
     async def _flush(
-        self, result: ExecutionResult, expected_sequence: int | None
+        self,
+        session: Session,
+        run: Run,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
     ) -> ExecutionResult:
-        operation = Flush(result, expected_sequence, texts_of(result.events))
+        events, texts = _events_and_texts(batch)
+        operation = Flush(session, run, events, expected_sequence, texts)
         return cast("ExecutionResult", await self._perform(operation))
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
@@ -207,3 +210,10 @@ class SQLSessionStore(SessionStoreFront):
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome
+
+
+def _events_and_texts(
+    batch: Sequence[EventSnapshot],
+) -> tuple[tuple[Event, ...], tuple[EventTexts, ...]]:
+    events = tuple([event for event, _, _ in batch])
+    return events, tuple([(data, metadata) for _, data, metadata in batch])

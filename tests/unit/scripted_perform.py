@@ -9,7 +9,7 @@ from collections import deque
 from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
-from asm_async.errors import StorageError
+from asm_async.errors import ASMError, StorageError
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
 from asm_async.sql.writes.writer import Begin, Ended
@@ -185,6 +185,10 @@ class ScriptedPerform:
         """
         What fails each try that holds an operation of this name.
         """
+        self.refusals: dict[str, ASMError] = {}
+        """
+        What an operation of this name is refused with.
+        """
         self._is_held = is_held
         self._begun = asyncio.Semaphore(0)
         self._may_end = asyncio.Semaphore(0)
@@ -206,8 +210,8 @@ class ScriptedPerform:
         for name in names:
             if name in self.poison:
                 raise self.poison[name]
-        self.stored += names
-        return [[make_event(id=name)] for name in names]
+        self.stored += [name for name in names if name not in self.refusals]
+        return [self.refusals.get(name) or [make_event(id=name)] for name in names]
 
     async def begun(self, tries: int = 1) -> None:
         """

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from asm_async.errors import (
+    RevisionConflictError,
     SequenceConflictError,
     StorageBusyError,
     StorageError,
@@ -207,7 +208,9 @@ async def test_after_an_unknown_commit_only_what_is_repeatable_is_repeated() -> 
     """
     perform = ScriptedPerform()
     perform.failures.append(StorageUnavailableError("lost", outcome_unknown=True))
-    plain, expecting = (SaveSession(make_session(), n) for n in (None, 3))
+    plain, expecting = (
+        SaveSession(make_session(), expected_revision=n) for n in (None, 3)
+    )
     outcomes = await asyncio.gather(
         *submit(group_commit_of(perform), append("evt"), plain, expecting)
     )
@@ -230,6 +233,35 @@ async def test_what_was_unknown_once_stays_unknown() -> None:
 
     assert type(error) is StorageError
     assert error.outcome_unknown
+
+
+@pytest.mark.usefixtures("pauses")
+@pytest.mark.parametrize("kind", [StorageError, StorageUnavailableError])
+@pytest.mark.parametrize(
+    ("actual", "is_unknown"), [(1, False), (4, False), (5, True), (9, True)]
+)
+async def test_a_save_that_others_overtook_is_unknown_for_its_first_reason(
+    kind: type[StorageError], actual: int, *, is_unknown: bool
+) -> None:
+    """
+    Where another stands at the next revision, or before it, nothing was committed.
+    """
+    perform = ScriptedPerform()
+    lost = kind("the disk failed", outcome_unknown=True)
+    perform.failures.append(lost)
+    refusal = RevisionConflictError("session 'ses_1'", 3, actual)
+    perform.refusals["SaveSession"] = refusal
+    saving = SaveSession(make_session(), expected_revision=3)
+    group = group_commit_of(perform)
+    error, _ = await asyncio.gather(*submit(group, saving, append("evt")))
+
+    if is_unknown:
+        assert type(error) is kind
+        assert error.outcome_unknown
+        assert str(lost.args[0]) in str(error)
+        assert str(refusal) in str(error)
+    else:
+        assert error is refusal
 
 
 async def test_one_of_a_hundred_is_poisoned(pauses: list[int]) -> None:

@@ -11,14 +11,20 @@ from asm_async.sql.writes.operations import (
 )
 from asm_async.testing.factories import (
     make_event,
-    make_execution_result,
     make_run,
     make_session,
 )
+from asm_async.values.event import Event
 
-RESULT = make_execution_result()
-EVENTLESS = make_execution_result(events=[])
 NO_JSON = ("{}", "{}")
+
+
+def flushing(events: tuple[Event, ...], expected_sequence: int | None) -> Flush:
+    """
+    Make a flush of *events*.
+    """
+    texts = (NO_JSON,) * len(events)
+    return Flush(make_session(), make_run(), events, expected_sequence, texts)
 
 
 @pytest.mark.parametrize(
@@ -27,14 +33,14 @@ NO_JSON = ("{}", "{}")
         (AppendEvents((make_event(),), None, (NO_JSON,)), True),
         (AppendEvents((make_event(),), 0, (NO_JSON,)), True),
         (AppendEvents((), None, ()), True),
-        (SaveSession(make_session(), None), False),
-        (SaveSession(make_session(), 0), True),
-        (SaveRun(make_run(), None), False),
-        (SaveRun(make_run(), 3), True),
-        (Flush(RESULT, None, ()), False),
-        (Flush(RESULT, 0, ()), True),
-        (Flush(EVENTLESS, None, ()), False),
-        (Flush(EVENTLESS, 0, ()), False),
+        (SaveSession(make_session(), expected_revision=None), False),
+        (SaveSession(make_session(), expected_revision=0), True),
+        (SaveRun(make_run(), expected_revision=None), False),
+        (SaveRun(make_run(), expected_revision=3), True),
+        (flushing((make_event(),), None), False),
+        (flushing((make_event(),), 0), True),
+        (flushing((), None), False),
+        (flushing((), 0), False),
     ],
 )
 def test_only_what_can_be_recognised_is_repeatable(
@@ -58,9 +64,9 @@ def test_only_what_can_be_recognised_is_repeatable(
             ),
             {"ses_1", "ses_2"},
         ),
-        (SaveSession(make_session(id="ses_3"), None), {"ses_3"}),
-        (SaveRun(make_run(session_id="ses_4"), None), {"ses_4"}),
-        (Flush(RESULT, None, ()), {"ses_1"}),
+        (SaveSession(make_session(id="ses_3"), expected_revision=None), {"ses_3"}),
+        (SaveRun(make_run(session_id="ses_4"), expected_revision=None), {"ses_4"}),
+        (flushing((make_event(),), None), {"ses_1"}),
     ],
 )
 def test_an_operation_locks_the_sessions_that_it_writes(

@@ -54,10 +54,15 @@ class Backend(InMemorySessionStore):
         return [event for event, _, _ in batch]
 
     async def _flush(
-        self, result: ExecutionResult, expected_sequence: int | None
+        self,
+        session: Session,
+        run: Run,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
     ) -> ExecutionResult:
-        self.handed_on.append((result, expected_sequence))
-        return result
+        self.handed_on.append(((session, run, batch), expected_sequence))
+        events = tuple(event for event, _, _ in batch)
+        return ExecutionResult(session=session, run=run, events=events)
 
 
 Call: TypeAlias = Callable[[Backend], Awaitable[object]]
@@ -98,15 +103,18 @@ async def test_what_is_to_be_written_is_handed_on_as_a_copy(backend: Backend) ->
     await backend.append_events([given])
     await backend.flush(result)
 
-    (session, _), (run, _), (batch, _), (flushed, _) = backend.handed_on
-    assert (session, run, flushed) == (SESSION, RUN, result)
+    (session, _), (run, _), (batch, _), (flush, _) = backend.handed_on
+    session_of_flush, run_of_flush, batch_of_flush = flush
+    assert (session, run) == (SESSION, RUN)
+    assert (session_of_flush, run_of_flush) == (SESSION, result.run)
     assert session.metadata is not SESSION.metadata
     assert run.metadata is not RUN.metadata
     assert batch[0][0] == given
     assert batch[0][0].data is not given.data
-    assert flushed.session.metadata is not SESSION.metadata
-    assert flushed.run.metadata is not RUN.metadata
-    assert flushed.events[0].data is not result.events[0].data
+    assert session_of_flush.metadata is not SESSION.metadata
+    assert run_of_flush.metadata is not RUN.metadata
+    assert batch_of_flush[0][0] == result.events[0]
+    assert batch_of_flush[0][0].data is not result.events[0].data
 
 
 async def test_an_event_is_handed_on_with_its_texts(backend: Backend) -> None:
@@ -117,10 +125,11 @@ async def test_an_event_is_handed_on_with_its_texts(backend: Backend) -> None:
     await backend.append_event(given)
     await backend.append_event_with_sequence(given)
     await backend.append_events([given])
+    await backend.flush(attrs.evolve(RESULT, events=(given,)))
 
-    for batch, expected in backend.handed_on:
+    *appends, ((_, _, flushed), _) = backend.handed_on
+    for batch in (*[batch for batch, _ in appends], flushed):
         assert batch == ((given, encode_json(given.data), "{}"),)
-        assert expected is None
 
 
 async def test_json_that_was_spoilt_is_refused_with_its_path(backend: Backend) -> None:

@@ -79,38 +79,38 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
 
         InvalidTransitionError: If a status may not follow the stored one.
     """
-    result, expected = operation.result, operation.expected_sequence
-    unit.check_not_deleted(result.session.id)
-    decide_append.check_duplicates(unit, result.events)
-    if expected is not None:
-        if done := _flushed_before(unit, result, expected):
+    session, run, events = operation.session, operation.run, operation.events
+    unit.check_not_deleted(session.id)
+    decide_append.check_duplicates(unit, events)
+    if (expected := operation.expected_sequence) is not None:
+        if done := _flushed_before(unit, operation, expected):
             return done
-        decide_append.check_sequence(unit, result.session.id, expected)
-    _check_owner(unit, result.run)
-    _check_session_status(unit, result.session)
-    _check_run_status(unit, result.run)
+        decide_append.check_sequence(unit, session.id, expected)
+    _check_owner(unit, run)
+    _check_session_status(unit, session)
+    _check_run_status(unit, run)
     return ExecutionResult(
-        session=unit.put_session(result.session),
-        run=unit.put_run(result.run),
-        events=tuple(decide_append.number_events(unit, result.events, operation.texts)),
+        session=unit.put_session(session),
+        run=unit.put_run(run),
+        events=tuple(decide_append.number_events(unit, events, operation.texts)),
     )
 
 
 def _flushed_before(
-    unit: UnitOfWork, result: ExecutionResult, expected: int
+    unit: UnitOfWork, operation: Flush, expected: int
 ) -> ExecutionResult | None:
     """
     Return what is stored if this very flush has happened already.
     """
-    session = unit.sessions.get(result.session.id)
-    run = unit.runs.get(result.run.id)
-    if not result.events or session is None or run is None:
+    session = unit.sessions.get(operation.session.id)
+    run = unit.runs.get(operation.run.id)
+    if not operation.events or session is None or run is None:
         return None
     if run.session_id != session.id:
         return None
-    if not decide_append.are_behind(unit, result.events, expected):
+    if not decide_append.are_behind(unit, operation.events, expected):
         return None
-    events = [unit.events[event.session_id, event.id] for event in result.events]
+    events = [unit.events[event.session_id, event.id] for event in operation.events]
     return ExecutionResult(session=session, run=run, events=tuple(events))
 
 

@@ -12,7 +12,6 @@ import attrs
 from asm_async.errors import ASMError
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -22,13 +21,6 @@ EventTexts: TypeAlias = tuple[str, str]
 """
 An event's *data* and *metadata* as they are stored.
 """
-
-
-def texts_of(events: Iterable[Event]) -> list[EventTexts]:
-    """
-    Encode the JSON of *events*.
-    """
-    return [(encode_json(each.data), encode_json(each.metadata)) for each in events]
 
 
 @attrs.define(eq=False)
@@ -78,21 +70,25 @@ class AppendEvents:
         return True
 
 
-@attrs.define(eq=False)
-class SaveSession:
-    """
-    ``SessionStore.save_session``.
-    """
-
-    session: Session
-    expected_revision: int | None
-
+class _OfOneSession:
     @property
     def partition_key(self) -> str:
         """
-        The session whose order counts.
+        The session whose order counts, and whose rows are written.
         """
-        return self.session.id
+        raise NotImplementedError
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        That session alone.
+        """
+        return {self.partition_key}
+
+
+@attrs.define(eq=False)
+class _Save(_OfOneSession):
+    expected_revision: int | None = attrs.field(kw_only=True)
 
     @property
     def size(self) -> int:
@@ -100,13 +96,6 @@ class SaveSession:
         About how many bytes it sends, without what its JSON comes to.
         """
         return _BASE_SIZE
-
-    @property
-    def session_ids(self) -> set[str]:
-        """
-        The session whose rows are written.
-        """
-        return {self.session.id}
 
     @property
     def is_repeatable(self) -> bool:
@@ -119,13 +108,28 @@ class SaveSession:
 
 
 @attrs.define(eq=False)
-class SaveRun:
+class SaveSession(_Save):
+    """
+    ``SessionStore.save_session``.
+    """
+
+    session: Session
+
+    @property
+    def partition_key(self) -> str:
+        """
+        The session whose order counts.
+        """
+        return self.session.id
+
+
+@attrs.define(eq=False)
+class SaveRun(_Save):
     """
     ``SessionStore.save_run``.
     """
 
     run: Run
-    expected_revision: int | None
 
     @property
     def partition_key(self) -> str:
@@ -134,35 +138,16 @@ class SaveRun:
         """
         return self.run.session_id
 
-    @property
-    def size(self) -> int:
-        """
-        About how many bytes it sends, without what its JSON comes to.
-        """
-        return _BASE_SIZE
-
-    @property
-    def session_ids(self) -> set[str]:
-        """
-        The session whose rows are written.
-        """
-        return {self.run.session_id}
-
-    @property
-    def is_repeatable(self) -> bool:
-        """
-        Whether doing it twice is as good as once: a revision can be recognised.
-        """
-        return self.expected_revision is not None
-
 
 @attrs.define(eq=False)
-class Flush:
+class Flush(_OfOneSession):
     """
-    ``SessionStore.flush``.
+    ``SessionStore.flush``; nobody else holds the values.
     """
 
-    result: ExecutionResult
+    session: Session
+    run: Run
+    events: Sequence[Event]
     expected_sequence: int | None
     texts: Sequence[EventTexts]
 
@@ -171,7 +156,7 @@ class Flush:
         """
         The session whose order counts.
         """
-        return self.result.session.id
+        return self.session.id
 
     @property
     def size(self) -> int:
@@ -181,18 +166,11 @@ class Flush:
         return 2 * _BASE_SIZE + _size_of(self.texts)
 
     @property
-    def session_ids(self) -> set[str]:
-        """
-        The session whose rows are written.
-        """
-        return {self.result.session.id}
-
-    @property
     def is_repeatable(self) -> bool:
         """
         Whether doing it twice is as good as once: its events can be recognised.
         """
-        return self.expected_sequence is not None and bool(self.result.events)
+        return self.expected_sequence is not None and bool(self.events)
 
 
 Operation: TypeAlias = AppendEvents | SaveSession | SaveRun | Flush

@@ -11,11 +11,7 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import attrs
 
-from asm_async.errors import (
-    RevisionConflictError,
-    StorageError,
-    StorageUnavailableError,
-)
+from asm_async.errors import RevisionConflictError, StorageError
 from asm_async.sql.core.deadlines import wait_uninterruptible
 from asm_async.sql.core.error_translation import with_outcome
 from asm_async.sql.writes.operations import Operation, Outcome
@@ -39,7 +35,11 @@ class PendingOperation:
     is_queued: bool = False
     is_in_flight: bool = False
     is_cancelled: bool = False
-    may_be_committed: bool = False
+    commit_error: StorageError | None = None
+    """
+    What left it unknown whether it is committed.
+    """
+
     outcome: Outcome | None = None
     """
     What became of it; None as long as nobody knows.
@@ -56,6 +56,13 @@ class PendingOperation:
         Whether there is nothing left to do or to find out.
         """
         return self.outcome is not None or self.fault is not None
+
+    @property
+    def may_be_committed(self) -> bool:
+        """
+        Whether a try of it may have been committed, and nobody knows.
+        """
+        return self.commit_error is not None
 
     @property
     def has_effect(self) -> bool:
@@ -107,15 +114,14 @@ class PendingOperation:
         again: at the next revision another stands, so it was not; further on, it may
         have been, and others have saved since.
         """
-        if not (self.may_be_committed and isinstance(outcome, RevisionConflictError)):
+        first = self.commit_error
+        if first is None or not isinstance(outcome, RevisionConflictError):
             return outcome
         if outcome.actual <= outcome.expected + 1:
             return outcome
-        error = StorageUnavailableError(
-            f"the connection was lost at the commit, and {outcome}",
-            outcome_unknown=True,
-        )
-        error.__cause__ = outcome
+        message = f"{first.args[0]}; tried again, {outcome}"
+        error = type(first)(message, outcome_unknown=True)
+        error.__cause__ = first.__cause__
         return error
 
     def _tell(self) -> None:
@@ -145,7 +151,8 @@ class PendingOperation:
         operation was committed.
         """
         self.is_in_flight = False
-        self.may_be_committed |= error.outcome_unknown
+        if error.outcome_unknown:
+            self.commit_error = error
         repeatable = self.operation.is_repeatable or not self.may_be_committed
         wanted = self.may_be_committed or not self.is_cancelled
         if not (repeatable and wanted):

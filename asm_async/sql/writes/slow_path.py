@@ -91,10 +91,10 @@ def _load(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWor
                 saved_sessions.add(operation.session.id)
             case SaveRun():
                 saved_runs.add(operation.run.id)
-            case Flush(result=result):
-                saved_sessions.add(result.session.id)
-                saved_runs.add(result.run.id)
-                events += result.events
+            case Flush():
+                saved_sessions.add(operation.session.id)
+                saved_runs.add(operation.run.id)
+                events += operation.events
     gates = yield from _load_gates(dialect, session_ids)
     sessions = yield from _load_by_id(dialect, tables.sessions, saved_sessions)
     runs = yield from _load_by_id(dialect, tables.runs, saved_runs)
