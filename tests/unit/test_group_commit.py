@@ -256,6 +256,7 @@ async def test_a_save_that_others_overtook_is_unknown_for_its_first_reason(
     error, _ = await asyncio.gather(*submit(group, saving, append("evt")))
 
     if is_unknown:
+        assert isinstance(error, StorageError)
         assert type(error) is kind
         assert error.outcome_unknown
         assert str(lost.args[0]) in str(error)
