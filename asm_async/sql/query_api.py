@@ -131,7 +131,7 @@ class SQLQueryAPI(QueryAPIFront):
             )
             query = page_of_events(wanted, paging, dialect, is_sorted=is_sorted)
             found = await _planned(conn, query)
-            return paging.page([rows.event_from_row(row) for row in found])
+            return paging.page([Event.from_stored(row) for row in found])
 
         return await self._read(read)
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
-from operator import itemgetter
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 import attrs
@@ -41,6 +41,21 @@ def _places(
 _session_places = _places(Session, tables.sessions)
 _run_places = _places(Run, tables.runs)
 
+
+def _as_row(table: sa.Table) -> Callable[[Any], dict[str, Any]]:
+    names = [column.name for column in table.c]
+    values = attrgetter(*names)
+    return lambda value: dict(zip(names, values(value), strict=True))
+
+
+session_row: Callable[[Session], dict[str, Any]] = _as_row(tables.sessions)
+run_row: Callable[[Run], dict[str, Any]] = _as_row(tables.runs)
+event_row: Callable[[Event], dict[str, Any]] = _as_row(tables.events)
+artifact_row: Callable[[Artifact], dict[str, Any]] = _as_row(tables.artifacts)
+"""
+Return the columns that the database does not fill in by itself.
+"""
+
 # What a column does not hold as a value has it, by its place among the fields. All else
 # is as it was stored, and is not checked again: for a row, that takes ten times as long
 # as all the rest.
@@ -51,13 +66,6 @@ _OF_SESSION: Mapping[int, Callable[[Any], Any]] = {
 _OF_RUN: Mapping[int, Callable[[Any], Any]] = {
     _names(Run).index("status"): RunStatus,
 }
-
-
-def session_row(session: Session) -> dict[str, Any]:
-    """
-    Return the columns of asm_sessions.
-    """
-    return {column.name: getattr(session, column.name) for column in tables.sessions.c}
 
 
 def session_from_row(row: Row) -> Session:
@@ -83,13 +91,6 @@ def tag_rows(session: Session) -> list[dict[str, Any]]:
     return [{"session_id": session.id, "tag": tag} for tag in session.tags]
 
 
-def run_row(run: Run) -> dict[str, Any]:
-    """
-    Return the columns of asm_runs, those that are summed and searched among them.
-    """
-    return {column.name: getattr(run, column.name) for column in tables.runs.c}
-
-
 def run_from_row(row: Row) -> Run:
     """
     Make a run of the columns of asm_runs.
@@ -112,29 +113,6 @@ def stored_event_row(event: Event, texts: tuple[str, str]) -> dict[str, Any]:
     """
     data, metadata = texts
     return {**event_row(event), "data": data, "metadata": metadata}
-
-
-def event_row(event: Event) -> dict[str, Any]:
-    """
-    Return the columns of asm_events that the database does not fill in by itself.
-    """
-    return {column.name: getattr(event, column.name) for column in tables.events.c}
-
-
-def event_from_row(row: sa.Row[*tuple[Any, ...]]) -> Event:
-    """
-    Make an event of the columns of asm_events.
-    """
-    return Event.from_stored(row)
-
-
-def artifact_row(artifact: Artifact) -> dict[str, Any]:
-    """
-    Return the columns of asm_artifacts.
-    """
-    return {
-        column.name: getattr(artifact, column.name) for column in tables.artifacts.c
-    }
 
 
 def artifact_from_row(row: Row) -> Artifact:

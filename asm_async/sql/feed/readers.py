@@ -136,7 +136,7 @@ class SessionReader(_Reader):
                 row = (await conn.execute(self._standing)).first()
             parameters = {"number": place, "most": limit}
             found = await conn.execute(self._events, parameters)
-            return row, [rows.event_from_row(event) for event in found]
+            return row, [Event.from_stored(event) for event in found]
 
         row, found = await self._query(work)
         is_caught_up = len(found) < limit

@@ -164,7 +164,7 @@ async def _events(
         limit = size.rows
         query = of_session.where(number > after).order_by(number).limit(limit)
         found = await conn.execute(query)
-        if batch := [rows.event_from_row(row) for row in found]:
+        if batch := [Event.from_stored(row) for row in found]:
             yield batch
             after = batch[-1].sequence_number
         if len(batch) < limit:

@@ -7,7 +7,7 @@ and over asyncpg.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -111,7 +111,8 @@ def _load(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWor
 def _load_gates(
     dialect: Dialect, session_ids: Collection[str]
 ) -> Script[dict[str, Gate]]:
-    found = yield _gates(dialect).one({"ids": dialect.list_value(session_ids)})
+    query = _gates(dialect, is_one=len(session_ids) == 1)
+    found = yield query.one({"ids": _one_or_list(dialect, session_ids)})
     with rows.reading(tables.session_sequences):
         return {
             session_id: Gate(
@@ -130,8 +131,8 @@ def _load_by_id(
 ) -> Script[Sequence[Row]]:
     if not ids:
         return ()
-    query = _by_id(dialect, table)
-    return query.read((yield query.one({"ids": dialect.list_value(ids)})))
+    query = _by_id(dialect, table, is_one=len(ids) == 1)
+    return query.read((yield query.one({"ids": _one_or_list(dialect, ids)})))
 
 
 def _load_events(
@@ -139,10 +140,14 @@ def _load_events(
 ) -> Script[dict[tuple[str, str], Event]]:
     if not keys:
         return {}
-    query = _events(dialect)
-    ids = dialect.list_value({id_ for _, id_ in keys})
-    session_ids = dialect.list_value({session_id for session_id, _ in keys})
-    found = yield query.one({"ids": ids, "session_ids": session_ids})
+    session_ids, ids = {name for name, _ in keys}, {id_ for _, id_ in keys}
+    query = _events(dialect, len(session_ids) == 1, len(ids) == 1)
+    found = yield query.one(
+        {
+            "session_ids": _one_or_list(dialect, session_ids),
+            "ids": _one_or_list(dialect, ids),
+        }
+    )
     events = map(Event.from_stored, query.read(found))
     return {(event.session_id, event.id): event for event in events}
 
@@ -197,50 +202,66 @@ def _tag_changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
 def _insert_or_update(
     dialect: Dialect,
     table: sa.Table,
-    values: Iterable[Mapping[str, Any]],
+    values: Iterable[dict[str, Any]],
     stored: Collection[str],
 ) -> Iterator[Step]:
     key, new, known = _key_of(table).name, list[Any](), list[Any]()
     for row in values:
-        (known if row[key] in stored else new).append({**row, "of_key": row[key]})
+        row["of_key"] = row[key]
+        (known if row[key] in stored else new).append(row)
     if new:
         yield _inserting(dialect, table).many(new)
     if known:
         yield _updating(dialect, table).many(known)
 
 
-# Each is compiled once for each database.
+# Each is compiled once for each database. What is one is found by its key: to unpack a
+# list takes longer than that.
 
 
+def _is_any_of(
+    dialect: Dialect, column: sa.Column[str], name: str, *, is_one: bool
+) -> sa.ColumnElement[bool]:
+    if is_one:
+        return column == sa.bindparam(name, type_=sa.String(255))
+    return dialect.is_one_of_parameter(column, name)
+
+
+def _one_or_list(dialect: Dialect, values: Collection[str]) -> object:
+    first, *others = values
+    return dialect.list_value(values) if others else first
+
+
+@cache
 def _key_of(table: sa.Table) -> sa.Column[Any]:
     (key,) = table.primary_key.columns
     return key
 
 
 @cache
-def _gates(dialect: Dialect) -> Prepared:
+def _gates(dialect: Dialect, *, is_one: bool) -> Prepared:
     gates = tables.session_sequences.c
     query = (
         sa.select(gates.session_id, gates.last_sequence, gates.pruned_count)
         .add_columns(gates.state)
-        .where(dialect.is_one_of_parameter(gates.session_id, "ids"))
+        .where(_is_any_of(dialect, gates.session_id, "ids", is_one=is_one))
         .order_by(gates.session_id)
     )
     return prepare(dialect.locked(query), dialect.compiler)
 
 
 @cache
-def _by_id(dialect: Dialect, table: sa.Table) -> Prepared:
-    query = sa.select(table).where(dialect.is_one_of_parameter(_key_of(table), "ids"))
-    return prepare(query, dialect.compiler)
+def _by_id(dialect: Dialect, table: sa.Table, *, is_one: bool) -> Prepared:
+    is_it = _is_any_of(dialect, _key_of(table), "ids", is_one=is_one)
+    return prepare(sa.select(table).where(is_it), dialect.compiler)
 
 
 @cache
-def _events(dialect: Dialect) -> Prepared:
-    events = tables.events
-    query = sa.select(events).where(
-        dialect.is_one_of_parameter(events.c.id, "ids"),
-        dialect.is_one_of_parameter(events.c.session_id, "session_ids"),
+def _events(dialect: Dialect, one_session: bool, one_id: bool) -> Prepared:  # noqa: FBT001 - cached by place
+    events = tables.events.c
+    query = sa.select(tables.events).where(
+        _is_any_of(dialect, events.session_id, "session_ids", is_one=one_session),
+        _is_any_of(dialect, events.id, "ids", is_one=one_id),
     )
     return prepare(query, dialect.compiler)
 
