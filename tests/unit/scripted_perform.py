@@ -12,7 +12,7 @@ from typing import TypeAlias
 from asm_async.errors import ASMError, StorageError
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
-from asm_async.sql.writes.writer import Begin, Ended
+from asm_async.sql.writes.writer import Begin, Ended, Writer
 from asm_async.testing.factories import make_event
 
 __all__ = [
@@ -70,7 +70,7 @@ def names(*operations: Operation) -> list[str]:
     return [name_of(operation) for operation in operations]
 
 
-class ScriptedWriter:
+class ScriptedWriter(Writer):
     """
     A writer of groups that has each performed by *perform*.
 

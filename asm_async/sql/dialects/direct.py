@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
@@ -89,18 +89,11 @@ class Committed(Generic[T]):
     """
 
 
-class Done(Protocol[T]):
-    """
-    Is called in the event loop when a group's work has ended, however it did.
-    """
-
-    def __call__(
-        self, committed: Committed[T] | None, failure: BaseException | None, /
-    ) -> None:
-        """
-        Take what became of it; *failure* is the driver's own, or one of ours.
-        """
-        ...
+Done: TypeAlias = Callable[[Committed[T] | None, BaseException | None], None]
+"""
+Called in the event loop with what became of a group's work, or with an error: the
+driver's own, or one of ours.
+"""
 
 
 class DirectDialect(ABC):

@@ -16,7 +16,7 @@ from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import is_collision
 from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import FairQueue, PendingOperation
-from asm_async.sql.writes.writer import GroupWriter
+from asm_async.sql.writes.writer import Writer
 
 _LOG = logging.getLogger(__name__)
 
@@ -45,7 +45,7 @@ class GroupCommit:
             that session goes on by itself, and the others do not wait for it.
     """
 
-    def __init__(self, writer: GroupWriter, *, locks_sessions: bool) -> None:
+    def __init__(self, writer: Writer, *, locks_sessions: bool) -> None:
         self._writer = writer
         self._locks_sessions = locks_sessions
         # One that waits for a session's lock keeps the others waiting: not for long.

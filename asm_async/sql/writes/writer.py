@@ -9,7 +9,7 @@ import logging
 from collections.abc import Callable, Sequence
 from functools import cached_property, partial
 from itertools import islice
-from typing import Protocol, TypeAlias
+from typing import TypeAlias
 
 import attrs
 
@@ -40,62 +40,16 @@ Called when a transaction begins; returns its operations.
 """
 
 
-class Ended(Protocol):
-    """
-    Is called in the event loop when a group's transaction has ended.
-    """
-
-    def __call__(self, written: Written | None, error: Exception | None) -> None:
-        """
-        Take the outcomes, or what kept the transaction from being committed.
-        """
-        ...
-
-
-class GroupWriter(Protocol):
-    """
-    Writes groups of operations, each in one transaction, once.
-    """
-
-    def start(
-        self, operations: Sequence[Operation], timeout: float, ended: Ended
-    ) -> bool:
-        """
-        Start a group's transaction, unless something has to be waited for before.
-
-        Args:
-            operations: What to perform.
-
-            timeout: How long, in seconds, to wait for locks.
-
-            ended: Called in the event loop, perhaps before this returns.
-
-        Returns:
-            Whether it was started; if not, *ended* is never called.
-        """
-        ...
-
-    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
-        """
-        Perform a group, as soon as nothing is in the way.
-
-        Args:
-            begin: Called when there is a connection; none are returned if all callers
-                have given up meanwhile.
-
-            deadline: Until when to wait for that, on the loop's clock.
-
-            timeout: How long, in seconds, to wait for locks.
-
-        Raises:
-            StorageError: If the transaction failed.
-        """
-        ...
+Ended: TypeAlias = Callable[[Written | None, Exception | None], None]
+"""
+Called in the event loop when a group's transaction has ended: with the outcomes, or
+with what kept it from being committed.
+"""
 
 
 class Writer:
     """
-    A :class:`GroupWriter` on a database.
+    Writes groups of operations, each in one transaction, once.
 
     Args:
         transactions: Whose engine to write on.
@@ -112,7 +66,18 @@ class Writer:
         self, operations: Sequence[Operation], timeout: float, ended: Ended
     ) -> bool:
         """
-        Start if the write lock is free, nobody waits for it, and a connection is idle.
+        Start a group's transaction, unless something has to be waited for before.
+
+        Args:
+            operations: What to perform.
+
+            timeout: How long, in seconds, to wait for locks.
+
+            ended: Called in the event loop, perhaps before this returns.
+
+        Returns:
+            Whether the write lock was free, with nobody waiting for it, and a
+            connection idle; if not, *ended* is never called.
         """
         lock = self._write_lock
         if lock is not None and not _acquire_now(lock):
@@ -126,7 +91,18 @@ class Writer:
 
     async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
         """
-        Wait for the write lock and a connection, then do as :meth:`start` does.
+        Perform a group, when the write lock and a connection are to be had.
+
+        Args:
+            begin: Called when there is a connection; none are returned if all callers
+                have given up meanwhile.
+
+            deadline: Until when to wait for that, on the loop's clock.
+
+            timeout: How long, in seconds, to wait for locks.
+
+        Raises:
+            StorageError: If the transaction failed.
         """
         landed: asyncio.Future[Written] = asyncio.get_running_loop().create_future()
 
