@@ -4,7 +4,6 @@ The artifact registry over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,7 +16,7 @@ from asm_async.fronts.maintenance import do_all
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts
-from asm_async.sql.retention.batches import ThrottledWriter
+from asm_async.sql.retention.batches import Rows, ThrottledWriter
 from asm_async.sql.retention.orphans import remove_deleted_artifacts
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
@@ -82,7 +81,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
         )
         if not include_deleted:
             query = query.where(artifacts.c.deleted_at.is_(None))
-        return [rows.artifact_from_row(row) for row in await self._rows(query)]
+        return [rows.artifact_of(row) for row in await self._rows(query)]
 
     async def _session_stats(self, session_id: str) -> ArtifactStats:
         total = self._transactions.dialect.exact_sum(artifacts.c.byte_size)
@@ -94,7 +93,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
             )
         )
         return ArtifactStats(
-            artifact_count=row["artifact_count"], total_bytes=row["total_bytes"] or 0
+            artifact_count=row.artifact_count, total_bytes=row.total_bytes or 0
         )
 
     async def _soft_delete(self, artifact_id: str) -> Artifact:
@@ -111,7 +110,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
                 .values(deleted_at=datetime.now(UTC))
             )
             found = await transaction.conn.execute(sa.select(artifacts).where(is_it))
-            return _only_one(found.mappings().all(), artifact_id)
+            return _only_one(found.all(), artifact_id)
 
         async with self._lifecycle:
             return await self._transactions.write(work, is_repeatable=True)
@@ -126,17 +125,15 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
         checksum = artifacts.c.checksum_sha256
         is_asked = dialect.is_one_of(checksum, checksums)
         found = await self._rows(sa.select(checksum).where(is_asked).distinct())
-        return {row["checksum_sha256"] for row in found}
+        return {row.checksum_sha256 for row in found}
 
     async def _only(self, column: sa.Column[str], value: str) -> Artifact:
         found = await self._rows(sa.select(artifacts).where(column == value))
         return _only_one(found, value)
 
-    async def _rows(
-        self, query: sa.Select[*tuple[Any, ...]]
-    ) -> Sequence[sa.RowMapping]:
-        async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
-            return (await conn.execute(query)).mappings().all()
+    async def _rows(self, query: sa.Select[*tuple[Any, ...]]) -> Rows:
+        async def read(conn: AsyncConnection) -> Rows:
+            return (await conn.execute(query)).all()
 
         async with self._lifecycle:
             return await self._transactions.read(read)
@@ -156,16 +153,16 @@ async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact |
         ("key", artifacts.c.key, new.key),
     ):
         query = sa.select(artifacts).where(column == value)
-        row = (await conn.execute(query)).mappings().one_or_none()
+        row = (await conn.execute(query)).one_or_none()
         if row is not None:
-            stored = rows.artifact_from_row(row)
+            stored = rows.artifact_of(row)
             if not new.is_repeat_of(stored):
                 raise ArtifactConflictError(f"{name} {value!r}")
             return stored
     return None
 
 
-def _only_one(found: Sequence[sa.RowMapping], wanted: str) -> Artifact:
+def _only_one(found: Rows, wanted: str) -> Artifact:
     if not found:
         raise ArtifactNotFoundError(wanted)
-    return rows.artifact_from_row(found[0])
+    return rows.artifact_of(found[0])

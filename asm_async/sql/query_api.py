@@ -92,7 +92,7 @@ class SQLQueryAPI(QueryAPIFront):
 
         async def read(conn: AsyncConnection) -> Page[Session]:
             found = await _planned(conn, query)
-            sessions = [rows.session_from_row(row) for row in found.mappings()]
+            sessions = [rows.session_of(row) for row in found]
             total_count: int | None = None
             if count_total:
                 total_count = await conn.scalar(number_of(matching_sessions(wanted)))
@@ -110,15 +110,20 @@ class SQLQueryAPI(QueryAPIFront):
 
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
         found = await self._rows(page_of_runs(wanted, paging, self._dialect))
-        return paging.page([rows.run_from_row(row) for row in found])
+        return paging.page([rows.run_of(row) for row in found])
 
     async def _group_usage(self, wanted: UsageFilter) -> list[RunGroup]:
-        found = await self._rows(usage_sums(self._dialect, wanted))
-        return [RunGroup(**row) for row in found]
+        return await self._groups(usage_sums(self._dialect, wanted))
 
     async def _group_costs(self, wanted: UsageFilter) -> list[RunGroup]:
-        found = await self._rows(cost_sums(self._dialect, wanted))
-        return [RunGroup(**row) for row in found]
+        return await self._groups(cost_sums(self._dialect, wanted))
+
+    async def _groups(self, query: sa.Executable) -> list[RunGroup]:
+        async def read(conn: AsyncConnection) -> list[RunGroup]:
+            found = await _planned(conn, query)
+            return [RunGroup(**row) for row in found.mappings()]
+
+        return await self._read(read)
 
     async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
         dialect = self._dialect
@@ -137,7 +142,7 @@ class SQLQueryAPI(QueryAPIFront):
 
     async def _count_events(self, wanted: EventSearch) -> int:
         (row,) = await self._rows(number_of_events(wanted, self._dialect))
-        return int(row["number"])
+        return int(row.number)
 
     async def _export_session(self, session_id: str) -> SessionExport:
         return await self._read_snapshot(partial(export_session, session_id=session_id))
@@ -174,9 +179,9 @@ class SQLQueryAPI(QueryAPIFront):
                 # A QueryAPI is not closed, which could wait for this instead.
                 await self._lifecycle.settle()
 
-    async def _rows(self, query: sa.Executable) -> Sequence[sa.RowMapping]:
-        async def read(conn: AsyncConnection) -> Sequence[sa.RowMapping]:
-            return (await _planned(conn, query)).mappings().all()
+    async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[Any]]:
+        async def read(conn: AsyncConnection) -> Sequence[sa.Row[Any]]:
+            return (await _planned(conn, query)).all()
 
         return await self._read(read)
 

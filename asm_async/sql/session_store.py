@@ -14,7 +14,7 @@ from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
-from asm_async.sql.core import rows
+from asm_async.sql.core import rows, tables
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
@@ -101,7 +101,7 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Session", await self._perform(operation))
 
     async def _get_session(self, session_id: str) -> Session:
-        query = session_queries.session_by_id(self._dialect)
+        query = session_queries.row_by_id(self._dialect, tables.sessions)
         for row in await self._fetch(query, {"id": session_id}):
             return rows.session_of(row)
         raise SessionNotFoundError(session_id)
@@ -124,7 +124,7 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Run", await self._perform(operation))
 
     async def _get_run(self, run_id: str) -> Run:
-        query = session_queries.run_by_id(self._dialect)
+        query = session_queries.row_by_id(self._dialect, tables.runs)
         for row in await self._fetch(query, {"id": run_id}):
             return rows.run_of(row)
         raise RunNotFoundError(run_id)
@@ -195,18 +195,12 @@ class SQLSessionStore(SessionStoreFront):
     async def _fetch(
         self, query: Prepared, values: Mapping[str, Any]
     ) -> list[list[Any]]:
-        await self._lifecycle.begin_call()
-        try:
+        async with self._lifecycle:
             return await self._transactions.fetch(query, values)
-        finally:
-            self._lifecycle.end_call()
 
     async def _perform(self, operation: Operation) -> Outcome:
-        await self._lifecycle.begin_call()
-        try:
+        async with self._lifecycle:
             outcome = await self._groups.submit(operation, self._transactions.timeout)
-        finally:
-            self._lifecycle.end_call()
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome

@@ -4,7 +4,7 @@ How a value lies in a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -177,6 +177,23 @@ class JSONText(UserDefinedType[Any]):
         return sa.type_coerce(sa.cast(colexpr, sa.Text), self)
 
 
+def is_behind(
+    place: Iterable[Any],
+    order: Sequence[sa.ColumnElement[Any]],
+    *,
+    is_descending: bool = False,
+) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that a row comes after *place*, which has a value of each column.
+
+    A key is compared as a whole, which both databases turn into one range of an index.
+    """
+    parts = zip(place, order, strict=True)
+    reached = sa.tuple_(*(sa.literal(value, column.type) for value, column in parts))
+    key = sa.tuple_(*order)
+    return key < reached if is_descending else key > reached
+
+
 def as_stored(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     """
     Make the parameter of a column's name, which holds JSON as text already.
@@ -184,6 +201,20 @@ def as_stored(column: sa.Column[Any]) -> sa.ColumnElement[Any]:
     if not isinstance(column.type, JSONText):
         return sa.bindparam(column.name, type_=column.type)
     return sa.cast(sa.bindparam(column.name, type_=sa.Text()), column.type.COLUMN)
+
+
+class WholeSum(UserDefinedType[int]):
+    """
+    A whole number of any size, which *convert* makes of what the database returns.
+    """
+
+    cache_ok: bool | None = True
+
+    def __init__(self, convert: Callable[[Any], int]) -> None:
+        self.convert = convert
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        return nullable(self.convert)
 
 
 class TransactionId(UserDefinedType[str]):

@@ -4,10 +4,10 @@ Rows as values and values as rows: the only place that knows both shapes.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from operator import attrgetter, itemgetter
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import attrs
 import sqlalchemy as sa
@@ -19,27 +19,7 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
-Row: TypeAlias = Mapping[str, Any] | sa.RowMapping
-
-
-def _names(kind: type[attrs.AttrsInstance]) -> list[str]:
-    return [field.name for field in attrs.fields(kind)]
-
-
-_session_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Session))
-_run_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Run))
-_artifact_fields: Callable[[Row], tuple[Any, ...]] = itemgetter(*_names(Artifact))
-
-
-def _places(
-    kind: type[attrs.AttrsInstance], table: sa.Table
-) -> Callable[[Sequence[Any]], tuple[Any, ...]]:
-    columns = [column.name for column in table.c]
-    return itemgetter(*map(columns.index, _names(kind)))
-
-
-_session_places = _places(Session, tables.sessions)
-_run_places = _places(Run, tables.runs)
+V = TypeVar("V", Session, Run, Artifact)
 
 
 def _as_row(table: sa.Table) -> Callable[[Any], dict[str, Any]]:
@@ -56,32 +36,58 @@ artifact_row: Callable[[Artifact], dict[str, Any]] = _as_row(tables.artifacts)
 Return the columns that the database does not fill in by itself.
 """
 
-# What a column does not hold as a value has it, by its place among the fields. All else
-# is as it was stored, and is not checked again: for a row, that takes ten times as long
-# as all the rest.
-_OF_SESSION: Mapping[int, Callable[[Any], Any]] = {
-    _names(Session).index("status"): SessionStatus,
-    _names(Session).index("tags"): tuple,
-}
-_OF_RUN: Mapping[int, Callable[[Any], Any]] = {
-    _names(Run).index("status"): RunStatus,
-}
+
+def _reader(
+    kind: type[V], table: sa.Table, **converters: Callable[[Any], Any]
+) -> Callable[[Sequence[Any]], V]:
+    names = [field.name for field in attrs.fields(kind)]
+    columns = [column.name for column in table.c]
+    fields_of = itemgetter(*map(columns.index, names))
+    conversions = [(names.index(name), made) for name, made in converters.items()]
+
+    def read(row: Sequence[Any]) -> V:
+        # All but what is converted is as it was stored, and is not checked again: for a
+        # row, that takes ten times as long as all the rest.
+        values = list(fields_of(row))
+        try:
+            for place, convert in conversions:
+                values[place] = convert(values[place])
+        except (TypeError, ValueError) as error:
+            raise _damaged(table, error) from error
+        return kind.from_stored(values)
+
+    return read
 
 
-def session_from_row(row: Row) -> Session:
-    """
-    Make a session of the columns of asm_sessions.
-    """
-    values = list(_session_fields(row))
-    return Session.from_stored(_converted(values, _OF_SESSION, tables.sessions))
+session_of: Callable[[Sequence[Any]], Session] = _reader(
+    Session, tables.sessions, status=SessionStatus, tags=tuple
+)
+run_of: Callable[[Sequence[Any]], Run] = _reader(Run, tables.runs, status=RunStatus)
+artifact_of: Callable[[Sequence[Any]], Artifact] = _reader(Artifact, tables.artifacts)
+"""
+Make a value of the values of all columns of its table, in their order.
+"""
 
 
-def session_of(values: Sequence[Any]) -> Session:
-    """
-    Make a session of the values of all columns of asm_sessions, in their order.
-    """
-    fields = list(_session_places(values))
-    return Session.from_stored(_converted(fields, _OF_SESSION, tables.sessions))
+_WRITTEN_LAST = ("session_id", "sequence_number", "data", "metadata")
+_FIRST = tuple(
+    field.name for field in attrs.fields(Event) if field.name not in _WRITTEN_LAST
+)
+
+leading_values: Callable[[Event], tuple[Any, ...]] = attrgetter(*_FIRST)
+"""
+Return an event's values up to those of the session, the number and the two texts.
+"""
+
+EVENT_COLUMNS: tuple[str, ...] = (*_FIRST, *_WRITTEN_LAST)
+"""
+All columns of an event, in the order in which the fast statements write them.
+"""
+
+EventValues: TypeAlias = tuple[Any, ...]
+"""
+An event's values in the order of :data:`EVENT_COLUMNS`, JSON as text.
+"""
 
 
 def tag_rows(session: Session) -> list[dict[str, Any]]:
@@ -91,35 +97,12 @@ def tag_rows(session: Session) -> list[dict[str, Any]]:
     return [{"session_id": session.id, "tag": tag} for tag in session.tags]
 
 
-def run_from_row(row: Row) -> Run:
-    """
-    Make a run of the columns of asm_runs.
-    """
-    values = list(_run_fields(row))
-    return Run.from_stored(_converted(values, _OF_RUN, tables.runs))
-
-
-def run_of(values: Sequence[Any]) -> Run:
-    """
-    Make a run of the values of all columns of asm_runs, in their order.
-    """
-    fields = list(_run_places(values))
-    return Run.from_stored(_converted(fields, _OF_RUN, tables.runs))
-
-
 def stored_event_row(event: Event, texts: tuple[str, str]) -> dict[str, Any]:
     """
     Return the columns of asm_events, with its JSON as it is stored.
     """
     data, metadata = texts
     return {**event_row(event), "data": data, "metadata": metadata}
-
-
-def artifact_from_row(row: Row) -> Artifact:
-    """
-    Make an artifact of the columns of asm_artifacts.
-    """
-    return Artifact.from_stored(_artifact_fields(row))
 
 
 @contextmanager
@@ -134,17 +117,6 @@ def reading(table: sa.Table) -> Generator[None]:
         yield
     except ValueError as error:
         raise _damaged(table, error) from error
-
-
-def _converted(
-    values: list[Any], converters: Mapping[int, Callable[[Any], Any]], table: sa.Table
-) -> list[Any]:
-    try:
-        for place, convert in converters.items():
-            values[place] = convert(values[place])
-    except (TypeError, ValueError) as error:
-        raise _damaged(table, error) from error
-    return values
 
 
 def _damaged(table: sa.Table, error: Exception) -> StorageError:

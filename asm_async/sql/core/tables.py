@@ -4,6 +4,8 @@ The tables, as queries see them; the migrations create them.
 
 from __future__ import annotations
 
+from enum import StrEnum
+
 from sqlalchemy import Column, Float, MetaData, String, Table, Text
 
 from asm_async.sql.core.column_types import (
@@ -85,6 +87,28 @@ events: Table = Table(
     Column("provider", text()),
     Column("correlation_id", text()),
 )
+
+
+class GateState(StrEnum):
+    """
+    Whether a session can be appended to, as its counter row says.
+
+    One that is soft-deleted and has very many events is removed for ever in parts: it
+    is ``deleting`` then, still there but not to be restored.
+    """
+
+    LIVE = "live"
+    SOFT_DELETED = "soft_deleted"
+    DELETING = "deleting"
+    DELETED = "deleted"
+
+    @property
+    def is_deleted(self) -> bool:
+        """
+        Whether the session is still there, though closed to writers.
+        """
+        return self in {self.SOFT_DELETED, self.DELETING}
+
 
 # The append gate: a session is appended to by updating its row here, in state "live".
 session_sequences: Table = Table(

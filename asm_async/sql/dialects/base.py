@@ -30,11 +30,6 @@ class Dialect(ABC):
     SQLAlchemy's name of the dialect.
     """
 
-    driver: ClassVar[str]
-    """
-    SQLAlchemy's name of the one driver whose behaviour is known.
-    """
-
     serialises_writers: ClassVar[bool]
     """
     Whether only one transaction at a time can write, so that the writers of a process

@@ -10,8 +10,8 @@ from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
-from asm_async.sql.core.event_columns import EventValues
 from asm_async.sql.core.prepared import Row, Script, Step
+from asm_async.sql.core.rows import EventValues
 
 T = TypeVar("T")
 

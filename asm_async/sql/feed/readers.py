@@ -17,7 +17,7 @@ from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import rows, tables
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.notifications.hub import WakeUp, stored_event

@@ -20,9 +20,9 @@ from asm_async.fronts.health_findings import (
 )
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.sql.core.error_translation import is_damage
-from asm_async.sql.core.session_state import GateState
 from asm_async.sql.core.tables import (
     METADATA,
+    GateState,
     artifacts,
     events,
     runs,

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
+from functools import partial
+from typing import Any, TypeVar
 
 import attrs
 import sqlalchemy as sa
@@ -13,6 +15,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
 from asm_async.sql.core import rows
+from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.event import Event
@@ -20,6 +23,8 @@ from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
+
+R = TypeVar("R", Run, Event)
 
 _MAX_ROWS_PER_TRANSACTION = 1_000
 _BATCH_BYTES = 1 << 20
@@ -37,21 +42,13 @@ class _BatchSize:
     rows: int = 32
 
     def adapt(self, rows: int, byte_count: int) -> None:
-        """
-        Take into account what *rows* rows came to.
-        """
         fitting = _BATCH_BYTES * rows // max(byte_count, 1)
         self.rows = max(1, min(fitting, 4 * self.rows, _MAX_ROWS_PER_TRANSACTION))
 
 
 async def export_session(conn: AsyncConnection, session_id: str) -> SessionExport:
     """
-    Read a session with all its runs and events.
-
-    Args:
-        conn: In a transaction all of whose statements see one moment.
-
-        session_id: Which session.
+    Read a session with all its runs and events, in one snapshot of the database.
 
     Raises:
         SessionNotFoundError: If no session of this id is stored.
@@ -88,7 +85,7 @@ async def _read_session(
         StorageError: If it has no counter.
     """
     query = sa.select(sessions).where(sessions.c.id == session_id)
-    row = (await conn.execute(query)).mappings().one_or_none()
+    row = (await conn.execute(query)).one_or_none()
     if row is None:
         return None
     gates = session_sequences
@@ -99,7 +96,7 @@ async def _read_session(
     if gate is None:
         raise StorageError(f"session {session_id!r} is damaged: it has no counter")
     return ExportedSession(
-        session=rows.session_from_row(row),
+        session=rows.session_of(row),
         latest_sequence=gate.last_sequence,
         pruned_count=gate.pruned_count,
     )
@@ -112,14 +109,11 @@ async def read_history(
     Read a session's lines in the order of an export; nothing if it is not stored.
 
     Args:
-        conn: In a transaction all of whose statements see one moment.
+        conn: In a snapshot of the database.
 
         session_id: Which session.
 
         check_withdrawal: Called between batches; it may raise.
-
-    Raises:
-        StorageError: If it has no counter.
     """
     head = await _read_session(conn, session_id)
     if head is None:
@@ -135,37 +129,30 @@ async def read_history(
                 yield lines
 
 
-async def _runs(
-    conn: AsyncConnection, session_id: str, size: _BatchSize
-) -> AsyncGenerator[Sequence[Run]]:
-    order = sa.tuple_(runs.c.started_at, runs.c.id)
-    everything = sa.select(runs).where(runs.c.session_id == session_id)
-    query = everything.order_by(runs.c.started_at, runs.c.id)
+async def _batches(
+    conn: AsyncConnection,
+    session_id: str,
+    size: _BatchSize,
+    *,
+    table: sa.Table,
+    order: Sequence[str],
+    read: Callable[[sa.Row[Any]], R],
+) -> AsyncGenerator[Sequence[R]]:
+    columns = [table.c[name] for name in order]
+    is_its = table.c.session_id == session_id
+    query = everything = sa.select(table).where(is_its).order_by(*columns)
     while True:
         limit = size.rows
-        found = (await conn.execute(query.limit(limit))).mappings()
-        if batch := [rows.run_from_row(row) for row in found]:
+        found = await conn.execute(query.limit(limit))
+        if batch := [read(row) for row in found]:
             yield batch
         if len(batch) < limit:
             return
-        place = sa.tuple_(
-            sa.literal(batch[-1].started_at, runs.c.started_at.type),
-            sa.literal(batch[-1].id, runs.c.id.type),
-        )
-        query = everything.where(order > place).order_by(runs.c.started_at, runs.c.id)
+        place = [getattr(batch[-1], name) for name in order]
+        query = everything.where(is_behind(place, columns))
 
 
-async def _events(
-    conn: AsyncConnection, session_id: str, size: _BatchSize
-) -> AsyncGenerator[Sequence[Event]]:
-    number, after = events.c.sequence_number, 0
-    of_session = sa.select(events).where(events.c.session_id == session_id)
-    while True:
-        limit = size.rows
-        query = of_session.where(number > after).order_by(number).limit(limit)
-        found = await conn.execute(query)
-        if batch := [Event.from_stored(row) for row in found]:
-            yield batch
-            after = batch[-1].sequence_number
-        if len(batch) < limit:
-            return
+_runs = partial(_batches, table=runs, order=("started_at", "id"), read=rows.run_of)
+_events = partial(
+    _batches, table=events, order=("sequence_number",), read=Event.from_stored
+)

@@ -15,8 +15,13 @@ import sqlalchemy as sa
 
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.sql.core.prepared import Prepared, prepare
-from asm_async.sql.core.session_state import GateState
-from asm_async.sql.core.tables import events, runs, session_sequences, sessions
+from asm_async.sql.core.tables import (
+    GateState,
+    events,
+    runs,
+    session_sequences,
+    sessions,
+)
 from asm_async.sql.dialects import Dialect
 from asm_async.values.run import RunStatus
 
@@ -50,12 +55,12 @@ def _number(name: str) -> sa.BindParameter[int]:
 
 
 @cache
-def session_by_id(dialect: Dialect) -> Prepared:
+def row_by_id(dialect: Dialect, table: sa.Table) -> Prepared:
     """
-    Select the session *id*, soft-deleted or not.
+    Select the session or the run *id*, soft-deleted or not.
     """
-    is_it = sessions.c.id == _parameter(sessions.c.id)
-    return prepare(sa.select(sessions).where(is_it), dialect.compiler)
+    is_it = table.c.id == _parameter(table.c.id)
+    return prepare(sa.select(table).where(is_it), dialect.compiler)
 
 
 @cache
@@ -72,15 +77,6 @@ def listed_sessions(dialect: Dialect, names: frozenset[str]) -> Prepared:
     if "limit" in names:
         query = query.limit(_number("limit"))
     return prepare(query.offset(_number("offset")), dialect.compiler)
-
-
-@cache
-def run_by_id(dialect: Dialect) -> Prepared:
-    """
-    Select the run *id*.
-    """
-    is_it = runs.c.id == _parameter(runs.c.id)
-    return prepare(sa.select(runs).where(is_it), dialect.compiler)
 
 
 @cache

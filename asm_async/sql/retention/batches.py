@@ -21,6 +21,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.fronts.maintenance import Batch, Batches
+from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import session_tags
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.transaction import Transaction, Transactions
@@ -120,19 +121,6 @@ async def chained(parts: Iterable[Batches]) -> Batches:
         async with aclosing(part):
             async for batch in part:
                 yield batch
-
-
-def is_behind(
-    place: Iterable[Any], order: Sequence[sa.Column[Any]]
-) -> sa.ColumnElement[bool]:
-    """
-    Make the condition that a row comes after *place*, which has a value of each column.
-    """
-    reached = [
-        sa.literal(value, column.type)
-        for value, column in zip(place, order, strict=True)
-    ]
-    return sa.tuple_(*order) > sa.tuple_(*reached)
 
 
 def has_tag(

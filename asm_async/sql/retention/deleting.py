@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql.core import rows, tables
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.retention.batches import MAX_ROWS_PER_TRANSACTION
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
@@ -91,10 +91,10 @@ async def stored_session(transaction: Transaction, session_id: str) -> Session:
         SessionNotFoundError: If there is none.
     """
     query = sa.select(tables.sessions).where(tables.sessions.c.id == session_id)
-    row = (await transaction.conn.execute(query)).mappings().one_or_none()
+    row = (await transaction.conn.execute(query)).one_or_none()
     if row is None:
         raise SessionNotFoundError(session_id)
-    return rows.session_from_row(row)
+    return rows.session_of(row)
 
 
 async def hard_delete(transaction: Transaction, session_id: str) -> None:

@@ -16,8 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import StorageError
 from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
-from asm_async.sql.core.session_state import GateState
-from asm_async.sql.core.tables import artifacts, runs, session_sequences, sessions
+from asm_async.sql.core.tables import (
+    GateState,
+    artifacts,
+    runs,
+    session_sequences,
+    sessions,
+)
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.retention.batches import (
     MAX_ROWS_PER_TRANSACTION,

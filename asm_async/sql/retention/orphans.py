@@ -14,8 +14,7 @@ import sqlalchemy as sa
 
 from asm_async.fronts.maintenance import Batches
 from asm_async.fronts.retention import sessions_per_batch
-from asm_async.sql.core.session_state import GateState
-from asm_async.sql.core.tables import artifacts, session_sequences, sessions
+from asm_async.sql.core.tables import GateState, artifacts, session_sequences, sessions
 from asm_async.sql.retention.batches import Rows, ThrottledWriter
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates

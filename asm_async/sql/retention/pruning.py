@@ -16,13 +16,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.fronts.maintenance import Batch, Batches, do_all
 from asm_async.fronts.retention import sessions_per_batch
+from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import events, session_sequences
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.retention.batches import (
     MAX_ROWS_PER_TRANSACTION,
     ThrottledWriter,
     has_tag,
-    is_behind,
 )
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates

@@ -45,7 +45,7 @@ class Lifecycle:
         if shared.loop is not asyncio.get_running_loop():
             raise StoreClosedError("the store belongs to another event loop")
 
-    async def begin_call(self) -> None:
+    async def __aenter__(self) -> None:
         """
         Begin a call of a method; the first one looks at the database, too.
 
@@ -62,23 +62,17 @@ class Lifecycle:
             try:
                 await self._transactions.read(self._check_database)
             except BaseException:
-                self.end_call()
+                self._end_call()
                 raise
             self._is_checked = True
 
-    def end_call(self) -> None:
-        """
-        End a call that was begun.
-        """
+    async def __aexit__(self, *_: object) -> None:
+        self._end_call()
+
+    def _end_call(self) -> None:
         self._calls -= 1
         if not self._calls:
             self._all_done.set()
-
-    async def __aenter__(self) -> None:
-        await self.begin_call()
-
-    async def __aexit__(self, *_: object) -> None:
-        self.end_call()
 
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_filters import RunSearch, SessionSearch
+from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
 
@@ -142,16 +143,11 @@ def page_of(
 ) -> sa.Select[Any]:
     """
     Put *query* in order and begin it behind the page before.
-
-    A key is compared as a whole, which both databases turn into one range of an index.
     """
-    columns = [table.c[name] for name in paging.order.key]
     if paging.behind is not None:
-        parts = zip(paging.behind, columns, strict=True)
-        behind = sa.tuple_(*(sa.literal(part, column.type) for part, column in parts))
-        key = sa.tuple_(*columns)
+        key = [table.c[name] for name in paging.order.key]
         is_descending = paging.order.is_descending
-        query = query.where(key < behind if is_descending else key > behind)
+        query = query.where(is_behind(paging.behind, key, is_descending=is_descending))
     return query.order_by(*_directed(table, paging)).limit(paging.needed)
 
 

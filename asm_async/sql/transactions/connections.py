@@ -32,15 +32,7 @@ Pooled: TypeAlias = PoolProxiedConnection
 
 
 def _connecting(deadline: float) -> AbstractAsyncContextManager[None]:
-    """
-    Bound the wait for a connection; a second is granted also after *deadline*.
-
-    Args:
-        deadline: On the loop's clock.
-
-    Raises:
-        StorageUnavailableError: If there is no connection in time.
-    """
+    # A second is granted also after the deadline.
     soon = asyncio.get_running_loop().time() + _MIN_SECONDS_TO_CONNECT
     none = StorageUnavailableError("no connection could be had in time")
     return in_time(max(deadline, soon), none)
@@ -52,6 +44,9 @@ class DriverConnections:
 
     SQLAlchemy enters a greenlet for each check-out and check-in, since either may have
     to talk to the database. Where it can be seen that it need not, this is left out.
+
+    Where there is no connection by a *deadline*, on the loop's clock, a
+    ``StorageUnavailableError`` is raised.
 
     Args:
         engine: Whose pool to use.
@@ -83,10 +78,6 @@ class DriverConnections:
     async def take(self, deadline: float) -> Pooled:
         """
         Borrow a connection.
-
-        Raises:
-            StorageUnavailableError: If there is none by *deadline*, on the loop's
-                clock.
         """
         if pooled := self.take_now():
             return pooled
@@ -95,10 +86,6 @@ class DriverConnections:
     async def connect(self, deadline: float) -> AsyncConnection:
         """
         Borrow a connection as SQLAlchemy has it.
-
-        Raises:
-            StorageUnavailableError: If there is none by *deadline*, on the loop's
-                clock.
         """
         return await self._opened(_started(self._engine), deadline)
 
@@ -176,10 +163,6 @@ class DriverConnections:
     async def lend(self, deadline: float) -> AsyncGenerator[Any]:
         """
         Borrow a connection for as long as the context lasts.
-
-        Raises:
-            StorageUnavailableError: If there is none by *deadline*, on the loop's
-                clock.
         """
         pooled = await self.take(deadline)
         try:

@@ -236,10 +236,6 @@ class Transactions:
 
         The pool's own reset may be switched off, and does not know of a transaction
         that was begun in SQL: somebody else's may be open on it already.
-
-        Raises:
-            StorageUnavailableError: If there is none by *deadline*, on the loop's
-                clock.
         """
         async with AsyncExitStack() as stack:
             conn = await self.connections.connect(deadline)

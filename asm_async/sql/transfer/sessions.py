@@ -4,20 +4,20 @@ How sessions are exported, as of one moment each, and imported: whole, and once.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.sql.core import rows, tables
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
-from asm_async.sql.transactions.interruption import withdrawal_check
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.transfer.export_stream import encode_history
@@ -34,6 +34,24 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run
 
 
+def _withdrawal_check() -> Callable[[], None]:
+    """
+    Return a function that raises ``CancelledError`` once the present task is cancelled.
+
+    It is for work that outlives its caller's cancellation, lest a transaction be left
+    with an unknown outcome, and may take minutes: called between two batches, it ends
+    the work, and the transaction is rolled back.
+    """
+    caller = cast("asyncio.Task[object]", asyncio.current_task())
+    cancellations = caller.cancelling()
+
+    def check() -> None:
+        if caller.cancelling() > cancellations:
+            raise asyncio.CancelledError
+
+    return check
+
+
 async def export_lines(
     transactions: Transactions, session_id: str, *, include_deleted: bool
 ) -> AsyncGenerator[Chunk]:
@@ -44,7 +62,7 @@ async def export_lines(
     reader would hold a connection, keep SQLite's log from being checkpointed and
     PostgreSQL's dead rows from being vacuumed.
     """
-    check_withdrawal = withdrawal_check()
+    check_withdrawal = _withdrawal_check()
 
     async def read(conn: AsyncConnection) -> None:
         spool.clear()
@@ -73,7 +91,7 @@ async def import_session(transactions: Transactions, incoming: IncomingSession) 
     Returns:
         Whether the session is new.
     """
-    check_withdrawal = withdrawal_check()
+    check_withdrawal = _withdrawal_check()
 
     async def compare(conn: AsyncConnection) -> bool:
         return await _is_stored(conn, incoming, check_withdrawal)

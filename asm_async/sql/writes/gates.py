@@ -9,7 +9,7 @@ from collections.abc import Collection
 import sqlalchemy as sa
 
 from asm_async.sql.core import rows, tables
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.unit_of_work import Gate
 

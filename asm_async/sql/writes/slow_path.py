@@ -18,7 +18,7 @@ from asm_async.errors import ASMError
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_save import flush, save_run, save_session

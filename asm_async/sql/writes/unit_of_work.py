@@ -9,7 +9,7 @@ from typing import TypeVar
 import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
-from asm_async.sql.core.session_state import GateState
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.writes.operations import EventTexts
 from asm_async.values.event import Event
 from asm_async.values.run import Run

@@ -15,8 +15,8 @@ import attrs
 
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors
-from asm_async.sql.core.event_columns import EVENT_COLUMNS, EventValues, leading_values
 from asm_async.sql.core.prepared import Script
+from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
 from asm_async.sql.dialects.direct import AppendBlock, Committed, GroupWork
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state

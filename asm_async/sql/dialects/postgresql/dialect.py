@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
-from asm_async.sql.core.column_types import utc_time
+from asm_async.sql.core.column_types import WholeSum, utc_time
 from asm_async.sql.core.tables import METADATA, events
 from asm_async.sql.dialects.base import Dialect
 from asm_async.sql.dialects.direct import DirectDialect
@@ -28,7 +28,6 @@ from asm_async.sql.dialects.postgresql.write import (
     PostgreSQLDirect,
     session_lock_keys,
 )
-from asm_async.sql.dialects.sums import WholeSum
 
 T = TypeVar("T")
 
@@ -72,7 +71,6 @@ class PostgreSQL(Dialect):
     """
 
     name = "postgresql"
-    driver = "asyncpg"
     serialises_writers = False
     can_cancel_statements = True
     resets_without_waiting = True

@@ -14,8 +14,8 @@ from typing import Any, TypeVar, cast
 from asm_async.errors import StorageUnavailableError
 from asm_async.sql.core.column_types import JSONText
 from asm_async.sql.core.error_translation import translated_errors
-from asm_async.sql.core.event_columns import EVENT_COLUMNS
 from asm_async.sql.core.prepared import Row, Script, Step
+from asm_async.sql.core.rows import EVENT_COLUMNS
 from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.direct import (
     AppendBlock,

@@ -18,7 +18,7 @@ from sqlalchemy.sql.operators import custom_op
 
 from asm_async.errors import StorageError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
-from asm_async.sql.core.column_types import MicrosecondTime, microseconds
+from asm_async.sql.core.column_types import MicrosecondTime, WholeSum, microseconds
 from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.base import Dialect
 from asm_async.sql.dialects.direct import DirectDialect
@@ -32,10 +32,12 @@ from asm_async.sql.dialects.sqlite.driver import (
 )
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
-from asm_async.sql.dialects.sums import sum_of_halves
 
 _OLDEST = (3, 35)
 _SYNCHRONOUS_FULL = 2
+
+# A count has 53 bits. Neither half's sum can overflow below 2**36 rows.
+_LOW_BITS = 27
 
 _FIRST_TIME = sa.literal_column(
     str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
@@ -59,7 +61,6 @@ class SQLite(Dialect):
     """
 
     name = "sqlite"
-    driver = "aiosqlite"
     serialises_writers = True
     can_cancel_statements = False
     resets_without_waiting = False
@@ -169,9 +170,19 @@ class SQLite(Dialect):
 
     def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """
-        Add up in halves: SQLite's own sum fails beyond 2**63.
+        Add up the halves of a count's bits: SQLite's own sum fails beyond 2**63.
+
+        Few counts have an upper half, and to leave out the others is faster than to add
+        their zeros.
         """
-        return sum_of_halves(count)
+        number, lower_bits = sa.type_coerce(count, sa.Integer), 2**_LOW_BITS - 1
+        upper = sa.func.sum(number.bitwise_rshift(_LOW_BITS)).filter(
+            number > lower_bits
+        )
+        lower = sa.func.sum(number.bitwise_and(lower_bits))
+        known = sa.func.coalesce(upper, 0)
+        both = sa.type_coerce(known, sa.Text) + " " + sa.type_coerce(lower, sa.Text)
+        return sa.type_coerce(both, WholeSum(_whole))
 
     def time_within(
         self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
@@ -262,6 +273,11 @@ async def _check_file(conn: AsyncConnection, file: OpenFile) -> None:
 async def _driver_of(conn: AsyncConnection) -> object:
     raw = await conn.get_raw_connection()
     return raw.driver_connection
+
+
+def _whole(text: str) -> int:
+    upper, lower = text.split()
+    return (int(upper) << _LOW_BITS) + int(lower)
 
 
 def _is_in_transaction(driver: object) -> bool:

@@ -13,8 +13,8 @@ from typing import Any, Protocol, TypeVar, cast
 
 from asm_async.sql.core.column_types import EPOCH, MICROSECOND
 from asm_async.sql.core.error_translation import requires_reconnect, translated_errors
-from asm_async.sql.core.event_columns import EVENT_COLUMNS
 from asm_async.sql.core.prepared import Row, Script, Step
+from asm_async.sql.core.rows import EVENT_COLUMNS
 from asm_async.sql.dialects.direct import (
     AppendBlock,
     Committed,
