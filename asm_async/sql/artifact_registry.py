@@ -145,9 +145,6 @@ async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
 
 
 async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:
-    """
-    Return what is stored if this very artifact was registered already.
-    """
     for name, column, value in (
         ("artifact", artifacts.c.id, new.id),
         ("key", artifacts.c.key, new.key),

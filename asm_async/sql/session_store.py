@@ -84,7 +84,8 @@ class SQLSessionStore(SessionStoreFront):
 
             UnsupportedOperationError: If the promises cannot be kept on it.
         """
-        await self._lifecycle.open()
+        async with self._lifecycle:
+            pass
 
     async def aclose(self) -> None:
         """

@@ -36,10 +36,7 @@ async def in_time(deadline: float, failure: StorageError) -> AsyncGenerator[None
     """
     Bound a wait, for which pools and drivers have bounds of their own.
 
-    Args:
-        deadline: On the loop's clock.
-
-        failure: What to raise when it has passed.
+    Once *deadline*, on the loop's clock, has passed, *failure* is raised.
     """
     try:
         async with asyncio.timeout_at(deadline):
@@ -64,12 +61,8 @@ async def wait_uninterruptible(future: asyncio.Future[Any], deadline: float) -> 
     Wait for *future* until *deadline*, however often the waiting itself is cancelled.
 
     And half a second more: what waits for a lock until *deadline*, in the database,
-    began to wait a little later, and is about to tell.
-
-    Args:
-        future: What to wait for; neither cancelled nor asked for its result.
-
-        deadline: On the loop's clock.
+    began to wait a little later, and is about to tell. *future* is neither cancelled
+    nor asked for its result.
     """
     clock = asyncio.get_running_loop().time
     end = deadline + _GRACE_SECONDS

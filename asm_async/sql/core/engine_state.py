@@ -5,16 +5,13 @@ What there must be one of for each engine, in the event loop that uses it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
-from typing import Any, TypeVar, cast
+from typing import Any
 from weakref import WeakKeyDictionary
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StoreClosedError
-
-T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -34,15 +31,10 @@ class EngineState:
     with one writer.
     """
 
-    _parts: dict[type, Any] = attrs.field(factory=dict[type, Any])
-
-    def part(self, kind: type[T], make: Callable[[], T]) -> T:
-        """
-        Return the one *kind* of this engine, which *make* makes at the first call.
-        """
-        if kind not in self._parts:
-            self._parts[kind] = make()
-        return cast("T", self._parts[kind])
+    shared: Any = None
+    """
+    What stores and feeds share beside these, which is above this floor.
+    """
 
 
 # The only state of a module: it lives as long as its engine.

@@ -179,9 +179,6 @@ def requires_reconnect(error: BaseException) -> bool:
 
 
 def _translation(error: BaseException) -> type[StorageError] | None:
-    """
-    Find the error that *error* should become, None if it is not the database's.
-    """
     code = _code(error)
     is_lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
     if is_lost and not requires_reconnect(error):
@@ -213,9 +210,6 @@ def _is_refusal(error: BaseException, translation: type[StorageError]) -> bool:
 
 
 def _code(error: BaseException) -> str | None:
-    """
-    Read SQLSTATE or SQLite's code off *error* or the driver's error that it wraps.
-    """
     seen: BaseException | None = error
     while seen is not None:
         for attribute in ("sqlite_errorname", "sqlstate"):

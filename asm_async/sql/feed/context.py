@@ -157,10 +157,7 @@ async def _look(
     before: dict[str, list[Any]],
 ) -> dict[str, list[Any]]:
     """
-    Look once.
-
-    Returns:
-        The counter's state and the status of each session that is followed.
+    Look once; return the counter's state and the status of each followed session.
     """
     session_ids = hub.followed_sessions()
     dialect = transactions.dialect

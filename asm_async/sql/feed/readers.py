@@ -61,9 +61,6 @@ class _Reader:
         await self.leave()
 
     async def leave(self) -> None:
-        """
-        Let go of all that was had; to do it twice is allowed.
-        """
         self._registration.close()
         await self._context.leave(self.leave)
 
@@ -231,9 +228,6 @@ class FeedReader(_Reader):
             self._pause = min(1.5 * self._pause, timing.MAX_HELD_PAUSE)
 
     async def _check(self, place: Place) -> None:
-        """
-        Refuse a place that this feed has not reached yet.
-        """
         query = self._context.feed.end()
 
         async def work(conn: AsyncConnection) -> Place:

@@ -49,15 +49,25 @@ async def soft_delete(
         mark = mark.where(condition)
     marked = (await transaction.conn.execute(mark)).scalars().all()
     if marked:
-        await transaction.conn.execute(
-            sa.update(gates)
-            .where(
-                is_one_of(gates.c.session_id, marked),
-                gates.c.state == GateState.LIVE.value,
-            )
-            .values(state=GateState.SOFT_DELETED.value, updated_at=at)
-        )
+        is_live = gates.c.state == GateState.LIVE.value
+        are_theirs = is_one_of(gates.c.session_id, marked) & is_live
+        await set_gates(transaction, are_theirs, GateState.SOFT_DELETED, at)
     return len(marked)
+
+
+async def set_gates(
+    transaction: Transaction,
+    condition: sa.ColumnElement[bool],
+    state: GateState,
+    at: datetime,
+    **counts: sa.ColumnElement[int],
+) -> int:
+    """
+    Open or close the counters that meet *condition*, and count them.
+    """
+    change = sa.update(tables.session_sequences).where(condition)
+    change = change.values(state=state.value, updated_at=at, **counts)
+    return (await transaction.conn.execute(change)).rowcount
 
 
 async def restore(transaction: Transaction, session_id: str, at: datetime) -> Session:
@@ -70,16 +80,13 @@ async def restore(transaction: Transaction, session_id: str, at: datetime) -> Se
     gate = (await lock_gates(transaction, {session_id})).get(session_id)
     if gate is not None and gate.state is GateState.DELETING:
         raise SessionNotFoundError(session_id)
-    sessions, gates = tables.sessions, tables.session_sequences
+    sessions = tables.sessions
     await transaction.conn.execute(
         sa.update(sessions).where(sessions.c.id == session_id).values(deleted_at=None)
     )
     if gate is not None and gate.state is GateState.SOFT_DELETED:
-        await transaction.conn.execute(
-            sa.update(gates)
-            .where(gates.c.session_id == session_id)
-            .values(state=GateState.LIVE.value, updated_at=at)
-        )
+        is_its = tables.session_sequences.c.session_id == session_id
+        await set_gates(transaction, is_its, GateState.LIVE, at)
     return await stored_session(transaction, session_id)
 
 
@@ -160,15 +167,11 @@ async def remove_sessions(
             sa.delete(column.table).where(is_one_of(column, session_ids))
         )
     gates = tables.session_sequences
-    await transaction.conn.execute(
-        sa.update(gates)
-        .where(
-            is_one_of(gates.c.session_id, session_ids),
-            gates.c.state != GateState.DELETED.value,
-        )
-        .values(
-            state=GateState.DELETED.value,
-            pruned_count=gates.c.last_sequence,
-            updated_at=datetime.now(UTC),
-        )
+    is_open = gates.c.state != GateState.DELETED.value
+    await set_gates(
+        transaction,
+        is_one_of(gates.c.session_id, session_ids) & is_open,
+        GateState.DELETED,
+        datetime.now(UTC),
+        pruned_count=gates.c.last_sequence,
     )

@@ -108,9 +108,6 @@ async def hard_delete_expired_sessions(
 
 
 def _deleted_sessions() -> sa.Select[*tuple[Any, ...]]:
-    """
-    Select sessions as they stand, and about how many rows each has.
-    """
     gates = session_sequences
     stored = sa.func.coalesce(gates.c.last_sequence - gates.c.pruned_count, 0)
     owned = [

@@ -16,6 +16,7 @@ from asm_async.fronts.maintenance import Batches
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import GateState, artifacts, session_sequences, sessions
 from asm_async.sql.retention.batches import Rows, ThrottledWriter
+from asm_async.sql.retention.deleting import set_gates
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
@@ -91,9 +92,5 @@ async def _close(page: Rows, transaction: Transaction, *, now: datetime) -> int:
     ids = [row.session_id for row in page]
     await lock_gates(transaction, ids)
     is_in_page = transaction.dialect.is_one_of(session_sequences.c.session_id, ids)
-    closed = await transaction.conn.execute(
-        sa.update(session_sequences)
-        .where(is_in_page, is_orphaned())
-        .values(state=GateState.DELETED.value, updated_at=now)
-    )
-    return closed.rowcount
+    condition = is_in_page & is_orphaned()
+    return await set_gates(transaction, condition, GateState.DELETED, now)

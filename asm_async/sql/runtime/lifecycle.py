@@ -79,13 +79,6 @@ class Lifecycle:
         await self._transactions.dialect.check_server(conn)
         await check_schema(conn)
 
-    async def open(self) -> None:
-        """
-        Look at the database now rather than at the first call.
-        """
-        async with self:
-            pass
-
     async def aclose(self) -> None:
         """
         Refuse new calls and wait for those under way.

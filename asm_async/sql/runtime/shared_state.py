@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -62,20 +62,8 @@ class SharedState:
     """
 
     loop: asyncio.AbstractEventLoop
-    """
-    The event loop that the engine's connections belong to.
-    """
-
     announcer: Announcer
-    """
-    What tells other processes of events.
-    """
-
     hub: NotificationHub
-    """
-    Who waits for events of which session.
-    """
-
     tasks: SharedTasks = attrs.field(factory=SharedTasks)
     """
     What followers have run for them.
@@ -97,13 +85,11 @@ def shared_state(engine: AsyncEngine) -> SharedState:
         StoreClosedError: If the engine belongs to another event loop that still runs.
     """
     state = engine_state(engine)
-
-    def make() -> SharedState:
+    if state.shared is None:
         announcer = Announcer(engine, dialect_of(engine))
         hub = NotificationHub(
             announcer.announce if announcer.is_on else None,
             is_writing=state.write_lock.locked,
         )
-        return SharedState(loop=state.loop, announcer=announcer, hub=hub)
-
-    return state.part(SharedState, make)
+        state.shared = SharedState(loop=state.loop, announcer=announcer, hub=hub)
+    return cast("SharedState", state.shared)

@@ -107,8 +107,12 @@ def read_url(url: object) -> tuple[sa.URL, dict[str, Any]]:
         allowed = {**dict.fromkeys(_OF_FILES), **allowed}
     arguments: dict[str, Any] = {}
     for name, value in query.items():
-        read = _reader(name, allowed)
-        if read is not None:
+        if name not in allowed:
+            raise ValidationError(
+                f"url: {name!a} is no parameter of this driver's; there are"
+                f" {', '.join(allowed)}"
+            )
+        if read := allowed[name]:
             if not isinstance(value, str):
                 raise ValidationError(f"url: {name}: it stands twice")
             arguments[name] = read(value, f"url: {name}")
@@ -151,19 +155,7 @@ def _check_texts(target: sa.URL) -> None:
             raise ValidationError(f"url: the {name} holds a NUL or a lone surrogate")
 
 
-def _reader(name: str, allowed: Mapping[str, _Reader | None]) -> _Reader | None:
-    if name not in allowed:
-        raise ValidationError(
-            f"url: {name!a} is no parameter of this driver's; there are"
-            f" {', '.join(allowed)}"
-        )
-    return allowed[name]
-
-
 def _check_address(target: sa.URL) -> None:
-    """
-    Refuse hosts and ports that cannot be.
-    """
     try:
         _, told = target.get_dialect()().create_connect_args(target)
     except (exc.ArgumentError, ValueError) as error:

@@ -131,9 +131,6 @@ def _is_narrowed(wanted: EventSearch) -> bool:
 
 
 def _is_merged(wanted: EventSearch, paging: Paging) -> bool:
-    """
-    Return whether a page is put together from a page of each type.
-    """
     return (
         not _is_by_session(paging)
         and not _is_narrowed(wanted)

@@ -47,11 +47,6 @@ class DriverConnections:
 
     Where there is no connection by a *deadline*, on the loop's clock, a
     ``StorageUnavailableError`` is raised.
-
-    Args:
-        engine: Whose pool to use.
-
-        dialect: How its database tells that a connection is lost.
     """
 
     def __init__(self, engine: AsyncEngine, dialect: Dialect) -> None:

@@ -37,15 +37,7 @@ class Transaction:
     """
 
     conn: AsyncConnection
-    """
-    Where its statements go.
-    """
-
     dialect: Dialect
-    """
-    How its database does things.
-    """
-
     timeout: float
     """
     How long, in seconds, it may still wait for locks.
@@ -63,10 +55,6 @@ class Transaction:
 
 @attrs.define
 class _Call:
-    """
-    How far a call has come.
-    """
-
     deadline: float
     has_begun: bool = False
     is_withdrawn: bool = False
@@ -201,14 +189,9 @@ class Transactions:
         timeout: float,
     ) -> T:
         """
-        Do *work* in one transaction on *conn* and commit it, once.
+        Do *work* in one transaction on *conn*, which has none open; commit it, once.
 
-        Args:
-            conn: With no transaction open.
-
-            work: What to do.
-
-            timeout: How long, in seconds, to wait for locks.
+        *timeout* is how long, in seconds, it may wait for locks.
         """
         await self.dialect.begin_write(conn)
         result = await work(

@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Callable
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Any, cast
 
 import sqlalchemy as sa
@@ -91,14 +92,9 @@ async def import_session(transactions: Transactions, incoming: IncomingSession) 
     Returns:
         Whether the session is new.
     """
-    check_withdrawal = _withdrawal_check()
-
-    async def compare(conn: AsyncConnection) -> bool:
-        return await _is_stored(conn, incoming, check_withdrawal)
-
-    async def insert(transaction: Transaction) -> bool:
-        return await _insert(transaction, incoming, check_withdrawal)
-
+    check = _withdrawal_check()
+    compare = partial(_is_stored, incoming=incoming, check_withdrawal=check)
+    insert = partial(_insert, incoming=incoming, check_withdrawal=check)
     while not await transactions.read_snapshot(compare):
         if await transactions.write(insert, is_repeatable=True):
             shared_state(transactions.engine).hub.publish({incoming.id})

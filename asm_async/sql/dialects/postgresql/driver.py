@@ -52,10 +52,7 @@ def in_task(
     """
     Run *work* to its end in a task, which begins at once where Python can do that.
 
-    Args:
-        work: What to run.
-
-        done: Called in the event loop with what *work* returned or raised.
+    *done* is called in the event loop with what it returned or raised.
     """
 
     def landed(task: asyncio.Task[T]) -> None:

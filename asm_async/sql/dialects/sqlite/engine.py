@@ -52,12 +52,7 @@ def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
 
 def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
     """
-    Have each connection of a new engine opened as the stores need it.
-
-    Args:
-        engine: A new one.
-
-        is_durable: Whether each commit is synced to the disk.
+    Have each connection opened as the stores need it, and each commit synced or not.
     """
 
     def look_after_file(_: object, __: object, args: list[Any], ___: object) -> None:
@@ -89,13 +84,8 @@ def _refuse_to_replace(database: str) -> None:
     """
     Refuse to make a new database where the log of a lost one lies.
 
-    SQLite would remove that log, and with it what was acknowledged last.
-
-    Args:
-        database: As SQLite is told it, a path or a URI.
-
-    Raises:
-        StorageError: Naming both.
+    SQLite would remove that log, and with it what was acknowledged last. *database* is
+    as SQLite is told it, a path or a URI.
     """
     path = unquote(urlsplit(database).path) if database[:5] == "file:" else database
     if _size(path) == 0 < _size(f"{path}-wal"):
@@ -117,11 +107,8 @@ def _make_private_file(database: str) -> None:
     Make an empty file, which SQLite takes for a new database, unless one is there.
 
     SQLite itself would let everybody read what the umask does not forbid. It gives the
-    write-ahead log and its index the permissions of the file, whatever these are.
-
-    Args:
-        database: As SQLite is told it. What is no path, and what cannot be made, is
-            left to SQLite, which has its own words for that.
+    write-ahead log and its index the permissions of the file, whatever these are. What
+    is no path, and what cannot be made, is left to it: it has its own words for that.
     """
     if database.startswith(("file:", ":")) or not database:
         return
