@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -121,11 +122,7 @@ class SQLMaintenance(MaintenanceFront):
         return await self._change(session_id, mark)
 
     async def _restore_session(self, session_id: str) -> Session:
-        now = self._clock()
-
-        async def undo(transaction: Transaction) -> Session:
-            return await restore(transaction, session_id, now)
-
+        undo = partial(restore, session_id=session_id, at=self._clock())
         return await self._change(session_id, undo)
 
     async def _change(

@@ -22,7 +22,7 @@ from asm_async.sql.feed.context import poll
 from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.deleting import hard_delete
 from asm_async.sql.runtime.lifecycle import Lifecycle
-from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
     AppendEvents,
@@ -113,9 +113,7 @@ class SQLSessionStore(SessionStoreFront):
         return [rows.session_of(row) for row in await self._fetch(query, values)]
 
     async def _delete_session(self, session_id: str) -> None:
-        async def delete(transaction: Transaction) -> None:
-            await hard_delete(transaction, session_id)
-
+        delete = partial(hard_delete, session_id=session_id)
         async with self._lifecycle:
             await self._transactions.write(delete, is_repeatable=True)
             self._lifecycle.tell_of(session_id)

@@ -152,7 +152,13 @@ class Transactions:
             ):
                 call.has_begun = True
                 left = call.deadline - asyncio.get_running_loop().time()
-                return await self.transaction(conn, work, left)
+                await self.dialect.begin_write(conn)
+                result = await work(
+                    Transaction(conn=conn, dialect=self.dialect, timeout=left)
+                )
+                with translated_errors(committing=True):
+                    await self.dialect.commit(conn)
+                return result
 
         trying = self._until_done(attempt, call, is_repeatable=is_repeatable)
         return await self._settled(trying, call)
@@ -181,25 +187,6 @@ class Transactions:
             yield
         finally:
             turn.release()
-
-    async def transaction(
-        self,
-        conn: AsyncConnection,
-        work: Callable[[Transaction], Awaitable[T]],
-        timeout: float,
-    ) -> T:
-        """
-        Do *work* in one transaction on *conn*, which has none open; commit it, once.
-
-        *timeout* is how long, in seconds, it may wait for locks.
-        """
-        await self.dialect.begin_write(conn)
-        result = await work(
-            Transaction(conn=conn, dialect=self.dialect, timeout=timeout)
-        )
-        with translated_errors(committing=True):
-            await self.dialect.commit(conn)
-        return result
 
     async def aclose(self) -> None:
         """
