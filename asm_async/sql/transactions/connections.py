@@ -20,13 +20,12 @@ from sqlalchemy.pool.base import reset_none
 from sqlalchemy.util import greenlet_spawn
 
 from asm_async.errors import StorageUnavailableError
-from asm_async.sql.core.deadlines import in_time
+from asm_async.sql.core.deadlines import in_time, wait_uninterruptible
 from asm_async.sql.dialects import Dialect
 
 T = TypeVar("T", PoolProxiedConnection, AsyncConnection)
 
 _MIN_SECONDS_TO_CONNECT = 1.0
-_GRACE_SECONDS = 1.0
 
 Pooled: TypeAlias = PoolProxiedConnection
 
@@ -54,7 +53,6 @@ class DriverConnections:
         self._dialect = dialect
         self._pool: Pool | None = None
         self._is_plain = False
-        self._abandoned: set[asyncio.Task[Any]] = set()
 
     def take_now(self) -> Pooled | None:
         """
@@ -86,7 +84,7 @@ class DriverConnections:
 
     async def _opened(self, opening: Coroutine[Any, Any, T], deadline: float) -> T:
         """
-        Wait for a connection, which goes on being opened if the caller is cancelled.
+        Wait for a connection; a caller that is cancelled lets go when it is open.
 
         asyncpg, cancelled while it opens one, leaves a future behind whose error the
         event loop complains of when nobody can hear it any more.
@@ -99,36 +97,28 @@ class DriverConnections:
             async with _connecting(deadline):
                 return await asyncio.shield(task)
         except asyncio.CancelledError:
-            self._abandon(task, pool, deadline)
+            await self._give_up(task, pool)
             raise
         except StorageUnavailableError:
-            self._abandon(task, pool, 0)
+            task.cancel()
+            await self._give_up(task, pool)
             raise
 
-    def _abandon(self, task: asyncio.Task[T], pool: Pool, deadline: float) -> None:
-        giving_up = asyncio.get_running_loop().call_at(deadline, task.cancel)
-
-        def opened(task: asyncio.Task[T]) -> None:
-            giving_up.cancel()
-            self._abandoned.discard(task)
-            # Nobody else looks at its error.
-            if not task.cancelled() and task.exception() is None:
-                pooled = _pooled(task.result())
-                # A pool that was disposed of closes nothing that comes back.
-                if self._engine.pool is not pool or not self.give_back_now(pooled):
-                    pooled.invalidate()
-
-        self._abandoned.add(task)
-        task.add_done_callback(opened)
-
-    async def aclose(self) -> None:
+    async def _give_up(self, task: asyncio.Task[T], pool: Pool) -> None:
         """
-        Wait for connections whose callers were cancelled, but not for long.
+        Wait until a connection that nobody wants is open, but not for long.
         """
-        while self._abandoned:
-            await asyncio.wait(self._abandoned, timeout=_GRACE_SECONDS)
-            for task in self._abandoned:
-                task.cancel()
+        clock = asyncio.get_running_loop().time
+        await wait_uninterruptible(task, clock())
+        if not task.done():
+            task.cancel()
+            await wait_uninterruptible(task, clock())
+        # Nobody else looks at its error.
+        if task.done() and not task.cancelled() and task.exception() is None:
+            pooled = _pooled(task.result())
+            # A pool that was disposed of closes nothing that comes back.
+            if self._engine.pool is not pool or not self.give_back_now(pooled):
+                pooled.invalidate()
 
     def give_back_now(self, pooled: Pooled) -> bool:
         """

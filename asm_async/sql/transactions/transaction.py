@@ -194,7 +194,6 @@ class Transactions:
         """
         while self._under_way:
             await asyncio.wait(self._under_way)
-        await self.connections.aclose()
 
     def _new_call(self) -> _Call:
         return _Call(asyncio.get_running_loop().time() + self.timeout)
