@@ -261,8 +261,10 @@ def _checked_result(result: object) -> tuple[Session, Run, tuple[EventSnapshot, 
     try:
         session = _checked_session(result.session, "session")
         run = _checked_run(result.run, "run")
-        checked = attrs.evolve(result, session=session, run=run)
-        return session, checked.run, _snapshots(result.events, "events")
+        if result.provider_metadata:
+            # It may have been spoilt since it was laid over the run's own.
+            run = attrs.evolve(result, session=session, run=run).run
+        return session, run, _snapshots(result.events, "events")
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
 
