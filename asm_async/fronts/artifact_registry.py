@@ -40,7 +40,7 @@ class ArtifactRegistryFront(ArtifactRegistry):
         return await self._list_by_session(
             fields.text(session_id, "session_id"),
             include_deleted=fields.boolean(include_deleted, "include_deleted"),
-            limit=fields.optional_count(limit, "limit"),
+            limit=fields.optional(limit, "limit", fields.count),
         )
 
     async def session_stats(self, session_id: str) -> ArtifactStats:

@@ -56,7 +56,7 @@ class ArtifactStoreFront(ArtifactStore):
     ) -> bool:
         return await self._delete(
             sha256_checksum(checksum_sha256, "checksum_sha256"),
-            fields.optional_utc_time(last_put_before, "last_put_before"),
+            fields.optional(last_put_before, "last_put_before", fields.utc_time),
         )
 
     @takes_arguments_of(ArtifactStore.list_checksums)

@@ -16,7 +16,7 @@ from asm_async.fronts.event_consumer import (
     LeasedConsumer,
     LeaseTable,
 )
-from asm_async.fronts.following import EventReader, event_alone, follow
+from asm_async.fronts.following import EventReader, follow
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.event_feed import EventFeed
 from asm_async.values import fields
@@ -92,7 +92,8 @@ class EventFeedFront(EventFeed, Generic[B]):
     @takes_arguments_of(EventFeed.follow_session)
     def follow_session(self, session_id: str, **filters: Any) -> AsyncGenerator[Event]:
         wanted = SessionFeedFilter(session_id=session_id, **filters)
-        return follow(self._session_reader(wanted), wanted.after, event_alone)
+        reader = self._session_reader(wanted)
+        return follow(reader, wanted.after, lambda event, _: event)
 
     @takes_arguments_of(EventFeed.follow_all)
     def follow_all(

@@ -75,14 +75,6 @@ class EventReader(Protocol[P]):
         ...
 
 
-def event_alone(event: Event, place: object) -> Event:
-    """
-    Return the event, whose number is its place.
-    """
-    del place
-    return event
-
-
 async def follow(
     reader: EventReader[P], place: P, give: Callable[[Event, P], T]
 ) -> AsyncGenerator[T]:

@@ -4,6 +4,7 @@ The damage that an adapter finds: how it is worded, and how much of it is listed
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable
 
 import attrs
@@ -31,18 +32,15 @@ def bounded(findings: Iterable[Finding]) -> list[HealthIssue]:
     """
     Return the issues of all findings; a last one says what a kind has beyond 100.
     """
-    by_kind: dict[HealthIssueKind, Finding] = {}
+    by_kind: defaultdict[HealthIssueKind, list[Finding]] = defaultdict(list)
     for found in findings:
-        known = by_kind.get(found.kind, Finding(found.kind, (), 0))
-        by_kind[found.kind] = Finding(
-            found.kind, known.cases + found.cases, known.total + found.total
-        )
+        by_kind[found.kind].append(found)
     issues: list[HealthIssue] = []
     for kind in HealthIssueKind:
-        found = by_kind.get(kind, Finding(kind, (), 0))
-        listed = found.cases[:MAX_ISSUES_PER_KIND]
+        cases = [case for found in by_kind[kind] for case in found.cases]
+        listed = cases[:MAX_ISSUES_PER_KIND]
         issues += [issue(kind, subject, message) for subject, message in listed]
-        if left := found.total - len(listed):
+        if left := sum(found.total for found in by_kind[kind]) - len(listed):
             issues.append(
                 issue(kind, "others", f"there are {left} more issues of this kind")
             )

@@ -11,7 +11,7 @@ from collections.abc import Collection, Mapping
 from datetime import datetime
 from enum import StrEnum
 from functools import partial
-from typing import Annotated, Any, ClassVar, TypeAlias, cast, get_args
+from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
 import attrs
 
@@ -53,10 +53,10 @@ _Types: TypeAlias = Annotated[
     Collection[EventType | str], partial(_members, rule=event_type)
 ]
 _SessionStatuses: TypeAlias = Annotated[
-    SessionStatus | Collection[SessionStatus], partial(_statuses, kind=SessionStatus)
+    Collection[SessionStatus], partial(_statuses, kind=SessionStatus)
 ]
 _RunStatuses: TypeAlias = Annotated[
-    RunStatus | Collection[RunStatus], partial(_statuses, kind=RunStatus)
+    Collection[RunStatus], partial(_statuses, kind=RunStatus)
 ]
 _Bucket: TypeAlias = Annotated[
     TimeBucket, partial(fields.one_of, known=get_args(TimeBucket))
@@ -86,13 +86,6 @@ class SessionSearch(Search):
         "updated_at_desc": ordered_by(updated_at=datetime, id=str, is_descending=True),
     }
 
-    @property
-    def statuses(self) -> tuple[SessionStatus, ...] | None:
-        """
-        The statuses that are wanted; None for all.
-        """
-        return cast("tuple[SessionStatus, ...] | None", self.status)
-
 
 @attrs.frozen(kw_only=True)
 class RunSearch(Search):
@@ -115,13 +108,6 @@ class RunSearch(Search):
         "started_at_asc": ordered_by(started_at=datetime, id=str),
         "token_usage_desc": ordered_by(total_tokens=int, id=str, is_descending=True),
     }
-
-    @property
-    def statuses(self) -> tuple[RunStatus, ...] | None:
-        """
-        The statuses that are wanted; None for all.
-        """
-        return cast("tuple[RunStatus, ...] | None", self.status)
 
 
 @attrs.frozen(kw_only=True)

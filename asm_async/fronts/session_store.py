@@ -6,19 +6,19 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
-from typing import TypeAlias, TypeVar, cast
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.run import Run, RunStatus
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 
 V = TypeVar("V", Session, Run)
 
@@ -48,26 +48,9 @@ class SessionStoreFront(SessionStore):
     async def get_session(self, session_id: str) -> Session:
         return await self._get_session(fields.text(session_id, "session_id"))
 
-    async def list_sessions(
-        self,
-        *,
-        status: SessionStatus | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        include_deleted: bool = False,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Session]:
-        return await self._list_sessions(
-            SessionFilter(
-                status=status,
-                agent_id=agent_id,
-                tenant_id=tenant_id,
-                include_deleted=include_deleted,
-                limit=limit,
-                offset=offset,
-            )
-        )
+    @takes_arguments_of(SessionStore.list_sessions)
+    async def list_sessions(self, **filters: Any) -> list[Session]:
+        return await self._list_sessions(SessionFilter(**filters))
 
     async def delete_session(self, session_id: str) -> None:
         await self._delete_session(fields.text(session_id, "session_id"))
@@ -81,15 +64,10 @@ class SessionStoreFront(SessionStore):
     async def get_run(self, run_id: str) -> Run:
         return await self._get_run(fields.text(run_id, "run_id"))
 
-    async def list_runs(
-        self,
-        session_id: str,
-        *,
-        status: RunStatus | None = None,
-        limit: int | None = None,
-    ) -> list[Run]:
+    @takes_arguments_of(SessionStore.list_runs)
+    async def list_runs(self, session_id: str, **filters: Any) -> list[Run]:
         session_id = fields.text(session_id, "session_id")
-        return await self._list_runs(session_id, RunFilter(status=status, limit=limit))
+        return await self._list_runs(session_id, RunFilter(**filters))
 
     async def get_active_run(self, session_id: str) -> Run | None:
         return await self._get_active_run(fields.text(session_id, "session_id"))
@@ -136,31 +114,10 @@ class SessionStoreFront(SessionStore):
         expected = _checked_expectation(expected_sequence, "expected_sequence")
         return await self._flush(session, run, batch, expected)
 
-    async def get_events(
-        self,
-        session_id: str,
-        *,
-        run_id: str | None = None,
-        type: EventType | str | None = None,  # noqa: A002 - the field's name
-        since: datetime | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-        last: int | None = None,
-        wait_timeout: float | None = None,
-    ) -> list[Event]:
+    @takes_arguments_of(SessionStore.get_events)
+    async def get_events(self, session_id: str, **filters: Any) -> list[Event]:
         session_id = fields.text(session_id, "session_id")
-        wanted = EventFilter(
-            run_id=run_id,
-            type=type,
-            since=since,
-            after=after,
-            before=before,
-            limit=limit,
-            last=last,
-            wait_timeout=wait_timeout,
-        )
-        return await self._get_events(session_id, wanted)
+        return await self._get_events(session_id, EventFilter(**filters))
 
     async def get_latest_sequence(self, session_id: str) -> int:
         return await self._get_latest_sequence(fields.text(session_id, "session_id"))

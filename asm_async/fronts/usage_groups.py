@@ -32,8 +32,10 @@ from asm_async.values.token_price import (
     TokenPrice,
     price_in,
 )
+from asm_async.values.value import schema_of
 
 K = TypeVar("K", str, datetime)
+V = TypeVar("V", UsageTotals, CostTotals)
 
 
 @attrs.frozen(kw_only=True)
@@ -76,22 +78,6 @@ class _Sum:
         # Exact, so that the order in which a database returns groups does not matter.
         return math.fsum(self.costs)
 
-    def usage(self) -> UsageTotals:
-        return UsageTotals(
-            run_count=self.run_count,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-            total_tokens=self.total_tokens,
-        )
-
-    def cost(self) -> CostTotals:
-        return CostTotals(
-            run_count=self.run_count,
-            cost_usd=self.cost_usd,
-            input_tokens=self.input_tokens,
-            output_tokens=self.output_tokens,
-        )
-
 
 @attrs.define
 class _Sums:
@@ -132,9 +118,9 @@ def usage_summary(
         total_input_tokens=sums.whole.input_tokens,
         total_output_tokens=sums.whole.output_tokens,
         total_tokens=sums.whole.total_tokens,
-        by_provider=_usages(sums.by_provider),
-        by_model=_usages(sums.by_model),
-        by_bucket=_usages(sums.by_bucket),
+        by_provider=_totals(UsageTotals, sums.by_provider),
+        by_model=_totals(UsageTotals, sums.by_model),
+        by_bucket=_totals(UsageTotals, sums.by_bucket),
     )
 
 
@@ -171,9 +157,9 @@ def cost_summary(
         run_count=sums.whole.run_count + unmapped_runs,
         unmapped_runs=unmapped_runs,
         total_cost_usd=sums.whole.cost_usd,
-        by_provider=_costs(sums.by_provider),
-        by_model=_costs(sums.by_model),
-        by_bucket=_costs(sums.by_bucket),
+        by_provider=_totals(CostTotals, sums.by_provider),
+        by_model=_totals(CostTotals, sums.by_model),
+        by_bucket=_totals(CostTotals, sums.by_bucket),
     )
 
 
@@ -190,9 +176,10 @@ def _checked(price: object) -> TokenPrice | None:
     raise fields.unexpected("price_lookup", "it to give a TokenPrice", price)
 
 
-def _usages(sums: Mapping[K, _Sum]) -> dict[K, UsageTotals]:
-    return {key: sums[key].usage() for key in sorted(sums)}
-
-
-def _costs(sums: Mapping[K, _Sum]) -> dict[K, CostTotals]:
-    return {key: sums[key].cost() for key in sorted(sums)}
+def _totals(kind: type[V], sums: Mapping[K, _Sum]) -> dict[K, V]:
+    # What is added up has the names of what is shown.
+    names = schema_of(kind).rules
+    return {
+        key: kind(**{name: getattr(sums[key], name) for name in names})
+        for key in sorted(sums)
+    }

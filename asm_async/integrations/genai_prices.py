@@ -46,7 +46,7 @@ class GenAIPrices:
     """
 
     def __init__(self, *, at: datetime | None = None) -> None:
-        self._at = fields.optional_utc_time(at, "at")
+        self._at = fields.optional(at, "at", fields.utc_time)
 
     def __call__(self, provider: str | None, model: str | None, /) -> TokenPrice | None:
         """

@@ -41,7 +41,7 @@ def find_sessions(database: InMemoryDatabase, wanted: SessionSearch) -> list[Ses
         for session in database.sessions.values()
         if _equals(wanted.agent_id, session.agent_id)
         and _equals(wanted.tenant_id, session.tenant_id)
-        and _holds(wanted.statuses, session.status)
+        and _holds(wanted.status, session.status)
         and _holds(hosts, session.id)
         and set(wanted.tags) <= set(session.tags)
         and _equals(wanted.parent_session_id, session.parent_session_id)
@@ -61,7 +61,7 @@ def find_runs(database: InMemoryDatabase, wanted: RunSearch) -> list[Run]:
         and _equals(wanted.agent_id, database.sessions[run.session_id].agent_id)
         and _equals(wanted.tenant_id, database.sessions[run.session_id].tenant_id)
         and _equals(wanted.provider, run.provider)
-        and _holds(wanted.statuses, run.status)
+        and _holds(wanted.status, run.status)
         and _is_between(wanted.started_after, run.started_at, wanted.started_before)
         and (wanted.min_tokens or 0) <= run.total_tokens
     ]

@@ -15,10 +15,7 @@ from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.fields import Count, Text, UTCTime
 from asm_async.values.ids import new_event_id
-from asm_async.values.json_values import (
-    JSONObject,
-    copy_and_encode,
-)
+from asm_async.values.json_values import JSONObject, copy_and_encode
 from asm_async.values.stored_value import StoredValue
 
 
@@ -218,16 +215,6 @@ class Event(StoredValue):
         """
         event = self._opened()
         event.data, event.metadata = data, metadata
-        event.__class__ = Event
-        frozen: Event = event
-        return frozen
-
-    def numbered(self, sequence_number: int) -> Event:
-        """
-        Return the event with its number; the JSON is the same object: for adapters.
-        """
-        event = self._opened()
-        event.sequence_number = sequence_number
         event.__class__ = Event
         frozen: Event = event
         return frozen

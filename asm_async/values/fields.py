@@ -8,15 +8,13 @@ field's name at the start of the message.
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 from asm_async.errors import ValidationError
-from asm_async.values.json_values import (
-    with_article,
-)
+from asm_async.values.json_values import with_article
 
 MAX_TEXT_LENGTH = 255
 """
@@ -91,13 +89,6 @@ def text(value: object, name: str) -> str:
     return plain
 
 
-def optional_text(value: object, name: str) -> str | None:
-    """
-    Accept None, or what :func:`text` accepts.
-    """
-    return None if value is None else text(value, name)
-
-
 def tags(value: object, name: str) -> tuple[str, ...]:
     """
     Accept an iterable of texts; each tag is kept once, where it first stood.
@@ -126,6 +117,13 @@ def mapping_of(
         key_rule(key, f"{name}: key"): rule(member, f"{name}[{str(key)!r}]")
         for key, member in cast("Mapping[object, object]", value).items()
     }
+
+
+def optional(value: object, name: str, rule: Callable[[Any, str], T]) -> T | None:
+    """
+    Accept None, or what obeys *rule*.
+    """
+    return None if value is None else rule(value, name)
 
 
 def instance(value: object, name: str, kind: type[T]) -> T:
@@ -165,13 +163,6 @@ def positive_count(value: object, name: str) -> int:
     if not number:
         raise ValidationError(f"{name}: expected at least 1, got 0")
     return number
-
-
-def optional_count(value: object, name: str) -> int | None:
-    """
-    Accept None, or what :func:`count` accepts.
-    """
-    return None if value is None else count(value, name)
 
 
 def total_count(value: object, name: str) -> int:
@@ -227,13 +218,6 @@ def utc_time(value: object, name: str) -> datetime:
             f"{name}: {value!r} is not within the years 1 to 9999 in UTC"
         ) from None
     return datetime.combine(moved.date(), moved.time(), UTC).replace(fold=0)
-
-
-def optional_utc_time(value: object, name: str) -> datetime | None:
-    """
-    Accept None, or what :func:`utc_time` accepts.
-    """
-    return None if value is None else utc_time(value, name)
 
 
 def choice(value: object, name: str, kind: type[E]) -> E:

@@ -211,7 +211,9 @@ class Run(StoredValue):
         The model's name, if *provider_metadata* has one that is fit to search by.
         """
         try:
-            return fields.optional_text(self.provider_metadata.get("model"), "model")
+            return fields.optional(
+                self.provider_metadata.get("model"), "model", fields.text
+            )
         except ValidationError:
             return None
 

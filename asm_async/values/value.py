@@ -114,7 +114,7 @@ def _rule_for(hint: Any) -> fields.FieldRule:
         return _rule_for_class(cast("type[object]", hint))
     rules = [_rule_for(each) for each in arguments if each is not NoneType]
     if origin is Union or origin is UnionType:
-        return partial(_unless_none, rule=rules[0])
+        return partial(fields.optional, rule=rules[0])
     if origin is tuple:
         return partial(fields.tuple_of, rule=rules[0])
     if origin is Mapping:
@@ -128,10 +128,6 @@ def _rule_for_class(kind: type[object]) -> fields.FieldRule:
     if issubclass(kind, StrEnum):
         return partial(fields.choice, kind=kind)
     return partial(fields.instance, kind=kind)
-
-
-def _unless_none(value: object, name: str, rule: fields.FieldRule) -> Any:
-    return None if value is None else rule(value, name)
 
 
 def _anything(value: object, _name: str) -> object:

@@ -296,7 +296,7 @@ def test_an_event_is_given_its_number() -> None:
     As another event that shares the JSON, or, by its only holder, as itself.
     """
     event = Event(**ALL_FIELDS)
-    numbered = event.numbered(7)
+    numbered = event.with_given(7)
 
     assert numbered == attrs.evolve(event, sequence_number=7)
     assert numbered.data is event.data

@@ -87,7 +87,7 @@ def test_a_text_has_1_to_255_characters(text: str) -> None:
     Any characters but NUL and surrogates make a text, counted as code points.
     """
     assert fields.text(text, "field") == text
-    assert fields.optional_text(text, "field") == text
+    assert fields.optional(text, "field", fields.text) == text
 
 
 @pytest.mark.parametrize(
@@ -110,14 +110,14 @@ def test_other_texts_are_refused(value: object, message: str) -> None:
     What is too short, too long, not storable everywhere, or no text is refused.
     """
     assert refusal(fields.text, value) == message
-    assert refusal(fields.optional_text, value) == message
+    assert refusal(partial(fields.optional, rule=fields.text), value) == message
 
 
 def test_none_is_an_optional_text_only() -> None:
     """
     None passes where a text is optional.
     """
-    assert fields.optional_text(None, "field") is None
+    assert fields.optional(None, "field", fields.text) is None
     assert refusal(fields.text, None) == "field: expected text, got a NoneType"
 
 
@@ -164,7 +164,7 @@ def test_a_count_goes_from_0_to_2_to_the_53_minus_1(number: int) -> None:
     A count is whatever every JSON reader holds exactly.
     """
     assert fields.count(number, "field") == number
-    assert fields.optional_count(number, "field") == number
+    assert fields.optional(number, "field", fields.count) == number
 
 
 @pytest.mark.parametrize(
@@ -184,14 +184,14 @@ def test_other_counts_are_refused(value: object, message: str) -> None:
     What is out of bounds, or no integer, is no count.
     """
     assert refusal(fields.count, value) == message
-    assert refusal(fields.optional_count, value) == message
+    assert refusal(partial(fields.optional, rule=fields.count), value) == message
 
 
 def test_none_is_an_optional_count_only() -> None:
     """
     None passes where a count is optional.
     """
-    assert fields.optional_count(None, "field") is None
+    assert fields.optional(None, "field", fields.count) is None
     assert refusal(fields.count, None).endswith("got a NoneType")
 
 
@@ -274,7 +274,7 @@ def test_a_time_is_given_in_utc(given: datetime, expected: datetime) -> None:
     """
     time = fields.utc_time(given, "field")
 
-    assert time == fields.optional_utc_time(given, "field") == expected
+    assert time == fields.optional(given, "field", fields.utc_time) == expected
     assert (type(time), time.tzinfo, time.fold) == (datetime, UTC, 0)
 
 
@@ -302,14 +302,16 @@ def test_other_times_are_refused(value: object, message: str) -> None:
     A naive time, one that UTC cannot tell, or none at all is refused.
     """
     assert refusal(fields.utc_time, value).startswith("field: ")
-    assert refusal(fields.optional_utc_time, value).endswith(message)
+    assert refusal(partial(fields.optional, rule=fields.utc_time), value).endswith(
+        message
+    )
 
 
 def test_none_is_an_optional_time_only() -> None:
     """
     None passes where a time is optional.
     """
-    assert fields.optional_utc_time(None, "field") is None
+    assert fields.optional(None, "field", fields.utc_time) is None
     assert refusal(fields.utc_time, None).endswith("got a NoneType")
 
 

@@ -60,15 +60,17 @@ def test_filters_are_brought_into_one_form() -> None:
     """
     Values stand once and in order, times in UTC, statuses as what they are.
     """
-    sessions = SessionSearch(status=SessionStatus.ACTIVE, tags=["b", "a", "b"])
+    # One alone may be given as well, though a filter always has several.
+    alone: Any = SessionStatus.ACTIVE
+    sessions = SessionSearch(status=alone, tags=["b", "a", "b"])
     runs = RunSearch(status=[RunStatus.RUNNING, RunStatus.FAILED])
     events = EventSearch(
         types={"message_sent", "app.own"}, since=NOON.astimezone(TOKYO)
     )
 
-    assert sessions.statuses == (SessionStatus.ACTIVE,)
+    assert sessions.status == (SessionStatus.ACTIVE,)
     assert sessions.tags == ("a", "b")
-    assert runs.statuses == (RunStatus.FAILED, RunStatus.RUNNING)
+    assert runs.status == (RunStatus.FAILED, RunStatus.RUNNING)
     assert events.types == ("app.own", EventType.MESSAGE_SENT)
     assert (events.since, events.session_ids) == (NOON, None)
 

@@ -14,8 +14,14 @@ from asm_async.fronts.query_filters import (
     SessionSearch,
     UsageFilter,
 )
-from asm_async.memory import InMemoryArtifactStore, InMemoryEventFeed, InMemoryQueryAPI
-from asm_async.ports import ArtifactStore, EventFeed, QueryAPI
+from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.memory import (
+    InMemoryArtifactStore,
+    InMemoryEventFeed,
+    InMemoryQueryAPI,
+    InMemorySessionStore,
+)
+from asm_async.ports import ArtifactStore, EventFeed, QueryAPI, SessionStore
 
 METHODS: list[tuple[Any, Any, type[attrs.AttrsInstance]]] = [
     (QueryAPI.search_sessions, InMemoryQueryAPI.search_sessions, SessionSearch),
@@ -33,6 +39,9 @@ METHODS: list[tuple[Any, Any, type[attrs.AttrsInstance]]] = [
         InMemoryArtifactStore.list_checksums,
         ChecksumFilter,
     ),
+    (SessionStore.list_sessions, InMemorySessionStore.list_sessions, SessionFilter),
+    (SessionStore.list_runs, InMemorySessionStore.list_runs, RunFilter),
+    (SessionStore.get_events, InMemorySessionStore.get_events, EventFilter),
 ]
 NAMES = [method.__qualname__ for method, _, _ in METHODS]
 

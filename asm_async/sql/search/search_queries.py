@@ -56,10 +56,10 @@ def _page(
     *,
     is_merged: bool,
 ) -> sa.Select[Any]:
-    statuses = wanted.statuses or ()
+    statuses = wanted.status or ()
     if not is_merged or len(statuses) <= 1:
         return page_of(matching(wanted), table, paging)
-    each = [attrs.evolve(wanted, status=status) for status in statuses]
+    each = [attrs.evolve(wanted, status=[status]) for status in statuses]
     return merged_page([matching(one) for one in each], table, paging)
 
 
@@ -78,7 +78,7 @@ def _matching_runs(
     return sa.select(runs).where(
         *given(eq, runs.c.session_id, wanted.session_id),
         *given(eq, provider, wanted.provider),
-        *is_one_of(status, wanted.statuses),
+        *is_one_of(status, wanted.status),
         *given(gt, runs.c.started_at, wanted.started_after),
         *given(lt, runs.c.started_at, wanted.started_before),
         *given(ge, runs.c.total_tokens, wanted.min_tokens),
@@ -98,7 +98,7 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
         *given(eq, sessions.c.agent_id, wanted.agent_id),
         *given(eq, sessions.c.tenant_id, wanted.tenant_id),
         *given(eq, sessions.c.parent_session_id, wanted.parent_session_id),
-        *is_one_of(sessions.c.status, wanted.statuses),
+        *is_one_of(sessions.c.status, wanted.status),
         *given(gt, sessions.c.created_at, wanted.created_after),
         *given(lt, sessions.c.created_at, wanted.created_before),
     )

@@ -98,7 +98,7 @@ class UnitOfWork:
         Append *event* under its session's next number.
         """
         gate = self.gates[event.session_id]
-        stored = event.numbered(gate.last_sequence + 1)
+        stored = event.with_given(gate.last_sequence + 1)
         gate.last_sequence = stored.sequence_number
         self.events[event.session_id, event.id] = stored
         self.changed_gates.add(event.session_id)
