@@ -139,6 +139,7 @@ class LeasedBatch:
             raise lease_lost(self._consumer)
 
 
+@attrs.frozen(eq=False)
 class LeasedConsumer(EventConsumer, Generic[B]):
     """
     A durable consumer, in front of a table of leases and a reader of the feed.
@@ -147,20 +148,11 @@ class LeasedConsumer(EventConsumer, Generic[B]):
     checkpoints are good for, *batch* the class of the batches.
     """
 
-    def __init__(
-        self,
-        options: ConsumerOptions,
-        *,
-        leases: LeaseTable,
-        new_reader: Callable[[], EventReader[Place]],
-        kind: str,
-        batch: type[B],
-    ) -> None:
-        self._options = options
-        self._leases = leases
-        self._new_reader = new_reader
-        self._kind = kind
-        self._batch = batch
+    _options: ConsumerOptions
+    _leases: LeaseTable
+    _new_reader: Callable[[], EventReader[Place]]
+    _kind: str
+    _batch: type[B]
 
     @property
     def name(self) -> str:

@@ -120,10 +120,10 @@ class EventFeedFront(EventFeed, Generic[B]):
         wanted = FeedFilter(**filters)
         return LeasedConsumer(
             options,
-            leases=self._leases(options, self._place(checkpoint)),
-            new_reader=lambda: self._feed_reader(wanted),
-            kind=self._kind,
-            batch=self._batch,
+            self._leases(options, self._place(checkpoint)),
+            lambda: self._feed_reader(wanted),
+            self._kind,
+            self._batch,
         )
 
     async def delete_consumer(self, name: str) -> None:

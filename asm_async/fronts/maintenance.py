@@ -159,21 +159,17 @@ async def do_all(batches: Batches) -> int:
     return count
 
 
+@attrs.define
 class MaintenanceRun:
     """
     A maintenance run under way, and its report as it stands.
     """
 
-    def __init__(
-        self,
-        progress: Callable[[MaintenanceReport], object] | None,
-        should_stop: Callable[[], bool] | None,
-    ) -> None:
-        self._progress = progress
-        self._should_stop = should_stop
-        self._is_stopped = False
-        self._began = time.monotonic()
-        self._report = MaintenanceReport()
+    _progress: Callable[[MaintenanceReport], object] | None
+    _should_stop: Callable[[], bool] | None
+    _is_stopped: bool = attrs.field(default=False, init=False)
+    _began: float = attrs.field(factory=time.monotonic, init=False)
+    _report: MaintenanceReport = attrs.field(factory=MaintenanceReport, init=False)
 
     @property
     def report(self) -> MaintenanceReport:

@@ -8,6 +8,8 @@ import asyncio
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 
+import attrs
+
 from asm_async.fronts.event_consumer import (
     ConsumerOptions,
     Holding,
@@ -84,22 +86,16 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
         self._access.database.consumers.pop(name, None)
 
 
+@attrs.frozen
 class _ConsumerLeases:
     """
     One consumer's lease and checkpoint, as durable as its database.
     """
 
-    def __init__(
-        self,
-        access: DatabaseAccess,
-        options: ConsumerOptions,
-        first_place: Place,
-        holders: set[str],
-    ) -> None:
-        self._access = access
-        self._options = options
-        self._first_place = first_place
-        self._holders = holders
+    _access: DatabaseAccess
+    _options: ConsumerOptions
+    _first_place: Place
+    _holders: set[str]
 
     async def take(self, holder: str) -> Holding | None:
         database = self._access.database

@@ -6,6 +6,7 @@ The stored values themselves are returned, of which callers make copies.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Collection, Iterable, Iterator
 from datetime import datetime
@@ -39,12 +40,12 @@ def find_sessions(database: InMemoryDatabase, wanted: SessionSearch) -> list[Ses
     return [
         session
         for session in database.sessions.values()
-        if _equals(wanted.agent_id, session.agent_id)
-        and _equals(wanted.tenant_id, session.tenant_id)
+        if wanted.agent_id in (None, session.agent_id)
+        and wanted.tenant_id in (None, session.tenant_id)
         and _holds(wanted.status, session.status)
         and _holds(hosts, session.id)
         and set(wanted.tags) <= set(session.tags)
-        and _equals(wanted.parent_session_id, session.parent_session_id)
+        and wanted.parent_session_id in (None, session.parent_session_id)
         and _is_between(wanted.created_after, session.created_at, wanted.created_before)
         and (wanted.include_deleted or session.deleted_at is None)
     ]
@@ -56,12 +57,8 @@ def find_runs(database: InMemoryDatabase, wanted: RunSearch) -> list[Run]:
     """
     return [
         run
-        for run in database.runs.values()
-        if _equals(wanted.session_id, run.session_id)
-        and _equals(wanted.agent_id, database.sessions[run.session_id].agent_id)
-        and _equals(wanted.tenant_id, database.sessions[run.session_id].tenant_id)
-        and _equals(wanted.provider, run.provider)
-        and _holds(wanted.status, run.status)
+        for run in _runs_of(database, wanted)
+        if _holds(wanted.status, run.status)
         and _is_between(wanted.started_after, run.started_at, wanted.started_before)
         and (wanted.min_tokens or 0) <= run.total_tokens
     ]
@@ -81,8 +78,8 @@ def find_events(database: InMemoryDatabase, wanted: EventSearch) -> list[Event]:
         and _holds(wanted.providers, event.provider)
         and (wanted.since is None or wanted.since <= event.timestamp)
         and (wanted.until is None or event.timestamp < wanted.until)
-        and _equals(wanted.correlation_id, event.correlation_id)
-        and _is_of_tenant(database, event, wanted.tenant_id)
+        and wanted.correlation_id in (None, event.correlation_id)
+        and wanted.tenant_id in (None, database.sessions[event.session_id].tenant_id)
     ]
 
 
@@ -90,18 +87,21 @@ def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunG
     """
     Make a group of each run that is to be added up.
     """
-    for run in database.runs.values():
-        if _is_added_up(database, run, wanted):
-            yield RunGroup(
-                provider=run.provider,
-                model=run.model,
-                started_at=run.started_at,
-                run_count=1,
-                input_tokens=run.input_tokens,
-                output_tokens=run.output_tokens,
-                total_tokens=run.total_tokens,
-                cost_usd=run.cost_usd,
-            )
+    for run in _runs_of(database, wanted):
+        if wanted.since is not None and run.started_at < wanted.since:
+            continue
+        if wanted.until is not None and run.started_at >= wanted.until:
+            continue
+        yield RunGroup(
+            provider=run.provider,
+            model=run.model,
+            started_at=run.started_at,
+            run_count=1,
+            input_tokens=run.input_tokens,
+            output_tokens=run.output_tokens,
+            total_tokens=run.total_tokens,
+            cost_usd=run.cost_usd,
+        )
 
 
 def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
@@ -126,16 +126,18 @@ def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
     )
 
 
-def _is_added_up(database: InMemoryDatabase, run: Run, wanted: UsageFilter) -> bool:
-    session = database.sessions[run.session_id]
-    return (
-        _equals(wanted.session_id, run.session_id)
-        and _equals(wanted.agent_id, session.agent_id)
-        and _equals(wanted.tenant_id, session.tenant_id)
-        and _equals(wanted.provider, run.provider)
-        and (wanted.since is None or wanted.since <= run.started_at)
-        and (wanted.until is None or run.started_at < wanted.until)
-    )
+def _runs_of(
+    database: InMemoryDatabase, wanted: RunSearch | UsageFilter
+) -> Iterator[Run]:
+    for run in database.runs.values():
+        session = database.sessions[run.session_id]
+        if (
+            wanted.session_id in (None, run.session_id)
+            and wanted.agent_id in (None, session.agent_id)
+            and wanted.tenant_id in (None, session.tenant_id)
+            and wanted.provider in (None, run.provider)
+        ):
+            yield run
 
 
 def cut_page(
@@ -149,15 +151,8 @@ def cut_page(
     total_count = len(items) if count_total else None
     if behind is not None:
         # Keys of one order have parts of the same types.
-        items = [
-            item
-            for item in items
-            if (
-                order.key_of(item) < behind
-                if order.is_descending
-                else order.key_of(item) > behind
-            )
-        ]
+        is_behind = operator.lt if order.is_descending else operator.gt
+        items = [item for item in items if is_behind(order.key_of(item), behind)]
     copies = [attrs.evolve(item) for item in items[: paging.needed]]
     return paging.page(copies, total_count)
 
@@ -170,19 +165,6 @@ def _hosts(database: InMemoryDatabase, provider: str | None) -> set[str] | None:
         return None
     runs = database.runs.values()
     return {run.session_id for run in runs if run.provider == provider}
-
-
-def _is_of_tenant(
-    database: InMemoryDatabase, event: Event, tenant_id: str | None
-) -> bool:
-    if tenant_id is None:
-        return True
-    session = database.sessions.get(event.session_id)
-    return session is not None and session.tenant_id == tenant_id
-
-
-def _equals(wanted: str | None, actual: str | None) -> bool:
-    return wanted is None or wanted == actual
 
 
 def _holds(wanted: Collection[str] | None, actual: str | None) -> bool:

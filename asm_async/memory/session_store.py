@@ -63,8 +63,17 @@ class InMemorySessionStore(SessionStoreFront):
         return attrs.evolve(self._access.database.existing(session_id))
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
-        found = _select_sessions(self._access.database, wanted)
-        return [attrs.evolve(session) for session in found]
+        found = [
+            session
+            for session in self._access.database.sessions.values()
+            if wanted.status in (None, session.status)
+            and wanted.agent_id in (None, session.agent_id)
+            and wanted.tenant_id in (None, session.tenant_id)
+            and (wanted.include_deleted or session.deleted_at is None)
+        ]
+        found.sort(key=lambda session: (session.created_at, session.id))
+        page = found[wanted.offset :][: wanted.limit]
+        return [attrs.evolve(session) for session in page]
 
     async def _delete_session(self, session_id: str) -> None:
         self._access.database.delete_session(session_id)
@@ -84,8 +93,9 @@ class InMemorySessionStore(SessionStoreFront):
         return attrs.evolve(runs[run_id])
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
-        found = _select_runs(self._access.database, session_id, wanted)
-        return [attrs.evolve(run) for run in found]
+        runs = self._access.database.runs_of(session_id)
+        found = [run for run in runs if wanted.status in (None, run.status)]
+        return [attrs.evolve(run) for run in found[: wanted.limit]]
 
     async def _get_active_run(self, session_id: str) -> Run | None:
         running = await self._list_runs(session_id, RunFilter(status=RunStatus.RUNNING))
@@ -134,48 +144,14 @@ class InMemorySessionStore(SessionStoreFront):
         return await wait_for_events(read, waiting, wanted.wait_timeout)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
-        found = _select_events(self._access.database, session_id, wanted)
-        return [attrs.evolve(event) for event in found]
+        stored = self._access.database.events.get(session_id, {}).values()
+        found = [event for event in stored if _is_wanted(event, wanted)]
+        first = 0 if wanted.last is None else max(0, len(found) - wanted.last)
+        return [attrs.evolve(event) for event in found[first:][: wanted.limit]]
 
     async def _get_latest_sequence(self, session_id: str) -> int:
         database = self._access.database
         return database.latest(session_id) if session_id in database.sessions else 0
-
-
-def _select_sessions(
-    database: InMemoryDatabase, wanted: SessionFilter
-) -> list[Session]:
-    found = [
-        session for session in database.sessions.values() if _is_listed(session, wanted)
-    ]
-    found.sort(key=lambda session: (session.created_at, session.id))
-    return found[wanted.offset :][: wanted.limit]
-
-
-def _select_runs(
-    database: InMemoryDatabase, session_id: str, wanted: RunFilter
-) -> list[Run]:
-    runs = database.runs_of(session_id)
-    return [run for run in runs if wanted.status in (None, run.status)][: wanted.limit]
-
-
-def _select_events(
-    database: InMemoryDatabase, session_id: str, wanted: EventFilter
-) -> list[Event]:
-    stored = database.events.get(session_id, {}).values()
-    found = [event for event in stored if _is_wanted(event, wanted)]
-    if wanted.last is not None:
-        return found[max(0, len(found) - wanted.last) :]
-    return found[: wanted.limit]
-
-
-def _is_listed(session: Session, wanted: SessionFilter) -> bool:
-    return (
-        wanted.status in (None, session.status)
-        and wanted.agent_id in (None, session.agent_id)
-        and wanted.tenant_id in (None, session.tenant_id)
-        and (wanted.include_deleted or session.deleted_at is None)
-    )
 
 
 def _is_wanted(event: Event, wanted: EventFilter) -> bool:
@@ -195,22 +171,19 @@ def _is_wanted(event: Event, wanted: EventFilter) -> bool:
 def _next_session(
     database: InMemoryDatabase, session: Session, expected: int | None = None
 ) -> Session:
-    """
-    Return the session as a save stores it, or as stored if that succeeded before.
-    """
     database.check_not_deleted(session.id)
     stored = database.sessions.get(session.id)
     return _next(f"session {session.id!r}", session, stored, expected)
 
 
 def _next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
-    """
-    Return the run as a save stores it, or as stored if that succeeded before.
-    """
     return _next(f"run {run.id!r}", run, database.runs.get(run.id), expected)
 
 
 def _next(subject: str, value: V, stored: V | None, expected: int | None) -> V:
+    """
+    Return *value* as a save stores it, or as stored if that succeeded before.
+    """
     revision = 0 if stored is None else stored.revision
     if stored and revision - 1 == expected and stored.has_same_content(value):
         return stored

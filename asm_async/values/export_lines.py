@@ -10,11 +10,11 @@ twice.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
@@ -31,8 +31,6 @@ from asm_async.values.json_values import decode_json, encode_json, with_article
 from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
-
-V = TypeVar("V", Run, Event)
 
 
 def record_name(record: ExportRecord) -> str:
@@ -95,13 +93,17 @@ def decode_record(line: bytes) -> ExportRecord:
     """
     data = _decode_json(line)
     if not isinstance(data, dict):
-        kind = with_article(type(data).__name__)
-        raise ValidationError(f"expected a JSON object, got {kind}")
+        given = with_article(type(data).__name__)
+        raise ValidationError(f"expected a JSON object, got {given}")
     record = cast("dict[str, Any]", data)
     name = record.pop("record", None)
-    if not isinstance(name, str) or name not in _DECODERS:
-        raise ValidationError(f"record: expected one of {', '.join(_DECODERS)}")
-    return _DECODERS[name](record)
+    if not isinstance(name, str) or name not in _KINDS:
+        raise ValidationError(f"record: expected one of {', '.join(_KINDS)}")
+    kind = _KINDS[name]
+    if kind is Run or kind is Event:
+        member = check_members(record, {name}, {name})
+        return stored_value(member[name], kind)
+    return kind.from_dict(record)
 
 
 def restore_member(line: bytes) -> Run | Event:
@@ -148,39 +150,17 @@ def _refuse_constant(name: str) -> None:
     raise ValidationError(f"{name} is not JSON")
 
 
-def _run(record: dict[str, Any]) -> Run:
-    return _only_member(record, "run", Run)
-
-
-def _event(record: dict[str, Any]) -> Event:
-    return _only_member(record, "event", Event)
-
-
-def _only_member(record: dict[str, Any], name: str, kind: type[V]) -> V:
-    given = check_members(record, {name}, {name})
-    return stored_value(given[name], kind)
-
-
-_NAMES: Mapping[type[ExportRecord], str] = MappingProxyType(
+_KINDS: Mapping[str, type[ExportRecord]] = MappingProxyType(
     {
-        ExportHeader: "header",
-        ExportedSession: "session",
-        Run: "run",
-        Event: "event",
-        ExportedSessionEnd: "session_end",
-        ExportEnd: "end",
+        "header": ExportHeader,
+        "session": ExportedSession,
+        "run": Run,
+        "event": Event,
+        "session_end": ExportedSessionEnd,
+        "end": ExportEnd,
     }
 )
-_DECODERS: Mapping[str, Callable[[dict[str, Any]], ExportRecord]] = MappingProxyType(
-    {
-        "header": ExportHeader.from_dict,
-        "session": ExportedSession.from_dict,
-        "run": _run,
-        "event": _event,
-        "session_end": ExportedSessionEnd.from_dict,
-        "end": ExportEnd.from_dict,
-    }
-)
+_NAMES = MappingProxyType({kind: name for name, kind in _KINDS.items()})
 _DECODER = json.JSONDecoder(
     object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
 )

@@ -21,9 +21,10 @@ from asm_async.values.fields import Count, Text
 from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.stored_value import StoredValue
 from asm_async.values.value import schema_of
 
-V = TypeVar("V", Session, Run, Event)
+V = TypeVar("V", bound=StoredValue)
 
 EXPORT_FORMAT = "asm_async.export"
 """
@@ -198,11 +199,10 @@ def stored_value(value: object, kind: type[V]) -> V:
     return made
 
 
-def _check_given_by_store(value: Session | Run | Event) -> None:
-    if isinstance(value, Event):
-        if not value.sequence_number:
-            raise ValidationError("sequence_number: expected at least 1, got 0")
-    elif not value.revision:
+def _check_given_by_store(value: StoredValue) -> None:
+    if isinstance(value, Event) and not value.sequence_number:
+        raise ValidationError("sequence_number: expected at least 1, got 0")
+    if isinstance(value, Session | Run) and not value.revision:
         raise ValidationError("revision: expected at least 1, got 0")
 
 
