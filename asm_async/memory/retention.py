@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
 from typing import TypeVar
 
@@ -52,9 +52,7 @@ def _has_expired(
 ) -> bool:
     if session is None or session.deleted_at is not None:
         return False
-    is_exempt = session.status in policy.exempt_statuses or not set(
-        policy.exempt_tags
-    ).isdisjoint(session.tags)
+    is_exempt = session.status in policy.exempt_statuses or _is_exempt(policy, session)
     is_old = cutoffs.created is not None and session.created_at < cutoffs.created
     is_completed = (
         session.status.is_over
@@ -118,7 +116,7 @@ async def prune_events(database: InMemoryDatabase, policy: RetentionPolicy) -> B
         pruned = sum(
             prune_session(database, policy, session_id)
             for session_id in ids
-            if not _is_exempt(database, policy, session_id)
+            if not _is_exempt(policy, database.sessions.get(session_id))
         )
         if pruned:
             yield Batch(pruned)
@@ -159,7 +157,7 @@ def _prune_to_total(database: InMemoryDatabase, policy: RetentionPolicy) -> int:
         (
             event
             for session_id, stored in database.events.items()
-            if not _is_exempt(database, policy, session_id)
+            if not _is_exempt(policy, database.sessions.get(session_id))
             for event in stored.values()
         ),
         key=lambda event: (
@@ -179,11 +177,8 @@ def _prune(database: InMemoryDatabase, events: Iterable[Event]) -> int:
     return sum(database.prune(*unwanted) for unwanted in numbers.items())
 
 
-def _is_exempt(
-    database: InMemoryDatabase, policy: RetentionPolicy, session_id: str
-) -> bool:
-    session = database.sessions.get(session_id)
-    tags: Collection[str] = () if session is None else session.tags
+def _is_exempt(policy: RetentionPolicy, session: Session | None) -> bool:
+    tags = () if session is None else session.tags
     return not set(policy.exempt_tags).isdisjoint(tags)
 
 

@@ -69,9 +69,6 @@ def place_of(checkpoint: object, name: str, database: str) -> Place:
 
 
 def _sealed(text: str) -> bytes:
-    """
-    Put a checksum behind *text*.
-    """
     plain = text.encode()
     return b"%b.%08x" % (plain, crc32(plain))
 

@@ -29,16 +29,12 @@ def _keys(value: Iterable[str]) -> tuple[str, ...]:
 
 
 def _pattern(value: object, name: str) -> re.Pattern[str]:
-    if isinstance(value, str):
-        return _compiled(value, name)
-    if not isinstance(getattr(value, "pattern", None), str):
-        raise fields.unexpected(name, "a regular expression over text", value)
-    return cast("re.Pattern[str]", fields.instance(value, name, re.Pattern))
-
-
-def _compiled(text: str, name: str) -> re.Pattern[str]:
+    if not isinstance(value, str):
+        if not isinstance(getattr(value, "pattern", None), str):
+            raise fields.unexpected(name, "a regular expression over text", value)
+        return cast("re.Pattern[str]", fields.instance(value, name, re.Pattern))
     try:
-        return re.compile(text)
+        return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValidationError(
             f"{name}: this is no regular expression: {error}"

@@ -32,9 +32,6 @@ class StoredValue(PlainValue):
 
     @classmethod
     def __attrs_init_subclass__(cls) -> None:
-        """
-        Write the functions that touch every field.
-        """
         # An object may take another class of the same layout: of the same bases and
         # slots, a slot for weak references not among them.
         slots = {"__slots__": cls.__slots__}
@@ -102,9 +99,6 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
 
 
 def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:
-    """
-    Write a field's parameter of the constructor.
-    """
     if field.default is attrs.NOTHING:
         return field.name
     if hasattr(field.default, "factory"):
@@ -116,9 +110,6 @@ def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:
 def _setting(
     field: attrs.Attribute[Any], cls: type[StoredValue], namespace: dict[str, Any]
 ) -> str:
-    """
-    Write how the constructor checks and sets a field.
-    """
     name, default = field.name, field.default
     namespace[f"set_{name}"] = getattr(cls, name).__set__
     namespace[f"rule_{name}"] = schema_of(cls).rules[name]
