@@ -1,20 +1,23 @@
 """
-The parameters of queries, and what sessions, runs and events may be searched by.
-
-Annotations are evaluated where they stand here, since FastAPI reads them off classes.
+The parameters of queries: what the ports' searches take is read off the ports.
 """
 
-from datetime import datetime
-from typing import Annotated, Any, TypeAlias
+from __future__ import annotations
 
-import attrs
+from collections.abc import Callable, Collection, Iterable, Mapping
+from datetime import datetime
+from inspect import Parameter, Signature, signature
+from types import MappingProxyType
+from typing import Annotated, Any, TypeAlias, get_type_hints
+
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator, Field
 
 from asm_async.integrations.fastapi import schema_models
 from asm_async.integrations.fastapi.limits import MAX_PAGE_SIZE
 from asm_async.integrations.fastapi.schema_models import EventTypeText
-from asm_async.ports.query_api import TimeBucket
+from asm_async.ports.query_api import QueryAPI
+from asm_async.values.event import EventType
 from asm_async.values.fields import MAX_TEXT_LENGTH
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
@@ -63,7 +66,7 @@ EventTypeQuery: TypeAlias = Annotated[EventTypeText | None, Query()]
 EventTypes: TypeAlias = Annotated[
     list[EventTypeText] | None, Query(max_length=MAX_VALUES)
 ]
-SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
+_SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
 RunStatuses: TypeAlias = Annotated[list[RunStatus] | None, Query()]
 Count: TypeAlias = Annotated[schema_models.Count | None, Query()]
 Time: TypeAlias = Annotated[
@@ -84,67 +87,70 @@ Cursor: TypeAlias = Annotated[
 ]
 
 
-@attrs.frozen(kw_only=True)
-class _Filters:
-    tenant_id: TenantId = None
+_Given: TypeAlias = dict[str, Any]
 
-
-@attrs.frozen(kw_only=True)
-class _SessionFilters(_Filters):
-    agent_id: Text = None
-    status: SessionStatuses = None
-    provider: Text = None
-    tags: TextList = None
-    parent_session_id: Text = None
-    created_after: Time = None
-    created_before: Time = None
-    include_deleted: bool = False
-
-
-@attrs.frozen(kw_only=True)
-class _RunFilters(_Filters):
-    session_id: Text = None
-    agent_id: Text = None
-    provider: Text = None
-    status: RunStatuses = None
-    started_after: Time = None
-    started_before: Time = None
-    min_tokens: Count = None
-
-
-@attrs.frozen(kw_only=True)
-class _EventFilters(_Filters):
-    session_ids: TextList = None
-    run_ids: TextList = None
-    types: EventTypes = None
-    providers: TextList = None
-    since: Time = None
-    until: Time = None
-    correlation_id: Text = None
-
-
-@attrs.frozen(kw_only=True)
-class _SummaryFilters(_Filters):
-    session_id: Text = None
-    agent_id: Text = None
-    provider: Text = None
-    since: Time = None
-    until: Time = None
-    bucket: TimeBucket | None = None
-
-
-SessionFiltersDep: TypeAlias = Annotated[_SessionFilters, Depends()]
-RunFiltersDep: TypeAlias = Annotated[_RunFilters, Depends()]
-EventFiltersDep: TypeAlias = Annotated[_EventFilters, Depends()]
-SummaryFiltersDep: TypeAlias = Annotated[_SummaryFilters, Depends()]
-
-
-def given(filters: _Filters) -> dict[str, Any]:
-    """
-    Return the filters that a request gives, and always the tenant, which may be None.
-    """
-    return {
-        name: value
-        for name, value in attrs.asdict(filters, recurse=False).items()
-        if value is not None or name == "tenant_id"
+_PARAMETERS: Mapping[Any, Any] = MappingProxyType(
+    {
+        "tenant_id": TenantId,
+        "limit": Limit,
+        "cursor": Cursor,
+        str | None: Text,
+        int | None: Count,
+        datetime | None: Time,
+        Collection[str]: TextList,
+        Collection[str] | None: TextList,
+        Collection[EventType | str] | None: EventTypes,
+        SessionStatus | Collection[SessionStatus] | None: _SessionStatuses,
+        RunStatus | Collection[RunStatus] | None: RunStatuses,
     }
+)
+_OF_PAGES = frozenset({"order_by", "limit", "cursor", "count_total"})
+_OF_CODE = frozenset({"self", "writer", "progress"})
+
+
+class _Arguments:
+    """
+    A dependency that collects parameters of a query, but for those that are not given.
+    """
+
+    def __init__(self, parameters: Iterable[Parameter]) -> None:
+        self.__signature__ = Signature(list(parameters))
+
+    async def __call__(self, **given: Any) -> _Given:
+        given |= given.pop("filters", {})
+        return {name: value for name, value in given.items() if value is not None}
+
+
+def _arguments(method: Callable[..., Any]) -> Any:
+    """
+    Return the dependency that reads the arguments of a port's *method* off a query.
+    """
+    hints = get_type_hints(method)
+    taken = [
+        Parameter(
+            name,
+            Parameter.KEYWORD_ONLY,
+            default=None if argument.default == () else argument.default,
+            annotation=_PARAMETERS.get(name)
+            or _PARAMETERS.get(hints[name], hints[name]),
+        )
+        for name, argument in signature(method).parameters.items()
+        if name not in _OF_CODE
+    ]
+    # The tenant comes before what else a search may be narrowed by.
+    taken.sort(key=lambda parameter: parameter.name != "tenant_id")
+    paging = [parameter for parameter in taken if parameter.name in _OF_PAGES]
+    filters = Depends(_Arguments(each for each in taken if each not in paging))
+    if not paging:
+        return filters
+    narrowing = Annotated[_Given, filters]
+    nested = Parameter("filters", Parameter.KEYWORD_ONLY, annotation=narrowing)
+    return Depends(_Arguments([*paging, nested]))
+
+
+SessionQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.search_sessions)]
+ExportQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.export_sessions)]
+RunQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.search_runs)]
+EventQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.search_events)]
+CountQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.count_events)]
+SummaryQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.get_usage_summary)]

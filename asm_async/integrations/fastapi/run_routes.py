@@ -58,7 +58,6 @@ async def list_session_runs(
     """
     await view.get_session(session_id)
     page = await view.search_runs(
-        tenant_id=None,
         session_id=session_id,
         status=status,
         order_by=order_by,

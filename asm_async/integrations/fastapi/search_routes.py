@@ -12,76 +12,48 @@ from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.parameters import (
-    Cursor,
-    EventFiltersDep,
-    Limit,
-    RunFiltersDep,
-    SummaryFiltersDep,
-    given,
+    CountQuery,
+    EventQuery,
+    RunQuery,
+    SummaryQuery,
 )
 from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
-from asm_async.ports.query_api import EventOrder, RunOrder
 
 
-async def search_runs(
-    *,
-    request: Request,
-    view: ViewDep,
-    filters: RunFiltersDep,
-    order_by: RunOrder = "started_at_desc",
-    limit: Limit = 50,
-    cursor: Cursor = None,
-) -> Response:
+async def search_runs(request: Request, view: ViewDep, query: RunQuery) -> Response:
     """
     Find runs of all sessions.
     """
-    page = await view.search_runs(
-        **given(filters), order_by=order_by, limit=limit, cursor=cursor
-    )
-    return page_response(request, page)
+    return page_response(request, await view.search_runs(**query))
 
 
-async def search_events(
-    *,
-    request: Request,
-    view: ViewDep,
-    filters: EventFiltersDep,
-    order_by: EventOrder = "sequence_asc",
-    limit: Limit = 100,
-    cursor: Cursor = None,
-) -> Response:
+async def search_events(request: Request, view: ViewDep, query: EventQuery) -> Response:
     """
     Find events of all sessions.
     """
-    page = await view.search_events(
-        **given(filters), order_by=order_by, limit=limit, cursor=cursor
-    )
-    return page_response(request, page)
+    return page_response(request, await view.search_events(**query))
 
 
-async def count_events(view: ViewDep, filters: EventFiltersDep) -> Response:
+async def count_events(view: ViewDep, query: CountQuery) -> Response:
     """
     Count events of all sessions.
     """
-    return JSONText({"count": await view.count_events(**given(filters))})
+    return JSONText({"count": await view.count_events(**query)})
 
 
-async def get_usage(view: ViewDep, filters: SummaryFiltersDep) -> Response:
+async def get_usage(view: ViewDep, query: SummaryQuery) -> Response:
     """
     Add up what runs consumed.
     """
-    return JSONText(plain_json(await view.get_usage_summary(**given(filters))))
+    return JSONText(plain_json(await view.get_usage_summary(**query)))
 
 
-async def get_cost(
-    view: ViewDep, context: ContextDep, filters: SummaryFiltersDep
-) -> Response:
+async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> Response:
     """
     Add up what runs cost: as stored with them, or by the server's prices.
     """
-    summary = await view.get_cost_summary(
-        **given(filters), price_lookup=context.price_lookup
-    )
+    lookup = context.price_lookup
+    summary = await view.get_cost_summary(**query, price_lookup=lookup)
     return JSONText(plain_json(summary))
 
 

@@ -12,7 +12,7 @@ from fastapi import APIRouter, Response
 from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.described_routes import add_route
-from asm_async.integrations.fastapi.parameters import SessionFiltersDep, given
+from asm_async.integrations.fastapi.parameters import ExportQuery
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
@@ -51,7 +51,7 @@ async def get_health_issues(context: ContextDep) -> Response:
 
 
 async def export_sessions(
-    view: ViewDep, context: ContextDep, filters: SessionFiltersDep
+    view: ViewDep, context: ContextDep, query: ExportQuery
 ) -> Response:
     """
     Stream sessions with all they have, one JSON object a line.
@@ -60,7 +60,7 @@ async def export_sessions(
     """
 
     async def produce(write: Write) -> None:
-        await view.export_sessions(write, **given(filters))
+        await view.export_sessions(write, **query)
 
     headers = {"Content-Disposition": 'attachment; filename="export.jsonl"'}
     return ExportStream(produce, context, headers=headers)

@@ -22,40 +22,19 @@ from asm_async.integrations.fastapi.entity_tags import (
     unless_known,
     with_tag,
 )
-from asm_async.integrations.fastapi.parameters import (
-    Cursor,
-    Limit,
-    SessionFiltersDep,
-    SessionIdPath,
-    given,
-)
+from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuery
 from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
-from asm_async.ports.query_api import SessionOrder
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
 
 async def list_sessions(
-    *,
-    request: Request,
-    view: ViewDep,
-    filters: SessionFiltersDep,
-    order_by: SessionOrder = "updated_at_desc",
-    limit: Limit = 50,
-    cursor: Cursor = None,
-    count_total: bool = False,
+    request: Request, view: ViewDep, query: SessionQuery
 ) -> Response:
     """
     Find sessions, latest first unless asked otherwise.
     """
-    page = await view.search_sessions(
-        **given(filters),
-        order_by=order_by,
-        limit=limit,
-        cursor=cursor,
-        count_total=count_total,
-    )
-    return page_response(request, page)
+    return page_response(request, await view.search_sessions(**query))
 
 
 async def begin_session(view: ViewDep, body: BodyDep) -> Response:
