@@ -75,7 +75,7 @@ def add_route(
     status: int = 200,
     body: type[BaseModel] | None = None,
     headers: Collection[str] = (),
-    problems: Collection[int] = (),
+    problems: Collection[int] = (404,),
     others: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
     **options: Any,
 ) -> None:

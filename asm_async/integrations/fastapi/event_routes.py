@@ -7,9 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
-from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
@@ -17,7 +16,6 @@ from asm_async.integrations.fastapi.bodies import (
     members_of,
     with_place,
 )
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     ExpectedDep,
     entity_tag,
@@ -123,34 +121,3 @@ async def _append(
 def _tag(status: int, last: Event) -> dict[str, str]:
     # Events that were there already may have others behind them.
     return {"ETag": entity_tag(last.sequence_number)} if status == 201 else {}  # noqa: PLR2004 - the status of what is new
-
-
-def add_event_routes(router: APIRouter) -> None:
-    """
-    Add the routes for the events of a session to *router*.
-    """
-    events = "/sessions/{session_id}/events"
-    add = partial(add_route, router, tags=["events"], headers=["ETag"])
-    append = partial(add, method="POST", status=201, problems=[404, 409, 412])
-    there = "It was there already."
-    add(
-        events,
-        list_session_events,
-        schemas.EventList,
-        headers=["ETag", "Link"],
-        problems=[404],
-    )
-    append(
-        events,
-        append_event,
-        schemas.EventView,
-        body=schemas.EventBody,
-        others={200: {"model": schemas.EventView, "description": there}},
-    )
-    append(
-        f"{events}/batch",
-        append_events,
-        schemas.EventList,
-        body=schemas.EventBatchBody,
-        others={200: {"model": schemas.EventList, "description": there}},
-    )

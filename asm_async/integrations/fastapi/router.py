@@ -1,21 +1,30 @@
 """
-Routes for all of the ports.
+Routes for all of the ports: what each path answers, and by which function.
 """
 
 from __future__ import annotations
 
+from functools import partial
+from types import MappingProxyType
+
 from fastapi import APIRouter
 
 from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi import (
+    event_routes,
+    run_routes,
+    schemas,
+    search_routes,
+    service_routes,
+    session_routes,
+    stream_routes,
+)
 from asm_async.integrations.fastapi.access import Authorize, request_context
-from asm_async.integrations.fastapi.event_routes import add_event_routes
+from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.limits import Limits
 from asm_async.integrations.fastapi.problems import ProblemRoute
-from asm_async.integrations.fastapi.run_routes import add_run_routes
-from asm_async.integrations.fastapi.search_routes import add_search_routes
-from asm_async.integrations.fastapi.service_routes import add_service_routes
-from asm_async.integrations.fastapi.session_routes import add_session_routes
-from asm_async.integrations.fastapi.stream_routes import add_stream_routes
+from asm_async.integrations.fastapi.service_routes import ExportStream
+from asm_async.integrations.fastapi.stream_routes import EventStream
 from asm_async.values.token_price import PriceLookup
 
 
@@ -61,10 +70,151 @@ def router(
         )
     context = request_context(authorize, limits or Limits(), price_lookup)
     made = APIRouter(prefix=prefix, dependencies=[context], route_class=ProblemRoute)
-    add_session_routes(made)
-    add_run_routes(made)
-    add_event_routes(made)
-    add_search_routes(made)
-    add_stream_routes(made)
-    add_service_routes(made)
+    _add_session_routes(made)
+    _add_run_routes(made)
+    _add_event_routes(made)
+    _add_search_routes(made)
+    _add_stream_routes(made)
+    _add_service_routes(made)
     return made
+
+
+_SESSION = "/sessions/{session_id}"
+_RUNS = f"{_SESSION}/runs"
+_EVENTS = f"{_SESSION}/events"
+
+_NOT_MODIFIED = MappingProxyType({304: {"description": "It is as it was."}})
+# What a write may answer that takes If-Match.
+_CONDITIONAL = (404, 409, 412)
+
+
+def _add_session_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["sessions"])
+    add_one = partial(add, model=schemas.SessionView, headers=["ETag"])
+    page, stats = schemas.SessionPage, schemas.SessionStatsView
+    add("/sessions", session_routes.list_sessions, page, headers=["Link"])
+    add_one(
+        "/sessions",
+        session_routes.begin_session,
+        method="POST",
+        status=201,
+        body=schemas.NewSessionBody,
+        headers=["ETag", "Location"],
+        problems=[409],
+    )
+    add_one(_SESSION, session_routes.get_session, others=_NOT_MODIFIED)
+    add_one(
+        _SESSION,
+        session_routes.save_session,
+        method="PUT",
+        body=schemas.SessionBody,
+        problems=_CONDITIONAL,
+    )
+    add(_SESSION, session_routes.delete_session, None, method="DELETE", status=204)
+    add_one(f"{_SESSION}/restore", session_routes.restore_session, method="POST")
+    add(f"{_SESSION}/stats", session_routes.get_session_stats, stats)
+    export = schemas.SessionExportView
+    add(f"{_SESSION}/export", session_routes.export_session, export)
+
+
+def _add_run_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["runs"])
+    add_one = partial(add, model=schemas.RunView, headers=["ETag"])
+    one = f"{_RUNS}/{{run_id}}"
+    add(_RUNS, run_routes.list_session_runs, schemas.RunPage, headers=["Link"])
+    add_one(
+        _RUNS,
+        run_routes.begin_run,
+        method="POST",
+        status=201,
+        body=schemas.NewRunBody,
+        headers=["ETag", "Location"],
+        problems=[404, 409],
+    )
+    add_one(one, run_routes.get_run, others=_NOT_MODIFIED)
+    add_one(
+        one,
+        run_routes.save_run,
+        method="PUT",
+        body=schemas.RunBody,
+        problems=_CONDITIONAL,
+    )
+    add(
+        f"{_SESSION}/flush",
+        run_routes.flush,
+        schemas.FlushView,
+        method="POST",
+        body=schemas.FlushBody,
+        problems=_CONDITIONAL,
+    )
+
+
+def _add_event_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["events"])
+    events, event = schemas.EventList, schemas.EventView
+    add(_EVENTS, event_routes.list_session_events, events, headers=["ETag", "Link"])
+    append = partial(
+        add, method="POST", status=201, headers=["ETag"], problems=_CONDITIONAL
+    )
+    there = "It was there already."
+    append(
+        _EVENTS,
+        event_routes.append_event,
+        event,
+        body=schemas.EventBody,
+        others={200: {"model": event, "description": there}},
+    )
+    append(
+        f"{_EVENTS}/batch",
+        event_routes.append_events,
+        events,
+        body=schemas.EventBatchBody,
+        others={200: {"model": events, "description": there}},
+    )
+
+
+def _add_search_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["search"])
+    add("/runs", search_routes.search_runs, schemas.RunPage, headers=["Link"])
+    add("/events", search_routes.search_events, schemas.EventPage, headers=["Link"])
+    add("/events/count", search_routes.count_events, schemas.EventCount)
+    add("/usage", search_routes.get_usage, schemas.UsageSummaryView)
+    add("/cost", search_routes.get_cost, schemas.CostSummaryView)
+
+
+def _add_stream_routes(router: APIRouter) -> None:
+    stream = {
+        "description": "Server-sent events, each with an event as its data.",
+        "content": {
+            EventStream.media_type: {
+                "schema": {"type": "string"},
+                "example": 'id: 1\ndata: {"id": "evt_1", "type": "message_sent",'
+                ' "sequence_number": 1, ...}\n\n',
+            }
+        },
+    }
+    add = partial(
+        add_route,
+        router,
+        model=None,
+        others={200: stream},
+        response_class=EventStream,
+        tags=["streams"],
+    )
+    add(f"{_EVENTS}/stream", stream_routes.follow_session)
+    add("/events/stream", stream_routes.follow_all)
+
+
+def _add_service_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["service"])
+    add("/health", service_routes.get_health, schemas.HealthView, problems=[])
+    issues = service_routes.get_health_issues
+    add("/health/issues", issues, schemas.HealthReport, problems=[])
+    content = {ExportStream.media_type: {"schema": {"type": "string"}}}
+    add(
+        "/export",
+        service_routes.export_sessions,
+        None,
+        others={200: {"description": "The export.", "content": content}},
+        response_class=ExportStream,
+    )

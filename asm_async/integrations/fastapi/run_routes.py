@@ -7,10 +7,9 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from functools import partial
 
-from fastapi import APIRouter, Request, Response
+from fastapi import Request, Response
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
@@ -18,7 +17,6 @@ from asm_async.integrations.fastapi.bodies import (
     members_of,
     with_place,
 )
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     ExpectedDep,
     IfNoneMatch,
@@ -138,49 +136,4 @@ async def flush(
             "run": stored.run.to_dict(),
             "events": [event.to_dict() for event in stored.events],
         }
-    )
-
-
-def add_run_routes(router: APIRouter) -> None:
-    """
-    Add the routes for the runs of a session to *router*.
-    """
-    session, runs = "/sessions/{session_id}", "/sessions/{session_id}/runs"
-    one = f"{runs}/{{run_id}}"
-    add = partial(add_route, router, tags=["runs"])
-    add(runs, list_session_runs, schemas.RunPage, headers=["Link"], problems=[404])
-    add(
-        runs,
-        begin_run,
-        schemas.RunView,
-        method="POST",
-        status=201,
-        body=schemas.NewRunBody,
-        headers=["ETag", "Location"],
-        problems=[404, 409],
-    )
-    add(
-        one,
-        get_run,
-        schemas.RunView,
-        headers=["ETag"],
-        problems=[404],
-        others={304: {"description": "It is as it was."}},
-    )
-    add(
-        one,
-        save_run,
-        schemas.RunView,
-        method="PUT",
-        body=schemas.RunBody,
-        headers=["ETag"],
-        problems=[404, 409, 412],
-    )
-    add(
-        f"{session}/flush",
-        flush,
-        schemas.FlushView,
-        method="POST",
-        body=schemas.FlushBody,
-        problems=[404, 409, 412],
     )

@@ -4,13 +4,9 @@ Routes for questions about many sessions.
 
 from __future__ import annotations
 
-from functools import partial
+from fastapi import Request, Response
 
-from fastapi import APIRouter, Request, Response
-
-from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.parameters import (
     CountQuery,
     EventQuery,
@@ -55,15 +51,3 @@ async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> R
     lookup = context.price_lookup
     summary = await view.get_cost_summary(**query, price_lookup=lookup)
     return JSONText(plain_json(summary))
-
-
-def add_search_routes(router: APIRouter) -> None:
-    """
-    Add the routes for questions about many sessions to *router*.
-    """
-    add = partial(add_route, router, tags=["search"], problems=[404])
-    add("/runs", search_runs, schemas.RunPage, headers=["Link"])
-    add("/events", search_events, schemas.EventPage, headers=["Link"])
-    add("/events/count", count_events, schemas.EventCount)
-    add("/usage", get_usage, schemas.UsageSummaryView)
-    add("/cost", get_cost, schemas.CostSummaryView)

@@ -4,14 +4,11 @@ Routes for the whole: whether it is well, and everything at once.
 
 from __future__ import annotations
 
-from functools import partial
 from http import HTTPStatus
 
-from fastapi import APIRouter, Response
+from fastapi import Response
 
-from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.parameters import ExportQuery
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import JSONText, plain_json
@@ -64,22 +61,3 @@ async def export_sessions(
 
     headers = {"Content-Disposition": 'attachment; filename="export.jsonl"'}
     return ExportStream(produce, context, headers=headers)
-
-
-def add_service_routes(router: APIRouter) -> None:
-    """
-    Add the routes for the whole to *router*.
-    """
-    media = {"schema": {"type": "string"}}
-    lines = {"description": "The export.", "content": {ExportStream.media_type: media}}
-    add = partial(add_route, router, tags=["service"])
-    add("/health", get_health, schemas.HealthView)
-    add("/health/issues", get_health_issues, schemas.HealthReport)
-    add(
-        "/export",
-        export_sessions,
-        None,
-        problems=[404],
-        others={200: lines},
-        response_class=ExportStream,
-    )

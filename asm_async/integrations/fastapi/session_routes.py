@@ -5,16 +5,13 @@ Routes for sessions.
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from functools import partial
 from typing import Annotated
 
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import Query, Request, Response
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi import schemas
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import BodyDep, with_place
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.entity_tags import (
     ExpectedDep,
     IfNoneMatch,
@@ -118,56 +115,3 @@ async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
     """
     export = await view.export_session(session_id)
     return JSONText(export.to_dict())
-
-
-def add_session_routes(router: APIRouter) -> None:
-    """
-    Add the routes for sessions to *router*.
-    """
-    one = "/sessions/{session_id}"
-    add = partial(add_route, router, tags=["sessions"])
-    add(
-        "/sessions",
-        list_sessions,
-        schemas.SessionPage,
-        headers=["Link"],
-        problems=[404],
-    )
-    add(
-        "/sessions",
-        begin_session,
-        schemas.SessionView,
-        method="POST",
-        status=201,
-        body=schemas.NewSessionBody,
-        headers=["ETag", "Location"],
-        problems=[409],
-    )
-    add(
-        one,
-        get_session,
-        schemas.SessionView,
-        headers=["ETag"],
-        problems=[404],
-        others={304: {"description": "It is as it was."}},
-    )
-    add(
-        one,
-        save_session,
-        schemas.SessionView,
-        method="PUT",
-        body=schemas.SessionBody,
-        headers=["ETag"],
-        problems=[404, 409, 412],
-    )
-    add(one, delete_session, None, method="DELETE", status=204, problems=[404])
-    add(
-        f"{one}/restore",
-        restore_session,
-        schemas.SessionView,
-        method="POST",
-        headers=["ETag"],
-        problems=[404],
-    )
-    add(f"{one}/stats", get_session_stats, schemas.SessionStatsView, problems=[404])
-    add(f"{one}/export", export_session, schemas.SessionExportView, problems=[404])

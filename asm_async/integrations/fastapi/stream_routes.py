@@ -9,15 +9,13 @@ it has seen.
 from __future__ import annotations
 
 from contextlib import aclosing
-from functools import partial
 from typing import Annotated, ClassVar, TypeAlias
 
 import attrs
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import Header, Query, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.parameters import (
     EventTypes,
     SessionIdPath,
@@ -49,10 +47,6 @@ def event_message(event: Event, id_: str) -> bytes:
 _RECONNECTION_TIME = b"retry: 2000\n\n"
 
 _END = b"event: end\ndata: {}\n\n"
-_EXAMPLE = (
-    'id: 1\ndata: {"id": "evt_1", "type": "message_sent", "sequence_number": 1, ...}'
-    "\n\n"
-)
 
 LastEventId: TypeAlias = Annotated[
     str | None,
@@ -156,25 +150,3 @@ def _number(last_event_id: str) -> int:
     if len(last_event_id) > len(str(MAX_COUNT)):
         raise ValidationError("Last-Event-ID: no sequence number is that large")
     return int(last_event_id)
-
-
-def add_stream_routes(router: APIRouter) -> None:
-    """
-    Add the routes for server-sent events to *router*.
-    """
-    media = {"schema": {"type": "string"}, "example": _EXAMPLE}
-    stream = {
-        "description": "Server-sent events, each with an event as its data.",
-        "content": {EventStream.media_type: media},
-    }
-    add = partial(
-        add_route,
-        router,
-        model=None,
-        tags=["streams"],
-        problems=[404],
-        others={200: stream},
-        response_class=EventStream,
-    )
-    add("/sessions/{session_id}/events/stream", follow_session)
-    add("/events/stream", follow_all)
