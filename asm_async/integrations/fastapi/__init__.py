@@ -14,12 +14,12 @@ from asm_async.errors import MissingDependencyError
 if find_spec("fastapi") is None:
     raise MissingDependencyError("fastapi", "fastapi")
 
+from asm_async.integrations.fastapi.access import Limits
 from asm_async.integrations.fastapi.lifespan import (
     engine_lifespan,
     lifespan,
     ports_lifespan,
 )
-from asm_async.integrations.fastapi.limits import Limits
 from asm_async.integrations.fastapi.ports import (
     FeedDep,
     MaintenanceDep,

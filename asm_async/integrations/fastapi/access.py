@@ -1,5 +1,5 @@
 """
-Authorization: the callback that decides, and what it decided for a request.
+Authorization: the callback that decides, and what it decided for a request; limits.
 
 Annotations are evaluated where they stand here, since one names an argument.
 """
@@ -13,11 +13,12 @@ from fastapi.params import Depends as Dependency
 from starlette.requests import Request
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.limits import Limits
-from asm_async.integrations.fastapi.ports import AppState, app_state
+from asm_async.integrations.fastapi.ports import AppState, app_state_of
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
+from asm_async.values.fields import PositiveCount
 from asm_async.values.token_price import PriceLookup
+from asm_async.values.value import Value
 
 Authorize: TypeAlias = Callable[..., Any]
 """
@@ -25,6 +26,48 @@ A FastAPI dependency that lets a request in by returning, and keeps it out by ra
 such as ``HTTPException(401)``. It returns the tenant whose sessions alone exist for the
 request, or None if all tenants' do.
 """
+
+
+def _seconds(value: object, name: str) -> float:
+    if not (seconds := fields.amount(value, name)):
+        raise ValidationError(f"{name}: expected a time in seconds, got 0")
+    return seconds
+
+
+Seconds: TypeAlias = Annotated[float, _seconds]
+
+
+@attrs.frozen(kw_only=True)
+class Limits(Value):
+    """
+    How much a router takes and holds open.
+
+    Raises:
+        ValidationError: Naming the limit that is wrong.
+    """
+
+    max_body_bytes: PositiveCount = 1 << 20
+    """
+    The longest body of a request; longer ones are answered with 413.
+    """
+
+    max_streams: PositiveCount = 1_000
+    """
+    How many streams one worker has open at once; further ones are answered with 503.
+    """
+
+    max_stream_seconds: Seconds = 3_600.0
+    """
+    How long a stream lasts before its client has to ask for it anew, which an
+    ``EventSource`` does by itself, and with it to be authorized anew.
+    """
+
+    heartbeat_seconds: Seconds = 15.0
+    """
+    How long a stream is silent at most: proxies may close silent connections, and a
+    client that vanished without closing its own is noticed when it is written to.
+    """
+
 
 _SCOPE_KEY = "asm_async.request_context"
 
@@ -58,7 +101,7 @@ def request_context(
                 # An object that is no tenant's id must not pass for "everybody".
                 raise RuntimeError(f"authorize returned no tenant: {error}") from None
         request.scope[_SCOPE_KEY] = RequestContext(
-            state=app_state(request),
+            state=app_state_of(request.app),
             tenant_id=tenant_id,
             limits=limits,
             price_lookup=price_lookup,

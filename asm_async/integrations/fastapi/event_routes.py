@@ -16,11 +16,6 @@ from asm_async.integrations.fastapi.bodies import (
     members_of,
     with_place,
 )
-from asm_async.integrations.fastapi.entity_tags import (
-    ExpectedDep,
-    entity_tag,
-    precondition,
-)
 from asm_async.integrations.fastapi.parameters import (
     Count,
     EventTypeQuery,
@@ -29,7 +24,13 @@ from asm_async.integrations.fastapi.parameters import (
     Text,
     Time,
 )
-from asm_async.integrations.fastapi.responses import JSONText, link_to_next
+from asm_async.integrations.fastapi.responses import (
+    ExpectedDep,
+    JSONText,
+    entity_tag,
+    link_to_next,
+    precondition,
+)
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.event import Event

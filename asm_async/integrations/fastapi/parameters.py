@@ -14,13 +14,17 @@ from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator, Field
 
 from asm_async.integrations.fastapi import schema_models
-from asm_async.integrations.fastapi.limits import MAX_PAGE_SIZE
 from asm_async.integrations.fastapi.schema_models import EventTypeText
 from asm_async.ports.query_api import QueryAPI
 from asm_async.values.event import EventType
 from asm_async.values.fields import MAX_TEXT_LENGTH
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
+
+MAX_PAGE_SIZE = 200
+"""
+The longest page: shorter than the ports', since whole events are sent.
+"""
 
 MAX_VALUES = 100
 """

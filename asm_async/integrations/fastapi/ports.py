@@ -4,7 +4,7 @@ The ports of an application, where it keeps them, and how its routes get them.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias
 
 import attrs
 from fastapi import Depends, FastAPI
@@ -69,16 +69,9 @@ def app_state_of(app: FastAPI) -> AppState:
     return found
 
 
-def app_state(connection: HTTPConnection) -> AppState:
-    """
-    Return what the application of this request keeps.
-    """
-    return app_state_of(cast("FastAPI", connection.app))
-
-
 def _port(name: str) -> Any:
     async def port(connection: HTTPConnection) -> object:
-        return getattr(app_state(connection).ports, name)
+        return getattr(app_state_of(connection.app).ports, name)
 
     return Depends(port)
 

@@ -26,7 +26,7 @@ from asm_async.errors import (
     UnsupportedOperationError,
     ValidationError,
 )
-from asm_async.integrations.fastapi.responses import JSONText
+from asm_async.values.json_values import encode_json
 
 _LOG = logging.getLogger(__name__)
 
@@ -77,7 +77,8 @@ class ProblemError(Exception):
             "code": self.code,
             **self.members,
         }
-        response = JSONText(described, self.status, headers=dict(self.headers or {}))
+        text = encode_json(described)
+        response = Response(text, self.status, headers=dict(self.headers or {}))
         response.headers["content-type"] = PROBLEM_JSON
         response.headers["cache-control"] = "no-store"
         return response

@@ -1,19 +1,28 @@
 """
-Values of the ports as JSON, in a response.
+Values of the ports as JSON, in a response, with their entity tags.
+
+A revision, or a latest sequence number, is an entity tag (RFC 9110, sections 8.8.3 and
+13.1).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Generator, Mapping, Sequence
+from contextlib import contextmanager
 from datetime import datetime
 from enum import StrEnum
-from typing import Any, cast
+from http import HTTPStatus
+from typing import Annotated, Any, TypeAlias, cast
 from urllib.parse import urlencode
 
 import attrs
+from fastapi import Depends, Header
 from starlette.requests import Request
 from starlette.responses import Response
 
+from asm_async.errors import RevisionConflictError, SequenceConflictError
+from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values.event import Event
 from asm_async.values.json_values import encode_json
 from asm_async.values.page import Page
@@ -85,3 +94,104 @@ def page_response(
     }
     headers = {} if page.cursor is None else link_to_next(request, cursor=page.cursor)
     return JSONText(content, headers=headers)
+
+
+IfNoneMatch: TypeAlias = Annotated[
+    str | None,
+    Header(
+        description="Entity tags that are known already: 304 if one of them holds.",
+        examples=['"3"'],
+    ),
+]
+
+_ANY_TAG = re.compile(r'(?:W/)?("[^"]*")')
+
+
+async def _expected(
+    if_match: Annotated[
+        str | None,
+        Header(
+            description="The entity tag that was seen: the write is made only if it"
+            " still holds (412 otherwise).",
+            pattern=r'^"[0-9]{1,15}"$',
+            examples=['"3"'],
+        ),
+    ] = None,
+    if_none_match: Annotated[
+        str | None,
+        Header(
+            alias="If-None-Match",
+            description="`*` to write only what is not there yet (412 otherwise).",
+            pattern=r"^\*$",
+            examples=["*"],
+        ),
+    ] = None,
+) -> int | None:
+    """
+    Return the number that a write expects; 0 for "nothing yet", None for any.
+    """
+    if if_none_match is None:
+        return None if if_match is None else int(if_match.strip('"'))
+    if if_match is not None:
+        raise ProblemError(
+            HTTPStatus.PRECONDITION_FAILED,
+            "contradictory_preconditions",
+            "Something cannot be there and not be there.",
+        )
+    return 0
+
+
+ExpectedDep: TypeAlias = Annotated[int | None, Depends(_expected)]
+
+
+def entity_tag(number: int) -> str:
+    """
+    Return the entity tag for a revision or a latest sequence number.
+    """
+    return f'"{number}"'
+
+
+def _tag_of(value: Session | Run) -> str:
+    # Soft deletion changes what is shown of a session, but not its revision.
+    is_deleted = isinstance(value, Session) and value.deleted_at is not None
+    return f'"{value.revision}-deleted"' if is_deleted else entity_tag(value.revision)
+
+
+def with_tag(
+    value: Session | Run, status: int = 200, location: str | None = None
+) -> Response:
+    """
+    Answer with a session or a run, and with its entity tag.
+    """
+    headers = {} if location is None else {"Location": location}
+    headers["ETag"] = _tag_of(value)
+    return JSONText(value.to_dict(), status, headers=headers)
+
+
+def unless_known(value: Session | Run, if_none_match: str | None) -> Response:
+    """
+    Answer with a session or a run, unless the client knows its entity tag.
+    """
+    tag, known = _tag_of(value), if_none_match or ""
+    if known.strip() == "*" or tag in _ANY_TAG.findall(known):
+        return Response(status_code=304, headers={"ETag": tag})
+    return with_tag(value)
+
+
+@contextmanager
+def precondition(expected: int | None) -> Generator[None]:
+    """
+    Answer 412, not 409, where what the request's fields expected is not met.
+    """
+    try:
+        yield
+    except (RevisionConflictError, SequenceConflictError) as error:
+        if expected is None:
+            raise
+        raise ProblemError(
+            HTTPStatus.PRECONDITION_FAILED,
+            error.code,
+            str(error),
+            headers={"ETag": entity_tag(error.actual)},
+            actual=error.actual,
+        ) from None

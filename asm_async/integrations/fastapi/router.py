@@ -14,14 +14,12 @@ from asm_async.integrations.fastapi import (
     event_routes,
     run_routes,
     schemas,
-    search_routes,
     service_routes,
     session_routes,
     stream_routes,
 )
-from asm_async.integrations.fastapi.access import Authorize, request_context
+from asm_async.integrations.fastapi.access import Authorize, Limits, request_context
 from asm_async.integrations.fastapi.described_routes import add_route
-from asm_async.integrations.fastapi.limits import Limits
 from asm_async.integrations.fastapi.problems import ProblemRoute
 from asm_async.integrations.fastapi.service_routes import ExportStream
 from asm_async.integrations.fastapi.stream_routes import EventStream
@@ -175,11 +173,11 @@ def _add_event_routes(router: APIRouter) -> None:
 
 def _add_search_routes(router: APIRouter) -> None:
     add = partial(add_route, router, tags=["search"])
-    add("/runs", search_routes.search_runs, schemas.RunPage, headers=["Link"])
-    add("/events", search_routes.search_events, schemas.EventPage, headers=["Link"])
-    add("/events/count", search_routes.count_events, schemas.EventCount)
-    add("/usage", search_routes.get_usage, schemas.UsageSummaryView)
-    add("/cost", search_routes.get_cost, schemas.CostSummaryView)
+    add("/runs", service_routes.search_runs, schemas.RunPage, headers=["Link"])
+    add("/events", service_routes.search_events, schemas.EventPage, headers=["Link"])
+    add("/events/count", service_routes.count_events, schemas.EventCount)
+    add("/usage", service_routes.get_usage, schemas.UsageSummaryView)
+    add("/cost", service_routes.get_cost, schemas.CostSummaryView)
 
 
 def _add_stream_routes(router: APIRouter) -> None:

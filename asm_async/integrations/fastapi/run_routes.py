@@ -17,13 +17,6 @@ from asm_async.integrations.fastapi.bodies import (
     members_of,
     with_place,
 )
-from asm_async.integrations.fastapi.entity_tags import (
-    ExpectedDep,
-    IfNoneMatch,
-    precondition,
-    unless_known,
-    with_tag,
-)
 from asm_async.integrations.fastapi.parameters import (
     Cursor,
     Limit,
@@ -31,7 +24,15 @@ from asm_async.integrations.fastapi.parameters import (
     RunStatuses,
     SessionIdPath,
 )
-from asm_async.integrations.fastapi.responses import JSONText, page_response
+from asm_async.integrations.fastapi.responses import (
+    ExpectedDep,
+    IfNoneMatch,
+    JSONText,
+    page_response,
+    precondition,
+    unless_known,
+    with_tag,
+)
 from asm_async.ports.query_api import RunOrder
 from asm_async.values import fields
 from asm_async.values.event import Event

@@ -12,15 +12,17 @@ from fastapi import Query, Request, Response
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ViewDep
 from asm_async.integrations.fastapi.bodies import BodyDep, with_place
-from asm_async.integrations.fastapi.entity_tags import (
+from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuery
+from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
+    JSONText,
+    page_response,
+    plain_json,
     precondition,
     unless_known,
     with_tag,
 )
-from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuery
-from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
