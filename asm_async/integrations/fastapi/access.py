@@ -21,11 +21,6 @@ from asm_async.values.token_price import PriceLookup
 from asm_async.values.value import Value
 
 Authorize: TypeAlias = Callable[..., Any]
-"""
-A FastAPI dependency that lets a request in by returning, and keeps it out by raising,
-such as ``HTTPException(401)``. It returns the tenant whose sessions alone exist for the
-request, or None if all tenants' do.
-"""
 
 
 def _seconds(value: object, name: str) -> float:

@@ -23,11 +23,7 @@ T = TypeVar("T")
 
 
 async def _body(request: Request, context: ContextDep) -> JSONObject:
-    """
-    Read a body that is a JSON object.
-
-    It is not a parameter of FastAPI's: those are read before a request is authorized.
-    """
+    # No parameter of FastAPI's: those are read before a request is authorized.
     content_type = request.headers.get("content-type", "").partition(";")[0]
     if content_type.strip().lower() != "application/json":
         raise ProblemError(

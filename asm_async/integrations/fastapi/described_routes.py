@@ -76,7 +76,7 @@ def add_route(
     body: type[BaseModel] | None = None,
     headers: Collection[str] = (),
     problems: Collection[int] = (404,),
-    others: Mapping[int, Mapping[str, Any]] = MappingProxyType({}),
+    others: Mapping[int, dict[str, Any]] = MappingProxyType({}),
     **options: Any,
 ) -> None:
     """
@@ -92,7 +92,7 @@ def add_route(
         content = {"application/json": {"schema": inlined_schema(body)}}
         request_body = {"required": True, "content": content}
         options["openapi_extra"] = {"requestBody": request_body}
-    answers: dict[int | str, dict[str, Any]] = {
+    answers: dict[Any, dict[str, Any]] = {
         number: _problem(number) for number in sorted(known)
     }
     if headers:
@@ -100,13 +100,14 @@ def add_route(
     if method == "PUT":
         new = {"model": model, "description": "It is new."}
         answers[201] = {**new, "headers": _headers(*headers)}
+    answers.update(others)
     router.add_api_route(
         path,
         endpoint,
         methods=[method],
         status_code=status,
         response_model=model,
-        responses={**answers, **{number: dict(others[number]) for number in others}},
+        responses=answers,
         **options,
     )
 

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
+from typing import Any
 
 from fastapi import Request, Response
 
@@ -26,8 +27,8 @@ from asm_async.integrations.fastapi.parameters import (
 )
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
-    JSONText,
     entity_tag,
+    json_response,
     link_to_next,
     precondition,
 )
@@ -65,15 +66,13 @@ async def list_session_events(
     headers = {"ETag": entity_tag(latest)}
     if events and len(events) == limit:
         headers |= link_to_next(request, after=str(events[-1].sequence_number))
-    return JSONText({"items": [event.to_dict() for event in events]}, headers=headers)
+    return json_response(
+        {"items": [event.to_dict() for event in events]}, headers=headers
+    )
 
 
 async def append_event(
-    *,
-    session_id: SessionIdPath,
-    view: ViewDep,
-    body: BodyDep,
-    expected: ExpectedDep,
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
     Append an event to the session.
@@ -82,16 +81,12 @@ async def append_event(
     written again, and comes back with 200 instead of 201.
     """
     event = Event.from_dict(with_place(body, session_id=session_id))
-    status, (stored,) = await _append(view, session_id, [event], expected)
-    return JSONText(stored.to_dict(), status, headers=_tag(status, stored))
+    (stored,), status, headers = await _append(view, session_id, [event], expected)
+    return json_response(stored, status, headers=headers)
 
 
 async def append_events(
-    *,
-    session_id: SessionIdPath,
-    view: ViewDep,
-    body: BodyDep,
-    expected: ExpectedDep,
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
     Append events to the session, all or none, with one block of numbers.
@@ -100,25 +95,19 @@ async def append_events(
     """
     event = made_by(Event.from_dict, session_id=session_id)
     given = members_of(body, {"events": partial(fields.tuple_of, rule=event)})
-    status, stored = await _append(view, session_id, given["events"], expected)
-    headers = _tag(status, stored[-1]) if stored else {}
-    items = [event.to_dict() for event in stored]
-    return JSONText({"items": items}, status, headers=headers)
+    items, status, headers = await _append(view, session_id, given["events"], expected)
+    return json_response({"items": items}, status, headers=headers)
 
 
 async def _append(
-    view: TenantView,
-    session_id: str,
-    events: Sequence[Event],
-    expected: int | None,
-) -> tuple[int, list[Event]]:
+    view: TenantView, session_id: str, events: Sequence[Event], expected: int | None
+) -> tuple[list[dict[str, Any]], int, dict[str, str]]:
     with precondition(expected):
         stored, is_new = await view.append_events(
             session_id, events, expected_sequence=expected
         )
-    return (201 if is_new else 200), stored
-
-
-def _tag(status: int, last: Event) -> dict[str, str]:
-    # Events that were there already may have others behind them.
-    return {"ETag": entity_tag(last.sequence_number)} if status == 201 else {}  # noqa: PLR2004 - the status of what is new
+    items = [event.to_dict() for event in stored]
+    if not is_new:
+        # Events that were there already may have others behind them: no entity tag.
+        return items, 200, {}
+    return items, 201, {"ETag": entity_tag(stored[-1].sequence_number)}

@@ -185,8 +185,6 @@ def on_stop_signal(call: Callable[[], object]) -> Generator[None]:
 
 
 def _restore(number: signal.Signals, ours: _Handler, handler: _Handler) -> None:
-    """
-    Put a handler back, unless another has taken the place of ours since.
-    """
+    # Another may have taken the place of ours since.
     if signal.getsignal(number) is ours:
         signal.signal(number, handler)

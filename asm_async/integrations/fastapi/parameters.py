@@ -33,9 +33,7 @@ How many values a parameter may be given that takes several.
 
 
 def _time(value: Any) -> datetime:
-    """
-    Accept ISO 8601 text with a zone; pydantic would take numbers, too.
-    """
+    # Text with a zone: pydantic would take numbers, too.
     try:
         time = datetime.fromisoformat(value)
     except (TypeError, ValueError):

@@ -60,28 +60,15 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.code = code
-        self.detail = detail
-        self.headers = headers
-        self.members = members
-
-    def answer(self) -> Response:
-        """
-        Return the response.
-        """
-        described = {
+        self.headers = dict(headers or {})
+        self.described = {
             "type": "about:blank",
-            "title": self.status.phrase,
-            "status": self.status,
-            "detail": self.detail,
-            "code": self.code,
-            **self.members,
+            "title": status.phrase,
+            "status": status,
+            "detail": detail,
+            "code": code,
+            **members,
         }
-        text = encode_json(described)
-        response = Response(text, self.status, headers=dict(self.headers or {}))
-        response.headers["content-type"] = PROBLEM_JSON
-        response.headers["cache-control"] = "no-store"
-        return response
 
 
 class ProblemRoute(APIRoute):
@@ -124,7 +111,12 @@ def problem_of(error: Exception) -> Response:
     """
     Describe an error; one that was not foreseen is logged, and not shown.
     """
-    return _described(error).answer()
+    problem = _described(error)
+    text = encode_json(problem.described)
+    response = Response(text, problem.status, headers=problem.headers)
+    response.headers["content-type"] = PROBLEM_JSON
+    response.headers["cache-control"] = "no-store"
+    return response
 
 
 def _described(error: Exception) -> ProblemError:
@@ -160,17 +152,12 @@ def _described_ours(error: ASMError) -> ProblemError:
     # A database's message may name hosts, files and statements: it is for the log.
     _LOG.error("a request failed: %s", error, exc_info=error)
     is_unknown = isinstance(error, StorageError) and error.outcome_unknown
-    if not error.retryable:
-        return ProblemError(
-            HTTPStatus.INTERNAL_SERVER_ERROR,
-            error.code,
-            "The request could not be carried out; why was logged.",
-            outcome_unknown=is_unknown,
-        )
+    status = HTTPStatus.INTERNAL_SERVER_ERROR
+    headers: Mapping[str, str] | None = None
+    detail = "The request could not be carried out; why was logged."
+    if error.retryable:
+        status, headers = HTTPStatus.SERVICE_UNAVAILABLE, _RETRY_AFTER
+        detail = "The database is busy or out of reach; the same request may succeed."
     return ProblemError(
-        HTTPStatus.SERVICE_UNAVAILABLE,
-        error.code,
-        "The database is busy or out of reach; the same request may succeed.",
-        headers=_RETRY_AFTER,
-        outcome_unknown=is_unknown,
+        status, error.code, detail, headers=headers, outcome_unknown=is_unknown
     )

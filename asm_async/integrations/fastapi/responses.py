@@ -30,20 +30,15 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 
-class JSONText(Response):
+def json_response(
+    content: Any, status: int = 200, headers: Mapping[str, str] | None = None
+) -> Response:
     """
-    A JSON value as ASCII text.
+    Answer with a JSON value as ASCII text.
 
     Escaped, every value of a session can be sent: UTF-8 has no lone surrogates.
     """
-
-    media_type = "application/json"
-
-    def render(self, content: Any) -> bytes:
-        """
-        Encode a JSON value.
-        """
-        return encode_json(content).encode("ascii")
+    return Response(encode_json(content), status, headers, "application/json")
 
 
 def plain_json(value: object) -> Any:
@@ -51,11 +46,7 @@ def plain_json(value: object) -> Any:
     Return a summary, or what it is made of, as plain JSON.
     """
     if attrs.has(type(value)):
-        names = [
-            field.name
-            for field in attrs.fields(cast("type[attrs.AttrsInstance]", type(value)))
-        ]
-        return {name: plain_json(getattr(value, name)) for name in names}
+        value = attrs.asdict(cast("attrs.AttrsInstance", value), recurse=False)
     if isinstance(value, Mapping):
         members = cast("Mapping[object, object]", value)
         return {plain_json(key): plain_json(member) for key, member in members.items()}
@@ -82,7 +73,7 @@ def link_to_next(request: Request, **parameters: str) -> dict[str, str]:
 
 def page_response(
     request: Request, page: Page[Session] | Page[Run] | Page[Event]
-) -> JSONText:
+) -> Response:
     """
     Answer with a page, and with where the next one is.
     """
@@ -93,7 +84,7 @@ def page_response(
         "total_count": page.total_count,
     }
     headers = {} if page.cursor is None else link_to_next(request, cursor=page.cursor)
-    return JSONText(content, headers=headers)
+    return json_response(content, headers=headers)
 
 
 IfNoneMatch: TypeAlias = Annotated[
@@ -127,9 +118,7 @@ async def _expected(
         ),
     ] = None,
 ) -> int | None:
-    """
-    Return the number that a write expects; 0 for "nothing yet", None for any.
-    """
+    # 0 stands for "nothing yet", and None for any number.
     if if_none_match is None:
         return None if if_match is None else int(if_match.strip('"'))
     if if_match is not None:
@@ -165,7 +154,7 @@ def with_tag(
     """
     headers = {} if location is None else {"Location": location}
     headers["ETag"] = _tag_of(value)
-    return JSONText(value.to_dict(), status, headers=headers)
+    return json_response(value.to_dict(), status, headers=headers)
 
 
 def unless_known(value: Session | Run, if_none_match: str | None) -> Response:

@@ -27,7 +27,7 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
-    JSONText,
+    json_response,
     page_response,
     precondition,
     unless_known,
@@ -111,11 +111,7 @@ async def save_run(
 
 
 async def flush(
-    *,
-    session_id: SessionIdPath,
-    view: ViewDep,
-    body: BodyDep,
-    expected: ExpectedDep,
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
     Store the session, one of its runs and that run's events, all or nothing.
@@ -131,7 +127,7 @@ async def flush(
     result = ExecutionResult(**members_of(body, rules, optional="events"))
     with precondition(expected):
         stored = await view.flush(result, expected_sequence=expected)
-    return JSONText(
+    return json_response(
         {
             "session": stored.session.to_dict(),
             "run": stored.run.to_dict(),

@@ -35,7 +35,6 @@ Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
 ]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
-Amount: TypeAlias = Annotated[float, Field(ge=0, le=MAX_AMOUNT)]
 Time: TypeAlias = Annotated[
     datetime, WithJsonSchema({"type": "string", "format": "date-time"})
 ]
@@ -55,20 +54,19 @@ EventTypeText: TypeAlias = Annotated[
         }
     ),
 ]
-JSONObjectSchema: TypeAlias = Annotated[
-    dict[str, Any], WithJsonSchema({"type": "object", "additionalProperties": True})
-]
-
 _SCHEMAS: Mapping[Any, Any] = MappingProxyType(
     {
         fields.Text: Text,
         fields.Tags: list[Text],
         fields.Count: Count,
         fields.TotalCount: Annotated[int, Field(ge=0)],
-        fields.Amount: Amount,
+        fields.Amount: Annotated[float, Field(ge=0, le=MAX_AMOUNT)],
         fields.TotalAmount: Annotated[float, Field(ge=0)],
         fields.UTCTime: Time,
-        JSONObject: JSONObjectSchema,
+        JSONObject: Annotated[
+            dict[str, Any],
+            WithJsonSchema({"type": "object", "additionalProperties": True}),
+        ],
         JSONValue: Any,
         AnyEventType: EventTypeText,
     }

@@ -17,7 +17,11 @@ from asm_async.integrations.fastapi.parameters import (
     SummaryQuery,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.responses import JSONText, page_response, plain_json
+from asm_async.integrations.fastapi.responses import (
+    json_response,
+    page_response,
+    plain_json,
+)
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
 
 
@@ -39,14 +43,14 @@ async def count_events(view: ViewDep, query: CountQuery) -> Response:
     """
     Count events of all sessions.
     """
-    return JSONText({"count": await view.count_events(**query)})
+    return json_response({"count": await view.count_events(**query)})
 
 
 async def get_usage(view: ViewDep, query: SummaryQuery) -> Response:
     """
     Add up what runs consumed.
     """
-    return JSONText(plain_json(await view.get_usage_summary(**query)))
+    return json_response(plain_json(await view.get_usage_summary(**query)))
 
 
 async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> Response:
@@ -55,7 +59,7 @@ async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> R
     """
     lookup = context.price_lookup
     summary = await view.get_cost_summary(**query, price_lookup=lookup)
-    return JSONText(plain_json(summary))
+    return json_response(plain_json(summary))
 
 
 class ExportStream(StreamedResponse):
@@ -71,7 +75,7 @@ async def get_health(view: ViewDep) -> Response:
     Check that the database answers, by a read that costs little.
     """
     await view.check_database()
-    return JSONText({"status": "ok"})
+    return json_response({"status": "ok"})
 
 
 async def get_health_issues(context: ContextDep) -> Response:
@@ -87,7 +91,7 @@ async def get_health_issues(context: ContextDep) -> Response:
             "The health of the whole database is not for tenants to see.",
         )
     issues = await context.state.ports.maintenance.health_check()
-    return JSONText({"issues": plain_json(issues)})
+    return json_response({"issues": plain_json(issues)})
 
 
 async def export_sessions(

@@ -16,7 +16,7 @@ from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuer
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
-    JSONText,
+    json_response,
     page_response,
     plain_json,
     precondition,
@@ -62,11 +62,7 @@ async def get_session(
 
 
 async def save_session(
-    *,
-    session_id: SessionIdPath,
-    view: ViewDep,
-    body: BodyDep,
-    expected: ExpectedDep,
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
     Save the session whole: insert it, or replace the one of this id.
@@ -106,7 +102,7 @@ async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Respons
     """
     Return statistics of the session.
     """
-    return JSONText(plain_json(await view.get_session_stats(session_id)))
+    return json_response(plain_json(await view.get_session_stats(session_id)))
 
 
 async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
@@ -116,4 +112,4 @@ async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
     It is held in memory whole; for long sessions the streamed export is better.
     """
     export = await view.export_session(session_id)
-    return JSONText(export.to_dict())
+    return json_response(export.to_dict())

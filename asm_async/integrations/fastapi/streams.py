@@ -52,7 +52,6 @@ class Sender:
         self._last_piece_at = self._clock()
         self._pieces: list[bytes] = []
         self._bytes_waiting = 0
-        self._has_started = False
         self._is_finished = False
         self._to_do = asyncio.Event()
         self._done = asyncio.Event()
@@ -99,12 +98,11 @@ class Sender:
         """
         Send what is written until the answer is finished.
         """
+        await self._to_do.wait()
+        await self._send(self._start)
         while not self._is_finished or self._pieces:
             await self._to_do.wait()
             self._to_do.clear()
-            if not self._has_started:
-                self._has_started = True
-                await self._send(self._start)
             # What is written while this waits for the client goes out with the next
             # message: bytes that are being sent still count as waiting.
             body, is_last = b"".join(self._pieces), self._is_finished

@@ -211,22 +211,16 @@ class TenantView:
         await self._ports.store.get_latest_sequence("health")
 
     async def _check(self, session_id: str) -> None:
-        """
-        Make sure that a session is the tenant's, where there is one.
-
-        Without a tenant there is nothing to make sure of: what comes next finds out
-        itself whether the session exists.
-        """
+        # Without a tenant there is nothing to make sure of: what comes next finds out
+        # itself whether the session exists.
         if self._tenant_id is not None:
             await self.get_session(session_id)
 
     async def _revision_of(self, session_id: str) -> int:
-        """
-        Return the revision of a session that is the tenant's; 0 if there is none yet.
-        """
         try:
             session = await self._ports.store.get_session(session_id)
         except SessionNotFoundError:
+            # What a save expects where there is nothing yet.
             return 0
         if session.tenant_id != self._tenant_id:
             raise SessionNotFoundError(session_id)
@@ -242,10 +236,6 @@ class TenantView:
     def _owned(
         self, find: Callable[[str], Awaitable[T]]
     ) -> Callable[[str], Awaitable[T]]:
-        """
-        Return *find*, for sessions of this tenant alone where there is one.
-        """
-
         async def owned(session_id: str) -> T:
             await self._check(session_id)
             return await find(session_id)
@@ -253,10 +243,6 @@ class TenantView:
         return owned
 
     def _narrowed(self, find: Callable[P, T]) -> Callable[P, T]:
-        """
-        Return *find*, for this tenant alone where there is one.
-        """
-
         def narrowed(*args: P.args, **kwargs: P.kwargs) -> T:
             if self._tenant_id is not None:
                 if kwargs.get("tenant_id") not in (None, self._tenant_id):
@@ -267,9 +253,7 @@ class TenantView:
         return narrowed
 
     def _without_owner(self, error: ConflictError, run_id: str) -> Exception:
-        """
-        Keep a tenant from learning whose run has the id that it wanted to use.
-        """
+        # A tenant must not learn whose run has the id that it wanted to use.
         is_of_another_session = type(error) is ConflictError
         if self._tenant_id is not None and is_of_another_session:
             return RunNotFoundError(run_id)
