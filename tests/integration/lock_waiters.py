@@ -21,6 +21,7 @@ async def lock_waiters(other: asyncpg.Connection[Any]) -> list[asyncpg.Record]:
         WHERE datname = current_database() AND wait_event_type = 'Lock'
     """
     async with asyncio.timeout(10):
-        while not (found := await other.fetch(waiters)):
+        while not await other.fetch(waiters):
             pass
-    return found
+        # Who waits is seen a moment before what it waits in.
+        return await other.fetch(waiters)

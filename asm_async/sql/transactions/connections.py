@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Coroutine
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import asynccontextmanager
 from operator import attrgetter, methodcaller
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -26,15 +26,9 @@ from asm_async.sql.dialects import Dialect
 T = TypeVar("T", PoolProxiedConnection, AsyncConnection)
 
 _MIN_SECONDS_TO_CONNECT = 1.0
+_MAX_SECONDS_TO_OPEN = 3.0
 
 Pooled: TypeAlias = PoolProxiedConnection
-
-
-def _connecting(deadline: float) -> AbstractAsyncContextManager[None]:
-    # A second is granted also after the deadline.
-    soon = asyncio.get_running_loop().time() + _MIN_SECONDS_TO_CONNECT
-    none = StorageUnavailableError("no connection could be had in time")
-    return in_time(max(deadline, soon), none)
 
 
 class DriverConnections:
@@ -61,12 +55,13 @@ class DriverConnections:
         Returns:
             None if one has to be opened, closed, tested or waited for.
         """
+        return self._engine.pool.connect() if self._has_one_at_hand() else None
+
+    def _has_one_at_hand(self) -> bool:
         pool = self._engine.pool
         if pool is not self._pool:
             self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
-        if self._is_plain and _has_sound_connection(pool):
-            return pool.connect()
-        return None
+        return self._is_plain and _has_sound_connection(pool)
 
     async def take(self, deadline: float) -> Pooled:
         """
@@ -84,41 +79,42 @@ class DriverConnections:
 
     async def _opened(self, opening: Coroutine[Any, Any, T], deadline: float) -> T:
         """
-        Wait for a connection; a caller that is cancelled lets go when it is open.
+        Wait for a connection; a cancelled caller waits until it is open, and no longer.
 
         asyncpg, cancelled while it opens one, leaves a future behind whose error the
         event loop complains of when nobody can hear it any more.
         """
-        if not self._dialect.can_cancel_statements:
-            async with _connecting(deadline):
+        clock, pool = asyncio.get_running_loop().time, self._engine.pool
+        # A second is granted also after the deadline.
+        end = max(deadline, clock() + _MIN_SECONDS_TO_CONNECT)
+        none = StorageUnavailableError("no connection could be had in time")
+        if self._has_one_at_hand() or not self._dialect.can_cancel_statements:
+            async with in_time(end, none):
                 return await opening
-        task, pool = asyncio.ensure_future(opening), self._engine.pool
-        try:
-            async with _connecting(deadline):
-                return await asyncio.shield(task)
-        except asyncio.CancelledError:
-            await self._give_up(task, pool)
-            raise
-        except StorageUnavailableError:
-            task.cancel()
-            await self._give_up(task, pool)
-            raise
 
-    async def _give_up(self, task: asyncio.Task[T], pool: Pool) -> None:
-        """
-        Wait until a connection that nobody wants is open, but not for long.
-        """
-        clock = asyncio.get_running_loop().time
-        await wait_uninterruptible(task, clock())
-        if not task.done():
-            task.cancel()
-            await wait_uninterruptible(task, clock())
-        # Nobody else looks at its error.
-        if task.done() and not task.cancelled() and task.exception() is None:
-            pooled = _pooled(task.result())
-            # A pool that was disposed of closes nothing that comes back.
-            if self._engine.pool is not pool or not self.give_back_now(pooled):
-                pooled.invalidate()
+        def let_go(task: asyncio.Task[T]) -> None:
+            # Nobody else looks at its error.
+            if not task.cancelled() and task.exception() is None:
+                pooled = _pooled(task.result())
+                # A pool that was disposed of closes nothing that comes back.
+                if self._engine.pool is not pool or not self.give_back_now(pooled):
+                    pooled.invalidate()
+
+        task = asyncio.ensure_future(opening)
+        try:
+            async with in_time(end, none):
+                return await asyncio.shield(task)
+        except BaseException as error:
+            if isinstance(error, asyncio.CancelledError):
+                await wait_uninterruptible(task, clock() + _MAX_SECONDS_TO_OPEN)
+            if not task.done():
+                task.cancel()
+                await wait_uninterruptible(task, clock())
+            if task.done():
+                let_go(task)
+            else:
+                task.add_done_callback(let_go)
+            raise
 
     def give_back_now(self, pooled: Pooled) -> bool:
         """
