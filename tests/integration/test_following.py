@@ -225,17 +225,22 @@ async def test_the_poll_wakes_only_those_who_are_behind(
     for follower in followers:
         await follower.until(3)
     read: list[str] = []
+    clock = asyncio.get_running_loop().time
+    start = clock()
 
     @sa_event.listens_for(engine.sync_engine, "before_cursor_execute")
     def note(_conn: object, _cursor: object, statement: str, *_: object) -> None:
         read.append(statement)
 
-    await asyncio.wait([follower.task for follower in followers], timeout=0.7)
+    async with asyncio.timeout(LONG_SECONDS):
+        while len(read) < 20:  # noqa: ASYNC110 - what reads tells nobody
+            await asyncio.sleep(0.05)
     for follower in followers:
         await follower.stop()
     await feed.aclose()
 
-    assert 4 <= len(read) <= 2 * 12 + 2
+    # Two statements a poll, of all followers together.
+    assert len(read) <= 2 * (clock() - start) / 0.06 + 2
     assert not [statement for statement in read if "asm_events.data" in statement]
 
 
