@@ -50,12 +50,10 @@ class DriverConnections:
 
     def take_now(self) -> Pooled | None:
         """
-        Borrow a connection if one is at hand, without waiting.
-
-        Returns:
-            None if one has to be opened, closed, tested or waited for.
+        Borrow a connection, unless one has to be opened, closed, tested or waited for.
         """
-        return self._engine.pool.connect() if self._has_one_at_hand() else None
+        pool = self._engine.pool
+        return pool.connect() if self._has_one_at_hand() and not _waits(pool) else None
 
     def _has_one_at_hand(self) -> bool:
         pool = self._engine.pool
@@ -205,6 +203,12 @@ def _has_sound_connection(pool: Pool) -> bool:
         return False
     record = records[-1] if _is_lifo(pool) else records[0]
     return record.dbapi_connection is not None and not _is_invalidated(record)
+
+
+def _waits(pool: Pool) -> bool:
+    # SQLAlchemy 2.0 waits where a pool has made all it may, also if one is at hand.
+    most, made = attrgetter("_max_overflow", "_overflow")(pool)
+    return sa.__version__.startswith("2.0.") and -1 < most <= made
 
 
 _is_lifo = attrgetter("_pool.use_lifo")
