@@ -52,8 +52,8 @@ class DriverConnections:
         """
         Borrow a connection, unless one has to be opened, closed, tested or waited for.
         """
-        pool = self._engine.pool
-        return pool.connect() if self._has_one_at_hand() and not _waits(pool) else None
+        is_plain = self._has_one_at_hand() and not _waits(self._engine.pool)
+        return self._engine.pool.connect() if is_plain else None
 
     def _has_one_at_hand(self) -> bool:
         pool = self._engine.pool
@@ -79,14 +79,14 @@ class DriverConnections:
         """
         Wait for a connection; a cancelled caller waits until it is open, and no longer.
 
-        asyncpg, cancelled while it opens one, leaves a future behind whose error the
-        event loop complains of when nobody can hear it any more.
+        asyncpg, cancelled meanwhile, leaves an error that nobody hears to the loop.
         """
         clock, pool = asyncio.get_running_loop().time, self._engine.pool
         # A second is granted also after the deadline.
         end = max(deadline, clock() + _MIN_SECONDS_TO_CONNECT)
         none = StorageUnavailableError("no connection could be had in time")
-        if self._has_one_at_hand() or not self._dialect.can_cancel_statements:
+        is_safe = self._has_one_at_hand() or not self._dialect.can_cancel_statements
+        if is_safe and not _waits(pool):
             async with in_time(end, none):
                 return await opening
 
