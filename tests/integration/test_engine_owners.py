@@ -13,7 +13,7 @@ import pytest
 from sqlalchemy.dialects import registry
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.ext.asyncio import create_async_engine
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import NullPool, QueuePool
 
 from asm_async import open_store
 from asm_async.errors import (
@@ -165,6 +165,21 @@ async def test_another_database_or_driver_is_refused(
         SQLSessionStore(engine)
     with pytest.raises(UnsupportedOperationError, match="other"):
         await migrations.upgrade(engine)
+    await engine.dispose()
+
+
+async def test_an_engine_may_keep_no_connections(any_url: str) -> None:
+    """
+    A pool without a queue is asked through SQLAlchemy alone.
+    """
+    engine = create_async_engine(any_url, poolclass=NullPool)
+    await migrations.upgrade(engine)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await store.append_event(make_event())
+
+    assert len(await store.get_events("ses_1")) == 1
+    await store.aclose()
     await engine.dispose()
 
 

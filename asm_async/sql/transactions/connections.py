@@ -52,14 +52,13 @@ class DriverConnections:
         """
         Borrow a connection, unless one has to be opened, closed, tested or waited for.
         """
-        is_plain = self._has_one_at_hand() and not _waits(self._engine.pool)
-        return self._engine.pool.connect() if is_plain else None
+        return self._engine.pool.connect() if self._has_one_at_hand() else None
 
     def _has_one_at_hand(self) -> bool:
         pool = self._engine.pool
         if pool is not self._pool:
             self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
-        return self._is_plain and _has_sound_connection(pool)
+        return self._is_plain and not _waits(pool) and _has_sound_connection(pool)
 
     async def take(self, deadline: float) -> Pooled:
         """
@@ -85,8 +84,8 @@ class DriverConnections:
         # A second is granted also after the deadline.
         end = max(deadline, clock() + _MIN_SECONDS_TO_CONNECT)
         none = StorageUnavailableError("no connection could be had in time")
-        is_safe = self._has_one_at_hand() or not self._dialect.can_cancel_statements
-        if is_safe and not _waits(pool):
+        may_be_cut = self._dialect.can_cancel_statements or _waits(pool)
+        if self._has_one_at_hand() or not may_be_cut:
             async with in_time(end, none):
                 return await opening
 
@@ -207,10 +206,11 @@ def _has_sound_connection(pool: Pool) -> bool:
 
 def _waits(pool: Pool) -> bool:
     # SQLAlchemy 2.0 waits where a pool has made all it may, also if one is at hand.
-    most, made = attrgetter("_max_overflow", "_overflow")(pool)
-    return sa.__version__.startswith("2.0.") and -1 < most <= made
+    most, made = getattr(pool, "_max_overflow", -1), getattr(pool, "_overflow", -1)
+    return _IS_TWO_ZERO and -1 < most <= made
 
 
+_IS_TWO_ZERO = sa.__version__.startswith("2.0.")
 _is_lifo = attrgetter("_pool.use_lifo")
 _is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
 _is_full = methodcaller("full")
