@@ -443,3 +443,27 @@ async def test_twenty_thousand_at_once_are_served_in_bounded_groups() -> None:
 
     assert max(map(len, perform.tries)) == group_commit._MAX_OPERATIONS
     assert perform.stored == names(*operations)
+
+
+async def test_a_group_that_cannot_even_be_started_keeps_nobody_waiting(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    A fault in the fast lane is told to those who wait, and the next group starts.
+    """
+    perform = ScriptedPerform()
+    group = group_commit_of(perform)
+
+    def fail(*_: object) -> bool:
+        raise RuntimeError("no")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(ScriptedWriter, "start", fail)
+        async with within(TIMEOUT):
+            with pytest.raises(RuntimeError, match="no"):
+                await group.submit(append("evt_1"), TIMEOUT)
+    async with within(TIMEOUT):
+        await group.submit(append("evt_2"), TIMEOUT)
+        await group.aclose()
+
+    assert perform.stored == ["evt_2"]

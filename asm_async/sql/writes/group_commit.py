@@ -151,7 +151,12 @@ class GroupCommit:
 
         operations = [member.operation for member in begun]
         timeout = min(left, self._shared_lock_timeout)
-        if not self._writer.start(operations, timeout, ended):
+        try:
+            is_started = self._writer.start(operations, timeout, ended)
+        except Exception as error:  # noqa: BLE001 - those who wait for the outcome are told
+            ended(None, error)
+            return
+        if not is_started:
             self._in_flight = []
             for member in begun:
                 member.is_in_flight = False

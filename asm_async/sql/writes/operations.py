@@ -4,6 +4,7 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -70,19 +71,16 @@ class AppendEvents:
         return True
 
 
-class _OfOneSession:
+class _OfOneSession(ABC):
     @property
+    @abstractmethod
     def partition_key(self) -> str:
         """
         The session whose order counts, and whose rows are written.
         """
-        raise NotImplementedError
 
     @property
     def session_ids(self) -> set[str]:
-        """
-        That session alone.
-        """
         return {self.partition_key}
 
 

@@ -37,7 +37,7 @@ class PendingOperation:
     is_cancelled: bool = False
     commit_error: StorageError | None = None
     """
-    What left it unknown whether it is committed.
+    What first left it unknown whether it is committed.
     """
 
     outcome: Outcome | None = None
@@ -58,10 +58,7 @@ class PendingOperation:
         return self.outcome is not None or self.fault is not None
 
     @property
-    def may_be_committed(self) -> bool:
-        """
-        Whether a try of it may have been committed, and nobody knows.
-        """
+    def _may_be_committed(self) -> bool:
         return self.commit_error is not None
 
     @property
@@ -69,13 +66,13 @@ class PendingOperation:
         """
         Whether something was done whose outcome must be waited for.
         """
-        return self.is_in_flight or self.may_be_committed
+        return self.is_in_flight or self._may_be_committed
 
     def begin(self) -> bool:
         """
         Take part in a transaction that begins now, unless the caller has given up.
         """
-        self.is_in_flight = self.may_be_committed or not self.is_cancelled
+        self.is_in_flight = self._may_be_committed or not self.is_cancelled
         return self.is_in_flight
 
     async def wait(self) -> Outcome:
@@ -132,7 +129,7 @@ class PendingOperation:
         """
         Tell the caller, in an error of its own, what became of the transaction.
         """
-        unknown = self.may_be_committed or error.outcome_unknown
+        unknown = self._may_be_committed or error.outcome_unknown
         self.settle(with_outcome(error, outcome_unknown=unknown))
 
     def abort(self, error: Exception) -> None:
@@ -152,9 +149,9 @@ class PendingOperation:
         """
         self.is_in_flight = False
         if error.outcome_unknown:
-            self.commit_error = error
-        repeatable = self.operation.is_repeatable or not self.may_be_committed
-        wanted = self.may_be_committed or not self.is_cancelled
+            self.commit_error = self.commit_error or error
+        repeatable = self.operation.is_repeatable or not self._may_be_committed
+        wanted = self._may_be_committed or not self.is_cancelled
         if not (repeatable and wanted):
             self.fail(error)
         return not self.is_over
