@@ -110,12 +110,9 @@ async def _damage(
 def _copy(source: Path, target: Path) -> None:
     """
     Put copies of a database and its log in the place of others, without their index.
-
-    The database comes first: a connection that is just being closed removes the log
-    that lies there, unless it sees that its database was replaced.
     """
     target.with_name(f"{target.name}-shm").unlink(missing_ok=True)
-    for ending in _ENDINGS:
+    for ending in reversed(_ENDINGS):
         new = target.with_name("new")
         shutil.copy(f"{source}{ending}", new)
         new.replace(f"{target}{ending}")
