@@ -5,6 +5,7 @@ SQLite files that are moved, removed, replaced or made read-only while they are 
 from __future__ import annotations
 
 import shutil
+import time
 from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
@@ -17,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
 from asm_async.sql import SQLSessionStore, create_engine
-from asm_async.sql.dialects.sqlite.driver import OpenFile
+from asm_async.sql.dialects.sqlite.driver import OneHopConnection, OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
 from tests.fault.leftovers import dispose_of
@@ -94,6 +95,32 @@ async def each_call_fails(store: SQLSessionStore) -> list[StorageError]:
             await call
         errors.append(caught.value)
     return errors
+
+
+@pytest.mark.parametrize("call", ["append_event", "get_events"])
+async def test_a_file_that_is_given_up_is_closed_when_the_call_returns(
+    store: SQLSessionStore, path: Path, monkeypatch: pytest.MonkeyPatch, call: str
+) -> None:
+    """
+    SQLite, about to close it, may remove the log of the file that takes its place.
+    """
+    closed: list[str] = []
+    close = OneHopConnection._close_file
+
+    def close_slowly(connection: OneHopConnection) -> None:
+        time.sleep(0.1)
+        close(connection)
+        closed.append(call)
+
+    monkeypatch.setattr(OneHopConnection, "_close_file", close_slowly)
+    shutil.copy(path, path.with_name("copy"))
+    move(path.with_name("copy"), path)
+    if call == "append_event":
+        await store.append_event(make_event(id="evt_4"))
+    else:
+        await store.get_events("ses_1")
+
+    assert closed == [call]
 
 
 @pytest.mark.parametrize("whole_directory", [False, True])

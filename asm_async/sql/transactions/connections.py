@@ -8,7 +8,7 @@ which costs more than the hop or the round trip that they are borrowed for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Coroutine
+from collections.abc import AsyncGenerator, Awaitable
 from contextlib import asynccontextmanager
 from operator import attrgetter, methodcaller
 from typing import Any, TypeAlias, TypeVar, cast
@@ -72,9 +72,9 @@ class DriverConnections:
         """
         Borrow a connection as SQLAlchemy has it.
         """
-        return await self._opened(_started(self._engine), deadline)
+        return await self._opened(self._engine.connect(), deadline)
 
-    async def _opened(self, opening: Coroutine[Any, Any, T], deadline: float) -> T:
+    async def _opened(self, opening: Awaitable[T], deadline: float) -> T:
         """
         Wait for a connection; a cancelled caller waits until it is open, and no longer.
 
@@ -117,13 +117,14 @@ class DriverConnections:
         """
         Return a connection to the pool, if that needs no waiting.
         """
+        pool = self._engine.pool
         # What happened to a connection past SQLAlchemy, its pool does not know.
         if self._dialect.direct.is_lost(pooled.driver_connection):
-            # Outside of a greenlet it is closed without waiting for the server, so that
-            # no cancellation can come between.
-            pooled.invalidate()
-            return True
-        pool = self._engine.pool
+            # No server is waited for, nor can a cancellation come between. A file is:
+            # SQLite, about to close it, may remove the log of one that takes its place.
+            if self._dialect.can_cancel_statements:
+                pooled.invalidate()
+            return self._dialect.can_cancel_statements
         # A pool that is full closes what comes back, and a disposed one is not ours.
         if self._is_plain and pool is self._pool and not _is_full(_queue(pool)):
             pooled.close()
@@ -135,7 +136,8 @@ class DriverConnections:
         Return a connection to the pool, or close it where it is of no use.
         """
         if not self.give_back_now(pooled):
-            await greenlet_spawn(pooled.close)
+            is_lost = self._dialect.direct.is_lost(pooled.driver_connection)
+            await greenlet_spawn(pooled.invalidate if is_lost else pooled.close)
 
     @asynccontextmanager
     async def lend(self, deadline: float) -> AsyncGenerator[Any]:
@@ -153,10 +155,6 @@ class DriverConnections:
         finally:
             if pooled.is_valid:
                 await self.give_back(pooled)
-
-
-async def _started(engine: AsyncEngine) -> AsyncConnection:
-    return await engine.connect()
 
 
 def _pooled(connection: PoolProxiedConnection | AsyncConnection) -> Pooled:
