@@ -24,7 +24,7 @@ SHIPPED = [path for path in PACKAGE if path.parts[len(ROOT.parts) + 1] != "testi
 SQL = ROOT / "asm_async" / "sql"
 
 # What the package may weigh without its tests for adapters; it only ever goes down.
-MAX_LINES = 27_170
+MAX_LINES = 27_168
 MAX_FLAT_MODULES = 12
 
 DATABASES = {"sqlite", "postgresql"}
