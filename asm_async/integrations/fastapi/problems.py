@@ -60,8 +60,8 @@ class ProblemError(Exception):
     ) -> None:
         super().__init__(detail)
         self.status = status
-        self.headers = dict(headers or {})
-        self.described = {
+        self.headers: dict[str, str] = dict(headers or {})
+        self.described: dict[str, Any] = {
             "type": "about:blank",
             "title": status.phrase,
             "status": status,
