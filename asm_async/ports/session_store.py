@@ -131,6 +131,11 @@ class SessionStore(Protocol):
 
         Deleting an unknown session does nothing. Its latest sequence number stays
         remembered: should the id be saved again, the numbers go on from there.
+
+        A session of very many events may be removed in several transactions, so that
+        other writers wait for none of them long. The first one closes it: from then on
+        it is not found by its id, and writes to it raise ``SessionDeletedError`` until
+        all of it is gone. A call that breaks off is finished by the next one.
         """
         ...
 

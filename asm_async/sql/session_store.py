@@ -20,6 +20,7 @@ from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
 from asm_async.sql.reads import session_queries
+from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.deleting import hard_delete
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transactions
@@ -115,8 +116,14 @@ class SQLSessionStore(SessionStoreFront):
     async def _delete_session(self, session_id: str) -> None:
         delete = partial(hard_delete, session_id=session_id)
         async with self._lifecycle:
-            await self._transactions.write(delete, is_repeatable=True)
+            is_gone = await self._transactions.write(
+                partial(delete, is_begun=False), is_repeatable=True
+            )
             self._lifecycle.tell_of(session_id)
+            # Whoever writes meanwhile waits for one part, not for all of it.
+            parts = ThrottledWriter(self._transactions)
+            while not is_gone:
+                is_gone = await parts.write(partial(delete, is_begun=True))
 
     async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
         operation = SaveRun(run, expected_revision=expected_revision)

@@ -21,7 +21,10 @@ def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """
     number = sa.bindparam("number", type_=events.c.sequence_number.type)
     query = sa.select(events).where(
-        events.c.session_id == wanted.session_id, events.c.sequence_number > number
+        events.c.session_id == wanted.session_id,
+        events.c.sequence_number > number,
+        # Of a session that is being removed in parts, events may be left.
+        sa.exists().where(sessions.c.id == wanted.session_id),
     )
     if wanted.run_id is not None:
         query = query.where(events.c.run_id == wanted.run_id)

@@ -193,10 +193,15 @@ def _orphans(kind: HealthIssueKind, table: sa.Table, what: str) -> _Check:
     # Counted first, so that each session is looked up once and not for each row.
     counted = _counted(table)
     has_session = sa.exists().where(sessions.c.id == counted.c.session_id)
+    # What is being removed in parts is no damage.
+    is_going = sa.exists().where(
+        session_sequences.c.session_id == counted.c.session_id,
+        session_sequences.c.state == GateState.DELETING.value,
+    )
     query = sa.select(counted.c.session_id.label("subject"), counted.c.number)
     return (
         kind,
-        query.where(~has_session),
+        query.where(~has_session, ~is_going),
         lambda row: orphans(row.number, what),
     )
 

@@ -15,13 +15,7 @@ import sqlalchemy as sa
 
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.sql.core.prepared import Prepared, prepare
-from asm_async.sql.core.tables import (
-    GateState,
-    events,
-    runs,
-    session_sequences,
-    sessions,
-)
+from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.sql.dialects import Dialect
 from asm_async.values.run import RunStatus
 
@@ -54,13 +48,24 @@ def _number(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.BigInteger())
 
 
+def _is_there(session_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that the session itself is there.
+
+    Of one that is being removed in parts, runs and events may be left.
+    """
+    return sa.exists().where(sessions.c.id == session_id)
+
+
 @cache
 def row_by_id(dialect: Dialect, table: sa.Table) -> Prepared:
     """
     Select the session or the run *id*, soft-deleted or not.
     """
-    is_it = table.c.id == _parameter(table.c.id)
-    return prepare(sa.select(table).where(is_it), dialect.compiler)
+    query = sa.select(table).where(table.c.id == _parameter(table.c.id))
+    if table is runs:
+        query = query.where(_is_there(runs.c.session_id))
+    return prepare(query, dialect.compiler)
 
 
 @cache
@@ -84,8 +89,9 @@ def runs_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
     Select the runs of *session_id* in the order they were started.
     """
-    query = sa.select(runs).where(runs.c.session_id == _parameter(runs.c.session_id))
-    query = query.where(*_equals(runs, names, "status"))
+    session_id = _parameter(runs.c.session_id)
+    query = sa.select(runs).where(runs.c.session_id == session_id)
+    query = query.where(_is_there(session_id), *_equals(runs, names, "status"))
     query = query.order_by(runs.c.started_at, runs.c.id)
     if "limit" in names:
         query = query.limit(_number("limit"))
@@ -100,9 +106,10 @@ def active_run(dialect: Dialect) -> Prepared:
     The status stands in the statement's text: a partial index serves no parameter.
     """
     running = sa.literal_column(f"'{RunStatus.RUNNING}'", sa.String)
+    session_id = _parameter(runs.c.session_id)
     query = (
         sa.select(runs)
-        .where(runs.c.session_id == _parameter(runs.c.session_id))
+        .where(runs.c.session_id == session_id, _is_there(session_id))
         .where(runs.c.status == running)
         .order_by(runs.c.started_at.desc(), runs.c.id.desc())
         .limit(sa.literal_column("1"))
@@ -118,8 +125,9 @@ def events_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     Takes what :class:`EventFilter` does; *after* must be given.
     """
     number = events.c.sequence_number
+    session_id = _parameter(events.c.session_id)
     query = sa.select(events).where(
-        events.c.session_id == _parameter(events.c.session_id)
+        events.c.session_id == session_id, _is_there(session_id)
     )
     query = query.where(*_equals(events, names, "run_id", "type"))
     if "since" in names:
@@ -146,8 +154,8 @@ def latest_sequence(dialect: Dialect) -> Prepared:
     Select the latest number of *session_id*, unless it is deleted.
     """
     gates = session_sequences
-    deleted = sa.literal_column(f"'{GateState.DELETED}'", sa.String)
+    session_id = _parameter(gates.c.session_id)
     query = sa.select(gates.c.last_sequence).where(
-        gates.c.session_id == _parameter(gates.c.session_id), gates.c.state != deleted
+        gates.c.session_id == session_id, _is_there(session_id)
     )
     return prepare(query, dialect.compiler)

@@ -24,6 +24,12 @@ _ROW_KEYS: tuple[sa.Column[int] | sa.Column[str], ...] = (
     tables.artifacts.c.id,
 )
 
+# What is found of a session by its id alone.
+_HEADS: tuple[sa.Column[str], ...] = (
+    tables.session_tags.c.session_id,
+    tables.sessions.c.id,
+)
+
 
 async def soft_delete(
     transaction: Transaction,
@@ -104,12 +110,33 @@ async def stored_session(transaction: Transaction, session_id: str) -> Session:
     return rows.session_of(row)
 
 
-async def hard_delete(transaction: Transaction, session_id: str) -> None:
+async def hard_delete(
+    transaction: Transaction, session_id: str, *, is_begun: bool
+) -> bool:
     """
-    Remove one session, whatever its state; an unknown one has nothing to remove.
+    Remove one session, whatever its state, or a part of one that has very many rows.
+
+    The first part takes the session itself along, so that from then on nobody finds it.
+
+    Args:
+        transaction: What it is removed in.
+
+        session_id: Which one; an unknown one has nothing to remove.
+
+        is_begun: Whether a part of it was removed before, by this caller.
+
+    Returns:
+        Whether the session is gone.
     """
-    await lock_gates(transaction, {session_id})
-    await remove_sessions(transaction, {session_id})
+    gate = (await lock_gates(transaction, {session_id})).get(session_id)
+    if is_begun and gate is not None and gate.state is not GateState.DELETING:
+        # Somebody else was faster, and the id may be a new session's by now.
+        return True
+    for column in _HEADS:
+        await transaction.conn.execute(
+            sa.delete(column.table).where(column == session_id)
+        )
+    return await remove_part(transaction, session_id)
 
 
 async def remove_part(transaction: Transaction, session_id: str) -> bool:
@@ -158,11 +185,7 @@ async def remove_sessions(
     number is ever used twice. The contents of artifacts are removed where they lie.
     """
     is_one_of = transaction.dialect.is_one_of
-    for column in (
-        *(key.table.c.session_id for key in _ROW_KEYS),
-        tables.session_tags.c.session_id,
-        tables.sessions.c.id,
-    ):
+    for column in (*(key.table.c.session_id for key in _ROW_KEYS), *_HEADS):
         await transaction.conn.execute(
             sa.delete(column.table).where(is_one_of(column, session_ids))
         )

@@ -7,16 +7,17 @@ removes those that no artifact names any more.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import datetime
 from functools import partial
 
 import sqlalchemy as sa
 
-from asm_async.fronts.maintenance import Batches
+from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import GateState, artifacts, session_sequences, sessions
-from asm_async.sql.retention.batches import Rows, ThrottledWriter
-from asm_async.sql.retention.deleting import set_gates
+from asm_async.sql.retention.batches import Rows, ThrottledWriter, chained
+from asm_async.sql.retention.deleting import hard_delete, set_gates
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
@@ -54,20 +55,42 @@ def close_orphaned_counters(
 ) -> Batches:
     """
     Close the counters without a session, a page at a time.
+
+    And remove what is left of sessions whose removal in parts was broken off.
     """
     order = [session_sequences.c.session_id]
     query = sa.select(*order).where(is_orphaned())
     size = sessions_per_batch(policy)
-    return writes.write_pages(query, order, size, partial(_close, now=now))
+    closing = writes.write_pages(query, order, size, partial(_close, now=now))
+    return chained([closing, _finish_removals(writes, size)])
+
+
+async def _finish_removals(writes: ThrottledWriter, size: int) -> Batches:
+    order = [session_sequences.c.session_id]
+    query = sa.select(*order).where(
+        session_sequences.c.state == GateState.DELETING.value, ~_has_session()
+    )
+    async with aclosing(writes.pages(query, order, size)) as pages:
+        async for page in pages:
+            for (session_id,) in page:
+                remove = partial(hard_delete, session_id=session_id, is_begun=True)
+                while not await writes.write(remove):
+                    pass
+            yield Batch(len(page))
 
 
 def is_orphaned() -> sa.ColumnElement[bool]:
     """
     Make the condition that a counter is open though its session does not exist.
+
+    That of a session which is being removed in parts is not open any more.
     """
-    gates = session_sequences
-    has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
-    return (gates.c.state != GateState.DELETED.value) & ~has_session
+    closed = [GateState.DELETING.value, GateState.DELETED.value]
+    return session_sequences.c.state.not_in(closed) & ~_has_session()
+
+
+def _has_session() -> sa.ColumnElement[bool]:
+    return sa.exists().where(sessions.c.id == session_sequences.c.session_id)
 
 
 async def _remove_artifacts(
