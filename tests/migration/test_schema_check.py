@@ -12,9 +12,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async import open_store
 from asm_async.errors import MigrationRequiredError
 from asm_async.sql import migrations
+from asm_async.sql.core.tables import METADATA
 from asm_async.sql.migrations import history
 
 COMMAND = "run `python -m asm_async db upgrade --url URL`"
+PLACES = {"sqlite": "the database", "postgresql": "the schema public"}
 CALL = "or `await migrations.upgrade(engine)`"
 
 
@@ -46,7 +48,8 @@ async def test_an_empty_database_is_refused(engine: AsyncEngine) -> None:
         await migrations.check(engine)
 
     assert str(caught.value) == (
-        f"the database has no tables of asm_async yet: {COMMAND}, {CALL}"
+        f"{PLACES[engine.dialect.name]} has no tables of asm_async yet:"
+        f" {COMMAND}, {CALL}"
     )
 
 
@@ -62,7 +65,8 @@ async def test_an_older_database_is_refused(engine: AsyncEngine) -> None:
     await migrations.check(engine)
 
     assert str(caught.value) == (
-        f"the database is at revision 0001, and 0002 is needed: {COMMAND}, {CALL}"
+        f"{PLACES[engine.dialect.name]} is at revision 0001, and 0002 is needed:"
+        f" {COMMAND}, {CALL}"
     )
 
 
@@ -113,9 +117,40 @@ async def test_a_missing_table_spoils_no_transaction(engine: AsyncEngine) -> Non
     assert rows == 1
 
 
+@pytest.mark.parametrize("upgrades", [False, True])
+async def test_tables_of_our_names_are_told_of(
+    engine: AsyncEngine, *, upgrades: bool
+) -> None:
+    """
+    Those that SQLAlchemy made are refused by name, with what to do, and left alone.
+    """
+    async with engine.begin() as conn:
+        await conn.run_sync(METADATA.create_all)
+    with pytest.raises(MigrationRequiredError) as caught:
+        await (migrations.upgrade if upgrades else migrations.check)(engine)
+
+    assert "asm_artifacts, asm_consumers, asm_events, " in str(caught.value)
+    assert "drop them" in str(caught.value)
+    assert await migrations.current(engine) is None
+
+
+async def test_a_table_that_is_missing_keeps_a_store_from_opening(
+    engine: AsyncEngine,
+) -> None:
+    """
+    It is named, and no upgrade is advised, which would not bring it back.
+    """
+    await migrations.upgrade(engine)
+    async with engine.begin() as conn:
+        await conn.exec_driver_sql("DROP TABLE asm_runs")
+
+    with pytest.raises(MigrationRequiredError, match="lacks asm_runs: bring back"):
+        await migrations.check(engine)
+
+
 async def test_checking_costs_two_statements(engine: AsyncEngine) -> None:
     """
-    Whether there is a version table, and what it says: more is not asked.
+    What tables there are, and what the version table says: more is not asked.
     """
     await migrations.upgrade(engine)
     async with engine.connect() as conn:

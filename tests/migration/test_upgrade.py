@@ -116,10 +116,11 @@ async def test_an_upgrade_that_fails_leaves_what_was_there(
     engine: AsyncEngine, catalog: ReadCatalog
 ) -> None:
     """
-    A table in the way of the last statements makes the first ones undone too.
+    A name that is taken, of the last statements, makes the first ones undone too.
     """
     async with engine.begin() as conn:
-        await conn.exec_driver_sql("CREATE TABLE asm_artifacts (mine INTEGER)")
+        await conn.exec_driver_sql("CREATE TABLE mine (id INTEGER)")
+        await conn.exec_driver_sql("CREATE INDEX asm_artifacts ON mine (id)")
     before = await catalog(engine)
 
     with pytest.raises(StorageError, match="asm_artifacts"):

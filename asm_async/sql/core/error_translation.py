@@ -92,6 +92,10 @@ _ADVICE: Mapping[str, str] = {
         " (schema/postgresql-roles.sql)"
     ),
     "42P05": _POOLED,
+    "42P07": (
+        "; something of this name is there already: drop it if nothing needs it, or"
+        " give asm_async a schema of its own"
+    ),
     "53100": _NO_ROOM,
     "SQLITE_BUSY": "; another process holds the lock: let it write in short pieces",
     "SQLITE_CANTOPEN": (

@@ -21,7 +21,6 @@ from asm_async.fronts.health_findings import (
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND
 from asm_async.sql.core.error_translation import is_damage
 from asm_async.sql.core.tables import (
-    METADATA,
     GateState,
     artifacts,
     events,
@@ -31,7 +30,7 @@ from asm_async.sql.core.tables import (
     sessions,
 )
 from asm_async.sql.dialects import dialect_of
-from asm_async.sql.migrations import check_schema
+from asm_async.sql.migrations.online import missing_tables
 from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
@@ -102,17 +101,11 @@ def _findings(kind: HealthIssueKind, cases: Iterable[tuple[str, str]]) -> list[F
 
 async def _schema(conn: AsyncConnection) -> list[Finding]:
     try:
-        await check_schema(conn)
+        missing = await missing_tables(conn)
     except MigrationRequiredError as error:
         return _findings(HealthIssueKind.SCHEMA_VERSION, [("schema", str(error))])
-    missing = await conn.run_sync(_missing_tables)
     cases = [(name, f"the table {name} is missing") for name in missing]
     return _findings(HealthIssueKind.SCHEMA_VERSION, cases)
-
-
-def _missing_tables(conn: sa.Connection) -> list[str]:
-    inspector = sa.inspect(conn)
-    return [name for name in METADATA.tables if not inspector.has_table(name)]
 
 
 async def _history(conn: AsyncConnection) -> list[Finding]:

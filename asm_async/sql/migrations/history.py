@@ -5,7 +5,8 @@ The schema's history, and how a database is moved along it, statement by stateme
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -16,6 +17,12 @@ from asm_async.errors import (
     MigrationRequiredError,
     UnsupportedOperationError,
     ValidationError,
+)
+from asm_async.sql.core.tables import METADATA
+from asm_async.sql.dialects.catalogue import (
+    Catalogue,
+    first_schema_alone,
+    read_catalogue,
 )
 
 DIRECTORY = Path(__file__).parent
@@ -78,16 +85,25 @@ class Schema:
     Takes one statement, without its semicolon.
     """
 
+    catalogue: Catalogue = attrs.field(factory=Catalogue)
+    """
+    What lies where the tables go.
+    """
+
     @classmethod
-    def of(cls, conn: sa.Connection) -> Schema:
+    @contextmanager
+    def of(cls, conn: sa.Connection) -> Generator[Schema]:
         """
         Look which revision a database is at, in order to move it on this connection.
         """
-        return cls(
-            dialect_name=conn.dialect.name,
-            found=read_revision(conn),
-            execute=lambda statement: conn.execute(verbatim(statement)),
-        )
+        catalogue = read_catalogue(conn)
+        with first_schema_alone(conn, catalogue):
+            yield cls(
+                dialect_name=conn.dialect.name,
+                found=revision_of(conn, catalogue),
+                execute=lambda statement: conn.execute(verbatim(statement)),
+                catalogue=catalogue,
+            )
 
     def move_up(self, target: str) -> None:
         """
@@ -96,6 +112,7 @@ class Schema:
         known = _revisions()
         for script in known[_count_done(known, self.found) : _count(known, target)]:
             if script.down_revision is None:
+                refuse_foreign_tables(self.catalogue)
                 self.execute(_CREATE)
             script.module.upgrade(self._run_script)
             self._stamp(script.revision, instead_of=script.down_revision)
@@ -125,17 +142,35 @@ class Schema:
             self.execute(statement)
 
 
-def read_revision(conn: sa.Connection) -> str | None:
+def revision_of(conn: sa.Connection, catalogue: Catalogue) -> str | None:
     """
     Read the revision that a database is at, None if it has none.
 
     A database without the table raises no error, so that a transaction that goes on
     stays sound.
     """
-    if not sa.inspect(conn).has_table(VERSION_TABLE):
+    if VERSION_TABLE not in catalogue.names:
         return None
     version_num = sa.column("version_num", sa.String)
-    return conn.scalar(sa.select(version_num).select_from(sa.table(VERSION_TABLE)))
+    table = sa.table(VERSION_TABLE, version_num, schema=catalogue.schema)
+    return conn.scalar(sa.select(table.c.version_num))
+
+
+def refuse_foreign_tables(catalogue: Catalogue) -> None:
+    """
+    Refuse a database without a revision that has tables of our tables' names.
+
+    Raises:
+        MigrationRequiredError: Naming them.
+    """
+    if taken := sorted(catalogue.names & METADATA.tables.keys()):
+        raise MigrationRequiredError(
+            f"{catalogue.place} has no revision of asm_async, but tables of its names:"
+            f" {', '.join(taken)}. If nothing needs them, such as those that"
+            " SQLAlchemy's create_all() made, drop them; if they are another"
+            " program's, give asm_async a schema or database of its own. Then run"
+            " `python -m asm_async db upgrade --url URL`"
+        )
 
 
 def refuse_unknown(found: str) -> None:

@@ -127,5 +127,5 @@ def _schema(from_revision: str | None) -> Generator[Schema]:
         conn = op.get_bind()
         # Python's driver for SQLite begins no transaction before DDL. The savepoint is
         # one, so that a migration that fails or is killed leaves nothing half done.
-        with conn.begin_nested():
-            yield Schema.of(conn)
+        with conn.begin_nested(), Schema.of(conn) as schema:
+            yield schema

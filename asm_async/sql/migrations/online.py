@@ -6,16 +6,20 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import MigrationRequiredError
 from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.tables import METADATA
+from asm_async.sql.dialects.catalogue import read_catalogue
 from asm_async.sql.migrations.history import (
     HEAD,
     Schema,
     preparation,
-    read_revision,
+    refuse_foreign_tables,
     refuse_unknown,
+    revision_of,
 )
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
@@ -93,7 +97,7 @@ async def current(
     """
 
     async def work(conn: AsyncConnection) -> str | None:
-        return await conn.run_sync(read_revision)
+        return await conn.run_sync(lambda sync: revision_of(sync, read_catalogue(sync)))
 
     return await _transactions(engine, timeout).read(work)
 
@@ -119,14 +123,35 @@ async def check_schema(conn: AsyncConnection) -> None:
 
     A transaction that is open on *conn* goes on, whatever is found.
     """
-    found = await conn.run_sync(read_revision)
+    if missing := await missing_tables(conn):
+        # Tables of another application may lie further down a search_path.
+        raise MigrationRequiredError(
+            f"the database is at revision {HEAD}, but lacks {', '.join(missing)}:"
+            " bring back what a backup holds"
+        )
+
+
+async def missing_tables(conn: AsyncConnection) -> list[str]:
+    """
+    List the tables that a database lacks although it is at ``HEAD``.
+
+    Raises:
+        MigrationRequiredError: If it is not: what was found, and what to run.
+    """
+    return await conn.run_sync(_missing_tables)
+
+
+def _missing_tables(conn: sa.Connection) -> list[str]:
+    catalogue = read_catalogue(conn)
+    found = revision_of(conn, catalogue)
     if found == HEAD:
-        return
+        return [name for name in METADATA.tables if name not in catalogue.names]
     if found is None:
-        state = "the database has no tables of asm_async yet"
+        refuse_foreign_tables(catalogue)
+        state = f"{catalogue.place} has no tables of asm_async yet"
     else:
         refuse_unknown(found)
-        state = f"the database is at revision {found}, and {HEAD} is needed"
+        state = f"{catalogue.place} is at revision {found}, and {HEAD} is needed"
     raise MigrationRequiredError(
         f"{state}: run `python -m asm_async db upgrade --url URL`, or"
         " `await migrations.upgrade(engine)`"
@@ -147,12 +172,16 @@ async def _migrate(
     transactions = _transactions(engine, timeout)
     transactions.dialect.check_engine(engine)
 
+    def move_on(conn: sa.Connection) -> None:
+        with Schema.of(conn) as schema:
+            move(schema)
+
     async def work(transaction: Transaction) -> None:
         if prepare is not None:
             await prepare(transaction)
         # The revision is read after the wait, when nobody else can change it any more.
         await transaction.dialect.lock_schema(transaction.conn, transaction.timeout)
-        await transaction.conn.run_sync(lambda conn: move(Schema.of(conn)))
+        await transaction.conn.run_sync(move_on)
 
     await transactions.write(work, is_repeatable=True)
 

@@ -48,9 +48,10 @@ _LOCK = sa.text(
 _INVALID_INDEXES = sa.text(
     """
     SELECT indexrelid::regclass::text FROM pg_index
-    WHERE NOT indisvalid AND indrelid IN (
-        SELECT to_regclass(name) FROM unnest(CAST(:names AS TEXT[])) AS name
-    )
+    JOIN pg_class ON pg_class.oid = indrelid
+    JOIN pg_namespace ON pg_namespace.oid = relnamespace
+    WHERE NOT indisvalid AND nspname = current_schema()
+        AND relname = ANY(CAST(:names AS TEXT[]))
     ORDER BY 1
     """
 )
