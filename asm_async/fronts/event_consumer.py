@@ -9,6 +9,7 @@ import os
 import platform
 import secrets
 from collections.abc import AsyncGenerator, Callable, Sequence
+from datetime import datetime
 from math import inf
 from typing import Annotated, Generic, Protocol, TypeVar
 
@@ -107,6 +108,20 @@ class LeaseTable(Protocol):
             LeaseLostError: If the lease is not of the holding's token any more.
         """
         ...
+
+
+def is_lease_over(
+    leased_until: datetime | None, renewed_at: datetime, now: datetime
+) -> bool:
+    """
+    Return whether a lease that was renewed at *renewed_at* has ended.
+
+    One that was renewed later than a term from now has: the clock was set back
+    meanwhile, and its holder may be dead since long.
+    """
+    if leased_until is None:
+        return True
+    return leased_until <= now or renewed_at - now > leased_until - renewed_at
 
 
 def lease_lost(name: str) -> LeaseLostError:

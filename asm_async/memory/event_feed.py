@@ -14,6 +14,7 @@ from asm_async.fronts.event_consumer import (
     ConsumerOptions,
     Holding,
     LeasedBatch,
+    is_lease_over,
     lease_lost,
 )
 from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
@@ -104,7 +105,7 @@ class _ConsumerLeases:
         token = int(now.timestamp() * 1_000_000)
         new = ConsumerRow(place=self._first_place, fencing_token=token, updated_at=now)
         row = database.consumers.setdefault(self._options.name, new)
-        is_over = row.leased_until is None or row.leased_until <= now
+        is_over = is_lease_over(row.leased_until, row.updated_at, now)
         if not is_over and row.holder != holder:
             return None
         self._holders.add(holder)
@@ -118,8 +119,11 @@ class _ConsumerLeases:
         row = database.consumers.get(self._options.name)
         until = None if row is None else row.leased_until
         now = datetime.now(UTC)
+        left = ((until or now) - now).total_seconds()
+        # The clock may be set back meanwhile, or have been.
+        pause = min(left, self._options.lease_seconds)
         with database.waiter(None) as released, suppress(TimeoutError):
-            async with asyncio.timeout(((until or now) - now).total_seconds()):
+            async with asyncio.timeout(pause):
                 await released.wait()
 
     async def renew(self, fencing_token: int) -> Holding | None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import aclosing
+from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
@@ -14,7 +15,13 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import LeaseLostError, StoreClosedError
+from asm_async.memory import (
+    InMemoryDatabase,
+    InMemoryEventFeed,
+    InMemorySessionStore,
+)
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
+from asm_async.sql.core.tables import consumers
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
 from asm_async.testing.factories import make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
@@ -130,6 +137,53 @@ async def test_a_lease_is_released_past_who_has_its_row_for_a_moment(
     assert numbers_of(batch.events) == [1]
     for feed in (first, second):
         await feed.aclose()
+
+
+async def test_a_clock_that_is_set_back_frees_a_lease(
+    engine: AsyncEngine, another: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    Who took it in what is the future now may be dead since long.
+    """
+    await store.append_events(make_events(1))
+    first, second = SQLEventFeed(engine), SQLEventFeed(another)
+    async with aclosing(first.consumer("one").batches()) as batches:
+        await anext(batches)
+        async with another.begin() as conn:
+            row = (await conn.execute(sa.select(consumers))).one()
+            late = {
+                "leased_until": row.leased_until + timedelta(hours=1),
+                "updated_at": row.updated_at + timedelta(hours=1),
+            }
+            await conn.execute(sa.update(consumers).values(late))
+        async with asyncio.timeout(SHORT_SECONDS):
+            (batch,) = await take(second.consumer("one").batches(), 1)
+        assert numbers_of(batch.events) == [1]
+        with pytest.raises(LeaseLostError):
+            await anext(batches)
+    for feed in (first, second):
+        await feed.aclose()
+
+
+async def test_a_clock_that_is_set_back_frees_a_lease_in_memory() -> None:
+    """
+    As in a database.
+    """
+    database = InMemoryDatabase()
+    store, feed = InMemorySessionStore(database), InMemoryEventFeed(database)
+    await store.save_session(make_session())
+    await store.append_events(make_events(1))
+    async with aclosing(feed.consumer("one").batches()) as batches:
+        await anext(batches)
+        row = database.consumers["one"]
+        assert row.leased_until is not None
+        row.leased_until += timedelta(hours=1)
+        row.updated_at += timedelta(hours=1)
+        async with asyncio.timeout(SHORT_SECONDS):
+            (batch,) = await take(feed.consumer("one").batches(), 1)
+        assert numbers_of(batch.events) == [1]
+    await feed.aclose()
+    await store.aclose()
 
 
 async def test_nobody_connects_after_a_feed_was_closed(

@@ -19,6 +19,7 @@ from asm_async.fronts.event_consumer import (
     ConsumerOptions,
     Holding,
     LeasedBatch,
+    is_lease_over,
     lease_lost,
 )
 from asm_async.sql.core.column_types import microseconds
@@ -55,13 +56,13 @@ class ConsumerLeases:
     async def take(self, holder: str) -> Holding | None:
         async def look(conn: AsyncConnection) -> bool:
             row = (await conn.execute(self._row())).first()
-            return row is None or row.is_free or row.holder == holder
+            return row is None or row.holder == holder or _is_free(row)
 
         async def take(transaction: Transaction) -> Holding | None:
             conn = transaction.conn
             await self._insert(conn)
             row = await self._locked_row(conn)
-            if row is None or not (row.is_free or row.holder == holder):
+            if row is None or not (row.holder == holder or _is_free(row)):
                 return None
             token = row.fencing_token + 1
             taking = self._renewal().values(
@@ -198,13 +199,13 @@ class ConsumerLeases:
         )
 
     def _row(self) -> sa.Select[*tuple[Any, ...]]:
-        until, now = consumers.c.leased_until, self._feed.now()
-        is_free = sa.or_(until.is_(None), until <= now).label("is_free")
         return sa.select(
             consumers.c.fencing_token,
             consumers.c.checkpoint,
             consumers.c.holder,
-            is_free,
+            consumers.c.leased_until,
+            consumers.c.updated_at,
+            self._feed.now().label("now"),
         ).where(self._is_it)
 
     async def _locked_row(self, conn: AsyncConnection) -> sa.Row[Any] | None:
@@ -249,6 +250,10 @@ class ConsumerLeases:
         if place == START:
             return None
         return checkpoint_text(place, self._transactions.dialect.name)
+
+
+def _is_free(row: sa.Row[Any]) -> bool:
+    return is_lease_over(row.leased_until, row.updated_at, row.now)
 
 
 @attrs.frozen(kw_only=True, eq=False)
