@@ -4,17 +4,44 @@ What the reference lists is what the code has.
 
 from __future__ import annotations
 
+import inspect
 import re
+import subprocess
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
+import asm_async
+import asm_async.artifacts
+import asm_async.files
+import asm_async.integrations.fastapi
+import asm_async.memory
+import asm_async.ports
+import asm_async.redaction
+import asm_async.sql
 from asm_async import EventType, errors
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
     *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
+]
+PACKAGES = [
+    asm_async,
+    asm_async.artifacts,
+    asm_async.files,
+    asm_async.integrations.fastapi,
+    asm_async.memory,
+    asm_async.ports,
+    asm_async.redaction,
+    asm_async.sql,
+]
+PORTS = [
+    port
+    for name in asm_async.ports.__all__
+    if getattr(port := getattr(asm_async.ports, name), "_is_protocol", False)
 ]
 LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
 
@@ -36,6 +63,23 @@ def table_rows(path: str) -> list[list[str]]:
         for line in lines
         if line.startswith("| `")
     ]
+
+
+def names_in_section_of(port: type) -> set[str]:
+    """
+    Return what stands as code in the sections whose headings name a port.
+    """
+    page = (ROOT / "docs/reference/api.md").read_text("utf-8")
+    sections = re.split(r"^## ", page, flags=re.MULTILINE)
+    own = [each for each in sections if f".{port.__name__}`" in each]
+    return set(re.findall(r"\w+", " ".join(re.findall(r"`([^`]+)`", "".join(own)))))
+
+
+def has_name(page: str, name: str) -> bool:
+    """
+    Return whether a name ends a piece of code of a page.
+    """
+    return re.search(rf"`(?:[\w.]+\.)?{name}`", page) is not None
 
 
 def test_the_table_of_errors_is_complete() -> None:
@@ -60,6 +104,55 @@ def test_the_table_of_event_types_is_complete() -> None:
     rows = [row[:2] for row in table_rows("docs/reference/events.md")]
 
     assert rows == [[member.name, member.value] for member in EventType]
+
+
+@pytest.mark.parametrize("port", PORTS, ids=lambda port: port.__name__)
+def test_the_interface_has_each_method_and_keyword_of_a_port(port: type) -> None:
+    """
+    The port's section of docs/reference/api.md names what its calls take by keyword.
+    """
+    methods = [
+        (name, member)
+        for name, member in inspect.getmembers(port, callable)
+        if not name.startswith("_")
+    ]
+    keywords = {
+        parameter.name
+        for _, method in methods
+        for parameter in inspect.signature(method).parameters.values()
+        if parameter.kind is parameter.KEYWORD_ONLY
+    }
+    wanted = {name for name, _ in methods} | keywords
+
+    assert sorted(wanted - names_in_section_of(port)) == []
+
+
+@pytest.mark.parametrize("package", PACKAGES, ids=lambda package: package.__name__)
+def test_the_interface_has_each_public_name(package: ModuleType) -> None:
+    """
+    docs/reference/api.md names all that a package offers.
+    """
+    page = (ROOT / "docs/reference/api.md").read_text("utf-8")
+    missing = [name for name in package.__all__ if not has_name(page, name)]
+
+    assert missing == []
+
+
+def test_the_interface_has_each_command() -> None:
+    """
+    docs/reference/api.md shows each command of the command line.
+    """
+    page = (ROOT / "docs/reference/api.md").read_text("utf-8")
+    shown = set(re.findall(r"^python -m asm_async ([a-z]+)", page, re.MULTILINE))
+    usage = subprocess.run(
+        [sys.executable, "-m", "asm_async", "--help"],
+        capture_output=True,
+        text=True,
+        check=True,
+    ).stdout
+    commands = set(re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE))
+
+    assert shown == commands
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
