@@ -91,7 +91,8 @@ async def finish(store: SessionStore, session: Session, run: Run) -> None:
             events=(answer, new_event(run, EventType.RUN_COMPLETED)),
         )
     )
-    print(f"session {stored.session.status}, run {stored.run.status}")
+    if stored.session is not None and stored.run is not None:
+        print(f"session {stored.session.status}, run {stored.run.status}")
 
 
 async def look_back(store: SessionStore, session_id: str) -> None:

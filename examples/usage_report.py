@@ -142,6 +142,8 @@ async def record_usage(
     estimate = TokenEstimate()
     for execution in executions_of(conversation, name):
         usage = estimate.usage_of(execution.events)
+        if execution.run is None:
+            continue
         run = await store.get_run(execution.run.id)
         wanted = model.used_in(run, usage)
         if not wanted.has_same_content(run):

@@ -73,7 +73,7 @@ SET LOCAL search_path = :"schema";
 
 REVOKE ALL ON
     asm_alembic_version, asm_sessions, asm_session_tags, asm_runs, asm_events,
-    asm_session_sequences, asm_artifacts, asm_consumers
+    asm_session_sequences, asm_run_tombstones, asm_artifacts, asm_consumers
     FROM PUBLIC, :"writer", :"reader", :"maintainer";
 
 -- Everybody sees whether the schema is the one that the code needs, and all history.
@@ -81,6 +81,7 @@ GRANT SELECT ON
     asm_alembic_version, asm_sessions, asm_session_tags, asm_runs, asm_events,
     asm_session_sequences, asm_artifacts, asm_consumers
     TO :"writer", :"reader", :"maintainer";
+GRANT SELECT ON asm_run_tombstones TO :"writer", :"maintainer";
 
 -- An event, once written, is neither changed nor removed. A saved session replaces its
 -- tags, which are its own, and a counter is locked in order to be counted up.
@@ -90,12 +91,14 @@ GRANT INSERT, UPDATE ON
     TO :"writer";
 GRANT INSERT, DELETE ON asm_session_tags TO :"writer";
 
--- Marking, pruning and removing. Counters stay, so that no number is used twice.
+-- Marking, pruning and removing. Counters stay, and so does what is remembered of runs,
+-- so that no number and no revision is used twice.
 GRANT UPDATE, DELETE ON asm_sessions TO :"maintainer";
 GRANT DELETE ON
     asm_session_tags, asm_runs, asm_events, asm_artifacts, asm_consumers
     TO :"maintainer";
 GRANT UPDATE ON asm_session_sequences TO :"maintainer";
+GRANT INSERT, DELETE ON asm_run_tombstones TO :"maintainer";
 
 \endif
 

@@ -17,7 +17,8 @@ CREATE TABLE asm_sessions (
     created_at TIMESTAMP WITH TIME ZONE NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
     deleted_at TIMESTAMP WITH TIME ZONE,
-    revision BIGINT NOT NULL
+    revision BIGINT NOT NULL,
+    operation_id VARCHAR(255) COLLATE "C"
 );
 
 CREATE INDEX ix_asm_sessions_created_at
@@ -78,7 +79,8 @@ CREATE TABLE asm_runs (
     provider_metadata JSON NOT NULL,
     model VARCHAR(255) COLLATE "C",
     cost_usd DOUBLE PRECISION,
-    revision BIGINT NOT NULL
+    revision BIGINT NOT NULL,
+    operation_id VARCHAR(255) COLLATE "C"
 );
 
 CREATE INDEX ix_asm_runs_session_id
@@ -105,6 +107,12 @@ CREATE INDEX ix_asm_runs_status
 CREATE INDEX ix_asm_runs_usage
     ON asm_runs (provider, model, started_at)
     INCLUDE (input_tokens, output_tokens, total_tokens, cost_usd);
+
+CREATE TABLE asm_run_tombstones (
+    run_id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    tenant_id VARCHAR(255) COLLATE "C",
+    revision BIGINT NOT NULL
+);
 
 CREATE TABLE asm_events (
     session_id VARCHAR(255) COLLATE "C" NOT NULL,
@@ -146,6 +154,8 @@ CREATE TABLE asm_session_sequences (
     pruned_count BIGINT NOT NULL,
     state VARCHAR(16) NOT NULL,
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
+    tenant_id VARCHAR(255) COLLATE "C",
+    session_revision BIGINT NOT NULL DEFAULT 0,
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state

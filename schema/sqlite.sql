@@ -19,7 +19,8 @@ CREATE TABLE asm_sessions (
     created_at INTEGER NOT NULL,
     updated_at INTEGER NOT NULL,
     deleted_at INTEGER,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    operation_id VARCHAR(255)
 );
 
 CREATE INDEX ix_asm_sessions_created_at
@@ -80,7 +81,8 @@ CREATE TABLE asm_runs (
     provider_metadata TEXT NOT NULL,
     model VARCHAR(255),
     cost_usd REAL,
-    revision INTEGER NOT NULL
+    revision INTEGER NOT NULL,
+    operation_id VARCHAR(255)
 );
 
 CREATE INDEX ix_asm_runs_session_id
@@ -108,6 +110,12 @@ CREATE INDEX ix_asm_runs_usage
     ON asm_runs (
         provider, model, started_at, input_tokens, output_tokens, total_tokens, cost_usd
     );
+
+CREATE TABLE asm_run_tombstones (
+    run_id VARCHAR(255) NOT NULL PRIMARY KEY,
+    tenant_id VARCHAR(255),
+    revision INTEGER NOT NULL
+) WITHOUT ROWID;
 
 CREATE TABLE asm_events (
     position INTEGER PRIMARY KEY AUTOINCREMENT,
@@ -145,6 +153,8 @@ CREATE TABLE asm_session_sequences (
     pruned_count INTEGER NOT NULL,
     state VARCHAR(16) NOT NULL,
     updated_at INTEGER NOT NULL,
+    tenant_id VARCHAR(255),
+    session_revision INTEGER NOT NULL DEFAULT 0,
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
@@ -28,6 +29,18 @@ An event that nobody else holds, with its *data* and *metadata* as they are stor
 """
 
 
+@attrs.frozen(kw_only=True)
+class ResultSnapshot:
+    """
+    An execution's result that nobody else holds; what is None is not to be touched.
+    """
+
+    session_id: str
+    session: Session | None
+    run: Run | None
+    batch: Sequence[EventSnapshot]
+
+
 class SessionStoreFront(SessionStore):
     """
     A session store in front of a backend, which implements the methods marked abstract.
@@ -38,12 +51,16 @@ class SessionStoreFront(SessionStore):
     """
 
     async def save_session(
-        self, session: Session, *, expected_revision: int | None = None
+        self,
+        session: Session,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> Session:
-        return await self._save_session(
-            _checked_session(session, "session"),
-            _checked_expectation(expected_revision, "expected_revision"),
+        expected = Expectations(
+            expected_revision=expected_revision, operation_id=operation_id
         )
+        return await self._save_session(_checked_session(session, "session"), expected)
 
     async def get_session(self, session_id: str) -> Session:
         return await self._get_session(fields.text(session_id, "session_id"))
@@ -55,11 +72,17 @@ class SessionStoreFront(SessionStore):
     async def delete_session(self, session_id: str) -> None:
         await self._delete_session(fields.text(session_id, "session_id"))
 
-    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
-        return await self._save_run(
-            _checked_run(run, "run"),
-            _checked_expectation(expected_revision, "expected_revision"),
+    async def save_run(
+        self,
+        run: Run,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
+    ) -> Run:
+        expected = Expectations(
+            expected_revision=expected_revision, operation_id=operation_id
         )
+        return await self._save_run(_checked_run(run, "run"), expected)
 
     async def get_run(self, run_id: str) -> Run:
         return await self._get_run(fields.text(run_id, "run_id"))
@@ -108,11 +131,24 @@ class SessionStoreFront(SessionStore):
         return await self._append(batch, expected)
 
     async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
+        self,
+        result: ExecutionResult,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> ExecutionResult:
-        session, run, batch = _checked_result(result)
-        expected = _checked_expectation(expected_sequence, "expected_sequence")
-        return await self._flush(session, run, batch, expected)
+        expected = Expectations(
+            expected_sequence=expected_sequence,
+            expected_revision=expected_revision,
+            operation_id=operation_id,
+        )
+        flushed = _checked_result(result)
+        if expected_revision is not None and flushed.session is None:
+            raise ValidationError(
+                "expected_revision: it is the session's, and result has no session"
+            )
+        return await self._flush(flushed, expected)
 
     @takes_arguments_of(SessionStore.get_events)
     async def get_events(self, session_id: str, **filters: Any) -> list[Event]:
@@ -124,7 +160,7 @@ class SessionStoreFront(SessionStore):
 
     @abstractmethod
     async def _save_session(
-        self, session: Session, expected_revision: int | None
+        self, session: Session, expected: Expectations
     ) -> Session: ...
 
     @abstractmethod
@@ -137,7 +173,7 @@ class SessionStoreFront(SessionStore):
     async def _delete_session(self, session_id: str) -> None: ...
 
     @abstractmethod
-    async def _save_run(self, run: Run, expected_revision: int | None) -> Run: ...
+    async def _save_run(self, run: Run, expected: Expectations) -> Run: ...
 
     @abstractmethod
     async def _get_run(self, run_id: str) -> Run: ...
@@ -158,11 +194,7 @@ class SessionStoreFront(SessionStore):
 
     @abstractmethod
     async def _flush(
-        self,
-        session: Session,
-        run: Run,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult: ...
 
     @abstractmethod
@@ -212,16 +244,24 @@ def _checked_run(run: object, name: str) -> Run:
     return _copy(run, name)
 
 
-def _checked_result(result: object) -> tuple[Session, Run, tuple[EventSnapshot, ...]]:
+def _checked_result(result: object) -> ResultSnapshot:
     if not isinstance(result, ExecutionResult):
         raise _unexpected(result, "result", "an ExecutionResult")
     try:
-        session = _checked_session(result.session, "session")
-        run = _checked_run(result.run, "run")
+        session, run = result.session, result.run
+        if session is not None:
+            session = _checked_session(session, "session")
+        if run is not None:
+            run = _checked_run(run, "run")
         if result.provider_metadata:
             # It may have been spoilt since it was laid over the run's own.
             run = attrs.evolve(result, session=session, run=run).run
-        return session, run, _snapshots(result.events, "events")
+        return ResultSnapshot(
+            session_id=result.session_id,
+            session=session,
+            run=run,
+            batch=_snapshots(result.events, "events"),
+        )
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
 

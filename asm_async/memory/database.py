@@ -31,6 +31,21 @@ class Gate:
 
     latest: int = 0
     pruned: int = 0
+    tenant_id: str | None = None
+    session_revision: int = 0
+    """
+    The last revision of the session that was removed last.
+    """
+
+
+@attrs.frozen
+class RunTombstone:
+    """
+    What is remembered of a run that was removed.
+    """
+
+    tenant_id: str | None
+    revision: int
 
 
 @attrs.define(kw_only=True)
@@ -99,6 +114,9 @@ class InMemoryDatabase:
         # Soft-deleted ones among them.
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
+        self.run_tombstones: dict[str, RunTombstone] = {}
+        # Which operation saved a session or a run last, by class and id.
+        self.operation_ids: dict[tuple[type[Session | Run], str], str | None] = {}
         # By session id and event id, in order of sequence number.
         self.events: dict[str, dict[str, Event]] = {}
         # Of all sessions that are or ever were.
@@ -154,20 +172,37 @@ class InMemoryDatabase:
         runs = [run for run in self.runs.values() if run.session_id == session_id]
         return sorted(runs, key=lambda run: (run.started_at, run.id))
 
-    def put_session(self, session: Session) -> None:
+    def put_session(self, session: Session, operation_id: str | None = None) -> None:
         """
         Insert or replace a session; a new one gets a gate, or that of its forerunner.
         """
         self.sessions[session.id] = session
+        self.operation_ids[Session, session.id] = operation_id
         self.events.setdefault(session.id, {})
-        self.gates.setdefault(session.id, Gate())
+        self.gates.setdefault(session.id, Gate()).tenant_id = session.tenant_id
         self._wake(session.id, None)
 
-    def put_run(self, run: Run) -> None:
+    def put_run(self, run: Run, operation_id: str | None = None) -> None:
         """
         Insert or replace a run.
         """
         self.runs[run.id] = run
+        self.operation_ids[Run, run.id] = operation_id
+
+    def last_revision(self, value: Session | Run) -> int:
+        """
+        Return the last revision that a session or run of this id has, or ever had.
+        """
+        stored: Session | Run | None
+        if isinstance(value, Session):
+            stored = self.sessions.get(value.id)
+            gate = self.gates.get(value.id)
+            removed = 0 if gate is None else gate.session_revision
+        else:
+            stored = self.runs.get(value.id)
+            tombstone = self.run_tombstones.get(value.id)
+            removed = 0 if tombstone is None else tombstone.revision
+        return removed if stored is None else stored.revision
 
     def put_events(self, events: Iterable[Event]) -> None:
         """
@@ -187,15 +222,18 @@ class InMemoryDatabase:
         """
         Remove a session with all it has; an unknown one is no error.
         """
-        if self.sessions.pop(session_id, None) is None:
+        session = self.sessions.pop(session_id, None)
+        if session is None:
             return
         for event in self.events.pop(session_id).values():
             self.log.forget(event)
         for run in self.runs_of(session_id):
-            del self.runs[run.id]
+            del self.runs[run.id], self.operation_ids[Run, run.id]
+            self.run_tombstones[run.id] = RunTombstone(session.tenant_id, run.revision)
         self.remove_artifacts(lambda artifact: artifact.session_id == session_id)
+        del self.operation_ids[Session, session_id]
         gate = self.gates[session_id]
-        gate.pruned = gate.latest
+        gate.pruned, gate.session_revision = gate.latest, session.revision
         self._wake(session_id, None)
 
     def soft_delete(self, session_id: str, at: datetime) -> None:

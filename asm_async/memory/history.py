@@ -13,6 +13,7 @@ from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
 from asm_async.transfer.import_stream import (
     check_owner,
+    check_revision,
     check_unrepeated,
     is_stored,
     refuse_tombstone,
@@ -107,8 +108,12 @@ def _check_members(
         _, members = batch
         kind = type(members[0])
         for member in members:
-            if kind is Run and (stored := database.runs.get(member.id)):
+            if not isinstance(member, Run):
+                continue
+            if stored := database.runs.get(member.id):
                 check_owner(incoming, stored.id, stored.session_id)
+            elif tombstone := database.run_tombstones.get(member.id):
+                check_revision(incoming, member, tombstone.revision)
         check_unrepeated(incoming, batch, known[kind])
         known[kind].update(member.id for member in members)
 

@@ -17,9 +17,14 @@ from asm_async.errors import (
     RunNotFoundError,
     SequenceConflictError,
 )
+from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
+from asm_async.fronts.session_store import (
+    EventSnapshot,
+    ResultSnapshot,
+    SessionStoreFront,
+)
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
@@ -51,13 +56,15 @@ class InMemorySessionStore(SessionStoreFront):
         """
         self._access.close()
 
-    async def _save_session(
-        self, session: Session, expected_revision: int | None
-    ) -> Session:
+    async def _save_session(self, session: Session, expected: Expectations) -> Session:
         database = self._access.database
-        saved = _next_session(database, session, expected_revision)
-        database.put_session(saved)
-        return attrs.evolve(saved)
+        database.check_not_deleted(session.id)
+        if not _was_saved(database, session, expected):
+            _check_revision(database, session, expected.expected_revision)
+            _check_status(database, session)
+            session = _as_next_revision(database, session)
+            database.put_session(session, expected.operation_id)
+        return attrs.evolve(database.sessions[session.id])
 
     async def _get_session(self, session_id: str) -> Session:
         return attrs.evolve(self._access.database.existing(session_id))
@@ -78,13 +85,15 @@ class InMemorySessionStore(SessionStoreFront):
     async def _delete_session(self, session_id: str) -> None:
         self._access.database.delete_session(session_id)
 
-    async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
+    async def _save_run(self, run: Run, expected: Expectations) -> Run:
         database = self._access.database
         database.check_live(run.session_id)
         _check_owner(database, run)
-        saved = _next_run(database, run, expected_revision)
-        database.put_run(saved)
-        return attrs.evolve(saved)
+        if not _was_saved(database, run, expected):
+            _check_revision(database, run, expected.expected_revision)
+            _check_status(database, run)
+            database.put_run(_as_next_revision(database, run), expected.operation_id)
+        return attrs.evolve(database.runs[run.id])
 
     async def _get_run(self, run_id: str) -> Run:
         runs = self._access.database.runs
@@ -114,25 +123,33 @@ class InMemorySessionStore(SessionStoreFront):
         return [attrs.evolve(event) for event in numbered]
 
     async def _flush(
-        self,
-        session: Session,
-        run: Run,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
-        database = self._access.database
-        database.check_not_deleted(session.id)
-        events = _number_events(database, [event for event, _, _ in batch])
-        if not _was_flushed(database, expected_sequence, run, events):
-            _check_latest(database, session.id, expected_sequence)
-            _check_owner(database, run)
-            session, run = _next_session(database, session), _next_run(database, run)
-            database.put_session(session)
-            database.put_run(run)
+        database, session, run = self._access.database, result.session, result.run
+        if session is None:
+            database.check_live(result.session_id)
+        database.check_not_deleted(result.session_id)
+        events = _number_events(database, [event for event, _, _ in result.batch])
+        if not _was_flushed(database, result, events, expected):
+            if session is not None:
+                _check_revision(database, session, expected.expected_revision)
+            _check_latest(database, result.session_id, expected.expected_sequence)
+            if run is not None:
+                _check_owner(database, run)
+                _check_status(database, run)
+            if session is not None:
+                _check_status(database, session)
+                database.put_session(
+                    _as_next_revision(database, session), expected.operation_id
+                )
+            if run is not None:
+                database.put_run(
+                    _as_next_revision(database, run), expected.operation_id
+                )
             database.put_events(events)
         return ExecutionResult(
-            session=attrs.evolve(database.sessions[session.id]),
-            run=attrs.evolve(database.runs[run.id]),
+            session=session and attrs.evolve(database.sessions[session.id]),
+            run=run and attrs.evolve(database.runs[run.id]),
             events=tuple(attrs.evolve(event) for event in events),
         )
 
@@ -168,32 +185,57 @@ def _is_wanted(event: Event, wanted: EventFilter) -> bool:
 # What a write would store is decided before anything is changed.
 
 
-def _next_session(
-    database: InMemoryDatabase, session: Session, expected: int | None = None
-) -> Session:
-    database.check_not_deleted(session.id)
-    stored = database.sessions.get(session.id)
-    return _next(f"session {session.id!r}", session, stored, expected)
+def _stored(database: InMemoryDatabase, value: Session | Run) -> Session | Run | None:
+    kept = database.sessions if isinstance(value, Session) else database.runs
+    return kept.get(value.id)
 
 
-def _next_run(database: InMemoryDatabase, run: Run, expected: int | None = None) -> Run:
-    return _next(f"run {run.id!r}", run, database.runs.get(run.id), expected)
-
-
-def _next(subject: str, value: V, stored: V | None, expected: int | None) -> V:
+def _was_saved(
+    database: InMemoryDatabase, value: Session | Run, expected: Expectations
+) -> bool:
     """
-    Return *value* as a save stores it, or as stored if that succeeded before.
+    Return whether this very operation has saved *value*, and nobody else since.
+
+    Raises:
+        ConflictError: If the operation has saved other content.
     """
-    revision = 0 if stored is None else stored.revision
-    if stored and revision - 1 == expected and stored.has_same_content(value):
-        return stored
-    if expected is not None and revision != expected:
-        raise RevisionConflictError(subject, expected, revision)
-    if stored:
-        # Of the same class as the stored one, which type checkers do not see here.
-        status: Any = value.status
-        stored.check_can_become(status)
-    return attrs.evolve(value, revision=revision + 1)
+    stored = _stored(database, value)
+    if stored is None:
+        return False
+    if database.operation_ids[type(value), value.id] != expected.operation_id:
+        return False
+    if not stored.has_same_content(value):
+        kind = type(value).__name__.lower()
+        raise _other_content(expected, f"of {kind} {value.id!r} with other content")
+    return True
+
+
+def _other_content(expected: Expectations, what: str) -> ConflictError:
+    return ConflictError(
+        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
+        " operation needs an id of its own"
+    )
+
+
+def _check_revision(
+    database: InMemoryDatabase, value: Session | Run, expected: int | None
+) -> None:
+    stored = _stored(database, value)
+    actual = 0 if stored is None else stored.revision
+    if expected is not None and actual != expected:
+        kind = type(value).__name__.lower()
+        raise RevisionConflictError(f"{kind} {value.id!r}", expected, actual)
+
+
+def _check_status(database: InMemoryDatabase, value: Session | Run) -> None:
+    # The stored one is of the same class, which type checkers do not see here.
+    stored: Any = _stored(database, value)
+    if stored is not None:
+        stored.check_can_become(value.status)
+
+
+def _as_next_revision(database: InMemoryDatabase, value: V) -> V:
+    return value.with_given(database.last_revision(value) + 1)
 
 
 def _check_owner(database: InMemoryDatabase, run: Run) -> None:
@@ -253,13 +295,33 @@ def _are_stored_behind(
 
 def _was_flushed(
     database: InMemoryDatabase,
-    expected: int | None,
-    run: Run,
+    result: ResultSnapshot,
     numbered: Sequence[Event],
+    expected: Expectations,
 ) -> bool:
     """
-    Return whether a flush with this expectation has succeeded before.
+    Return whether this very flush has happened already.
+
+    Raises:
+        ConflictError: If the operation has stored something else.
     """
-    stored = database.runs.get(run.id)
-    is_stored = stored is not None and stored.session_id == run.session_id
-    return is_stored and _are_stored_behind(database, expected, numbered)
+    saved: list[bool] = []
+    latest = database.latest(result.session_id)
+    is_there = all(event.sequence_number <= latest for event in numbered)
+    for value in (result.session, result.run):
+        if value is None:
+            continue
+        stored = _stored(database, value)
+        is_there &= stored is not None
+        if isinstance(stored, Run):
+            is_there &= stored.session_id == result.session_id
+        saved.append(_was_saved(database, value, expected))
+    if any(saved):
+        if not is_there:
+            raise _other_content(expected, "of other values or events")
+        return True
+    return (
+        is_there
+        and expected.expected_revision is None
+        and _are_stored_behind(database, expected.expected_sequence, numbered)
+    )

@@ -37,13 +37,19 @@ class SessionStore(Protocol):
     waits, for as long as the store's timeout lasts, until the outcome is known; then
     the cancellation goes on.
 
-    **Idempotence.** Appending is idempotent by event id within a session. Repeating an
-    append, or a call with an expectation, after an error or an unknown outcome is safe.
+    **Idempotence.** Appending is idempotent by event id within a session. A save or a
+    flush is an operation with an id: its own at each call, unless it is given one as
+    *operation_id*. The same operation again succeeds without being done twice, for as
+    long as nobody else has saved since; the same content under another id is another
+    call. The store repeats a call whose outcome it does not know as the same operation.
+
+    **Revisions.** A session's or run's revision grows with each save. No revision of an
+    id ever stands for two contents, also after a deletion, when the id comes back.
 
     **Deletion.** A session is live, soft-deleted or gone. A soft-deleted one can be
     read by id but is left out of lists, and every write to it raises
     ``SessionDeletedError``. A gone one is unknown; saving its id again makes a new
-    session whose numbers go on.
+    session whose numbers and revisions go on.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read or written, ``StoreClosedError`` after :meth:`aclose` or from
@@ -53,7 +59,11 @@ class SessionStore(Protocol):
     """
 
     async def save_session(
-        self, session: Session, *, expected_revision: int | None = None
+        self,
+        session: Session,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> Session:
         """
         Insert the session, or replace the one of this id.
@@ -66,10 +76,13 @@ class SessionStore(Protocol):
             session: The value to store; without *deleted_at*, which is the store's.
 
             expected_revision:
-                The revision the caller has seen, 0 for "not stored yet". Of any number
-                of concurrent writers that expect the same one exactly one wins. If the
-                very same content is stored as the next revision already, the call has
-                succeeded before and succeeds again.
+                The revision the caller has seen, 0 for "not stored". Of any number of
+                writers that expect the same one exactly one wins, also where all of
+                them save the same content.
+
+            operation_id:
+                The id of the call, 1 to 255 characters, to repeat it with. If the
+                stored value was saved last by this operation, it is returned unchanged.
 
         Returns:
             The stored value, with its new revision.
@@ -78,6 +91,8 @@ class SessionStore(Protocol):
             ValidationError: If *session* carries *deleted_at*.
 
             SessionDeletedError: If the session is soft-deleted.
+
+            ConflictError: If *operation_id* has saved other content.
 
             RevisionConflictError: If *expected_revision* is not met.
 
@@ -139,7 +154,13 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+    async def save_run(
+        self,
+        run: Run,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
+    ) -> Run:
         """
         Insert the run, or replace the one of this id.
 
@@ -152,6 +173,8 @@ class SessionStore(Protocol):
 
             expected_revision: As in :meth:`save_session`.
 
+            operation_id: As in :meth:`save_session`.
+
         Returns:
             The stored value, with its new revision.
 
@@ -160,7 +183,8 @@ class SessionStore(Protocol):
 
             SessionDeletedError: If its session is soft-deleted.
 
-            ConflictError: If the id is that of another session's run.
+            ConflictError: If the id is that of another session's run, or *operation_id*
+                has saved other content.
 
             RevisionConflictError: If *expected_revision* is not met.
 
@@ -266,14 +290,19 @@ class SessionStore(Protocol):
         ...
 
     async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
+        self,
+        result: ExecutionResult,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> ExecutionResult:
         """
-        Store a session, one of its runs and that run's events, all or nothing.
+        Store a session, one of its runs and their events, all or nothing.
 
         The session and the run are saved as by :meth:`save_session` and
-        :meth:`save_run`, the events appended as by :meth:`append_events`. The session
-        need not exist before.
+        :meth:`save_run`, the events appended as by :meth:`append_events`. What *result*
+        leaves out is not touched; a session that it brings along need not exist before.
 
         Args:
             result: What to store.
@@ -281,18 +310,31 @@ class SessionStore(Protocol):
             expected_sequence:
                 The latest sequence number the caller has seen, 0 for a session that
                 never was. If all events (at least one) are stored, with the same
-                content, directly behind that number, the call has succeeded before:
-                what is stored now is returned and nothing is written.
+                content, directly behind that number, and no revision is expected, the
+                call has succeeded before: what is stored now is returned and nothing is
+                written.
+
+            expected_revision:
+                The revision of the session that the caller has seen, as in
+                :meth:`save_session`; needs a session in *result*.
+
+            operation_id:
+                As in :meth:`save_session`; known by either the session or the run.
 
         Returns:
             The stored values: revisions and sequence numbers filled in.
 
         Raises:
-            ValidationError: As :meth:`save_session` and :meth:`append_events` do.
+            ValidationError: As :meth:`save_session` and :meth:`append_events` do, and
+                if *expected_revision* comes without a session.
+
+            SessionNotFoundError: If *result* has no session, and none is stored.
 
             SessionDeletedError: If the session is soft-deleted.
 
-            ConflictError: If the run's id is that of another session's run.
+            ConflictError: As :meth:`save_run` does.
+
+            RevisionConflictError: If *expected_revision* is not met.
 
             InvalidTransitionError: If a status may not follow the stored one.
 

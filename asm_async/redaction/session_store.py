@@ -10,8 +10,13 @@ from typing import Any, TypeVar
 
 import attrs
 
+from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
+from asm_async.fronts.session_store import (
+    EventSnapshot,
+    ResultSnapshot,
+    SessionStoreFront,
+)
 from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -82,16 +87,18 @@ class RedactingSessionStore(SessionStoreFront):
         """
         await self._store.aclose()
 
-    async def _save_session(
-        self, session: Session, expected_revision: int | None
-    ) -> Session:
+    async def _save_session(self, session: Session, expected: Expectations) -> Session:
         return await self._store.save_session(
-            redacted(session, self._policy), expected_revision=expected_revision
+            redacted(session, self._policy),
+            expected_revision=expected.expected_revision,
+            operation_id=expected.operation_id,
         )
 
-    async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
+    async def _save_run(self, run: Run, expected: Expectations) -> Run:
         return await self._store.save_run(
-            redacted(run, self._policy), expected_revision=expected_revision
+            redacted(run, self._policy),
+            expected_revision=expected.expected_revision,
+            operation_id=expected.operation_id,
         )
 
     async def _append(
@@ -103,18 +110,17 @@ class RedactingSessionStore(SessionStoreFront):
         )
 
     async def _flush(
-        self,
-        session: Session,
-        run: Run,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
-        result = ExecutionResult(
-            session=redacted(session, self._policy),
-            run=redacted(run, self._policy),
-            events=tuple(redacted(event, self._policy) for event, _, _ in batch),
+        policy, session, run = self._policy, result.session, result.run
+        return await self._store.flush(
+            ExecutionResult(
+                session=None if session is None else redacted(session, policy),
+                run=None if run is None else redacted(run, policy),
+                events=tuple(redacted(event, policy) for event, _, _ in result.batch),
+            ),
+            **attrs.asdict(expected, recurse=False),
         )
-        return await self._store.flush(result, expected_sequence=expected_sequence)
 
     # What is read is what is stored: all that follows is the inner store's.
 

@@ -11,9 +11,14 @@ from typing import Any, cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
+from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import EventSnapshot, SessionStoreFront
+from asm_async.fronts.session_store import (
+    EventSnapshot,
+    ResultSnapshot,
+    SessionStoreFront,
+)
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
@@ -96,10 +101,8 @@ class SQLSessionStore(SessionStoreFront):
         await self._groups.aclose()
         await self._lifecycle.settle()
 
-    async def _save_session(
-        self, session: Session, expected_revision: int | None
-    ) -> Session:
-        operation = SaveSession(session, expected_revision=expected_revision)
+    async def _save_session(self, session: Session, expected: Expectations) -> Session:
+        operation = SaveSession(session, expected=expected)
         return cast("Session", await self._perform(operation))
 
     async def _get_session(self, session_id: str) -> Session:
@@ -125,8 +128,8 @@ class SQLSessionStore(SessionStoreFront):
             while not is_gone:
                 is_gone = await parts.write(partial(delete, is_begun=True))
 
-    async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
-        operation = SaveRun(run, expected_revision=expected_revision)
+    async def _save_run(self, run: Run, expected: Expectations) -> Run:
+        operation = SaveRun(run, expected=expected)
         return cast("Run", await self._perform(operation))
 
     async def _get_run(self, run_id: str) -> Run:
@@ -158,14 +161,17 @@ class SQLSessionStore(SessionStoreFront):
         return cast("list[Event]", await self._perform(operation))
 
     async def _flush(
-        self,
-        session: Session,
-        run: Run,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
-        events, texts = _events_and_texts(batch)
-        operation = Flush(session, run, events, expected_sequence, texts)
+        events, texts = _events_and_texts(result.batch)
+        operation = Flush(
+            result.session_id,
+            result.session,
+            result.run,
+            events,
+            texts,
+            expected=expected,
+        )
         return cast("ExecutionResult", await self._perform(operation))
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:

@@ -26,6 +26,8 @@ __all__ = [
     "make_run",
     "make_session",
     "numbered",
+    "run_of",
+    "session_of",
 ]
 
 NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -133,6 +135,22 @@ def make_execution_result(**fields: Any) -> ExecutionResult:
         "events": make_events(2, run_id="run_1"),
     }
     return ExecutionResult(**(defaults | fields))
+
+
+def session_of(result: ExecutionResult) -> Session:
+    """
+    Give the session of a result that has one.
+    """
+    assert result.session is not None
+    return result.session
+
+
+def run_of(result: ExecutionResult) -> Run:
+    """
+    Give the run of a result that has one.
+    """
+    assert result.run is not None
+    return result.run
 
 
 def numbered(events: Iterable[Event], *, first: int = 1) -> list[Event]:

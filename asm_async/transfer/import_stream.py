@@ -21,6 +21,7 @@ from asm_async.transfer.incoming_session import (
 )
 from asm_async.values.export_lines import HistoryDigest, record_name
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
+from asm_async.values.run import Run
 from asm_async.values.transfer_reports import ImportReport
 
 _LINES_BETWEEN_REPORTS = 1_000
@@ -139,6 +140,18 @@ def check_owner(incoming: IncomingSession, run_id: str, owner: str) -> None:
     if owner != incoming.id:
         raise HistoryConflictError(
             incoming.id, f"run {run_id!r} belongs to session {owner!r} here"
+        )
+
+
+def check_revision(incoming: IncomingSession, run: Run, last_revision: int) -> None:
+    """
+    Refuse a run at a revision that an earlier run of its id may have had.
+    """
+    if run.revision <= last_revision:
+        raise HistoryConflictError(
+            incoming.id,
+            f"a run {run.id!r} was deleted here at revision {last_revision}, and this"
+            f" one is at revision {run.revision}",
         )
 
 

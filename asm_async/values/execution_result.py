@@ -19,20 +19,21 @@ from asm_async.values.value import Value
 @attrs.frozen(kw_only=True)
 class ExecutionResult(Value):
     """
-    A session, one of its runs and that run's events, to be stored all or nothing.
+    A session, one of its runs and their events, to be stored all or nothing.
 
     Raises:
-        ValidationError: If the run or an event belongs to another session.
+        ValidationError: If there is nothing to store, or its parts do not belong to one
+            session.
     """
 
-    session: Session
+    session: Session | None = None
     """
-    The session as the execution left it.
+    The session as the execution left it; None leaves the stored one as it is.
     """
 
-    run: Run
+    run: Run | None = None
     """
-    The run as it ended; of that session.
+    The run as it ended; of that session. None if no run is to be stored.
     """
 
     events: tuple[Event, ...] = ()
@@ -48,15 +49,30 @@ class ExecutionResult(Value):
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
-        members: tuple[Run | Event, ...] = (self.run, *self.events)
-        for index, owned in enumerate(members, start=-1):
-            if owned.session_id != self.session.id:
-                name = "run" if index < 0 else f"events[{index}]"
+        session_id = self.session_id
+        members = {f"events[{index}]": event for index, event in enumerate(self.events)}
+        owned: dict[str, Run | Event] = {"run": self.run} if self.run else {}
+        for name, member in (owned | members).items():
+            if member.session_id != session_id:
                 raise ValidationError(
-                    f"{name}: {owned.id!r} belongs to session {owned.session_id!r},"
-                    f" not to {self.session.id!r}"
+                    f"{name}: {member.id!r} belongs to session {member.session_id!r},"
+                    f" not to {session_id!r}"
                 )
         if self.provider_metadata:
+            if self.run is None:
+                raise ValidationError("provider_metadata: there is no run to keep it")
             merged = {**self.run.provider_metadata, **self.provider_metadata}
             run = attrs.evolve(self.run, provider_metadata=merged)
             object.__setattr__(self, "run", run)
+
+    @property
+    def session_id(self) -> str:
+        """
+        The session that all of it belongs to.
+        """
+        if self.session is not None:
+            return self.session.id
+        for owned in (self.run, *self.events):
+            if owned is not None:
+                return owned.session_id
+        raise ValidationError("session: there is neither a session, a run nor an event")

@@ -68,6 +68,13 @@ def new_artifact_id() -> str:
     return f"art_{_uuid7():032x}"
 
 
+def new_operation_id() -> str:
+    """
+    Mint an id for one call that saves: ``op_`` and 32 hexadecimal digits.
+    """
+    return f"op_{_uuid7():032x}"
+
+
 def _uuid7() -> int:
     """
     Make a UUIDv7 (RFC 9562, section 5.7) as a 128-bit integer.

@@ -9,7 +9,8 @@ from collections.abc import Sequence
 
 import attrs
 
-from asm_async.fronts.session_store import EventSnapshot
+from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.session_store import EventSnapshot, ResultSnapshot
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
@@ -97,15 +98,12 @@ class LastWriterStore(InMemorySessionStore):
     Takes expectations of a revision and does not look at them.
     """
 
-    async def _save_session(
-        self,
-        session: Session,
-        expected_revision: int | None,  # noqa: ARG002 - that is what is broken
-    ) -> Session:
+    async def _save_session(self, session: Session, expected: Expectations) -> Session:
         """
         Save, whatever was expected.
         """
-        return await super()._save_session(session, None)
+        anything = attrs.evolve(expected, expected_revision=None)
+        return await super()._save_session(session, anything)
 
 
 class OneByOneStore(InMemorySessionStore):
@@ -132,19 +130,20 @@ class HalfwayStore(InMemorySessionStore):
     Flushes in two transactions.
     """
 
-    async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
+    async def _flush(
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
         """
         Save session and run, then append the events.
         """
-        session = await self.save_session(result.session)
-        run = await self.save_run(result.run)
+        assert result.session is not None
+        assert result.run is not None
+        anything = Expectations()
+        session = await self._save_session(result.session, anything)
+        run = await self._save_run(result.run, anything)
         await asyncio.sleep(0)
-        events = await self.append_events(
-            result.events, expected_sequence=expected_sequence
-        )
-        return attrs.evolve(result, session=session, run=run, events=tuple(events))
+        events = await self._append(result.batch, expected.expected_sequence)
+        return ExecutionResult(session=session, run=run, events=tuple(events))
 
 
 class BufferingStore(InMemorySessionStore):

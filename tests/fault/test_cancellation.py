@@ -22,6 +22,7 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    session_of,
 )
 from asm_async.testing.faults import Moment, cancel_at
 from asm_async.values.execution_result import ExecutionResult
@@ -60,14 +61,14 @@ WRITES = {
         (1, 1, [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]),
     ),
     "save_session": Case(
-        lambda store, later: store.save_session(later.session, expected_revision=1),
+        lambda store, later: store.save_session(session_of(later), expected_revision=1),
         (2, 1, [(1, "evt_1")]),
     ),
     "flush": Case(
         lambda store, later: store.flush(later, expected_sequence=1),
         (2, 2, [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]),
     ),
-    "delete": Case(lambda store, later: store.delete_session(later.session.id), None),
+    "delete": Case(lambda store, later: store.delete_session(later.session_id), None),
 }
 
 

@@ -24,6 +24,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.testing.faults import Moment, ProxyAct, TCPProxy
 from asm_async.values.event import Event
+from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from tests.fault.conftest import OpenEngine
 
@@ -122,6 +123,16 @@ REPEATABLE = {
     ),
     "flush": Case(
         lambda store: store.flush(RESULT, expected_sequence=1), (2, 2, [1, 2, 3])
+    ),
+    "flush_expecting_a_revision": Case(
+        lambda store: store.flush(
+            attrs.evolve(RESULT, events=()), expected_revision=1, expected_sequence=1
+        ),
+        (2, 2, [1]),
+    ),
+    "flush_of_events_alone": Case(
+        lambda store: store.flush(ExecutionResult(events=RESULT.events)),
+        (1, 1, [1, 2, 3]),
     ),
 }
 

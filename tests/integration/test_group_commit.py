@@ -31,6 +31,8 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
     numbered,
+    run_of,
+    session_of,
 )
 from asm_async.values.event import Event
 from tests.backends import SQLBackend
@@ -275,8 +277,8 @@ async def test_everything_rides_in_one_group(
     )
 
     assert len(tries) == 1
-    assert [first.revision, second.revision, flushed.session.revision] == [1, 2, 3]
-    assert [run.revision, flushed.run.revision] == [1, 2]
+    assert [first.revision, second.revision, session_of(flushed).revision] == [1, 2, 3]
+    assert [run.revision, run_of(flushed).revision] == [1, 2]
     assert numbers([one, *flushed.events, four]) == [1, 2, 3, 4]
     assert await store.get_session("ses_new") == flushed.session
     assert await store.get_events("ses_new") == [one, *flushed.events, four]

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, given, settings
 
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing import strategies
-from asm_async.testing.factories import make_session
+from asm_async.testing.factories import make_session, run_of, session_of
 from asm_async.testing.session_store.contract import SessionStoreContract
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
@@ -122,17 +122,17 @@ class TestAdapterRoundTrips(SessionStoreContract):
         """
         Its events are numbered without a hole, and a repetition appends none.
         """
-        session_id = result.session.id
+        session_id = session_of(result).id
         async with only_for_now(store, session_id):
             flushed = await store.flush(result)
             read = ExecutionResult(
                 session=await store.get_session(session_id),
-                run=await store.get_run(result.run.id),
+                run=await store.get_run(run_of(result).id),
                 events=tuple(await store.get_events(session_id)),
             )
             for back in (flushed, read):
-                assert back.session.has_same_content(result.session)
-                assert back.run.has_same_content(result.run)
+                assert session_of(back).has_same_content(session_of(result))
+                assert run_of(back).has_same_content(run_of(result))
                 assert [text_of(event) for event in back.events] == [
                     text_of(event) for event in read.events
                 ]

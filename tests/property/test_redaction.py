@@ -15,7 +15,13 @@ from asm_async import open_store
 from asm_async.errors import ValidationError
 from asm_async.redaction import RedactingSessionStore, RedactionPolicy
 from asm_async.testing import strategies
-from asm_async.testing.factories import make_event, make_execution_result, make_run
+from asm_async.testing.factories import (
+    make_event,
+    make_execution_result,
+    make_run,
+    run_of,
+    session_of,
+)
 from asm_async.testing.factories import make_session as new_session
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.json_values import encode_json
@@ -174,8 +180,8 @@ async def written_bytes(result: ExecutionResult, policy: RedactionPolicy) -> byt
             stored = await store.flush(result)
             again = await store.append_events(result.events)
             assert again == list(stored.events)
-            await store.save_session(result.session)
-            await store.save_run(result.run)
+            await store.save_session(session_of(result))
+            await store.save_run(run_of(result))
             return bytes_in(Path(directory))
 
 

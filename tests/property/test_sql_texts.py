@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing import strategies
+from asm_async.testing.factories import run_of, session_of
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.wrong_values import sql_texts
 from asm_async.values.execution_result import ExecutionResult
@@ -80,7 +81,7 @@ class TestSQLTexts(QueryAPIContract):
         """
         By each filter that takes one; another text finds nothing.
         """
-        session, run, (event,) = result.session, result.run, result.events
+        session, run, (event,) = session_of(result), run_of(result), result.events
         try:
             await store.flush(result)
             [stored] = await store.get_events(session.id, type=event.type)

@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asm_async.testing import strategies as asm
+from asm_async.testing.factories import run_of, session_of
 from asm_async.values import fields
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
@@ -253,7 +254,8 @@ def test_the_parts_of_an_execution_belong_together(result: ExecutionResult) -> N
     """
     A result's run and events are its session's; the run has all the provider reported.
     """
-    owners = {result.run.session_id, *(event.session_id for event in result.events)}
+    owners = {run_of(result).session_id, *(event.session_id for event in result.events)}
 
-    assert owners == {result.session.id}
-    assert result.provider_metadata.items() <= result.run.provider_metadata.items()
+    assert owners == {session_of(result).id}
+    reported = run_of(result).provider_metadata
+    assert result.provider_metadata.items() <= reported.items()

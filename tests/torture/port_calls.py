@@ -31,6 +31,8 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
+    session_of,
 )
 from asm_async.values.artifact import Artifact
 from asm_async.values.execution_result import ExecutionResult
@@ -90,7 +92,7 @@ class Subject:
         """
         What calls add to it.
         """
-        run = attrs.evolve(self.saved.run, metadata={"is": "later"})
+        run = attrs.evolve(run_of(self.saved), metadata={"is": "later"})
         events = make_events(
             3, first=_EVENTS + 1, session_id=self.id("ses"), run_id=run.id
         )
@@ -317,13 +319,14 @@ SESSION_STORE = dict(
     [
         _at_once(
             "save_session",
-            lambda p, s: p.store.save_session(s.later.session, expected_revision=1),
+            lambda p, s: p.store.save_session(session_of(s.later), expected_revision=1),
         ),
         _at_once("get_session", lambda p, s: p.store.get_session(s.id("ses"))),
         _at_once("list_sessions", lambda p, _: p.store.list_sessions()),
         _at_once("delete_session", lambda p, s: p.store.delete_session(s.id("ses"))),
         _at_once(
-            "save_run", lambda p, s: p.store.save_run(s.later.run, expected_revision=1)
+            "save_run",
+            lambda p, s: p.store.save_run(run_of(s.later), expected_revision=1),
         ),
         _at_once("get_run", lambda p, s: p.store.get_run(s.id("run"))),
         _at_once("list_runs", lambda p, s: p.store.list_runs(s.id("ses"))),

@@ -15,12 +15,24 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
 )
 from asm_async.values.execution_result import ExecutionResult
 
 # What is changed, and the message with which that is refused.
 WRONG: list[tuple[dict[str, Any], str]] = [
-    ({"session": None}, "session: expected a Session, got a NoneType"),
+    (
+        {"session": None, "run": None, "events": ()},
+        "session: there is neither a session, a run nor an event",
+    ),
+    (
+        {"run": None, "provider_metadata": {"model": "m"}},
+        "provider_metadata: there is no run to keep it",
+    ),
+    (
+        {"session": None, "events": [make_event(session_id="ses_2")]},
+        "events[0]: 'evt_1' belongs to session 'ses_2', not to 'ses_1'",
+    ),
     ({"session": make_run()}, "session: expected a Session, got a Run"),
     ({"run": make_session()}, "run: expected a Run, got a Session"),
     ({"run": {}}, "run: expected a Run, got a dict"),
@@ -62,6 +74,19 @@ def test_a_result_holds_what_it_is_given() -> None:
     assert result.provider_metadata == {}
 
 
+def test_all_parts_are_optional() -> None:
+    """
+    A result may have no session, no run or neither; what is left says whose it is.
+    """
+    event = make_event(session_id="ses_7")
+    without_session = ExecutionResult(run=make_run(), events=(make_event(),))
+    events_alone = ExecutionResult(events=(event,))
+
+    assert (without_session.session, without_session.session_id) == (None, "ses_1")
+    assert (events_alone.run, events_alone.session_id) == (None, "ses_7")
+    assert ExecutionResult(session=make_session(id="ses_8")).session_id == "ses_8"
+
+
 def test_events_are_optional() -> None:
     """
     A run may leave no events behind.
@@ -79,7 +104,7 @@ def test_any_iterable_of_events_will_do(events: object) -> None:
     assert make_execution_result(events=events).events == ()
 
 
-@pytest.mark.parametrize(("change", "message"), WRONG, ids=range(13))
+@pytest.mark.parametrize(("change", "message"), WRONG, ids=range(len(WRONG)))
 def test_what_does_not_belong_is_refused(change: dict[str, Any], message: str) -> None:
     """
     Each part is of its class and belongs to the session, or is named.
@@ -109,12 +134,12 @@ def test_what_the_provider_reported_is_laid_over_the_runs_own() -> None:
     report["model"] = "later"
 
     assert result.provider_metadata == {"model": "new", "request": ["r", 1]}
-    assert result.run.provider_metadata == {
+    assert run_of(result).provider_metadata == {
         "model": "new",
         "region": "eu",
         "request": ["r", 1],
     }
-    assert result.run.model == "new"
+    assert run_of(result).model == "new"
     assert run.model == "old"
 
 

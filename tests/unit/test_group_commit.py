@@ -13,6 +13,7 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
 )
+from asm_async.fronts.expectations import Expectations
 from asm_async.sql.writes import group_commit
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Outcome, SaveSession
@@ -209,7 +210,8 @@ async def test_after_an_unknown_commit_only_what_is_repeatable_is_repeated() -> 
     perform = ScriptedPerform()
     perform.failures.append(StorageUnavailableError("lost", outcome_unknown=True))
     plain, expecting = (
-        SaveSession(make_session(), expected_revision=n) for n in (None, 3)
+        SaveSession(make_session(), expected=Expectations(expected_revision=n))
+        for n in (None, 3)
     )
     outcomes = await asyncio.gather(
         *submit(group_commit_of(perform), append("evt"), plain, expecting)
@@ -238,20 +240,22 @@ async def test_what_was_unknown_once_stays_unknown() -> None:
 @pytest.mark.usefixtures("pauses")
 @pytest.mark.parametrize("kind", [StorageError, StorageUnavailableError])
 @pytest.mark.parametrize(
-    ("actual", "is_unknown"), [(1, False), (4, False), (5, True), (9, True)]
+    ("actual", "is_unknown"), [(0, True), (1, False), (4, False), (5, True), (9, True)]
 )
 async def test_a_save_that_others_overtook_is_unknown_for_its_first_reason(
     kind: type[StorageError], actual: int, *, is_unknown: bool
 ) -> None:
     """
     Where another stands at the next revision, or before it, nothing was committed.
+
+    Where nothing is stored any more, it may have been, and then removed.
     """
     perform = ScriptedPerform()
     lost = kind("the disk failed", outcome_unknown=True)
     perform.failures.append(lost)
     refusal = RevisionConflictError("session 'ses_1'", 3, actual)
     perform.refusals["SaveSession"] = refusal
-    saving = SaveSession(make_session(), expected_revision=3)
+    saving = SaveSession(make_session(), expected=Expectations(expected_revision=3))
     group = group_commit_of(perform)
     error, _ = await asyncio.gather(*submit(group, saving, append("evt")))
 

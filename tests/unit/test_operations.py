@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from asm_async.fronts.expectations import Expectations
 from asm_async.sql.writes.operations import (
     AppendEvents,
     Flush,
@@ -11,10 +12,12 @@ from asm_async.sql.writes.operations import (
 )
 from asm_async.testing.factories import (
     make_event,
+    make_execution_result,
     make_run,
     make_session,
 )
 from asm_async.values.event import Event
+from asm_async.values.execution_result import ExecutionResult
 
 NO_JSON = ("{}", "{}")
 
@@ -23,8 +26,28 @@ def flushing(events: tuple[Event, ...], expected_sequence: int | None) -> Flush:
     """
     Make a flush of *events*.
     """
-    texts = (NO_JSON,) * len(events)
-    return Flush(make_session(), make_run(), events, expected_sequence, texts)
+    return flush_of(make_execution_result(events=events), expected_sequence)
+
+
+def flush_of(
+    result: ExecutionResult,
+    expected_sequence: int | None = None,
+    expected_revision: int | None = None,
+) -> Flush:
+    """
+    Make a flush of *result*.
+    """
+    expected = Expectations(
+        expected_sequence=expected_sequence, expected_revision=expected_revision
+    )
+    texts = (NO_JSON,) * len(result.events)
+    parts = result.session_id, result.session, result.run, result.events, texts
+    return Flush(*parts, expected=expected)
+
+
+ANY = Expectations()
+EVENTS_ALONE = ExecutionResult(events=(make_event(),))
+RUN_ALONE = ExecutionResult(run=make_run())
 
 
 @pytest.mark.parametrize(
@@ -33,14 +56,17 @@ def flushing(events: tuple[Event, ...], expected_sequence: int | None) -> Flush:
         (AppendEvents((make_event(),), None, (NO_JSON,)), True),
         (AppendEvents((make_event(),), 0, (NO_JSON,)), True),
         (AppendEvents((), None, ()), True),
-        (SaveSession(make_session(), expected_revision=None), False),
-        (SaveSession(make_session(), expected_revision=0), True),
-        (SaveRun(make_run(), expected_revision=None), False),
-        (SaveRun(make_run(), expected_revision=3), True),
+        (SaveSession(make_session(), expected=ANY), False),
+        (SaveSession(make_session(), expected=Expectations(expected_revision=0)), True),
+        (SaveRun(make_run(), expected=ANY), False),
+        (SaveRun(make_run(), expected=Expectations(expected_revision=3)), True),
         (flushing((make_event(),), None), False),
         (flushing((make_event(),), 0), True),
         (flushing((), None), False),
         (flushing((), 0), False),
+        (flush_of(make_execution_result(), expected_revision=1), True),
+        (flush_of(EVENTS_ALONE), True),
+        (flush_of(RUN_ALONE), False),
     ],
 )
 def test_only_what_can_be_recognised_is_repeatable(
@@ -64,9 +90,11 @@ def test_only_what_can_be_recognised_is_repeatable(
             ),
             {"ses_1", "ses_2"},
         ),
-        (SaveSession(make_session(id="ses_3"), expected_revision=None), {"ses_3"}),
-        (SaveRun(make_run(session_id="ses_4"), expected_revision=None), {"ses_4"}),
+        (SaveSession(make_session(id="ses_3"), expected=ANY), {"ses_3"}),
+        (SaveRun(make_run(session_id="ses_4"), expected=ANY), {"ses_4"}),
         (flushing((make_event(),), None), {"ses_1"}),
+        (flush_of(EVENTS_ALONE), {"ses_1"}),
+        (flush_of(RUN_ALONE), {"ses_1"}),
     ],
 )
 def test_an_operation_locks_the_sessions_that_it_writes(

@@ -9,7 +9,8 @@ import attrs
 import pytest
 
 from asm_async.errors import ValidationError
-from asm_async.fronts.session_store import EventSnapshot
+from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.session_store import EventSnapshot, ResultSnapshot
 from asm_async.memory import InMemorySessionStore
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values.event import Event, EventType
@@ -37,14 +38,12 @@ class Backend(InMemorySessionStore):
         super().__init__()
         self.handed_on: list[tuple[Any, int | None]] = []
 
-    async def _save_session(
-        self, session: Session, expected_revision: int | None
-    ) -> Session:
-        self.handed_on.append((session, expected_revision))
+    async def _save_session(self, session: Session, expected: Expectations) -> Session:
+        self.handed_on.append((session, expected.expected_revision))
         return session
 
-    async def _save_run(self, run: Run, expected_revision: int | None) -> Run:
-        self.handed_on.append((run, expected_revision))
+    async def _save_run(self, run: Run, expected: Expectations) -> Run:
+        self.handed_on.append((run, expected.expected_revision))
         return run
 
     async def _append(
@@ -54,15 +53,12 @@ class Backend(InMemorySessionStore):
         return [event for event, _, _ in batch]
 
     async def _flush(
-        self,
-        session: Session,
-        run: Run,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
+        self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
-        self.handed_on.append(((session, run, batch), expected_sequence))
-        events = tuple(event for event, _, _ in batch)
-        return ExecutionResult(session=session, run=run, events=events)
+        flushed = result.session, result.run, result.batch
+        self.handed_on.append((flushed, expected.expected_sequence))
+        events = tuple(event for event, _, _ in result.batch)
+        return ExecutionResult(session=result.session, run=result.run, events=events)
 
 
 Call: TypeAlias = Callable[[Backend], Awaitable[object]]

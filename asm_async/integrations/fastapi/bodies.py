@@ -5,7 +5,7 @@ Bodies of requests: bounded JSON objects.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -103,10 +103,10 @@ def made_by(make: Callable[[JSONObject], T], **place: str) -> fields.FieldRule:
 
 
 def members_of(
-    body: JSONObject, rules: fields.FieldRules, *, optional: str | None = None
+    body: JSONObject, rules: fields.FieldRules, *, optional: Collection[str] = ()
 ) -> dict[str, Any]:
     """
-    Return the members of *body*, each as its rule makes it; all but one are required.
+    Return the members of *body*, each as its rule makes it; some may be left out.
     """
-    given = check_members(body, rules, rules.keys() - {optional})
+    given = check_members(body, rules, rules.keys() - optional)
     return {name: rules[name](member, name) for name, member in given.items()}

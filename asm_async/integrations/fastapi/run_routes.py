@@ -106,31 +106,34 @@ async def save_run(
     """
     run = Run.from_dict(with_place(body, id=run_id, session_id=session_id))
     with precondition(expected):
-        saved = await view.save_run(run, expected_revision=expected)
-    return with_tag(saved, 201 if saved.revision == 1 else 200)
+        saved, is_new = await view.put_run(run, expected_revision=expected)
+    return with_tag(saved, 201 if is_new else 200)
 
 
 async def flush(
     session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
-    Store the session, one of its runs and that run's events, all or nothing.
+    Store the session, one of its runs and their events, all or nothing.
 
-    The entity tag to expect is that of the session's events: their latest number.
+    What the body leaves out is not touched. The entity tag to expect is that of the
+    session's events: their latest number.
     """
+    session = made_by(Session.from_dict, id=session_id)
+    run = made_by(Run.from_dict, session_id=session_id)
     event = made_by(Event.from_dict, session_id=session_id)
     rules: fields.FieldRules = {
-        "session": made_by(Session.from_dict, id=session_id),
-        "run": made_by(Run.from_dict, session_id=session_id),
+        "session": partial(fields.optional, rule=session),
+        "run": partial(fields.optional, rule=run),
         "events": partial(fields.tuple_of, rule=event),
     }
-    result = ExecutionResult(**members_of(body, rules, optional="events"))
+    result = ExecutionResult(**members_of(body, rules, optional=rules.keys()))
     with precondition(expected):
         stored = await view.flush(result, expected_sequence=expected)
     return json_response(
         {
-            "session": stored.session.to_dict(),
-            "run": stored.run.to_dict(),
+            "session": stored.session and stored.session.to_dict(),
+            "run": stored.run and stored.run.to_dict(),
             "events": [event.to_dict() for event in stored.events],
         }
     )

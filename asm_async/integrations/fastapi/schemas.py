@@ -137,13 +137,14 @@ EventBatchBody: type[BaseModel] = model(
 )
 FlushBody: type[BaseModel] = model(
     "FlushBody",
-    "A session, one of its runs and that run's events, to be stored all or nothing.",
+    "A session, one of its runs and their events, to be stored all or nothing.\n\nWhat"
+    " is left out is not touched.",
     {
         "session": without(_SESSION, _OF_STORE),
         "run": without(_RUN, {"session_id", "revision"}),
         "events": [without(_EVENT, _OF_LOG)],
     },
-    session=(SessionBody, ...),
+    session=(SessionBody | None, None),
     run=(
         body(
             "FlushedRunBody",
@@ -151,8 +152,9 @@ FlushBody: type[BaseModel] = model(
             _RUN,
             {"session_id", "revision"},
             token_usage=_USAGE,
-        ),
-        ...,
+        )
+        | None,
+        None,
     ),
     events=(GenericAlias(list, EventBody), []),
 )
@@ -165,8 +167,8 @@ EventList: type[BaseModel] = model(
 FlushView: type[BaseModel] = model(
     "FlushView",
     "What a flush has stored.",
-    session=(SessionView, ...),
-    run=(RunView, ...),
+    session=(SessionView | None, ...),
+    run=(RunView | None, ...),
     events=(GenericAlias(list, EventView), ...),
 )
 

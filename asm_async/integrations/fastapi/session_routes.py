@@ -69,8 +69,8 @@ async def save_session(
     """
     session = Session.from_dict(with_place(body, id=session_id))
     with precondition(expected):
-        saved = await view.save_session(session, expected_revision=expected)
-    return with_tag(saved, 201 if saved.revision == 1 else 200)
+        saved, is_new = await view.put_session(session, expected_revision=expected)
+    return with_tag(saved, 201 if is_new else 200)
 
 
 async def delete_session(

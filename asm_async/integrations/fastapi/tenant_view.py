@@ -77,6 +77,22 @@ class TenantView:
             raise SessionNotFoundError(session_id)
         return session
 
+    async def put_session(
+        self, session: Session, *, expected_revision: int | None = None
+    ) -> tuple[Session, bool]:
+        """
+        Save a session as the tenant's, and return whether it is new.
+        """
+        return await _put(self.save_session, session, expected_revision)
+
+    async def put_run(
+        self, run: Run, *, expected_revision: int | None = None
+    ) -> tuple[Run, bool]:
+        """
+        Save a run of a session of the tenant's, and return whether it is new.
+        """
+        return await _put(self.save_run, run, expected_revision)
+
     async def save_session(
         self, session: Session, *, expected_revision: int | None = None
     ) -> Session:
@@ -162,16 +178,20 @@ class TenantView:
         A tenant's new session is saved first: only a save can make sure that nobody
         else has begun a session of this id meanwhile.
         """
-        result = attrs.evolve(result, session=self._stamped(result.session))
-        session_id = result.session.id
-        if self._tenant_id is not None and not await self._revision_of(session_id):
-            await self._ports.store.save_session(result.session, expected_revision=0)
+        if result.session is None:
+            await self._check(result.session_id)
+        else:
+            session = self._stamped(result.session)
+            result = attrs.evolve(result, session=session)
+            if self._tenant_id is not None and not await self._revision_of(session.id):
+                await self._ports.store.save_session(session, expected_revision=0)
         try:
             return await self._ports.store.flush(
                 result, expected_sequence=expected_sequence
             )
         except ConflictError as error:
-            raise self._without_owner(error, result.run.id) from None
+            run_id = "" if result.run is None else result.run.id
+            raise self._without_owner(error, run_id) from None
 
     async def get_events(
         self, session_id: str, **filters: Any
@@ -258,3 +278,18 @@ class TenantView:
         if self._tenant_id is not None and is_of_another_session:
             return RunNotFoundError(run_id)
         return error
+
+
+async def _put(
+    save: Callable[..., Awaitable[T]], value: object, expected_revision: int | None
+) -> tuple[T, bool]:
+    """
+    Insert or replace *value*, and return whether it was inserted.
+    """
+    if expected_revision is not None:
+        saved = await save(value, expected_revision=expected_revision)
+        return saved, not expected_revision
+    try:
+        return await save(value, expected_revision=0), True
+    except RevisionConflictError:
+        return await save(value), False

@@ -23,7 +23,7 @@ V = TypeVar("V", Session, Run, Artifact)
 
 
 def _as_row(table: sa.Table) -> Callable[[Any], dict[str, Any]]:
-    names = [column.name for column in table.c]
+    names = [column.name for column in table.c if column.name != "operation_id"]
     values = attrgetter(*names)
     return lambda value: dict(zip(names, values(value), strict=True))
 
@@ -33,7 +33,7 @@ run_row: Callable[[Run], dict[str, Any]] = _as_row(tables.runs)
 event_row: Callable[[Event], dict[str, Any]] = _as_row(tables.events)
 artifact_row: Callable[[Artifact], dict[str, Any]] = _as_row(tables.artifacts)
 """
-Return the columns that the database does not fill in by itself.
+Return the columns that hold the fields of a value.
 """
 
 

@@ -33,6 +33,8 @@ sessions: Table = Table(
     Column("updated_at", utc_time(), nullable=False),
     Column("deleted_at", utc_time()),
     Column("revision", count(), nullable=False),
+    # Which call wrote the row last; no field of a session.
+    Column("operation_id", text()),
 )
 
 # Written from asm_sessions.tags, so that SQL need not look into JSON to search by tag.
@@ -66,6 +68,17 @@ runs: Table = Table(
     Column("provider_metadata", JSONText, nullable=False),
     Column("model", text()),
     Column("cost_usd", Float(53)),
+    Column("revision", count(), nullable=False),
+    Column("operation_id", text()),
+)
+
+# The last revision of each run that was removed, and whose it was: should its id come
+# back, in whatever session, its revisions go on from there.
+run_tombstones: Table = Table(
+    "asm_run_tombstones",
+    METADATA,
+    Column("run_id", text(), primary_key=True),
+    Column("tenant_id", text()),
     Column("revision", count(), nullable=False),
 )
 
@@ -111,6 +124,8 @@ class GateState(StrEnum):
 
 
 # The append gate: a session is appended to by updating its row here, in state "live".
+# tenant_id is the session's, so that an append need not look at another table. The row
+# outlives its session as a tombstone, and session_revision is that one's last revision.
 session_sequences: Table = Table(
     "asm_session_sequences",
     METADATA,
@@ -119,6 +134,8 @@ session_sequences: Table = Table(
     Column("pruned_count", count(), nullable=False),
     Column("state", String(16), nullable=False),
     Column("updated_at", utc_time(), nullable=False),
+    Column("tenant_id", text()),
+    Column("session_revision", count(), nullable=False, server_default="0"),
 )
 
 artifacts: Table = Table(

@@ -4,8 +4,9 @@ How sessions are marked as deleted, restored, and removed for good.
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -132,10 +133,7 @@ async def hard_delete(
     if is_begun and gate is not None and gate.state is not GateState.DELETING:
         # Somebody else was faster, and the id may be a new session's by now.
         return True
-    for column in _HEADS:
-        await transaction.conn.execute(
-            sa.delete(column.table).where(column == session_id)
-        )
+    await _remove_heads(transaction, {session_id})
     return await remove_part(transaction, session_id)
 
 
@@ -155,11 +153,9 @@ async def remove_part(transaction: Transaction, session_id: str) -> bool:
     for key in _ROW_KEYS:
         is_its = key.table.c.session_id == session_id
         part = sa.select(key).where(is_its).limit(left)
-        removed = await transaction.conn.execute(
-            sa.delete(key.table).where(is_its, key.in_(part))
-        )
-        left -= removed.rowcount
-        pruned += removed.rowcount if key.table is tables.events else 0
+        count = await _remove_rows(transaction, key.table, is_its & key.in_(part))
+        left -= count
+        pruned += count if key.table is tables.events else 0
         if not left:
             gates = tables.session_sequences
             await transaction.conn.execute(
@@ -181,14 +177,15 @@ async def remove_sessions(
     """
     Delete the rows of sessions that are locked, and close their counters.
 
-    The counter rows stay as tombstones, all their events counted as pruned, so that no
-    number is ever used twice. The contents of artifacts are removed where they lie.
+    The counter rows stay as tombstones, all their events counted as pruned, so that
+    neither a number nor a revision is ever used twice. The contents of artifacts are
+    removed where they lie.
     """
     is_one_of = transaction.dialect.is_one_of
-    for column in (*(key.table.c.session_id for key in _ROW_KEYS), *_HEADS):
-        await transaction.conn.execute(
-            sa.delete(column.table).where(is_one_of(column, session_ids))
-        )
+    for key in _ROW_KEYS:
+        are_theirs = is_one_of(key.table.c.session_id, session_ids)
+        await _remove_rows(transaction, key.table, are_theirs)
+    await _remove_heads(transaction, session_ids)
     gates = tables.session_sequences
     is_open = gates.c.state != GateState.DELETED.value
     await set_gates(
@@ -197,4 +194,72 @@ async def remove_sessions(
         GateState.DELETED,
         datetime.now(UTC),
         pruned_count=gates.c.last_sequence,
+    )
+
+
+async def _remove_heads(transaction: Transaction, session_ids: Collection[str]) -> None:
+    """
+    Delete what is found by a session's id alone, and remember its last revision.
+    """
+    gates, sessions = tables.session_sequences, tables.sessions
+    is_one_of = transaction.dialect.is_one_of
+    revision = sa.select(sessions.c.revision).where(sessions.c.id == gates.c.session_id)
+    has_session = sa.exists().where(sessions.c.id == gates.c.session_id)
+    await transaction.conn.execute(
+        sa.update(gates)
+        .where(is_one_of(gates.c.session_id, session_ids), has_session)
+        .values(session_revision=revision.scalar_subquery())
+    )
+    for column in _HEADS:
+        delete = sa.delete(column.table).where(is_one_of(column, session_ids))
+        await transaction.conn.execute(delete)
+
+
+async def _remove_rows(
+    transaction: Transaction, table: sa.FromClause, condition: sa.ColumnElement[bool]
+) -> int:
+    """
+    Remove rows of one table, remember the revisions of runs among them, and count them.
+    """
+    delete = sa.delete(cast("sa.Table", table)).where(condition)
+    if table is not tables.runs:
+        return (await transaction.conn.execute(delete)).rowcount
+    runs = tables.runs.c
+    returning = delete.returning(runs.id, runs.session_id, runs.revision)
+    removed = (await transaction.conn.execute(returning)).all()
+    if removed:
+        await _bury_runs(transaction, removed)
+    return len(removed)
+
+
+async def _bury_runs(
+    transaction: Transaction, removed: Sequence[Sequence[Any]]
+) -> None:
+    """
+    Remember the last revisions of runs, in place of those of an earlier life.
+
+    Args:
+        transaction: In which they are removed.
+
+        removed: The id, the session and the revision of each.
+    """
+    tombstones, gates = tables.run_tombstones, tables.session_sequences
+    ids = [run_id for run_id, _, _ in removed]
+    is_one = transaction.dialect.is_one_of(tombstones.c.run_id, ids)
+    await transaction.conn.execute(sa.delete(tombstones).where(is_one))
+    tenant_id = (
+        sa.select(gates.c.tenant_id)
+        .where(gates.c.session_id == sa.bindparam("of_session"))
+        .scalar_subquery()
+    )
+    await transaction.conn.execute(
+        sa.insert(tombstones).values(
+            run_id=sa.bindparam("of_run"),
+            tenant_id=tenant_id,
+            revision=sa.bindparam("of_revision"),
+        ),
+        [
+            {"of_run": run_id, "of_session": session_id, "of_revision": revision}
+            for run_id, session_id, revision in removed
+        ],
     )

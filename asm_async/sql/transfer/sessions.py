@@ -5,7 +5,7 @@ How sessions are exported, as of one moment each, and imported: whole, and once.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -24,6 +24,7 @@ from asm_async.sql.writes.gates import lock_gates
 from asm_async.transfer.export_stream import encode_history
 from asm_async.transfer.import_stream import (
     check_owner,
+    check_revision,
     check_unrepeated,
     is_stored,
     refuse_repetition,
@@ -144,6 +145,7 @@ async def _insert_head(conn: AsyncConnection, incoming: IncomingSession) -> None
         "pruned_count": head.pruned_count,
         "state": state.value,
         "updated_at": datetime.now(UTC),
+        "tenant_id": session.tenant_id,
     }
     await conn.execute(sa.insert(tables.session_sequences), gate)
     await conn.execute(sa.insert(tables.sessions), rows.session_row(session))
@@ -157,7 +159,9 @@ async def _insert_batch(
     _, members = batch
     if isinstance(members[0], Run):
         table = tables.runs
+        runs = [member for member in members if isinstance(member, Run)]
         await _check_runs(transaction, incoming, batch)
+        await _check_tombstones(transaction, incoming, runs)
     else:
         table = tables.events
         check_unrepeated(incoming, batch, ())
@@ -186,3 +190,14 @@ async def _check_runs(
     for run_id, owner in owners.items():
         check_owner(incoming, run_id, owner)
     check_unrepeated(incoming, batch, owners)
+
+
+async def _check_tombstones(
+    transaction: Transaction, incoming: IncomingSession, runs: Sequence[Run]
+) -> None:
+    tombstones, by_id = tables.run_tombstones.c, {run.id: run for run in runs}
+    query = sa.select(tombstones.run_id, tombstones.revision).where(
+        transaction.dialect.is_one_of(tombstones.run_id, by_id)
+    )
+    for run_id, revision in await transaction.conn.execute(query):
+        check_revision(incoming, by_id[run_id], revision)

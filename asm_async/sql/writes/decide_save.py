@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import TypeVar
 
 from asm_async.errors import ConflictError, RevisionConflictError
+from asm_async.fronts.expectations import Expectations
 from asm_async.sql.writes import decide_append
 from asm_async.sql.writes.operations import Flush, SaveRun, SaveSession
 from asm_async.sql.writes.unit_of_work import UnitOfWork
@@ -28,14 +29,13 @@ def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
 
         InvalidTransitionError: If the status may not follow the stored one.
     """
-    session, expected = operation.session, operation.expected_revision
+    session, expected = operation.session, operation.expected
     unit.check_not_deleted(session.id)
-    stored = unit.sessions.get(session.id)
-    if done := _saved_before(stored, session, expected):
+    if done := _saved_before(unit, session, unit.sessions.get(session.id), expected):
         return done
-    _check_revision(f"session {session.id!r}", stored, expected)
+    _check_session_revision(unit, session, expected)
     _check_session_status(unit, session)
-    return unit.put_session(session)
+    return unit.put_session(session, expected.operation_id)
 
 
 def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
@@ -53,15 +53,15 @@ def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
 
         InvalidTransitionError: If the status may not follow the stored one.
     """
-    run, expected = operation.run, operation.expected_revision
+    run, expected = operation.run, operation.expected
     unit.check_live(run.session_id)
     _check_owner(unit, run)
     stored = unit.runs.get(run.id)
-    if done := _saved_before(stored, run, expected):
+    if done := _saved_before(unit, run, stored, expected):
         return done
-    _check_revision(f"run {run.id!r}", stored, expected)
+    _check_revision(f"run {run.id!r}", stored, expected.expected_revision)
     _check_run_status(unit, run)
-    return unit.put_run(run)
+    return unit.put_run(run, expected.operation_id)
 
 
 def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
@@ -69,58 +69,127 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
     Store the operation's session, run and events, or refuse them all.
 
     Raises:
+        SessionNotFoundError: If it brings no session along, and there is none.
+
         SessionDeletedError: If the session is soft-deleted.
 
         EventConflictError: If an event's id is taken by one with other content.
 
-        SequenceConflictError: If the expectation is not met.
+        RevisionConflictError: If that expectation is not met.
 
-        ConflictError: If the run's id is that of another session's run.
+        SequenceConflictError: If that expectation is not met.
+
+        ConflictError: If the run's id is that of another session's run, or the
+            operation has saved other content.
 
         InvalidTransitionError: If a status may not follow the stored one.
     """
-    session, run, events = operation.session, operation.run, operation.events
-    unit.check_not_deleted(session.id)
-    decide_append.check_duplicates(unit, events)
-    if (expected := operation.expected_sequence) is not None:
-        if done := _flushed_before(unit, operation, expected):
-            return done
-        decide_append.check_sequence(unit, session.id, expected)
-    _check_owner(unit, run)
-    _check_session_status(unit, session)
-    _check_run_status(unit, run)
+    session, run, expected = operation.session, operation.run, operation.expected
+    if session is None:
+        unit.check_live(operation.session_id)
+    unit.check_not_deleted(operation.session_id)
+    decide_append.check_duplicates(unit, operation.events)
+    if _was_flushed_before(unit, operation):
+        return _stored_result(unit, operation)
+    # The revision comes first: if it is met, this has not been done before, and what
+    # else is refused then is known not to have happened.
+    if session is not None:
+        _check_session_revision(unit, session, expected)
+    if (number := expected.expected_sequence) is not None:
+        decide_append.check_sequence(unit, operation.session_id, number)
+    if run is not None:
+        _check_owner(unit, run)
+        _check_run_status(unit, run)
+    if session is not None:
+        _check_session_status(unit, session)
+        unit.put_session(session, expected.operation_id)
+    if run is not None:
+        unit.put_run(run, expected.operation_id)
+    decide_append.number_events(unit, operation.events, operation.texts)
+    return _stored_result(unit, operation)
+
+
+def _stored_result(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
+    session, run = operation.session, operation.run
     return ExecutionResult(
-        session=unit.put_session(session),
-        run=unit.put_run(run),
-        events=tuple(decide_append.number_events(unit, events, operation.texts)),
+        session=None if session is None else unit.sessions[session.id],
+        run=None if run is None else unit.runs[run.id],
+        events=tuple(unit.events[e.session_id, e.id] for e in operation.events),
     )
 
 
-def _flushed_before(
-    unit: UnitOfWork, operation: Flush, expected: int
-) -> ExecutionResult | None:
+def _was_flushed_before(unit: UnitOfWork, operation: Flush) -> bool:
     """
-    Return what is stored if this very flush has happened already.
+    Return whether this very flush has happened already.
+
+    Either the session or the run was saved last by this operation, or its events stand
+    behind the number that it expects. By those alone a caller that expects a revision
+    could not be told from another one.
+
+    Raises:
+        ConflictError: If the operation has stored something else.
     """
-    session = unit.sessions.get(operation.session.id)
-    run = unit.runs.get(operation.run.id)
-    if not operation.events or session is None or run is None:
-        return None
-    if run.session_id != session.id:
-        return None
-    if not decide_append.are_behind(unit, operation.events, expected):
-        return None
-    events = [unit.events[event.session_id, event.id] for event in operation.events]
-    return ExecutionResult(session=session, run=run, events=tuple(events))
+    session, run, expected = operation.session, operation.run, operation.expected
+    saved: list[bool] = []
+    is_there = all((e.session_id, e.id) in unit.events for e in operation.events)
+    if session is not None:
+        stored_session = unit.sessions.get(session.id)
+        is_there &= stored_session is not None
+        saved.append(_saved_before(unit, session, stored_session, expected) is not None)
+    if run is not None:
+        stored_run = unit.runs.get(run.id)
+        is_there &= stored_run is not None and stored_run.session_id == run.session_id
+        saved.append(_saved_before(unit, run, stored_run, expected) is not None)
+    if any(saved):
+        if not is_there:
+            raise _other_content(expected, "of other values or events")
+        return True
+    number = expected.expected_sequence
+    return (
+        is_there
+        and number is not None
+        and expected.expected_revision is None
+        and bool(operation.events)
+        and decide_append.are_behind(unit, operation.events, number)
+    )
 
 
-def _saved_before(stored: V | None, value: V, expected: int | None) -> V | None:
+def _saved_before(
+    unit: UnitOfWork, value: V, stored: V | None, expected: Expectations
+) -> V | None:
     """
-    Return what is stored if this very save has happened already.
+    Return what is stored if this very operation has saved it, and nobody else since.
+
+    Raises:
+        ConflictError: If the operation has saved other content.
     """
-    if stored is None or expected is None or stored.revision != expected + 1:
+    if stored is None:
         return None
-    return stored if stored.has_same_content(value) else None
+    if unit.operation_ids[type(value), value.id] != expected.operation_id:
+        return None
+    if not stored.has_same_content(value):
+        kind = type(value).__name__.lower()
+        raise _other_content(expected, f"of {kind} {value.id!r} with other content")
+    return stored
+
+
+def _other_content(expected: Expectations, what: str) -> ConflictError:
+    return ConflictError(
+        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
+        " operation needs an id of its own"
+    )
+
+
+def _check_session_revision(
+    unit: UnitOfWork, session: Session, expected: Expectations
+) -> None:
+    stored = unit.sessions.get(session.id)
+    _check_revision(f"session {session.id!r}", stored, expected.expected_revision)
+
+
+def _check_session_status(unit: UnitOfWork, session: Session) -> None:
+    if stored := unit.sessions.get(session.id):
+        stored.check_can_become(session.status)
 
 
 def _check_revision(
@@ -138,11 +207,6 @@ def _check_owner(unit: UnitOfWork, run: Run) -> None:
             f"run {run.id!r} belongs to session {stored.session_id!r},"
             f" not to {run.session_id!r}"
         )
-
-
-def _check_session_status(unit: UnitOfWork, session: Session) -> None:
-    if stored := unit.sessions.get(session.id):
-        stored.check_can_become(session.status)
 
 
 def _check_run_status(unit: UnitOfWork, run: Run) -> None:

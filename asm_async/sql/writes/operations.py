@@ -10,7 +10,8 @@ from typing import TypeAlias
 
 import attrs
 
-from asm_async.errors import ASMError
+from asm_async.errors import ASMError, RevisionConflictError
+from asm_async.fronts.expectations import Expectations
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
@@ -71,7 +72,10 @@ class AppendEvents:
         return True
 
 
+@attrs.define(eq=False)
 class _OfOneSession(ABC):
+    expected: Expectations = attrs.field(kw_only=True)
+
     @property
     @abstractmethod
     def partition_key(self) -> str:
@@ -86,8 +90,6 @@ class _OfOneSession(ABC):
 
 @attrs.define(eq=False)
 class _Save(_OfOneSession):
-    expected_revision: int | None = attrs.field(kw_only=True)
-
     @property
     def size(self) -> int:
         """
@@ -98,11 +100,11 @@ class _Save(_OfOneSession):
     @property
     def is_repeatable(self) -> bool:
         """
-        Whether doing it twice is as good as once: a revision can be recognised.
+        Whether doing it twice is as good as once: it expects a revision.
 
         Without one, the second time could undo what another wrote in between.
         """
-        return self.expected_revision is not None
+        return self.expected.expected_revision is not None
 
 
 @attrs.define(eq=False)
@@ -143,10 +145,10 @@ class Flush(_OfOneSession):
     ``SessionStore.flush``; nobody else holds the values.
     """
 
-    session: Session
-    run: Run
+    session_id: str
+    session: Session | None
+    run: Run | None
     events: Sequence[Event]
-    expected_sequence: int | None
     texts: Sequence[EventTexts]
 
     @property
@@ -154,7 +156,7 @@ class Flush(_OfOneSession):
         """
         The session whose order counts.
         """
-        return self.session.id
+        return self.session_id
 
     @property
     def size(self) -> int:
@@ -166,9 +168,17 @@ class Flush(_OfOneSession):
     @property
     def is_repeatable(self) -> bool:
         """
-        Whether doing it twice is as good as once: its events can be recognised.
+        Whether doing it twice is as good as once.
+
+        It is where there is nothing but events, or a revision is expected, or the
+        events stand behind an expected number.
         """
-        return self.expected_sequence is not None and bool(self.events)
+        expected = self.expected
+        return (
+            (self.session is None and self.run is None)
+            or expected.expected_revision is not None
+            or (expected.expected_sequence is not None and bool(self.events))
+        )
 
 
 Operation: TypeAlias = AppendEvents | SaveSession | SaveRun | Flush
@@ -177,6 +187,19 @@ Outcome: TypeAlias = list[Event] | Session | Run | ExecutionResult | ASMError
 """
 What became of an operation: what is stored, or why it was refused.
 """
+
+
+def may_hide_a_commit(outcome: Outcome) -> bool:
+    """
+    Return whether an operation that is refused so may have been done all the same.
+
+    A try whose answer was lost may have been committed, and others have saved since, or
+    removed what it saved. Where another's is the next revision it was not.
+    """
+    if not isinstance(outcome, RevisionConflictError):
+        return False
+    is_gone = outcome.actual == 0 < outcome.expected
+    return is_gone or outcome.actual > outcome.expected + 1
 
 
 @attrs.frozen(kw_only=True)

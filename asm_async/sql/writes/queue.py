@@ -11,10 +11,10 @@ from typing import Generic, Protocol, TypeVar, cast
 
 import attrs
 
-from asm_async.errors import RevisionConflictError, StorageError
+from asm_async.errors import StorageError
 from asm_async.sql.core.deadlines import wait_uninterruptible
 from asm_async.sql.core.error_translation import with_outcome
-from asm_async.sql.writes.operations import Operation, Outcome
+from asm_async.sql.writes.operations import Operation, Outcome, may_hide_a_commit
 
 
 @attrs.define(eq=False)
@@ -106,15 +106,9 @@ class PendingOperation:
     def _known(self, outcome: Outcome) -> Outcome:
         """
         Return *outcome*, unless it says more than can be known.
-
-        A save whose first try may have been committed is refused when it is tried
-        again: at the next revision another stands, so it was not; further on, it may
-        have been, and others have saved since.
         """
         first = self.commit_error
-        if first is None or not isinstance(outcome, RevisionConflictError):
-            return outcome
-        if outcome.actual <= outcome.expected + 1:
+        if first is None or not may_hide_a_commit(outcome):
             return outcome
         message = f"{first.args[0]}; tried again, {outcome}"
         error = type(first)(message, outcome_unknown=True)

@@ -7,10 +7,10 @@ and over asyncpg.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
@@ -18,10 +18,10 @@ from asm_async.errors import ASMError
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
-from asm_async.sql.core.tables import GateState
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_save import flush, save_run, save_session
+from asm_async.sql.writes.gates import GATE_COLUMNS, gates_of
 from asm_async.sql.writes.operations import (
     AppendEvents,
     Flush,
@@ -30,8 +30,14 @@ from asm_async.sql.writes.operations import (
     SaveRun,
     SaveSession,
 )
-from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
+from asm_async.sql.writes.unit_of_work import Gate, RunTombstone, UnitOfWork
 from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+_RUN_ID, _RUN_REVISION = map(tables.runs.c.keys().index, ("id", "revision"))
+
+_PrepareQuery: TypeAlias = Callable[..., Prepared]
 
 
 def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Outcome]]:
@@ -49,7 +55,7 @@ def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Ou
     Returns:
         The outcomes, in the order of *operations*.
     """
-    unit = yield from _load(dialect, operations)
+    unit = yield from _load_all(dialect, operations)
     outcomes = [_decide(unit, operation) for operation in operations]
     if changes := tuple(_changes(dialect, unit)):
         yield changes
@@ -74,38 +80,44 @@ def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:
         return refusal
 
 
-def _load(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWork]:
+def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWork]:
     """
     Read all that *operations* concern, in at most four statements.
     """
-    session_ids: set[str] = set()
-    saved_sessions: set[str] = set()
-    saved_runs: set[str] = set()
-    events: list[Event] = []
-    for operation in operations:
-        session_ids |= operation.session_ids
-        match operation:
-            case AppendEvents():
-                events += operation.events
-            case SaveSession():
-                saved_sessions.add(operation.session.id)
-            case SaveRun():
-                saved_runs.add(operation.run.id)
-            case Flush():
-                saved_sessions.add(operation.session.id)
-                saved_runs.add(operation.run.id)
-                events += operation.events
+    session_ids = {id_ for operation in operations for id_ in operation.session_ids}
+    saved_sessions = {
+        operation.session.id
+        for operation in operations
+        if isinstance(operation, SaveSession | Flush) and operation.session is not None
+    }
+    saved_runs = {
+        operation.run.id
+        for operation in operations
+        if isinstance(operation, SaveRun | Flush) and operation.run is not None
+    }
+    events = [
+        event
+        for operation in operations
+        if isinstance(operation, AppendEvents | Flush)
+        for event in operation.events
+    ]
     gates = yield from _load_gates(dialect, session_ids)
-    sessions = yield from _load_by_id(dialect, tables.sessions, saved_sessions)
-    runs = yield from _load_by_id(dialect, tables.runs, saved_runs)
+    sessions = yield from _load(dialect, _saved_sessions, saved_sessions)
+    runs = yield from _load(dialect, _saved_runs, saved_runs)
     # A session without a counter row has no events.
     keys = {(e.session_id, e.id) for e in events if e.session_id in gates}
-    return UnitOfWork(
-        gates=gates,
-        sessions={session.id: session for session in map(rows.session_of, sessions)},
-        runs={run.id: run for run in map(rows.run_of, runs)},
-        events=(yield from _load_events(dialect, keys)),
-    )
+    unit = UnitOfWork(gates=gates, events=(yield from _load_events(dialect, keys)))
+    for row in sessions:
+        session = rows.session_of(row)
+        unit.add_stored(session, operation_id=row[-1])
+    for row in runs:
+        *_, operation_id, is_there, tenant_id = row
+        if is_there:
+            unit.add_stored(rows.run_of(row), operation_id=operation_id)
+        else:
+            run_id, revision = row[_RUN_ID], row[_RUN_REVISION]
+            unit.run_tombstones[run_id] = RunTombstone(tenant_id, revision)
+    return unit
 
 
 def _load_gates(
@@ -113,25 +125,15 @@ def _load_gates(
 ) -> Script[dict[str, Gate]]:
     query = _gates(dialect, is_one=len(session_ids) == 1)
     found = yield query.one({"ids": _one_or_list(dialect, session_ids)})
-    with rows.reading(tables.session_sequences):
-        return {
-            session_id: Gate(
-                session_id=session_id,
-                last_sequence=last_sequence,
-                pruned_count=pruned_count,
-                state=GateState(state),
-                is_stored=True,
-            )
-            for session_id, last_sequence, pruned_count, state in found
-        }
+    return gates_of(found)
 
 
-def _load_by_id(
-    dialect: Dialect, table: sa.Table, ids: Collection[str]
+def _load(
+    dialect: Dialect, prepare_query: _PrepareQuery, ids: Collection[str]
 ) -> Script[Sequence[Row]]:
     if not ids:
         return ()
-    query = _by_id(dialect, table, is_one=len(ids) == 1)
+    query = prepare_query(dialect, is_one=len(ids) == 1)
     return query.read((yield query.one({"ids": _one_or_list(dialect, ids)})))
 
 
@@ -165,21 +167,30 @@ def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
                 "pruned_count": gate.pruned_count,
                 "state": gate.state.value,
                 "updated_at": now,
+                "tenant_id": gate.tenant_id,
+                "session_revision": gate.session_revision,
             }
             for gate in gates
         ],
         {gate.session_id for gate in gates if gate.is_stored},
     )
     sessions = [unit.sessions[session_id] for session_id in unit.changed_sessions]
+    session_rows = [
+        rows.session_row(session)
+        | {"operation_id": unit.operation_ids[Session, session.id]}
+        for session in sessions
+    ]
     yield from _insert_or_update(
-        dialect, tables.sessions, map(rows.session_row, sessions), unit.stored_tags
+        dialect, tables.sessions, session_rows, unit.stored_tags
     )
     # Run ids are global, so transactions of several sessions may insert the same ones:
     # in one order, or they could wait for each other.
     runs = [unit.runs[run_id] for run_id in sorted(unit.changed_runs)]
-    yield from _insert_or_update(
-        dialect, tables.runs, map(rows.run_row, runs), unit.stored_runs
-    )
+    run_rows = [
+        rows.run_row(run) | {"operation_id": unit.operation_ids[Run, run.id]}
+        for run in runs
+    ]
+    yield from _insert_or_update(dialect, tables.runs, run_rows, unit.stored_runs)
     if unit.new_events:
         yield _inserting_events(dialect).many(
             rows.stored_event_row(event, texts) for event, texts in unit.new_events
@@ -240,20 +251,41 @@ def _key_of(table: sa.Table) -> sa.Column[Any]:
 
 @cache
 def _gates(dialect: Dialect, *, is_one: bool) -> Prepared:
-    gates = tables.session_sequences.c
+    session_id = tables.session_sequences.c.session_id
     query = (
-        sa.select(gates.session_id, gates.last_sequence, gates.pruned_count)
-        .add_columns(gates.state)
-        .where(_is_any_of(dialect, gates.session_id, "ids", is_one=is_one))
-        .order_by(gates.session_id)
+        sa.select(*GATE_COLUMNS)
+        .where(_is_any_of(dialect, session_id, "ids", is_one=is_one))
+        .order_by(session_id)
     )
     return prepare(dialect.locked(query), dialect.compiler)
 
 
 @cache
-def _by_id(dialect: Dialect, table: sa.Table, *, is_one: bool) -> Prepared:
-    is_it = _is_any_of(dialect, _key_of(table), "ids", is_one=is_one)
-    return prepare(sa.select(table).where(is_it), dialect.compiler)
+def _saved_sessions(dialect: Dialect, *, is_one: bool) -> Prepared:
+    is_it = _is_any_of(dialect, tables.sessions.c.id, "ids", is_one=is_one)
+    return prepare(sa.select(tables.sessions).where(is_it), dialect.compiler)
+
+
+@cache
+def _saved_runs(dialect: Dialect, *, is_one: bool) -> Prepared:
+    """
+    Select runs, and what is remembered of those that were removed, in one statement.
+
+    Behind a run's columns stand whether it is there, and whose it was if it is not.
+    """
+    runs, tombstones = tables.runs, tables.run_tombstones.c
+    known = {runs.c.id: tombstones.run_id, runs.c.revision: tombstones.revision}
+    there = sa.select(*runs.c, sa.literal_column("1"), sa.null())
+    gone = sa.select(
+        *(known.get(column, sa.null()) for column in runs.c),
+        sa.literal_column("0"),
+        tombstones.tenant_id,
+    )
+    query = sa.union_all(
+        there.where(_is_any_of(dialect, runs.c.id, "ids", is_one=is_one)),
+        gone.where(_is_any_of(dialect, tombstones.run_id, "ids", is_one=is_one)),
+    )
+    return prepare(query, dialect.compiler)
 
 
 @cache

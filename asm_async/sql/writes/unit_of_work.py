@@ -28,7 +28,23 @@ class Gate:
     last_sequence: int = 0
     pruned_count: int = 0
     state: GateState = GateState.DELETED
+    tenant_id: str | None = None
+    session_revision: int = 0
+    """
+    The last revision of the session that was removed last.
+    """
+
     is_stored: bool = False
+
+
+@attrs.frozen
+class RunTombstone:
+    """
+    What is remembered of a run that was removed.
+    """
+
+    tenant_id: str | None
+    revision: int
 
 
 @attrs.define(kw_only=True)
@@ -41,15 +57,27 @@ class UnitOfWork:
     """
 
     gates: dict[str, Gate]
-    sessions: dict[str, Session]
-    runs: dict[str, Run]
+    sessions: dict[str, Session] = attrs.field(init=False, factory=dict[str, Session])
+    runs: dict[str, Run] = attrs.field(init=False, factory=dict[str, Run])
     events: dict[tuple[str, str], Event]
     """
     By session id and event id.
     """
 
-    stored_tags: dict[str, tuple[str, ...]] = attrs.field(init=False)
-    stored_runs: frozenset[str] = attrs.field(init=False)
+    run_tombstones: dict[str, RunTombstone] = attrs.field(
+        init=False, factory=dict[str, RunTombstone]
+    )
+    operation_ids: dict[tuple[type[Session | Run], str], str | None] = attrs.field(
+        init=False, factory=dict[tuple[type[Session | Run], str], str | None]
+    )
+    """
+    Which operation saved a session or a run last, by class and id.
+    """
+
+    stored_tags: dict[str, tuple[str, ...]] = attrs.field(
+        init=False, factory=dict[str, tuple[str, ...]]
+    )
+    stored_runs: set[str] = attrs.field(init=False, factory=set[str])
     changed_gates: set[str] = attrs.field(init=False, factory=set[str])
     changed_sessions: set[str] = attrs.field(init=False, factory=set[str])
     changed_runs: set[str] = attrs.field(init=False, factory=set[str])
@@ -60,9 +88,17 @@ class UnitOfWork:
     What is to be inserted, with its JSON as it is stored.
     """
 
-    def __attrs_post_init__(self) -> None:
-        self.stored_tags = {id_: session.tags for id_, session in self.sessions.items()}
-        self.stored_runs = frozenset(self.runs)
+    def add_stored(self, value: Session | Run, operation_id: str | None) -> None:
+        """
+        Say what is stored, and by which operation it was saved last.
+        """
+        self.operation_ids[type(value), value.id] = operation_id
+        if isinstance(value, Session):
+            self.sessions[value.id] = value
+            self.stored_tags[value.id] = value.tags
+        else:
+            self.runs[value.id] = value
+            self.stored_runs.add(value.id)
 
     def gate(self, session_id: str) -> Gate:
         """
@@ -105,29 +141,40 @@ class UnitOfWork:
         self.new_events.append((stored, texts))
         return stored
 
-    def put_session(self, session: Session) -> Session:
+    def put_session(self, session: Session, operation_id: str | None) -> Session:
         """
         Store *session* as its next revision, and open its gate if it was closed.
         """
-        stored = _next_revision(session, self.sessions.get(session.id))
-        self.sessions[session.id] = stored
-        self.changed_sessions.add(session.id)
         gate = self.gates.setdefault(session.id, self.gate(session.id))
+        if gate.state is GateState.DELETED or gate.tenant_id != session.tenant_id:
+            gate.tenant_id = session.tenant_id
+            self.changed_gates.add(session.id)
         if gate.state is GateState.DELETED:
             gate.state = GateState.LIVE
-            self.changed_gates.add(session.id)
+        stored = _next_revision(
+            session, self.sessions.get(session.id), gate.session_revision
+        )
+        self.sessions[session.id] = stored
+        self.operation_ids[Session, session.id] = operation_id
+        self.changed_sessions.add(session.id)
         return stored
 
-    def put_run(self, run: Run) -> Run:
+    def put_run(self, run: Run, operation_id: str | None) -> Run:
         """
         Store *run* as its next revision.
         """
-        stored = _next_revision(run, self.runs.get(run.id))
+        tombstone = self.run_tombstones.get(run.id)
+        last = 0 if tombstone is None else tombstone.revision
+        stored = _next_revision(run, self.runs.get(run.id), last)
         self.runs[run.id] = stored
+        self.operation_ids[Run, run.id] = operation_id
         self.changed_runs.add(run.id)
         return stored
 
 
-def _next_revision(value: V, stored: V | None) -> V:
+def _next_revision(value: V, stored: V | None, last_removed: int) -> V:
+    """
+    Return *value* with a revision that no other content of its id ever had.
+    """
     revision = 0 if stored is None else stored.revision
-    return value.with_given(revision + 1)
+    return value.with_given(max(revision, last_removed) + 1)

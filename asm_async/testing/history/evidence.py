@@ -65,7 +65,7 @@ class Save:
     expected_revision: int | None
     may_be_a_repeat: bool
     """
-    Whether it was flushed with an expectation: repeated, that gives what is stored.
+    Whether it may have been done before: repeated, that gives what is stored.
     """
 
     @property
@@ -240,6 +240,7 @@ def _saves(call: Call) -> Iterator[Save]:
         return
     arguments, result = call.arguments, call.result
     expected = arguments.get("expected_revision")
+    may_be_a_repeat = arguments.get("operation_id") is not None
     match call.operation:
         case "save_session":
             yield Save(
@@ -247,7 +248,7 @@ def _saves(call: Call) -> Iterator[Save]:
                 Session.from_dict(arguments["session"]),
                 None if result is None else Session.from_dict(result),
                 expected,
-                may_be_a_repeat=False,
+                may_be_a_repeat,
             )
         case "save_run":
             yield Save(
@@ -255,14 +256,18 @@ def _saves(call: Call) -> Iterator[Save]:
                 Run.from_dict(arguments["run"]),
                 None if result is None else Run.from_dict(result),
                 expected,
-                may_be_a_repeat=False,
+                may_be_a_repeat,
             )
         case "flush":
             given = execution_result_of(arguments["result"])
             back = None if result is None else execution_result_of(result)
-            repeats = arguments.get("expected_sequence") is not None
+            repeats = may_be_a_repeat or (
+                expected is None and arguments.get("expected_sequence") is not None
+            )
             session, run = (back.session, back.run) if back else (None, None)
-            yield Save(call, given.session, session, None, may_be_a_repeat=repeats)
-            yield Save(call, given.run, run, None, may_be_a_repeat=repeats)
+            if given.session is not None:
+                yield Save(call, given.session, session, expected, repeats)
+            if given.run is not None:
+                yield Save(call, given.run, run, None, repeats)
         case _:
             return

@@ -26,8 +26,8 @@ def plain(value: Any) -> Any:
         return value.to_dict()
     if isinstance(value, ExecutionResult):
         return {
-            "session": value.session.to_dict(),
-            "run": value.run.to_dict(),
+            "session": plain(value.session),
+            "run": plain(value.run),
             "events": [event.to_dict() for event in value.events],
         }
     if isinstance(value, datetime):
@@ -48,9 +48,10 @@ def execution_result_of(value: Mapping[str, Any]) -> ExecutionResult:
     """
     Give the execution's result that :func:`plain` made *value* of.
     """
+    session, run = value["session"], value["run"]
     return ExecutionResult(
-        session=Session.from_dict(value["session"]),
-        run=Run.from_dict(value["run"]),
+        session=None if session is None else Session.from_dict(session),
+        run=None if run is None else Run.from_dict(run),
         events=events_of(value["events"]),
     )
 

@@ -35,7 +35,11 @@ class RecordingSessionStore:
         self._history = history
 
     async def save_session(
-        self, session: Session, *, expected_revision: int | None = None
+        self,
+        session: Session,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> Session:
         """
         Insert the session, or replace the one of this id.
@@ -45,6 +49,7 @@ class RecordingSessionStore:
             self._store.save_session,
             session=session,
             expected_revision=expected_revision,
+            operation_id=operation_id,
         )
 
     async def get_session(self, session_id: str) -> Session:
@@ -91,7 +96,13 @@ class RecordingSessionStore:
             session_id=session_id,
         )
 
-    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+    async def save_run(
+        self,
+        run: Run,
+        *,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
+    ) -> Run:
         """
         Insert the run, or replace the one of this id.
         """
@@ -100,6 +111,7 @@ class RecordingSessionStore:
             self._store.save_run,
             run=run,
             expected_revision=expected_revision,
+            operation_id=operation_id,
         )
 
     async def get_run(self, run_id: str) -> Run:
@@ -176,16 +188,23 @@ class RecordingSessionStore:
         )
 
     async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
+        self,
+        result: ExecutionResult,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
     ) -> ExecutionResult:
         """
-        Store a session, one of its runs and that run's events, all or nothing.
+        Store a session, one of its runs and their events, all or nothing.
         """
         return await self._record(
             "flush",
             self._store.flush,
             result=result,
             expected_sequence=expected_sequence,
+            expected_revision=expected_revision,
+            operation_id=operation_id,
         )
 
     async def get_events(

@@ -16,6 +16,7 @@ from asm_async.testing.factories import (
     make_event,
     make_execution_result,
     make_session,
+    session_of,
 )
 from asm_async.testing.maintenance.contract import MaintenanceContract, days_ago
 from asm_async.testing.session_store.contract import numbers_of
@@ -39,14 +40,14 @@ class TestSoftDeletion(MaintenanceContract):
         """
         before = await store.flush(make_execution_result())
         deleted = await maintenance.soft_delete_session("ses_1")
-        assert deleted == attrs.evolve(before.session, deleted_at=NOON)
+        assert deleted == attrs.evolve(session_of(before), deleted_at=NOON)
         assert await store.get_session("ses_1") == deleted
         assert await store.get_events("ses_1") == list(before.events)
         assert await store.list_sessions() == []
         with pytest.raises(SessionDeletedError):
             await store.append_event(make_event(id="evt_3"))
         with pytest.raises(SessionDeletedError):
-            await store.save_session(before.session)
+            await store.save_session(session_of(before))
         assert (await backend.gates())["ses_1"] == Gate(2, 2, 0, "soft_deleted")
 
     async def test_a_soft_deleted_session_keeps_its_time(

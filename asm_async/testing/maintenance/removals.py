@@ -18,6 +18,8 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
+    session_of,
 )
 from asm_async.testing.maintenance.contract import (
     MaintenanceContract,
@@ -111,14 +113,15 @@ class TestRemoval(MaintenanceContract):
         backend: MaintenanceBackend,
     ) -> None:
         """
-        Nothing of its former life comes back, and its numbers go on.
+        Nothing of its former life comes back; its numbers and revisions go on.
         """
         await store.flush(result_of("ses_1"))
         await delete_days_ago(backend, "ses_1", 40)
         policy = make_policy(hard_delete_after_days=30)
         await maintenance.hard_delete_expired_sessions(policy)
         flushed = await store.flush(result_of("ses_1"))
-        assert flushed.session.revision == 1
+        assert session_of(flushed).revision == 2
+        assert run_of(flushed).revision == 2
         assert numbers_of(flushed.events) == [4, 5, 6]
 
     async def test_without_a_limit_nothing_is_removed(

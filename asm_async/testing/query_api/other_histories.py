@@ -112,6 +112,39 @@ class TestOtherHistories(QueryAPIContract):
         assert await store.list_runs("ses_1") == []
         assert await store.get_events("ses_1") == []
 
+    async def test_a_run_at_a_revision_that_was_is_refused(
+        self, store: SessionStore, query_api: QueryAPI
+    ) -> None:
+        """
+        No revision of a run that was deleted here comes back with other content.
+        """
+        await store.save_session(make_session(id="ses_0"))
+        for turn_count in range(2):
+            run = make_run(session_id="ses_0", turn_count=turn_count)
+            await store.save_run(run)
+        await store.delete_session("ses_0")
+
+        for revision in (1, 2):
+            export = export_of(history(runs=[make_run(revision=revision)]))
+            with pytest.raises(HistoryConflictError, match="'run_1' was deleted here"):
+                await query_api.import_sessions(pieces(export))
+        later = export_of(history(runs=[make_run(revision=3)]))
+        await query_api.import_sessions(pieces(later))
+        assert (await store.save_run(make_run())).revision == 4
+
+    async def test_revisions_go_on_from_where_an_import_was(
+        self, store: SessionStore, query_api: QueryAPI
+    ) -> None:
+        """
+        Also when what was imported is deleted and its ids come back.
+        """
+        imported = history(make_session(revision=7), runs=[make_run(revision=5)])
+        await query_api.import_sessions(pieces(export_of(imported)))
+        await store.delete_session("ses_1")
+
+        assert (await store.save_session(make_session())).revision == 8
+        assert (await store.save_run(make_run())).revision == 6
+
     async def test_what_came_before_stays(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:

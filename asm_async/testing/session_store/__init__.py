@@ -28,6 +28,8 @@ from asm_async.testing.session_store.fidelity import TestFidelity
 from asm_async.testing.session_store.flushes import TestFlushes
 from asm_async.testing.session_store.idempotence import TestIdempotence
 from asm_async.testing.session_store.isolation import TestIsolation
+from asm_async.testing.session_store.operation_ids import TestOperationIds
+from asm_async.testing.session_store.partial_flushes import TestPartialFlushes
 from asm_async.testing.session_store.races import TestRaces
 from asm_async.testing.session_store.reads import TestReads
 from asm_async.testing.session_store.refusals import TestRefusals
@@ -50,6 +52,8 @@ __all__ = [
     "TestFlushes",
     "TestIdempotence",
     "TestIsolation",
+    "TestOperationIds",
+    "TestPartialFlushes",
     "TestPruning",
     "TestRaces",
     "TestReads",

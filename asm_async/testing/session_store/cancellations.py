@@ -20,6 +20,7 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    session_of,
 )
 from asm_async.testing.session_store.contract import (
     OpenStore,
@@ -139,9 +140,13 @@ class TestCancellations(SessionStoreContract):
 
         async def save(number: int) -> int:
             session = make_session(agent_id=f"agent_{number}")
-            saved = await store.save_session(session, expected_revision=number)
+            saved = await store.save_session(
+                session, expected_revision=number, operation_id=f"op_{number}"
+            )
             run = make_run(session_id="ses_2", turn_count=number)
-            ran = await store.save_run(run, expected_revision=number)
+            ran = await store.save_run(
+                run, expected_revision=number, operation_id=f"op_{number}"
+            )
             assert saved.revision == ran.revision
             return saved.revision
 
@@ -249,5 +254,5 @@ class TestCancellations(SessionStoreContract):
 
         await cancel_ever_later(lambda _: store.get_events("ses_1"), check)
         assert await store.get_session("ses_1") == attrs.evolve(
-            flushed.session, revision=(await store.get_session("ses_1")).revision
+            session_of(flushed), revision=(await store.get_session("ses_1")).revision
         )

@@ -8,6 +8,7 @@ import attrs
 import pytest
 
 from asm_async.errors import (
+    RevisionConflictError,
     RunNotFoundError,
     SequenceConflictError,
     SessionNotFoundError,
@@ -21,12 +22,15 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
     numbered,
+    run_of,
+    session_of,
 )
 from asm_async.testing.session_store.contract import (
     OpenStore,
     SessionStoreContract,
     numbers_of,
 )
+from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.session import SessionStatus
 
 __all__ = ["TestDeletions", "TestPruning"]
@@ -120,13 +124,13 @@ class TestDeletions(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        Revision and status begin anew, ids are free again, numbers are never reused.
+        The status begins anew, ids are free again; no number, no revision is reused.
         """
         over = make_session(status=SessionStatus.COMPLETED)
         await store.flush(make_execution_result(session=over))
         await store.delete_session("ses_1")
         session = await store.save_session(make_session(), expected_revision=0)
-        assert session == make_session(revision=1)
+        assert session == make_session(revision=2)
         assert await store.get_events("ses_1") == []
         assert await store.list_runs("ses_1") == []
         assert await store.get_latest_sequence("ses_1") == 2
@@ -142,9 +146,10 @@ class TestDeletions(SessionStoreContract):
         Each life of the session begins where the one before ended, also by a flush.
         """
         numbers: list[int] = []
-        for _ in range(4):
+        for life in range(1, 5):
             flushed = await store.flush(make_execution_result())
-            assert (flushed.session.revision, flushed.run.revision) == (1, 1)
+            revisions = session_of(flushed).revision, run_of(flushed).revision
+            assert revisions == (life, life)
             numbers += numbers_of(flushed.events)
             await store.delete_session("ses_1")
         assert numbers == list(range(1, 9))
@@ -184,13 +189,46 @@ class TestDeletions(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        Another session may take them.
+        Another session may take them; their revisions go on.
         """
         await store.flush(make_execution_result())
+        await store.save_run(make_run())
         await store.delete_session("ses_1")
         await store.save_session(make_session(id="ses_2"))
-        run = await store.save_run(make_run(session_id="ses_2"))
-        assert run == make_run(session_id="ses_2", revision=1)
+        for expected in (1, 2):
+            with pytest.raises(RevisionConflictError) as caught:
+                await store.save_run(
+                    make_run(session_id="ses_2"), expected_revision=expected
+                )
+            assert caught.value.actual == 0
+        run = await store.save_run(make_run(session_id="ses_2"), expected_revision=0)
+        assert run == make_run(session_id="ses_2", revision=3)
+        await store.delete_session("ses_2")
+        again = await store.flush(make_execution_result())
+        assert run_of(again).revision == 4
+
+    async def test_what_was_expected_of_a_former_life_holds_no_more(
+        self, store: SessionStore
+    ) -> None:
+        """
+        No revision of an id stands for two contents, however often it was deleted.
+        """
+        seen: dict[tuple[str, int], object] = {}
+        for life in range(3):
+            made = make_session(agent_id=f"agent_{life}")
+            for session in (made, attrs.evolve(made, tags=("a",))):
+                run = make_run(turn_count=len(seen))
+                result = ExecutionResult(session=session, run=run)
+                flushed = await store.flush(result)
+                for saved in (session_of(flushed), run_of(flushed)):
+                    assert (saved.id, saved.revision) not in seen
+                    seen[saved.id, saved.revision] = saved
+            await store.delete_session("ses_1")
+        last = await store.save_session(make_session())
+        for revision in range(1, last.revision):
+            with pytest.raises(RevisionConflictError):
+                await store.save_session(make_session(), expected_revision=revision)
+        assert await store.get_session("ses_1") == last
 
 
 @pytest.mark.usefixtures("session")

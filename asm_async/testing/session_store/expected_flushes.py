@@ -19,6 +19,8 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
+    session_of,
 )
 from asm_async.testing.session_store.contract import SessionStoreContract, numbers_of
 from asm_async.values.run import RunStatus
@@ -41,7 +43,7 @@ class TestExpectedFlushes(SessionStoreContract):
         second = make_execution_result(events=make_events(2, first=3))
         flushed = await store.flush(second, expected_sequence=2)
         assert numbers_of([*first.events, *flushed.events]) == [1, 2, 3, 4]
-        assert (flushed.session.revision, flushed.run.revision) == (2, 2)
+        assert (session_of(flushed).revision, run_of(flushed).revision) == (2, 2)
 
     async def test_another_latest_number_keeps_the_whole_flush_out(
         self, store: SessionStore

@@ -64,29 +64,19 @@ class TestExpectedRevisions(SessionStoreContract):
         with pytest.raises(SessionNotFoundError):
             await store.get_session("ses_1")
 
-    async def test_a_save_of_a_session_that_has_succeeded_succeeds_again(
+    async def test_the_same_content_of_a_session_does_not_meet_an_expectation(
         self, store: SessionStore
     ) -> None:
         """
-        The very same content, stored as the next revision, comes back unchanged.
+        Another call that saves what is stored already is told that it was too late.
         """
         for revision in range(2):
             session = make_session(agent_id=f"agent_{revision}", revision=revision)
             first = await store.save_session(session, expected_revision=revision)
-            again = await store.save_session(session, expected_revision=revision)
-            assert again == first == await store.get_session("ses_1")
-
-    async def test_a_repeated_save_of_a_session_conflicts_once_it_was_overtaken(
-        self, store: SessionStore
-    ) -> None:
-        """
-        The same content under a later revision is another save's.
-        """
-        await store.save_session(make_session(), expected_revision=0)
-        await store.save_session(make_session())
-        with pytest.raises(RevisionConflictError) as caught:
-            await store.save_session(make_session(), expected_revision=0)
-        assert caught.value.actual == 2
+            with pytest.raises(RevisionConflictError) as caught:
+                await store.save_session(session, expected_revision=revision)
+            assert caught.value.actual == first.revision == revision + 1
+            assert await store.get_session("ses_1") == first
 
     async def test_a_run_is_saved_where_the_revision_is_the_expected_one(
         self, store: SessionStore, session: Session
@@ -128,27 +118,16 @@ class TestExpectedRevisions(SessionStoreContract):
             await store.get_run("run_1")
 
     @pytest.mark.usefixtures("session")
-    async def test_a_save_of_a_run_that_has_succeeded_succeeds_again(
+    async def test_the_same_content_of_a_run_does_not_meet_an_expectation(
         self, store: SessionStore
     ) -> None:
         """
-        The very same content, stored as the next revision, comes back unchanged.
+        Another call that saves what is stored already is told that it was too late.
         """
         for revision in range(2):
             run = make_run(turn_count=revision, revision=revision)
             first = await store.save_run(run, expected_revision=revision)
-            again = await store.save_run(run, expected_revision=revision)
-            assert again == first == await store.get_run("run_1")
-
-    @pytest.mark.usefixtures("session")
-    async def test_a_repeated_save_of_a_run_conflicts_once_it_was_overtaken(
-        self, store: SessionStore
-    ) -> None:
-        """
-        The same content under a later revision is another save's.
-        """
-        await store.save_run(make_run(), expected_revision=0)
-        await store.save_run(make_run())
-        with pytest.raises(RevisionConflictError) as caught:
-            await store.save_run(make_run(), expected_revision=0)
-        assert caught.value.actual == 2
+            with pytest.raises(RevisionConflictError) as caught:
+                await store.save_run(run, expected_revision=revision)
+            assert caught.value.actual == first.revision == revision + 1
+            assert await store.get_run("run_1") == first

@@ -137,16 +137,16 @@ class TestFidelity(SessionStoreContract):
             token_usage=usage,
             provider_metadata=given,
         )
-        saved = await store.save_session(session, expected_revision=0)
-        ran = await store.save_run(run, expected_revision=0)
+        saved = await store.save_session(session, operation_id="op")
+        ran = await store.save_run(run, operation_id="op")
         for back in (saved, await store.get_session("ses_1")):
             assert encode_json(back.to_dict()) == encode_json(saved.to_dict())
             assert back.has_same_content(session)
         for back_run in (ran, await store.get_run("run_1")):
             assert encode_json(back_run.to_dict()) == encode_json(ran.to_dict())
             assert back_run.has_same_content(run)
-        assert await store.save_session(session, expected_revision=0) == saved
-        assert await store.save_run(run, expected_revision=0) == ran
+        assert await store.save_session(session, operation_id="op") == saved
+        assert await store.save_run(run, operation_id="op") == ran
 
     async def test_any_json_value_is_an_input_and_an_output(
         self, store: SessionStore, session: Session

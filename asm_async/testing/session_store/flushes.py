@@ -24,6 +24,8 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
     numbered,
+    run_of,
+    session_of,
 )
 from asm_async.testing.session_store.contract import SessionStoreContract, numbers_of
 from asm_async.values.execution_result import ExecutionResult
@@ -56,8 +58,8 @@ class TestFlushes(SessionStoreContract):
         result = make_execution_result()
         flushed = await store.flush(result)
         assert flushed == ExecutionResult(
-            session=attrs.evolve(result.session, revision=1),
-            run=attrs.evolve(result.run, revision=1),
+            session=attrs.evolve(session_of(result), revision=1),
+            run=attrs.evolve(run_of(result), revision=1),
             events=tuple(numbered(result.events)),
         )
         assert await stored_result(store) == flushed
@@ -75,8 +77,8 @@ class TestFlushes(SessionStoreContract):
             events=make_events(2, first=3),
         )
         flushed = await store.flush(second)
-        assert flushed.session == attrs.evolve(second.session, revision=2)
-        assert flushed.run == attrs.evolve(second.run, revision=2)
+        assert session_of(flushed) == attrs.evolve(session_of(second), revision=2)
+        assert run_of(flushed) == attrs.evolve(run_of(second), revision=2)
         assert numbers_of(flushed.events) == [3, 4]
         assert numbers_of(await store.get_events("ses_1")) == [1, 2, 3, 4]
         assert await store.get_session("ses_1") == flushed.session
@@ -104,7 +106,7 @@ class TestFlushes(SessionStoreContract):
         )
         flushed = await store.flush(result)
         expected = {"model": "large", "region": "north"}
-        assert flushed.run.provider_metadata == expected
+        assert run_of(flushed).provider_metadata == expected
         assert (await store.get_run("run_1")).provider_metadata == expected
 
     async def test_a_repeated_flush_appends_nothing(self, store: SessionStore) -> None:
@@ -114,7 +116,7 @@ class TestFlushes(SessionStoreContract):
         first = await store.flush(make_execution_result())
         second = await store.flush(make_execution_result())
         assert second.events == first.events
-        assert (second.session.revision, second.run.revision) == (2, 2)
+        assert (session_of(second).revision, run_of(second).revision) == (2, 2)
         assert await stored_result(store) == second
 
     async def test_a_flush_may_hold_an_event_twice(self, store: SessionStore) -> None:

@@ -15,6 +15,8 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
+    session_of,
 )
 from asm_async.testing.session_store.contract import SessionStoreContract
 
@@ -102,8 +104,8 @@ class TestIsolation(SessionStoreContract):
         )
         flushed = await store.flush(given)
         for value in (given, flushed):
-            spoil(value.session.context)
-            spoil(value.run.output)
+            spoil(session_of(value).context)
+            spoil(run_of(value).output)
             spoil(value.events[0].data)
         [event] = await store.get_events("ses_1")
         assert (await store.get_session("ses_1")).context == {"nested": []}

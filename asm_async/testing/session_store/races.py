@@ -25,6 +25,7 @@ from asm_async.testing.factories import (
     make_run,
     make_session,
     numbered,
+    session_of,
 )
 from asm_async.testing.session_store.contract import (
     OpenStore,
@@ -251,6 +252,59 @@ class TestRaces(SessionStoreContract):
             assert len(refused) == _WRITERS - 1
             assert await store.get_run("run_1") == winner
 
+    async def test_of_many_that_save_the_same_content_one_wins(
+        self, store: SessionStore, writers: list[SessionStore]
+    ) -> None:
+        """
+        Equal content tells no caller that it was the one: sessions, runs and flushes.
+        """
+        result = make_execution_result()
+        await store.flush(result)
+        for revision in range(2, 6):
+            for calls in (
+                [
+                    writer.save_session(make_session(), expected_revision=revision)
+                    for writer in writers
+                ],
+                [
+                    writer.save_run(make_run(), expected_revision=revision - 1)
+                    for writer in writers
+                ],
+            ):
+                outcomes = await race(calls)
+                _, refused = one_winner(outcomes, RevisionConflictError)
+                assert len(refused) == _WRITERS - 1
+        flushes = await race(
+            writer.flush(result, expected_revision=6, expected_sequence=2)
+            for writer in writers
+        )
+        _, refused = one_winner(flushes, RevisionConflictError)
+        assert len(refused) == _WRITERS - 1
+
+    async def test_no_guarded_increment_is_lost(
+        self, store: SessionStore, writers: list[SessionStore]
+    ) -> None:
+        """
+        Two workers that count turns at the same time count every one of them once.
+        """
+        await store.save_run(make_run())
+
+        async def count(writer: SessionStore) -> None:
+            for _ in range(25):
+                while True:
+                    seen = await writer.get_run("run_1")
+                    more = seen.increment_turn().update_token_usage({"input_tokens": 3})
+                    try:
+                        await writer.save_run(more, expected_revision=seen.revision)
+                        break
+                    except RevisionConflictError:
+                        continue
+
+        await run_together(count(writer) for writer in writers[:2])
+        run = await store.get_run("run_1")
+        assert (run.turn_count, run.token_usage["input_tokens"]) == (50, 150)
+        assert run.revision == 51
+
     async def test_every_save_gets_a_revision_of_its_own(
         self, store: SessionStore, writers: list[SessionStore]
     ) -> None:
@@ -281,8 +335,8 @@ class TestRaces(SessionStoreContract):
             )
             for number, writer in enumerate(writers)
         )
-        in_order = sorted(flushed, key=lambda result: result.session.revision)
-        revisions = [result.session.revision for result in in_order]
+        in_order = sorted(flushed, key=lambda result: session_of(result).revision)
+        revisions = [session_of(result).revision for result in in_order]
         assert revisions == list(range(2, _WRITERS + 2))
         numbers = [numbers_of(result.events) for result in in_order]
         assert numbers == [[n, n + 1, n + 2] for n in range(1, 3 * _WRITERS, 3)]

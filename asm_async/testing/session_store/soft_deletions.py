@@ -19,6 +19,8 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
+    session_of,
 )
 from asm_async.testing.session_store.contract import SessionStoreContract, numbers_of
 from asm_async.values.execution_result import ExecutionResult
@@ -59,7 +61,7 @@ class TestSoftDeletions(SessionStoreContract):
         before = await soft_deleted(store, backend)
         session = await store.get_session("ses_1")
         assert session.deleted_at is not None
-        assert session.agent_id == before.session.agent_id
+        assert session.agent_id == session_of(before).agent_id
         assert await store.get_run("run_1") == before.run
         assert await store.list_runs("ses_1") == [before.run]
         assert await store.get_active_run("ses_1") == before.run
@@ -94,7 +96,7 @@ class TestSoftDeletions(SessionStoreContract):
             store.save_session(make_session()),
             store.save_session(make_session(), expected_revision=1),
             store.save_run(make_run(id="run_2")),
-            store.save_run(before.run),
+            store.save_run(run_of(before)),
             store.append_event(make_event()),
             store.append_event_with_sequence(make_event(id="evt_3")),
             store.append_events(make_events(1, first=3), expected_sequence=2),
@@ -119,7 +121,7 @@ class TestSoftDeletions(SessionStoreContract):
         """
         Whoever read the session before its deletion cannot save it after.
         """
-        stale = (await soft_deleted(store, backend)).session
+        stale = session_of(await soft_deleted(store, backend))
         with pytest.raises(SessionDeletedError):
             await store.save_session(attrs.evolve(stale, agent_id="other"))
         assert (await store.get_session("ses_1")).deleted_at is not None
@@ -176,5 +178,5 @@ class TestSoftDeletions(SessionStoreContract):
         with pytest.raises(SessionNotFoundError):
             await store.get_session("ses_1")
         flushed = await store.flush(make_execution_result())
-        assert flushed.session.deleted_at is None
+        assert session_of(flushed).deleted_at is None
         assert numbers_of(flushed.events) == [3, 4]

@@ -11,6 +11,8 @@ from asm_async.testing.factories import (
     make_events,
     make_execution_result,
     make_run,
+    run_of,
+    session_of,
 )
 from tests.integration.fastapi.serving import Service, event_body
 
@@ -154,8 +156,8 @@ async def test_a_flush_stores_session_run_and_events(service: Service) -> None:
     """
     result = make_execution_result()
     body = {
-        "session": result.session.to_dict(),
-        "run": result.run.to_dict(),
+        "session": session_of(result).to_dict(),
+        "run": run_of(result).to_dict(),
         "events": [event_body(event) for event in result.events],
     }
     url, expected = "/sessions/ses_1/flush", {"If-Match": '"0"'}

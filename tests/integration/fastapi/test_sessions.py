@@ -11,6 +11,8 @@ from asm_async.testing.factories import make_session
 from asm_async.values.json_values import encode_json
 from tests.integration.fastapi.serving import Service
 
+NOW = "2026-01-02T12:00:00Z"
+
 
 def body_of(session: Session, **changes: object) -> dict[str, object]:
     """
@@ -38,6 +40,38 @@ async def test_a_session_is_begun_read_and_listed(memory_service: Service) -> No
     assert got.json() == session
     assert listed.json()["items"] == [session]
     assert Session.from_dict(session).status is SessionStatus.PENDING
+
+
+async def test_an_entity_tag_does_not_outlive_its_session(service: Service) -> None:
+    """
+    What was removed and saved again has another tag, a run of another session too.
+    """
+    client, run_body = service.client, {"status": "pending", "started_at": NOW}
+    body = body_of(make_session())
+    other = body_of(make_session(id="ses_2"))
+    known: dict[str, str] = {}
+    urls = "/sessions/ses_1", "/sessions/ses_1/runs/run_1"
+    for url, content in zip(urls, (body, run_body), strict=True):
+        known[url] = (await client.put(url, json=content)).headers["etag"]
+    await client.delete("/sessions/ses_1", params={"hard": True})
+    lost = await client.put(urls[0], json=body, headers={"If-Match": known[urls[0]]})
+    assert lost.status_code == HTTPStatus.PRECONDITION_FAILED
+    again = await client.put(urls[0], json=body)
+    assert again.status_code == HTTPStatus.CREATED
+    await client.put("/sessions/ses_2", json=other)
+    moved = await client.put("/sessions/ses_2/runs/run_1", json=run_body)
+    assert moved.status_code == HTTPStatus.CREATED
+
+    for url, of_old in (
+        (urls[0], known[urls[0]]),
+        ("/sessions/ses_2/runs/run_1", known[urls[1]]),
+    ):
+        got = await client.get(url, headers={"If-None-Match": of_old})
+        content = body if url == urls[0] else run_body
+        put = await client.put(url, json=content, headers={"If-Match": of_old})
+        assert (got.status_code, put.status_code) == (200, 412)
+        replaced = await client.put(url, json=content)
+        assert replaced.status_code == HTTPStatus.OK
 
 
 async def test_every_json_value_comes_back(service: Service) -> None:

@@ -6,6 +6,8 @@ DROP TABLE asm_session_sequences;
 
 DROP TABLE asm_events;
 
+DROP TABLE asm_run_tombstones;
+
 DROP TABLE asm_runs;
 
 DROP TABLE asm_session_tags;
