@@ -38,10 +38,9 @@ class SessionStore(Protocol):
     the cancellation goes on.
 
     **Idempotence.** Appending is idempotent by event id within a session. A save or a
-    flush is an operation with an id: its own at each call, unless it is given one as
-    *operation_id*. The same operation again succeeds without being done twice, for as
-    long as nobody else has saved since; the same content under another id is another
-    call. The store repeats a call whose outcome it does not know as the same operation.
+    flush is an operation with an id: its own at each call, unless it is given one. The
+    same operation again succeeds without being done twice, unless others have saved
+    since; the same content under another id is another call. The store repeats its own.
 
     **Revisions.** A session's or run's revision grows with each save. No revision of an
     id ever stands for two contents, also after a deletion, when the id comes back.
