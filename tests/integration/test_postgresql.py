@@ -167,7 +167,7 @@ async def test_numbers_do_not_rest_on_advisory_locks(
         "CREATE FUNCTION lax.pg_advisory_xact_lock(bigint) RETURNS void"
         " LANGUAGE plpgsql AS 'BEGIN END'"
     )
-    path = "lax, pg_catalog, public"
+    path = "public, lax, pg_catalog"
     engine = with_settings(migrated_postgres_url, search_path=path)
     refused: list[str] = []
 

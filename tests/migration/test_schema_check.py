@@ -134,7 +134,7 @@ async def test_tables_of_our_names_are_told_of(
     assert await migrations.current(engine) is None
 
 
-async def test_a_table_that_is_missing_keeps_a_store_from_opening(
+async def test_a_check_names_a_table_that_is_missing(
     engine: AsyncEngine,
 ) -> None:
     """

@@ -6,7 +6,7 @@ It is read on any connection of SQLAlchemy's, a host's synchronous one too.
 
 from __future__ import annotations
 
-from collections.abc import Generator
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 
 import attrs
@@ -24,6 +24,13 @@ _FIRST_SCHEMA = sa.text(
         WHERE nspname = current_schema() AND starts_with(relname::text, 'asm_')
             AND relkind IN ('r', 'p', 'v', 'm', 'f')
     )
+    """
+)
+
+_FOUND_ELSEWHERE = sa.text(
+    """
+    SELECT name FROM unnest(CAST(:names AS TEXT[])) AS name
+    WHERE to_regclass(name) IS NOT NULL
     """
 )
 
@@ -73,6 +80,15 @@ def read_catalogue(conn: sa.Connection) -> Catalogue:
             " as with ?options=-csearch_path%3Dpublic in the URL"
         )
     return Catalogue(schema=schema, search_path=search_path, names=frozenset(names))
+
+
+def found_elsewhere(conn: sa.Connection, names: Sequence[str]) -> list[str]:
+    """
+    Return those *names*, none of which is in the first schema, that mean a table.
+    """
+    if conn.dialect.name != "postgresql":
+        return []
+    return [*conn.scalars(_FOUND_ELSEWHERE, {"names": names})]
 
 
 @contextmanager

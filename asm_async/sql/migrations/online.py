@@ -4,7 +4,7 @@ Migrating the database of an engine, and checking that it was.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -12,7 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import MigrationRequiredError
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import METADATA
-from asm_async.sql.dialects.catalogue import read_catalogue
+from asm_async.sql.dialects.catalogue import found_elsewhere, read_catalogue
 from asm_async.sql.migrations.history import (
     HEAD,
     Schema,
@@ -107,28 +107,36 @@ async def check(bind: AsyncEngine | AsyncConnection) -> None:
     Make sure that the database is at ``HEAD``; read it and change nothing.
 
     Raises:
-        MigrationRequiredError: If it is empty, older or newer: what was found, and what
-            to run.
+        MigrationRequiredError: If it is empty, older or newer, or lacks a table: what
+            was found, and what to run.
     """
     if isinstance(bind, AsyncEngine):
-        await Transactions(bind, _TIMEOUT_SECONDS).read(check_schema)
+        missing = await Transactions(bind, _TIMEOUT_SECONDS).read(missing_tables)
     else:
         with translated_errors():
-            await check_schema(bind)
+            missing = await missing_tables(bind)
+    if missing:
+        raise _lacking(missing)
 
 
 async def check_schema(conn: AsyncConnection) -> None:
     """
-    Make sure that the database is at ``HEAD``, with two short queries.
+    Make sure that a store can be opened on a database, with two short queries.
 
     A transaction that is open on *conn* goes on, whatever is found.
     """
-    if missing := await missing_tables(conn):
-        # Tables of another application may lie further down a search_path.
-        raise MigrationRequiredError(
-            f"the database is at revision {HEAD}, but lacks {', '.join(missing)}:"
-            " bring back what a backup holds"
-        )
+    missing = await missing_tables(conn)
+    # What needs none of them goes on. But further down a search_path may lie another
+    # application's.
+    if missing and (others := await conn.run_sync(found_elsewhere, missing)):
+        raise _lacking(others)
+
+
+def _lacking(names: Sequence[str]) -> MigrationRequiredError:
+    return MigrationRequiredError(
+        f"the database is at revision {HEAD}, but lacks {', '.join(names)}: bring back"
+        " what a backup holds"
+    )
 
 
 async def missing_tables(conn: AsyncConnection) -> list[str]:
