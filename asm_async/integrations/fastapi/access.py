@@ -95,8 +95,10 @@ def request_context(
             except ValidationError as error:
                 # An object that is no tenant's id must not pass for "everybody".
                 raise RuntimeError(f"authorize returned no tenant: {error}") from None
+        state = app_state_of(request.app)
+        state.note_request()
         request.scope[_SCOPE_KEY] = RequestContext(
-            state=app_state_of(request.app),
+            state=state,
             tenant_id=tenant_id,
             limits=limits,
             price_lookup=price_lookup,

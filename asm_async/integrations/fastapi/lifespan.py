@@ -54,6 +54,9 @@ def lifespan(
     """
     Open the ports over a database of this URL, and close them when the server stops.
 
+    Requests that the server cancels when it stops have 5 seconds to save their end
+    before the ports are closed, if they use these or the router's routes.
+
     Open streams end when the process is asked to stop (SIGINT, SIGTERM), so that no
     server waits for them. One that is stopped in another way, such as from another
     thread, has to call
@@ -138,9 +141,12 @@ def ports_lifespan(ports: Ports) -> Lifespan:
                 yield
         finally:
             state.streams.end()
-            del app.state.asm_async
-            await ports.feed.aclose()
-            await ports.store.aclose()
+            try:
+                await state.wait_for_requests()
+            finally:
+                del app.state.asm_async
+                await ports.feed.aclose()
+                await ports.store.aclose()
 
     return span
 

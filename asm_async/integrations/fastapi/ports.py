@@ -4,6 +4,7 @@ The ports of an application, where it keeps them, and how its routes get them.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any, TypeAlias
 
 import attrs
@@ -44,6 +45,11 @@ class Ports:
     """
 
 
+# How long requests that were cancelled when the server stopped may take to save their
+# end. Process managers kill after 10 seconds (Docker) or 30 (Kubernetes).
+_GRACE_SECONDS = 5.0
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class AppState:
     """
@@ -53,6 +59,31 @@ class AppState:
     ports: Ports
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
+    _requests: set[asyncio.Task[Any]] = attrs.field(
+        init=False, factory=set[asyncio.Task[Any]]
+    )
+
+    def note_request(self) -> None:
+        """
+        Take note of the task that answers the present request, which uses the ports.
+        """
+        task = asyncio.current_task()
+        if task is not None and task not in self._requests:
+            self._requests.add(task)
+            task.add_done_callback(self._requests.discard)
+
+    async def wait_for_requests(self) -> None:
+        """
+        Wait, for 5 seconds at most, until no request uses the ports any more.
+
+        A server that has waited long enough for its requests cancels them and ends the
+        lifespan in the same step: what they save when they are cancelled is still to
+        come then.
+        """
+        # A client within this process may have sent requests in this very task.
+        left = self._requests - {asyncio.current_task()}
+        if left:
+            await asyncio.wait(left, timeout=_GRACE_SECONDS)
 
 
 def app_state_of(app: FastAPI) -> AppState:
@@ -71,7 +102,9 @@ def app_state_of(app: FastAPI) -> AppState:
 
 def _port(name: str) -> Any:
     async def port(connection: HTTPConnection) -> object:
-        return getattr(app_state_of(connection.app).ports, name)
+        state = app_state_of(connection.app)
+        state.note_request()
+        return getattr(state.ports, name)
 
     return Depends(port)
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from asm_async import Event
+from asm_async import Event, RunStatus, open_store
 from asm_async.testing.factories import make_event
 from tests.integration.fastapi.event_source import EventSource, open_stream
 from tests.integration.fastapi.serving import EVERYBODY, event_body
@@ -113,3 +113,25 @@ async def test_a_worker_stops_under_open_streams(two_workers: list[Worker]) -> N
     assert "ERROR" not in said
     assert "Traceback" not in said
     assert got.json() == begun.json()
+
+
+async def test_a_request_that_is_cancelled_when_the_worker_stops_saves_its_end(
+    empty_url: str,
+) -> None:
+    """
+    The ports are closed only after a handler that the server gave up has ended.
+    """
+    bound = ("--timeout-graceful-shutdown", "1")
+    async with open_worker(empty_url, *bound) as worker, client_of(worker) as client:
+        begun = await client.post("/sessions", json={"agent_id": "assistant"})
+        url = f"/sessions/{begun.json()['id']}/answer"
+        async with client.stream("POST", url) as answer:
+            # Held until the end: without it the client would disconnect.
+            words = answer.aiter_text()
+            run_id = await anext(words)
+            _, said = await worker.stop()
+
+    async with open_store(empty_url) as store:
+        run = await store.get_run(run_id)
+    assert run.status is RunStatus.CANCELLED, said
+    assert "StoreClosedError" not in said

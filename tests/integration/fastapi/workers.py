@@ -13,10 +13,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import anyio
 import attrs
 from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
 
-from asm_async.integrations.fastapi import lifespan
+from asm_async import Run, RunStatus
+from asm_async.integrations.fastapi import StoreDep, lifespan
 from tests.integration.fastapi.serving import application
 
 __all__ = ["Worker", "make_app", "open_worker"]
@@ -29,8 +32,30 @@ _LONGEST_STOP_SECONDS = 10
 def make_app() -> FastAPI:
     """
     Make the application of a worker, over the database that the environment names.
+
+    It has a route that streams an agent's answer, and saves when it is broken off.
     """
-    return application(lifespan(os.environ[_URL_VARIABLE], migrate=True))
+    app = application(lifespan(os.environ[_URL_VARIABLE], migrate=True))
+
+    @app.post("/sessions/{session_id}/answer")
+    async def answer(session_id: str, store: StoreDep) -> StreamingResponse:
+        run = Run.new(session_id=session_id).update_status(RunStatus.RUNNING)
+        run = await store.save_run(run)
+
+        async def speak() -> AsyncGenerator[str]:
+            try:
+                yield run.id
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                with anyio.CancelScope(shield=True):
+                    # What an agent tidies up first.
+                    await asyncio.sleep(0.2)
+                    await store.save_run(run.update_status(RunStatus.CANCELLED))
+                raise
+
+        return StreamingResponse(speak())
+
+    return app
 
 
 @attrs.frozen
