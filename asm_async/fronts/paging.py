@@ -52,6 +52,11 @@ class Search(Value):
     What is searched for: a subclass has a field for each filter.
     """
 
+    NO_FILTERS: ClassVar[frozenset[str]] = frozenset()
+    """
+    The fields that change nothing about which items are found, or in which order.
+    """
+
     RESOURCE: ClassVar[str]
     ORDERS: ClassVar[Mapping[str, Order]]
 
@@ -66,6 +71,7 @@ class Search(Value):
             field.name
             for field in schema_of(type(self)).attributes
             if getattr(self, field.name) != field.default
+            and field.name not in self.NO_FILTERS
         ]
         return plain_fields(self, names)
 

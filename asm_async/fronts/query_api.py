@@ -117,7 +117,8 @@ class QueryAPIFront(QueryAPI):
         if not callable(writer):
             raise fields.unexpected("writer", "an async callable", writer)
         progress = _optional_callable(progress, "progress")
-        wanted = SessionSearch(**filters)
+        # Of each session no more than its id is needed here.
+        wanted = SessionSearch(**filters, with_context=False)
 
         async def search(cursor: str | None) -> Page[Session]:
             paging = check_paging(

@@ -78,7 +78,9 @@ class SessionSearch(Search):
     created_after: UTCTime | None = None
     created_before: UTCTime | None = None
     include_deleted: bool = False
+    with_context: bool = True
 
+    NO_FILTERS: ClassVar[frozenset[str]] = frozenset({"with_context"})
     RESOURCE: ClassVar[str] = "sessions"
     ORDERS: ClassVar[Mapping[str, Order]] = {
         "created_at_asc": ordered_by(created_at=datetime, id=str),

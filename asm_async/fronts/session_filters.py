@@ -27,6 +27,7 @@ class SessionFilter(Value):
     agent_id: Text | None = None
     tenant_id: Text | None = None
     include_deleted: bool = False
+    with_context: bool = True
     limit: Count | None = None
     offset: Count = 0
 

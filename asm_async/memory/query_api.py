@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from functools import partial
 
+import attrs
+
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
 from asm_async.fronts.query_filters import (
@@ -55,6 +57,8 @@ class InMemoryQueryAPI(QueryAPIFront):
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
         found = find_sessions(self._access.database, wanted)
+        if not wanted.with_context:
+            found = [attrs.evolve(session, context={}) for session in found]
         return cut_page(found, paging, count_total=count_total)
 
     async def _get_session_stats(self, session_id: str) -> SessionStats:

@@ -80,7 +80,8 @@ class InMemorySessionStore(SessionStoreFront):
         ]
         found.sort(key=lambda session: (session.created_at, session.id))
         page = found[wanted.offset :][: wanted.limit]
-        return [attrs.evolve(session) for session in page]
+        changes: dict[str, Any] = {} if wanted.with_context else {"context": {}}
+        return [attrs.evolve(session, **changes) for session in page]
 
     async def _delete_session(self, session_id: str) -> None:
         self._access.database.delete_session(session_id)

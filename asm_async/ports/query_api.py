@@ -99,6 +99,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         created_after: datetime | None = None,
         created_before: datetime | None = None,
         include_deleted: bool = False,
+        with_context: bool = True,
         order_by: SessionOrder = "updated_at_desc",
         limit: int = 50,
         cursor: str | None = None,
@@ -125,6 +126,10 @@ class QueryAPI(HistoryTransfer, Protocol):
             created_before: Only sessions created earlier.
 
             include_deleted: Whether to include soft-deleted ones.
+
+            with_context:
+                Whether to read *context* too, which may be far larger than all the
+                rest. Without it that is an empty object: do not save such a session.
 
             order_by: By which time, and whether the latest come last or first.
 

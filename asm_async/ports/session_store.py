@@ -115,14 +115,14 @@ class SessionStore(Protocol):
         agent_id: str | None = None,
         tenant_id: str | None = None,
         include_deleted: bool = False,
+        with_context: bool = True,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Session]:
         """
         List sessions in the order they were created, oldest first, then by id.
 
-        Sessions created later come last, so that the pages that *limit* and *offset*
-        cut do not move while sessions are added.
+        Pages that *limit* and *offset* cut do not move while sessions are added.
 
         Args:
             status: Only sessions with this status.
@@ -132,6 +132,8 @@ class SessionStore(Protocol):
             tenant_id: Only sessions of this tenant.
 
             include_deleted: Whether to include soft-deleted ones.
+
+            with_context: Whether to read *context* too; an empty object otherwise.
 
             limit: The most to return; None for all.
 
@@ -146,10 +148,8 @@ class SessionStore(Protocol):
         Deleting an unknown session does nothing. Its latest sequence number stays
         remembered: should the id be saved again, the numbers go on from there.
 
-        A session of very many events may be removed in several transactions, so that
-        other writers wait for none of them long. The first one closes it: from then on
-        it is not found by its id, and writes to it raise ``SessionDeletedError`` until
-        all of it is gone. A call that breaks off is finished by the next one.
+        One of very many events goes in parts. From the first on it is not found by id,
+        and writes raise ``SessionDeletedError``; the next call finishes a broken one.
         """
         ...
 

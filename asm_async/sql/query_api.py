@@ -4,13 +4,15 @@ The query API over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from asm_async.fronts.loop_share import in_pieces
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
 from asm_async.fronts.query_filters import (
@@ -22,6 +24,7 @@ from asm_async.fronts.query_filters import (
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.sql.core import rows
+from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.reads.history import export_session
@@ -84,15 +87,28 @@ class SQLQueryAPI(QueryAPIFront):
         self._transactions = Transactions(engine, check_timeout(timeout))
         self._dialect = self._transactions.dialect
         self._lifecycle = Lifecycle(self._transactions)
+        self._is_decoded = True
+
+    def undecoded(self) -> SQLQueryAPI:
+        """
+        Return this API for those who pass on what they find, and do not look at it.
+
+        The JSON of what is searched for is not decoded:
+        :class:`~asm_async.values.json_values.EncodedJSON` stands in its place.
+        """
+        query = copy(self)
+        query._is_decoded = False  # noqa: SLF001 - of the same class
+        return query
 
     async def _search_sessions(
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
-        query = page_of_sessions(wanted, paging)
+        left_out = () if wanted.with_context else ("context",)
+        query = self._read_as_wanted(page_of_sessions(wanted, paging), left_out)
 
         async def read(conn: AsyncConnection) -> Page[Session]:
             found = await _planned(conn, query)
-            sessions = [rows.session_of(row) for row in found]
+            sessions = await in_pieces(rows.session_of, found)
             total_count: int | None = None
             if count_total:
                 total_count = await conn.scalar(number_of(matching_sessions(wanted)))
@@ -109,8 +125,12 @@ class SQLQueryAPI(QueryAPIFront):
         return await self._read(read)
 
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
-        found = await self._rows(page_of_runs(wanted, paging, self._dialect))
-        return paging.page([rows.run_of(row) for row in found])
+        query = self._read_as_wanted(page_of_runs(wanted, paging, self._dialect))
+
+        async def read(conn: AsyncConnection) -> list[Run]:
+            return await in_pieces(rows.run_of, await _planned(conn, query))
+
+        return paging.page(await self._read(read))
 
     async def _group_usage(self, wanted: UsageFilter) -> list[RunGroup]:
         return await self._groups(usage_sums(self._dialect, wanted))
@@ -135,8 +155,8 @@ class SQLQueryAPI(QueryAPIFront):
                 question is not None and (await _planned(conn, question)).scalar_one()
             )
             query = page_of_events(wanted, paging, dialect, is_sorted=is_sorted)
-            found = await _planned(conn, query)
-            return paging.page([Event.from_stored(row) for row in found])
+            found = await _planned(conn, self._read_as_wanted(query))
+            return paging.page(await in_pieces(Event.from_stored, found))
 
         return await self._read(read)
 
@@ -178,6 +198,16 @@ class SQLQueryAPI(QueryAPIFront):
             finally:
                 # A QueryAPI is not closed, which could wait for this instead.
                 await self._lifecycle.settle()
+
+    def _read_as_wanted(
+        self, query: sa.Select[Any], left_out: Collection[str] = ()
+    ) -> sa.Select[Any]:
+        if self._is_decoded and not left_out:
+            return query
+        columns = without(query.selected_columns, left_out)
+        if not self._is_decoded:
+            columns = undecoded(columns)
+        return query.with_only_columns(*columns, maintain_column_froms=True)
 
     async def _rows(self, query: sa.Executable) -> Sequence[sa.Row[Any]]:
         async def read(conn: AsyncConnection) -> Sequence[sa.Row[Any]]:

@@ -5,6 +5,7 @@ The session store over an AsyncEngine.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from copy import copy
 from functools import partial
 from typing import Any, cast
 
@@ -79,6 +80,18 @@ class SQLSessionStore(SessionStoreFront):
         )
         self._lifecycle = Lifecycle(self._transactions)
         self._dialect = self._transactions.dialect
+        self._is_decoded = True
+
+    def undecoded(self) -> SQLSessionStore:
+        """
+        Return this store for those who pass on what they read, and do not look at it.
+
+        The JSON of sessions, runs and events that it finds by id is not decoded:
+        :class:`~asm_async.values.json_values.EncodedJSON` stands in its place.
+        """
+        store = copy(self)
+        store._is_decoded = False  # noqa: SLF001 - of the same class
+        return store
 
     async def open(self) -> None:
         """
@@ -106,7 +119,9 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Session", await self._perform(operation))
 
     async def _get_session(self, session_id: str) -> Session:
-        query = session_queries.row_by_id(self._dialect, tables.sessions)
+        query = session_queries.row_by_id(
+            self._dialect, tables.sessions, is_decoded=self._is_decoded
+        )
         for row in await self._fetch(query, {"id": session_id}):
             return rows.session_of(row)
         raise SessionNotFoundError(session_id)
@@ -133,7 +148,9 @@ class SQLSessionStore(SessionStoreFront):
         return cast("Run", await self._perform(operation))
 
     async def _get_run(self, run_id: str) -> Run:
-        query = session_queries.row_by_id(self._dialect, tables.runs)
+        query = session_queries.row_by_id(
+            self._dialect, tables.runs, is_decoded=self._is_decoded
+        )
         for row in await self._fetch(query, {"id": run_id}):
             return rows.run_of(row)
         raise RunNotFoundError(run_id)
@@ -193,7 +210,9 @@ class SQLSessionStore(SessionStoreFront):
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         values = session_queries.given(wanted)
-        query = session_queries.events_of(self._dialect, frozenset(values))
+        query = session_queries.events_of(
+            self._dialect, frozenset(values), is_decoded=self._is_decoded
+        )
         values |= {"session_id": session_id, "after": wanted.after or 0}
         events = [Event.from_stored(row) for row in await self._fetch(query, values)]
         return events if wanted.last is None else events[::-1]

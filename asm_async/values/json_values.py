@@ -4,11 +4,13 @@ What counts as JSON here, and the one text in which it is stored.
 
 from __future__ import annotations
 
+import gc
 import json
 import math
 import re
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Generator, Iterable, Mapping
+from contextlib import contextmanager
 from itertools import chain
 from typing import Annotated, Any, TypeAlias, cast
 
@@ -28,11 +30,23 @@ an integer of more digits can neither be written as text nor read back.
 _ENCODER = json.JSONEncoder(separators=(",", ":"), allow_nan=False)
 _DECODER = json.JSONDecoder()
 _LONGEST_KEY = 255
+_LONG_TEXT = 1 << 16
 _NESTED = frozenset({dict, list})
 # To a checker, the type of what may be anything is unknown.
 _type_of: Callable[[object], type[object]] = type
 _INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
 _SURROGATE_PAIR = re.compile("[\ud800-\udbff][\udc00-\udfff]")
+
+
+class EncodedJSON(str):
+    """
+    JSON as the text in which it is stored, in place of what it stands for.
+
+    Values that only pass through a program hold it: to decode JSON and encode it again
+    takes a hundred times as long as all the rest, and up to twenty times its memory.
+    """
+
+    __slots__ = ()
 
 
 def _parts_encoder() -> Callable[[object, int], Iterable[str]] | None:
@@ -76,7 +90,29 @@ def decode_json(text: str) -> Any:
     """
     # Most metadata is empty. The text starts with its value, so that the search for
     # leading white space, which costs as much as the rest, can be left out.
-    return {} if text == "{}" else _DECODER.raw_decode(text)[0]
+    if text == "{}":
+        return {}
+    if len(text) < _LONG_TEXT:
+        return _DECODER.raw_decode(text)[0]
+    with without_collection():
+        return _DECODER.raw_decode(text)[0]
+
+
+@contextmanager
+def without_collection() -> Generator[None]:
+    """
+    Keep the garbage collector from running while a long JSON text is decoded.
+
+    What is decoded has no cycles. Where it has very many arrays, the collector would go
+    through all of them again and again, which takes ten times as long as decoding.
+    """
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()
 
 
 def normalise_json_object(value: object, path: str) -> JSONObject:
@@ -204,14 +240,17 @@ def _is_shallow(text: str, value: object) -> bool:
     if text.count("[") + text.count("{") <= MAX_DEPTH:
         return True
     level = [value]
-    for _ in range(MAX_DEPTH):
+    for depth in range(1, MAX_DEPTH + 1):
         members = [
             cast("dict[str, Any]", outer).values()
             if type(outer) is dict
             else cast("list[Any]", outer)
             for outer in level
         ]
-        level = [each for each in chain.from_iterable(members) if type(each) in _NESTED]
+        # What is empty holds nothing that is deeper, but may itself be too deep.
+        is_last = depth == MAX_DEPTH
+        inner = chain.from_iterable(members)
+        level = [each for each in inner if type(each) in _NESTED and (each or is_last)]
         if not level:
             return True
     return False

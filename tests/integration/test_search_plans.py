@@ -365,7 +365,7 @@ def filters_of(find: Callable[..., object]) -> set[str]:
     """
     Give the names of a search's filters.
     """
-    no_filters = {"self", "order_by", "limit", "cursor", "count_total"}
+    no_filters = {"self", "order_by", "limit", "cursor", "count_total", "with_context"}
     return signature(find).parameters.keys() - no_filters
 
 

@@ -95,6 +95,7 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "agent_id": "assistant",
             "tenant_id": None,
             "include_deleted": False,
+            "with_context": True,
             "limit": 1,
             "offset": 0,
         },
@@ -126,6 +127,7 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
     "query_api": {
         "search_sessions": {
             **_SESSIONS,
+            "with_context": True,
             "order_by": "created_at_asc",
             "limit": 1,
             "cursor": None,

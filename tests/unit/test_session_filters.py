@@ -25,6 +25,7 @@ def test_a_filter_lets_everything_through_unless_told() -> None:
         "agent_id": None,
         "tenant_id": None,
         "include_deleted": False,
+        "with_context": True,
         "limit": None,
         "offset": 0,
     }

@@ -13,6 +13,7 @@ from fastapi.params import Depends as Dependency
 from starlette.requests import Request
 
 from asm_async.errors import ValidationError
+from asm_async.integrations.fastapi.open_streams import Place
 from asm_async.integrations.fastapi.ports import AppState, app_state_of
 from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
@@ -46,9 +47,41 @@ class Limits(Value):
     The longest body of a request; longer ones are answered with 413.
     """
 
+    max_page_bytes: PositiveCount = 1 << 22
+    """
+    About how many bytes a page has: it ends before it is full, with a link to the next.
+    """
+
+    max_tags: PositiveCount = 100
+    """
+    How many tags a session may be saved with; more are answered with 422.
+    """
+
+    max_events_per_request: PositiveCount = 1_000
+    """
+    How many events a batch or a flush may have; more are answered with 422.
+    """
+
     max_streams: PositiveCount = 1_000
     """
-    How many streams one worker has open at once; further ones are answered with 503.
+    How many streams one worker has open at once, exports among them; further ones are
+    answered with 503.
+    """
+
+    max_streams_per_tenant: PositiveCount = 250
+    """
+    How many of them are one tenant's; further ones are answered with 429.
+    """
+
+    max_exports: PositiveCount = 20
+    """
+    How many exports one worker has open at once: each may need a temporary file as long
+    as the longest session. Further ones are answered with 503.
+    """
+
+    max_exports_per_tenant: PositiveCount = 2
+    """
+    How many of them are one tenant's; further ones are answered with 429.
     """
 
     max_stream_seconds: Seconds = 3_600.0
@@ -62,6 +95,19 @@ class Limits(Value):
     How long a stream is silent at most: proxies may close silent connections, and a
     client that vanished without closing its own is noticed when it is written to.
     """
+
+    def places(self, tenant_id: str | None, *, is_export: bool) -> list[Place]:
+        """
+        Return what an open stream counts against, and how many there may be of each.
+        """
+        places = [Place("streams", None, self.max_streams)]
+        if is_export:
+            places.append(Place("exports", None, self.max_exports))
+        if tenant_id is not None:
+            places.append(Place("streams", tenant_id, self.max_streams_per_tenant))
+            if is_export:
+                places.append(Place("exports", tenant_id, self.max_exports_per_tenant))
+        return places
 
 
 _SCOPE_KEY = "asm_async.request_context"
@@ -117,7 +163,7 @@ ContextDep: TypeAlias = Annotated[RequestContext, Depends(_context_of)]
 
 
 async def _view_of(context: ContextDep) -> TenantView:
-    return TenantView(context.state.ports, context.tenant_id)
+    return TenantView(context.state.passing_ports, context.tenant_id)
 
 
 ViewDep: TypeAlias = Annotated[TenantView, Depends(_view_of)]

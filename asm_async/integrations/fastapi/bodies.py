@@ -13,10 +13,11 @@ from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.loop_share import LoopShare
 from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values import fields
-from asm_async.values.json_values import JSONObject, with_article
+from asm_async.values.json_values import JSONObject, with_article, without_collection
 from asm_async.values.plain_value import check_members
 
 T = TypeVar("T")
@@ -31,11 +32,44 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
             "unsupported_media_type",
             "The body must be application/json.",
         )
-    body = _decoded(await _bounded(request, context.limits.max_body_bytes))
+    text = await _bounded(request, context.limits.max_body_bytes)
+    share = LoopShare()
+    body = _decoded(text)
     if not isinstance(body, dict):
         kind = with_article(type(body).__name__)
         raise ValidationError(f"body: expected a JSON object, got {kind}")
-    return cast("JSONObject", body)
+    given = cast("JSONObject", body)
+    session = given.get("session")
+    for name, owner, most in (
+        ("tags", given, context.limits.max_tags),
+        ("tags", session, context.limits.max_tags),
+        ("events", given, context.limits.max_events_per_request),
+    ):
+        _check_length(name, owner, most)
+    await share.rest()
+    return given
+
+
+def _check_length(name: str, owner: object, most: int) -> None:
+    """
+    Refuse too many members before anything is made of them.
+    """
+    if not isinstance(owner, dict):
+        return
+    members: object = cast("JSONObject", owner).get(name)
+    if isinstance(members, list) and len(cast("list[object]", members)) > most:
+        count = len(cast("list[object]", members))
+        raise ValidationError(f"{name}: expected at most {most}, got {count}")
+
+
+async def made_of(make: Callable[[JSONObject], T], body: JSONObject) -> T:
+    """
+    Return what *make* makes of a body, and let others have the event loop then.
+    """
+    share = LoopShare()
+    value = make(body)
+    await share.rest()
+    return value
 
 
 BodyDep: TypeAlias = Annotated[JSONObject, Depends(_body)]
@@ -67,7 +101,8 @@ async def _bounded(request: Request, most: int) -> bytes:
 
 def _decoded(body: bytes) -> Any:
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        with without_collection():
+            return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         # Among them bytes that are not UTF-8, endless integers, and deep nesting.
         raise ProblemError(

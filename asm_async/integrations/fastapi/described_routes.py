@@ -28,6 +28,7 @@ _DETAILS: Mapping[int, str] = {
     412: "What was expected does not hold any more.",
     413: "The body is too long.",
     415: "The body is not application/json.",
+    429: "As many streams or exports are open as one tenant may have.",
     422: "A parameter or a field is wrong; `detail` begins with its name.",
     500: "Something went wrong; it was logged.",
     503: "Busy or out of reach; `Retry-After` says when to try again.",
@@ -129,6 +130,6 @@ def _problem(status: int) -> dict[str, Any]:
     }
     content = {"application/problem+json": {"schema": _PROBLEM, "example": example}}
     described: dict[str, Any] = {"description": _DETAILS[status], "content": content}
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+    if status in {HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.TOO_MANY_REQUESTS}:
         described["headers"] = _headers("Retry-After")
     return described

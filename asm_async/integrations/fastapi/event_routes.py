@@ -6,17 +6,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any
 
 from fastapi import Request, Response
 
-from asm_async.integrations.fastapi.access import ViewDep
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
     made_by,
+    made_of,
     members_of,
     with_place,
 )
+from asm_async.integrations.fastapi.pages import EncodedPage, encode_values
 from asm_async.integrations.fastapi.parameters import (
     Count,
     EventTypeQuery,
@@ -28,7 +29,7 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     entity_tag,
-    json_response,
+    json_text_response,
     link_to_next,
     precondition,
 )
@@ -42,6 +43,7 @@ async def list_session_events(
     request: Request,
     session_id: SessionIdPath,
     view: ViewDep,
+    context: ContextDep,
     run_id: Text = None,
     type: EventTypeQuery = None,  # noqa: A002 - the field's name
     since: Time = None,
@@ -54,21 +56,28 @@ async def list_session_events(
 
     The entity tag is the session's latest number, for an append that expects it.
     """
-    events, latest = await view.get_events(
-        session_id,
-        run_id=run_id,
-        type=type,
-        since=since,
-        after=after,
-        before=before,
-        limit=limit,
-    )
+    page = EncodedPage(limit, context.limits.max_page_bytes)
+    latest: int | None = None
+    while True:
+        part = page.next_part()
+        events, now = await view.get_events(
+            session_id,
+            run_id=run_id,
+            type=type,
+            since=since,
+            after=after,
+            before=before,
+            limit=part,
+        )
+        latest = now if latest is None else latest
+        await page.add(events)
+        after = events[-1].sequence_number if events else after
+        if not events or len(events) < part or not page.has_room:
+            break
     headers = {"ETag": entity_tag(latest)}
-    if events and len(events) == limit:
-        headers |= link_to_next(request, after=str(events[-1].sequence_number))
-    return json_response(
-        {"items": [event.to_dict() for event in events]}, headers=headers
-    )
+    if events and len(events) == part:
+        headers |= link_to_next(request, after=str(after))
+    return json_text_response(f'{{"items":{page.items}}}', headers=headers)
 
 
 async def append_event(
@@ -80,9 +89,10 @@ async def append_event(
     Repeating the request is safe: an event of this id with the same content is not
     written again, and comes back with 200 instead of 201.
     """
-    event = Event.from_dict(with_place(body, session_id=session_id))
+    place = with_place(body, session_id=session_id)
+    event = await made_of(Event.from_dict, place)
     (stored,), status, headers = await _append(view, session_id, [event], expected)
-    return json_response(stored, status, headers=headers)
+    return json_text_response(stored, status, headers=headers)
 
 
 async def append_events(
@@ -94,19 +104,21 @@ async def append_events(
     Repeating the request is safe, as for one event: 200 says that all were there.
     """
     event = made_by(Event.from_dict, session_id=session_id)
-    given = members_of(body, {"events": partial(fields.tuple_of, rule=event)})
+    rules: fields.FieldRules = {"events": partial(fields.tuple_of, rule=event)}
+    given = await made_of(partial(members_of, rules=rules), body)
     items, status, headers = await _append(view, session_id, given["events"], expected)
-    return json_response({"items": items}, status, headers=headers)
+    text = f'{{"items":[{",".join(items)}]}}'
+    return json_text_response(text, status, headers=headers)
 
 
 async def _append(
     view: TenantView, session_id: str, events: Sequence[Event], expected: int | None
-) -> tuple[list[dict[str, Any]], int, dict[str, str]]:
+) -> tuple[list[str], int, dict[str, str]]:
     with precondition(expected):
         stored, is_new = await view.append_events(
             session_id, events, expected_sequence=expected
         )
-    items = [event.to_dict() for event in stored]
+    items = await encode_values(stored)
     if not is_new:
         # Events that were there already may have others behind them: no entity tag.
         return items, 200, {}

@@ -5,11 +5,14 @@ The streams that an application has open: how many, how often written to, and en
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Generator
+from collections import Counter
+from collections.abc import AsyncGenerator, Collection, Generator
 from contextlib import aclosing, contextmanager
 from http import HTTPStatus
 from math import inf
 from typing import TypeVar
+
+import attrs
 
 from asm_async.integrations.fastapi.problems import ProblemError
 
@@ -27,6 +30,40 @@ _MAX_REST_SECONDS = 0.1
 _WAITED_SECONDS = 0.0005
 
 
+@attrs.frozen
+class Place:
+    """
+    One of *limit* places of a *kind* of streams: of a tenant's, or of all.
+    """
+
+    kind: str
+    tenant_id: str | None
+    limit: int
+
+    @property
+    def key(self) -> tuple[str, str | None]:
+        """
+        What is counted.
+        """
+        return self.kind, self.tenant_id
+
+    def refusal(self) -> ProblemError:
+        """
+        Make the problem that there is no such place left.
+        """
+        status = HTTPStatus.SERVICE_UNAVAILABLE
+        detail = f"This server has {self.limit} {self.kind} open, which is the most."
+        if self.tenant_id is not None:
+            status = HTTPStatus.TOO_MANY_REQUESTS
+            detail = (
+                f"You have {self.limit} {self.kind} open here, which is the most: close"
+                " one, or wait until one has ended."
+            )
+        return ProblemError(
+            status, f"too_many_{self.kind}", detail, headers={"Retry-After": "5"}
+        )
+
+
 class OpenStreams:
     """
     The open streams of an application, in one event loop.
@@ -34,31 +71,33 @@ class OpenStreams:
 
     def __init__(self) -> None:
         self._endings: set[asyncio.Future[None]] = set()
+        self._taken: Counter[tuple[str, str | None]] = Counter()
         self._is_ending = False
 
     def __len__(self) -> int:
         return len(self._endings)
 
     @contextmanager
-    def join(self, limit: int) -> Generator[asyncio.Future[None]]:
+    def join(self, places: Collection[Place]) -> Generator[asyncio.Future[None]]:
         """
-        Take one of *limit* places, and yield a future that is done when it is to end.
+        Take these places, and yield a future that is done when the stream is to end.
         """
-        if len(self._endings) >= limit:
-            raise ProblemError(
-                HTTPStatus.SERVICE_UNAVAILABLE,
-                "too_many_streams",
-                "As many streams are open as this server holds open.",
-                headers={"Retry-After": "5"},
-            )
+        for place in places:
+            if self._taken[place.key] >= place.limit:
+                raise place.refusal()
         ending: asyncio.Future[None] = asyncio.get_running_loop().create_future()
         if self._is_ending:
             ending.set_result(None)
         self._endings.add(ending)
+        keys = [place.key for place in places]
+        self._taken.update(keys)
         try:
             yield ending
         finally:
             self._endings.discard(ending)
+            self._taken.subtract(keys)
+            # What was a tenant's leaves nothing behind.
+            self._taken = +self._taken
 
     def end(self) -> None:
         """

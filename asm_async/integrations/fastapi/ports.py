@@ -16,6 +16,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.sql import SQLQueryAPI, SQLSessionStore
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -50,6 +51,16 @@ class Ports:
 _GRACE_SECONDS = 5.0
 
 
+def _passing_ports(state: AppState) -> Ports:
+    ports = state.ports
+    # No subclass: one that changes what it reads has to see it.
+    if type(ports.store) is SQLSessionStore:
+        ports = attrs.evolve(ports, store=ports.store.undecoded())
+    if type(ports.query) is SQLQueryAPI:
+        ports = attrs.evolve(ports, query=ports.query.undecoded())
+    return ports
+
+
 @attrs.frozen(kw_only=True, eq=False)
 class AppState:
     """
@@ -57,6 +68,13 @@ class AppState:
     """
 
     ports: Ports
+    passing_ports: Ports = attrs.field(
+        init=False, default=attrs.Factory(_passing_ports, takes_self=True)
+    )
+    """
+    The same, for routes that only pass on what they read.
+    """
+
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
     _requests: set[asyncio.Task[Any]] = attrs.field(

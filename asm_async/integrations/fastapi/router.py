@@ -21,8 +21,8 @@ from asm_async.integrations.fastapi import (
 from asm_async.integrations.fastapi.access import Authorize, Limits, request_context
 from asm_async.integrations.fastapi.described_routes import add_route
 from asm_async.integrations.fastapi.problems import ProblemRoute
-from asm_async.integrations.fastapi.service_routes import ExportStream
 from asm_async.integrations.fastapi.stream_routes import EventStream
+from asm_async.integrations.fastapi.streams import ExportStream
 from asm_async.values.token_price import PriceLookup
 
 
@@ -82,6 +82,8 @@ _RUNS = f"{_SESSION}/runs"
 _EVENTS = f"{_SESSION}/events"
 
 _NOT_MODIFIED = MappingProxyType({304: {"description": "It is as it was."}})
+# A tenant may have too many of them open.
+_OF_STREAMS = (404, 429)
 # What a write may answer that takes If-Match.
 _CONDITIONAL = (404, 409, 412)
 
@@ -112,7 +114,12 @@ def _add_session_routes(router: APIRouter) -> None:
     add_one(f"{_SESSION}/restore", session_routes.restore_session, method="POST")
     add(f"{_SESSION}/stats", session_routes.get_session_stats, stats)
     export = schemas.SessionExportView
-    add(f"{_SESSION}/export", session_routes.export_session, export)
+    add(
+        f"{_SESSION}/export",
+        session_routes.export_session,
+        export,
+        problems=_OF_STREAMS,
+    )
 
 
 def _add_run_routes(router: APIRouter) -> None:
@@ -197,6 +204,7 @@ def _add_stream_routes(router: APIRouter) -> None:
         model=None,
         others={200: stream},
         response_class=EventStream,
+        problems=_OF_STREAMS,
         tags=["streams"],
     )
     add(f"{_EVENTS}/stream", stream_routes.follow_session)
@@ -214,5 +222,6 @@ def _add_service_routes(router: APIRouter) -> None:
         service_routes.export_sessions,
         None,
         others={200: {"description": "The export.", "content": content}},
+        problems=_OF_STREAMS,
         response_class=ExportStream,
     )

@@ -10,13 +10,15 @@ from functools import partial
 from fastapi import Request, Response
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import ViewDep
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.bodies import (
     BodyDep,
     made_by,
+    made_of,
     members_of,
     with_place,
 )
+from asm_async.integrations.fastapi.pages import encode_values, page_response
 from asm_async.integrations.fastapi.parameters import (
     Cursor,
     Limit,
@@ -27,8 +29,8 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
-    json_response,
-    page_response,
+    encode_value,
+    json_text_response,
     precondition,
     unless_known,
     with_tag,
@@ -47,6 +49,7 @@ async def list_session_runs(
     request: Request,
     session_id: SessionIdPath,
     view: ViewDep,
+    context: ContextDep,
     status: RunStatuses = None,
     order_by: RunOrder = "started_at_asc",
     limit: Limit = 50,
@@ -56,14 +59,16 @@ async def list_session_runs(
     List the session's runs in the order they were started, unless asked otherwise.
     """
     await view.get_session(session_id)
-    page = await view.search_runs(
+    return await page_response(
+        request,
+        view.search_runs,
+        context.limits.max_page_bytes,
         session_id=session_id,
         status=status,
         order_by=order_by,
         limit=limit,
         cursor=cursor,
     )
-    return page_response(request, page)
 
 
 async def begin_run(
@@ -76,7 +81,7 @@ async def begin_run(
         raise ValidationError("id: the server gives it; PUT takes one of your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "started_at": now, **body, "id": new_run_id()}
-    run = Run.from_dict(with_place(given, session_id=session_id))
+    run = await made_of(Run.from_dict, with_place(given, session_id=session_id))
     saved = await view.save_run(run, expected_revision=0)
     return with_tag(saved, 201, location=f"runs/{saved.id}")
 
@@ -104,7 +109,8 @@ async def save_run(
     """
     Save a run of the session whole: insert it, or replace the one of this id.
     """
-    run = Run.from_dict(with_place(body, id=run_id, session_id=session_id))
+    place = with_place(body, id=run_id, session_id=session_id)
+    run = await made_of(Run.from_dict, place)
     with precondition(expected):
         saved, is_new = await view.put_run(run, expected_revision=expected)
     return with_tag(saved, 201 if is_new else 200)
@@ -127,13 +133,15 @@ async def flush(
         "run": partial(fields.optional, rule=run),
         "events": partial(fields.tuple_of, rule=event),
     }
-    result = ExecutionResult(**members_of(body, rules, optional=rules.keys()))
+    make = partial(members_of, rules=rules, optional=rules.keys())
+    result = ExecutionResult(**await made_of(make, body))
     with precondition(expected):
         stored = await view.flush(result, expected_sequence=expected)
-    return json_response(
-        {
-            "session": stored.session and stored.session.to_dict(),
-            "run": stored.run and stored.run.to_dict(),
-            "events": [event.to_dict() for event in stored.events],
-        }
+    session_text, run_text = (
+        "null" if value is None else encode_value(value)
+        for value in (stored.session, stored.run)
+    )
+    events = ",".join(await encode_values(stored.events))
+    return json_text_response(
+        f'{{"session":{session_text},"run":{run_text},"events":[{events}]}}'
     )

@@ -9,6 +9,7 @@ from http import HTTPStatus
 from fastapi import Request, Response
 
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
+from asm_async.integrations.fastapi.pages import page_response
 from asm_async.integrations.fastapi.parameters import (
     CountQuery,
     EventQuery,
@@ -17,26 +18,28 @@ from asm_async.integrations.fastapi.parameters import (
     SummaryQuery,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.responses import (
-    json_response,
-    page_response,
-    plain_json,
-)
-from asm_async.integrations.fastapi.streams import StreamedResponse, Write
+from asm_async.integrations.fastapi.responses import json_response, plain_json
+from asm_async.integrations.fastapi.streams import ExportStream, Write
 
 
-async def search_runs(request: Request, view: ViewDep, query: RunQuery) -> Response:
+async def search_runs(
+    request: Request, view: ViewDep, context: ContextDep, query: RunQuery
+) -> Response:
     """
     Find runs of all sessions.
     """
-    return page_response(request, await view.search_runs(**query))
+    max_bytes = context.limits.max_page_bytes
+    return await page_response(request, view.search_runs, max_bytes, **query)
 
 
-async def search_events(request: Request, view: ViewDep, query: EventQuery) -> Response:
+async def search_events(
+    request: Request, view: ViewDep, context: ContextDep, query: EventQuery
+) -> Response:
     """
     Find events of all sessions.
     """
-    return page_response(request, await view.search_events(**query))
+    max_bytes = context.limits.max_page_bytes
+    return await page_response(request, view.search_events, max_bytes, **query)
 
 
 async def count_events(view: ViewDep, query: CountQuery) -> Response:
@@ -60,14 +63,6 @@ async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> R
     lookup = context.price_lookup
     summary = await view.get_cost_summary(**query, price_lookup=lookup)
     return json_response(plain_json(summary))
-
-
-class ExportStream(StreamedResponse):
-    """
-    An export, broken off without an end if it cannot be whole.
-    """
-
-    media_type = "application/x-ndjson"
 
 
 async def get_health(view: ViewDep) -> Response:

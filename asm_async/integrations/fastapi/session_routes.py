@@ -10,30 +10,32 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import ViewDep
-from asm_async.integrations.fastapi.bodies import BodyDep, with_place
+from asm_async.integrations.fastapi.access import ContextDep, ViewDep
+from asm_async.integrations.fastapi.bodies import BodyDep, made_of, with_place
+from asm_async.integrations.fastapi.pages import page_response, session_texts
 from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuery
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
     json_response,
-    page_response,
     plain_json,
     precondition,
     unless_known,
     with_tag,
 )
+from asm_async.integrations.fastapi.streams import ExportStream, Write
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
 
 async def list_sessions(
-    request: Request, view: ViewDep, query: SessionQuery
+    request: Request, view: ViewDep, context: ContextDep, query: SessionQuery
 ) -> Response:
     """
     Find sessions, latest first unless asked otherwise.
     """
-    return page_response(request, await view.search_sessions(**query))
+    max_bytes = context.limits.max_page_bytes
+    return await page_response(request, view.search_sessions, max_bytes, **query)
 
 
 async def begin_session(view: ViewDep, body: BodyDep) -> Response:
@@ -47,7 +49,8 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
         raise ValidationError("id: the server gives it; PUT takes one of your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "created_at": now, "updated_at": now}
-    session = Session.from_dict({**given, **body, "id": new_session_id()})
+    fields = {**given, **body, "id": new_session_id()}
+    session = await made_of(Session.from_dict, fields)
     saved = await view.save_session(session, expected_revision=0)
     return with_tag(saved, 201, location=f"sessions/{saved.id}")
 
@@ -67,7 +70,7 @@ async def save_session(
     """
     Save the session whole: insert it, or replace the one of this id.
     """
-    session = Session.from_dict(with_place(body, id=session_id))
+    session = await made_of(Session.from_dict, with_place(body, id=session_id))
     with precondition(expected):
         saved, is_new = await view.put_session(session, expected_revision=expected)
     return with_tag(saved, 201 if is_new else 200)
@@ -105,11 +108,25 @@ async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Respons
     return json_response(plain_json(await view.get_session_stats(session_id)))
 
 
-async def export_session(session_id: SessionIdPath, view: ViewDep) -> Response:
+class JSONStream(ExportStream):
     """
-    Return the session with all its runs and events, as of one moment.
+    One JSON value, broken off if it cannot be whole.
+    """
 
-    It is held in memory whole; for long sessions the streamed export is better.
+    media_type = "application/json"
+
+
+async def export_session(
+    session_id: SessionIdPath, view: ViewDep, context: ContextDep
+) -> Response:
     """
-    export = await view.export_session(session_id)
-    return json_response(export.to_dict())
+    Return the session with its runs, and its events up to those of this moment.
+
+    It is streamed: an answer that is broken off is no JSON.
+    """
+
+    async def produce(write: Write) -> None:
+        async for text in session_texts(view, session_id):
+            await write(text.encode())
+
+    return JSONStream(produce, context)

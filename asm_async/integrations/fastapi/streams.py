@@ -169,11 +169,19 @@ class StreamedResponse(Response):
         self._produce = produce
         self._streams = context.state.streams
         self._limits = context.limits
+        self._places = context.limits.places(
+            context.tenant_id, is_export=self.is_export
+        )
         self.status_code = 200
         self.background: BackgroundTask | None = None
         self.init_headers({"Cache-Control": "no-store", **(headers or {})})
         # Without it nginx buffers the pieces.
         self.headers["X-Accel-Buffering"] = "no"
+
+    is_export: ClassVar[bool] = False
+    """
+    Whether the bounds on exports hold as well.
+    """
 
     heartbeat: ClassVar[bytes] = b""
     """
@@ -195,7 +203,7 @@ class StreamedResponse(Response):
         """
         sender = Sender(send, self.status_code, self.raw_headers)
         try:
-            with self._streams.join(self._limits.max_streams) as ending:
+            with self._streams.join(self._places) as ending:
                 await self._stream(sender, receive, ending)
         except Exception as error:
             if sender.has_begun:
@@ -254,6 +262,15 @@ class StreamedResponse(Response):
     async def _write_all(self, sender: Sender) -> None:
         await self._produce(sender.write)
         await sender.drain()
+
+
+class ExportStream(StreamedResponse):
+    """
+    An export, broken off without an end if it cannot be whole.
+    """
+
+    media_type = "application/x-ndjson"
+    is_export: ClassVar[bool] = True
 
 
 async def _end(*tasks: asyncio.Future[None]) -> None:

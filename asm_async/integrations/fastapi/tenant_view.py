@@ -26,7 +26,6 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
-from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.transfer_reports import ExportReport
 
@@ -202,16 +201,6 @@ class TenantView:
         await self.get_session(session_id)
         latest = await self._ports.store.get_latest_sequence(session_id)
         return await self._ports.store.get_events(session_id, **filters), latest
-
-    async def export_session(self, session_id: str) -> SessionExport:
-        """
-        Return all there is to know of the session.
-        """
-        await self._check(session_id)
-        export = await self._ports.query.export_session(session_id)
-        if self._tenant_id not in (None, export.session.tenant_id):
-            raise SessionNotFoundError(session_id)
-        return export
 
     async def follow_session(
         self, session_id: str, **filters: Any

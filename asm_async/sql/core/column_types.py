@@ -4,7 +4,7 @@ How a value lies in a column.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, Protocol
 
@@ -13,7 +13,7 @@ from sqlalchemy.types import TypeEngine, UserDefinedType
 
 from asm_async.errors import StorageError
 from asm_async.values.event import known_event_type
-from asm_async.values.json_values import decode_json, encode_json
+from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
@@ -175,6 +175,45 @@ class JSONText(UserDefinedType[Any]):
         Read text, whatever the driver would make of a ``json`` column.
         """
         return sa.type_coerce(sa.cast(colexpr, sa.Text), self)
+
+
+def without(
+    columns: Iterable[sa.ColumnElement[Any]], names: Collection[str]
+) -> list[sa.ColumnElement[Any]]:
+    """
+    Return columns in their order, with an empty object in place of those *names*.
+    """
+    return [
+        sa.literal_column("'{}'", JSONText()) if column.key in names else column
+        for column in columns
+    ]
+
+
+class EncodedJSONText(JSONText):
+    """
+    The same, read as the text that it is.
+    """
+
+    cache_ok: bool | None = True
+
+    def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
+        return nullable(EncodedJSON)
+
+
+# What adapters look at themselves.
+_ALWAYS_DECODED = frozenset({"tags", "token_usage"})
+
+
+def undecoded(columns: Iterable[sa.ColumnElement[Any]]) -> list[Any]:
+    """
+    Return columns in their order, with JSON as the text in which it is stored.
+    """
+    return [
+        sa.type_coerce(column, EncodedJSONText())
+        if isinstance(column.type, JSONText) and column.key not in _ALWAYS_DECODED
+        else column
+        for column in columns
+    ]
 
 
 def is_behind(

@@ -96,11 +96,16 @@ class Prepared:
         """
         Return rows with the columns' values in place of the driver's.
         """
-        found = [list(row) for row in rows]
+        return [self.read_row(row) for row in rows]
+
+    def read_row(self, row: Row) -> list[Any]:
+        """
+        Return one row with the columns' values in place of the driver's.
+        """
+        values = list(row)
         for index, convert in self._readers:
-            for row in found:
-                row[index] = convert(row[index])
-        return found
+            values[index] = convert(values[index])
+        return values
 
 
 def prepare(statement: Any, dialect: Any) -> Prepared:

@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
+from asm_async.fronts.loop_share import in_pieces
 from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
@@ -124,9 +125,13 @@ async def read_history(
         async with aclosing(read(conn, session_id, size)) as batches:
             async for batch in batches:
                 check_withdrawal()
-                lines = [(record, encode_record(record)) for record in batch]
+                lines = await in_pieces(_with_line, batch)
                 size.adapt(len(lines), sum(len(line) for _, line in lines))
                 yield lines
+
+
+def _with_line(record: Any) -> tuple[Any, bytes]:
+    return record, encode_record(record)
 
 
 async def _batches(
@@ -144,7 +149,7 @@ async def _batches(
     while True:
         limit = size.rows
         found = await conn.execute(query.limit(limit))
-        if batch := [read(row) for row in found]:
+        if batch := await in_pieces(read, found):
             yield batch
         if len(batch) < limit:
             return

@@ -14,6 +14,7 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.prepared import Prepared, prepare
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.sql.dialects import Dialect
@@ -58,11 +59,14 @@ def _is_there(session_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
 
 
 @cache
-def row_by_id(dialect: Dialect, table: sa.Table) -> Prepared:
+def row_by_id(
+    dialect: Dialect, table: sa.Table, *, is_decoded: bool = True
+) -> Prepared:
     """
     Select the session or the run *id*, soft-deleted or not.
     """
-    query = sa.select(table).where(table.c.id == _parameter(table.c.id))
+    columns = table.c if is_decoded else undecoded(table.c)
+    query = sa.select(*columns).where(table.c.id == _parameter(table.c.id))
     if table is runs:
         query = query.where(_is_there(runs.c.session_id))
     return prepare(query, dialect.compiler)
@@ -75,7 +79,9 @@ def listed_sessions(dialect: Dialect, names: frozenset[str]) -> Prepared:
 
     Takes what :class:`SessionFilter` does.
     """
-    query = sa.select(sessions).order_by(sessions.c.created_at, sessions.c.id)
+    left_out = () if "with_context" in names else ("context",)
+    query = sa.select(*without(sessions.c, left_out))
+    query = query.order_by(sessions.c.created_at, sessions.c.id)
     query = query.where(*_equals(sessions, names, "status", "agent_id", "tenant_id"))
     if "include_deleted" not in names:
         query = query.where(sessions.c.deleted_at.is_(None))
@@ -118,7 +124,9 @@ def active_run(dialect: Dialect) -> Prepared:
 
 
 @cache
-def events_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
+def events_of(
+    dialect: Dialect, names: frozenset[str], *, is_decoded: bool = True
+) -> Prepared:
     """
     Select events of *session_id*: by number, or backwards where the last are wanted.
 
@@ -126,7 +134,8 @@ def events_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
     number = events.c.sequence_number
     session_id = _parameter(events.c.session_id)
-    query = sa.select(events).where(
+    columns = events.c if is_decoded else undecoded(events.c)
+    query = sa.select(*columns).where(
         events.c.session_id == session_id, _is_there(session_id)
     )
     query = query.where(*_equals(events, names, "run_id", "type"))

@@ -6,7 +6,14 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from collections.abc import AsyncGenerator, Awaitable, Callable, Coroutine, Mapping
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Coroutine,
+    Mapping,
+    Sequence,
+)
 from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any, TypeVar
 
@@ -14,6 +21,7 @@ import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageBusyError, StorageError
+from asm_async.fronts.loop_share import in_pieces
 from asm_async.sql.core.deadlines import in_time, pause_after, wait_uninterruptible
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import (
@@ -21,7 +29,7 @@ from asm_async.sql.core.error_translation import (
     translated_errors,
     with_outcome,
 )
-from asm_async.sql.core.prepared import Prepared
+from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
 from asm_async.sql.transactions.connections import DriverConnections
 
@@ -95,11 +103,12 @@ class Transactions:
         """
         call, step = self._new_call(), query.one(parameters)
 
-        async def attempt() -> list[list[Any]]:
+        async def attempt() -> Sequence[Row]:
             async with self.connections.lend(call.deadline) as driver:
-                return query.read(await self.dialect.direct.fetch(driver, step))
+                return await self.dialect.direct.fetch(driver, step)
 
-        return await self._until_done(attempt, call, is_repeatable=True)
+        rows = await self._until_done(attempt, call, is_repeatable=True)
+        return await in_pieces(query.read_row, rows)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """

@@ -69,6 +69,7 @@ class RecordingSessionStore:
         agent_id: str | None = None,
         tenant_id: str | None = None,
         include_deleted: bool = False,
+        with_context: bool = True,
         limit: int | None = None,
         offset: int = 0,
     ) -> list[Session]:
@@ -82,6 +83,7 @@ class RecordingSessionStore:
             agent_id=agent_id,
             tenant_id=tenant_id,
             include_deleted=include_deleted,
+            with_context=with_context,
             limit=limit,
             offset=offset,
         )

@@ -9,6 +9,8 @@ from datetime import timedelta
 from types import MappingProxyType
 from typing import Any
 
+import attrs
+
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import QueryAPIBackend
@@ -212,3 +214,22 @@ class TestSessionSearches(QueryAPIContract):
         )
         assert (first.total_count, second.total_count) == (8, 8)
         assert (len(first.items), second.items, second.cursor) == (3, (), None)
+
+    async def test_a_search_can_leave_the_contexts_out(
+        self, store: SessionStore, query_api: QueryAPI
+    ) -> None:
+        """
+        Which changes neither what is found nor where a page begins.
+        """
+        saved = [
+            await store.save_session(make_session(id=id_, context={"prompt": "long"}))
+            for id_ in ("ses_1", "ses_2")
+        ]
+        first = await query_api.search_sessions(
+            order_by="created_at_asc", limit=1, with_context=False
+        )
+        assert first.items == (attrs.evolve(saved[0], context={}),)
+        second = await query_api.search_sessions(
+            order_by="created_at_asc", cursor=first.cursor
+        )
+        assert second.items == (saved[1],)

@@ -7,6 +7,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import timedelta
 
+import attrs
+
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.factories import NOON, make_session
 from asm_async.testing.session_store.contract import SessionStoreContract
@@ -159,3 +161,13 @@ class TestSessionLists(SessionStoreContract):
         await store.save_session(later)
         assert await store.list_sessions(limit=4) == first_page
         assert ids_of(await store.list_sessions(offset=8)) == ["ses_0"]
+
+    async def test_a_list_can_leave_the_contexts_out(self, store: SessionStore) -> None:
+        """
+        They may be far larger than all the rest, which is as it was saved.
+        """
+        session = make_session(context={"prompt": "long"}, metadata={"title": "x"})
+        saved = await store.save_session(session)
+        (listed,) = await store.list_sessions(with_context=False)
+        assert listed == attrs.evolve(saved, context={})
+        assert await store.list_sessions() == [saved]

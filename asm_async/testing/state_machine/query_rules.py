@@ -69,6 +69,7 @@ class QueryRules(TwinMachine):
             created_after=TIMES,
             created_before=TIMES,
             include_deleted=st.booleans(),
+            with_context=st.booleans(),
             order_by=_order(SessionOrder),
             count_total=st.booleans(),
         ),

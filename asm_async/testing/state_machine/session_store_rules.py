@@ -175,6 +175,7 @@ class SessionStoreRules(TwinMachine):
             agent_id=TEXTS,
             tenant_id=TEXTS,
             include_deleted=st.booleans(),
+            with_context=st.booleans(),
             limit=LIMITS,
             offset=st.integers(-1, 2),
         )

@@ -1,0 +1,59 @@
+"""
+How long work on the event loop leaves time to others.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Iterable
+from time import perf_counter
+from typing import TypeVar
+
+A = TypeVar("A")
+B = TypeVar("B")
+
+_MAX_SECONDS = 0.01
+
+# What has waited for others meanwhile has not worked all the time.
+_MAX_REST_SECONDS = 0.1
+
+
+class LoopShare:
+    """
+    Work on the event loop that is done piece by piece, with rests in between.
+
+    A mere turn of the loop is no rest: a request takes a dozen turns, and would wait
+    for a piece in each of them. So it rests for as long as it has worked.
+    """
+
+    def __init__(self) -> None:
+        self._begun = perf_counter()
+
+    @property
+    def is_used_up(self) -> bool:
+        """
+        Whether it is time for a rest: after 10 milliseconds of work.
+        """
+        return perf_counter() - self._begun >= _MAX_SECONDS
+
+    async def rest(self) -> None:
+        """
+        Leave the loop to others, if it is time.
+        """
+        if self.is_used_up:
+            worked = perf_counter() - self._begun
+            await asyncio.sleep(min(worked, _MAX_REST_SECONDS))
+            self._begun = perf_counter()
+
+
+async def in_pieces(make: Callable[[A], B], values: Iterable[A]) -> list[B]:
+    """
+    Return what *make* makes of each of *values*, with rests where it takes long.
+    """
+    share = LoopShare()
+    made: list[B] = []
+    for value in values:
+        made.append(make(value))
+        if share.is_used_up:
+            await share.rest()
+    return made
