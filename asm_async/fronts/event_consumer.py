@@ -16,7 +16,7 @@ from typing import Annotated, Generic, Protocol, TypeVar
 import attrs
 
 from asm_async.errors import LeaseLostError, ValidationError
-from asm_async.fronts.following import EventReader
+from asm_async.fronts.following import EventReader, ReadSize
 from asm_async.ports.event_consumer import (
     MAX_BATCH_SIZE,
     MAX_LEASE_SECONDS,
@@ -38,6 +38,8 @@ _FIRST_PAUSE_SECONDS = 0.01
 _MAX_DOUBLINGS = 7
 
 _MIN_LEASE_SECONDS = 0.1
+
+_MAX_BATCH_BYTES = 1 << 23
 
 
 def _lease_seconds(value: object, name: str) -> float:
@@ -227,6 +229,10 @@ class _Consuming(Generic[B]):
     begun: Place | None = None
     given: Place | None = None
     repetitions: int = 0
+    size: ReadSize = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.size = ReadSize(self.max_size)
 
     async def hold(self) -> Holding:
         """
@@ -266,15 +272,17 @@ class _Consuming(Generic[B]):
         holding = await self.hold()
         await self.hesitate(holding.place)
         found: list[tuple[Event, Place]] = []
+        byte_count = 0
         place, deadline = holding.place, inf
         while True:
-            limit = self.max_size - len(found)
+            limit = min(self.size.limit, self.max_size - len(found))
             result = await self.reader.read(place, limit)
             if result.found and not found:
                 deadline = clock() + self.max_wait
             found += result.found
+            byte_count += self.size.adapt([event for event, _ in result.found])
             place = result.place
-            is_full = len(found) == self.max_size
+            is_full = len(found) == self.max_size or byte_count >= _MAX_BATCH_BYTES
             if is_full or (result.is_caught_up and clock() >= deadline):
                 self.begun, self.given = holding.place, found[-1][1]
                 return self.make_batch(holding, found)

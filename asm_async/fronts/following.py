@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
 from contextlib import AbstractContextManager, suppress
 from types import TracebackType
-from typing import Generic, Protocol, Self, TypeVar
+from typing import Any, Generic, Protocol, Self, TypeVar
 
 import attrs
 
@@ -21,6 +21,60 @@ READ_BATCH_SIZE = 256
 """
 How many events a follower holds at most.
 """
+
+MAX_HELD_BYTES = 1 << 20
+"""
+About how many bytes of events a follower holds at most, but for one that is larger.
+"""
+
+_FIRST_EVENTS = 4
+_MAX_MEASURED = 32
+
+# What a number, a text or an array takes in memory beside what is in it.
+_BYTES_PER_VALUE = 64
+
+
+def rough_size(event: Event) -> int:
+    """
+    Return about how many bytes an event takes; a mebibyte if it is more.
+    """
+    size, left = 0, [event.data, event.metadata]
+    while left and size < MAX_HELD_BYTES:
+        value: Any = left.pop()
+        size += _BYTES_PER_VALUE
+        if isinstance(value, str):
+            size += len(value)
+        elif isinstance(value, dict):
+            left += value.keys()
+            left += value.values()
+        elif isinstance(value, list):
+            left += value
+    return size
+
+
+@attrs.define
+class ReadSize:
+    """
+    How many events to read at once, so that no more bytes are held than may be.
+
+    What they are like is not known before some have been read: few at first, and more
+    when they turn out to be small.
+    """
+
+    most: int = READ_BATCH_SIZE
+    limit: int = attrs.field(init=False, default=_FIRST_EVENTS)
+
+    def adapt(self, events: Sequence[Event]) -> int:
+        """
+        Take note of events that were read, and return about how many bytes they take.
+        """
+        measured = events[:: len(events) // _MAX_MEASURED + 1]
+        size = sum(map(rough_size, measured))
+        self.limit = min(4 * self.limit, self.most)
+        if size:
+            fitting = MAX_HELD_BYTES * len(measured) // size
+            self.limit = max(1, min(self.limit, fitting))
+        return size * len(events) // max(len(measured), 1)
 
 
 @attrs.frozen(kw_only=True)
@@ -81,10 +135,11 @@ async def follow(
     """
     Yield what *give* makes of each event behind *place*, those to come included.
     """
-    check_usable = reader.check_usable
+    check_usable, size = reader.check_usable, ReadSize()
     async with reader:
         while True:
-            result = await reader.read(place, READ_BATCH_SIZE)
+            result = await reader.read(place, size.limit)
+            size.adapt([event for event, _ in result.found])
             for event, at in result.found:
                 yield give(event, at)
                 check_usable()

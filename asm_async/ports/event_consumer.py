@@ -102,7 +102,9 @@ class EventConsumer(Protocol):
         (``aclose``, cancellation, an error) gives the lease up at once.
 
         Args:
-            max_size: The most events in a batch, from 1 to 10,000.
+            max_size:
+                The most events in a batch, from 1 to 10,000. One ends sooner with about
+                8 MiB of events.
 
             max_wait:
                 How long, in seconds, to wait for more when there are fewer. No batch is

@@ -8,7 +8,7 @@ import attrs
 import pytest
 
 from asm_async import Event
-from asm_async.fronts.following import READ_BATCH_SIZE
+from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
 from asm_async.sql.notifications.hub import (
     CommittedEvent,
     NotificationHub,
@@ -201,6 +201,25 @@ def test_a_slow_follower_holds_no_more_than_one_that_reads(
 
     buffer.offer(committed(5 + READ_BATCH_SIZE))
 
+    assert (buffer.must_read, buffer.is_empty) == (True, True)
+
+
+def test_a_slow_follower_holds_no_more_bytes_than_one_that_reads(
+    buffer: WakeUp,
+) -> None:
+    """
+    One large event is buffered; with a second one the database is read instead.
+    """
+    large = '"' + "x" * MAX_HELD_BYTES + '"'
+
+    def offered(number: int) -> list[tuple[int, CommittedEvent]]:
+        ((_, (event, _)),) = committed(number)
+        return [(number, (event, (large, "{}")))]
+
+    buffer.offer(offered(5))
+    assert not buffer.must_read
+
+    buffer.offer(offered(6))
     assert (buffer.must_read, buffer.is_empty) == (True, True)
 
 

@@ -29,6 +29,7 @@ T = TypeVar("T")
 
 # What a filter lets through may lie far apart.
 _MIN_ROWS_FILTERED = 1_024
+_MIN_EVENTS_FILTERED = 64
 
 
 class _Reader:
@@ -195,7 +196,9 @@ class FeedReader(_Reader):
         """
         feed = self._context.feed
         is_filtered = self._wanted != FeedFilter()
-        most = max(limit, _MIN_ROWS_FILTERED) if is_filtered else limit
+        # Few are read where large ones are expected.
+        is_sparse = is_filtered and limit >= _MIN_EVENTS_FILTERED
+        most = max(limit, _MIN_ROWS_FILTERED) if is_sparse else limit
         parameters = {"most": most, **feed.parameters(place)}
 
         async def work(conn: AsyncConnection) -> list[Any]:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Generator, Iterable, Mapping, 
 from contextlib import contextmanager
 from typing import TypeAlias
 
-from asm_async.fronts.following import READ_BATCH_SIZE
+from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json
@@ -30,6 +30,11 @@ def stored_event(committed: CommittedEvent) -> Event:
     """
     event, (data, metadata) = committed
     return event.with_json(decode_json(data), decode_json(metadata))
+
+
+def _size_of(committed: CommittedEvent) -> int:
+    _, (data, metadata) = committed
+    return len(data) + len(metadata)
 
 
 class WakeUp(asyncio.Event):
@@ -64,6 +69,7 @@ class WakeUp(asyncio.Event):
         """
         self._takes_events = takes_events
         self._offered: deque[tuple[int, CommittedEvent]] = deque()
+        self._offered_bytes = 0
 
     def set(self) -> None:
         """
@@ -71,6 +77,7 @@ class WakeUp(asyncio.Event):
         """
         self.must_read = True
         self._offered.clear()
+        self._offered_bytes = 0
         super().set()
 
     def clear(self) -> None:
@@ -79,6 +86,7 @@ class WakeUp(asyncio.Event):
         """
         self.must_read = not self._takes_events
         self._offered.clear()
+        self._offered_bytes = 0
         super().clear()
 
     @property
@@ -115,8 +123,10 @@ class WakeUp(asyncio.Event):
                 self.set()
                 return
             self._offered.append((number, committed))
+            self._offered_bytes += _size_of(committed)
             last = number
-        if len(self._offered) > READ_BATCH_SIZE:
+        is_large = self._offered_bytes > MAX_HELD_BYTES and len(self._offered) > 1
+        if is_large or len(self._offered) > READ_BATCH_SIZE:
             # A slow follower holds no more events than one that reads.
             self.set()
         elif self._offered:
@@ -134,13 +144,14 @@ class WakeUp(asyncio.Event):
         offered = self._offered
         _, number = place
         while offered and offered[0][0] <= number:
-            offered.popleft()
+            self._offered_bytes -= _size_of(offered.popleft()[1])
         # A consumer that goes back, to be given again what it has not acknowledged,
         # is not where it was seen last.
         has_gap = bool(offered) and offered[0][0] > number + 1
         if self.must_read or place != self.seen or has_gap:
             return None
         drained = [offered.popleft() for _ in range(min(limit, len(offered)))]
+        self._offered_bytes -= sum(_size_of(committed) for _, committed in drained)
         if not offered:
             super().clear()
         self.seen = (0, number + len(drained))

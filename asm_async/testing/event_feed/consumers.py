@@ -79,6 +79,27 @@ class TestConsumers(EventFeedContract):
         assert numbers == list(range(1, 26))
         assert sizes == [10, 10, 5]
 
+    async def test_a_batch_is_bounded_in_bytes_as_well(
+        self, feed: EventFeed, store: SessionStore
+    ) -> None:
+        """
+        Large events come in several batches, however many a batch may have.
+        """
+        large = {"text": "x" * (1 << 20)}
+        for event in make_events(12, data=large):
+            await store.append_event(event)
+        sizes: list[int] = []
+        async with (
+            asyncio.timeout(LONG_SECONDS),
+            aclosing(feed.consumer("one").batches(max_size=100)) as batches,
+        ):
+            while sum(sizes) < 12:
+                batch = await anext(batches)
+                sizes.append(len(batch.events))
+                await batch.acknowledge()
+        assert sum(sizes) == 12
+        assert max(sizes) <= 8
+
     async def test_a_batch_ends_at_its_checkpoint(
         self, store: SessionStore, feed: EventFeed
     ) -> None:
