@@ -144,7 +144,7 @@ class UnsupportedOperationError(ASMError):
 
 class StoreClosedError(ASMError):
     """
-    The store was closed, or belongs to another event loop.
+    The store was closed, or belongs to another event loop or process.
     """
 
     code = "store_closed"

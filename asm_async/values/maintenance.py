@@ -126,7 +126,8 @@ class HealthIssueKind(StrEnum):
 
     WEAK_DURABILITY = "weak_durability"
     """
-    The engine is set so that a power cut can take back what was acknowledged.
+    A power cut can take back what was acknowledged, as the engine, the server or the
+    file is set; or an SQLite file is not in WAL mode.
     """
 
 

@@ -10,6 +10,7 @@ from collections.abc import AsyncIterator
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import pytest
 import sqlalchemy as sa
@@ -17,7 +18,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
-from asm_async.sql import SQLSessionStore, create_engine
+from asm_async.sql import SQLSessionStore, create_engine, migrations
 from asm_async.sql.dialects.sqlite.driver import OneHopConnection, OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
@@ -197,6 +198,81 @@ async def test_a_log_without_its_database_is_kept(
     reader = create_engine(engine.url)
     assert len(await SQLSessionStore(reader).get_events("ses_1")) == 3
     await reader.dispose()
+
+
+@pytest.mark.parametrize(
+    "url", ["{link}", "{directory}/asm.sqlite3", "file:{link}?uri=true", "{twice}"]
+)
+async def test_a_log_is_kept_behind_symbolic_links(
+    store: SQLSessionStore, engine: AsyncEngine, path: Path, tmp_path: Path, url: str
+) -> None:
+    """
+    SQLite follows them and has its log beside the file itself; so does the look at it.
+    """
+    links = {name: tmp_path / name for name in ("link", "directory", "twice")}
+    links["link"].symlink_to(path)
+    links["directory"].symlink_to(path.parent)
+    links["twice"].symlink_to("link")
+    log = path.with_name(f"{path.name}-wal")
+    content = read(log)
+    await store.aclose()
+    await engine.dispose()
+    move(path, path.with_name(log.name))
+    log.write_bytes(content)
+    lost = create_engine(f"sqlite+aiosqlite:///{url.format(**links)}")
+    with pytest.raises(StorageError, match="log"):
+        await SQLSessionStore(lost).open()
+    await lost.dispose()
+
+    assert read(log) == content
+    assert names_beside(path) == [log.name]
+
+
+async def test_a_file_with_two_names_is_refused(
+    store: SQLSessionStore, path: Path
+) -> None:
+    """
+    SQLite has a log for each name, and what is written by one is lost by the other.
+    """
+    other = path.with_name("other")
+    other.hardlink_to(path)
+    second = create_engine(f"sqlite+aiosqlite:///{other}")
+    errors = await each_call_fails(store)
+    errors += await each_call_fails(SQLSessionStore(second, timeout=TIMEOUT))
+    await second.dispose()
+    for error in errors:
+        assert not error.outcome_unknown
+        assert "one of 2 names" in str(error)
+        assert "remove the other names" in str(error)
+    assert not path.with_name("other-wal").exists()
+    other.unlink()
+
+    stored = await store.append_event_with_sequence(make_event(id="evt_4"))
+    assert stored.sequence_number == 4
+
+
+@pytest.mark.parametrize("url", ["{link}", "file:{path}?uri=true", "{path}"])
+async def test_a_new_file_is_private_however_it_is_named(
+    tmp_path: Path, url: str
+) -> None:
+    """
+    Also where a link points to it before it is there.
+    """
+    path, link = tmp_path / "new #1%41.sqlite3", tmp_path / "link"
+    link.symlink_to(path)
+    names = {"path": path, "link": link}
+    if url.startswith("file:"):
+        names["path"] = Path(quote(str(path)))
+    engine = create_engine(
+        sa.make_url("sqlite+aiosqlite://").set(
+            database=url.format(**names).partition("?")[0],
+            query={"uri": "true"} if url.startswith("file:") else {},
+        )
+    )
+    await migrations.upgrade(engine)
+    await engine.dispose()
+
+    assert path.stat().st_mode & 0o777 == 0o600
 
 
 @pytest.mark.parametrize("expected_sequence", [None, 3])

@@ -54,12 +54,17 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
     return make()
 
 
-def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
+def engine_options(
+    url: sa.URL, connect_args: dict[str, Any], chosen: Mapping[str, Any]
+) -> dict[str, Any]:
     """
-    Return options of SQLAlchemy's for an engine; *connect_args* are the caller's.
+    Return options of SQLAlchemy's for an engine; the caller has *chosen* some already.
+
+    Raises:
+        UnsupportedOperationError: If the promises could not be kept with these.
     """
     if url.get_backend_name() == "sqlite":
-        return sqlite.engine_options(url, connect_args)
+        return sqlite.engine_options(url, connect_args, chosen)
     return {"connect_args": connect_args}
 
 

@@ -14,10 +14,13 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.ports.query_api import TimeBucket
+from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
 
 T = TypeVar("T")
+
+UNDONE = "a power cut can undo what was acknowledged"
 
 
 class Dialect(ABC):
@@ -72,6 +75,23 @@ class Dialect(ABC):
 
         Raises:
             UnsupportedOperationError: Saying why.
+        """
+
+    @abstractmethod
+    def renew_pool(self, engine: AsyncEngine, before: EngineState | None) -> None:
+        """
+        Make an engine's pool fit for the running event loop, which begins to use it.
+
+        Args:
+            engine: Whose pool.
+
+            before:
+                Where stores have used it before, in a loop that was closed or in the
+                process from which this one was forked; None if none has.
+
+        Raises:
+            StoreClosedError: If the pool belongs to another loop that goes on, or what
+                it holds cannot be given up.
         """
 
     @abstractmethod
@@ -212,12 +232,21 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    async def see_to_settings(self, conn: AsyncConnection) -> None:
+        """
+        Set what the database keeps for all who open it, and warn where that cannot be.
+
+        Args:
+            conn: Outside of a transaction; the first one that stores open on an engine.
+        """
+
+    @abstractmethod
     async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
         """
         Find the settings with which a power cut can take back what was acknowledged.
 
         Returns:
-            Their names and values.
+            Their names, and what is to be said of each.
         """
 
     @abstractmethod

@@ -88,11 +88,7 @@ async def _integrity(conn: AsyncConnection) -> list[Finding]:
 
 async def _durability(conn: AsyncConnection) -> list[Finding]:
     settings = await dialect_of(conn).weak_settings(conn)
-    cases = [
-        (name, f"{name} is {value}: a power cut can undo what was acknowledged")
-        for name, value in settings
-    ]
-    return _findings(HealthIssueKind.WEAK_DURABILITY, cases)
+    return _findings(HealthIssueKind.WEAK_DURABILITY, settings)
 
 
 def _findings(kind: HealthIssueKind, cases: Iterable[tuple[str, str]]) -> list[Finding]:

@@ -10,6 +10,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import MigrationRequiredError
+from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import METADATA
 from asm_async.sql.dialects.catalogue import found_elsewhere, read_catalogue
@@ -111,7 +112,7 @@ async def check(bind: AsyncEngine | AsyncConnection) -> None:
             was found, and what to run.
     """
     if isinstance(bind, AsyncEngine):
-        missing = await Transactions(bind, _TIMEOUT_SECONDS).read(missing_tables)
+        missing = await _transactions(bind, _TIMEOUT_SECONDS).read(missing_tables)
     else:
         with translated_errors():
             missing = await missing_tables(bind)
@@ -168,7 +169,9 @@ def _missing_tables(conn: sa.Connection) -> list[str]:
 
 def _transactions(engine: AsyncEngine, timeout: float) -> Transactions:
     # Unlike a store's, it may be 0: to try once.
-    return Transactions(engine, fields.total_amount(timeout, "timeout"))
+    transactions = Transactions(engine, fields.total_amount(timeout, "timeout"))
+    engine_state(engine, transactions.dialect.renew_pool)
+    return transactions
 
 
 async def _migrate(

@@ -7,9 +7,10 @@ from __future__ import annotations
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
+from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
-from asm_async.errors import MissingDependencyError
+from asm_async.errors import MissingDependencyError, UnsupportedOperationError
 from asm_async.sql.dialects import engine_options, set_up_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.values import fields
@@ -29,7 +30,7 @@ def create_engine(
 
     An SQLite database in memory (``sqlite+aiosqlite://``) runs on a pool of one
     connection, so that every task sees the same database and has transactions of its
-    own.
+    own. Options that ask for another pool are refused there.
 
     Args:
         url:
@@ -52,7 +53,8 @@ def create_engine(
         ValidationError: If *url* is none or has a parameter that the driver could not
             make sense of, or *durability* is unknown.
 
-        UnsupportedOperationError: If *url* names another database or driver.
+        UnsupportedOperationError: If *url* names another database or driver, or the
+            promises could not be kept with these *options*.
 
         MissingDependencyError: If the driver is not installed.
     """
@@ -65,10 +67,12 @@ def create_engine(
         # What was used last is used next: its cache holds what has just been written,
         # where another connection to an SQLite file has to read all that again.
         defaults["pool_use_lifo"] = True
-    defaults |= engine_options(target, connect_args)
+    defaults |= engine_options(target, connect_args, options)
     try:
         engine = create_async_engine(target, **(defaults | options))
     except ImportError as error:
         raise MissingDependencyError("asyncpg", "postgres") from error
+    except exc.ArgumentError as error:
+        raise UnsupportedOperationError(f"options: {error.args[0]}") from error
     set_up_engine(engine, is_durable=durability == "full")
     return engine

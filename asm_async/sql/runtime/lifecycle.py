@@ -42,8 +42,15 @@ class Lifecycle:
         return self._shared
 
     def _check_loop(self, shared: SharedState) -> None:
-        if shared.loop is not asyncio.get_running_loop():
-            raise StoreClosedError("the store belongs to another event loop")
+        if shared.loop is asyncio.get_running_loop():
+            return
+        if shared.state.is_inherited():
+            where = "to the process from which this one was forked"
+        elif shared.loop.is_closed():
+            where = "to another event loop, which was closed"
+        else:
+            where = "to another event loop"
+        raise StoreClosedError(f"the store belongs {where}: make another one here")
 
     async def __aenter__(self) -> None:
         """
@@ -78,6 +85,10 @@ class Lifecycle:
         self._transactions.dialect.check_engine(self._transactions.engine)
         await self._transactions.dialect.check_server(conn)
         await check_schema(conn)
+        state = shared_state(self._transactions.engine).state
+        if not state.is_looked_over:
+            state.is_looked_over = True
+            await self._transactions.dialect.see_to_settings(conn)
 
     async def aclose(self) -> None:
         """

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Coroutine
-from typing import Any, cast
+from typing import Any
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql.core.engine_state import engine_state
+from asm_async.sql.core.engine_state import EngineState, engine_state
 from asm_async.sql.core.feed_timing import MAX_CONCURRENT_READS
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.notifications.hub import NotificationHub
@@ -61,6 +61,7 @@ class SharedState:
     What all stores over one engine have in common.
     """
 
+    state: EngineState
     loop: asyncio.AbstractEventLoop
     announcer: Announcer
     hub: NotificationHub
@@ -82,14 +83,18 @@ def shared_state(engine: AsyncEngine) -> SharedState:
     Return what the stores over *engine* share; the first call makes it.
 
     Raises:
-        StoreClosedError: If the engine belongs to another event loop that still runs.
+        StoreClosedError: If the engine belongs to another event loop that was not
+            closed, or cannot be used outside of the loop or process before.
     """
-    state = engine_state(engine)
-    if state.shared is None:
-        announcer = Announcer(engine, dialect_of(engine))
+    dialect = dialect_of(engine)
+    state = engine_state(engine, dialect.renew_pool)
+    shared: SharedState | None = state.shared.get(engine)
+    if shared is None:
+        announcer = Announcer(engine, dialect)
         hub = NotificationHub(
             announcer.announce if announcer.is_on else None,
             is_writing=state.write_lock.locked,
         )
-        state.shared = SharedState(loop=state.loop, announcer=announcer, hub=hub)
-    return cast("SharedState", state.shared)
+        shared = SharedState(state=state, loop=state.loop, announcer=announcer, hub=hub)
+        state.shared[engine] = shared
+    return shared

@@ -17,11 +17,20 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageUnavailableError, UnsupportedOperationError
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import WholeSum, utc_time
+from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.core.tables import METADATA, events
-from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.base import UNDONE, Dialect
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.sql.dialects.postgresql.driver import Driver, milliseconds, roll_back
+from asm_async.sql.dialects.pools import idle_connections, refuse_shared_connection
+from asm_async.sql.dialects.postgresql.driver import (
+    Driver,
+    hang_up,
+    is_of_another_loop,
+    leave_to_parent,
+    milliseconds,
+    roll_back,
+)
 from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
 from asm_async.sql.dialects.postgresql.write import (
     MIGRATIONS_KEY,
@@ -85,8 +94,25 @@ class PostgreSQL(Dialect):
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
-        Accept every engine: what matters is set for each transaction.
+        Refuse a pool that shares a transaction; all else is set for each transaction.
         """
+        refuse_shared_connection(engine)
+
+    def renew_pool(self, engine: AsyncEngine, before: EngineState | None) -> None:
+        """
+        Begin with an empty pool: asyncpg's connections belong to their event loop.
+        """
+        drivers = cast("list[Driver]", idle_connections(engine))
+        if before is not None and before.is_inherited():
+            for driver in drivers:
+                leave_to_parent(driver)
+        else:
+            there = [driver for driver in drivers if is_of_another_loop(driver)]
+            if before is None and not there:
+                return
+            for driver in there:
+                hang_up(driver)
+        engine.sync_engine.dispose(close=False)
 
     async def check_server(self, conn: AsyncConnection) -> None:
         number = await conn.scalar(sa.text("SHOW server_version_num"))
@@ -95,6 +121,11 @@ class PostgreSQL(Dialect):
                 f"PostgreSQL {int(str(number)) // 10_000} is too old:"
                 f" {_OLDEST} or later is needed"
             )
+
+    async def see_to_settings(self, conn: AsyncConnection) -> None:
+        """
+        Do nothing: a server's settings are not the stores'.
+        """
 
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
@@ -202,7 +233,7 @@ class PostgreSQL(Dialect):
 
     async def weak_settings(self, conn: AsyncConnection) -> list[tuple[str, str]]:
         found = await conn.execute(_WEAK_SETTINGS)
-        return [(name, value) for name, value in found]
+        return [(name, f"{name} is {value}: {UNDONE}") for name, value in found]
 
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """

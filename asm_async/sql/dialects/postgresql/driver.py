@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import sys
 from collections.abc import Callable, Coroutine
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 from asm_async.errors import StoreClosedError
@@ -18,6 +19,9 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 _MAX_MILLISECONDS = 2**31 - 1
+
+# What asyncpg does not close when it is collected.
+_IS_OVER = "_aborted"
 
 Driver: TypeAlias = "Connection[Any]"
 """
@@ -44,6 +48,42 @@ def has_broken_transaction(driver: Driver) -> bool:
     A BEGIN that failed leaves it so, and it would begin savepoints from then on.
     """
     return getattr(driver, "_top_xact", None) is not None
+
+
+def is_of_another_loop(driver: Driver) -> bool:
+    """
+    Return whether a connection cannot be used in the running event loop.
+    """
+    loop = asyncio.get_running_loop()
+    return getattr(driver, "_loop", loop) is not loop
+
+
+def hang_up(driver: Driver) -> None:
+    """
+    End an idle connection whose event loop was closed.
+
+    Raises:
+        StoreClosedError: If it was not closed, so that others may be using it.
+    """
+    loop: asyncio.AbstractEventLoop | None = getattr(driver, "_loop", None)
+    if loop is not None and not loop.is_closed():
+        raise StoreClosedError(
+            "the engine's connections belong to another event loop, which was not"
+            " closed: make an engine for each loop and each process"
+        )
+    # The server is told, and then the loop is missed.
+    with suppress(RuntimeError):
+        driver.terminate()
+
+
+def leave_to_parent(driver: Driver) -> None:
+    """
+    See to it that a connection of the parent's process is never closed in this one.
+
+    Collected, it would tell the server that it ends, and take the parent's socket from
+    the selector that a fork lets both have.
+    """
+    setattr(driver, _IS_OVER, True)
 
 
 def in_task(

@@ -4,7 +4,9 @@ SQLite: one file, one writer at a time.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import logging
 from collections.abc import Collection
 from datetime import UTC, datetime
 from functools import cached_property, partial
@@ -13,25 +15,43 @@ from typing import Any, ClassVar, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.dialects.sqlite.aiosqlite import SQLiteDialect_aiosqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import StaticPool
 from sqlalchemy.sql.operators import custom_op
 
-from asm_async.errors import StorageError, UnsupportedOperationError
+from asm_async.errors import (
+    StorageError,
+    StoreClosedError,
+    UnsupportedOperationError,
+)
 from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.column_types import MicrosecondTime, WholeSum, microseconds
+from asm_async.sql.core.engine_state import EngineState, inherited_states
 from asm_async.sql.core.tables import events
-from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.base import UNDONE, Dialect
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects.pools import (
+    has_one_connection,
+    idle_connections,
+    is_in_use,
+    is_waited_for_elsewhere,
+    refuse_shared_connection,
+    renew_queue,
+)
 from asm_async.sql.dialects.sqlite.driver import (
+    OneHopConnection,
     OpenFile,
+    close_left,
     file_of,
     find_file,
+    has_living_thread,
     has_thread,
     run,
 )
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
+from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
+
+_LOG = logging.getLogger(__name__)
 
 _OLDEST = (3, 35)
 _SYNCHRONOUS_FULL = 2
@@ -44,15 +64,6 @@ _FIRST_TIME = sa.literal_column(
 )
 
 T = TypeVar("T")
-
-
-def is_in_memory(url: sa.URL) -> bool:
-    """
-    Return whether *url* names a database without a file.
-    """
-    database = url.database or ":memory:"
-    in_name = ":memory:" in database or "mode=memory" in database
-    return in_name or url.query.get("mode") == "memory"
 
 
 class SQLite(Dialect):
@@ -74,14 +85,50 @@ class SQLite(Dialect):
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """
-        Refuse a static pool: all tasks would share its one connection's transaction.
+        Refuse a pool that shares a transaction, or makes several databases in memory.
         """
-        if isinstance(engine.pool, StaticPool):
+        refuse_shared_connection(engine)
+        if file_path(engine.url) is None and not has_one_connection(engine):
             raise UnsupportedOperationError(
-                "the engine's StaticPool shares one transaction between all tasks; make"
-                " the engine with asm_async.sql.create_engine, or with"
+                f"the engine's {type(engine.pool).__name__} may open and close several"
+                " connections, and a database in memory lives in one; make the engine"
+                " with asm_async.sql.create_engine, or with"
                 " poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0"
             )
+
+    def renew_pool(self, engine: AsyncEngine, before: EngineState | None) -> None:
+        """
+        Keep the connections, of which nothing belongs to a loop but the pool's queue.
+
+        Of what a fork has copied none can be kept, since their threads are not there.
+        """
+        path = file_path(engine.url)
+        inherited = inherited_states()
+        if before is not None and before.is_inherited():
+            inherited.append(before)
+        if path is not None:
+            for state in inherited:
+                _close_inherited(state, path)
+        idle = [driver for driver in idle_connections(engine) if has_thread(driver)]
+        dead = [driver for driver in idle if not has_living_thread(driver)]
+        is_elsewhere = is_waited_for_elsewhere(engine, asyncio.get_running_loop())
+        if before is None and not dead and not is_elsewhere:
+            return
+        if not dead and not is_in_use(engine):
+            renew_queue(engine)
+            return
+        if path is None:
+            raise StoreClosedError(
+                "the database in memory stays where its connection was in use, in an"
+                " event loop that was closed or a process that was forked: make another"
+                " engine, and its tables"
+            )
+        for driver in idle:
+            if driver in dead:
+                close_left(driver)
+            else:
+                driver.stop()
+        engine.sync_engine.dispose(close=False)
 
     async def check_server(self, conn: AsyncConnection) -> None:
         text = await conn.scalar(sa.select(sa.func.sqlite_version()))
@@ -89,6 +136,25 @@ class SQLite(Dialect):
             raise UnsupportedOperationError(
                 f"SQLite {text} is too old: 3.35 or later is needed"
             )
+
+    async def see_to_settings(self, conn: AsyncConnection) -> None:
+        """
+        Put the file into WAL mode, in which it stays, if the engine is one of ours.
+
+        Another's is not reconfigured, and neither is its file: its owner may have set
+        another mode wherever it connects.
+        """
+        driver = await _driver_of(conn)
+        file = file_of(driver)
+        if file is None or not file.path:
+            return
+        if isinstance(driver, OneHopConnection):
+            fault = await run(driver, put_into_wal)
+        else:
+            journal = str(await _pragma(conn, "journal_mode"))
+            fault = None if journal == "wal" else not_in_wal(journal)
+        if fault is not None:
+            _LOG.warning("%s: %s", file.path, fault)
 
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
@@ -231,9 +297,10 @@ class SQLite(Dialect):
         journal = str(await _pragma(conn, "journal_mode"))
         found: list[tuple[str, str]] = []
         if int(synchronous) < _SYNCHRONOUS_FULL:
-            found.append(("synchronous", ("OFF", "NORMAL")[int(synchronous)]))
-        if journal in {"memory", "off"}:
-            found.append(("journal_mode", journal))
+            level = ("OFF", "NORMAL")[int(synchronous)]
+            found.append(("synchronous", f"synchronous is {level}: {UNDONE}"))
+        if journal != "wal":
+            found.append(("journal_mode", not_in_wal(journal)))
         return found
 
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
@@ -250,6 +317,33 @@ class SQLite(Dialect):
         """
         Do nothing: SQLite makes the same plan for all values.
         """
+
+
+def _close_inherited(state: EngineState, path: str) -> None:
+    """
+    Close what the parent of a forked process has open of a file, in this process.
+
+    As long as it is open SQLite takes the parent's locks for this process's own and
+    asks the system for none, so that the parent removes the log that is written here.
+
+    Raises:
+        StoreClosedError: If it was in use, so that it cannot be closed.
+    """
+    engine = state.engine()
+    if engine is None or engine.dialect.name != "sqlite":
+        return
+    if file_path(engine.url) != path:
+        return
+    idle = idle_connections(engine)
+    if is_in_use(engine) or (idle and state.loop.is_running()):
+        raise StoreClosedError(
+            f"this process was forked while an engine had {path} open and in use, and"
+            " SQLite cannot share its locks so: dispose of the engine before the fork,"
+            ' or start processes with the method "spawn"'
+        )
+    for driver in idle:
+        close_left(driver)
+    engine.sync_engine.dispose(close=False)
 
 
 async def _pragma(conn: AsyncConnection, name: str) -> Any:

@@ -49,6 +49,25 @@ def has_thread(driver: object) -> bool:
     return hasattr(driver, "_tx") and hasattr(driver, "_conn")
 
 
+def has_living_thread(driver: Any) -> bool:
+    """
+    Return whether there is a thread that does what the connection is given.
+
+    It dies with a fork, and when it has to answer an event loop that was closed.
+    """
+    return bool(driver._thread.is_alive())  # noqa: SLF001 - see the module
+
+
+def close_left(driver: Any) -> None:
+    """
+    Close an idle connection whose thread is not there any more.
+    """
+    connection: sqlite3.Connection = driver._conn  # noqa: SLF001 - see the module
+    connection.close()
+    # Collected, it would say that nobody has closed it.
+    driver._connection = None  # noqa: SLF001 - see the module
+
+
 def start(
     driver: Any,
     work: Callable[[sqlite3.Connection], T],
@@ -68,8 +87,12 @@ def start(
         ValueError: If the connection is closed.
     """
     loop, connection = asyncio.get_running_loop(), driver._conn  # noqa: SLF001 - see the module
+    # The waiting thread keeps the last job, which must not keep the driver in turn: its
+    # connection would stay open for ever where an engine is forgotten.
+    handed = [(work, done)]
 
     def job() -> None:
+        work, done = handed.pop()
         result: T | None = None
         failure: BaseException | None = None
         try:
@@ -80,6 +103,10 @@ def start(
         with suppress(RuntimeError):
             loop.call_soon_threadsafe(done, result, failure)
 
+    _hand_over(driver, job)
+
+
+def _hand_over(driver: Any, job: Callable[[], None]) -> None:
     driver._tx.put_nowait((None, job))  # noqa: SLF001 - see the module
 
 
@@ -153,7 +180,7 @@ class OneHopConnection(Connection):
         It closes the file first, also one that was opened for a caller who was
         cancelled meanwhile, of which the driver knows nothing.
         """
-        self._tx.put_nowait((None, self._close_file))  # pyright: ignore[reportUnknownMemberType] - of what
+        _hand_over(self, self._close_file)
         self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
         return self._stopping
 
@@ -175,7 +202,18 @@ class OneHopConnection(Connection):
         return _OneHopCursor(self, self._hop)
 
     async def _hop(self, work: Work) -> None:
-        await self._execute(work, self._conn)  # type: ignore[no-untyped-call] # as it is
+        # See start: here the thread keeps the future, too, and so an error with all the
+        # frames that it has passed, until it has something else to keep.
+        handed = [work]
+
+        def work_once(file: sqlite3.Connection) -> None:
+            handed.pop()(file)
+
+        try:
+            await self._execute(work_once, self._conn)  # type: ignore[no-untyped-call] # as it is
+        except BaseException:
+            _hand_over(self, _nothing)
+            raise
 
     async def rollback(self) -> None:
         """
@@ -183,6 +221,12 @@ class OneHopConnection(Connection):
         """
         if self.in_transaction:
             await super().rollback()
+
+
+def _nothing() -> None:
+    """
+    Do nothing: the thread forgets what it has done before.
+    """
 
 
 @attrs.frozen(kw_only=True)
@@ -253,11 +297,23 @@ class _OneHopCursor(Cursor):
         self._rows = []
 
 
-def _identity_of(path: str) -> _Identity | None:
+def identity_of(path: str) -> _Identity | None:
+    """
+    Return what tells the file at *path* from any other, None if there is none.
+
+    Raises:
+        StorageError: If the file has a second name.
+    """
     try:
         found = os.stat(path)  # noqa: PTH116 - twice as fast as a Path, and asked often
     except (FileNotFoundError, NotADirectoryError):
         return None
+    if found.st_nlink > 1:
+        raise StorageError(
+            f"{path} is one of {found.st_nlink} names of one file (hard links). SQLite"
+            " keeps a log for each, and what is written by one name is lost by another:"
+            " remove the other names, or make symbolic links of them"
+        )
     return found.st_dev, found.st_ino
 
 
@@ -287,20 +343,21 @@ class OpenFile:
     _known: _Identity | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
-        self._known = _identity_of(self.path) if self.path else None
+        self._known = identity_of(self.path) if self.path else None
 
     def check(self) -> None:
         """
         Refuse to go on with a file that is not where it was.
 
         Raises:
-            StorageError: If there is none. It may come back, and be the same.
+            StorageError: If there is none, which may come back and be the same, or it
+                has a second name.
 
             StorageUnavailableError: If another has its place, for another connection.
         """
         if self._known is None:
             return
-        found = _identity_of(self.path)
+        found = identity_of(self.path)
         if found == self._known:
             return
         if found is None:

@@ -4,35 +4,48 @@ What an engine on SQLite needs.
 
 from __future__ import annotations
 
-import os
-from contextlib import suppress
-from pathlib import Path
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
-from urllib.parse import unquote, urlsplit
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from asm_async.errors import StorageError
+from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.core.error_translation import requires_reconnect
-from asm_async.sql.dialects.sqlite.dialect import is_in_memory
 from asm_async.sql.dialects.sqlite.driver import connect
+from asm_async.sql.dialects.sqlite.files import file_path, prepare_file
 
 # Short, since nothing can end it: timeout is spent between tries, where it can be.
 _BUSY_TIMEOUT_SECONDS = 0.1
-
-_FOR_OWNER_ALONE = 0o600
 
 # Four times SQLite's default. A page that many commits change is copied once for each
 # checkpoint: groups of 32 appends take a tenth less time for a log of 16 MiB.
 _PAGES_PER_CHECKPOINT = 4_000
 
+# Options of the pool, with which each task has the one connection to itself in turn and
+# none is ever closed.
+_IN_MEMORY: Mapping[str, Any] = MappingProxyType(
+    {
+        "poolclass": AsyncAdaptedQueuePool,
+        "pool_size": 1,
+        "max_overflow": 0,
+        "pool_recycle": -1,
+    }
+)
 
-def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
+
+def engine_options(
+    url: sa.URL, connect_args: dict[str, Any], chosen: Mapping[str, Any]
+) -> dict[str, Any]:
     """
     Return what SQLAlchemy is given, unless the caller says otherwise.
+
+    Raises:
+        UnsupportedOperationError: If the caller has *chosen* a pool that would make
+            several databases in memory, or lose one.
     """
     args = {
         "timeout": _BUSY_TIMEOUT_SECONDS,
@@ -44,9 +57,14 @@ def engine_options(url: sa.URL, connect_args: dict[str, Any]) -> dict[str, Any]:
         # every call one more hop to the connection's thread.
         "pool_reset_on_return": None,
     }
-    if is_in_memory(url):
-        one_connection = {"pool_size": 1, "max_overflow": 0}
-        options |= {"poolclass": AsyncAdaptedQueuePool, **one_connection}
+    if file_path(url, connect_args) is None:
+        for name, value in chosen.items():
+            if name == "pool" or value != _IN_MEMORY.get(name, value):
+                raise UnsupportedOperationError(
+                    f"{name}: a database in memory lives in one connection, so that"
+                    f" another pool would make several or lose it: leave {name} out"
+                )
+        options |= _IN_MEMORY
     return options
 
 
@@ -55,9 +73,10 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
     Have each connection opened as the stores need it, and each commit synced or not.
     """
 
-    def look_after_file(_: object, __: object, args: list[Any], ___: object) -> None:
-        _refuse_to_replace(*args)
-        _make_private_file(*args)
+    def look_after_file(
+        _: object, __: object, args: list[Any], told: dict[str, Any]
+    ) -> None:
+        prepare_file(args[0], told)
 
     def set_pragmas(connection: Any, _: object) -> None:
         cursor = connection.cursor()
@@ -78,40 +97,3 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
         ("handle_error", give_up_what_is_disabled),
     ):
         sa_event.listen(engine.sync_engine, name, listener)
-
-
-def _refuse_to_replace(database: str) -> None:
-    """
-    Refuse to make a new database where the log of a lost one lies.
-
-    SQLite would remove that log, and with it what was acknowledged last. *database* is
-    as SQLite is told it, a path or a URI.
-    """
-    path = unquote(urlsplit(database).path) if database[:5] == "file:" else database
-    if _size(path) == 0 < _size(f"{path}-wal"):
-        raise StorageError(
-            f"{path} is gone, but its log {path}-wal is not. Bring it back; or, if a"
-            " new database shall take its place, remove the log"
-        )
-
-
-def _size(path: str) -> int:
-    try:
-        return Path(path).stat().st_size
-    except (OSError, ValueError):
-        return 0
-
-
-def _make_private_file(database: str) -> None:
-    """
-    Make an empty file, which SQLite takes for a new database, unless one is there.
-
-    SQLite itself would let everybody read what the umask does not forbid. It gives the
-    write-ahead log and its index the permissions of the file, whatever these are. What
-    is no path, and what cannot be made, is left to it: it has its own words for that.
-    """
-    if database.startswith(("file:", ":")) or not database:
-        return
-    flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
-    with suppress(OSError):
-        os.close(os.open(database, flags, _FOR_OWNER_ALONE))

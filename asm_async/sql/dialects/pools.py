@@ -1,0 +1,94 @@
+"""
+Pools of connections that another event loop or process has left behind.
+"""
+
+from __future__ import annotations
+
+from operator import attrgetter
+from typing import Any
+
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import AssertionPool, AsyncAdaptedQueuePool, StaticPool
+
+from asm_async.errors import UnsupportedOperationError
+
+# Not public: SQLAlchemy's queue, and asyncio's within it with all that lies there.
+_NAME = "_pool"
+_queue = attrgetter("_pool._queue")
+_records = attrgetter("_pool._queue._queue")
+
+
+def idle_connections(engine: AsyncEngine) -> list[Any]:
+    """
+    Return the driver's connections that lie in an engine's pool, the oldest first.
+    """
+    pool = engine.pool
+    if not isinstance(pool, AsyncAdaptedQueuePool):
+        return []
+    drivers = [record.driver_connection for record in _records(pool)]
+    return [driver for driver in drivers if driver is not None]
+
+
+def refuse_shared_connection(engine: AsyncEngine) -> None:
+    """
+    Refuse a pool that lends one connection to several tasks, or fails where it would.
+
+    Raises:
+        UnsupportedOperationError: Naming the pool.
+    """
+    if isinstance(engine.pool, AssertionPool | StaticPool):
+        raise UnsupportedOperationError(
+            f"the engine's {type(engine.pool).__name__} has one connection and so one"
+            " transaction for all tasks; make the engine with"
+            " asm_async.sql.create_engine, or with poolclass=AsyncAdaptedQueuePool,"
+            " pool_size=1, max_overflow=0"
+        )
+
+
+def has_one_connection(engine: AsyncEngine) -> bool:
+    """
+    Return whether the pool has one connection, for as long as it is not lost.
+    """
+    pool = engine.pool
+    if not isinstance(pool, AsyncAdaptedQueuePool):
+        return False
+    most = getattr(pool, "_max_overflow", None), getattr(pool, "_recycle", -1)
+    return pool.size() == 1 and most == (0, -1)
+
+
+def is_in_use(engine: AsyncEngine) -> bool:
+    """
+    Return whether somebody has taken a connection out of the pool, as far as it knows.
+    """
+    pool = engine.pool
+    return isinstance(pool, AsyncAdaptedQueuePool) and pool.checkedout() > 0
+
+
+def is_waited_for_elsewhere(engine: AsyncEngine, loop: object) -> bool:
+    """
+    Return whether the pool's queue belongs to another event loop than *loop*.
+    """
+    pool = engine.pool
+    if not isinstance(pool, AsyncAdaptedQueuePool):
+        return False
+    return getattr(_queue(pool), "_loop", None) not in (None, loop)
+
+
+def renew_queue(engine: AsyncEngine) -> None:
+    """
+    Put the pool's connections into a queue that belongs to no event loop yet.
+
+    A queue of asyncio's belongs to the loop in which somebody first waited for it.
+    """
+    pool = engine.pool
+    if not isinstance(pool, AsyncAdaptedQueuePool):
+        return
+    old = getattr(pool, _NAME)
+    new = type(old)(old.maxsize, use_lifo=old.use_lifo)
+    records: list[Any] = []
+    while not old.empty():
+        records.append(old.get_nowait())
+    # What would have been taken first still is.
+    for record in reversed(records) if old.use_lifo else records:
+        new.put_nowait(record)
+    setattr(pool, _NAME, new)
