@@ -16,7 +16,10 @@ from asm_async.errors import ASMError
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
-_PASSWORD = re.compile(r"(?<=://)([^:/@\s]*):\S*@|(?<=[?&]password=)[^&\s]*")
+# All of a word before its last @, since nobody knows where in it a password begins.
+_PASSWORD = re.compile(
+    r"(?P<scheme>\w+://)?\S*@|(?P<name>\w*password=)[^&\s]*", re.IGNORECASE
+)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -65,6 +68,6 @@ def _presentable(message: str) -> str:
     return _PASSWORD.sub(_hide, on_one_line(message))
 
 
-def _hide(password: re.Match[str]) -> str:
-    user = password[1]
-    return "***" if user is None else f"{user}:***@"
+def _hide(found: re.Match[str]) -> str:
+    name = found["name"]
+    return f"{found['scheme'] or ''}***@" if name is None else f"{name}***"

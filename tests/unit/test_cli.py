@@ -6,6 +6,7 @@ import runpy
 import sqlite3
 import sys
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -208,6 +209,40 @@ def test_a_password_in_a_misspelt_argument_is_not_repeated(
     assert "--ulr postgresql://" in complaint
     assert "***" in complaint
     assert "secret" not in complaint
+
+
+@pytest.mark.parametrize(
+    "word",
+    [
+        "postgresql:u:SECRET@h/d",
+        "//u:SECRET@h/d",
+        "u:SECRET@h/d",
+        "u:SECRET@SECRET@h/d",
+        "'u:SECRET@h/d'",
+        "host=h PASSWORD=SECRET dbname=d",
+        "postgres://h/d?sslpassword=SECRET",
+    ],
+)
+@pytest.mark.parametrize(
+    "before",
+    [
+        ["db", "current", "--ulr"],
+        ["db", "current", "--timeout"],
+        ["db"],
+        [],
+        ["export", "--url", "sqlite://", "--created-after"],
+    ],
+)
+def test_what_may_be_a_password_is_not_repeated_wherever_it_stands(
+    word: str, before: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    """
+    As the value of an option, as a command, or as a time.
+    """
+    with suppress(SystemExit):
+        assert main([*before, word]) == 1
+
+    assert "SECRET" not in capsys.readouterr().err
 
 
 def test_ctrl_c_while_the_database_is_locked_changes_nothing(

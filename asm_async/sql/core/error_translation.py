@@ -10,6 +10,7 @@ import sqlite3
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from json import JSONDecodeError
+from ssl import SSLCertVerificationError
 from typing import TypeVar
 
 from sqlalchemy import exc
@@ -82,6 +83,10 @@ _POOLED = (
     "; a pooler such as PgBouncer stands between, so statements cannot stay prepared:"
     " give the URL ?statement_cache_size=0"
 )
+_NOT_TRUSTED = (
+    "; give the URL sslrootcert=FILE with the certificate of the authority that signed"
+    " the server's, or set PGSSLROOTCERT"
+)
 
 # What to do about it, by the longest prefix of the code.
 _ADVICE: Mapping[str, str] = {
@@ -113,6 +118,19 @@ _ADVICE: Mapping[str, str] = {
     "XX001": _DAMAGED,
     "XX002": _DAMAGED,
 }
+
+# Of asyncpg's errors without a code. The last three are below the second: all servers
+# are standbys, as they are until one is promoted; what was cached of the schema is out
+# of date, and forgotten now; what came in makes no sense.
+_UNUSABLE = frozenset(
+    {
+        "InterfaceError",
+        "InternalClientError",
+        "TargetServerAttributeNotMatched",
+        "OutdatedSchemaCacheError",
+        "ProtocolError",
+    }
+)
 
 _COLLISIONS = frozenset(
     {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
@@ -191,8 +209,10 @@ def _translation(error: BaseException) -> type[StorageError] | None:
         return _longest_prefix(
             _BY_SQLITE_CODE if code.startswith("SQLITE_") else _BY_SQLSTATE, code
         )
-    if isinstance(error, OSError) or _is_unusable(_innermost(error)):
-        return StorageUnavailableError
+    told = _innermost(error)
+    if isinstance(error, OSError) or _is_unusable(told):
+        is_refused = isinstance(told, SSLCertVerificationError)
+        return StorageError if is_refused else StorageUnavailableError
     if isinstance(error, exc.SQLAlchemyError):
         families = (
             _BY_CLASS[kind] for kind in type(error).__mro__ if kind in _BY_CLASS
@@ -233,12 +253,12 @@ def _is_unusable(error: BaseException) -> bool:
     Return whether asyncpg found a connection in no state to be used.
 
     Of one that the server is just ending it says so without a code, and SQLAlchemy does
-    not take it for lost. What is the caller's fault, such as a wrong option, has a
-    class of its own below these two.
+    not take it for lost. What is the caller's fault, such as a wrong option, has other
+    classes below these.
     """
     kind = type(error)
     is_asyncpg = kind.__module__.partition(".")[0] == "asyncpg"
-    return is_asyncpg and kind.__name__ in {"InterfaceError", "InternalClientError"}
+    return is_asyncpg and kind.__name__ in _UNUSABLE
 
 
 def _is_driver_error(error: BaseException) -> bool:
@@ -259,6 +279,8 @@ def _message(error: BaseException) -> str:
     # Only the first argument, where it is text: asyncpg's str() adds the refused row.
     text = first if isinstance(first, str) else str(told)
     advice = _longest_prefix(_ADVICE, _code(error) or "")
+    if isinstance(told, SSLCertVerificationError):
+        advice = _NOT_TRUSTED
     return f"{name}: {text}{advice}" if text else f"{name}{advice}"
 
 

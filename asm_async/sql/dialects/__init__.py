@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.postgresql import hosts as postgresql
 from asm_async.sql.dialects.sqlite import engine as sqlite
 from asm_async.sql.dialects.sqlite.dialect import SQLite
 
@@ -62,10 +63,12 @@ def engine_options(
 
     Raises:
         UnsupportedOperationError: If the promises could not be kept with these.
+
+        ValidationError: If a certificate that the URL names cannot be read.
     """
     if url.get_backend_name() == "sqlite":
         return sqlite.engine_options(url, connect_args, chosen)
-    return {"connect_args": connect_args}
+    return postgresql.engine_options(connect_args)
 
 
 def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:

@@ -34,10 +34,11 @@ def create_engine(
 
     Args:
         url:
-            ``sqlite+aiosqlite:///path`` or ``postgresql+asyncpg://...``; the plain
-            ``sqlite:`` and ``postgresql:`` mean the same. Parameters are the driver's,
-            such as ``?ssl=require`` or, behind PgBouncer in transaction mode,
-            ``?statement_cache_size=0``.
+            ``sqlite:///path`` or ``postgresql://user:password@host/database``, also as
+            ``postgres://``, with several hosts, and with libpq's parameters, such as
+            ``?sslmode=verify-full&sslrootcert=FILE``; SQLAlchemy's names of the drivers
+            may stand there. Behind PgBouncer in transaction mode
+            ``?statement_cache_size=0`` is needed. A ``?`` in a path is ``%3F``.
 
         durability:
             On SQLite, "full" syncs the log to the disk at each commit (``PRAGMA
@@ -50,8 +51,9 @@ def create_engine(
         options: For SQLAlchemy's ``create_async_engine``, over what is set here.
 
     Raises:
-        ValidationError: If *url* is none or has a parameter that the driver could not
-            make sense of, or *durability* is unknown.
+        ValidationError: If *url* is none, if a part of it is blank, contradicts another
+            or would be lost, if a certificate that it names cannot be read, or if
+            *durability* is unknown.
 
         UnsupportedOperationError: If *url* names another database or driver, or the
             promises could not be kept with these *options*.
@@ -60,7 +62,7 @@ def create_engine(
     """
     fields.one_of(durability, "durability", get_args(Durability))
     target, connect_args = read_url(url)
-    connect_args |= options.pop("connect_args", {})
+    connect_args = _joined(connect_args, options.pop("connect_args", {}))
     # They are what agents said, and whoever logs an error logs what caused it.
     defaults: dict[str, Any] = {"hide_parameters": True}
     if not options.keys() & {"pool", "poolclass"}:
@@ -76,3 +78,13 @@ def create_engine(
         raise UnsupportedOperationError(f"options: {error.args[0]}") from error
     set_up_engine(engine, is_durable=durability == "full")
     return engine
+
+
+def _joined(told: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:
+    """
+    Join what the URL says with what the caller does, who has the last word.
+    """
+    both = told | given
+    if "server_settings" in told.keys() & given.keys():
+        both["server_settings"] = told["server_settings"] | given["server_settings"]
+    return both
