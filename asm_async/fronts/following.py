@@ -27,7 +27,7 @@ MAX_HELD_BYTES = 1 << 20
 About how many bytes of events a follower holds at most, but for one that is larger.
 """
 
-_FIRST_EVENTS = 4
+_FIRST_EVENTS = 2
 _MAX_MEASURED = 32
 
 # What a number, a text or an array takes in memory beside what is in it.

@@ -5,6 +5,7 @@ Values that a store keeps, made and copied without another look at what is in th
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import datetime
 from typing import Any, ClassVar, Self, cast
 
 import attrs
@@ -93,9 +94,13 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         return self._content() == other._content()
 
     def _content(self) -> str:
-        plain = self.to_dict()
-        del plain[self._GIVEN_BY_STORE]
-        return encode_json(plain)
+        # Both are normal already: what to_dict() checks takes five times as long.
+        members = {name: getattr(self, name) for name in schema_of(type(self)).rules}
+        del members[self._GIVEN_BY_STORE]
+        for name, member in members.items():
+            if isinstance(member, datetime):
+                members[name] = member.isoformat(timespec="microseconds")
+        return encode_json(members)
 
 
 def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:

@@ -80,7 +80,7 @@ async def test_a_follower_of_large_events_holds_one() -> None:
     log = Log([LARGE] * 12)
 
     assert await log.followed() == log.events
-    assert log.limits == [4, *[1] * 8]
+    assert log.limits == [2, *[1] * 10]
 
 
 async def test_a_follower_of_small_events_reads_many() -> None:
@@ -90,7 +90,7 @@ async def test_a_follower_of_small_events_reads_many() -> None:
     log = Log([SMALL] * 1_000)
 
     assert await log.followed() == log.events
-    assert log.limits[:4] == [4, 16, 64, READ_BATCH_SIZE]
+    assert log.limits[:5] == [2, 8, 32, 128, READ_BATCH_SIZE]
 
 
 @pytest.mark.parametrize("data", [SMALL, LARGE, NESTED])
