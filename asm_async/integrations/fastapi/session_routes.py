@@ -4,6 +4,7 @@ Routes for sessions.
 
 from __future__ import annotations
 
+from contextlib import aclosing
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -23,7 +24,7 @@ from asm_async.integrations.fastapi.responses import (
     unless_known,
     with_tag,
 )
-from asm_async.integrations.fastapi.streams import ExportStream, Write
+from asm_async.integrations.fastapi.streams import JSONStream, Write
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
@@ -108,14 +109,6 @@ async def get_session_stats(session_id: SessionIdPath, view: ViewDep) -> Respons
     return json_response(plain_json(await view.get_session_stats(session_id)))
 
 
-class JSONStream(ExportStream):
-    """
-    One JSON value, broken off if it cannot be whole.
-    """
-
-    media_type = "application/json"
-
-
 async def export_session(
     session_id: SessionIdPath, view: ViewDep, context: ContextDep
 ) -> Response:
@@ -126,7 +119,8 @@ async def export_session(
     """
 
     async def produce(write: Write) -> None:
-        async for text in session_texts(view, session_id):
-            await write(text.encode())
+        async with aclosing(session_texts(view, session_id)) as texts:
+            async for text in texts:
+                await write(text.encode())
 
     return JSONStream(produce, context)

@@ -273,6 +273,14 @@ class ExportStream(StreamedResponse):
     is_export: ClassVar[bool] = True
 
 
+class JSONStream(ExportStream):
+    """
+    An export as one JSON value, which is none if it is broken off.
+    """
+
+    media_type = "application/json"
+
+
 async def _end(*tasks: asyncio.Future[None]) -> None:
     for task in tasks:
         task.cancel()
