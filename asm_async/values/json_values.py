@@ -247,10 +247,11 @@ def _is_shallow(text: str, value: object) -> bool:
             else cast("list[Any]", outer)
             for outer in level
         ]
-        # What is empty holds nothing that is deeper, but may itself be too deep.
-        is_last = depth == MAX_DEPTH
-        inner = chain.from_iterable(members)
-        level = [each for each in inner if type(each) in _NESTED and (each or is_last)]
+        inner: Iterable[Any] = chain.from_iterable(members)
+        if depth < MAX_DEPTH:
+            # What is empty holds nothing that is deeper.
+            inner = filter(None, inner)
+        level = [each for each in inner if type(each) in _NESTED]
         if not level:
             return True
     return False
