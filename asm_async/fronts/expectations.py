@@ -6,9 +6,19 @@ from __future__ import annotations
 
 import attrs
 
+from asm_async.errors import ValidationError
+from asm_async.values import fields
 from asm_async.values.fields import Count, Text
 from asm_async.values.ids import new_operation_id
+from asm_async.values.session import Session
 from asm_async.values.value import Value
+
+
+def checked_tenant(expected_tenant: object) -> str | None:
+    """
+    Refuse what is neither None nor the id of a tenant.
+    """
+    return fields.optional(expected_tenant, "expected_tenant", fields.text)
 
 
 @attrs.frozen(kw_only=True)
@@ -22,10 +32,21 @@ class Expectations(Value):
 
     expected_revision: Count | None = None
     expected_sequence: Count | None = None
+    expected_tenant: Text | None = None
     operation_id: Text | None = None
     """
     The id of the call; one of its own unless it was given.
     """
+
+    def check_session(self, session: Session, name: str) -> None:
+        """
+        Refuse a *session* that would not be the expected tenant's.
+        """
+        if self.expected_tenant not in {None, session.tenant_id}:
+            raise ValidationError(
+                f"{name}.tenant_id: expected {self.expected_tenant!r}, as"
+                f" expected_tenant says, got {session.tenant_id!r}"
+            )
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

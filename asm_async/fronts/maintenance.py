@@ -14,6 +14,7 @@ from typing import TypeAlias
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.expectations import checked_tenant
 from asm_async.ports.maintenance import Maintenance
 from asm_async.values import fields
 from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
@@ -76,11 +77,19 @@ class MaintenanceFront(Maintenance):
         session_id = fields.text(session_id, "session_id")
         return await self._prune_session_events(session_id, _checked_policy(policy))
 
-    async def soft_delete_session(self, session_id: str) -> Session:
-        return await self._soft_delete_session(fields.text(session_id, "session_id"))
+    async def soft_delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
+        session_id = fields.text(session_id, "session_id")
+        tenant = checked_tenant(expected_tenant)
+        return await self._soft_delete_session(session_id, tenant)
 
-    async def restore_session(self, session_id: str) -> Session:
-        return await self._restore_session(fields.text(session_id, "session_id"))
+    async def restore_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
+        session_id = fields.text(session_id, "session_id")
+        tenant = checked_tenant(expected_tenant)
+        return await self._restore_session(session_id, tenant)
 
     async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
         return await self._take(
@@ -116,10 +125,14 @@ class MaintenanceFront(Maintenance):
     ) -> int: ...
 
     @abstractmethod
-    async def _soft_delete_session(self, session_id: str) -> Session: ...
+    async def _soft_delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session: ...
 
     @abstractmethod
-    async def _restore_session(self, session_id: str) -> Session: ...
+    async def _restore_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session: ...
 
 
 def _checked_policy(policy: object) -> RetentionPolicy:

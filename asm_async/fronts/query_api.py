@@ -10,6 +10,7 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.expectations import checked_tenant
 from asm_async.fronts.paging import Paging, check_paging
 from asm_async.fronts.query_filters import (
     EventSearch,
@@ -64,8 +65,12 @@ class QueryAPIFront(QueryAPI):
             wanted, paging, count_total=fields.boolean(count_total, "count_total")
         )
 
-    async def get_session_stats(self, session_id: str) -> SessionStats:
-        return await self._get_session_stats(fields.text(session_id, "session_id"))
+    async def get_session_stats(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> SessionStats:
+        session_id = fields.text(session_id, "session_id")
+        tenant = checked_tenant(expected_tenant)
+        return await self._get_session_stats(session_id, tenant)
 
     @takes_arguments_of(QueryAPI.search_runs)
     async def search_runs(
@@ -103,8 +108,12 @@ class QueryAPIFront(QueryAPI):
     async def count_events(self, **filters: Any) -> int:
         return await self._count_events(EventSearch(**filters))
 
-    async def export_session(self, session_id: str) -> SessionExport:
-        return await self._export_session(fields.text(session_id, "session_id"))
+    async def export_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> SessionExport:
+        session_id = fields.text(session_id, "session_id")
+        tenant = checked_tenant(expected_tenant)
+        return await self._export_session(session_id, tenant)
 
     @takes_arguments_of(QueryAPI.export_sessions)
     async def export_sessions(
@@ -152,7 +161,9 @@ class QueryAPIFront(QueryAPI):
     ) -> Page[Session]: ...
 
     @abstractmethod
-    async def _get_session_stats(self, session_id: str) -> SessionStats: ...
+    async def _get_session_stats(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionStats: ...
 
     @abstractmethod
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]: ...
@@ -178,7 +189,9 @@ class QueryAPIFront(QueryAPI):
     async def _count_events(self, wanted: EventSearch) -> int: ...
 
     @abstractmethod
-    async def _export_session(self, session_id: str) -> SessionExport: ...
+    async def _export_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionExport: ...
 
     @abstractmethod
     async def _export_sessions(

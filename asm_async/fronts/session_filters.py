@@ -40,6 +40,7 @@ class RunFilter(Value):
 
     status: RunStatus | None = None
     limit: Count | None = None
+    expected_tenant: Text | None = None
 
 
 @attrs.frozen(kw_only=True)
@@ -58,6 +59,7 @@ class EventFilter(Value):
     limit: Count | None = None
     last: Count | None = None
     wait_timeout: TotalAmount | None = None
+    expected_tenant: Text | None = None
 
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()

@@ -11,7 +11,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.expectations import Expectations, checked_tenant
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
@@ -56,21 +56,32 @@ class SessionStoreFront(SessionStore):
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Session:
         expected = Expectations(
-            expected_revision=expected_revision, operation_id=operation_id
+            expected_revision=expected_revision,
+            expected_tenant=expected_tenant,
+            operation_id=operation_id,
         )
-        return await self._save_session(_checked_session(session, "session"), expected)
+        session = _checked_session(session, "session")
+        expected.check_session(session, "session")
+        return await self._save_session(session, expected)
 
-    async def get_session(self, session_id: str) -> Session:
-        return await self._get_session(fields.text(session_id, "session_id"))
+    async def get_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
+        session_id = fields.text(session_id, "session_id")
+        return await self._get_session(session_id, checked_tenant(expected_tenant))
 
     @takes_arguments_of(SessionStore.list_sessions)
     async def list_sessions(self, **filters: Any) -> list[Session]:
         return await self._list_sessions(SessionFilter(**filters))
 
-    async def delete_session(self, session_id: str) -> None:
-        await self._delete_session(fields.text(session_id, "session_id"))
+    async def delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> None:
+        session_id = fields.text(session_id, "session_id")
+        await self._delete_session(session_id, checked_tenant(expected_tenant))
 
     async def save_run(
         self,
@@ -78,42 +89,63 @@ class SessionStoreFront(SessionStore):
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Run:
         expected = Expectations(
-            expected_revision=expected_revision, operation_id=operation_id
+            expected_revision=expected_revision,
+            expected_tenant=expected_tenant,
+            operation_id=operation_id,
         )
         return await self._save_run(_checked_run(run, "run"), expected)
 
-    async def get_run(self, run_id: str) -> Run:
-        return await self._get_run(fields.text(run_id, "run_id"))
+    async def get_run(self, run_id: str, *, expected_tenant: str | None = None) -> Run:
+        run_id = fields.text(run_id, "run_id")
+        return await self._get_run(run_id, checked_tenant(expected_tenant))
 
     @takes_arguments_of(SessionStore.list_runs)
     async def list_runs(self, session_id: str, **filters: Any) -> list[Run]:
         session_id = fields.text(session_id, "session_id")
         return await self._list_runs(session_id, RunFilter(**filters))
 
-    async def get_active_run(self, session_id: str) -> Run | None:
-        return await self._get_active_run(fields.text(session_id, "session_id"))
+    async def get_active_run(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Run | None:
+        session_id = fields.text(session_id, "session_id")
+        return await self._get_active_run(session_id, checked_tenant(expected_tenant))
 
     async def append_event(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> None:
         await self._append(
             (_snapshot(event, "events", 0),),
             _checked_expectation(expected_sequence, "expected_sequence"),
+            _checked_tenant(expected_tenant),
         )
 
     async def append_event_with_sequence(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> Event:
         (stored,) = await self._append(
             (_snapshot(event, "events", 0),),
             _checked_expectation(expected_sequence, "expected_sequence"),
+            _checked_tenant(expected_tenant),
         )
         return stored
 
     async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> list[Event]:
         batch = _snapshots(events, "events")
         expected = _checked_expectation(expected_sequence, "expected_sequence")
@@ -128,7 +160,7 @@ class SessionStoreFront(SessionStore):
                 "expected_sequence: needs events of one session, and these belong to"
                 f" {session_count}"
             )
-        return await self._append(batch, expected)
+        return await self._append(batch, expected, _checked_tenant(expected_tenant))
 
     async def flush(
         self,
@@ -137,14 +169,18 @@ class SessionStoreFront(SessionStore):
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> ExecutionResult:
         expected = Expectations(
             expected_sequence=expected_sequence,
             expected_revision=expected_revision,
+            expected_tenant=expected_tenant,
             operation_id=operation_id,
         )
         flushed = _checked_result(result)
-        if expected_revision is not None and flushed.session is None:
+        if flushed.session is not None:
+            expected.check_session(flushed.session, "result.session")
+        elif expected_revision is not None:
             raise ValidationError(
                 "expected_revision: it is the session's, and result has no session"
             )
@@ -155,8 +191,12 @@ class SessionStoreFront(SessionStore):
         session_id = fields.text(session_id, "session_id")
         return await self._get_events(session_id, EventFilter(**filters))
 
-    async def get_latest_sequence(self, session_id: str) -> int:
-        return await self._get_latest_sequence(fields.text(session_id, "session_id"))
+    async def get_latest_sequence(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> int:
+        session_id = fields.text(session_id, "session_id")
+        tenant = checked_tenant(expected_tenant)
+        return await self._get_latest_sequence(session_id, tenant)
 
     @abstractmethod
     async def _save_session(
@@ -164,29 +204,38 @@ class SessionStoreFront(SessionStore):
     ) -> Session: ...
 
     @abstractmethod
-    async def _get_session(self, session_id: str) -> Session: ...
+    async def _get_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session: ...
 
     @abstractmethod
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]: ...
 
     @abstractmethod
-    async def _delete_session(self, session_id: str) -> None: ...
+    async def _delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> None: ...
 
     @abstractmethod
     async def _save_run(self, run: Run, expected: Expectations) -> Run: ...
 
     @abstractmethod
-    async def _get_run(self, run_id: str) -> Run: ...
+    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run: ...
 
     @abstractmethod
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]: ...
 
     @abstractmethod
-    async def _get_active_run(self, session_id: str) -> Run | None: ...
+    async def _get_active_run(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Run | None: ...
 
     @abstractmethod
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Append events, none of which has a number; there may be none at all.
@@ -203,7 +252,9 @@ class SessionStoreFront(SessionStore):
     ) -> list[Event]: ...
 
     @abstractmethod
-    async def _get_latest_sequence(self, session_id: str) -> int: ...
+    async def _get_latest_sequence(
+        self, session_id: str, expected_tenant: str | None
+    ) -> int: ...
 
 
 def _snapshots(events: object, name: str) -> tuple[EventSnapshot, ...]:
@@ -264,6 +315,11 @@ def _checked_result(result: object) -> ResultSnapshot:
         )
     except ValidationError as error:
         raise ValidationError(f"result.{error}") from None
+
+
+def _checked_tenant(value: object) -> str | None:
+    # For most appends there is nothing to check.
+    return None if value is None else checked_tenant(value)
 
 
 def _checked_expectation(value: object, name: str) -> int | None:

@@ -16,6 +16,7 @@ from asm_async.errors import (
     SessionNotFoundError,
     StoreClosedError,
 )
+from asm_async.values import ids
 from asm_async.values.artifact import Artifact
 from asm_async.values.checkpoint import Place
 from asm_async.values.event import Event
@@ -127,16 +128,18 @@ class InMemoryDatabase:
         self.consumers: dict[str, ConsumerRow] = {}
         self._waiters: dict[str | None, set[asyncio.Event]] = {}
 
-    def existing(self, session_id: str) -> Session:
+    def existing(self, session_id: str, expected_tenant: str | None = None) -> Session:
         """
         Return the session of this id.
 
         Raises:
-            SessionNotFoundError: If there is none.
+            SessionNotFoundError: If there is none, or it is not of the tenant that is
+                expected.
         """
-        if session_id not in self.sessions:
+        session = self.sessions.get(session_id)
+        if session is None or expected_tenant not in {None, session.tenant_id}:
             raise SessionNotFoundError(session_id)
-        return self.sessions[session_id]
+        return session
 
     def check_not_deleted(self, session_id: str) -> None:
         """
@@ -182,6 +185,30 @@ class InMemoryDatabase:
         self.gates.setdefault(session.id, Gate()).tenant_id = session.tenant_id
         self._wake(session.id, None)
 
+    def save_session(self, session: Session, operation_id: str | None) -> None:
+        """
+        Insert or replace a session, as its next revision.
+        """
+        gate = self.gates.setdefault(session.id, Gate(tenant_id=session.tenant_id))
+        stored = self.sessions.get(session.id)
+        if self.is_tombstone_of_another(session):
+            # Nobody shall be able to tell how much there was.
+            gap = ids.random_gap()
+            gate.latest += gap
+            gate.pruned += gap
+            gate.session_revision += ids.random_gap()
+        last = gate.session_revision if stored is None else stored.revision
+        self.put_session(session.with_given(last + 1), operation_id)
+
+    def is_tombstone_of_another(self, session: Session) -> bool:
+        """
+        Return whether a session of this id was removed that was not this tenant's.
+        """
+        gate = self.gates.get(session.id)
+        if gate is None or session.id in self.sessions:
+            return False
+        return gate.tenant_id != session.tenant_id
+
     def put_run(self, run: Run, operation_id: str | None = None) -> None:
         """
         Insert or replace a run.
@@ -189,20 +216,17 @@ class InMemoryDatabase:
         self.runs[run.id] = run
         self.operation_ids[Run, run.id] = operation_id
 
-    def last_revision(self, value: Session | Run) -> int:
+    def save_run(self, run: Run, operation_id: str | None) -> None:
         """
-        Return the last revision that a session or run of this id has, or ever had.
+        Insert or replace a run, as its next revision.
         """
-        stored: Session | Run | None
-        if isinstance(value, Session):
-            stored = self.sessions.get(value.id)
-            gate = self.gates.get(value.id)
-            removed = 0 if gate is None else gate.session_revision
-        else:
-            stored = self.runs.get(value.id)
-            tombstone = self.run_tombstones.get(value.id)
-            removed = 0 if tombstone is None else tombstone.revision
-        return removed if stored is None else stored.revision
+        stored, tombstone = self.runs.get(run.id), self.run_tombstones.get(run.id)
+        last = 0 if stored is None else stored.revision
+        if stored is None and tombstone is not None:
+            last = tombstone.revision
+            if tombstone.tenant_id != self.sessions[run.session_id].tenant_id:
+                last += ids.random_gap()
+        self.put_run(run.with_given(last + 1), operation_id)
 
     def put_events(self, events: Iterable[Event]) -> None:
         """

@@ -83,11 +83,17 @@ class InMemoryMaintenance(MaintenanceFront):
     ) -> int:
         return prune_session(self._access.database, policy, session_id)
 
-    async def _soft_delete_session(self, session_id: str) -> Session:
+    async def _soft_delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        self._access.database.existing(session_id, expected_tenant)
         self._access.database.soft_delete(session_id, self._clock())
         return attrs.evolve(self._access.database.existing(session_id))
 
-    async def _restore_session(self, session_id: str) -> Session:
+    async def _restore_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        self._access.database.existing(session_id, expected_tenant)
         self._access.database.restore(session_id)
         return attrs.evolve(self._access.database.existing(session_id))
 

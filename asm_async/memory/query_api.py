@@ -61,7 +61,10 @@ class InMemoryQueryAPI(QueryAPIFront):
             found = [attrs.evolve(session, context={}) for session in found]
         return cut_page(found, paging, count_total=count_total)
 
-    async def _get_session_stats(self, session_id: str) -> SessionStats:
+    async def _get_session_stats(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionStats:
+        self._access.database.existing(session_id, expected_tenant)
         return session_stats(self._access.database, session_id)
 
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
@@ -79,7 +82,10 @@ class InMemoryQueryAPI(QueryAPIFront):
     async def _count_events(self, wanted: EventSearch) -> int:
         return len(find_events(self._access.database, wanted))
 
-    async def _export_session(self, session_id: str) -> SessionExport:
+    async def _export_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionExport:
+        self._access.database.existing(session_id, expected_tenant)
         return export_session(self._access.database, session_id)
 
     async def _export_sessions(

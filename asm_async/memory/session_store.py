@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from functools import partial
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
@@ -30,8 +30,6 @@ from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
-
-V = TypeVar("V", Session, Run)
 
 
 class InMemorySessionStore(SessionStoreFront):
@@ -58,16 +56,20 @@ class InMemorySessionStore(SessionStoreFront):
 
     async def _save_session(self, session: Session, expected: Expectations) -> Session:
         database = self._access.database
+        if session.id in database.sessions:
+            database.existing(session.id, expected.expected_tenant)
         database.check_not_deleted(session.id)
         if not _was_saved(database, session, expected):
             _check_revision(database, session, expected.expected_revision)
             _check_status(database, session)
-            session = _as_next_revision(database, session)
-            database.put_session(session, expected.operation_id)
+            database.save_session(session, expected.operation_id)
         return attrs.evolve(database.sessions[session.id])
 
-    async def _get_session(self, session_id: str) -> Session:
-        return attrs.evolve(self._access.database.existing(session_id))
+    async def _get_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        found = self._access.database.existing(session_id, expected_tenant)
+        return attrs.evolve(found)
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
         found = [
@@ -83,43 +85,63 @@ class InMemorySessionStore(SessionStoreFront):
         changes: dict[str, Any] = {} if wanted.with_context else {"context": {}}
         return [attrs.evolve(session, **changes) for session in page]
 
-    async def _delete_session(self, session_id: str) -> None:
-        self._access.database.delete_session(session_id)
+    async def _delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> None:
+        database = self._access.database
+        if expected_tenant is not None:
+            database.existing(session_id, expected_tenant)
+        database.delete_session(session_id)
 
     async def _save_run(self, run: Run, expected: Expectations) -> Run:
         database = self._access.database
+        database.existing(run.session_id, expected.expected_tenant)
         database.check_live(run.session_id)
-        _check_owner(database, run)
+        _check_owner(database, run, expected)
         if not _was_saved(database, run, expected):
             _check_revision(database, run, expected.expected_revision)
             _check_status(database, run)
-            database.put_run(_as_next_revision(database, run), expected.operation_id)
+            database.save_run(run, expected.operation_id)
         return attrs.evolve(database.runs[run.id])
 
-    async def _get_run(self, run_id: str) -> Run:
-        runs = self._access.database.runs
-        if run_id not in runs:
+    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
+        database = self._access.database
+        run = database.runs.get(run_id)
+        if run is None:
             raise RunNotFoundError(run_id)
-        return attrs.evolve(runs[run_id])
+        tenant_id = database.sessions[run.session_id].tenant_id
+        if expected_tenant not in {None, tenant_id}:
+            raise RunNotFoundError(run_id)
+        return attrs.evolve(run)
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
+        if wanted.expected_tenant is not None:
+            self._access.database.existing(session_id, wanted.expected_tenant)
         runs = self._access.database.runs_of(session_id)
         found = [run for run in runs if wanted.status in (None, run.status)]
         return [attrs.evolve(run) for run in found[: wanted.limit]]
 
-    async def _get_active_run(self, session_id: str) -> Run | None:
-        running = await self._list_runs(session_id, RunFilter(status=RunStatus.RUNNING))
+    async def _get_active_run(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Run | None:
+        wanted = RunFilter(status=RunStatus.RUNNING, expected_tenant=expected_tenant)
+        running = await self._list_runs(session_id, wanted)
         return running[-1] if running else None
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         database, events = self._access.database, [event for event, _, _ in batch]
         for session_id in dict.fromkeys(event.session_id for event in events):
+            database.existing(session_id, expected_tenant)
             database.check_live(session_id)
         numbered = _number_events(database, events)
         if numbered and not _are_stored_behind(database, expected_sequence, numbered):
-            _check_latest(database, numbered[0].session_id, expected_sequence)
+            session_id = numbered[0].session_id
+            _check_latest(session_id, database.latest(session_id), expected_sequence)
             database.put_events(numbered)
         return [attrs.evolve(event) for event in numbered]
 
@@ -127,26 +149,27 @@ class InMemorySessionStore(SessionStoreFront):
         self, result: ResultSnapshot, expected: Expectations
     ) -> ExecutionResult:
         database, session, run = self._access.database, result.session, result.run
-        if session is None:
-            database.check_live(result.session_id)
+        if session is None or session.id in database.sessions:
+            database.existing(result.session_id, expected.expected_tenant)
         database.check_not_deleted(result.session_id)
-        events = _number_events(database, [event for event, _, _ in result.batch])
+        given = [event for event, _, _ in result.batch]
+        events = _number_events(database, given)
         if not _was_flushed(database, result, events, expected):
             if session is not None:
                 _check_revision(database, session, expected.expected_revision)
-            _check_latest(database, result.session_id, expected.expected_sequence)
+            is_new = session is not None and database.is_tombstone_of_another(session)
+            latest = 0 if is_new else database.latest(result.session_id)
+            _check_latest(result.session_id, latest, expected.expected_sequence)
             if run is not None:
-                _check_owner(database, run)
+                _check_owner(database, run, expected)
                 _check_status(database, run)
             if session is not None:
                 _check_status(database, session)
-                database.put_session(
-                    _as_next_revision(database, session), expected.operation_id
-                )
+                database.save_session(session, expected.operation_id)
             if run is not None:
-                database.put_run(
-                    _as_next_revision(database, run), expected.operation_id
-                )
+                database.save_run(run, expected.operation_id)
+            # A session that is begun anew may go on from another place.
+            events = _number_events(database, given)
             database.put_events(events)
         return ExecutionResult(
             session=session and attrs.evolve(database.sessions[session.id]),
@@ -162,13 +185,19 @@ class InMemorySessionStore(SessionStoreFront):
         return await wait_for_events(read, waiting, wanted.wait_timeout)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
+        if wanted.expected_tenant is not None:
+            self._access.database.existing(session_id, wanted.expected_tenant)
         stored = self._access.database.events.get(session_id, {}).values()
         found = [event for event in stored if _is_wanted(event, wanted)]
         first = 0 if wanted.last is None else max(0, len(found) - wanted.last)
         return [attrs.evolve(event) for event in found[first:][: wanted.limit]]
 
-    async def _get_latest_sequence(self, session_id: str) -> int:
+    async def _get_latest_sequence(
+        self, session_id: str, expected_tenant: str | None
+    ) -> int:
         database = self._access.database
+        if expected_tenant is not None:
+            database.existing(session_id, expected_tenant)
         return database.latest(session_id) if session_id in database.sessions else 0
 
 
@@ -235,13 +264,11 @@ def _check_status(database: InMemoryDatabase, value: Session | Run) -> None:
         stored.check_can_become(value.status)
 
 
-def _as_next_revision(database: InMemoryDatabase, value: V) -> V:
-    return value.with_given(database.last_revision(value) + 1)
-
-
-def _check_owner(database: InMemoryDatabase, run: Run) -> None:
+def _check_owner(database: InMemoryDatabase, run: Run, expected: Expectations) -> None:
     stored = database.runs.get(run.id)
     if stored and stored.session_id != run.session_id:
+        if expected.expected_tenant is not None:
+            raise RunNotFoundError(run.id)
         raise ConflictError(
             f"run {run.id!r} belongs to session {stored.session_id!r},"
             f" not to {run.session_id!r}"
@@ -272,10 +299,7 @@ def _number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[
     return numbered
 
 
-def _check_latest(
-    database: InMemoryDatabase, session_id: str, expected: int | None
-) -> None:
-    actual = database.latest(session_id)
+def _check_latest(session_id: str, actual: int, expected: int | None) -> None:
     if expected is not None and actual != expected:
         raise SequenceConflictError(session_id, expected, actual)
 

@@ -37,14 +37,17 @@ class HistoryTransfer(Protocol):
     What is said there of filters, deletion and errors holds here too.
     """
 
-    async def export_session(self, session_id: str) -> SessionExport:
+    async def export_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> SessionExport:
         """
         Return a session with all it has, soft-deleted or not, as of one moment.
 
         The whole of it is held in memory.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored.
+            SessionNotFoundError: If no session of this id is stored, or it is not of
+                *expected_tenant*, if that is given.
         """
         ...
 

@@ -102,7 +102,9 @@ class Maintenance(Protocol):
         """
         ...
 
-    async def soft_delete_session(self, session_id: str) -> Session:
+    async def soft_delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
         """
         Mark a session deleted: readable by id, left out of lists, closed to writes.
 
@@ -113,11 +115,14 @@ class Maintenance(Protocol):
             The stored session.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored.
+            SessionNotFoundError: If no session of this id is stored, or it is not of
+                *expected_tenant*, if that is given.
         """
         ...
 
-    async def restore_session(self, session_id: str) -> Session:
+    async def restore_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
         """
         Undo a soft deletion; one that is not soft-deleted stays as it is.
 
@@ -128,8 +133,8 @@ class Maintenance(Protocol):
             The stored session, without *deleted_at*.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored, or its permanent
-                removal has begun.
+            SessionNotFoundError: If no session of this id is stored, or it is not of
+                *expected_tenant*, if that is given, or its permanent removal has begun.
         """
         ...
 

@@ -143,12 +143,15 @@ class QueryAPI(HistoryTransfer, Protocol):
         """
         ...
 
-    async def get_session_stats(self, session_id: str) -> SessionStats:
+    async def get_session_stats(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> SessionStats:
         """
         Return a session in figures, soft-deleted or not.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored.
+            SessionNotFoundError: If no session of this id is stored, or it is not of
+                *expected_tenant*, if that is given.
         """
         ...
 

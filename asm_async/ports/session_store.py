@@ -5,13 +5,13 @@ The port through which agents write and read their sessions.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from datetime import datetime
 from typing import Protocol, runtime_checkable
 
-from asm_async.values.event import Event, EventType
+from asm_async.ports.session_reader import SessionReader
+from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.run import Run, RunStatus
-from asm_async.values.session import Session, SessionStatus
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 
 MAX_SESSIONS_PER_BATCH = 1_000
 """
@@ -23,7 +23,7 @@ Each costs a lock, and PostgreSQL's lock table has room for some 6,400 by defaul
 
 
 @runtime_checkable
-class SessionStore(Protocol):
+class SessionStore(SessionReader, Protocol):
     """
     A durable, ordered, idempotent log of sessions, runs and events.
 
@@ -41,6 +41,13 @@ class SessionStore(Protocol):
     flush is an operation with an id: its own at each call, unless it is given one. The
     same operation again succeeds without being done twice, unless others have saved
     since; the same content under another id is another call. The store repeats its own.
+
+    **Tenants.** Every method that reads or writes one session or run takes an
+    *expected_tenant*. If it is given, a session of another tenant, or of none, does not
+    exist for the call: ``SessionNotFoundError`` is raised, or for a run
+    ``RunNotFoundError``, exactly as for one that is not stored. That is decided where
+    the call reads or writes, so that nothing which happens in between makes it another
+    tenant's. Methods that answer an unknown session with nothing raise then.
 
     **Revisions.** A session's or run's revision grows with each save. No revision of an
     id ever stands for two contents, also after a deletion, when the id comes back.
@@ -63,6 +70,7 @@ class SessionStore(Protocol):
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Session:
         """
         Insert the session, or replace the one of this id.
@@ -83,11 +91,16 @@ class SessionStore(Protocol):
                 The id of the call, 1 to 255 characters, to repeat it with. If the
                 stored value was saved last by this operation, it is returned unchanged.
 
+            expected_tenant: Whose the session must be; None if that is not asked.
+
         Returns:
             The stored value, with its new revision.
 
         Raises:
-            ValidationError: If *session* carries *deleted_at*.
+            ValidationError: If *session* carries *deleted_at*, or is not of
+                *expected_tenant*.
+
+            SessionNotFoundError: If the stored session is not of *expected_tenant*.
 
             SessionDeletedError: If the session is soft-deleted.
 
@@ -99,66 +112,13 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def get_session(self, session_id: str) -> Session:
-        """
-        Return the session, soft-deleted or not.
-
-        Raises:
-            SessionNotFoundError: If no session of this id is stored.
-        """
-        ...
-
-    async def list_sessions(
-        self,
-        *,
-        status: SessionStatus | None = None,
-        agent_id: str | None = None,
-        tenant_id: str | None = None,
-        include_deleted: bool = False,
-        with_context: bool = True,
-        limit: int | None = None,
-        offset: int = 0,
-    ) -> list[Session]:
-        """
-        List sessions in the order they were created, oldest first, then by id.
-
-        Pages that *limit* and *offset* cut do not move while sessions are added.
-
-        Args:
-            status: Only sessions with this status.
-
-            agent_id: Only sessions of this agent.
-
-            tenant_id: Only sessions of this tenant.
-
-            include_deleted: Whether to include soft-deleted ones.
-
-            with_context: Whether to read *context* too; an empty object otherwise.
-
-            limit: The most to return; None for all.
-
-            offset: How many to leave out at the beginning.
-        """
-        ...
-
-    async def delete_session(self, session_id: str) -> None:
-        """
-        Remove the session permanently, with its runs and events.
-
-        Deleting an unknown session does nothing. Its latest sequence number stays
-        remembered: should the id be saved again, the numbers go on from there.
-
-        One of very many events goes in parts. From the first on it is not found by id,
-        and writes raise ``SessionDeletedError``; the next call finishes a broken one.
-        """
-        ...
-
     async def save_run(
         self,
         run: Run,
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Run:
         """
         Insert the run, or replace the one of this id.
@@ -174,11 +134,16 @@ class SessionStore(Protocol):
 
             operation_id: As in :meth:`save_session`.
 
+            expected_tenant: Whose the session must be; None if that is not asked.
+
         Returns:
             The stored value, with its new revision.
 
         Raises:
             SessionNotFoundError: If its session does not exist.
+
+            RunNotFoundError: If the id is that of another session's run, and
+                *expected_tenant* is given: whose run it is does not show.
 
             SessionDeletedError: If its session is soft-deleted.
 
@@ -191,45 +156,12 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def get_run(self, run_id: str) -> Run:
-        """
-        Return the run.
-
-        Raises:
-            RunNotFoundError: If no run of this id is stored.
-        """
-        ...
-
-    async def list_runs(
-        self,
-        session_id: str,
-        *,
-        status: RunStatus | None = None,
-        limit: int | None = None,
-    ) -> list[Run]:
-        """
-        List the session's runs in the order they were started, then by id.
-
-        Args:
-            session_id: The session; an unknown one has no runs.
-
-            status: Only runs with this status.
-
-            limit: The most to return; None for all.
-        """
-        ...
-
-    async def get_active_run(self, session_id: str) -> Run | None:
-        """
-        Return the session's running run, the last started if there are several.
-
-        Returns:
-            The run; None if there is none, or no such session.
-        """
-        ...
-
     async def append_event(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> None:
         """
         Append one event, as :meth:`append_events` does, and return nothing.
@@ -237,7 +169,11 @@ class SessionStore(Protocol):
         ...
 
     async def append_event_with_sequence(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> Event:
         """
         Append one event, as :meth:`append_events` does, and return it as stored.
@@ -245,7 +181,11 @@ class SessionStore(Protocol):
         ...
 
     async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> list[Event]:
         """
         Append *events* to their sessions and number them.
@@ -267,6 +207,8 @@ class SessionStore(Protocol):
                 The latest sequence number the caller has seen. Needs events of one
                 session. If all events are stored, with the same content, directly
                 behind that number, the call has succeeded before and succeeds again.
+
+            expected_tenant: Whose the sessions must be; None if that is not asked.
 
         Returns:
             The stored events, in the order of *events*.
@@ -295,6 +237,7 @@ class SessionStore(Protocol):
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
         Store a session, one of its runs and their events, all or nothing.
@@ -320,6 +263,8 @@ class SessionStore(Protocol):
             operation_id:
                 As in :meth:`save_session`; known by either the session or the run.
 
+            expected_tenant: Whose the session must be; None if that is not asked.
+
         Returns:
             The stored values: revisions and sequence numbers filled in.
 
@@ -328,6 +273,8 @@ class SessionStore(Protocol):
                 if *expected_revision* comes without a session.
 
             SessionNotFoundError: If *result* has no session, and none is stored.
+
+            RunNotFoundError: As :meth:`save_run` does.
 
             SessionDeletedError: If the session is soft-deleted.
 
@@ -343,51 +290,24 @@ class SessionStore(Protocol):
         """
         ...
 
-    async def get_events(
-        self,
-        session_id: str,
-        *,
-        run_id: str | None = None,
-        type: EventType | str | None = None,  # noqa: A002 - the field's name
-        since: datetime | None = None,
-        after: int | None = None,
-        before: int | None = None,
-        limit: int | None = None,
-        last: int | None = None,
-        wait_timeout: float | None = None,
-    ) -> list[Event]:
+    async def delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> None:
         """
-        Return the session's events that match every filter, in order, oldest first.
+        Remove the session permanently, with its runs and events.
 
-        Args:
-            session_id: The session; an unknown one has no events.
+        Deleting an unknown session does nothing. Its latest sequence number stays
+        remembered: should the id be saved again, the numbers go on from there. For
+        another tenant they, and the revisions, go on from a random place behind: they
+        do not say how much there was.
 
-            run_id: Only events of this run.
+        A session of very many events may be removed in several transactions, so that
+        other writers wait for none of them long. The first one closes it: from then on
+        it is not found by its id, and writes to it raise ``SessionDeletedError`` until
+        all of it is gone. A call that breaks off is finished by the next one.
 
-            type: Only events of this type.
-
-            since: Only events whose timestamp is this or later.
-
-            after: Only sequence numbers greater than this.
-
-            before: Only sequence numbers less than this.
-
-            limit: The most to return, from the oldest on; None for all.
-
-            last: The most to return, the latest ones; not together with *limit*.
-
-            wait_timeout:
-                How long, in seconds, to wait for a first match, also one written by
-                another process, if nothing matches yet. None or 0: do not wait.
-        """
-        ...
-
-    async def get_latest_sequence(self, session_id: str) -> int:
-        """
-        Return the session's latest sequence number.
-
-        Returns:
-            The number; 0 if there is none yet, or no such session.
+        Raises:
+            SessionNotFoundError: If *expected_tenant* has no session of this id.
         """
         ...
 

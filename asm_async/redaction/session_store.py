@@ -91,6 +91,7 @@ class RedactingSessionStore(SessionStoreFront):
         return await self._store.save_session(
             redacted(session, self._policy),
             expected_revision=expected.expected_revision,
+            expected_tenant=expected.expected_tenant,
             operation_id=expected.operation_id,
         )
 
@@ -98,15 +99,20 @@ class RedactingSessionStore(SessionStoreFront):
         return await self._store.save_run(
             redacted(run, self._policy),
             expected_revision=expected.expected_revision,
+            expected_tenant=expected.expected_tenant,
             operation_id=expected.operation_id,
         )
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         return await self._store.append_events(
             [redacted(event, self._policy) for event, _, _ in batch],
             expected_sequence=expected_sequence,
+            expected_tenant=expected_tenant,
         )
 
     async def _flush(
@@ -124,29 +130,43 @@ class RedactingSessionStore(SessionStoreFront):
 
     # What is read is what is stored: all that follows is the inner store's.
 
-    async def _get_session(self, session_id: str) -> Session:
-        return await self._store.get_session(session_id)
+    async def _get_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        return await self._store.get_session(
+            session_id, expected_tenant=expected_tenant
+        )
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
         return await self._store.list_sessions(**_arguments(wanted))
 
-    async def _delete_session(self, session_id: str) -> None:
-        await self._store.delete_session(session_id)
+    async def _delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> None:
+        await self._store.delete_session(session_id, expected_tenant=expected_tenant)
 
-    async def _get_run(self, run_id: str) -> Run:
-        return await self._store.get_run(run_id)
+    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
+        return await self._store.get_run(run_id, expected_tenant=expected_tenant)
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
         return await self._store.list_runs(session_id, **_arguments(wanted))
 
-    async def _get_active_run(self, session_id: str) -> Run | None:
-        return await self._store.get_active_run(session_id)
+    async def _get_active_run(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Run | None:
+        return await self._store.get_active_run(
+            session_id, expected_tenant=expected_tenant
+        )
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         return await self._store.get_events(session_id, **_arguments(wanted))
 
-    async def _get_latest_sequence(self, session_id: str) -> int:
-        return await self._store.get_latest_sequence(session_id)
+    async def _get_latest_sequence(
+        self, session_id: str, expected_tenant: str | None
+    ) -> int:
+        return await self._store.get_latest_sequence(
+            session_id, expected_tenant=expected_tenant
+        )
 
 
 def _arguments(wanted: SessionFilter | RunFilter | EventFilter) -> dict[str, Any]:

@@ -141,7 +141,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
 
 async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
     gates = await lock_gates(transaction, {session_id})
-    UnitOfWork(gates=gates, events={}).check_live(session_id)
+    UnitOfWork(gates=gates).check_live(session_id)
 
 
 async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:

@@ -12,6 +12,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.fronts.maintenance import Batches, MaintenanceFront
 from asm_async.fronts.retention import utc_now
+from asm_async.sql.core import tables
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
 from asm_async.sql.retention.batches import ThrottledWriter, chained
@@ -112,17 +113,26 @@ class SQLMaintenance(MaintenanceFront):
         async with self._lifecycle:
             return await prune_session(self._writes, policy, session_id)
 
-    async def _soft_delete_session(self, session_id: str) -> Session:
+    async def _soft_delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
         now = self._clock()
 
         async def mark(transaction: Transaction) -> Session:
-            await soft_delete(transaction, [session_id], now)
-            return await stored_session(transaction, session_id)
+            is_tenants = None
+            if expected_tenant is not None:
+                is_tenants = tables.sessions.c.tenant_id == expected_tenant
+            await soft_delete(transaction, [session_id], now, is_tenants)
+            return await stored_session(transaction, session_id, expected_tenant)
 
         return await self._change(session_id, mark)
 
-    async def _restore_session(self, session_id: str) -> Session:
-        undo = partial(restore, session_id=session_id, at=self._clock())
+    async def _restore_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        undo = partial(
+            restore, session_id=session_id, tenant=expected_tenant, at=self._clock()
+        )
         return await self._change(session_id, undo)
 
     async def _change(

@@ -116,8 +116,10 @@ class SQLQueryAPI(QueryAPIFront):
 
         return await (self._read_snapshot(read) if count_total else self._read(read))
 
-    async def _get_session_stats(self, session_id: str) -> SessionStats:
-        query = session_figures(self._dialect, session_id)
+    async def _get_session_stats(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionStats:
+        query = session_figures(self._dialect, session_id, expected_tenant)
 
         async def read(conn: AsyncConnection) -> SessionStats:
             return session_stats(session_id, (await conn.execute(query)).all())
@@ -164,8 +166,11 @@ class SQLQueryAPI(QueryAPIFront):
         (row,) = await self._rows(number_of_events(wanted, self._dialect))
         return int(row.number)
 
-    async def _export_session(self, session_id: str) -> SessionExport:
-        return await self._read_snapshot(partial(export_session, session_id=session_id))
+    async def _export_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionExport:
+        export = partial(export_session, session_id=session_id, tenant=expected_tenant)
+        return await self._read_snapshot(export)
 
     async def _export_sessions(
         self,

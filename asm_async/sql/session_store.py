@@ -20,14 +20,14 @@ from asm_async.fronts.session_store import (
     ResultSnapshot,
     SessionStoreFront,
 )
-from asm_async.sql.core import rows, tables
+from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
 from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.batches import ThrottledWriter
-from asm_async.sql.retention.deleting import hard_delete
+from asm_async.sql.retention.deleting import HardDeletion
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.group_commit import GroupCommit
@@ -118,11 +118,16 @@ class SQLSessionStore(SessionStoreFront):
         operation = SaveSession(session, expected=expected)
         return cast("Session", await self._perform(operation))
 
-    async def _get_session(self, session_id: str) -> Session:
-        query = session_queries.row_by_id(
-            self._dialect, tables.sessions, is_decoded=self._is_decoded
+    async def _get_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        query = session_queries.session_by_id(
+            self._dialect,
+            has_tenant=expected_tenant is not None,
+            is_decoded=self._is_decoded,
         )
-        for row in await self._fetch(query, {"id": session_id}):
+        values = {"id": session_id, "expected_tenant": expected_tenant}
+        for row in await self._fetch(query, values):
             return rows.session_of(row)
         raise SessionNotFoundError(session_id)
 
@@ -131,27 +136,30 @@ class SQLSessionStore(SessionStoreFront):
         query = session_queries.listed_sessions(self._dialect, frozenset(values))
         return [rows.session_of(row) for row in await self._fetch(query, values)]
 
-    async def _delete_session(self, session_id: str) -> None:
-        delete = partial(hard_delete, session_id=session_id)
+    async def _delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> None:
+        deletion = HardDeletion(session_id, expected_tenant)
         async with self._lifecycle:
-            is_gone = await self._transactions.write(
-                partial(delete, is_begun=False), is_repeatable=True
-            )
+            is_gone = await self._transactions.write(deletion.go_on, is_repeatable=True)
             self._lifecycle.tell_of(session_id)
             # Whoever writes meanwhile waits for one part, not for all of it.
             parts = ThrottledWriter(self._transactions)
             while not is_gone:
-                is_gone = await parts.write(partial(delete, is_begun=True))
+                is_gone = await parts.write(deletion.go_on)
 
     async def _save_run(self, run: Run, expected: Expectations) -> Run:
         operation = SaveRun(run, expected=expected)
         return cast("Run", await self._perform(operation))
 
-    async def _get_run(self, run_id: str) -> Run:
-        query = session_queries.row_by_id(
-            self._dialect, tables.runs, is_decoded=self._is_decoded
+    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
+        query = session_queries.run_by_id(
+            self._dialect,
+            has_tenant=expected_tenant is not None,
+            is_decoded=self._is_decoded,
         )
-        for row in await self._fetch(query, {"id": run_id}):
+        values = {"id": run_id, "expected_tenant": expected_tenant}
+        for row in await self._fetch(query, values):
             return rows.run_of(row)
         raise RunNotFoundError(run_id)
 
@@ -159,22 +167,30 @@ class SQLSessionStore(SessionStoreFront):
         values = session_queries.given(wanted)
         query = session_queries.runs_of(self._dialect, frozenset(values))
         values["session_id"] = session_id
-        return [rows.run_of(row) for row in await self._fetch(query, values)]
+        found = await self._fetch_of(session_id, wanted.expected_tenant, query, values)
+        return [rows.run_of(row) for row in found]
 
-    async def _get_active_run(self, session_id: str) -> Run | None:
-        query = session_queries.active_run(self._dialect)
-        for row in await self._fetch(query, {"session_id": session_id}):
+    async def _get_active_run(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Run | None:
+        has_tenant = expected_tenant is not None
+        query = session_queries.active_run(self._dialect, has_tenant=has_tenant)
+        values = {"session_id": session_id, "expected_tenant": expected_tenant}
+        for row in await self._fetch_of(session_id, expected_tenant, query, values):
             return rows.run_of(row)
         return None
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         if not batch:
             async with self._lifecycle:
                 return []
         events, texts = _events_and_texts(batch)
-        operation = AppendEvents(events, expected_sequence, texts)
+        operation = AppendEvents(events, expected_sequence, texts, expected_tenant)
         return cast("list[Event]", await self._perform(operation))
 
     async def _flush(
@@ -214,14 +230,40 @@ class SQLSessionStore(SessionStoreFront):
             self._dialect, frozenset(values), is_decoded=self._is_decoded
         )
         values |= {"session_id": session_id, "after": wanted.after or 0}
-        events = [Event.from_stored(row) for row in await self._fetch(query, values)]
+        found = await self._fetch_of(session_id, wanted.expected_tenant, query, values)
+        events = [Event.from_stored(row) for row in found]
         return events if wanted.last is None else events[::-1]
 
-    async def _get_latest_sequence(self, session_id: str) -> int:
-        query = session_queries.latest_sequence(self._dialect)
-        for (number,) in await self._fetch(query, {"session_id": session_id}):
+    async def _get_latest_sequence(
+        self, session_id: str, expected_tenant: str | None
+    ) -> int:
+        has_tenant = expected_tenant is not None
+        query = session_queries.latest_sequence(self._dialect, has_tenant=has_tenant)
+        values = {"session_id": session_id, "expected_tenant": expected_tenant}
+        for (number,) in await self._fetch(query, values):
             return cast("int", number)
+        if has_tenant:
+            raise SessionNotFoundError(session_id)
         return 0
+
+    async def _fetch_of(
+        self,
+        session_id: str,
+        expected_tenant: str | None,
+        query: Prepared,
+        values: Mapping[str, Any],
+    ) -> list[list[Any]]:
+        """
+        Fetch what a session has, which is nothing where another tenant's is looked at.
+
+        Raises:
+            SessionNotFoundError: If it is nothing for that reason.
+        """
+        found = await self._fetch(query, values)
+        if not found and expected_tenant is not None:
+            # One that is the tenant's by now had nothing when it began.
+            await self._get_latest_sequence(session_id, expected_tenant)
+        return found
 
     async def _fetch(
         self, query: Prepared, values: Mapping[str, Any]

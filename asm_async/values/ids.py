@@ -5,6 +5,7 @@ Ids that sort by the time they were made.
 from __future__ import annotations
 
 import os
+import secrets
 import struct
 import time
 from collections.abc import Callable
@@ -73,6 +74,13 @@ def new_operation_id() -> str:
     Mint an id for one call that saves: ``op_`` and 32 hexadecimal digits.
     """
     return f"op_{_uuid7():032x}"
+
+
+def random_gap() -> int:
+    """
+    Return how much to leave out, 1 to 2**20, where another's history must not show.
+    """
+    return secrets.randbelow(2**20) + 1
 
 
 def _uuid7() -> int:

@@ -34,13 +34,16 @@ class RacingStore(InMemorySessionStore):
     """
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Number events by a latest number that is no longer true.
         """
         if expected_sequence is not None:
-            return await super()._append(batch, expected_sequence)
+            return await super()._append(batch, expected_sequence, expected_tenant)
         numbered: list[Event] = []
         for event, _, _ in batch:
             latest = self._access.database.latest(event.session_id)
@@ -58,13 +61,16 @@ class ForgetfulStore(InMemorySessionStore):
     """
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Give every event the next number.
         """
         if expected_sequence is not None:
-            return await super()._append(batch, expected_sequence)
+            return await super()._append(batch, expected_sequence, expected_tenant)
         numbered: list[Event] = []
         for event, _, _ in batch:
             known = self._access.database.stored_event(event.session_id, event.id)
@@ -86,11 +92,12 @@ class UnexpectingStore(InMemorySessionStore):
         self,
         batch: Sequence[EventSnapshot],
         expected_sequence: int | None,  # noqa: ARG002 - that is what is broken
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Append, whatever was expected.
         """
-        return await super()._append(batch, None)
+        return await super()._append(batch, None, expected_tenant)
 
 
 class LastWriterStore(InMemorySessionStore):
@@ -112,14 +119,19 @@ class OneByOneStore(InMemorySessionStore):
     """
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Let others come between the events of a batch.
         """
         stored: list[Event] = []
         for snapshot in batch:
-            stored += await super()._append([snapshot], expected_sequence)
+            stored += await super()._append(
+                [snapshot], expected_sequence, expected_tenant
+            )
             expected_sequence = None
             await asyncio.sleep(0)
         return stored
@@ -142,7 +154,9 @@ class HalfwayStore(InMemorySessionStore):
         session = await self._save_session(result.session, anything)
         run = await self._save_run(result.run, anything)
         await asyncio.sleep(0)
-        events = await self._append(result.batch, expected.expected_sequence)
+        events = await self._append(
+            result.batch, expected.expected_sequence, expected.expected_tenant
+        )
         return ExecutionResult(session=session, run=run, events=tuple(events))
 
 
@@ -156,14 +170,17 @@ class BufferingStore(InMemorySessionStore):
         self._batches = 0
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Acknowledge what only this process knows.
         """
         self._batches += 1
         if self._batches < 4:
-            return await super()._append(batch, expected_sequence)
+            return await super()._append(batch, expected_sequence, expected_tenant)
         latest = self._access.database.latest(batch[0][0].session_id)
         return [
             attrs.evolve(event, sequence_number=number)
@@ -181,13 +198,16 @@ class ReservingStore(InMemorySessionStore):
         self._reserved: list[int] = []
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
         """
         Number events by what was reserved when others may not have begun.
         """
         if expected_sequence is not None:
-            return await super()._append(batch, expected_sequence)
+            return await super()._append(batch, expected_sequence, expected_tenant)
         numbered: list[Event] = []
         for event, _, _ in batch:
             session_id = event.session_id

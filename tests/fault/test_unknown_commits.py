@@ -12,7 +12,7 @@ import attrs
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.errors import StorageUnavailableError
+from asm_async.errors import SessionNotFoundError, StorageUnavailableError
 from asm_async.sql import SQLSessionStore
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
@@ -254,6 +254,51 @@ async def test_a_deletion_is_repeated(store: SQLSessionStore, way: TCPProxy) -> 
 
     assert fault.happened.is_set()
     assert await store.get_events("ses_1") == []
+
+
+@either_moment
+async def test_a_tenants_deletion_is_repeated(
+    store: SQLSessionStore, way: TCPProxy, *, moment: Moment
+) -> None:
+    """
+    It has succeeded, and does not take what it removed itself for another tenant's.
+    """
+    await store.save_session(make_session(tenant_id="tenant"))
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=moment)
+    await store.delete_session("ses_1", expected_tenant="tenant")
+
+    assert fault.happened.is_set()
+    with pytest.raises(SessionNotFoundError):
+        await store.delete_session("ses_1", expected_tenant="tenant")
+
+
+@pytest.mark.parametrize("expected_tenant", [None, "tenant"])
+async def test_a_repeated_deletion_spares_what_was_begun_meanwhile(
+    store: SQLSessionStore,
+    way: TCPProxy,
+    migrated_postgres_url: str,
+    open_engine: OpenEngine,
+    expected_tenant: str | None,
+) -> None:
+    """
+    Once it was committed, though nobody was told, what comes next is not its to remove.
+    """
+    await store.save_session(make_session(tenant_id="tenant"))
+    other = SQLSessionStore(open_engine(migrated_postgres_url))
+    fault = way.arm(ProxyAct.CUT, COMMIT, moment=Moment.BEFORE_ANSWER)
+    deleting = asyncio.ensure_future(
+        store.delete_session("ses_1", expected_tenant=expected_tenant)
+    )
+    await fault.happened.wait()
+    way.is_blocked = True
+    with pytest.raises(SessionNotFoundError):
+        await other.get_session("ses_1")
+    begun = await other.save_session(make_session(tenant_id=expected_tenant))
+    way.is_blocked = False
+    await deleting
+
+    assert await other.get_session("ses_1") == begun
+    await other.aclose()
 
 
 @pytest.mark.parametrize(("copies", "message"), [(1, EVENT), (2, COMMIT)])

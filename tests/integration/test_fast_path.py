@@ -8,6 +8,7 @@ import asyncio
 import shutil
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +48,15 @@ AWKWARD_IDS = [
 
 
 @asynccontextmanager
-async def store_on(engine: AsyncEngine, *ids: str) -> AsyncGenerator[SQLSessionStore]:
+async def store_on(
+    engine: AsyncEngine, *ids: str, tenant_id: str | None = None
+) -> AsyncGenerator[SQLSessionStore]:
     """
     Give a store with some sessions, on an engine that is disposed in the end.
     """
     store = SQLSessionStore(engine)
     for id_ in ids:
-        await store.save_session(make_session(id=id_))
+        await store.save_session(make_session(id=id_, tenant_id=tenant_id))
     yield store
     await store.aclose()
     await engine.dispose()
@@ -81,8 +84,14 @@ def usual_calls(ids: list[str]) -> list[list[list[Event]]]:
     ]
 
 
+of_a_tenant_or_none = pytest.mark.parametrize("tenant_id", [None, "tenant"])
+
+
 @pytest.mark.postgres
-async def test_the_usual_append_is_one_round_trip(migrated_postgres_url: str) -> None:
+@of_a_tenant_or_none
+async def test_the_usual_append_is_one_round_trip(
+    migrated_postgres_url: str, tenant_id: str | None
+) -> None:
     """
     One event, a batch, several sessions in a batch, several callers in a group.
     """
@@ -96,15 +105,17 @@ async def test_the_usual_append_is_one_round_trip(migrated_postgres_url: str) ->
                 execution_options=QUIET,
             ),
             *ids,
+            tenant_id=tenant_id,
         ) as store,
     ):
+        append = partial(store.append_events, expected_tenant=tenant_id)
         # The driver prepares each of the two statements once.
-        await store.append_event(make_event(id="first", session_id="ses_0"))
-        await store.append_events(in_turn(2, *ids, prefix="first"))
+        await append([make_event(id="first", session_id="ses_0")])
+        await append(in_turn(2, *ids, prefix="first"))
         costs = list[int]()
         for calls in usual_calls(ids):
             before = way.round_trips
-            await asyncio.gather(*map(store.append_events, calls))
+            await asyncio.gather(*map(append, calls))
             costs.append(way.round_trips - before)
         latest = [await store.get_latest_sequence(id_) for id_ in ids]
 
@@ -160,7 +171,7 @@ async def test_the_usual_append_compares_no_session_with_all(
             )
             await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
             await conn.exec_driver_sql(f"PREPARE appending AS {statement}")
-            arguments = ", ".join(["NULL"] * 16)
+            arguments = ", ".join(["NULL"] * 17)
             explain = f"EXPLAIN EXECUTE appending ({arguments})"
             lines = list((await conn.exec_driver_sql(explain)).scalars())
 
@@ -258,18 +269,22 @@ def counted_hops(engine: AsyncEngine) -> list[object]:
     return hops
 
 
-async def test_the_usual_append_is_one_hop(migrated_sqlite_url: str) -> None:
+@of_a_tenant_or_none
+async def test_the_usual_append_is_one_hop(
+    migrated_sqlite_url: str, tenant_id: str | None
+) -> None:
     """
     To SQLite's thread and back: one event, a batch, several sessions, several callers.
     """
     engine = create_engine(migrated_sqlite_url)
     hops = counted_hops(engine)
     ids = [f"ses_{number}" for number in range(4)]
-    async with store_on(engine, *ids) as store:
+    async with store_on(engine, *ids, tenant_id=tenant_id) as store:
+        append = partial(store.append_events, expected_tenant=tenant_id)
         costs = list[int]()
         for calls in usual_calls(ids):
             hops.clear()
-            await asyncio.gather(*map(store.append_events, calls))
+            await asyncio.gather(*map(append, calls))
             costs.append(len(hops))
         latest = [await store.get_latest_sequence(id_) for id_ in ids]
 

@@ -90,6 +90,7 @@ async def fill(engine: AsyncEngine) -> None:
         for number in range(1, length + 1)
     ]
     runs = [make_run(id=f"run_{id_}", session_id=id_) for id_ in lengths]
+    tombstones = [{"run_id": f"gone_{number}", "revision": 1} for number in range(2000)]
     await insert_rows(
         engine,
         [
@@ -97,6 +98,7 @@ async def fill(engine: AsyncEngine) -> None:
             (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
             (tables.session_sequences, gates),
             (tables.runs, [rows.run_row(run) for run in runs]),
+            (tables.run_tombstones, tombstones),
             (tables.events, [rows.event_row(event) for event in events]),
         ],
     )

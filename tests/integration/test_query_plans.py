@@ -146,6 +146,9 @@ async def fill(engine: AsyncEngine) -> None:
         | {"state": "live", "updated_at": NOON}
         for session in sessions
     ]
+    tombstones: list[dict[str, Any]] = [
+        {"run_id": f"gone_{number}", "revision": 1} for number in range(SESSIONS)
+    ]
     artifacts = [
         make_artifact(id=session.id, key=session.id, session_id=session.id)
         for session in sessions
@@ -157,6 +160,7 @@ async def fill(engine: AsyncEngine) -> None:
             (tables.session_tags, [t for s in sessions for t in rows.tag_rows(s)]),
             (tables.session_sequences, gates),
             (tables.runs, [rows.run_row(run) for run in runs]),
+            (tables.run_tombstones, tombstones),
             (tables.artifacts, [rows.artifact_row(one) for one in artifacts]),
         ],
     )

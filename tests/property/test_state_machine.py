@@ -120,4 +120,6 @@ def test_what_is_wrong_with_an_adapter_is_told_in_few_calls() -> None:
         check(open_broken, runs=50)
 
     steps = [note for note in found.value.__notes__ if note.startswith("state.")]
-    assert len(steps) <= 3
+    # Where an append comes first, the other shrinks to one that expects nothing behind
+    # it: no single step can be left out of that.
+    assert len(steps) <= 4

@@ -47,7 +47,10 @@ class Backend(InMemorySessionStore):
         return run
 
     async def _append(
-        self, batch: Sequence[EventSnapshot], expected_sequence: int | None
+        self,
+        batch: Sequence[EventSnapshot],
+        expected_sequence: int | None,
+        _expected_tenant: str | None,
     ) -> list[Event]:
         self.handed_on.append((batch, expected_sequence))
         return [event for event, _, _ in batch]

@@ -58,12 +58,10 @@ async def list_session_runs(
     """
     List the session's runs in the order they were started, unless asked otherwise.
     """
-    await view.get_session(session_id)
     return await page_response(
         request,
-        view.search_runs,
+        partial(view.list_runs, session_id),
         context.limits.max_page_bytes,
-        session_id=session_id,
         status=status,
         order_by=order_by,
         limit=limit,

@@ -8,16 +8,15 @@ tenant, only that tenant's sessions exist, and what belongs to them; without one
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any, ParamSpec, TypeAlias, TypeVar
 
 import attrs
 
 from asm_async.errors import (
-    ConflictError,
     NotFoundError,
     RevisionConflictError,
     RunNotFoundError,
-    SessionNotFoundError,
     ValidationError,
 )
 from asm_async.integrations.fastapi.ports import Ports
@@ -35,8 +34,6 @@ T = TypeVar("T")
 Find: TypeAlias = Callable[..., Awaitable[T]]
 Follow: TypeAlias = Callable[..., AsyncGenerator[tuple[Event, str]]]
 
-_MAX_TRIES = 8
-
 
 class TenantView:
     """
@@ -48,12 +45,15 @@ class TenantView:
     def __init__(self, ports: Ports, tenant_id: str | None) -> None:
         self._ports = ports
         self._tenant_id = tenant_id
-        query, feed, maintenance = ports.query, ports.feed, ports.maintenance
-        # What takes one session is asked for the tenant's.
-        own = self._owned
+        store, query = ports.store, ports.query
+        feed, maintenance = ports.feed, ports.maintenance
+        # What takes one session expects it to be the tenant's.
+        own = self._expecting
+        self.get_session: Find[Session] = own(store.get_session)
         self.soft_delete_session: Find[Session] = own(maintenance.soft_delete_session)
         self.restore_session: Find[Session] = own(maintenance.restore_session)
         self.get_session_stats: Find[SessionStats] = own(query.get_session_stats)
+        self.save_run: Find[Run] = own(store.save_run)
         # What takes a tenant itself is asked for no other one than this.
         narrow = self._narrowed
         self.search_sessions: Find[Page[Session]] = narrow(query.search_sessions)
@@ -66,15 +66,6 @@ class TenantView:
         self.follow_all: Follow = narrow(feed.follow_all)
         # A place in the feed says nothing of what lies before it.
         self.get_latest_checkpoint: Find[str] = feed.get_latest_checkpoint
-
-    async def get_session(self, session_id: str) -> Session:
-        """
-        Return the session, soft-deleted or not.
-        """
-        session = await self._ports.store.get_session(session_id)
-        if self._tenant_id not in (None, session.tenant_id):
-            raise SessionNotFoundError(session_id)
-        return session
 
     async def put_session(
         self, session: Session, *, expected_revision: int | None = None
@@ -97,57 +88,43 @@ class TenantView:
     ) -> Session:
         """
         Save a session as the tenant's.
-
-        A tenant's save always expects the revision at which the session was seen to be
-        the tenant's: should it become another's meanwhile, it is not overwritten.
         """
-        store, session = self._ports.store, self._stamped(session)
-        if self._tenant_id is None:
-            return await store.save_session(
-                session, expected_revision=expected_revision
-            )
-        for tries_left in reversed(range(_MAX_TRIES)):
-            seen = await self._revision_of(session.id)
-            if expected_revision is not None and expected_revision > seen:
-                raise RevisionConflictError(
-                    f"session {session.id!r}", expected_revision, seen
-                )
-            expected = seen if expected_revision is None else expected_revision
-            try:
-                return await store.save_session(session, expected_revision=expected)
-            except RevisionConflictError:
-                if expected_revision is not None or not tries_left:
-                    raise
-        raise AssertionError
+        return await self._ports.store.save_session(
+            self._stamped(session),
+            expected_revision=expected_revision,
+            expected_tenant=self._tenant_id,
+        )
 
     async def delete_session(self, session_id: str) -> None:
         """
         Remove the session permanently.
         """
-        await self.get_session(session_id)
-        await self._ports.store.delete_session(session_id)
+        if self._tenant_id is None:
+            # Without a tenant it is no error to remove what is not there.
+            await self.get_session(session_id)
+        await self._ports.store.delete_session(
+            session_id, expected_tenant=self._tenant_id
+        )
 
     async def get_run(self, session_id: str, run_id: str) -> Run:
         """
         Return a run of the session.
         """
-        await self._check(session_id)
-        run = await self._ports.store.get_run(run_id)
+        store = self._ports.store
+        run = await store.get_run(run_id, expected_tenant=self._tenant_id)
         if run.session_id != session_id:
             raise RunNotFoundError(run_id)
         return run
 
-    async def save_run(self, run: Run, *, expected_revision: int | None = None) -> Run:
+    async def list_runs(self, session_id: str, **filters: Any) -> Page[Run]:
         """
-        Save a run of a session of the tenant's.
+        Return a page of the session's runs.
         """
-        await self._check(run.session_id)
-        try:
-            return await self._ports.store.save_run(
-                run, expected_revision=expected_revision
-            )
-        except ConflictError as error:
-            raise self._without_owner(error, run.id) from None
+        page = await self.search_runs(session_id=session_id, **filters)
+        if not page.items:
+            # Only an empty page has to be told from that of no session.
+            await self._get_latest_sequence(session_id)
+        return page
 
     async def append_events(
         self,
@@ -162,35 +139,26 @@ class TenantView:
         Returns:
             The stored events, and whether any of them is new.
         """
-        await self._check(session_id)
-        store = self._ports.store
-        latest = await store.get_latest_sequence(session_id)
-        stored = await store.append_events(events, expected_sequence=expected_sequence)
+        store, tenant_id = self._ports.store, self._tenant_id
+        latest = await store.get_latest_sequence(session_id, expected_tenant=tenant_id)
+        stored = await store.append_events(
+            events, expected_sequence=expected_sequence, expected_tenant=tenant_id
+        )
         return stored, any(event.sequence_number > latest for event in stored)
 
     async def flush(
         self, result: ExecutionResult, *, expected_sequence: int | None = None
     ) -> ExecutionResult:
         """
-        Store a session of the tenant's with a run and its events.
-
-        A tenant's new session is saved first: only a save can make sure that nobody
-        else has begun a session of this id meanwhile.
+        Store a session of the tenant's with a run and events.
         """
-        if result.session is None:
-            await self._check(result.session_id)
-        else:
-            session = self._stamped(result.session)
-            result = attrs.evolve(result, session=session)
-            if self._tenant_id is not None and not await self._revision_of(session.id):
-                await self._ports.store.save_session(session, expected_revision=0)
-        try:
-            return await self._ports.store.flush(
-                result, expected_sequence=expected_sequence
-            )
-        except ConflictError as error:
-            run_id = "" if result.run is None else result.run.id
-            raise self._without_owner(error, run_id) from None
+        if result.session is not None:
+            result = attrs.evolve(result, session=self._stamped(result.session))
+        return await self._ports.store.flush(
+            result,
+            expected_sequence=expected_sequence,
+            expected_tenant=self._tenant_id,
+        )
 
     async def get_events(
         self, session_id: str, **filters: Any
@@ -198,15 +166,17 @@ class TenantView:
         """
         Return events of the session, and its latest number before they were read.
         """
-        await self.get_session(session_id)
-        latest = await self._ports.store.get_latest_sequence(session_id)
-        return await self._ports.store.get_events(session_id, **filters), latest
+        latest = await self._get_latest_sequence(session_id)
+        events = await self._ports.store.get_events(
+            session_id, **filters, expected_tenant=self._tenant_id
+        )
+        return events, latest
 
     async def follow_session(
         self, session_id: str, **filters: Any
     ) -> AsyncGenerator[Event]:
         """
-        Begin to follow the session.
+        Begin to follow the session, and let go of it once it is another tenant's.
         """
         await self.get_session(session_id)
         return self._ports.feed.follow_session(
@@ -219,21 +189,14 @@ class TenantView:
         """
         await self._ports.store.get_latest_sequence("health")
 
-    async def _check(self, session_id: str) -> None:
-        # Without a tenant there is nothing to make sure of: what comes next finds out
-        # itself whether the session exists.
-        if self._tenant_id is not None:
+    async def _get_latest_sequence(self, session_id: str) -> int:
+        latest = await self._ports.store.get_latest_sequence(
+            session_id, expected_tenant=self._tenant_id
+        )
+        if not latest and self._tenant_id is None:
+            # Without a tenant a session that does not exist is at 0.
             await self.get_session(session_id)
-
-    async def _revision_of(self, session_id: str) -> int:
-        try:
-            session = await self._ports.store.get_session(session_id)
-        except SessionNotFoundError:
-            # What a save expects where there is nothing yet.
-            return 0
-        if session.tenant_id != self._tenant_id:
-            raise SessionNotFoundError(session_id)
-        return session.revision
+        return latest
 
     def _stamped(self, session: Session) -> Session:
         if self._tenant_id is None:
@@ -242,14 +205,8 @@ class TenantView:
             raise ValidationError("tenant_id: it is not yours to give")
         return attrs.evolve(session, tenant_id=self._tenant_id)
 
-    def _owned(
-        self, find: Callable[[str], Awaitable[T]]
-    ) -> Callable[[str], Awaitable[T]]:
-        async def owned(session_id: str) -> T:
-            await self._check(session_id)
-            return await find(session_id)
-
-        return owned
+    def _expecting(self, call: Callable[..., Awaitable[T]]) -> Find[T]:
+        return partial(call, expected_tenant=self._tenant_id)
 
     def _narrowed(self, find: Callable[P, T]) -> Callable[P, T]:
         def narrowed(*args: P.args, **kwargs: P.kwargs) -> T:
@@ -260,13 +217,6 @@ class TenantView:
             return find(*args, **kwargs)
 
         return narrowed
-
-    def _without_owner(self, error: ConflictError, run_id: str) -> Exception:
-        # A tenant must not learn whose run has the id that it wanted to use.
-        is_of_another_session = type(error) is ConflictError
-        if self._tenant_id is not None and is_of_another_session:
-            return RunNotFoundError(run_id)
-        return error
 
 
 async def _put(

@@ -32,6 +32,11 @@ class AppendBlock:
     The latest number that a session must have, of those for which one is expected.
     """
 
+    tenants: Mapping[str, str]
+    """
+    The tenant that a session must have, of those for which one is expected.
+    """
+
     rows: Sequence[EventValues]
     """
     The events; in the place of the sequence number stands an event's place, from 1,

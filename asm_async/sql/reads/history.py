@@ -47,16 +47,19 @@ class _BatchSize:
         self.rows = max(1, min(fitting, 4 * self.rows, _MAX_ROWS_PER_TRANSACTION))
 
 
-async def export_session(conn: AsyncConnection, session_id: str) -> SessionExport:
+async def export_session(
+    conn: AsyncConnection, session_id: str, tenant: str | None = None
+) -> SessionExport:
     """
     Read a session with all its runs and events, in one snapshot of the database.
 
     Raises:
-        SessionNotFoundError: If no session of this id is stored.
+        SessionNotFoundError: If no session of this id is stored, or it is not of the
+            *tenant* that is expected.
 
         StorageError: If its counter does not agree with its events.
     """
-    head = await _read_session(conn, session_id)
+    head = await _read_session(conn, session_id, tenant)
     if head is None:
         raise SessionNotFoundError(session_id)
     size = _BatchSize(_MAX_ROWS_PER_TRANSACTION)
@@ -77,7 +80,7 @@ async def export_session(conn: AsyncConnection, session_id: str) -> SessionExpor
 
 
 async def _read_session(
-    conn: AsyncConnection, session_id: str
+    conn: AsyncConnection, session_id: str, tenant: str | None = None
 ) -> ExportedSession | None:
     """
     Read a session and its counter; None if no session of this id is stored.
@@ -86,6 +89,8 @@ async def _read_session(
         StorageError: If it has no counter.
     """
     query = sa.select(sessions).where(sessions.c.id == session_id)
+    if tenant is not None:
+        query = query.where(sessions.c.tenant_id == tenant)
     row = (await conn.execute(query)).one_or_none()
     if row is None:
         return None

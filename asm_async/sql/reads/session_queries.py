@@ -49,26 +49,51 @@ def _number(name: str) -> sa.BindParameter[int]:
     return sa.bindparam(name, type_=sa.BigInteger())
 
 
-def _is_there(session_id: sa.ColumnElement[str]) -> sa.ColumnElement[bool]:
+def _is_there(
+    session_id: sa.ColumnElement[str], *, has_tenant: bool
+) -> sa.ColumnElement[bool]:
     """
-    Make the condition that the session itself is there.
+    Make the condition that the session itself is there, perhaps the expected tenant's.
 
     Of one that is being removed in parts, runs and events may be left.
     """
-    return sa.exists().where(sessions.c.id == session_id)
+    is_it = sa.exists().where(sessions.c.id == session_id)
+    return is_it.where(_is_expected_tenants()) if has_tenant else is_it
+
+
+def _is_expected_tenants() -> sa.ColumnElement[bool]:
+    tenant_id = sessions.c.tenant_id
+    return sa.and_(tenant_id == _parameter(tenant_id, "expected_tenant"))
 
 
 @cache
-def row_by_id(
-    dialect: Dialect, table: sa.Table, *, is_decoded: bool = True
+def session_by_id(
+    dialect: Dialect, *, has_tenant: bool, is_decoded: bool = True
 ) -> Prepared:
     """
-    Select the session or the run *id*, soft-deleted or not.
+    Select the session *id*, soft-deleted or not.
+
+    Where it is not of *expected_tenant*, what it holds is not even read.
     """
-    columns = table.c if is_decoded else undecoded(table.c)
-    query = sa.select(*columns).where(table.c.id == _parameter(table.c.id))
-    if table is runs:
-        query = query.where(_is_there(runs.c.session_id))
+    columns = sessions.c if is_decoded else undecoded(sessions.c)
+    query = sa.select(*columns).where(sessions.c.id == _parameter(sessions.c.id))
+    if has_tenant:
+        query = query.where(_is_expected_tenants())
+    return prepare(query, dialect.compiler)
+
+
+@cache
+def run_by_id(
+    dialect: Dialect, *, has_tenant: bool, is_decoded: bool = True
+) -> Prepared:
+    """
+    Select the run *id*, perhaps only if its session is of *expected_tenant*.
+    """
+    columns = runs.c if is_decoded else undecoded(runs.c)
+    query = sa.select(*columns).where(
+        runs.c.id == _parameter(runs.c.id),
+        _is_there(runs.c.session_id, has_tenant=has_tenant),
+    )
     return prepare(query, dialect.compiler)
 
 
@@ -97,7 +122,8 @@ def runs_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
     """
     session_id = _parameter(runs.c.session_id)
     query = sa.select(runs).where(runs.c.session_id == session_id)
-    query = query.where(_is_there(session_id), *_equals(runs, names, "status"))
+    is_there = _is_there(session_id, has_tenant="expected_tenant" in names)
+    query = query.where(is_there, *_equals(runs, names, "status"))
     query = query.order_by(runs.c.started_at, runs.c.id)
     if "limit" in names:
         query = query.limit(_number("limit"))
@@ -105,7 +131,7 @@ def runs_of(dialect: Dialect, names: frozenset[str]) -> Prepared:
 
 
 @cache
-def active_run(dialect: Dialect) -> Prepared:
+def active_run(dialect: Dialect, *, has_tenant: bool) -> Prepared:
     """
     Select the last started running run of *session_id*.
 
@@ -115,7 +141,8 @@ def active_run(dialect: Dialect) -> Prepared:
     session_id = _parameter(runs.c.session_id)
     query = (
         sa.select(runs)
-        .where(runs.c.session_id == session_id, _is_there(session_id))
+        .where(runs.c.session_id == session_id)
+        .where(_is_there(session_id, has_tenant=has_tenant))
         .where(runs.c.status == running)
         .order_by(runs.c.started_at.desc(), runs.c.id.desc())
         .limit(sa.literal_column("1"))
@@ -135,9 +162,8 @@ def events_of(
     number = events.c.sequence_number
     session_id = _parameter(events.c.session_id)
     columns = events.c if is_decoded else undecoded(events.c)
-    query = sa.select(*columns).where(
-        events.c.session_id == session_id, _is_there(session_id)
-    )
+    is_there = _is_there(session_id, has_tenant="expected_tenant" in names)
+    query = sa.select(*columns).where(events.c.session_id == session_id, is_there)
     query = query.where(*_equals(events, names, "run_id", "type"))
     if "since" in names:
         query = query.where(
@@ -158,13 +184,14 @@ def events_of(
 
 
 @cache
-def latest_sequence(dialect: Dialect) -> Prepared:
+def latest_sequence(dialect: Dialect, *, has_tenant: bool) -> Prepared:
     """
     Select the latest number of *session_id*, unless it is deleted.
     """
     gates = session_sequences
     session_id = _parameter(gates.c.session_id)
     query = sa.select(gates.c.last_sequence).where(
-        gates.c.session_id == session_id, _is_there(session_id)
+        gates.c.session_id == session_id,
+        _is_there(session_id, has_tenant=has_tenant),
     )
     return prepare(query, dialect.compiler)

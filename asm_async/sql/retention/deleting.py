@@ -8,6 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import UTC, datetime
 from typing import Any, cast
 
+import attrs
 import sqlalchemy as sa
 
 from asm_async.errors import SessionNotFoundError
@@ -16,6 +17,7 @@ from asm_async.sql.core.tables import GateState
 from asm_async.sql.retention.batches import MAX_ROWS_PER_TRANSACTION
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
+from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.session import Session
 
 # What tells the rows of one session apart in each table that may hold many of them.
@@ -77,14 +79,18 @@ async def set_gates(
     return (await transaction.conn.execute(change)).rowcount
 
 
-async def restore(transaction: Transaction, session_id: str, at: datetime) -> Session:
+async def restore(
+    transaction: Transaction, session_id: str, tenant: str | None, at: datetime
+) -> Session:
     """
     Undo a session's soft deletion, if it was not removed in part already.
 
     Raises:
-        SessionNotFoundError: If there is no such session, or only what is left of it.
+        SessionNotFoundError: If there is no such session, or only what is left of it,
+            or it is not of the *tenant* that is expected.
     """
     gate = (await lock_gates(transaction, {session_id})).get(session_id)
+    await stored_session(transaction, session_id, tenant)
     if gate is not None and gate.state is GateState.DELETING:
         raise SessionNotFoundError(session_id)
     sessions = tables.sessions
@@ -94,46 +100,83 @@ async def restore(transaction: Transaction, session_id: str, at: datetime) -> Se
     if gate is not None and gate.state is GateState.SOFT_DELETED:
         is_its = tables.session_sequences.c.session_id == session_id
         await set_gates(transaction, is_its, GateState.LIVE, at)
-    return await stored_session(transaction, session_id)
+    return await stored_session(transaction, session_id, tenant)
 
 
-async def stored_session(transaction: Transaction, session_id: str) -> Session:
+async def stored_session(
+    transaction: Transaction, session_id: str, tenant: str | None
+) -> Session:
     """
-    Read a session within the transaction that has changed it.
+    Read a session within the transaction that changes it.
 
     Raises:
-        SessionNotFoundError: If there is none.
+        SessionNotFoundError: If there is none, or it is not of the *tenant* that is
+            expected.
     """
     query = sa.select(tables.sessions).where(tables.sessions.c.id == session_id)
+    if tenant is not None:
+        query = query.where(tables.sessions.c.tenant_id == tenant)
     row = (await transaction.conn.execute(query)).one_or_none()
     if row is None:
         raise SessionNotFoundError(session_id)
     return rows.session_of(row)
 
 
-async def hard_delete(
-    transaction: Transaction, session_id: str, *, is_begun: bool
-) -> bool:
+@attrs.define
+class HardDeletion:
     """
-    Remove one session, whatever its state, or a part of one that has very many rows.
+    The removal of one session, in as many transactions as it takes.
 
-    The first part takes the session itself along, so that from then on nobody finds it.
+    Each may be repeated: what was removed is known by its revision, which no session
+    that is begun under the id meanwhile can have.
+    """
 
-    Args:
-        transaction: What it is removed in.
+    session_id: str
+    expected_tenant: str | None = None
+    _revision: int | None = attrs.field(init=False, default=None)
+    """
+    That of the session which the latest try has removed, if it was committed.
+    """
 
-        session_id: Which one; an unknown one has nothing to remove.
+    async def go_on(self, transaction: Transaction) -> bool:
+        """
+        Remove the session, whatever its state, or a part of one that has many rows.
 
-        is_begun: Whether a part of it was removed before, by this caller.
+        The first part takes the session itself along, so that from then on nobody finds
+        it. An unknown one has nothing to remove.
+
+        Returns:
+            Whether the session is gone.
+
+        Raises:
+            SessionNotFoundError: If the expected tenant has no such session.
+        """
+        gate = (await lock_gates(transaction, {self.session_id})).get(self.session_id)
+        if gate is not None and self._is_begun(gate):
+            is_going = gate.state is GateState.DELETING
+            return not is_going or await remove_part(transaction, self.session_id)
+        unit = UnitOfWork(gates={} if gate is None else {gate.session_id: gate})
+        unit.check_tenant(self.session_id, self.expected_tenant)
+        sessions = tables.sessions.c
+        query = sa.select(sessions.revision).where(sessions.id == self.session_id)
+        self._revision = await transaction.conn.scalar(query)
+        await _remove_heads(transaction, {self.session_id})
+        return await remove_part(transaction, self.session_id)
+
+    def _is_begun(self, gate: Gate) -> bool:
+        return self._revision is not None and gate.session_revision >= self._revision
+
+
+async def finish_removal(transaction: Transaction, session_id: str) -> bool:
+    """
+    Remove some of what is left of a session whose removal was broken off.
 
     Returns:
-        Whether the session is gone.
+        Whether nothing is left, or somebody else was faster.
     """
     gate = (await lock_gates(transaction, {session_id})).get(session_id)
-    if is_begun and gate is not None and gate.state is not GateState.DELETING:
-        # Somebody else was faster, and the id may be a new session's by now.
+    if gate is None or gate.state is not GateState.DELETING:
         return True
-    await _remove_heads(transaction, {session_id})
     return await remove_part(transaction, session_id)
 
 

@@ -17,7 +17,7 @@ from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.tables import GateState, artifacts, session_sequences, sessions
 from asm_async.sql.retention.batches import Rows, ThrottledWriter, chained
-from asm_async.sql.retention.deleting import hard_delete, set_gates
+from asm_async.sql.retention.deleting import finish_removal, set_gates
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import RetentionPolicy
@@ -73,7 +73,7 @@ async def _finish_removals(writes: ThrottledWriter, size: int) -> Batches:
     async with aclosing(writes.pages(query, order, size)) as pages:
         async for page in pages:
             for (session_id,) in page:
-                remove = partial(hard_delete, session_id=session_id, is_begun=True)
+                remove = partial(finish_removal, session_id=session_id)
                 while not await writes.write(remove):
                     pass
             yield Batch(len(page))

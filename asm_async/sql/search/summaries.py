@@ -66,24 +66,31 @@ def cost_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Executable:
     return sa.union_all(sums.where(cost.is_not(None)), sums.where(cost.is_(None)))
 
 
-def session_figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
+def session_figures(
+    dialect: Dialect, session_id: str, tenant: str | None
+) -> sa.Select[*tuple[Any, ...]]:
     """
     Select a row for each provider and status of a session's runs, or one without any.
 
-    The figures of its events stand in each.
+    The figures of its events stand in each. There is no row, and nothing is counted,
+    if the session is not of the *tenant* that is expected.
     """
+    is_it = sessions.c.id == session_id
+    if tenant is not None:
+        is_it &= sessions.c.tenant_id == tenant
+    is_there = sa.exists().where(is_it)
     of_events = (
         sa.select(
             sa.func.count().label("event_count"),
             sa.func.min(events.c.timestamp).label("first_event_at"),
             sa.func.max(events.c.timestamp).label("last_event_at"),
         )
-        .where(events.c.session_id == session_id)
+        .where(events.c.session_id == session_id, is_there)
         .subquery()
     )
     of_runs = (
         sa.select(runs.c.provider, runs.c.status, *_run_sums(dialect))
-        .where(runs.c.session_id == session_id)
+        .where(runs.c.session_id == session_id, is_there)
         .group_by(runs.c.provider, runs.c.status)
         .subquery()
     )
@@ -92,7 +99,7 @@ def session_figures(dialect: Dialect, session_id: str) -> sa.Select[*tuple[Any, 
         .select_from(sessions)
         .join(of_events, sa.true())
         .outerjoin(of_runs, sa.true())
-        .where(sessions.c.id == session_id)
+        .where(is_it)
     )
 
 

@@ -27,6 +27,7 @@ def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
     """
     events, expected = operation.events, operation.expected_sequence
     for session_id in dict.fromkeys(event.session_id for event in events):
+        unit.check_tenant(session_id, operation.expected_tenant)
         unit.check_live(session_id)
     check_duplicates(unit, events)
     if expected is not None and events and not are_behind(unit, events, expected):

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from asm_async.errors import ConflictError, RevisionConflictError
+from asm_async.errors import (
+    ConflictError,
+    RevisionConflictError,
+    RunNotFoundError,
+    SequenceConflictError,
+)
 from asm_async.fronts.expectations import Expectations
 from asm_async.sql.writes import decide_append
 from asm_async.sql.writes.operations import Flush, SaveRun, SaveSession
@@ -23,6 +28,8 @@ def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
     Store the operation's session, or refuse it.
 
     Raises:
+        SessionNotFoundError: If the session is not the expected tenant's.
+
         SessionDeletedError: If the session is soft-deleted.
 
         RevisionConflictError: If the expectation is not met.
@@ -30,6 +37,7 @@ def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
         InvalidTransitionError: If the status may not follow the stored one.
     """
     session, expected = operation.session, operation.expected
+    unit.check_tenant(session.id, expected.expected_tenant, may_be_new=True)
     unit.check_not_deleted(session.id)
     if done := _saved_before(unit, session, unit.sessions.get(session.id), expected):
         return done
@@ -54,8 +62,9 @@ def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
         InvalidTransitionError: If the status may not follow the stored one.
     """
     run, expected = operation.run, operation.expected
+    unit.check_tenant(run.session_id, expected.expected_tenant)
     unit.check_live(run.session_id)
-    _check_owner(unit, run)
+    _check_owner(unit, run, expected)
     stored = unit.runs.get(run.id)
     if done := _saved_before(unit, run, stored, expected):
         return done
@@ -85,9 +94,11 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
         InvalidTransitionError: If a status may not follow the stored one.
     """
     session, run, expected = operation.session, operation.run, operation.expected
+    session_id, is_new = operation.session_id, session is not None
+    unit.check_tenant(session_id, expected.expected_tenant, may_be_new=is_new)
     if session is None:
-        unit.check_live(operation.session_id)
-    unit.check_not_deleted(operation.session_id)
+        unit.check_live(session_id)
+    unit.check_not_deleted(session_id)
     decide_append.check_duplicates(unit, operation.events)
     if _was_flushed_before(unit, operation):
         return _stored_result(unit, operation)
@@ -96,9 +107,9 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
     if session is not None:
         _check_session_revision(unit, session, expected)
     if (number := expected.expected_sequence) is not None:
-        decide_append.check_sequence(unit, operation.session_id, number)
+        _check_sequence(unit, session_id, session, number)
     if run is not None:
-        _check_owner(unit, run)
+        _check_owner(unit, run, expected)
         _check_run_status(unit, run)
     if session is not None:
         _check_session_status(unit, session)
@@ -200,9 +211,24 @@ def _check_revision(
         raise RevisionConflictError(subject, expected, actual)
 
 
-def _check_owner(unit: UnitOfWork, run: Run) -> None:
+def _check_sequence(
+    unit: UnitOfWork, session_id: str, session: Session | None, expected: int
+) -> None:
+    gate = unit.gate(session_id)
+    if session is not None and gate.is_tombstone_of_another(session.tenant_id):
+        # For this tenant there never was a session.
+        if expected:
+            raise SequenceConflictError(session_id, expected, 0)
+    else:
+        decide_append.check_sequence(unit, session_id, expected)
+
+
+def _check_owner(unit: UnitOfWork, run: Run, expected: Expectations) -> None:
     stored = unit.runs.get(run.id)
     if stored and stored.session_id != run.session_id:
+        if expected.expected_tenant is not None:
+            # A tenant must not learn whose run has the id that it wanted to use.
+            raise RunNotFoundError(run.id)
         raise ConflictError(
             f"run {run.id!r} belongs to session {stored.session_id!r},"
             f" not to {run.session_id!r}"

@@ -34,6 +34,7 @@ class AppendEvents:
     events: Sequence[Event]
     expected_sequence: int | None
     texts: Sequence[EventTexts]
+    expected_tenant: str | None = None
 
     def numbered(self, numbers: Iterable[int]) -> list[Event]:
         """

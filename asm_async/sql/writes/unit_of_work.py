@@ -11,6 +11,7 @@ import attrs
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.writes.operations import EventTexts
+from asm_async.values import ids
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -36,6 +37,22 @@ class Gate:
 
     is_stored: bool = False
 
+    def is_tombstone_of_another(self, tenant_id: str | None) -> bool:
+        """
+        Return whether a session was removed here that was not this tenant's.
+        """
+        is_tombstone = self.is_stored and self.state is GateState.DELETED
+        return is_tombstone and self.tenant_id != tenant_id
+
+    def leave_gap(self) -> None:
+        """
+        Go on from a random place, so that nobody can tell how much there was.
+        """
+        gap = ids.random_gap()
+        self.last_sequence += gap
+        self.pruned_count += gap
+        self.session_revision += ids.random_gap()
+
 
 @attrs.frozen
 class RunTombstone:
@@ -59,7 +76,9 @@ class UnitOfWork:
     gates: dict[str, Gate]
     sessions: dict[str, Session] = attrs.field(init=False, factory=dict[str, Session])
     runs: dict[str, Run] = attrs.field(init=False, factory=dict[str, Run])
-    events: dict[tuple[str, str], Event]
+    events: dict[tuple[str, str], Event] = attrs.field(
+        factory=dict[tuple[str, str], Event]
+    )
     """
     By session id and event id.
     """
@@ -106,6 +125,25 @@ class UnitOfWork:
         """
         return self.gates.get(session_id) or Gate(session_id=session_id)
 
+    def check_tenant(
+        self, session_id: str, expected_tenant: str | None, *, may_be_new: bool = False
+    ) -> None:
+        """
+        Refuse a session that is not the expected tenant's as if it were not there.
+
+        Raises:
+            SessionNotFoundError: If it is another's, or is not there and *may_be_new*
+                is not set.
+        """
+        if expected_tenant is None:
+            return
+        gate = self.gate(session_id)
+        if gate.state is GateState.DELETED:
+            if not may_be_new:
+                raise SessionNotFoundError(session_id)
+        elif gate.tenant_id != expected_tenant:
+            raise SessionNotFoundError(session_id)
+
     def check_not_deleted(self, session_id: str) -> None:
         """
         Refuse to write to a soft-deleted session.
@@ -146,6 +184,8 @@ class UnitOfWork:
         Store *session* as its next revision, and open its gate if it was closed.
         """
         gate = self.gates.setdefault(session.id, self.gate(session.id))
+        if gate.is_tombstone_of_another(session.tenant_id):
+            gate.leave_gap()
         if gate.state is GateState.DELETED or gate.tenant_id != session.tenant_id:
             gate.tenant_id = session.tenant_id
             self.changed_gates.add(session.id)
@@ -163,8 +203,11 @@ class UnitOfWork:
         """
         Store *run* as its next revision.
         """
-        tombstone = self.run_tombstones.get(run.id)
-        last = 0 if tombstone is None else tombstone.revision
+        tombstone, last = self.run_tombstones.get(run.id), 0
+        if tombstone is not None:
+            last = tombstone.revision
+            if tombstone.tenant_id != self.gate(run.session_id).tenant_id:
+                last += ids.random_gap()
         stored = _next_revision(run, self.runs.get(run.id), last)
         self.runs[run.id] = stored
         self.operation_ids[Run, run.id] = operation_id

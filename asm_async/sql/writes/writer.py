@@ -226,11 +226,12 @@ class _Plan:
     is_usual: list[bool]
     counts: dict[str, int]
     expected: dict[str, int]
+    tenants: dict[str, str]
     rows: list[EventValues]
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
-        self.counts, self.expected, self.rows = {}, {}, []
+        self.counts, self.expected, self.tenants, self.rows = {}, {}, {}, []
         others: set[str] = set()
         self.is_usual = [self._add(operation, others) for operation in operations]
         ids = {(row[_SESSION_ID], row[_ID]) for row in self.rows}
@@ -243,15 +244,21 @@ class _Plan:
             others |= operation.session_ids
             return False
         counts, expected = self.counts, operation.expected_sequence
-        first = operation.events[0].session_id
-        if len(operation.events) > 1 or others or expected is not None:
+        first, tenant = operation.events[0].session_id, operation.expected_tenant
+        is_any = expected is None and tenant is None
+        if len(operation.events) > 1 or others or not is_any:
             session_ids = operation.session_ids
             is_late = expected is not None and first in counts
+            if tenant is not None:
+                of_it = (self.tenants.get(id_, tenant) for id_ in session_ids)
+                is_late |= any(other != tenant for other in of_it)
             if is_late or not others.isdisjoint(session_ids):
                 others |= session_ids
                 return False
             if expected is not None:
                 self.expected[first] = expected
+            if tenant is not None:
+                self.tenants |= dict.fromkeys(session_ids, tenant)
         for event, texts in zip(operation.events, operation.texts, strict=True):
             place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
             self.rows.append((*leading_values(event), event.session_id, place, *texts))
@@ -275,7 +282,10 @@ class _Plan:
         return GroupWork(
             session_ids=ids.union(self.counts) if ids else self.counts.keys(),
             block=AppendBlock(
-                counts=self.counts, expected=self.expected, rows=self.rows
+                counts=self.counts,
+                expected=self.expected,
+                tenants=self.tenants,
+                rows=self.rows,
             ),
             rest=partial(script, rest) if rest else None,
             whole=whole,

@@ -40,6 +40,7 @@ class RecordingSessionStore:
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Session:
         """
         Insert the session, or replace the one of this id.
@@ -50,9 +51,12 @@ class RecordingSessionStore:
             session=session,
             expected_revision=expected_revision,
             operation_id=operation_id,
+            expected_tenant=expected_tenant,
         )
 
-    async def get_session(self, session_id: str) -> Session:
+    async def get_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
         """
         Give the session, soft-deleted or not.
         """
@@ -60,6 +64,7 @@ class RecordingSessionStore:
             "get_session",
             self._store.get_session,
             session_id=session_id,
+            expected_tenant=expected_tenant,
         )
 
     async def list_sessions(
@@ -88,7 +93,9 @@ class RecordingSessionStore:
             offset=offset,
         )
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> None:
         """
         Remove the session with its runs and events, for ever.
         """
@@ -96,6 +103,7 @@ class RecordingSessionStore:
             "delete_session",
             self._store.delete_session,
             session_id=session_id,
+            expected_tenant=expected_tenant,
         )
 
     async def save_run(
@@ -104,6 +112,7 @@ class RecordingSessionStore:
         *,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> Run:
         """
         Insert the run, or replace the one of this id.
@@ -114,13 +123,19 @@ class RecordingSessionStore:
             run=run,
             expected_revision=expected_revision,
             operation_id=operation_id,
+            expected_tenant=expected_tenant,
         )
 
-    async def get_run(self, run_id: str) -> Run:
+    async def get_run(self, run_id: str, *, expected_tenant: str | None = None) -> Run:
         """
         Give the run.
         """
-        return await self._record("get_run", self._store.get_run, run_id=run_id)
+        return await self._record(
+            "get_run",
+            self._store.get_run,
+            run_id=run_id,
+            expected_tenant=expected_tenant,
+        )
 
     async def list_runs(
         self,
@@ -128,6 +143,7 @@ class RecordingSessionStore:
         *,
         status: RunStatus | None = None,
         limit: int | None = None,
+        expected_tenant: str | None = None,
     ) -> list[Run]:
         """
         List the session's runs in the order they were started, then by id.
@@ -138,9 +154,12 @@ class RecordingSessionStore:
             session_id=session_id,
             status=status,
             limit=limit,
+            expected_tenant=expected_tenant,
         )
 
-    async def get_active_run(self, session_id: str) -> Run | None:
+    async def get_active_run(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Run | None:
         """
         Give the session's running run, the last started if there are several.
         """
@@ -148,10 +167,15 @@ class RecordingSessionStore:
             "get_active_run",
             self._store.get_active_run,
             session_id=session_id,
+            expected_tenant=expected_tenant,
         )
 
     async def append_event(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> None:
         """
         Append one event and give nothing back.
@@ -161,10 +185,15 @@ class RecordingSessionStore:
             self._store.append_event,
             event=event,
             expected_sequence=expected_sequence,
+            expected_tenant=expected_tenant,
         )
 
     async def append_event_with_sequence(
-        self, event: Event, *, expected_sequence: int | None = None
+        self,
+        event: Event,
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> Event:
         """
         Append one event and give it back as stored.
@@ -174,10 +203,15 @@ class RecordingSessionStore:
             self._store.append_event_with_sequence,
             event=event,
             expected_sequence=expected_sequence,
+            expected_tenant=expected_tenant,
         )
 
     async def append_events(
-        self, events: Sequence[Event], *, expected_sequence: int | None = None
+        self,
+        events: Sequence[Event],
+        *,
+        expected_sequence: int | None = None,
+        expected_tenant: str | None = None,
     ) -> list[Event]:
         """
         Append *events* to their sessions and number them.
@@ -187,6 +221,7 @@ class RecordingSessionStore:
             self._store.append_events,
             events=events,
             expected_sequence=expected_sequence,
+            expected_tenant=expected_tenant,
         )
 
     async def flush(
@@ -196,6 +231,7 @@ class RecordingSessionStore:
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
         operation_id: str | None = None,
+        expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
         Store a session, one of its runs and their events, all or nothing.
@@ -207,6 +243,7 @@ class RecordingSessionStore:
             expected_sequence=expected_sequence,
             expected_revision=expected_revision,
             operation_id=operation_id,
+            expected_tenant=expected_tenant,
         )
 
     async def get_events(
@@ -221,6 +258,7 @@ class RecordingSessionStore:
         limit: int | None = None,
         last: int | None = None,
         wait_timeout: float | None = None,
+        expected_tenant: str | None = None,
     ) -> list[Event]:
         """
         Give the session's events that match every filter, in order, oldest first.
@@ -237,9 +275,12 @@ class RecordingSessionStore:
             limit=limit,
             last=last,
             wait_timeout=wait_timeout,
+            expected_tenant=expected_tenant,
         )
 
-    async def get_latest_sequence(self, session_id: str) -> int:
+    async def get_latest_sequence(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> int:
         """
         Give the session's latest sequence number.
         """
@@ -247,6 +288,7 @@ class RecordingSessionStore:
             "get_latest_sequence",
             self._store.get_latest_sequence,
             session_id=session_id,
+            expected_tenant=expected_tenant,
         )
 
     async def aclose(self) -> None:

@@ -29,6 +29,29 @@ class TestSoftDeletion(MaintenanceContract):
     A session can be deleted so that nothing is lost.
     """
 
+    async def test_a_tenant_deletes_and_restores_its_own(
+        self, store: SessionStore, maintenance: Maintenance
+    ) -> None:
+        """
+        Another's session is not found and stays as it is.
+        """
+        theirs = await store.save_session(make_session(tenant_id="theirs"))
+        for call in (maintenance.soft_delete_session, maintenance.restore_session):
+            for id_ in ("ses_1", "ses_7"):
+                with pytest.raises(SessionNotFoundError) as caught:
+                    await call(id_, expected_tenant="mine")
+                assert caught.value.args == (id_,)
+            assert await store.get_session("ses_1") == theirs
+        deleted = await maintenance.soft_delete_session(
+            "ses_1", expected_tenant="theirs"
+        )
+        assert deleted.deleted_at is not None
+        with pytest.raises(SessionNotFoundError):
+            await maintenance.restore_session("ses_1", expected_tenant="mine")
+        assert await store.get_session("ses_1") == deleted
+        restored = await maintenance.restore_session("ses_1", expected_tenant="theirs")
+        assert restored == theirs
+
     async def test_a_soft_deleted_session_carries_the_time_and_is_closed(
         self,
         store: SessionStore,

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 import pytest
 import pytest_asyncio
 
-from asm_async.errors import ValidationError
+from asm_async.errors import SessionNotFoundError, ValidationError
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.factories import make_event, make_run, make_session
@@ -51,6 +51,22 @@ class TestTenants(QueryAPIContract):
                 for index in range(3)
             ]
             await store.append_events(events)
+
+    async def test_what_takes_one_session_finds_a_tenants_own(
+        self, query_api: QueryAPI
+    ) -> None:
+        """
+        Another's is not found, as an unknown one is not, and nothing of it is counted.
+        """
+        for call in (query_api.get_session_stats, query_api.export_session):
+            for id_ in ("ses_2", "ses_3", "ses_7"):
+                with pytest.raises(SessionNotFoundError) as caught:
+                    await call(id_, expected_tenant="tenant_1")
+                assert caught.value.args == (id_,)
+            own = await call("ses_1", expected_tenant="tenant_1")
+            assert own == await call("ses_1")
+            with pytest.raises(ValidationError, match="expected_tenant"):
+                await call("ses_1", expected_tenant="")
 
     async def test_runs_of_a_tenant_are_found(self, query_api: QueryAPI) -> None:
         """

@@ -37,6 +37,7 @@ from asm_async.testing.session_store.runs import TestRuns
 from asm_async.testing.session_store.session_lists import TestSessionLists
 from asm_async.testing.session_store.sessions import TestSessions
 from asm_async.testing.session_store.soft_deletions import TestSoftDeletions
+from asm_async.testing.session_store.tenants import TestExpectedTenants
 from asm_async.testing.session_store.waiting import TestWaiting
 
 __all__ = [
@@ -48,6 +49,7 @@ __all__ = [
     "TestExpectedFlushes",
     "TestExpectedRevisions",
     "TestExpectedSequences",
+    "TestExpectedTenants",
     "TestFidelity",
     "TestFlushes",
     "TestIdempotence",

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 import pytest
 
 from asm_async.errors import StoreClosedError
+from asm_async.ports.session_reader import SessionReader
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
@@ -60,7 +61,12 @@ class TestClosing(SessionStoreContract):
         """
         The calls of the tests below are all there are, but for aclose itself.
         """
-        methods = {name for name in vars(SessionStore) if name[0] != "_"}
+        methods = {
+            name
+            for port in (SessionReader, SessionStore)
+            for name in vars(port)
+            if name[0] != "_"
+        }
         assert set(_CALLS) == methods - {"aclose"}
 
     async def test_every_method_refuses_once_the_store_is_closed(

@@ -59,20 +59,20 @@ class MaintenanceRules(TwinMachine):
     """
 
     @precondition(lambda self: self.has("maintenance"))
-    @rule(session_id=SESSION_IDS)
-    def soft_delete_session(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=some_of(expected_tenant=TEXTS))
+    def soft_delete_session(self, session_id: str, options: Fields) -> None:
         """
         Mark a session deleted.
         """
-        self.both("maintenance", "soft_delete_session", session_id)
+        self.both("maintenance", "soft_delete_session", session_id, **options)
 
     @precondition(lambda self: self.has("maintenance"))
-    @rule(session_id=SESSION_IDS)
-    def restore_session(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=some_of(expected_tenant=TEXTS))
+    def restore_session(self, session_id: str, options: Fields) -> None:
         """
         Undo a soft deletion.
         """
-        self.both("maintenance", "restore_session", session_id)
+        self.both("maintenance", "restore_session", session_id, **options)
 
     @precondition(lambda self: self.has("maintenance"))
     @rule(session_id=SESSION_IDS, policy=_POLICIES)

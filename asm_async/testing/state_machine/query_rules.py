@@ -122,12 +122,12 @@ class QueryRules(TwinMachine):
         self.both("query_api", "count_events", **filters)
 
     @precondition(lambda self: self.has("query_api"))
-    @rule(session_id=SESSION_IDS)
-    def get_session_stats(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=some_of(expected_tenant=TEXTS))
+    def get_session_stats(self, session_id: str, options: Fields) -> None:
         """
         See a session in figures.
         """
-        self.both("query_api", "get_session_stats", session_id)
+        self.both("query_api", "get_session_stats", session_id, **options)
 
     @precondition(lambda self: self.has("query_api"))
     @rule(filters=_USAGE_FILTERS)
@@ -146,12 +146,12 @@ class QueryRules(TwinMachine):
         self.both("query_api", "get_cost_summary", **filters)
 
     @precondition(lambda self: self.has("query_api"))
-    @rule(session_id=SESSION_IDS)
-    def export_session(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=some_of(expected_tenant=TEXTS))
+    def export_session(self, session_id: str, options: Fields) -> None:
         """
         Export a session.
         """
-        self.both("query_api", "export_session", session_id)
+        self.both("query_api", "export_session", session_id, **options)
 
     def _search(self, method: str, filters: Fields, limit: int) -> None:
         cursor: str | None = None

@@ -32,6 +32,19 @@ from asm_async.values.execution_result import ExecutionResult
 
 __all__ = ["SessionStoreRules"]
 
+_READ = some_of(expected_tenant=TEXTS)
+_SAVE = some_of(
+    expected_tenant=TEXTS,
+    expected_revision=NUMBERS,
+    operation_id=st.sampled_from(["op_1", "op_2", "op_3"]),
+)
+_FLUSH = some_of(
+    expected_tenant=TEXTS,
+    expected_sequence=NUMBERS,
+    expected_revision=NUMBERS,
+    operation_id=st.sampled_from(["op_1", "op_2", "op_3"]),
+)
+
 
 class SessionStoreRules(TwinMachine):
     """
@@ -45,32 +58,34 @@ class SessionStoreRules(TwinMachine):
         """
         self.both("session_store", "save_session", make_session())
 
-    @rule(id_=SESSION_IDS, fields=SESSION_FIELDS, expected=NUMBERS)
-    def save_session(self, id_: str, fields: Fields, expected: int | None) -> None:
+    @rule(id_=SESSION_IDS, fields=SESSION_FIELDS, options=_SAVE)
+    def save_session(self, id_: str, fields: Fields, options: Fields) -> None:
         """
         Save a session.
         """
         session = make_session(id=id_, **fields)
-        self.both("session_store", "save_session", session, expected_revision=expected)
+        self.both("session_store", "save_session", session, **options)
 
-    @rule(session_id=SESSION_IDS)
-    def save_session_again(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=_READ, again=_SAVE)
+    def save_session_again(
+        self, session_id: str, options: Fields, again: Fields
+    ) -> None:
         """
         Save a session as it is stored.
         """
-        session = self.both("session_store", "get_session", session_id)
+        session = self.both("session_store", "get_session", session_id, **options)
         if session is not None:
-            self.both("session_store", "save_session", session)
+            self.both("session_store", "save_session", session, **again)
 
-    @rule(id_=RUN_IDS, session_id=SESSION_IDS, fields=RUN_FIELDS, expected=NUMBERS)
+    @rule(id_=RUN_IDS, session_id=SESSION_IDS, fields=RUN_FIELDS, options=_SAVE)
     def save_run(
-        self, id_: str, session_id: str, fields: Fields, expected: int | None
+        self, id_: str, session_id: str, fields: Fields, options: Fields
     ) -> None:
         """
         Save a run.
         """
         run = make_run(id=id_, session_id=session_id, **fields)
-        self.both("session_store", "save_run", run, expected_revision=expected)
+        self.both("session_store", "save_run", run, **options)
 
     @rule(session_id=SESSION_IDS, event=EVENTS, expected=NUMBERS)
     def append_event(
@@ -110,6 +125,19 @@ class SessionStoreRules(TwinMachine):
         events = [build_event(session_id, event) for session_id, event in batch]
         self.both("session_store", "append_events", events, expected_sequence=expected)
 
+    @rule(
+        batch=st.lists(st.tuples(SESSION_IDS, EVENTS), min_size=1, max_size=3),
+        tenant=TEXTS,
+    )
+    def append_as_a_tenant(
+        self, batch: list[tuple[str, EventChoice]], tenant: str
+    ) -> None:
+        """
+        Append to sessions that a tenant takes to be its own.
+        """
+        events = [build_event(session_id, event) for session_id, event in batch]
+        self.both("session_store", "append_events", events, expected_tenant=tenant)
+
     @rule(session_id=SESSION_IDS, batch=st.lists(EVENTS, min_size=1, max_size=3))
     def append_behind_the_latest(
         self, session_id: str, batch: list[EventChoice]
@@ -136,38 +164,42 @@ class SessionStoreRules(TwinMachine):
 
     @rule(
         session_id=SESSION_IDS,
-        session=SESSION_FIELDS,
+        session=st.none() | SESSION_FIELDS,
         run_id=RUN_IDS,
-        run=RUN_FIELDS,
+        run=st.none() | RUN_FIELDS,
         batch=st.lists(EVENTS, max_size=2),
-        expected=NUMBERS,
+        options=_FLUSH,
     )
     def flush(
         self,
         *,
         session_id: str,
-        session: Fields,
+        session: Fields | None,
         run_id: str,
-        run: Fields,
+        run: Fields | None,
         batch: list[EventChoice],
-        expected: int | None,
+        options: Fields,
     ) -> None:
         """
-        Store a session, a run and events.
+        Store a session, a run and events, or some of these.
         """
-        result = ExecutionResult(
-            session=make_session(id=session_id, **session),
-            run=make_run(id=run_id, session_id=session_id, **run),
-            events=tuple(build_event(session_id, event) for event in batch),
-        )
-        self.both("session_store", "flush", result, expected_sequence=expected)
+        if session is None and run is None and not batch:
+            return
+        saved = None if session is None else make_session(id=session_id, **session)
+        ran = None
+        if run is not None:
+            ran = make_run(id=run_id, session_id=session_id, **run)
+        events = tuple(build_event(session_id, event) for event in batch)
+        result = ExecutionResult(session=saved, run=ran, events=events)
+        for _ in range(2 if "operation_id" in options else 1):
+            self.both("session_store", "flush", result, **options)
 
-    @rule(session_id=SESSION_IDS)
-    def delete_session(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=_READ)
+    def delete_session(self, session_id: str, options: Fields) -> None:
         """
         Remove a session for ever.
         """
-        self.both("session_store", "delete_session", session_id)
+        self.both("session_store", "delete_session", session_id, **options)
 
     @rule(
         filters=some_of(
@@ -186,26 +218,30 @@ class SessionStoreRules(TwinMachine):
         """
         self.both("session_store", "list_sessions", **filters)
 
-    @rule(id_=RUN_IDS)
-    def get_run(self, id_: str) -> None:
+    @rule(id_=RUN_IDS, options=_READ)
+    def get_run(self, id_: str, options: Fields) -> None:
         """
         Read a run.
         """
-        self.both("session_store", "get_run", id_)
+        self.both("session_store", "get_run", id_, **options)
 
-    @rule(session_id=SESSION_IDS, filters=some_of(status=RUN_STATUSES, limit=LIMITS))
+    @rule(
+        session_id=SESSION_IDS,
+        filters=some_of(status=RUN_STATUSES, limit=LIMITS, expected_tenant=TEXTS),
+    )
     def list_runs(self, session_id: str, filters: Fields) -> None:
         """
         List a session's runs.
         """
         self.both("session_store", "list_runs", session_id, **filters)
 
-    @rule(session_id=SESSION_IDS)
-    def get_active_run(self, session_id: str) -> None:
+    @rule(session_id=SESSION_IDS, options=_READ)
+    def get_active_run(self, session_id: str, options: Fields) -> None:
         """
-        Read a session's running run.
+        Read a session's running run, and its latest number.
         """
-        self.both("session_store", "get_active_run", session_id)
+        self.both("session_store", "get_active_run", session_id, **options)
+        self.both("session_store", "get_latest_sequence", session_id, **options)
 
     @rule(
         session_id=SESSION_IDS,
@@ -218,6 +254,7 @@ class SessionStoreRules(TwinMachine):
             limit=LIMITS,
             last=LIMITS,
             wait_timeout=st.just(0),
+            expected_tenant=TEXTS,
         ),
     )
     def get_events(self, session_id: str, filters: Fields) -> None:

@@ -47,11 +47,13 @@ class BrokenStore(InMemorySessionStore):
     A store with a fault.
     """
 
-    async def get_session(self, session_id: str) -> Session:
+    async def get_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> Session:
         """
         Fail in a way that nobody foresaw.
         """
-        raise RuntimeError(f"secret of {session_id}")
+        raise RuntimeError(f"secret of {session_id}, {expected_tenant}")
 
 
 @asynccontextmanager

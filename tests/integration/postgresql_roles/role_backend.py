@@ -30,12 +30,16 @@ class _WriterStore(SQLSessionStore):
         super().__init__(engine)
         self._maintainers = SQLSessionStore(maintainer)
 
-    async def delete_session(self, session_id: str) -> None:
+    async def delete_session(
+        self, session_id: str, *, expected_tenant: str | None = None
+    ) -> None:
         """
         Delete the session as the maintainer, where the writer may be used at all.
         """
         async with self._lifecycle:
-            await self._maintainers.delete_session(session_id)
+            await self._maintainers.delete_session(
+                session_id, expected_tenant=expected_tenant
+            )
 
     async def aclose(self) -> None:
         """

@@ -7,22 +7,24 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from functools import cache, lru_cache, partial
+from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
 
 from asm_async.errors import StorageUnavailableError
-from asm_async.sql.core.column_types import JSONText
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EVENT_COLUMNS
-from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.direct import (
     AppendBlock,
     Committed,
     DirectDialect,
     Done,
     GroupWork,
+)
+from asm_async.sql.dialects.postgresql.append_statements import (
+    append_many,
+    append_one,
 )
 from asm_async.sql.dialects.postgresql.driver import (
     Driver,
@@ -44,44 +46,6 @@ _UNUSUAL = frozenset({"23502", "23505", "40001"})
 
 _SESSION_ID, _NUMBER = map(EVENT_COLUMNS.index, ("session_id", "sequence_number"))
 
-# All other columns are text.
-_SQL_TYPES: Mapping[str, str] = {
-    "timestamp": "timestamptz",
-    "sequence_number": "bigint",
-    "schema_version": "bigint",
-}
-
-# One statement is one transaction. The timeout is set before the first lock is asked
-# for, and the locks come before anything is written, since their count is a one-time
-# filter of the update, which PostgreSQL evaluates before it scans anything: a
-# transaction that waits here holds no transaction id. A session without a living gate,
-# or with another latest number than expected, leaves its events' numbers NULL, and the
-# column's NOT NULL aborts the whole.
-#
-# The gate's state is looked at after the update: in its WHERE, a table without
-# statistics is taken for one with a single living session, and each of a group is
-# compared with all there are.
-_LOCKED = """
-    WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
-    locks AS MATERIALIZED (
-        SELECT count(pg_advisory_xact_lock(key)) AS taken
-        FROM timeout, unnest({keys}) AS key
-    ),
-"""
-
-_APPEND_ONE = """
-    gate AS (
-        UPDATE asm_session_sequences
-        SET last_sequence = last_sequence + 1, updated_at = now()
-        WHERE session_id = {session_id} AND (SELECT taken FROM locks) > 0
-        RETURNING state, last_sequence
-    )
-    INSERT INTO asm_events ({columns})
-    SELECT {values}
-    FROM (VALUES (1)) AS one LEFT JOIN gate ON true
-    RETURNING session_id, sequence_number
-"""
-
 _PLACE = re.compile(r"\$(\d+)")
 
 _BEGIN = """
@@ -89,91 +53,6 @@ _BEGIN = """
     SET LOCAL lock_timeout = '{}';
     SELECT count(pg_advisory_xact_lock(key)) FROM unnest('{{{}}}'::bigint[]) AS key
 """
-
-# Where one event is appended its place tells nothing: the parameter holds the latest
-# number that is expected, or NULL.
-_NUMBER_OF_ONE = """
-    CASE WHEN gate.state = 'live'
-        AND gate.last_sequence = coalesce({place}::bigint + 1, gate.last_sequence)
-    THEN gate.last_sequence END
-"""
-
-# A column is one text that the server splits: of every member of an array asyncpg asks
-# whether it is an array in turn, which takes longer than all the rest of sending it. A
-# text with a separator in it makes its column longer than that of the numbers, so that
-# a NOT NULL fails here as well. The order makes positions ascend with the numbers.
-_APPEND_MANY = """
-    gate AS (
-        UPDATE asm_session_sequences AS old
-        SET last_sequence = old.last_sequence + added.number, updated_at = now()
-        FROM unnest(
-            string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[],
-            string_to_array($5, chr(31), '')::bigint[]
-        ) AS added (session_id, number, expected)
-        WHERE old.session_id = added.session_id AND (SELECT taken FROM locks) > 0
-        RETURNING old.session_id, old.state, added.expected,
-            old.last_sequence - added.number AS base, old.last_sequence
-    ),
-    inserted AS (
-        INSERT INTO asm_events ({columns})
-        SELECT {values}
-        FROM unnest({arrays}) WITH ORDINALITY AS new ({columns}, ordinality)
-        LEFT JOIN gate ON gate.session_id = new.session_id
-        ORDER BY new.ordinality
-    )
-    SELECT session_id, last_sequence FROM gate
-"""
-
-_NUMBER_OF_MANY = """
-    CASE WHEN gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
-    THEN gate.base + new.sequence_number END
-"""
-
-
-@cache
-def _append_one() -> str:
-    """
-    Write the statement for one event: $1 timeout, $2 key, then the columns.
-    """
-    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=3)}
-    values = {name: _cast(name, place) for name, place in places.items()}
-    values["sequence_number"] = _NUMBER_OF_ONE.format(place=places["sequence_number"])
-    return _LOCKED.format(keys="ARRAY[$2::bigint]") + _APPEND_ONE.format(
-        session_id=f"{places['session_id']}::text",
-        columns=", ".join(EVENT_COLUMNS),
-        values=", ".join(values.values()),
-    )
-
-
-@cache
-def _append_many() -> str:
-    """
-    Write the statement for a block: $1 timeout, $2 keys, $3 to $5 gates, then columns.
-    """
-    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=6)}
-    values = {name: _cast(name, f"new.{name}") for name in EVENT_COLUMNS}
-    values["sequence_number"] = _NUMBER_OF_MANY
-    keys = "string_to_array($2, chr(31))::bigint[]"
-    return _LOCKED.format(keys=keys) + _APPEND_MANY.format(
-        columns=", ".join(EVENT_COLUMNS),
-        values=", ".join(values.values()),
-        arrays=", ".join(_array(name, place) for name, place in places.items()),
-    )
-
-
-def _cast(name: str, value: str) -> str:
-    column = events.c[name]
-    if isinstance(column.type, JSONText):
-        return f"{value}::text::json"
-    return f"{value}::{_SQL_TYPES.get(name, 'text')}"
-
-
-def _array(name: str, place: str) -> str:
-    kind = _SQL_TYPES.get(name, "text")
-    if kind == "timestamptz":
-        return f"{place}::timestamptz[]"
-    null = ", ''" if events.c[name].nullable else ""
-    return f"string_to_array({place}, chr(31){null})::{kind}[]"
 
 
 def _key(namespace: bytes, name: str) -> int:
@@ -273,20 +152,26 @@ async def _append(
         The latest number of each session; None if something about it is unusual.
     """
     keys = session_lock_keys(block.counts)
+    if any(_SEPARATOR in tenant_id for tenant_id in block.tenants.values()):
+        # Split at it, its parts would be compared with other sessions' tenants.
+        return None
     try:
         if len(block.rows) == 1:
             values = list(block.rows[0])
             values[_NUMBER] = block.expected.get(values[_SESSION_ID])
+            values += block.tenants.values()
+            statement = append_one(has_tenant=bool(block.tenants))
             found = await driver.fetch(
-                _append_one(), milliseconds(timeout), keys[0], *values
+                statement, milliseconds(timeout), keys[0], *values
             )
         else:
             columns: list[Sequence[object]] = [keys, [*block.counts]]
             columns.append([*block.counts.values()])
             columns.append([block.expected.get(name) for name in block.counts])
+            columns.append([block.tenants.get(name) for name in block.counts])
             columns += zip(*block.rows, strict=True)
             found = await driver.fetch(
-                _append_many(), milliseconds(timeout), *map(_column, columns)
+                append_many(), milliseconds(timeout), *map(_column, columns)
             )
     except Exception as error:
         if getattr(error, "sqlstate", None) in _UNUSUAL:

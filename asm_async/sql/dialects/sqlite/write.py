@@ -39,7 +39,7 @@ _COUNT_ONE = """
     UPDATE asm_session_sequences
     SET last_sequence = last_sequence + ?, updated_at = ?
     WHERE session_id = ? AND state = 'live'
-    RETURNING last_sequence
+    RETURNING last_sequence, tenant_id
 """
 
 _COUNT_MANY = """
@@ -47,7 +47,7 @@ _COUNT_MANY = """
     SET last_sequence = last_sequence + added.number, updated_at = ?
     FROM (SELECT key AS session_id, value AS number FROM json_each(?)) AS added
     WHERE asm_session_sequences.session_id = added.session_id AND state = 'live'
-    RETURNING asm_session_sequences.session_id, last_sequence
+    RETURNING asm_session_sequences.session_id, last_sequence, tenant_id
 """
 
 _INSERT = f"""
@@ -181,19 +181,24 @@ def _count(
     """
     counts, now = block.counts, (datetime.now(UTC) - EPOCH) // MICROSECOND
     latest: dict[str, int] = {}
+    tenants: dict[str, str | None] = {}
     if len(counts) <= _FEW:
         for session_id, count in counts.items():
             row = connection.execute(_COUNT_ONE, (count, now, session_id)).fetchone()
             if row is None:
                 return None
-            (latest[session_id],) = row
+            latest[session_id], tenants[session_id] = row
     else:
         rows = connection.execute(_COUNT_MANY, (now, json.dumps(counts))).fetchall()
-        latest = dict(rows)
+        for session_id, number, tenant_id in rows:
+            latest[session_id], tenants[session_id] = number, tenant_id
         if len(latest) < len(counts):
             return None
     for session_id, number in block.expected.items():
         if latest[session_id] - counts[session_id] != number:
+            return None
+    for session_id, tenant_id in block.tenants.items():
+        if tenants[session_id] != tenant_id:
             return None
     return latest
 

@@ -1,0 +1,145 @@
+"""
+The statements with which PostgreSQL locks, numbers and inserts events at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from functools import cache
+
+from asm_async.sql.core.column_types import JSONText
+from asm_async.sql.core.rows import EVENT_COLUMNS
+from asm_async.sql.core.tables import events
+
+# All other columns are text.
+_SQL_TYPES: Mapping[str, str] = {
+    "timestamp": "timestamptz",
+    "sequence_number": "bigint",
+    "schema_version": "bigint",
+}
+
+# One statement is one transaction. The timeout is set before the first lock is asked
+# for, and the locks come before anything is written, since their count is a one-time
+# filter of the update, which PostgreSQL evaluates before it scans anything: a
+# transaction that waits here holds no transaction id. A session without a living gate,
+# or with another latest number or tenant than expected, leaves its events' numbers
+# NULL, and the column's NOT NULL aborts the whole.
+#
+# The gate's state is looked at after the update: in its WHERE, a table without
+# statistics is taken for one with a single living session, and each of a group is
+# compared with all there are.
+_LOCKED = """
+    WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
+    locks AS MATERIALIZED (
+        SELECT count(pg_advisory_xact_lock(key)) AS taken
+        FROM timeout, unnest({keys}) AS key
+    ),
+"""
+
+_APPEND_ONE = """
+    gate AS (
+        UPDATE asm_session_sequences
+        SET last_sequence = last_sequence + 1, updated_at = now()
+        WHERE session_id = {session_id} AND (SELECT taken FROM locks) > 0
+        RETURNING state, last_sequence, tenant_id
+    )
+    INSERT INTO asm_events ({columns})
+    SELECT {values}
+    FROM (VALUES (1)) AS one LEFT JOIN gate ON true
+    RETURNING session_id, sequence_number
+"""
+
+# Where one event is appended its place tells nothing: the parameter holds the latest
+# number that is expected, or NULL.
+_NUMBER_OF_ONE = """
+    CASE WHEN gate.state = 'live'
+        AND gate.last_sequence = coalesce({place}::bigint + 1, gate.last_sequence)
+        AND {is_expected_tenants}
+    THEN gate.last_sequence END
+"""
+
+# A column is one text that the server splits: of every member of an array asyncpg asks
+# whether it is an array in turn, which takes longer than all the rest of sending it. A
+# text with a separator in it makes its column longer than that of the numbers, so that
+# a NOT NULL fails here as well. The order makes positions ascend with the numbers.
+_APPEND_MANY = """
+    gate AS (
+        UPDATE asm_session_sequences AS old
+        SET last_sequence = old.last_sequence + added.number, updated_at = now()
+        FROM unnest(
+            string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[],
+            string_to_array($5, chr(31), '')::bigint[],
+            string_to_array($6, chr(31), '')
+        ) AS added (session_id, number, expected, tenant_id)
+        WHERE old.session_id = added.session_id AND (SELECT taken FROM locks) > 0
+        RETURNING old.session_id, old.state, added.expected,
+            old.tenant_id, added.tenant_id AS tenant,
+            old.last_sequence - added.number AS base, old.last_sequence
+    ),
+    inserted AS (
+        INSERT INTO asm_events ({columns})
+        SELECT {values}
+        FROM unnest({arrays}) WITH ORDINALITY AS new ({columns}, ordinality)
+        LEFT JOIN gate ON gate.session_id = new.session_id
+        ORDER BY new.ordinality
+    )
+    SELECT session_id, last_sequence FROM gate
+"""
+
+_NUMBER_OF_MANY = """
+    CASE WHEN gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
+        AND coalesce(gate.tenant_id = gate.tenant, gate.tenant IS NULL)
+    THEN gate.base + new.sequence_number END
+"""
+
+
+@cache
+def append_one(*, has_tenant: bool) -> str:
+    """
+    Write the statement for one event: $1 timeout, $2 key, then the columns.
+
+    The tenant that is expected comes last, if there is one.
+    """
+    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=3)}
+    values = {name: _cast(name, place) for name, place in places.items()}
+    tenant_id = f"${len(EVENT_COLUMNS) + 3}::text"
+    values["sequence_number"] = _NUMBER_OF_ONE.format(
+        place=places["sequence_number"],
+        is_expected_tenants=f"gate.tenant_id = {tenant_id}" if has_tenant else "true",
+    )
+    return _LOCKED.format(keys="ARRAY[$2::bigint]") + _APPEND_ONE.format(
+        session_id=f"{places['session_id']}::text",
+        columns=", ".join(EVENT_COLUMNS),
+        values=", ".join(values.values()),
+    )
+
+
+@cache
+def append_many() -> str:
+    """
+    Write the statement for a block: $1 timeout, $2 keys, $3 to $6 gates, then columns.
+    """
+    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=7)}
+    values = {name: _cast(name, f"new.{name}") for name in EVENT_COLUMNS}
+    values["sequence_number"] = _NUMBER_OF_MANY
+    keys = "string_to_array($2, chr(31))::bigint[]"
+    return _LOCKED.format(keys=keys) + _APPEND_MANY.format(
+        columns=", ".join(EVENT_COLUMNS),
+        values=", ".join(values.values()),
+        arrays=", ".join(_array(name, place) for name, place in places.items()),
+    )
+
+
+def _cast(name: str, value: str) -> str:
+    column = events.c[name]
+    if isinstance(column.type, JSONText):
+        return f"{value}::text::json"
+    return f"{value}::{_SQL_TYPES.get(name, 'text')}"
+
+
+def _array(name: str, place: str) -> str:
+    kind = _SQL_TYPES.get(name, "text")
+    if kind == "timestamptz":
+        return f"{place}::timestamptz[]"
+    null = ", ''" if events.c[name].nullable else ""
+    return f"string_to_array({place}, chr(31){null})::{kind}[]"
