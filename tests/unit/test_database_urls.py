@@ -4,6 +4,7 @@ Database URLs as people have them: what of them is kept, left out, or refused.
 
 from __future__ import annotations
 
+import ssl
 import traceback
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import pytest
 
 from asm_async.errors import ValidationError
 from asm_async.sql import create_engine
+from asm_async.sql.dialects.postgresql.hosts import engine_options
 from asm_async.sql.dialects.postgresql.tls import TLS
 from asm_async.sql.runtime.urls import read_url
 
@@ -313,3 +315,20 @@ def test_the_systems_authorities_are_asked_for_by_name() -> None:
 
     assert told == {"ssl": TLS(sslmode="verify-full", sslrootcert="system")}
     assert told["ssl"].context().check_hostname
+
+
+def test_a_callers_own_way_to_connect_gets_what_the_driver_takes() -> None:
+    """
+    Certificates come as a context there, which is read once.
+    """
+
+    async def connect(**_: Any) -> None:
+        """
+        Not called.
+        """
+
+    _, told = read_url("postgres://host/db?sslrootcert=system")
+    options = engine_options({**told, "async_creator_fn": connect})["connect_args"]
+
+    assert options["async_creator_fn"] is connect
+    assert isinstance(options["ssl"], ssl.SSLContext)

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import ssl
 from collections.abc import Iterator
 from contextlib import closing
 from json import JSONDecodeError
@@ -162,7 +163,14 @@ def test_the_code_decides(error: Exception, kind: type[StorageError]) -> None:
         (asyncpg.InterfaceError("connection is closed"), StorageUnavailableError),
         (asyncpg.InternalClientError("another state"), StorageUnavailableError),
         (wrapped(asyncpg.InternalClientError("the same")), StorageUnavailableError),
+        (asyncpg.TargetServerAttributeNotMatched("standbys"), StorageUnavailableError),
+        (asyncpg.OutdatedSchemaCacheError("forgotten now"), StorageUnavailableError),
+        (asyncpg.ProtocolError("what came is senseless"), StorageUnavailableError),
         (asyncpg.ClientConfigurationError("the client is at fault"), StorageError),
+        (asyncpg.UnsupportedServerFeatureError("it never will"), StorageError),
+        (asyncpg.UnsupportedClientFeatureError("it never will"), StorageError),
+        (ssl.SSLCertVerificationError(1, "another signed it"), StorageError),
+        (ssl.SSLError(1, "the handshake broke off"), StorageUnavailableError),
         (asyncpg.DataError("the client is at fault"), StorageError),
         (sqlite3.ProgrammingError("the client is at fault"), StorageError),
         (wrapped(sqlite3.ProgrammingError("closed"), is_lost=True), None),

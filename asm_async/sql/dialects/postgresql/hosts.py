@@ -45,7 +45,9 @@ def engine_options(connect_args: dict[str, Any]) -> dict[str, Any]:
     """
     if isinstance(tls := connect_args.get("ssl"), TLS):
         # Better now than at the first connection, which reads it anew.
-        tls.context()
+        context = tls.context()
+        if "async_creator_fn" in connect_args:
+            connect_args = connect_args | {"ssl": context}
     return {"connect_args": {"async_creator_fn": Connector()} | connect_args}
 
 
