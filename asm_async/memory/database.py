@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Generator, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import datetime
 
 import attrs
@@ -321,7 +321,9 @@ class InMemoryDatabase:
     def _wake(self, *session_ids: str | None) -> None:
         for key in session_ids:
             for woken in self._waiters.get(key, ()):
-                woken.set()
+                # In a loop that was closed, with whoever waited, nobody waits any more.
+                with suppress(RuntimeError):
+                    woken.set()
 
 
 class DatabaseAccess:

@@ -18,6 +18,11 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import PoolProxiedConnection
 
 from asm_async.errors import StoreClosedError
+from asm_async.memory import (
+    InMemoryDatabase,
+    InMemoryEventFeed,
+    InMemorySessionStore,
+)
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine, migrations
 from asm_async.testing.factories import make_event, make_session
 
@@ -331,3 +336,27 @@ def test_nothing_that_a_forked_process_writes_is_lost(
 
     assert asyncio.run(append_at_once(engine, "evt_after")) == 29
     asyncio.run(engine.dispose())
+
+
+@pytest.mark.filterwarnings("ignore:coroutine method:RuntimeWarning")
+def test_followers_of_a_loop_that_was_closed_disturb_no_writer() -> None:
+    """
+    In dictionaries, too: nobody wakes them, and nobody fails for that.
+    """
+    database = InMemoryDatabase()
+    loop = asyncio.new_event_loop()
+
+    async def follow() -> asyncio.Task[object]:
+        await InMemorySessionStore(database).save_session(make_session())
+        followed = InMemoryEventFeed(database).follow_session("ses_1")
+        task = asyncio.ensure_future(anext(aiter(followed)))
+        await asyncio.sleep(0.01)
+        return task
+
+    left = loop.run_until_complete(follow())
+    loop.close()
+    append = InMemorySessionStore(database).append_event(make_event())
+
+    assert asyncio.run(outcome_of(append)) == "None"
+    # It cannot end any more, which asyncio would complain of.
+    setattr(left, "_log_destroy_pending", False)  # noqa: B010 - of the task's own
