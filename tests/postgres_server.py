@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["PostgresServer"]
+__all__ = ["PostgresServer", "give_away"]
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -88,7 +88,10 @@ def _roomy_memory() -> Path | None:
     return _MEMORY if shutil.disk_usage(_MEMORY).free > _ROOM_BYTES else None
 
 
-def _give_away(path: Path) -> None:
+def give_away(path: Path) -> None:
+    """
+    Let a file belong to whom the server runs as.
+    """
     if owner := _owner():
         os.chown(path, owner.pw_uid, owner.pw_gid, follow_symlinks=False)
 
@@ -134,7 +137,7 @@ def _copy_of(binaries: Path, top: Path) -> Path:
     if libraries.exists():
         shutil.copytree(libraries, top / libraries.name, symlinks=True)
     for path in (top, *top.rglob("*")):
-        _give_away(path)
+        give_away(path)
     return copy / "bin"
 
 
@@ -156,7 +159,7 @@ class PostgresServer:
         self._top = _new_directory(_roomy_memory())
         self._directories = [self._top]
         atexit.register(self.close)
-        _give_away(self._top)
+        give_away(self._top)
         self._data = self._top / "data"
         self._log = self._top / "log"
         self._password = secrets.token_hex(16)
@@ -234,7 +237,7 @@ class PostgresServer:
         password = self._top / "password"
         password.touch(mode=0o600)
         password.write_text(self._password)
-        _give_away(password)
+        give_away(password)
         arguments = [
             f"--pgdata={self._data}",
             f"--pwfile={password}",

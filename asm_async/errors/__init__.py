@@ -8,6 +8,7 @@ stable ``code``, a ``category`` and whether the same call may succeed later::
     ├── ValidationError                  (also a ValueError)
     │   ├── InvalidCursorError
     │   └── InvalidCheckpointError
+    │       └── HistoryLostError
     ├── NotFoundError                    (also a LookupError)
     │   ├── SessionNotFoundError
     │   ├── RunNotFoundError
@@ -40,6 +41,7 @@ from __future__ import annotations
 from asm_async.errors.base import (
     ArtifactNotFoundError,
     ASMError,
+    HistoryLostError,
     InvalidCheckpointError,
     InvalidCursorError,
     MissingDependencyError,
@@ -78,6 +80,7 @@ __all__ = [
     "ConflictError",
     "EventConflictError",
     "HistoryConflictError",
+    "HistoryLostError",
     "InvalidCheckpointError",
     "InvalidCursorError",
     "InvalidTransitionError",

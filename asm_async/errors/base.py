@@ -73,6 +73,17 @@ class InvalidCheckpointError(ValidationError):
     code = "invalid_checkpoint"
 
 
+class HistoryLostError(InvalidCheckpointError):
+    """
+    The log does not hold any more what a follower was given: history went backwards.
+
+    A failover has lost commits, or an older state of the database was restored. To go
+    on would skip events without a word, so begin anew.
+    """
+
+    code = "history_lost"
+
+
 class NotFoundError(ASMError, LookupError):
     """
     No such thing is stored.

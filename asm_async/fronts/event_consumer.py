@@ -23,7 +23,13 @@ from asm_async.ports.event_consumer import (
     EventConsumer,
 )
 from asm_async.values import fields
-from asm_async.values.checkpoint import Place, checkpoint_text
+from asm_async.values.checkpoint import (
+    Checkpoint,
+    Place,
+    Witness,
+    checkpoint_text,
+    witness_of,
+)
 from asm_async.values.event import Event
 from asm_async.values.fields import Text
 from asm_async.values.value import Value
@@ -69,6 +75,7 @@ class Holding:
 
     fencing_token: int
     place: Place
+    witness: Witness | None
 
 
 class LeaseTable(Protocol):
@@ -102,7 +109,7 @@ class LeaseTable(Protocol):
         """
         ...
 
-    async def acknowledge(self, holding: Holding, end: Place) -> None:
+    async def acknowledge(self, holding: Holding, end: Checkpoint) -> None:
         """
         Move the checkpoint from the holding's place to *end*, and renew the lease.
 
@@ -143,7 +150,7 @@ class LeasedBatch:
     checkpoint: str
     _leases: LeaseTable = attrs.field(alias="leases", repr=False)
     _holding: Holding = attrs.field(alias="holding", repr=False)
-    _end: Place = attrs.field(alias="end", repr=False)
+    _end: Checkpoint = attrs.field(alias="end", repr=False)
     _consumer: str = attrs.field(alias="consumer", repr=False)
 
     async def acknowledge(self) -> None:
@@ -193,10 +200,11 @@ class LeasedConsumer(EventConsumer, Generic[B]):
         ).batches()
 
     def _make_batch(self, holding: Holding, found: Sequence[tuple[Event, Place]]) -> B:
-        end = found[-1][1]
+        last, place = found[-1]
+        end = Checkpoint(place, witness_of(last))
         return self._batch(
             events=tuple([event for event, _ in found]),
-            checkpoint=checkpoint_text(end, self._kind),
+            checkpoint=checkpoint_text(place, self._kind, end.witness),
             leases=self._leases,
             holding=holding,
             end=end,
@@ -274,6 +282,7 @@ class _Consuming(Generic[B]):
         found: list[tuple[Event, Place]] = []
         byte_count = 0
         place, deadline = holding.place, inf
+        self.reader.expect(holding.witness)
         while True:
             limit = min(self.size.limit, self.max_size - len(found))
             result = await self.reader.read(place, limit)

@@ -10,6 +10,7 @@ from typing import Annotated, Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from asm_async.errors import ValidationError
 from asm_async.fronts.event_consumer import (
     ConsumerOptions,
     LeasedBatch,
@@ -20,7 +21,14 @@ from asm_async.fronts.following import EventReader, follow
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.event_feed import EventFeed
 from asm_async.values import fields
-from asm_async.values.checkpoint import START, Place, checkpoint_text, place_of
+from asm_async.values.checkpoint import (
+    START,
+    Checkpoint,
+    Place,
+    checkpoint_of,
+    checkpoint_text,
+    witness_of,
+)
 from asm_async.values.event import Event, EventType, event_type
 from asm_async.values.event_feed import FeedLag
 from asm_async.values.fields import Count, Text
@@ -90,9 +98,18 @@ class EventFeedFront(EventFeed, Generic[B]):
         self._batch = batch
 
     @takes_arguments_of(EventFeed.follow_session)
-    def follow_session(self, session_id: str, **filters: Any) -> AsyncGenerator[Event]:
-        wanted = SessionFeedFilter(session_id=session_id, **filters)
+    def follow_session(
+        self, session_id: str, *, after: Any, **filters: Any
+    ) -> AsyncGenerator[Event]:
+        number = after.sequence_number if isinstance(after, Event) else after
+        wanted = SessionFeedFilter(session_id=session_id, after=number, **filters)
         reader = self._session_reader(wanted)
+        if isinstance(after, Event):
+            if after.session_id != session_id or not number:
+                raise ValidationError(
+                    f"after: expected an event that is stored in session {session_id!r}"
+                )
+            reader.expect(witness_of(after))
         return follow(reader, wanted.after, lambda event, _: event)
 
     @takes_arguments_of(EventFeed.follow_all)
@@ -100,17 +117,20 @@ class EventFeedFront(EventFeed, Generic[B]):
         self, *, checkpoint: object, **filters: Any
     ) -> AsyncGenerator[tuple[Event, str]]:
         wanted, kind = FeedFilter(**filters), self._kind
+        begin, reader = self._checkpoint(checkpoint), self._feed_reader(wanted)
+        reader.expect(begin.witness)
         return follow(
-            self._feed_reader(wanted),
-            self._place(checkpoint),
-            lambda event, at: (event, checkpoint_text(at, kind)),
+            reader,
+            begin.place,
+            lambda event, at: (event, checkpoint_text(at, kind, witness_of(event))),
         )
 
     async def get_latest_checkpoint(self) -> str:
-        return checkpoint_text(await self._get_latest_place(), self._kind)
+        place, witness = await self._get_latest()
+        return checkpoint_text(place, self._kind, witness)
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
-        return await self._feed_lag(self._place(checkpoint))
+        return await self._feed_lag(self._checkpoint(checkpoint).place)
 
     @takes_arguments_of(EventFeed.consumer)
     def consumer(
@@ -120,7 +140,7 @@ class EventFeedFront(EventFeed, Generic[B]):
         wanted = FeedFilter(**filters)
         return LeasedConsumer(
             options,
-            self._leases(options, self._place(checkpoint)),
+            self._leases(options, self._checkpoint(checkpoint)),
             lambda: self._feed_reader(wanted),
             self._kind,
             self._batch,
@@ -129,10 +149,10 @@ class EventFeedFront(EventFeed, Generic[B]):
     async def delete_consumer(self, name: str) -> None:
         await self._delete_consumer(fields.text(name, "name"))
 
-    def _place(self, checkpoint: object) -> Place:
+    def _checkpoint(self, checkpoint: object) -> Checkpoint:
         if checkpoint is None:
-            return START
-        return place_of(checkpoint, "checkpoint", self._kind)
+            return Checkpoint(START, None)
+        return checkpoint_of(checkpoint, "checkpoint", self._kind)
 
     @abstractmethod
     def _session_reader(self, wanted: SessionFeedFilter) -> EventReader[int]: ...
@@ -141,15 +161,15 @@ class EventFeedFront(EventFeed, Generic[B]):
     def _feed_reader(self, wanted: FeedFilter) -> EventReader[Place]: ...
 
     @abstractmethod
-    async def _get_latest_place(self) -> Place: ...
+    async def _get_latest(self) -> Checkpoint: ...
 
     @abstractmethod
     async def _feed_lag(self, place: Place) -> FeedLag: ...
 
     @abstractmethod
-    def _leases(self, options: ConsumerOptions, first_place: Place) -> LeaseTable:
+    def _leases(self, options: ConsumerOptions, begin: Checkpoint) -> LeaseTable:
         """
-        Return where the lease of a consumer is kept, which begins at *first_place*.
+        Return where the lease of a consumer is kept, which begins at *begin*.
         """
 
     @abstractmethod

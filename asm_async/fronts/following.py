@@ -12,6 +12,7 @@ from typing import Any, Generic, Protocol, Self, TypeVar
 
 import attrs
 
+from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
 
 P = TypeVar("P")
@@ -116,9 +117,21 @@ class EventReader(Protocol[P]):
         """
         ...
 
+    def expect(self, witness: Witness | None) -> None:
+        """
+        Say which event stood at the place that the next read begins behind.
+
+        Needed only where that is not the place that the last read came to.
+        """
+        ...
+
     async def read(self, place: P, limit: int) -> ReadResult[P]:
         """
         Read behind *place*, at most *limit* events.
+
+        Raises:
+            HistoryLostError: If the log does not hold any more what was read before, or
+                the event that is expected.
         """
         ...
 

@@ -18,7 +18,7 @@ from asm_async.errors import (
 )
 from asm_async.values import ids
 from asm_async.values.artifact import Artifact
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import Place, Witness
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -56,6 +56,7 @@ class ConsumerRow:
     """
 
     place: Place
+    witness: Witness | None = None
     fencing_token: int = 0
     holder: str | None = None
     leased_until: datetime | None = None
@@ -91,6 +92,12 @@ class FeedLog:
         """
         position = self._positions.pop((event.session_id, event.id))
         self._events[position - 1] = None
+
+    def at(self, position: int) -> Event | None:
+        """
+        Return the event at *position*, which is at most the latest; None if it is gone.
+        """
+        return self._events[position - 1] if position else None
 
     def behind(self, position: int) -> Iterator[tuple[int, Event]]:
         """

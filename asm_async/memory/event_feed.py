@@ -20,7 +20,13 @@ from asm_async.fronts.event_consumer import (
 from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
 from asm_async.memory.database import ConsumerRow, DatabaseAccess, InMemoryDatabase
 from asm_async.memory.readers import FeedReader, SessionReader
-from asm_async.values.checkpoint import START, Place, checkpoint_text
+from asm_async.values.checkpoint import (
+    START,
+    Checkpoint,
+    Place,
+    checkpoint_text,
+    witness_of,
+)
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 
@@ -49,7 +55,7 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
                 name=name,
                 checkpoint=None
                 if row.place == START
-                else checkpoint_text(row.place, self._kind),
+                else checkpoint_text(row.place, self._kind, row.witness),
                 fencing_token=row.fencing_token,
                 holder=row.holder,
                 leased_until=row.leased_until,
@@ -73,15 +79,17 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
         return FeedReader(self._access, wanted)
 
-    async def _get_latest_place(self) -> Place:
-        return 0, self._access.database.log.latest
+    async def _get_latest(self) -> Checkpoint:
+        log = self._access.database.log
+        last = log.at(log.latest)
+        return Checkpoint((0, log.latest), None if last is None else witness_of(last))
 
     async def _feed_lag(self, place: Place) -> FeedLag:
         behind = sum(1 for _ in self._access.database.log.behind(place[1]))
         return FeedLag(pending_events=behind)
 
-    def _leases(self, options: ConsumerOptions, first_place: Place) -> _ConsumerLeases:
-        return _ConsumerLeases(self._access, options, first_place, self._holders)
+    def _leases(self, options: ConsumerOptions, begin: Checkpoint) -> _ConsumerLeases:
+        return _ConsumerLeases(self._access, options, begin, self._holders)
 
     async def _delete_consumer(self, name: str) -> None:
         self._access.database.consumers.pop(name, None)
@@ -95,7 +103,7 @@ class _ConsumerLeases:
 
     _access: DatabaseAccess
     _options: ConsumerOptions
-    _first_place: Place
+    _begin: Checkpoint
     _holders: set[str]
 
     async def take(self, holder: str) -> Holding | None:
@@ -103,7 +111,10 @@ class _ConsumerLeases:
         now = datetime.now(UTC)
         # A consumer that was deleted and made again has other tokens than before.
         token = int(now.timestamp() * 1_000_000)
-        new = ConsumerRow(place=self._first_place, fencing_token=token, updated_at=now)
+        place, witness = self._begin
+        new = ConsumerRow(
+            place=place, witness=witness, fencing_token=token, updated_at=now
+        )
         row = database.consumers.setdefault(self._options.name, new)
         is_over = is_lease_over(row.leased_until, row.updated_at, now)
         if not is_over and row.holder != holder:
@@ -112,7 +123,7 @@ class _ConsumerLeases:
         row.fencing_token += 1
         row.holder = holder
         self._renew(row)
-        return Holding(fencing_token=row.fencing_token, place=row.place)
+        return _holding(row)
 
     async def wait_for_lease(self) -> None:
         database = self._access.database
@@ -132,7 +143,7 @@ class _ConsumerLeases:
             return None
         if row.fencing_token == fencing_token:
             self._renew(row)
-        return Holding(fencing_token=row.fencing_token, place=row.place)
+        return _holding(row)
 
     async def release(self, holder: str) -> None:
         self._holders.discard(holder)
@@ -143,13 +154,14 @@ class _ConsumerLeases:
             _release(row)
             database.wake_all()
 
-    async def acknowledge(self, holding: Holding, end: Place) -> None:
+    async def acknowledge(self, holding: Holding, end: Checkpoint) -> None:
         database = self._access.database
         now = await self.renew(holding.fencing_token)
         if now is None or now.fencing_token != holding.fencing_token:
             raise lease_lost(self._options.name)
         if now.place == holding.place:
-            database.consumers[self._options.name].place = end
+            row = database.consumers[self._options.name]
+            row.place, row.witness = end
 
     def _renew(self, row: ConsumerRow) -> None:
         row.updated_at = datetime.now(UTC)
@@ -157,6 +169,12 @@ class _ConsumerLeases:
         if row.holder is not None:
             term = timedelta(seconds=self._options.lease_seconds)
             row.leased_until = row.updated_at + term
+
+
+def _holding(row: ConsumerRow) -> Holding:
+    return Holding(
+        fencing_token=row.fencing_token, place=row.place, witness=row.witness
+    )
 
 
 def _release(row: ConsumerRow) -> None:

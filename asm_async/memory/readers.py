@@ -12,11 +12,11 @@ from typing import Self
 
 import attrs
 
-from asm_async.errors import InvalidCheckpointError
 from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
+from asm_async.fronts.lost_history import ahead, gone, is_lost
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import Place, Witness, mark_of
 from asm_async.values.event import Event
 
 _MAX_EVENTS_SCANNED = 1_024
@@ -30,6 +30,10 @@ class _Reader:
     def __init__(self, access: DatabaseAccess, session_id: str | None) -> None:
         self._access = access
         self._waiter = access.unchecked.waiter(session_id)
+        self._witness: Witness | None = None
+
+    def expect(self, witness: Witness | None) -> None:
+        self._witness = witness
 
     async def __aenter__(self) -> Self:
         self.check_usable()
@@ -57,6 +61,28 @@ class _Reader:
         self._woken.clear()
         return self.check_usable()
 
+    def _check(self, name: str, position: int | None = None) -> None:
+        """
+        Look once whether the expected event stands where it was given.
+        """
+        witness, self._witness = self._witness, None
+        if witness is None:
+            return
+        database = self._access.database
+        stored = database.events.get(witness.session_id, {}).values()
+        numbers = {event.sequence_number: event for event in stored}
+        event = numbers.get(witness.sequence_number)
+        at = event if position is None else database.log.at(position)
+        lost = is_lost(
+            witness,
+            mark=None if event is None else mark_of(event.id),
+            is_moved=at is not event,
+            latest=database.latest(witness.session_id),
+        )
+        # Where nothing of the session is left, another may stand in its place.
+        if lost or (event is None and at is not None):
+            raise gone(witness, name)
+
 
 class SessionReader(_Reader):
     """
@@ -72,6 +98,7 @@ class SessionReader(_Reader):
         Read behind the number *place*.
         """
         database, session_id = self._begin(), self._wanted.session_id
+        self._check(f"session {session_id!r}")
         stored = database.events.get(session_id, {}).values()
         # Read from the end: a follower has seen most of them already.
         new = takewhile(lambda event: event.sequence_number > place, reversed(stored))
@@ -118,7 +145,8 @@ class FeedReader(_Reader):
         """
         log = self._begin().log
         if place[1] > log.latest:
-            raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
+            raise ahead()
+        self._check("checkpoint", place[1])
         found: list[tuple[Event, Place]] = []
         for position, event in islice(log.behind(place[1]), _MAX_EVENTS_SCANNED):
             place = (0, position)

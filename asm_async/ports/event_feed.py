@@ -33,8 +33,13 @@ class EventFeed(Protocol):
     ``contextlib.aclosing``) or is cancelled. Then nothing of it is left: no connection,
     no task, no thread.
 
-    **Checkpoints** are opaque text that may be stored, good for the feed of the
-    database that gave them.
+    **Checkpoints** are opaque text that may be stored, of at most 1,500 characters,
+    good for the feed of the database that gave them.
+
+    **History.** Events that were given stay, unless they are pruned or deleted. If a
+    failover has lost some, or an older state of the database was restored, then
+    followers under way, and those that begin at a checkpoint, raise
+    ``HistoryLostError`` instead of skipping what is there in their stead.
 
     **Errors.** A bad argument raises ``ValidationError`` at the call, before the
     iteration (``InvalidCheckpointError`` for a checkpoint that is malformed, was
@@ -49,7 +54,7 @@ class EventFeed(Protocol):
         self,
         session_id: str,
         *,
-        after: int = 0,
+        after: int | Event = 0,
         types: Collection[EventType | str] | None = None,
         run_id: str | None = None,
         until_over: bool = False,
@@ -65,7 +70,8 @@ class EventFeed(Protocol):
         Args:
             session_id: The session.
 
-            after: Only sequence numbers greater than this: the last one seen.
+            after: Only sequence numbers greater than this: the last one seen, or the
+                last event seen, of which it is then made sure that it still is there.
 
             types: Only events of these types; none at all if it is empty.
 
@@ -77,6 +83,10 @@ class EventFeed(Protocol):
                 end.
 
             tenant_id: Only events that are read while the session is this tenant's.
+
+        Raises:
+            HistoryLostError: From the iteration, if an event that it came behind was
+                lost.
         """
         ...
 
@@ -106,9 +116,9 @@ class EventFeed(Protocol):
                 read.
 
         Raises:
-            InvalidCheckpointError: From the iteration also if *checkpoint* lies ahead
-                of all that the database ever held: it is of another database, or of
-                this one before an older state of it was restored.
+            HistoryLostError: From the iteration, if the event that *checkpoint* came
+                with was lost, or *checkpoint* lies ahead of all that the database ever
+                held: it is of another one, or of this one before it lost something.
         """
         ...
 

@@ -17,7 +17,7 @@ from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.leases import ConsumerLeases, SQLBatch
 from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.values.checkpoint import START, Place
+from asm_async.values.checkpoint import START, Checkpoint, Place, Witness, mark_of
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
 
@@ -102,12 +102,16 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
         return FeedReader(self._context, wanted)
 
-    async def _get_latest_place(self) -> Place:
+    async def _get_latest(self) -> Checkpoint:
         query = queries.latest_place(self._context.feed)
 
-        async def read(conn: AsyncConnection) -> Place:
+        async def read(conn: AsyncConnection) -> Checkpoint:
             row = (await conn.execute(query)).first()
-            return START if row is None else (row[0], row[1])
+            if row is None:
+                return Checkpoint(START, None)
+            transaction, position, id_, session_id, number = row
+            witness = Witness(session_id, number, mark_of(id_))
+            return Checkpoint((transaction, position), witness)
 
         async with self._context.lifecycle:
             return await self._context.transactions.read(read)
@@ -132,8 +136,8 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         async with self._context.lifecycle:
             return await self._context.transactions.read(read)
 
-    def _leases(self, options: ConsumerOptions, first_place: Place) -> ConsumerLeases:
-        return ConsumerLeases(self._context, options, first_place)
+    def _leases(self, options: ConsumerOptions, begin: Checkpoint) -> ConsumerLeases:
+        return ConsumerLeases(self._context, options, begin)
 
     async def _delete_consumer(self, name: str) -> None:
         is_it = consumers.c.name == name

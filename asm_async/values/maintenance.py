@@ -121,7 +121,7 @@ class HealthIssueKind(StrEnum):
 
     DATABASE_INTEGRITY = "database_integrity"
     """
-    The database's own check found damage.
+    The database's own check found damage, or events have lost their order.
     """
 
     WEAK_DURABILITY = "weak_durability"

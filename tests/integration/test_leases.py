@@ -12,9 +12,10 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.errors import LeaseLostError, StoreClosedError
+from asm_async.errors import LeaseLostError, StorageBusyError, StoreClosedError
 from asm_async.memory import (
     InMemoryDatabase,
     InMemoryEventFeed,
@@ -23,7 +24,7 @@ from asm_async.memory import (
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
 from asm_async.sql.core.tables import consumers
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting, take
-from asm_async.testing.factories import make_events, make_session
+from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
 
 LOCK = sa.text("UPDATE asm_consumers SET name = name")
@@ -212,3 +213,94 @@ async def test_nobody_connects_after_a_feed_was_closed(
             await waiting.end()
     assert connected == []
     await holding.aclose()
+
+
+async def test_a_batchs_transaction_waits_among_the_writers(
+    engine: AsyncEngine, store: SQLSessionStore, another: AsyncEngine
+) -> None:
+    """
+    Beside 32 who append, here and in another process, nobody meets a lock.
+    """
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255))"))
+    stores, rounds = (store, SQLSessionStore(another)), 4
+    total = 32 * rounds
+
+    async def append(writer: int) -> None:
+        for round_ in range(rounds):
+            event = make_event(id=f"evt_{writer}_{round_}")
+            await stores[writer % 2].append_event(event)
+
+    async def handle() -> None:
+        note, handled = sa.text("INSERT INTO notes VALUES (:event)"), 0
+        async with aclosing(feed.consumer("notes").batches(max_size=4)) as batches:
+            async for batch in batches:
+                async with batch.transaction() as conn:
+                    for event in batch.events:
+                        await conn.execute(note, {"event": event.id})
+                handled += len(batch.events)
+                if handled == total:
+                    return
+
+    feed = SQLEventFeed(engine)
+    async with asyncio.timeout(LONG_SECONDS):
+        await asyncio.gather(handle(), *map(append, range(32)))
+    async with engine.connect() as conn:
+        noted = list(await conn.scalars(sa.text("SELECT event FROM notes")))
+    assert sorted(noted) == sorted(
+        f"evt_{writer}_{round_}" for writer in range(32) for round_ in range(rounds)
+    )
+    await feed.aclose()
+    await stores[1].aclose()
+
+
+async def test_a_batchs_transaction_is_whole_or_not_at_all(
+    engine: AsyncEngine, store: SQLSessionStore
+) -> None:
+    """
+    A handler's error is raised as it is, and one that was succeeded writes nothing.
+    """
+    async with engine.begin() as conn:
+        await conn.execute(sa.text("CREATE TABLE notes (event VARCHAR(255) UNIQUE)"))
+    await store.append_events(make_events(1))
+    note = sa.text("INSERT INTO notes VALUES ('evt_1')")
+    twice = sa.text("INSERT INTO notes VALUES ('evt_1'), ('evt_1')")
+    feed = SQLEventFeed(engine)
+    async with aclosing(feed.consumer("notes").batches()) as batches:
+        batch = await anext(batches)
+        with pytest.raises(IntegrityError):
+            async with batch.transaction() as conn:
+                await conn.execute(twice)
+        async with engine.begin() as conn:
+            await conn.execute(
+                sa.text("UPDATE asm_consumers SET fencing_token = fencing_token + 1")
+            )
+        with pytest.raises(LeaseLostError):
+            async with batch.transaction() as conn:
+                await conn.execute(note)
+        async with engine.connect() as conn:
+            assert await conn.scalar(sa.text("SELECT count(*) FROM notes")) == 0
+    await feed.aclose()
+
+
+@pytest.mark.parametrize("url", ["sqlite"], indirect=True)
+async def test_a_batchs_transaction_waits_no_longer_than_the_feeds_timeout(
+    engine: AsyncEngine, store: SQLSessionStore, another: AsyncEngine
+) -> None:
+    """
+    On SQLite another process may write for as long as it likes.
+    """
+    await store.append_events(make_events(1))
+    feed = SQLEventFeed(engine, timeout=0.3)
+    batches = feed.consumer("notes").batches()
+    batch = await anext(batches)
+    async with another.connect() as conn:
+        await conn.exec_driver_sql("BEGIN IMMEDIATE")
+        with pytest.raises(StorageBusyError):
+            async with asyncio.timeout(LONG_SECONDS), batch.transaction():
+                pass
+        await conn.exec_driver_sql("ROLLBACK")
+    async with batch.transaction():
+        pass
+    await batches.aclose()
+    await feed.aclose()

@@ -2,6 +2,9 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+
+from asm_async.errors import StorageBusyError, StoreClosedError
 from asm_async.sql.runtime.shared_state import SharedTasks
 
 
@@ -83,6 +86,49 @@ async def test_a_task_that_ended_by_itself_can_be_left() -> None:
     await asyncio.sleep(0)
     await tasks.leave("nothing")
     assert asyncio.all_tasks() == {asyncio.current_task()}
+
+
+async def test_a_task_that_fails_is_begun_again(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    Whatever it fails by, and it is said each time.
+    """
+    failures = [StorageBusyError("locked"), StoreClosedError("closed"), KeyError("x")]
+    left, work, begun = list(failures), Work(), asyncio.Event()
+
+    async def fail() -> None:
+        if left:
+            raise left.pop()
+        begun.set()
+        await work.run()
+
+    tasks = SharedTasks()
+    tasks.join("work", fail)
+    async with asyncio.timeout(30):
+        await begun.wait()
+    await asyncio.sleep(0)
+    await tasks.leave("work")
+    assert (work.begun, work.ended) == (1, 1)
+    assert len([r for r in caplog.records if "begun again" in r.message]) == 3
+
+
+async def test_a_task_that_was_cancelled_by_others_is_begun_by_who_comes_next() -> None:
+    """
+    It is gone, whoever still counts on it.
+    """
+    tasks, work = SharedTasks(), Work()
+    tasks.join("work", work.run)
+    await asyncio.sleep(0)
+    (task,) = asyncio.all_tasks() - {asyncio.current_task()}
+    task.cancel()
+    await asyncio.wait({task})
+    tasks.join("work", work.run)
+    await asyncio.sleep(0)
+    assert (work.begun, work.ended) == (2, 1)
+    await tasks.leave("work")
+    await tasks.leave("work")
+    assert work.ended == 2
 
 
 async def test_who_is_cancelled_while_leaving_has_left_all() -> None:

@@ -24,6 +24,7 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.responses import encode_value
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
+from asm_async.values.checkpoint import MAX_CHECKPOINT_LENGTH
 from asm_async.values.event import Event
 from asm_async.values.fields import MAX_COUNT
 
@@ -40,6 +41,9 @@ _RECONNECTION_TIME = b"retry: 2000\n\n"
 
 _END = b"event: end\ndata: {}\n\n"
 
+CheckpointText: TypeAlias = Annotated[
+    str | None, Query(min_length=1, max_length=MAX_CHECKPOINT_LENGTH)
+]
 LastEventId: TypeAlias = Annotated[
     str | None,
     Header(
@@ -105,7 +109,7 @@ async def follow_all(
     *,
     view: ViewDep,
     context: ContextDep,
-    checkpoint: Text = None,
+    checkpoint: CheckpointText = None,
     latest: Annotated[
         bool,
         Query(description="Begin with the events to come, without any of the past."),

@@ -20,6 +20,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.integrations.fastapi.ports import Ports
+from asm_async.values.checkpoint import without_witness
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.page import Page
@@ -64,8 +65,13 @@ class TenantView:
         self.get_cost_summary: Find[CostSummary] = narrow(query.get_cost_summary)
         self.export_sessions: Find[ExportReport] = narrow(query.export_sessions)
         self.follow_all: Follow = narrow(feed.follow_all)
-        # A place in the feed says nothing of what lies before it.
-        self.get_latest_checkpoint: Find[str] = feed.get_latest_checkpoint
+
+    async def get_latest_checkpoint(self) -> str:
+        """
+        Return a place in the feed that says nothing of what lies before it.
+        """
+        checkpoint = await self._ports.feed.get_latest_checkpoint()
+        return checkpoint if self._tenant_id is None else without_witness(checkpoint)
 
     async def put_session(
         self, session: Session, *, expected_revision: int | None = None

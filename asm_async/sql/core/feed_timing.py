@@ -19,6 +19,8 @@ from typing import Final
 # The watcher of an SQLite file: one look is a PRAGMA of about 10 us.
 WATCH_INTERVAL: Final = 0.015
 WATCHER_RETRY_PAUSE: Final = 0.25
+# A look that was interrupted ends at once; a file system that hangs may keep it.
+WATCHER_STOP_TIMEOUT: Final = 2.0
 # The watcher may see a commit before the process that made it has published it. Given
 # this long, that process hands the events over, and nobody reads.
 OWN_COMMIT_GRACE: Final = 0.005

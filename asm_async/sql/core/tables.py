@@ -160,7 +160,7 @@ consumers: Table = Table(
     "asm_consumers",
     METADATA,
     Column("name", text(), primary_key=True),
-    Column("checkpoint", String(255)),
+    Column("checkpoint", Text),
     Column("fencing_token", count(), nullable=False),
     Column("holder", text()),
     Column("leased_until", utc_time()),

@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any, ClassVar, TypeAlias
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
@@ -20,6 +20,12 @@ Read: TypeAlias = Callable[
 ]
 """
 Does some work, which writes nothing, on a connection.
+"""
+
+
+Connect: TypeAlias = Callable[[float], Awaitable[AsyncConnection]]
+"""
+Borrows a connection from the pool, until a deadline on the loop's clock.
 """
 
 
@@ -58,16 +64,43 @@ class FeedDialect(ABC):
     Lets only events through that stand behind a place, which is a parameter.
     """
 
+    at: ClassVar[sa.ColumnElement[bool]]
+    """
+    Lets only the event through that stands at the place which is the same parameter.
+    """
+
+    from_there: ClassVar[sa.ColumnElement[bool]]
+    """
+    Lets that one through, and those behind it.
+    """
+
+    is_as_written: ClassVar[sa.ColumnElement[bool]]
+    """
+    Whether an event came to its place by being appended, and not from a dump.
+    """
+
+    is_misplaced: ClassVar[sa.ColumnElement[bool]]
+    """
+    Whether an event was put at a place that new events may be given before.
+    """
+
+    may_lag: ClassVar[sa.ColumnElement[bool]]
+    """
+    Whether this database follows another one, which may hold more.
+    """
+
     @abstractmethod
     def parameters(self, place: Place) -> dict[str, Any]:
         """
-        Return the parameters of :attr:`behind`.
+        Return the parameters of :attr:`behind`, :attr:`at` and :attr:`from_there`.
         """
 
     @abstractmethod
     def end(self) -> sa.Select[*tuple[Any, ...]]:
         """
         Select a place that no event has reached yet: a later one is of another feed.
+
+        It comes as *next_transaction* and *next_position*.
         """
 
     @abstractmethod
@@ -106,11 +139,11 @@ class FeedDialect(ABC):
 
     @abstractmethod
     async def listen(
-        self, engine: AsyncEngine, read: Read, hub: NotificationHub, origin: str
+        self, connect: Connect, read: Read, hub: NotificationHub, origin: str
     ) -> None:
         """
         Pass on what other processes write, until cancelled; then leave nothing behind.
 
         Everyone is woken whenever something may have been missed, but nobody of what
-        *origin* has announced. To *read* is safe from cancellation.
+        *origin* has announced. To *connect* and to *read* are safe from cancellation.
         """

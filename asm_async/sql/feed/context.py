@@ -21,7 +21,7 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedTasks
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import START, Place
 
 _LOG = logging.getLogger(__name__)
 
@@ -79,7 +79,14 @@ class FeedContext:
         look = partial(poll, self.transactions, shared.hub, self._poll_interval)
         shared.tasks.join(self._poll_name, look)
         if self._listens:
-            shared.tasks.join("listen", self._listen)
+            listen = partial(
+                self.feed.listen,
+                self.transactions.connections.connect,
+                self.transactions.read,
+                shared.hub,
+                shared.announcer.origin,
+            )
+            shared.tasks.join("listen", listen)
 
     async def leave(self, leave: Leave) -> None:
         """
@@ -121,11 +128,6 @@ class FeedContext:
         releases.clear()
         await self.release_transactions.aclose()
 
-    async def _listen(self) -> None:
-        shared, engine = self.lifecycle.check_usable(), self.transactions.engine
-        read, origin = self.transactions.read, shared.announcer.origin
-        await self.feed.listen(engine, read, shared.hub, origin)
-
 
 async def poll(
     transactions: Transactions, hub: NotificationHub, seconds: float
@@ -163,17 +165,23 @@ async def _look(
     dialect = transactions.dialect
     query = standing_of(lambda column: dialect.is_one_of(column, session_ids))
 
-    async def read(conn: AsyncConnection) -> tuple[Place, list[tuple[Any, ...]]]:
-        newest: Place = (0, 0)
+    async def read(
+        conn: AsyncConnection,
+    ) -> tuple[tuple[Place, str | None], list[tuple[Any, ...]]]:
+        newest: tuple[Place, str | None] = START, None
+        # Again for each attempt: what is compared is what was seen before the look.
+        hub.note_seen()
         if hub.follows_all:
             row = (await conn.execute(newest_place(dialect.feed))).first()
-            newest = newest if row is None else (row[0], row[1])
+            newest = newest if row is None else ((row[0], row[1]), row[2])
         rows = await conn.execute(query) if session_ids else ()
         return newest, [tuple(row) for row in rows]
 
     newest, found = await transactions.read(read)
-    hub.on_remote_commit({row[0]: row[1] for row in found}, newest)
-    standings = {session_id: standing for session_id, _, *standing in found}
+    latest: dict[str, tuple[int, str | None]] = dict.fromkeys(session_ids, (0, None))
+    latest |= {row[0]: (row[1], row[2]) for row in found}
+    hub.on_look(latest, newest)
+    standings = {session_id: standing for session_id, _, _, *standing in found}
     for session_id, standing in standings.items():
         if before.get(session_id) != standing:
             hub.on_status_change(session_id)

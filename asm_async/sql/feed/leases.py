@@ -5,7 +5,10 @@ A consumer's row: whose lease it is, and how far the consumer has acknowledged.
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
 from typing import Any
@@ -23,11 +26,17 @@ from asm_async.fronts.event_consumer import (
     lease_lost,
 )
 from asm_async.sql.core.column_types import microseconds
+from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.values.checkpoint import START, Place, checkpoint_text, place_of
+from asm_async.values.checkpoint import (
+    START,
+    Checkpoint,
+    checkpoint_of,
+    checkpoint_text,
+)
 
 _LOG = logging.getLogger(__name__)
 
@@ -43,14 +52,14 @@ class ConsumerLeases:
     """
 
     def __init__(
-        self, context: FeedContext, options: ConsumerOptions, first_place: Place
+        self, context: FeedContext, options: ConsumerOptions, begin: Checkpoint
     ) -> None:
         self._context = context
         self._transactions = context.transactions
         self._lifecycle = context.lifecycle
         self._feed = context.feed
         self._options = options
-        self._first_place = first_place
+        self._begin = begin
         self._is_it = consumers.c.name == options.name
 
     async def take(self, holder: str) -> Holding | None:
@@ -69,7 +78,7 @@ class ConsumerLeases:
                 fencing_token=token, holder=holder, leased_until=self._end_of_term()
             )
             await conn.execute(taking)
-            return Holding(fencing_token=token, place=self._place(row.checkpoint))
+            return self._holding(token, row.checkpoint)
 
         async with self._lifecycle:
             # Looked at before it is written: those who wait for a lease must not keep
@@ -97,8 +106,7 @@ class ConsumerLeases:
                 return None
             if row.fencing_token == fencing_token:
                 await conn.execute(self._renewal())
-            place = self._place(row.checkpoint)
-            return Holding(fencing_token=row.fencing_token, place=place)
+            return self._holding(row.fencing_token, row.checkpoint)
 
         async with self._lifecycle:
             return await self._transactions.write(renew, is_repeatable=True)
@@ -132,7 +140,7 @@ class ConsumerLeases:
             _LOG.warning("a lease was not given up, and ends by itself: %r", error)
 
     async def acknowledge(
-        self, holding: Holding, end: Place, conn: AsyncConnection | None = None
+        self, holding: Holding, end: Checkpoint, conn: AsyncConnection | None = None
     ) -> None:
         """
         Move the checkpoint, in the transaction that is open on *conn* if one is given.
@@ -153,12 +161,15 @@ class ConsumerLeases:
             with translated_errors():
                 await self._move(conn, holding, end)
 
-    async def _move(self, conn: AsyncConnection, holding: Holding, end: Place) -> None:
+    async def _move(
+        self, conn: AsyncConnection, holding: Holding, end: Checkpoint
+    ) -> None:
+        begin = Checkpoint(holding.place, holding.witness)
         moved = await conn.execute(
             self._renewal()
             .where(
                 consumers.c.fencing_token == holding.fencing_token,
-                consumers.c.checkpoint.is_not_distinct_from(self._text(holding.place)),
+                consumers.c.checkpoint.is_not_distinct_from(self._text(begin)),
             )
             .values(checkpoint=self._text(end))
         )
@@ -168,11 +179,60 @@ class ConsumerLeases:
         if row is None or row.fencing_token != holding.fencing_token:
             _LOG.warning("a lease was lost before its batch was acknowledged")
             raise lease_lost(self._options.name)
-        if self._place(row.checkpoint) < end:
+        if self._read(row.checkpoint).place < end.place:
             raise ConflictError(
                 f"the checkpoint of consumer {self._options.name!r} is not where the"
                 " batch began"
             )
+
+    @asynccontextmanager
+    async def handling(
+        self, holding: Holding, end: Checkpoint
+    ) -> AsyncGenerator[AsyncConnection]:
+        """
+        Enclose what a handler writes, then move the checkpoint and commit both.
+
+        Raises:
+            StorageError: If no transaction could be begun before the timeout, or it
+                could not be committed.
+
+            LeaseLostError: As for :meth:`acknowledge`.
+        """
+        transactions = self._transactions
+        async with self._lifecycle, AsyncExitStack() as stack:
+            deadline = asyncio.get_running_loop().time() + transactions.timeout
+            await stack.enter_async_context(transactions.write_lock(deadline))
+            conn = await self._begin_handling(stack, deadline)
+            # What the handler raises is its own, and goes through as it is.
+            yield conn
+            with translated_errors():
+                await self._move(conn, holding, end)
+            with translated_errors(committing=True):
+                await transactions.dialect.commit(conn)
+
+    async def _begin_handling(
+        self, stack: AsyncExitStack, deadline: float
+    ) -> AsyncConnection:
+        """
+        Begin a transaction, again if another process is writing, until *deadline*.
+        """
+        transactions, clock = self._transactions, asyncio.get_running_loop().time
+        for failures in itertools.count(1):
+            try:
+                with translated_errors():
+                    async with AsyncExitStack() as trying:
+                        conn = await trying.enter_async_context(
+                            transactions.connection(deadline)
+                        )
+                        await transactions.dialect.begin_write(conn)
+                        stack.push_async_exit(trying.pop_all())
+                        return conn
+            except StorageError as error:
+                pause = pause_after(failures)
+                if not error.retryable or clock() + pause > deadline:
+                    raise
+            await asyncio.sleep(pause)
+        raise AssertionError  # there is no end to counting
 
     async def _insert(self, conn: AsyncConnection) -> None:
         """
@@ -185,7 +245,7 @@ class ConsumerLeases:
         new = {
             "name": sa.literal(self._options.name, consumers.c.name.type),
             "checkpoint": sa.literal(
-                self._text(self._first_place), consumers.c.checkpoint.type
+                self._text(self._begin), consumers.c.checkpoint.type
             ),
             "fencing_token": sa.literal(
                 microseconds(datetime.now(UTC)), consumers.c.fencing_token.type
@@ -241,15 +301,20 @@ class ConsumerLeases:
     def _end_of_term(self) -> sa.ColumnElement[datetime]:
         return self._feed.now(self._options.lease_seconds)
 
-    def _place(self, checkpoint: str | None) -> Place:
-        if checkpoint is None:
-            return START
-        return place_of(checkpoint, "checkpoint", self._transactions.dialect.name)
+    def _holding(self, fencing_token: int, checkpoint: str | None) -> Holding:
+        place, witness = self._read(checkpoint)
+        return Holding(fencing_token=fencing_token, place=place, witness=witness)
 
-    def _text(self, place: Place) -> str | None:
+    def _read(self, checkpoint: str | None) -> Checkpoint:
+        if checkpoint is None:
+            return Checkpoint(START, None)
+        return checkpoint_of(checkpoint, "checkpoint", self._transactions.dialect.name)
+
+    def _text(self, checkpoint: Checkpoint) -> str | None:
+        place, witness = checkpoint
         if place == START:
             return None
-        return checkpoint_text(place, self._transactions.dialect.name)
+        return checkpoint_text(place, self._transactions.dialect.name, witness)
 
 
 def _is_free(row: sa.Row[Any]) -> bool:
@@ -263,6 +328,29 @@ class SQLBatch(LeasedBatch):
     """
 
     _leases: ConsumerLeases = attrs.field(alias="leases", repr=False)
+
+    def transaction(self) -> AbstractAsyncContextManager[AsyncConnection]:
+        """
+        Enclose a transaction for what the handler writes to the same database.
+
+        At the end of the block the batch is acknowledged in it and both are committed,
+        so that each event takes effect exactly once. To begin is tried again, within
+        the feed's timeout, where others are writing. On SQLite the block is the one
+        that writes: keep it short, and call no store in it, which would wait for its
+        end.
+
+        What the block raises rolls back and is raised as it is; the batch is given
+        again if the consumer goes on.
+
+        Raises:
+            LeaseLostError: If another has taken the lease since; nothing was written.
+
+            StorageBusyError: If others wrote for longer than the timeout.
+
+            StorageError: If the database failed. Where its ``outcome_unknown`` is true,
+                both were committed or neither, and the next batch shows which.
+        """
+        return self._leases.handling(self._holding, self._end)
 
     async def acknowledge(self, conn: AsyncConnection | None = None) -> None:
         """

@@ -12,15 +12,18 @@ import sqlalchemy as sa
 from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.sql.core.tables import events, session_sequences, sessions
 from asm_async.sql.dialects.feed import FeedDialect
-from asm_async.values.checkpoint import START, Place
+from asm_async.values.checkpoint import START, Place, Witness
 
 
 def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """
     Select *most* of a session's events behind *number*, which are parameters.
+
+    The one that has the *witness_number* comes without the large columns.
     """
     number = sa.bindparam("number", type_=events.c.sequence_number.type)
-    query = sa.select(events).where(
+    query = sa.select(*_without_large(events.c.sequence_number == _WITNESS_NUMBER))
+    query = query.where(
         events.c.session_id == wanted.session_id,
         events.c.sequence_number > number,
         # Of a session that is being removed in parts, events may be left.
@@ -35,29 +38,103 @@ def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     return query.order_by(events.c.sequence_number).limit(_most())
 
 
-def feed_behind(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ...]]:
+def feed_from(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ...]]:
     """
-    Select the next events of all sessions, settled or not, wanted or not.
+    Select the event at a place and the next ones of all sessions, wanted or not.
 
     Parameters are *most* and what the dialect makes of a place. Each row is an event,
-    then its place, whether it is settled and whether it is wanted; what is not wanted
-    comes without the large columns.
+    then its place, whether it is settled and, with filters, whether it is wanted. What
+    is at the place, or not wanted, comes without the large columns; of the event at the
+    place it is told whether it was written there, instead of whether it is settled.
     """
-    is_wanted = _is_wanted(wanted)
-    columns: list[sa.ColumnElement[Any]] = list(events.c)
+    is_settled = sa.case((feed.at, feed.is_as_written), else_=feed.is_below_horizon)
+    extra: list[sa.ColumnElement[Any]] = [feed.transaction, feed.position, is_settled]
+    needs_no_content = feed.at
     if wanted != FeedFilter():
-        large = (events.c.data, events.c.metadata)
-        columns = [
-            sa.case((is_wanted, column), else_=sa.null()) if column in large else column
-            for column in columns
-        ]
+        is_wanted = _is_wanted(wanted)
+        needs_no_content = sa.or_(feed.at, sa.not_(is_wanted))
+        extra.append(is_wanted)
     return (
-        sa.select(*columns)
-        .add_columns(feed.transaction, feed.position, feed.is_below_horizon, is_wanted)
-        .where(feed.behind)
+        sa.select(*_without_large(needs_no_content))
+        .add_columns(*extra)
+        .where(feed.from_there)
         .order_by(*feed.order)
         .limit(_most())
     )
+
+
+def _without_large(condition: sa.ColumnElement[bool]) -> list[sa.ColumnElement[Any]]:
+    """
+    Return an event's columns, of which the large ones are null where *condition* holds.
+    """
+    large = (events.c.data, events.c.metadata)
+    return [
+        sa.case((condition, sa.null()), else_=column) if column in large else column
+        for column in events.c
+    ]
+
+
+def _id_where(condition: sa.ColumnElement[bool]) -> sa.ScalarSelect[str]:
+    return sa.select(events.c.id).where(condition).correlate(None).scalar_subquery()
+
+
+def witness_parameters(witness: Witness | None) -> dict[str, Any]:
+    """
+    Return the parameters of the witness, also where there is none.
+    """
+    session_id, number, _ = witness or ("", 0, 0)
+    return {"witness_session": session_id, "witness_number": number}
+
+
+_WITNESS_SESSION = sa.bindparam("witness_session", type_=events.c.session_id.type)
+_WITNESS_NUMBER = sa.bindparam("witness_number", type_=events.c.sequence_number.type)
+
+
+def _is_witness() -> sa.ColumnElement[bool]:
+    return sa.and_(
+        events.c.session_id == _WITNESS_SESSION,
+        events.c.sequence_number == _WITNESS_NUMBER,
+    )
+
+
+def feed_standing(
+    feed: FeedDialect, tenant_id: str | None
+) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select all by which it is judged whether a place is one of this history.
+
+    Parameters are the witness and its place. Of sessions of other tenants nothing is
+    told.
+    """
+    end, gates = feed.end().subquery("log_end"), session_sequences
+    is_gate = gates.c.session_id == _WITNESS_SESSION
+    if tenant_id is not None:
+        is_gate &= sa.exists().where(
+            sessions.c.id == gates.c.session_id, sessions.c.tenant_id == tenant_id
+        )
+    is_event = sa.and_(_is_witness(), events.c.session_id == gates.c.session_id)
+    return (
+        sa.select(end, feed.may_lag.label("may_lag"), gates.c.last_sequence)
+        .add_columns(
+            events.c.id.label("witness_id"),
+            feed.transaction.label("at_transaction"),
+            feed.position.label("at_position"),
+            feed.is_misplaced.label("is_misplaced"),
+            _id_where(feed.at).label("id_at_place"),
+        )
+        .select_from(end.outerjoin(gates, is_gate).outerjoin(events, is_event))
+    )
+
+
+def session_standing(feed: FeedDialect, session_id: str) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select how a session stands, and which event has the number of the witness.
+    """
+    standing = standing_of(lambda column: column == session_id).subquery("standing")
+    one = sa.select(
+        feed.may_lag.label("may_lag"), _id_where(_is_witness()).label("witness_id")
+    ).subquery("one")
+    return sa.select(one, standing).select_from(one.outerjoin(standing, sa.true()))
 
 
 def _most() -> sa.BindParameter[int]:
@@ -83,24 +160,33 @@ def standing_of(
     is_followed: Callable[[sa.Column[str]], sa.ColumnElement[bool]],
 ) -> sa.Select[*tuple[Any, ...]]:
     """
-    Select the latest number, the counter's state and the status of some sessions.
+    Select the latest number, its event, the counter's state and the status of sessions.
     """
     gates = session_sequences
+    is_last = sa.and_(
+        events.c.session_id == gates.c.session_id,
+        events.c.sequence_number == gates.c.last_sequence,
+    )
     return (
-        sa.select(gates.c.session_id, gates.c.last_sequence, gates.c.state)
-        .add_columns(sessions.c.status)
-        .select_from(gates.outerjoin(sessions, sessions.c.id == gates.c.session_id))
+        sa.select(gates.c.session_id, gates.c.last_sequence)
+        .add_columns(events.c.id.label("last_id"), gates.c.state, sessions.c.status)
+        .select_from(
+            gates.outerjoin(sessions, sessions.c.id == gates.c.session_id).outerjoin(
+                events, is_last
+            )
+        )
         .where(is_followed(gates.c.session_id))
     )
 
 
 def newest_place(feed: FeedDialect) -> sa.Select[*tuple[Any, ...]]:
     """
-    Select the place of the last event, settled or not.
+    Select the place of the last event, settled or not, and which it is.
     """
     backwards = [column.desc() for column in feed.order]
     return (
         sa.select(feed.transaction, feed.position)
+        .add_columns(events.c.id, events.c.session_id, events.c.sequence_number)
         .select_from(events)
         .order_by(*backwards)
         .limit(1)

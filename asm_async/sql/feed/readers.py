@@ -5,27 +5,36 @@ Reads the growing ends of logs in a database, for one follower each.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from contextlib import ExitStack, suppress
 from math import inf
 from typing import Any, Self, TypeVar
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.errors import InvalidCheckpointError
 from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
+from asm_async.fronts.lost_history import ahead, gone, is_lost, restored
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.notifications.hub import WakeUp, stored_event
-from asm_async.values.checkpoint import START, Place
+from asm_async.values.checkpoint import START, Place, Witness, mark_of, witness_of
 from asm_async.values.event import Event
 from asm_async.values.session import SessionStatus
 
 T = TypeVar("T")
+
+_ID, _SESSION_ID, _NUMBER = map(
+    tables.events.c.keys().index, ("id", "session_id", "sequence_number")
+)
+
+# A row of the feed: an event, its place, whether it is settled, whether it is wanted.
+_WIDTH = len(tables.events.c)
+_EVENT, _PLACE = slice(_WIDTH), slice(_WIDTH, _WIDTH + 2)
+_IS_SETTLED, _IS_WANTED = _WIDTH + 2, _WIDTH + 3
 
 # What a filter lets through may lie far apart.
 _MIN_ROWS_FILTERED = 1_024
@@ -48,6 +57,7 @@ class _Reader:
         self._session_id = session_id
         self._wake_up = wake_up
         self._registration = ExitStack()
+        self._witness: Witness | None = None
         self._next_read = -inf
         self._pause = inf
 
@@ -69,6 +79,8 @@ class _Reader:
         """
         Wait until woken, at most so many *seconds*, and then until it may read again.
         """
+        # To be closed wakes everyone; but what a read began with was cleared by it.
+        self.check_usable()
         clock = asyncio.get_running_loop().time
         longest = min(inf if seconds is None else seconds, self._pause)
         with suppress(TimeoutError):
@@ -76,6 +88,20 @@ class _Reader:
                 await self._wake_up.wait()
         if self._wake_up.must_read and (early := self._next_read - clock()) > 0:
             await asyncio.sleep(early)
+
+    def expect(self, witness: Witness | None) -> None:
+        self._witness = witness
+
+    def _note_seen(self, place: Place) -> None:
+        """
+        Let the look for lost notifications know how far this reader is.
+        """
+        witness, wake_up = self._witness, self._wake_up
+        is_there = witness is not None and (
+            self._session_id is None or place[1] == witness.sequence_number
+        )
+        wake_up.seen = place
+        wake_up.seen_mark = witness.mark if witness and is_there else None
 
     async def _query(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
@@ -106,14 +132,14 @@ class SessionReader(_Reader):
         super().__init__(context, wanted.session_id, wake_up)
         self._wanted = wanted
         self._events = queries.events_behind(wanted)
-        self._standing = queries.standing_of(
-            lambda session_id: session_id == wanted.session_id
-        )
+        self._standing = queries.session_standing(context.feed, wanted.session_id)
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
         offered = self._wake_up.drain((0, place), limit)
         if offered is None:
             return await self._read(place, limit)
+        if offered:
+            self._witness = witness_of(offered[-1][1][0])
         return ReadResult(
             found=[
                 (stored_event(committed), number)
@@ -125,23 +151,46 @@ class SessionReader(_Reader):
         )
 
     async def _read(self, place: int, limit: int) -> ReadResult[int]:
-        wanted = self._wanted
+        wanted, witness = self._wanted, self._witness
+        # Where the counter is read first, it tells of the witness, too.
+        reads_counter = wanted.leaves_out or wanted.until_over
+        reads_witness = witness is not None and not reads_counter
+        if witness is None and place:
+            # Which event that was, the log has to tell once it has come that far.
+            witness = Witness(wanted.session_id, place, 0)
+        parameters = queries.witness_parameters(witness)
+        number, most = (place - 1, limit + 1) if reads_witness else (place, limit)
 
-        async def work(conn: AsyncConnection) -> tuple[Any, list[Event]]:
-            row = None
+        async def stand(conn: AsyncConnection) -> Any:
+            return (await conn.execute(self._standing, parameters)).one()
+
+        async def work(conn: AsyncConnection) -> tuple[Any, list[Any], Any]:
+            before = after = None
             # Read first, so that all the events that the session counts are found.
-            if wanted.leaves_out or wanted.until_over:
-                row = (await conn.execute(self._standing)).first()
-            parameters = {"number": place, "most": limit}
-            found = await conn.execute(self._events, parameters)
-            return row, [Event.from_stored(event) for event in found]
+            if reads_counter:
+                before = await stand(conn)
+            bounds = {"number": number, "most": most, **parameters}
+            found = list(await conn.execute(self._events, bounds))
+            stands = bool(found)
+            if reads_witness:
+                stands = self._stands(found)
+                del found[: bool(found) and found[0][_NUMBER] == place]
+            if before is None and witness is not None and not stands:
+                # It may count more than was found, and says nothing of how far to go.
+                after = await stand(conn)
+            return before, found, after
 
-        row, found = await self._query(work)
+        row, found_rows, after = await self._query(work)
+        if (standing := row or after) is not None:
+            self._judge(standing, place)
+        found = [*map(Event.from_stored, found_rows[:limit])]
         is_caught_up = len(found) < limit
-        end = found[-1].sequence_number if found else place
+        end = place
+        if found:
+            end, self._witness = found[-1].sequence_number, witness_of(found[-1])
         if is_caught_up and row is not None:
-            end = max(end, row.last_sequence)
-        self._wake_up.seen = (0, end)
+            end = self._skip_to(row, end)
+        self._note_seen((0, end))
         self._wake_up.must_read |= not is_caught_up
         return ReadResult(
             found=[(event, event.sequence_number) for event in found],
@@ -150,9 +199,48 @@ class SessionReader(_Reader):
             is_over=is_caught_up and wanted.until_over and _is_over(row),
         )
 
+    def _skip_to(self, row: Any, end: int) -> int:
+        """
+        Go on behind all that the session counts, since nothing more of it is wanted.
+        """
+        if (row.last_sequence or 0) <= end:
+            return end
+        # If the last one was pruned, an earlier one goes on to bear witness.
+        if row.last_id is not None:
+            mark = mark_of(row.last_id)
+            self._witness = Witness(row.session_id, row.last_sequence, mark)
+        return int(row.last_sequence)
+
+    def _stands(self, found: Sequence[Any]) -> bool:
+        """
+        Return whether what was found begins with the witness.
+        """
+        witness = self._witness
+        return (
+            witness is not None
+            and bool(found)
+            and found[0][_NUMBER] == witness.sequence_number
+            and mark_of(found[0][_ID]) == witness.mark
+        )
+
+    def _judge(self, row: Any, place: int) -> None:
+        """
+        Refuse to go on in another history than the witness is of.
+        """
+        witness = self._witness
+        mark = None if row.witness_id is None else mark_of(row.witness_id)
+        if witness is None:
+            if mark is not None:
+                self._witness = Witness(self._wanted.session_id, place, mark)
+            return
+        latest = row.last_sequence
+        lags = row.may_lag and (latest or 0) < witness.sequence_number
+        if not lags and is_lost(witness, mark=mark, is_moved=False, latest=latest):
+            raise gone(witness, f"session {witness.session_id!r}")
+
 
 def _is_over(row: Any) -> bool:
-    if row is None:
+    if row.session_id is None:
         return False
     if row.state != GateState.LIVE or row.status is None:
         return True
@@ -170,7 +258,9 @@ class FeedReader(_Reader):
         of_any_session = wanted.agent_id is None and wanted.tenant_id is None
         super().__init__(context, None, WakeUp(takes_events=of_any_session))
         self._wanted = wanted
-        self._events = queries.feed_behind(context.feed, wanted)
+        self._events = queries.feed_from(context.feed, wanted)
+        self._standing = queries.feed_standing(context.feed, wanted.tenant_id)
+        self._newest = queries.newest_place(context.feed)
         self._is_checked = False
 
     async def read(self, place: Place, limit: int) -> ReadResult[Place]:
@@ -179,6 +269,8 @@ class FeedReader(_Reader):
         offered = self._wake_up.drain(place, limit)
         if offered is None:
             return await self._read(place, limit)
+        if offered:
+            self._witness = witness_of(offered[-1][1][0])
         types = self._wanted.types
         return ReadResult(
             found=[
@@ -194,30 +286,41 @@ class FeedReader(_Reader):
         """
         Read the database, up to the first event that is not settled.
         """
-        feed = self._context.feed
+        feed, witness = self._context.feed, self._witness
         is_filtered = self._wanted != FeedFilter()
         # Few are read where large ones are expected.
         is_sparse = is_filtered and limit >= _MIN_EVENTS_FILTERED
         most = max(limit, _MIN_ROWS_FILTERED) if is_sparse else limit
-        parameters = {"most": most, **feed.parameters(place)}
+        # One more, for the event at the place itself.
+        parameters = {"most": most + 1, **feed.parameters(place)}
 
-        async def work(conn: AsyncConnection) -> list[Any]:
-            return list(await conn.execute(self._events, parameters))
+        async def work(conn: AsyncConnection) -> tuple[list[Any], Any]:
+            rows = list(await conn.execute(self._events, parameters))
+            is_at_place = bool(rows) and tuple(rows[0][_PLACE]) == place
+            stands = witness is None or (is_at_place and _is_of(witness, rows[0]))
+            del rows[:is_at_place]
+            return rows, None if stands else await self._stand(conn, place)
 
         found: list[tuple[Event, Place]] = []
         is_held = is_full = False
-        all_rows = await self._query(work)
-        for *values, transaction, position, is_below_horizon, is_wanted in all_rows:
-            if is_full or not is_below_horizon:
+        last: Sequence[Any] | None = None
+        all_rows, standing = await self._query(work)
+        if standing is not None:
+            self._judge(standing, place)
+        for row in all_rows:
+            if is_full or not row[_IS_SETTLED]:
                 is_held = not is_full
                 break
-            place = (transaction, position)
-            if is_wanted:
-                found.append((Event.from_stored(values), place))
+            place, last = tuple(row[_PLACE]), row
+            if not is_filtered or row[_IS_WANTED]:
+                found.append((Event.from_stored(row[_EVENT]), place))
             is_full = len(found) == limit
-        self._wake_up.seen = place
+        if last is not None:
+            mark = mark_of(last[_ID])
+            self._witness = Witness(last[_SESSION_ID], last[_NUMBER], mark)
+        self._note_seen(place)
         self._note_held(is_held=is_held)
-        has_more = is_full or len(all_rows) == most
+        has_more = is_full or len(all_rows) >= most
         is_caught_up = is_held or not has_more
         self._wake_up.must_read |= is_held or has_more
         return ReadResult(found=found, place=place, is_caught_up=is_caught_up)
@@ -231,12 +334,60 @@ class FeedReader(_Reader):
             self._pause = min(1.5 * self._pause, timing.MAX_HELD_PAUSE)
 
     async def _check(self, place: Place) -> None:
-        query = self._context.feed.end()
+        """
+        Look once, before the first read, whether this is the history to go on in.
+        """
 
-        async def work(conn: AsyncConnection) -> Place:
-            transaction, position = (await conn.execute(query)).one()
-            return transaction, position
+        async def work(conn: AsyncConnection) -> tuple[Any, Any]:
+            newest = (await conn.execute(self._newest)).first()
+            return newest, await self._stand(conn, place)
 
-        if place != START and place >= await self._query(work):
-            raise InvalidCheckpointError("checkpoint: it lies ahead of this feed")
-        self._is_checked = True
+        newest, standing = await self._query(work)
+        # This was no read: what is offered since is not all that there is.
+        self._wake_up.must_read = True
+        end = standing.next_transaction, standing.next_position
+        if newest is not None and (newest[0], newest[1]) >= end:
+            raise restored("feed")
+        self._is_checked = self._judge(standing, place)
+
+    async def _stand(self, conn: AsyncConnection, place: Place) -> Any:
+        parameters = queries.witness_parameters(self._witness)
+        parameters |= self._context.feed.parameters(place)
+        return (await conn.execute(self._standing, parameters)).one()
+
+    def _judge(self, row: Any, place: Place) -> bool:
+        """
+        Refuse to go on in another history than the place is of.
+
+        Returns:
+            False if that cannot be told yet: a standby may have to catch up.
+        """
+        witness = self._witness
+        if place == START:
+            return True
+        is_ahead = place >= (row.next_transaction, row.next_position)
+        if is_ahead and not row.may_lag:
+            raise ahead()
+        if witness is None or is_ahead:
+            return not is_ahead
+        latest = row.last_sequence
+        if row.may_lag and (latest is None or latest < witness.sequence_number):
+            return False
+        if latest is None and self._wanted.tenant_id is not None:
+            # Another tenant's session, or none: which, is not for this tenant to know.
+            return True
+        if row.is_misplaced:
+            raise restored("checkpoint")
+        mark = None if row.witness_id is None else mark_of(row.witness_id)
+        is_moved = (row.at_transaction, row.at_position) != place
+        is_other = mark is None and row.id_at_place is not None
+        if is_other or is_lost(witness, mark=mark, is_moved=is_moved, latest=latest):
+            raise gone(witness, "checkpoint")
+        return True
+
+
+def _is_of(witness: Witness, row: Sequence[Any]) -> bool:
+    """
+    Return whether the event at a place is the witness, and was written there.
+    """
+    return row[_IS_SETTLED] and mark_of(row[_ID]) == witness.mark

@@ -30,6 +30,7 @@ from asm_async.sql.core.tables import (
     sessions,
 )
 from asm_async.sql.dialects import dialect_of
+from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.migrations.online import missing_tables
 from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.sql.transactions.transaction import Transactions
@@ -106,7 +107,8 @@ async def _schema(conn: AsyncConnection) -> list[Finding]:
 
 async def _history(conn: AsyncConnection) -> list[Finding]:
     found: list[Finding] = []
-    for kind, query, message in _checks():
+    checks = (*_checks(), _misplaced_events(dialect_of(conn).feed))
+    for kind, query, message in checks:
         # The window counts before the limit cuts.
         counted = query.add_columns(sa.func.count().over().label("total"))
         limited = counted.order_by("subject").limit(MAX_ISSUES_PER_KIND)
@@ -192,6 +194,20 @@ def _orphans(kind: HealthIssueKind, table: sa.Table, what: str) -> _Check:
         kind,
         query.where(~has_session, ~is_going),
         lambda row: orphans(row.number, what),
+    )
+
+
+def _misplaced_events(feed: FeedDialect) -> _Check:
+    number = sa.func.count().label("number")
+    query = sa.select(events.c.session_id.label("subject"), number)
+    return (
+        HealthIssueKind.DATABASE_INTEGRITY,
+        query.where(feed.is_misplaced).group_by(events.c.session_id),
+        lambda row: (
+            f"{row.number} events came from a dump, with transaction ids of another"
+            " server, so that new events may be given before them: put their order"
+            " right (docs/explanation/following.md, 'When history goes backwards')"
+        ),
     )
 
 

@@ -5,15 +5,18 @@ Who waits for events of which session, and what wakes them.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
 from typing import TypeAlias
 
 from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
-from asm_async.values.checkpoint import Place
+from asm_async.values.checkpoint import Place, mark_of
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json
+
+_LOG = logging.getLogger(__name__)
 
 CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
 """
@@ -67,6 +70,11 @@ class WakeUp(asyncio.Event):
         """
         How far its owner has read: in a session, up to the number in second place.
         """
+        self.seen_mark: int | None = None
+        """
+        The mark of the event that was seen there; None if it is not known.
+        """
+        self._noted: tuple[Place, int | None] = self.seen, None
         self._takes_events = takes_events
         self._offered: deque[tuple[int, CommittedEvent]] = deque()
         self._offered_bytes = 0
@@ -104,7 +112,27 @@ class WakeUp(asyncio.Event):
             self.set()
             if not self._takes_events:
                 # Its owner always reads, and finds this: once is enough.
-                self.seen = newest
+                self.seen, self.seen_mark = newest, None
+
+    def note_seen(self) -> None:
+        """
+        Note how far its owner is, for :meth:`compare` with what is found from now on.
+        """
+        self._noted = self.seen, self.seen_mark
+
+    def compare(self, newest: Place, event_id: str | None) -> None:
+        """
+        Set it if its owner has not seen up to *newest*, or has seen what is not there.
+
+        What was found lies behind what had been seen before, and at the same place is
+        the same event. If not, history went backwards: reading tells.
+        """
+        noted, mark = self._noted
+        is_same = None in (mark, event_id) or mark_of(str(event_id)) == mark
+        if newest < noted or (newest == noted and not is_same):
+            self.set()
+        else:
+            self.notify_up_to(newest)
 
     def offer(self, numbered: Iterable[tuple[int, CommittedEvent]]) -> None:
         """
@@ -115,11 +143,11 @@ class WakeUp(asyncio.Event):
             return
         _, last = self.known
         for number, committed in numbered:
-            if number <= last:
+            if number < last or (number == last and not self._is_other(committed)):
                 continue
             # Before the first one there may be a gap: a read that is under way may
             # close it, so that only drain() can tell.
-            if self._offered and number > last + 1:
+            if number == last or (self._offered and number > last + 1):
                 self.set()
                 return
             self._offered.append((number, committed))
@@ -131,6 +159,14 @@ class WakeUp(asyncio.Event):
             self.set()
         elif self._offered:
             super().set()
+
+    def _is_other(self, committed: CommittedEvent) -> bool:
+        """
+        Return whether another event was known to be the last: history went backwards.
+        """
+        last = self._offered[-1][1][0] if self._offered else None
+        mark = mark_of(last.id) if last else self.seen_mark
+        return mark is not None and mark_of(committed[0].id) != mark
 
     def drain(
         self, place: Place, limit: int
@@ -154,7 +190,9 @@ class WakeUp(asyncio.Event):
         self._offered_bytes -= sum(_size_of(committed) for _, committed in drained)
         if not offered:
             super().clear()
-        self.seen = (0, number + len(drained))
+        if drained:
+            _, (last, _) = drained[-1]
+            self.seen, self.seen_mark = (0, number + len(drained)), mark_of(last.id)
         return drained
 
     @property
@@ -244,18 +282,25 @@ class NotificationHub:
                 others stand one by one; None where only reading tells.
         """
         if self._waiters:
-            self._hand_over(changed, appended)
-            for waiter in self._waiters.get(None, ()):
-                if first_position is None or changed:
-                    waiter.set()
-                else:
-                    waiter.offer(enumerate(appended, first_position))
+            try:
+                self._hand_over(changed, appended, first_position)
+            except Exception:  # noqa: BLE001 - it was committed all the same
+                _LOG.exception("events were not handed over, and have to be read")
+                self.notify_all()
         if self._announce is not None:
             self._announce({*changed, *(event.session_id for event, _ in appended)})
 
     def _hand_over(
-        self, changed: Collection[str], appended: Sequence[CommittedEvent]
+        self,
+        changed: Collection[str],
+        appended: Sequence[CommittedEvent],
+        first_position: int | None,
     ) -> None:
+        for waiter in self._waiters.get(None, ()):
+            if first_position is None or changed:
+                waiter.set()
+            else:
+                waiter.offer(enumerate(appended, first_position))
         offers: dict[str, list[tuple[int, CommittedEvent]]] = {}
         for committed in appended:
             event, _ = committed
@@ -289,6 +334,33 @@ class NotificationHub:
                 waiter.notify_up_to((0, number))
         for waiter in self._waiters.get(None, ()):
             waiter.notify_up_to(newest)
+
+    def note_seen(self) -> None:
+        """
+        Note how far everyone is, before a look at the database begins.
+        """
+        for waiters in self._waiters.values():
+            for waiter in waiters:
+                waiter.note_seen()
+
+    def on_look(
+        self,
+        latest: Mapping[str, tuple[int, str | None]],
+        newest: tuple[Place, str | None],
+    ) -> None:
+        """
+        Wake those who have not seen what was found, or have seen what is not there.
+
+        Args:
+            latest: Of sessions, the latest number and the id of its event.
+
+            newest: The last place of the feed, and the id of its event.
+        """
+        for session_id, (number, event_id) in latest.items():
+            for waiter in self._waiters.get(session_id, ()):
+                waiter.compare((0, number), event_id)
+        for waiter in self._waiters.get(None, ()):
+            waiter.compare(*newest)
 
     def on_status_change(self, session_id: str) -> None:
         """

@@ -5,22 +5,29 @@ What stores and feeds over one engine share.
 from __future__ import annotations
 
 import asyncio
+import itertools
+import logging
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.engine_state import EngineState, engine_state
 from asm_async.sql.core.feed_timing import MAX_CONCURRENT_READS
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.announcer import Announcer
 
+_LOG = logging.getLogger(__name__)
+
 
 class SharedTasks:
     """
     Tasks by name: each begins with the first that needs it and ends with the last.
+
+    One that fails is logged and begun again: those who need it do not look after it.
     """
 
     def __init__(self) -> None:
@@ -30,10 +37,14 @@ class SharedTasks:
     def join(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """
         Begin the task of this name, unless it is running.
+
+        What it does must be nobody's in particular: it may outlive who has begun it.
         """
         self._users[name] = self._users.get(name, 0) + 1
-        if name not in self._tasks:
-            self._tasks[name] = asyncio.get_running_loop().create_task(run())
+        task = self._tasks.get(name)
+        if task is None or task.done():
+            running = _kept_running(name, run)
+            self._tasks[name] = asyncio.get_running_loop().create_task(running)
 
     async def leave(self, *names: str) -> None:
         """
@@ -53,6 +64,22 @@ class SharedTasks:
             return None
         del self._users[name]
         return self._tasks.pop(name)
+
+
+async def _kept_running(
+    name: str, run: Callable[[], Coroutine[Any, Any, None]]
+) -> None:
+    """
+    Run until that comes to an end by itself, which it does where nothing is to be done.
+    """
+    for failures in itertools.count(1):
+        try:
+            await run()
+        except Exception:  # noqa: BLE001 - whatever it is, followers depend on the task
+            _LOG.warning("%r has failed, and is begun again", name, exc_info=True)
+        else:
+            return
+        await asyncio.sleep(pause_after(failures))
 
 
 @attrs.define(kw_only=True, eq=False)

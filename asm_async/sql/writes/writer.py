@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from functools import cached_property, partial
 from itertools import islice
 from typing import TypeAlias
@@ -173,8 +174,7 @@ class Writer:
             error: Exception | None = None
             try:
                 written = plan.written(_committed(committed, failure))
-                if self._hub.is_needed:
-                    publish_commit(self._hub, operations, written)
+                self._publish(operations, written)
             except Exception as fault:  # noqa: BLE001 - those who wait for the outcome are told
                 written, error = None, fault
             finally:
@@ -187,6 +187,18 @@ class Writer:
             self._direct.start_group(pooled.driver_connection, work, timeout, done)
         except Exception as error:  # noqa: BLE001 - as if it had come later
             done(None, error)
+
+    def _publish(self, operations: Sequence[Operation], written: Written) -> None:
+        """
+        Wake followers; what is committed stays so, whatever becomes of this.
+        """
+        try:
+            if self._hub.is_needed:
+                publish_commit(self._hub, operations, written)
+        except Exception:  # noqa: BLE001 - callers are told of their success
+            _LOG.exception("followers have to read what was committed")
+            with suppress(Exception):
+                self._hub.notify_all()
 
 
 def _committed(

@@ -20,6 +20,7 @@ from asm_async.testing.event_feed.closing import TestFeedClosing
 from asm_async.testing.event_feed.consumers import TestConsumers
 from asm_async.testing.event_feed.feed_following import TestFeedFollowing
 from asm_async.testing.event_feed.leases import TestLeases
+from asm_async.testing.event_feed.lost_history import TestLostHistory
 from asm_async.testing.event_feed.refusals import TestFeedRefusals
 from asm_async.testing.event_feed.session_ends import TestSessionEnds
 from asm_async.testing.event_feed.session_following import TestSessionFollowing
@@ -31,6 +32,7 @@ __all__ = [
     "TestFeedFollowing",
     "TestFeedRefusals",
     "TestLeases",
+    "TestLostHistory",
     "TestSessionEnds",
     "TestSessionFollowing",
     "TestTenantFollowing",

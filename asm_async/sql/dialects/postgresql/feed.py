@@ -17,14 +17,14 @@ from datetime import datetime, timedelta
 from typing import Any, ClassVar, cast
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import StorageError
 from asm_async.sql.core.column_types import TransactionId, utc_time
 from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.feed_timing import LISTENER_PING_INTERVAL, LISTENER_TIMEOUT
-from asm_async.sql.dialects.feed import FeedDialect, Read
+from asm_async.sql.dialects.feed import Connect, FeedDialect, Read
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
@@ -56,6 +56,31 @@ _ANNOUNCE = """
     WITH hasty AS MATERIALIZED (SELECT set_config('synchronous_commit', 'off', true))
     SELECT count(pg_notify('{}', payload))
     FROM hasty, unnest(ARRAY[{}]) AS payload
+"""
+
+
+_PLACE = sa.tuple_(
+    sa.cast(
+        sa.cast(sa.bindparam("transaction", type_=sa.Text()), sa.Text), TransactionId
+    ),
+    sa.bindparam("position", type_=sa.BigInteger()),
+)
+
+# Which transaction has really inserted a row, its system column says: another one than
+# the event's own if it came from a dump.
+_IS_AS_WRITTEN = "CAST(asm_events.transaction_id AS xid) = asm_events.xmin"
+
+_NEXT_ID = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
+
+# That column has 32 bits, and tells how many transactions ago it was. If that one has a
+# smaller id than the event claims, so may have those that append next. Where a table
+# was written anew by maintenance it has a greater one, and the order is as it was.
+_IS_MISPLACED = f"""
+    {_IS_AS_WRITTEN} IS FALSE
+    AND CAST(CAST(asm_events.transaction_id AS TEXT) AS BIGINT) > {_NEXT_ID} - mod(
+        {_NEXT_ID} - CAST(CAST(asm_events.xmin AS TEXT) AS BIGINT) + {2**32},
+        CAST({2**32} AS BIGINT)
+    )
 """
 
 
@@ -93,12 +118,17 @@ class PostgreSQLFeed(FeedDialect):
         position,
     )
 
-    behind: ClassVar[sa.ColumnElement[bool]] = sa.tuple_(*order) > sa.tuple_(
-        sa.cast(
-            sa.cast(sa.bindparam("transaction", type_=sa.Text()), sa.Text),
-            TransactionId,
-        ),
-        sa.bindparam("position", type_=sa.BigInteger()),
+    behind: ClassVar[sa.ColumnElement[bool]] = sa.tuple_(*order) > _PLACE
+    at: ClassVar[sa.ColumnElement[bool]] = sa.tuple_(*order) == _PLACE
+    from_there: ClassVar[sa.ColumnElement[bool]] = sa.tuple_(*order) >= _PLACE
+    is_as_written: ClassVar[sa.ColumnElement[bool]] = sa.literal_column(
+        _IS_AS_WRITTEN, sa.Boolean
+    )
+    is_misplaced: ClassVar[sa.ColumnElement[bool]] = sa.literal_column(
+        _IS_MISPLACED, sa.Boolean
+    )
+    may_lag: ClassVar[sa.ColumnElement[bool]] = sa.literal_column(
+        "pg_is_in_recovery()", sa.Boolean
     )
 
     def parameters(self, place: Place) -> dict[str, Any]:
@@ -108,12 +138,9 @@ class PostgreSQLFeed(FeedDialect):
         """
         Select the transaction id that is given out next.
         """
-        next_id = (
-            "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT)"
-        )
         return sa.select(
-            sa.literal_column(next_id, sa.BigInteger),
-            sa.literal_column("0", sa.BigInteger),
+            sa.literal_column(_NEXT_ID, sa.BigInteger).label("next_transaction"),
+            sa.literal_column("0", sa.BigInteger).label("next_position"),
         )
 
     async def begin_autocommit_read(self, conn: AsyncConnection) -> None:
@@ -154,15 +181,31 @@ class PostgreSQLFeed(FeedDialect):
         driver.terminate()
 
     async def listen(
-        self, engine: AsyncEngine, read: Read, hub: NotificationHub, origin: str
+        self, connect: Connect, read: Read, hub: NotificationHub, origin: str
     ) -> None:
+        is_told = False
         for failures in itertools.count(1):
             try:
+                # A standby allows no LISTEN, and each attempt would be an error in its
+                # log: until it is promoted, followers see events by their looks.
+                while await read(_is_standby):
+                    if not is_told:
+                        _LOG.warning(
+                            "nothing can be listened for on a standby: followers look"
+                            " for events every poll_interval"
+                        )
+                    is_told = True
+                    await asyncio.sleep(LISTENER_PING_INTERVAL)
                 with translated_errors():
-                    await _listen_once(engine, hub, origin)
+                    await _listen_once(connect, hub, origin)
             except (StorageError, TimeoutError) as error:
                 _LOG.info("announcements are awaited on a new connection: %r", error)
             await asyncio.sleep(pause_after(failures))
+
+
+async def _is_standby(conn: AsyncConnection) -> bool:
+    found = await conn.scalar(sa.text("SELECT pg_is_in_recovery()"))
+    return bool(found)
 
 
 def payloads_of(origin: str, session_ids: Collection[str]) -> list[str]:
@@ -202,7 +245,7 @@ def announced_sessions(payload: str, origin: str) -> Collection[str] | None:
     return session_ids or None
 
 
-async def _listen_once(engine: AsyncEngine, hub: NotificationHub, origin: str) -> None:
+async def _listen_once(connect: Connect, hub: NotificationHub, origin: str) -> None:
 
     def receive(_connection: object, _pid: int, _channel: str, payload: str) -> None:
         session_ids = announced_sessions(payload, origin)
@@ -215,7 +258,7 @@ async def _listen_once(engine: AsyncEngine, hub: NotificationHub, origin: str) -
         is_lost.set()
 
     is_lost = asyncio.Event()
-    async with _own_connection(engine) as driver:
+    async with _own_connection(connect) as driver:
         driver.add_termination_listener(on_loss)
         await driver.add_listener(_CHANNEL, receive)
         # What was announced before this moment was not received.
@@ -230,12 +273,12 @@ async def _listen_once(engine: AsyncEngine, hub: NotificationHub, origin: str) -
 
 
 @asynccontextmanager
-async def _own_connection(engine: AsyncEngine) -> AsyncGenerator[Any]:
+async def _own_connection(connect: Connect) -> AsyncGenerator[Any]:
     """
     Make a connection as the pool makes its own, and take it out of the pool.
     """
-    async with asyncio.timeout(LISTENER_TIMEOUT):
-        conn = await engine.connect()
+    clock = asyncio.get_running_loop().time
+    conn = await connect(clock() + LISTENER_TIMEOUT)
     try:
         raw = await conn.get_raw_connection()
         driver: Any = raw.driver_connection

@@ -19,19 +19,23 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.sql.core.column_types import utc_time
 from asm_async.sql.core.feed_timing import (
     OWN_COMMIT_GRACE,
     WATCH_INTERVAL,
     WATCHER_RETRY_PAUSE,
+    WATCHER_STOP_TIMEOUT,
 )
-from asm_async.sql.dialects.feed import FeedDialect, Read
+from asm_async.sql.dialects.feed import Connect, FeedDialect, Read
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 _LOG = logging.getLogger(__name__)
+
+# Once a second or so.
+_LOOKS_PER_FILE_CHECK = 64
 
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
 
@@ -51,6 +55,9 @@ _COUNTERS = """
 """
 
 
+_POSITION = sa.bindparam("position", type_=sa.Integer())
+
+
 class SQLiteFeed(FeedDialect):
     """
     Positions are rowids that AUTOINCREMENT never gives out twice.
@@ -65,9 +72,12 @@ class SQLiteFeed(FeedDialect):
         "1", sa.Boolean
     )
     order: ClassVar[Sequence[sa.ColumnElement[Any]]] = (position,)
-    behind: ClassVar[sa.ColumnElement[bool]] = position > sa.bindparam(
-        "position", type_=sa.Integer()
-    )
+    behind: ClassVar[sa.ColumnElement[bool]] = position > _POSITION
+    at: ClassVar[sa.ColumnElement[bool]] = position == _POSITION
+    from_there: ClassVar[sa.ColumnElement[bool]] = position > _POSITION - 1
+    is_as_written: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("1", sa.Boolean)
+    is_misplaced: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("0", sa.Boolean)
+    may_lag: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("0", sa.Boolean)
 
     def parameters(self, place: Place) -> dict[str, Any]:
         return {"position": place[1]}
@@ -77,12 +87,12 @@ class SQLiteFeed(FeedDialect):
         Select the position after the last one that was given out.
         """
         return sa.select(
-            sa.literal_column("0", sa.Integer),
+            sa.literal_column("0", sa.Integer).label("next_transaction"),
             sa.literal_column(
                 "1 + coalesce("
                 "(SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'), 0)",
                 sa.Integer,
-            ),
+            ).label("next_position"),
         )
 
     async def begin_autocommit_read(self, conn: AsyncConnection) -> None:
@@ -117,7 +127,7 @@ class SQLiteFeed(FeedDialect):
         """
 
     async def listen(
-        self, engine: AsyncEngine, read: Read, hub: NotificationHub, origin: str
+        self, connect: Connect, read: Read, hub: NotificationHub, origin: str
     ) -> None:
 
         async def find(conn: AsyncConnection) -> str:
@@ -130,32 +140,93 @@ class SQLiteFeed(FeedDialect):
 
 async def _watch(path: str, hub: NotificationHub) -> None:
     loop = asyncio.get_running_loop()
-    must_stop, has_stopped = threading.Event(), asyncio.Event()
+    watcher = _Watcher(path, hub, loop)
+    watcher.thread.start()
+    try:
+        await watcher.has_stopped.wait()
+    finally:
+        watcher.stop()
+        # The loop goes on meanwhile: a look may be in the middle of a long statement.
+        with suppress(TimeoutError):
+            async with asyncio.timeout(WATCHER_STOP_TIMEOUT):
+                await watcher.has_stopped.wait()
+            # It was in its last line when it said so.
+            watcher.thread.join()
 
-    def call(function: Callable[..., object], *args: object) -> None:
+
+class _Watcher:
+    """
+    A thread that looks whether the file has changed, until it is told to stop.
+    """
+
+    def __init__(
+        self, path: str, hub: NotificationHub, loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._path = path
+        self._hub = hub
+        self._loop = loop
+        self._must_stop = threading.Event()
+        self._connection: sqlite3.Connection | None = None
+        self.has_stopped: asyncio.Event = asyncio.Event()
+        self.thread: threading.Thread = threading.Thread(
+            target=self._run, name="asm_async-watcher", daemon=True
+        )
+
+    def stop(self) -> None:
+        """
+        Have it stop soon, whatever it is doing.
+        """
+        self._must_stop.set()
+        if (connection := self._connection) is not None:
+            # It may have been closed just now.
+            with suppress(sqlite3.Error):
+                connection.interrupt()
+
+    def _call(self, function: Callable[..., object], *args: object) -> None:
         # In a loop that was closed nobody waits any more.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(function, *args)
+            self._loop.call_soon_threadsafe(function, *args)
 
-    def run() -> None:
+    def _run(self) -> None:
         try:
-            while not must_stop.is_set():
+            while not self._must_stop.is_set():
                 try:
-                    with closing(_open(path)) as connection:
-                        _look(connection, must_stop, hub, call)
-                except sqlite3.Error as error:
+                    with closing(_open(self._path)) as connection:
+                        self._connection = connection
+                        self._look(connection)
+                except Exception as error:  # noqa: BLE001 - followers depend on the thread
                     _LOG.debug("the file is watched on a new connection: %r", error)
-                must_stop.wait(WATCHER_RETRY_PAUSE)
+                self._must_stop.wait(WATCHER_RETRY_PAUSE)
         finally:
-            call(has_stopped.set)
+            self._call(self.has_stopped.set)
 
-    thread = threading.Thread(target=run, name="asm_async-watcher", daemon=True)
-    thread.start()
-    try:
-        await has_stopped.wait()
-    finally:
-        must_stop.set()
-        thread.join()
+    def _look(self, connection: sqlite3.Connection) -> None:
+        """
+        Look until told to stop, or another file is in the place of this one.
+        """
+        file, looks = _file_at(self._path), 0
+        version = connection.execute("PRAGMA data_version").fetchone()
+        newest = _latest(connection)
+        # What was committed before this moment will not be seen as a change.
+        self._call(self._hub.notify_all)
+        reported: dict[str, int] = {}
+        while not self._must_stop.wait(WATCH_INTERVAL):
+            looks += 1
+            if looks % _LOOKS_PER_FILE_CHECK == 0 and _file_at(self._path) != file:
+                # Another one was put in its place, which this connection does not see.
+                return
+            now = connection.execute("PRAGMA data_version").fetchone()
+            if now == version:
+                continue
+            version = now
+            before, newest = newest, _latest(connection)
+            followed = self._hub.followed_sessions()
+            numbers = _numbers(connection, before, newest, followed)
+            # A number is reported once: no follower may ever see it, since its event
+            # may have been pruned.
+            new = {id_: at for id_, at in numbers.items() if reported.get(id_) != at}
+            reported = {id_: reported[id_] for id_ in reported.keys() & followed} | new
+            self._call(_report, self._hub, new, (0, newest))
 
 
 def _open(path: str) -> sqlite3.Connection:
@@ -165,35 +236,16 @@ def _open(path: str) -> sqlite3.Connection:
     It must not: its own commits would be hidden from it by ``PRAGMA data_version``.
     """
     uri = f"{Path(path).absolute().as_uri()}?mode=rw"
-    connection = sqlite3.connect(uri, uri=True, isolation_level=None)
+    connection = sqlite3.connect(
+        uri, WATCHER_RETRY_PAUSE, uri=True, isolation_level=None
+    )
     connection.execute("PRAGMA query_only = ON")
     return connection
 
 
-def _look(
-    connection: sqlite3.Connection,
-    must_stop: threading.Event,
-    hub: NotificationHub,
-    call: Callable[..., object],
-) -> None:
-    version = connection.execute("PRAGMA data_version").fetchone()
-    newest = _latest(connection)
-    # What was committed before this moment will not be seen as a change.
-    call(hub.notify_all)
-    reported: dict[str, int] = {}
-    while not must_stop.wait(WATCH_INTERVAL):
-        now = connection.execute("PRAGMA data_version").fetchone()
-        if now == version:
-            continue
-        version = now
-        before, newest = newest, _latest(connection)
-        followed = hub.followed_sessions()
-        numbers = _numbers(connection, before, newest, followed)
-        # A number is reported once: no follower may ever see it, since its event
-        # may have been pruned.
-        new = {id_: at for id_, at in numbers.items() if reported.get(id_) != at}
-        reported = {id_: reported[id_] for id_ in reported.keys() & followed} | new
-        call(_report, hub, new, (0, newest))
+def _file_at(path: str) -> tuple[int, int]:
+    status = Path(path).stat()
+    return status.st_dev, status.st_ino
 
 
 def _report(hub: NotificationHub, numbers: Mapping[str, int], newest: Place) -> None:

@@ -182,7 +182,7 @@ CREATE INDEX ix_asm_artifacts_deleted_at
 
 CREATE TABLE asm_consumers (
     name VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
-    checkpoint VARCHAR(255),
+    checkpoint TEXT,
     fencing_token BIGINT NOT NULL,
     holder VARCHAR(255) COLLATE "C",
     leased_until TIMESTAMP WITH TIME ZONE,

@@ -179,7 +179,7 @@ CREATE INDEX ix_asm_artifacts_deleted_at
 
 CREATE TABLE asm_consumers (
     name VARCHAR(255) NOT NULL PRIMARY KEY,
-    checkpoint VARCHAR(255),
+    checkpoint TEXT,
     fencing_token INTEGER NOT NULL,
     holder VARCHAR(255),
     leased_until INTEGER,

@@ -1,0 +1,68 @@
+"""
+How it is told that a log does not hold what a follower was given, and what is said.
+"""
+
+from __future__ import annotations
+
+from asm_async.errors import HistoryLostError
+from asm_async.values.checkpoint import Witness
+
+_ADVICE = (
+    "a failover has lost commits, or an older state of the database was restored. Begin"
+    " anew: docs/explanation/following.md, 'When history goes backwards'"
+)
+
+
+def is_lost(
+    witness: Witness, *, mark: int | None, is_moved: bool, latest: int | None
+) -> bool:
+    """
+    Return whether an event that was given once is not of this history.
+
+    An event that was pruned, or deleted with its session, is missing as one that was
+    lost is; but the session's counter, which stays, has come as far as its number.
+
+    Args:
+        witness: The event.
+
+        mark: That of the event which has its number now; None if there is none.
+
+        is_moved: Whether that event stands at another place of the feed.
+
+        latest: The session's latest number; None if there never was such a session.
+    """
+    if mark is not None:
+        return is_moved or mark != witness.mark
+    return latest is None or latest < witness.sequence_number
+
+
+def ahead() -> HistoryLostError:
+    """
+    Return the error for a checkpoint that no event of the log has reached.
+    """
+    return HistoryLostError(
+        "checkpoint: it lies ahead of this feed, so that it is of another database, or"
+        f" {_ADVICE}"
+    )
+
+
+def gone(witness: Witness, name: str) -> HistoryLostError:
+    """
+    Return the error for an event that is not where it was given; *name* begins it.
+    """
+    return HistoryLostError(
+        f"{name}: event {witness.sequence_number} of session {witness.session_id!r} is"
+        f" not what it was when it was given: {_ADVICE}"
+    )
+
+
+def restored(name: str) -> HistoryLostError:
+    """
+    Return the error for a log that was copied to another server, with its old order.
+    """
+    return HistoryLostError(
+        f"{name}: the events were restored from a dump, and their transaction ids are"
+        " not of this server, so that new events may stand before old ones. Put their"
+        " order right and begin anew: docs/explanation/following.md, 'When history goes"
+        " backwards'"
+    )
