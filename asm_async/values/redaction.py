@@ -5,8 +5,10 @@ What is not to be stored, and what stands in its place.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
-from typing import Any, cast
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from heapq import merge
+from typing import Any, NamedTuple, cast
 
 import attrs
 
@@ -28,7 +30,7 @@ def _keys(value: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(fields.tuple_of(value, "keys", _key)))
 
 
-def _pattern(value: object, name: str) -> re.Pattern[str]:
+def _regex(value: object, name: str) -> re.Pattern[str]:
     if not isinstance(value, str):
         if not isinstance(getattr(value, "pattern", None), str):
             raise fields.unexpected(name, "a regular expression over text", value)
@@ -41,18 +43,69 @@ def _pattern(value: object, name: str) -> re.Pattern[str]:
         ) from None
 
 
-def _patterns(value: Iterable[str | re.Pattern[str]]) -> tuple[re.Pattern[str], ...]:
+def _name_text(value: str) -> str:
+    return fields.text(value, "name")
+
+
+def _regex_of_its_own(value: str | re.Pattern[str]) -> re.Pattern[str]:
+    return _regex(value, "regex")
+
+
+@attrs.frozen
+class Pattern:
+    """
+    A regular expression with a name, which says in the replacement what was there.
+
+    Raises:
+        ValidationError: Naming the field that is wrong.
+    """
+
+    name: str = attrs.field(converter=_name_text)
+    """
+    What a match is, such as ``openai_key``; several patterns may share a name.
+    """
+
+    regex: re.Pattern[str] = attrs.field(converter=_regex_of_its_own)
+    """
+    The expression, compiled or as text. Where it has a group called ``secret``, that
+    group alone is replaced; else all that it matches.
+    """
+
+
+def _pattern(value: object, name: str) -> Pattern | re.Pattern[str]:
+    return value if isinstance(value, Pattern) else _regex(value, name)
+
+
+def _patterns(
+    value: Iterable[str | re.Pattern[str] | Pattern],
+) -> tuple[Pattern | re.Pattern[str], ...]:
     return tuple(dict.fromkeys(fields.tuple_of(value, "patterns", _pattern)))
 
 
-def _replacement(value: str) -> str:
-    text = fields.text(value, "replacement")
+def _replacement_text(value: str) -> str:
+    return fields.text(value, "replacement")
+
+
+def _named(template: str, name: str) -> str:
+    """
+    Return the replacement for what *name* found; keys and bare patterns have none.
+    """
+    if not name:
+        template = template.replace(":{name}", "")
+    return template.replace("{name}", name)
+
+
+def _check_replacement(text: str) -> None:
+    if not text:
+        raise ValidationError(
+            "replacement: nothing of it would be left where there is no name; try"
+            " '[redacted:{name}]'"
+        )
     if any(text.startswith(text[start:]) for start in range(1, len(text))):
         raise ValidationError(
             f"replacement: {text!r} ends as it begins, so that its ends could not be"
             " told from the text around it; try '[redacted]'"
         )
-    return text
 
 
 def _ignores_case(value: bool) -> bool:  # noqa: FBT001 - attrs converts by position
@@ -66,7 +119,8 @@ class RedactionPolicy:
 
     Values are walked as the structures they are, so that whatever is not matched comes
     out as it went in: numbers to the last bit, types, the order of keys, and the keys
-    themselves. Redacting what was redacted changes nothing any more.
+    themselves. The same value always gives the same copy, and what was replaced once is
+    not replaced again.
 
     Raises:
         ValidationError: Naming the field that is wrong.
@@ -83,78 +137,159 @@ class RedactionPolicy:
     Whether *keys* name ``Password`` and ``PASSWORD`` when they say ``password``.
     """
 
-    patterns: tuple[re.Pattern[str], ...] = attrs.field(default=(), converter=_patterns)
+    patterns: tuple[Pattern | re.Pattern[str], ...] = attrs.field(
+        default=(), converter=_patterns
+    )
     """
-    Regular expressions, compiled or as text; in every text value that is left, each
-    match that is not empty is replaced.
+    Regular expressions, compiled or as text, with a name or without; in every text
+    value that is left, each match that is not empty is replaced.
 
-    They are searched for again in what is left around a match, as if each piece were a
-    text of its own, until none is found. Python's ``re`` knows no time limit, and
-    nothing else of the process runs meanwhile: a pattern whose search can take
-    exponential time, such as ``(a+)+$``, lets the author of the text stop the
-    process.
-    """
-
-    replacement: str = attrs.field(default="[redacted]", converter=_replacement)
-    """
-    The text that stands instead; it must not end as it begins, as ``***`` does.
+    Each is searched for once, in the text as it is given, and matches that overlap are
+    replaced as one. Python's ``re`` knows no time limit, and nothing else of the
+    process runs meanwhile: a pattern whose search can take exponential time, such as
+    ``(a+)+$``, lets the author of the text stop the process.
     """
 
-    _names: frozenset[str] = attrs.field(init=False, repr=False, eq=False)
+    replacement: str = attrs.field(
+        default="[redacted:{name}]", converter=_replacement_text
+    )
+    """
+    The text that stands instead; ``{name}`` stands for the name of the pattern that
+    matched. For keys and patterns without a name it is left out, with a colon before
+    it. The text must not end as it begins, as ``***`` does.
+    """
+
+    _names: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)
+    _searches: tuple[_Search, ...] = attrs.field(init=False, repr=False, eq=False)
+    _earlier: re.Pattern[str] = attrs.field(init=False, repr=False, eq=False)
 
     def __attrs_post_init__(self) -> None:
-        names = frozenset(map(self._name, self.keys))
-        object.__setattr__(self, "_names", names)
+        searches = tuple(_Search.of(each, self.replacement) for each in self.patterns)
+        # Longer ones first, since an alternation takes the first that fits.
+        texts = {self._unnamed, *(search.replacement for search in searches)}
+        for text in sorted(texts):
+            _check_replacement(text)
+        earlier = "|".join(re.escape(text) for text in sorted(texts, key=len)[::-1])
+        object.__setattr__(self, "_names", {self._name(key): key for key in self.keys})
+        object.__setattr__(self, "_searches", searches)
+        object.__setattr__(self, "_earlier", re.compile(earlier))
 
     def redact(self, value: Any) -> Any:
         """
         Copy a JSON value in normal form without what is to be replaced.
         """
-        if isinstance(value, str):
-            return self.redact_text(value) if self.patterns else value
-        if isinstance(value, dict):
-            members = cast("dict[str, Any]", value)
-            return {
-                key: self.replacement if self._is_named(key) else self.redact(member)
-                for key, member in members.items()
-            }
-        if isinstance(value, list):
-            return [self.redact(item) for item in cast("list[object]", value)]
-        return value
+        return self._copy(value, Counter())
+
+    def redact_counted(self, value: Any) -> tuple[Any, Counter[str]]:
+        """
+        Copy a JSON value as :meth:`redact` does, and count what was replaced in it.
+
+        Returns:
+            The copy, and how often something was replaced: by the name of the pattern,
+            the expression of one without a name, or the key as *keys* has it.
+        """
+        counts = Counter[str]()
+        return self._copy(value, counts), counts
 
     def redact_text(self, text: str) -> str:
         """
         Replace every match of a pattern in a text.
-        """
-        # What was replaced is never searched again, also not in a later call, where it
-        # is known by its text: that is why the replacement must not overlap itself.
-        waiting, done = [*reversed(text.split(self.replacement))], list[str]()
-        while waiting:
-            piece = waiting.pop()
-            around = self._split(piece)
-            if around is None:
-                done.append(piece)
-            else:
-                waiting += reversed(around)
-        return self.replacement.join(done)
 
-    def _split(self, piece: str) -> list[str] | None:
+        Takes time in proportion to the text, if each pattern's own search does.
         """
-        Cut out what the first pattern matches that matches anything.
-        """
-        for pattern in self.patterns:
-            ends = [end for span in _spans(pattern, piece) for end in span]
-            if ends:
-                bounds = zip([0, *ends[1::2]], [*ends[::2], len(piece)], strict=True)
-                return [piece[start:end] for start, end in bounds]
-        return None
+        return self._copy_text(text, Counter())
 
-    def _is_named(self, key: str) -> bool:
-        return bool(self._names) and self._name(key) in self._names
+    def _copy(self, value: Any, counts: Counter[str]) -> Any:
+        if isinstance(value, str):
+            return self._copy_text(value, counts)
+        if isinstance(value, dict):
+            members = cast("dict[str, Any]", value)
+            return {
+                key: self._copy_member(key, member, counts)
+                for key, member in members.items()
+            }
+        if isinstance(value, list):
+            return [self._copy(item, counts) for item in cast("list[object]", value)]
+        return value
+
+    def _copy_member(self, key: str, member: object, counts: Counter[str]) -> Any:
+        if self._names and (named := self._names.get(self._name(key))):
+            counts[named] += 1
+            return self._unnamed
+        return self._copy(member, counts)
+
+    def _copy_text(self, text: str, counts: Counter[str]) -> str:
+        # Most texts hold nothing: they are given back without being taken to pieces.
+        found = [search for search in self._searches if search.regex.search(text)]
+        if not found:
+            return text
+        pieces, done = list[str](), 0
+        for start, end, search in self._cuts(text, found):
+            pieces += text[done:start], search.replacement
+            counts[search.name] += 1
+            done = end
+        return "".join([*pieces, text[done:]])
+
+    def _cuts(
+        self, text: str, searches: Iterable[_Search]
+    ) -> Iterator[tuple[int, int, _Search]]:
+        """
+        Yield what to cut out of a text, from the left, with the search that found it.
+        """
+        # All is found in the text as it was given. A cut makes an edge at which a
+        # pattern such as \b[0-9]{16} would match anew, and then again at that one's:
+        # looking there again took time in proportion to the square of the text.
+        #
+        # A replacement from an earlier call stays what it is, unless a match reaches
+        # beyond it: so it is a span like the others, that nobody has found.
+        earlier = ((*match.span(), None) for match in self._earlier.finditer(text))
+        spans = merge(
+            earlier,
+            *(search.spans(text) for search in searches),
+            key=lambda span: (span[0], -span[1]),
+        )
+        start, end, by = 0, 0, None
+        for each_start, each_end, found_by in spans:
+            if each_start >= end:
+                if by:
+                    yield start, end, by
+                start, end, by = each_start, each_end, found_by
+            elif each_end > end:
+                end, by = each_end, by or found_by
+        if by:
+            yield start, end, by
+
+    @property
+    def _unnamed(self) -> str:
+        return _named(self.replacement, "")
 
     def _name(self, key: str) -> str:
         return key.casefold() if self.ignores_case else key
 
 
-def _spans(pattern: re.Pattern[str], text: str) -> Iterator[tuple[int, int]]:
-    return (match.span() for match in pattern.finditer(text) if match.group())
+class _Search(NamedTuple):
+    """
+    One pattern as it is looked for.
+    """
+
+    regex: re.Pattern[str]
+    name: str
+    replacement: str
+    group: int | str
+
+    @classmethod
+    def of(cls, pattern: Pattern | re.Pattern[str], template: str) -> _Search:
+        if not isinstance(pattern, Pattern):
+            return cls(pattern, pattern.pattern, _named(template, ""), 0)
+        group = "secret" if "secret" in pattern.regex.groupindex else 0
+        replacement = _named(template, pattern.name)
+        return cls(pattern.regex, pattern.name, replacement, group)
+
+    def spans(self, text: str) -> Iterable[tuple[int, int, _Search]]:
+        spans = (
+            (*match.span(self.group), self)
+            for match in self.regex.finditer(text)
+            if match[self.group]
+        )
+        # A group in a lookahead may lie behind the next match.
+        return sorted(spans, key=lambda span: span[:2]) if self.group else spans
