@@ -26,7 +26,7 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
 )
-from asm_async.sql import SQLSessionStore, create_engine
+from asm_async.sql import SQLQueryAPI, SQLSessionStore, create_engine
 from asm_async.sql.dialects.postgresql.dialect import PostgreSQL
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.concurrency import race, run_together
@@ -252,6 +252,24 @@ async def test_a_statement_timeout_is_a_busy_database(
         with pytest.raises(StorageBusyError, match="timeout"):
             await store.append_event(make_event())
     await engine.dispose()
+
+
+async def test_what_takes_too_long_for_the_server_is_soon_given_up(
+    migrated_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    A statement that the server cuts short each time is not repeated until the timeout.
+    """
+    engine = with_settings(migrated_postgres_url, statement_timeout="50ms")
+    query = SQLQueryAPI(engine, timeout=60)
+    async with other.transaction():
+        await other.execute("LOCK TABLE asm_sessions IN ACCESS EXCLUSIVE MODE")
+        async with asyncio.timeout(20):
+            with pytest.raises(StorageBusyError, match="statement_timeout") as caught:
+                await query.search_sessions()
+    await engine.dispose()
+
+    assert not caught.value.outcome_unknown
 
 
 async def test_a_read_only_server_is_unavailable_to_writers(

@@ -227,6 +227,9 @@ def test_a_translated_error_is_not_translated_again(code: str) -> None:
         (wrapped(postgres_error("23505")), False),
         (wrapped(postgres_error("40001")), False),
         (wrapped(postgres_error("XX000")), False),
+        (wrapped(postgres_error("25006")), False),
+        (wrapped(postgres_error("25006"), is_lost=True), False),
+        (wrapped(postgres_error("57014")), False),
         (wrapped(postgres_error("57P01")), True),
         (wrapped(postgres_error("08006")), True),
         (wrapped(postgres_error("40003")), True),
@@ -306,6 +309,7 @@ def test_a_message_tells_neither_statement_nor_parameters() -> None:
         ("SQLITE_IOERR_WRITE", "log"),
         ("SQLITE_BUSY", "lock"),
         ("42501", "grant"),
+        ("57014", "raise it"),
     ],
 )
 def test_a_message_says_what_to_do(code: str, advice: str) -> None:

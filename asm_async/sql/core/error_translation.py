@@ -102,6 +102,10 @@ _ADVICE: Mapping[str, str] = {
         " give asm_async a schema of its own"
     ),
     "53100": _NO_ROOM,
+    "57014": (
+        "; the server's statement_timeout is shorter than this takes, or somebody"
+        " cancelled it: raise it for this role or in the URL's options, or ask for less"
+    ),
     "SQLITE_BUSY": "; another process holds the lock: let it write in short pieces",
     "SQLITE_CANTOPEN": (
         "; its directory must exist, and this process must be allowed to write there"
@@ -183,6 +187,13 @@ def is_collision(error: StorageError) -> bool:
     return error.__cause__ is not None and _code(error.__cause__) in _COLLISIONS
 
 
+def is_cut_short(error: StorageError) -> bool:
+    """
+    Return whether the server ended a statement that took too long for it.
+    """
+    return error.__cause__ is not None and _code(error.__cause__) == "57014"
+
+
 def is_damage(error: StorageError) -> bool:
     """
     Return whether the database found itself to be damaged.
@@ -228,7 +239,12 @@ def _is_refusal(error: BaseException, translation: type[StorageError]) -> bool:
     Return whether the database itself answered that it does not commit.
     """
     code = _code(error)
-    if code is None or translation is StorageUnavailableError:
+    if code is None:
+        return False
+    if code == "25006":
+        # A server that is read-only has written nothing, whatever it is later.
+        return True
+    if translation is StorageUnavailableError:
         return False
     return not code.startswith("SQLITE_IOERR")
 

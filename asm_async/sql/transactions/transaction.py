@@ -26,6 +26,7 @@ from asm_async.sql.core.deadlines import in_time, pause_after, wait_uninterrupti
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import (
     is_collision,
+    is_cut_short,
     translated_errors,
     with_outcome,
 )
@@ -36,6 +37,9 @@ from asm_async.sql.transactions.connections import DriverConnections
 T = TypeVar("T")
 
 _MAX_COLLISIONS = 3
+
+# What takes too long for the server mostly does so again.
+_MAX_CUT_SHORT = 2
 
 
 @attrs.frozen(kw_only=True)
@@ -252,7 +256,7 @@ class Transactions:
         Make attempts until one succeeds, fails for good, or timeout runs out.
         """
         clock = asyncio.get_running_loop().time
-        collisions = 0
+        collisions = cut_short = 0
         for failures in itertools.count(1):
             try:
                 with translated_errors():
@@ -261,7 +265,9 @@ class Transactions:
                 call.has_begun = False
                 call.may_be_committed |= error.outcome_unknown
                 collisions += is_collision(error)
+                cut_short += is_cut_short(error)
                 is_transient = error.retryable or 0 < collisions <= _MAX_COLLISIONS
+                is_transient &= cut_short <= _MAX_CUT_SHORT
                 may_repeat = is_repeatable or not call.may_be_committed
                 pause = pause_after(failures)
                 is_late = clock() + pause > call.deadline
