@@ -13,9 +13,14 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
-from asm_async.values.fields import Count, Text, UTCTime
+from asm_async.values.fields import Count, PositiveCount, Text, UTCTime
 from asm_async.values.ids import new_event_id
-from asm_async.values.json_values import JSONObject, copy_and_encode
+from asm_async.values.json_values import (
+    Default,
+    JSONObject,
+    copy_and_encode,
+    normalise_json_object,
+)
 from asm_async.values.stored_value import StoredValue
 
 
@@ -141,9 +146,9 @@ class Event(StoredValue):
     Whatever the application wants to remember beside it.
     """
 
-    schema_version: Count = 1
+    schema_version: PositiveCount = 1
     """
-    The version of *data*'s shape, in the application's own count.
+    The version of *data*'s shape, in the application's own count, from 1.
     """
 
     provider: Text | None = None
@@ -172,9 +177,14 @@ class Event(StoredValue):
         provider: str | None = None,
         correlation_id: str | None = None,
         timestamp: datetime | None = None,
+        default: Default | None = None,
     ) -> Event:
         """
         Record that something happened, with a new id and the present time unless given.
+
+        *default* is called, as by ``json.dumps``, for what is no JSON value in *data*
+        and *metadata*: also for NaN and infinities, and for keys that are not text. It
+        returns what stands in its place, which is checked, or raises ``TypeError``.
 
         Raises:
             ValidationError: Naming the field that is wrong.
@@ -182,6 +192,9 @@ class Event(StoredValue):
         # The constructor takes any mapping, and copies it.
         content: Any = {} if data is None else data
         remembered: Any = {} if metadata is None else metadata
+        if default is not None:
+            content = normalise_json_object(content, "data", default)
+            remembered = normalise_json_object(remembered, "metadata", default)
         return cls(
             id=new_event_id() if id is None else id,
             type=type,

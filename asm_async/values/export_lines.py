@@ -10,6 +10,7 @@ twice.
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import datetime
 from hashlib import sha256
@@ -27,7 +28,8 @@ from asm_async.values.export_records import (
     ExportRecord,
     stored_value,
 )
-from asm_async.values.json_values import decode_json, encode_json, with_article
+from asm_async.values.json_values import decode_json, encode_json
+from asm_async.values.not_json import with_article
 from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
@@ -138,8 +140,8 @@ def _decode_json(line: bytes) -> Any:
 def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     made = dict(pairs)
     if len(made) != len(pairs):
-        names = [name for name, _ in pairs]
-        twice = next(name for name in names if names.count(name) > 1)
+        counts = Counter(name for name, _ in pairs)
+        twice = next(name for name in counts if counts[name] > 1)
         raise ValidationError(
             f"{fields.shown(twice)}: this key stands twice in one object"
         )

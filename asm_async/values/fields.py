@@ -13,8 +13,8 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Any, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
-from asm_async.errors import ValidationError
-from asm_async.values.json_values import with_article
+from asm_async.errors import ConflictError, ValidationError
+from asm_async.values.not_json import with_article
 
 MAX_TEXT_LENGTH = 255
 """
@@ -32,6 +32,7 @@ The largest amount: a million billions of US dollars, so that sums stay finite.
 """
 
 E = TypeVar("E", bound=StrEnum)
+F = TypeVar("F", bound=Callable[..., object])
 T = TypeVar("T")
 
 
@@ -135,6 +136,15 @@ def instance(value: object, name: str, kind: type[T]) -> T:
     return value
 
 
+def function(value: F, name: str) -> F:
+    """
+    Accept what can be called.
+    """
+    if not callable(value):
+        raise unexpected(name, "a function", value)
+    return value
+
+
 def boolean(value: object, name: str) -> bool:
     """
     Accept True or False.
@@ -163,6 +173,21 @@ def positive_count(value: object, name: str) -> int:
     if not number:
         raise ValidationError(f"{name}: expected at least 1, got 0")
     return number
+
+
+def next_number(latest: int, session_id: str) -> int:
+    """
+    Return the sequence number after *latest*, which readers of JSON can hold as well.
+
+    Raises:
+        ConflictError: If there is none.
+    """
+    if latest >= MAX_COUNT:
+        raise ConflictError(
+            f"session {session_id!r} has given its last sequence number, 2**53 - 1:"
+            " go on in another session"
+        )
+    return latest + 1
 
 
 def total_count(value: object, name: str) -> int:

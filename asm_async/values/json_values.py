@@ -15,6 +15,7 @@ from itertools import chain
 from typing import Annotated, Any, TypeAlias, cast
 
 from asm_async.errors import ValidationError
+from asm_async.values.not_json import OR_DEFAULT, kind_of, remedy_for, type_name
 
 MAX_DEPTH = 200
 """
@@ -32,6 +33,7 @@ _DECODER = json.JSONDecoder()
 _LONGEST_KEY = 255
 _LONG_TEXT = 1 << 16
 _NESTED = frozenset({dict, list})
+_SCALARS = (str, int, type(None))
 # To a checker, the type of what may be anything is unknown.
 _type_of: Callable[[object], type[object]] = type
 _INTEGER_BOUND = 10**MAX_INTEGER_DIGITS
@@ -47,6 +49,12 @@ class EncodedJSON(str):
     """
 
     __slots__ = ()
+
+
+Default: TypeAlias = Callable[[Any], Any]
+"""
+Makes a JSON value of what is none, or raises ``TypeError``: as for ``json.dumps``.
+"""
 
 
 def _parts_encoder() -> Callable[[object, int], Iterable[str]] | None:
@@ -115,7 +123,9 @@ def without_collection() -> Generator[None]:
             gc.enable()
 
 
-def normalise_json_object(value: object, path: str) -> JSONObject:
+def normalise_json_object(
+    value: object, path: str, default: Default | None = None
+) -> JSONObject:
     """
     Copy *value*, which must be a JSON object, in plain built-in types.
 
@@ -126,8 +136,8 @@ def normalise_json_object(value: object, path: str) -> JSONObject:
     if (flat := _copy_flat(value)) is not None:
         return flat
     if not _is_mapping(value):
-        raise ValidationError(f"{path}: expected a JSON object, got {_kind(value)}")
-    copy: JSONObject = normalise_json(value, path)
+        raise ValidationError(f"{path}: expected a JSON object, got {kind_of(value)}")
+    copy: JSONObject = normalise_json(value, path, default)
     return copy
 
 
@@ -152,7 +162,7 @@ def _is_mapping(value: object) -> bool:
     return type(value) is dict or isinstance(value, Mapping)
 
 
-def normalise_json(value: object, path: str) -> Any:
+def normalise_json(value: object, path: str, default: Default | None = None) -> Any:
     """
     Copy *value* in plain built-in types: what would come back from a store.
 
@@ -165,6 +175,9 @@ def normalise_json(value: object, path: str) -> Any:
 
         path: Where *value* stands, such as ``data``; the start of each culprit's path.
 
+        default: Called for what is no JSON value, or no key; what it returns is
+            normalised in its place.
+
     Raises:
         ValidationError: If something is not JSON (RFC 8259: NaN, infinities, bytes, a
             key that is not a string), an integer has more than 4,300 digits, or the
@@ -175,10 +188,11 @@ def normalise_json(value: object, path: str) -> Any:
     if (copied := _copy_by_encoding(value)) is not None:
         return copied[0]
     try:
-        return _normalise(value, 0)
+        return _Walk(default).normalise(value, 0)
     except _Culprit as culprit:
         steps = "".join(reversed(culprit.steps))
-        raise ValidationError(f"{path}{steps}: {culprit.reason}") from None
+        error = ValidationError(f"{path}{steps}: {culprit.reason}")
+        raise error from culprit.__cause__
 
 
 JSONObject: TypeAlias = Annotated[dict[str, Any], normalise_json_object]
@@ -275,65 +289,95 @@ class _Culprit(Exception):  # noqa: N818 - never leaves this module
         self.steps: list[str] = []
 
 
-def _normalise(value: object, depth: int) -> Any:
-    if isinstance(value, str):
-        return _join_surrogates(value if type(value) is str else str.__str__(value))
-    if value is None or isinstance(value, bool):
+class _Walk:
+    """
+    Copies a value one member after the other.
+    """
+
+    def __init__(self, default: Default | None) -> None:
+        self.default = default
+
+    def normalise(self, value: object, depth: int) -> Any:
+        if isinstance(value, float) and math.isfinite(value):
+            return float.__float__(value)
+        if not isinstance(value, _SCALARS):
+            return self._normalise_other(value, depth)
+        if isinstance(value, str):
+            return _join_surrogates(value if type(value) is str else str.__str__(value))
+        if isinstance(value, int) and not isinstance(value, bool):
+            return _plain_integer(int.__int__(value))
         return value
-    if isinstance(value, int):
-        return _plain_integer(int.__int__(value))
-    if isinstance(value, float):
-        return _plain_float(float.__float__(value))
-    if _is_mapping(value):
-        return _plain_object(cast("Mapping[object, object]", value), depth + 1)
-    if isinstance(value, list | tuple):
-        return _plain_array(cast("list[object]", value), depth + 1)
-    raise _Culprit(f"{_kind(value)} is not JSON")
 
+    def _normalise_other(self, value: object, depth: int) -> Any:
+        if _is_mapping(value):
+            members = cast("Mapping[object, object]", value)
+            return self._plain_object(members, depth + 1)
+        if isinstance(value, list | tuple):
+            return self._plain_array(cast("list[object]", value), depth + 1)
+        subject = repr(value) if isinstance(value, float) else kind_of(value)
+        if self.default is None:
+            raise _Culprit(f"{subject} is not JSON{remedy_for(value)}")
+        # One that always returns what is no JSON value either ends at the depth.
+        _check_depth(depth + 1)
+        made = self._by_default(self.default, value, f"{subject} is not JSON")
+        return self.normalise(made, depth + 1)
 
-def _plain_object(value: Mapping[object, object], depth: int) -> JSONObject:
-    _check_depth(depth)
-    plain: JSONObject = {}
-    for key, member in value.items():
-        if not isinstance(key, str):
-            raise _Culprit(f"a key of type {type(key).__name__} is not a string")
-        name = _join_surrogates(key if type(key) is str else str.__str__(key))
-        if name in plain:
-            raise _Culprit(f"the key {_shown(name)} stands twice")
+    def _by_default(self, default: Default, value: object, reason: str) -> object:
         try:
-            plain[name] = _normalise(member, depth)
-        except _Culprit as culprit:
-            culprit.steps.append(f"[{_shown(name)}]")
-            raise
-    return plain
+            return default(value)
+        except TypeError as error:
+            raise _Culprit(f"{reason}, and default refused it") from error
+
+    def _plain_object(self, value: Mapping[object, object], depth: int) -> JSONObject:
+        _check_depth(depth)
+        plain: JSONObject = {}
+        for key, member in value.items():
+            name = _join_surrogates(self._plain_key(key))
+            if name in plain:
+                raise _Culprit(f"the key {_shown(name)} stands twice")
+            try:
+                plain[name] = self.normalise(member, depth)
+            except _Culprit as culprit:
+                culprit.steps.append(step_to(name))
+                raise
+        return plain
+
+    def _plain_key(self, key: object) -> str:
+        if type(key) is str:
+            return key
+        reason = f"a key of type {type_name(key)} is not a string"
+        if self.default is not None and not isinstance(key, str):
+            key = self._by_default(self.default, key, reason)
+        if not isinstance(key, str):
+            raise _Culprit(f"{reason}; convert it{OR_DEFAULT}")
+        return str.__str__(key)
+
+    def _plain_array(self, value: list[object], depth: int) -> list[Any]:
+        _check_depth(depth)
+        plain: list[Any] = []
+        for index, member in enumerate(value):
+            try:
+                plain.append(self.normalise(member, depth))
+            except _Culprit as culprit:
+                culprit.steps.append(f"[{index}]")
+                raise
+        return plain
+
+
+def step_to(key: str) -> str:
+    """
+    Write the step of a path that leads to a member of an object.
+    """
+    return f"[{_shown(key)}]"
 
 
 def _shown(key: str) -> str:
-    # A path is to be read.
     return ascii(key) if len(key) <= _LONGEST_KEY else f"{key[:_LONGEST_KEY]!a}..."
-
-
-def _plain_array(value: list[object], depth: int) -> list[Any]:
-    _check_depth(depth)
-    plain: list[Any] = []
-    for index, member in enumerate(value):
-        try:
-            plain.append(_normalise(member, depth))
-        except _Culprit as culprit:
-            culprit.steps.append(f"[{index}]")
-            raise
-    return plain
 
 
 def _plain_integer(value: int) -> int:
     if not -_INTEGER_BOUND < value < _INTEGER_BOUND:
         raise _Culprit(f"the integer has more than {MAX_INTEGER_DIGITS} digits")
-    return value
-
-
-def _plain_float(value: float) -> float:
-    if not math.isfinite(value):
-        raise _Culprit(f"{value!r} is not JSON")
     return value
 
 
@@ -350,14 +394,3 @@ def _join_surrogates(text: str) -> str:
 def _check_depth(depth: int) -> None:
     if depth > MAX_DEPTH:
         raise _Culprit(f"nested more than {MAX_DEPTH} levels deep")
-
-
-def with_article(noun: str) -> str:
-    """
-    Put the article before *noun*: ``"a list"``, ``"an int"``.
-    """
-    return f"{'an' if noun[0] in 'aeioAEIO' else 'a'} {noun}"
-
-
-def _kind(value: object) -> str:
-    return with_article(type(value).__name__)

@@ -12,7 +12,8 @@ from typing import Any, Self, cast
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
-from asm_async.values.json_values import normalise_json, with_article
+from asm_async.values.json_values import normalise_json
+from asm_async.values.not_json import with_article
 from asm_async.values.value import Value, schema_of
 
 
@@ -44,6 +45,44 @@ class PlainValue(Value):
         for name in schema.times & given.keys():
             given[name] = _time_of(given[name], name)
         return cls(**given)
+
+    @classmethod
+    def __get_pydantic_core_schema__(cls, source: object, handler: object) -> Any:
+        """
+        Let pydantic, and so FastAPI, take and return values by their form in JSON.
+        """
+        return _pydantic_schema(cls)
+
+    @classmethod
+    def __get_pydantic_json_schema__(
+        cls, core_schema: object, handler: object
+    ) -> dict[str, Any]:
+        """
+        Describe the form in JSON by the names of its members.
+        """
+        schema = schema_of(cls)
+        return {
+            "title": cls.__name__,
+            "type": "object",
+            "properties": {name: {} for name in schema.rules},
+            "required": sorted(schema.required),
+            "additionalProperties": False,
+        }
+
+
+def _pydantic_schema(kind: type[PlainValue]) -> Any:
+    # Who does not use pydantic need not have it.
+    from pydantic_core import core_schema  # noqa: PLC0415 - said above
+
+    def validate(value: object) -> PlainValue:
+        if isinstance(value, kind):
+            return value
+        return kind.from_dict(cast("Mapping[str, Any]", value))
+
+    return core_schema.no_info_plain_validator_function(
+        validate,
+        serialization=core_schema.plain_serializer_function_ser_schema(kind.to_dict),
+    )
 
 
 def plain_fields(instance: object, names: Iterable[str]) -> dict[str, Any]:

@@ -182,8 +182,8 @@ def test_no_number_is_refused(value: float) -> None:
     """
     NaN and the infinities are not JSON, wherever they come from.
     """
-    assert refusal({"x": [value]}) == f"data['x'][0]: {value} is not JSON"
-    assert refusal(type("Sub", (float,), {})(value)).endswith("is not JSON")
+    assert refusal({"x": [value]}).startswith(f"data['x'][0]: {value} is not JSON; ")
+    assert f"{value} is not JSON" in refusal(type("Sub", (float,), {})(value))
     with pytest.raises(ValueError, match="not JSON compliant"):
         encode_json(value)
 
@@ -310,14 +310,14 @@ def test_the_message_names_the_path_of_the_culprit(value: Any, message: str) -> 
     """
     What is not JSON is refused with the way that leads to it, in plain ASCII.
     """
-    assert refusal(value) == message
+    assert refusal(value).startswith(f"{message}; convert it")
 
 
 def test_the_path_begins_where_the_caller_says() -> None:
     """
     The path starts with the field's own name.
     """
-    assert refusal([b""], "run.output") == "run.output[0]: a bytes is not JSON"
+    assert refusal([b""], "run.output").startswith("run.output[0]: a bytes is not JSON")
 
 
 def test_what_is_normalised_is_a_copy() -> None:

@@ -17,7 +17,8 @@ from asm_async.fronts.loop_share import LoopShare
 from asm_async.integrations.fastapi.access import ContextDep
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values import fields
-from asm_async.values.json_values import JSONObject, with_article, without_collection
+from asm_async.values.json_values import JSONObject, without_collection
+from asm_async.values.not_json import with_article
 from asm_async.values.plain_value import check_members
 
 T = TypeVar("T")

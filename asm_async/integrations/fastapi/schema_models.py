@@ -59,6 +59,7 @@ _SCHEMAS: Mapping[Any, Any] = MappingProxyType(
         fields.Text: Text,
         fields.Tags: list[Text],
         fields.Count: Count,
+        fields.PositiveCount: Annotated[int, Field(ge=1, le=MAX_COUNT)],
         fields.TotalCount: Annotated[int, Field(ge=0)],
         fields.Amount: Annotated[float, Field(ge=0, le=MAX_AMOUNT)],
         fields.TotalAmount: Annotated[float, Field(ge=0)],
