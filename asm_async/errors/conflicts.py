@@ -7,6 +7,15 @@ from __future__ import annotations
 from asm_async.errors.base import Argument, ASMError
 
 
+def _difference(field: str) -> str:
+    if not field:
+        return ""
+    # The usual culprit: a retry that makes the value anew, with the same id.
+    is_time = field in {"timestamp", "created_at"}
+    advice = "; repeat a call with the time it had at first" if is_time else ""
+    return f": {field} differs{advice}"
+
+
 class ConflictError(ASMError):
     """
     What is stored does not allow this change; nothing was written.
@@ -51,8 +60,12 @@ class EventConflictError(ConflictError):
     code = "event_conflict"
     _TEXT = "session {!r} already holds an event {!r} with other content"
 
-    def __init__(self, session_id: str, event_id: str) -> None:
-        super().__init__(session_id, event_id)
+    # Positional, so that unpickling can rebuild the error from its args.
+    def __init__(self, session_id: str, event_id: str, field: str = "") -> None:
+        super().__init__(session_id, event_id, field)
+
+    def __str__(self) -> str:
+        return super().__str__() + _difference(self.field)
 
     session_id: Argument[str] = Argument(0)
     """
@@ -62,6 +75,12 @@ class EventConflictError(ConflictError):
     event_id: Argument[str] = Argument(1)
     """
     The id that is taken.
+    """
+
+    field: Argument[str] = Argument(2)
+    """
+    The first field that differs, of a JSON value with the path to what differs in it,
+    such as ``timestamp`` or ``data['content']``.
     """
 
 
@@ -152,12 +171,21 @@ class ArtifactConflictError(ConflictError):
     code = "artifact_conflict"
     _TEXT = "{} is registered already, with other content"
 
-    def __init__(self, subject: str) -> None:
-        super().__init__(subject)
+    # Positional, so that unpickling can rebuild the error from its args.
+    def __init__(self, subject: str, field: str = "") -> None:
+        super().__init__(subject, field)
+
+    def __str__(self) -> str:
+        return super().__str__() + _difference(self.field)
 
     subject: Argument[str] = Argument(0)
     """
     What is taken, such as ``key 'report.md'``.
+    """
+
+    field: Argument[str] = Argument(1)
+    """
+    The first field that differs, of JSON with the path to what differs in it.
     """
 
 

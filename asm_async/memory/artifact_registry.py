@@ -109,7 +109,7 @@ def _registered_before(
     }
     for subject, stored in found.items():
         if stored is not None:
-            if not artifact.is_repeat_of(stored):
-                raise ArtifactConflictError(subject)
+            if differing := artifact.difference_to(stored):
+                raise ArtifactConflictError(subject, differing)
             return stored
     return None

@@ -28,6 +28,7 @@ from asm_async.fronts.session_store import (
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.fields import next_number
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
 
@@ -46,7 +47,8 @@ class InMemorySessionStore(SessionStoreFront):
     """
 
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
-        self._access = DatabaseAccess(database or InMemoryDatabase(), "store")
+        own = InMemoryDatabase() if database is None else database
+        self._access = DatabaseAccess(own, "store")
 
     async def aclose(self) -> None:
         """
@@ -289,11 +291,11 @@ def _number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[
         session_id, key = event.session_id, (event.session_id, event.id)
         stored = known.get(key) or database.stored_event(*key)
         if stored is None:
-            number = latest.get(session_id, database.latest(session_id)) + 1
-            latest[session_id] = number
+            before = latest.get(session_id, database.latest(session_id))
+            latest[session_id] = number = next_number(before, session_id)
             stored = attrs.evolve(event, sequence_number=number)
         elif not stored.has_same_content(event):
-            raise EventConflictError(*key)
+            raise EventConflictError(*key, stored.differing_field(event))
         known[key] = stored
         numbered.append(stored)
     return numbered

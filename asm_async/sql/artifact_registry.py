@@ -153,8 +153,8 @@ async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact |
         row = (await conn.execute(query)).one_or_none()
         if row is not None:
             stored = rows.artifact_of(row)
-            if not new.is_repeat_of(stored):
-                raise ArtifactConflictError(f"{name} {value!r}")
+            if differing := new.difference_to(stored):
+                raise ArtifactConflictError(f"{name} {value!r}", differing)
             return stored
     return None
 

@@ -4,6 +4,7 @@ The records of an export as they come in, and one session of them, checked whole
 
 from __future__ import annotations
 
+from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
 from typing import NoReturn, Self, TypeAlias, cast
@@ -46,6 +47,9 @@ class IncomingRecords:
         line = await self._next_line()
         if line is None:
             self.refuse("the export is cut off here: its end is missing")
+        if self.line_number == 1:
+            # Editors and shells of Windows put it there; RFC 8259 lets us ignore it.
+            line = line.removeprefix(BOM_UTF8)
         try:
             record = decode_record(line)
         except ValidationError as error:

@@ -191,13 +191,22 @@ class Artifact(StoredValue):
     def is_repeat_of(self, stored: Artifact) -> bool:
         """
         Return whether registering this would be to register *stored* once more.
+        """
+        return not self.difference_to(stored)
+
+    def difference_to(self, stored: Artifact) -> str:
+        """
+        Return the first field that keeps this from being *stored*, registered again.
 
         Under the same id all else must be the same; under another id, all but
         *created_at*. A deletion makes no difference. JSON is compared as stored.
+
+        Returns:
+            The field, with the path in its JSON; nothing if it is a repetition.
         """
         if stored.id != self.id:
             stored = attrs.evolve(stored, id=self.id, created_at=self.created_at)
-        return self.has_same_content(stored)
+        return self.differing_field(stored)
 
 
 @attrs.frozen(kw_only=True)

@@ -10,7 +10,7 @@ from typing import Any, ClassVar, Self, cast
 
 import attrs
 
-from asm_async.values.json_values import encode_json
+from asm_async.values.json_values import encode_json, step_to
 from asm_async.values.plain_value import PlainValue
 from asm_async.values.value import schema_of
 
@@ -93,6 +93,19 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         """
         return self._content() == other._content()
 
+    def differing_field(self, other: StoredValue) -> str:
+        """
+        Return the first field in which the content differs; nothing if it is the same.
+
+        Of JSON the path to what differs follows, such as ``data['a'][0]``.
+        """
+        plain, others = self.to_dict(), other.to_dict()
+        for name, value in plain.items():
+            path = _path_to_difference(value, others[name])
+            if path is not None and name != self._GIVEN_BY_STORE:
+                return f"{name}{path}"
+        return ""
+
     def _content(self) -> str:
         # Both are normal already: what to_dict() checks takes five times as long.
         members = {name: getattr(self, name) for name in schema_of(type(self)).rules}
@@ -101,6 +114,38 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
             if isinstance(member, datetime):
                 members[name] = member.isoformat(timespec="microseconds")
         return encode_json(members)
+
+
+def _path_to_difference(one: object, other: object) -> str | None:
+    """
+    Return the path to the first place where two JSON values differ as they are stored.
+
+    Returns:
+        The steps to it, such as ``['a'][0]``; nothing where they differ as a whole or
+        in the order of their keys; None if they are the same.
+    """
+    both: tuple[object, object] = one, other
+    if isinstance(one, dict) and isinstance(other, dict):
+        return _path_in_objects(
+            cast("dict[str, object]", one), cast("dict[str, object]", other)
+        )
+    if isinstance(one, list) and isinstance(other, list):
+        items, others = cast("list[object]", one), cast("list[object]", other)
+        for index, pair in enumerate(zip(items, others, strict=False)):
+            if (path := _path_to_difference(*pair)) is not None:
+                return f"[{index}]{path}"
+        shorter = min(len(items), len(others))
+        return None if len(items) == len(others) else f"[{shorter}]"
+    return None if encode_json(both[0]) == encode_json(both[1]) else ""
+
+
+def _path_in_objects(one: dict[str, object], other: dict[str, object]) -> str | None:
+    for key in dict.fromkeys([*one, *other]):
+        if key not in one or key not in other:
+            return step_to(key)
+        if (path := _path_to_difference(one[key], other[key])) is not None:
+            return f"{step_to(key)}{path}"
+    return None if [*one] == [*other] else ""
 
 
 def _parameter(field: attrs.Attribute[Any], namespace: dict[str, Any]) -> str:

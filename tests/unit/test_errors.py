@@ -108,6 +108,20 @@ SAYINGS: list[tuple[ASMError, str]] = [
         "session 'ses_1' already holds an event 'evt_1' with other content",
     ),
     (
+        EventConflictError("ses_1", "evt_1", "data['a']"),
+        (
+            "session 'ses_1' already holds an event 'evt_1' with other content:"
+            " data['a'] differs"
+        ),
+    ),
+    (
+        ArtifactConflictError("key 'a'", "created_at"),
+        (
+            "key 'a' is registered already, with other content: created_at differs;"
+            " repeat a call with the time it had at first"
+        ),
+    ),
+    (
         SequenceConflictError("ses_1", 3, 5),
         "session 'ses_1' is at sequence number 5, not at 3 as expected",
     ),

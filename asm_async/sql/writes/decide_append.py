@@ -47,7 +47,8 @@ def check_duplicates(unit: UnitOfWork, events: Sequence[Event]) -> None:
         key = event.session_id, event.id
         twin = unit.events.get(key) or seen.setdefault(key, event)
         if twin is not event and not twin.has_same_content(event):
-            raise EventConflictError(event.session_id, event.id)
+            differing = twin.differing_field(event)
+            raise EventConflictError(event.session_id, event.id, differing)
 
 
 def are_behind(unit: UnitOfWork, events: Sequence[Event], number: int) -> bool:

@@ -13,6 +13,7 @@ from asm_async.sql.core.tables import GateState
 from asm_async.sql.writes.operations import EventTexts
 from asm_async.values import ids
 from asm_async.values.event import Event
+from asm_async.values.fields import next_number
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -172,7 +173,7 @@ class UnitOfWork:
         Append *event* under its session's next number.
         """
         gate = self.gates[event.session_id]
-        stored = event.with_given(gate.last_sequence + 1)
+        stored = event.with_given(next_number(gate.last_sequence, gate.session_id))
         gate.last_sequence = stored.sequence_number
         self.events[event.session_id, event.id] = stored
         self.changed_gates.add(event.session_id)

@@ -173,6 +173,7 @@ class TestRegistrations(ArtifactRegistryContract):
         with pytest.raises(ArtifactConflictError) as caught:
             await registry.register(make_artifact(**{field: _CHANGES[field]}))
         assert caught.value.subject == "artifact 'art_1'"
+        assert caught.value.field.startswith(field)
         assert await registry.list_by_session("ses_1") == [first]
 
     @pytest.mark.usefixtures("session")
@@ -188,6 +189,7 @@ class TestRegistrations(ArtifactRegistryContract):
         with pytest.raises(ArtifactConflictError) as caught:
             await registry.register(make_artifact(**change))
         assert caught.value.subject == "key 'report.txt'"
+        assert caught.value.field.startswith(field)
         assert await registry.list_by_session("ses_1") == [first]
 
     @pytest.mark.usefixtures("session")

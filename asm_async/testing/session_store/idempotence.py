@@ -44,6 +44,19 @@ _OTHER_CONTENT: tuple[dict[str, Any], ...] = (
     {"correlation_id": "trace_1"},
 )
 
+_DIFFERENCES: tuple[tuple[dict[str, Any], str], ...] = (
+    ({"timestamp": NOON + timedelta(microseconds=1)}, "timestamp"),
+    ({"timestamp": NOON + timedelta(1), "data": {}, "run_id": "run_1"}, "timestamp"),
+    ({"data": {"a": [1, {"b": 2.0}], "c": 3}}, "data['a'][1]['b']"),
+    ({"data": {"a": [1, {"b": [2]}], "c": 3}}, "data['a'][1]['b']"),
+    ({"data": {"a": [1], "c": 3}}, "data['a'][1]"),
+    ({"data": {"a": [1, {"b": 2}, 4], "c": 3}}, "data['a'][2]"),
+    ({"data": {"a": [1, {"b": 2}]}}, "data['c']"),
+    ({"data": {"a": [1, {"b": 2}], "c": 3, "d": 4}}, "data['d']"),
+    ({"data": {"c": 3, "a": [1, {"b": 2}]}}, "data"),
+    ({"metadata": {"c": None}}, "metadata['c']"),
+)
+
 
 @pytest.mark.usefixtures("session")
 class TestIdempotence(SessionStoreContract):
@@ -112,7 +125,27 @@ class TestIdempotence(SessionStoreContract):
                 "ses_1",
                 "evt_1",
             )
+            (field,) = other
+            assert caught.value.field.partition("[")[0] == field
         assert await store.get_events("ses_1") == [stored]
+
+    async def test_a_conflict_names_the_first_field_that_differs(
+        self, store: SessionStore
+    ) -> None:
+        """
+        And in JSON the path to it; of a time, which a retry takes anew, what to do.
+        """
+        event = make_event(data={"a": [1, {"b": 2}], "c": 3})
+        await store.append_event(event)
+        for change, field in _DIFFERENCES:
+            other = attrs.evolve(event, **change)
+            is_time = field == "timestamp"
+            for refused in ([other], [make_event(id="evt_2"), other]):
+                with pytest.raises(EventConflictError) as caught:
+                    await store.append_events(refused)
+                assert caught.value.field == field
+                assert f": {field} differs" in str(caught.value)
+                assert ("the time it had at first" in str(caught.value)) == is_time
 
     async def test_the_same_moment_in_another_zone_is_the_same_content(
         self, store: SessionStore

@@ -55,6 +55,7 @@ _NUMBER_OF_ONE = """
     CASE WHEN gate.state = 'live'
         AND gate.last_sequence = coalesce({place}::bigint + 1, gate.last_sequence)
         AND {is_expected_tenants}
+        AND gate.last_sequence <= 9007199254740991
     THEN gate.last_sequence END
 """
 
@@ -89,6 +90,7 @@ _APPEND_MANY = """
 _NUMBER_OF_MANY = """
     CASE WHEN gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
         AND coalesce(gate.tenant_id = gate.tenant, gate.tenant IS NULL)
+        AND gate.last_sequence <= 9007199254740991
     THEN gate.base + new.sequence_number END
 """
 

@@ -29,6 +29,7 @@ from asm_async.sql.dialects.sqlite.driver import (
     run,
     start,
 )
+from asm_async.values.fields import MAX_COUNT
 
 T = TypeVar("T")
 
@@ -194,6 +195,8 @@ def _count(
             latest[session_id], tenants[session_id] = number, tenant_id
         if len(latest) < len(counts):
             return None
+    if max(latest.values()) > MAX_COUNT:
+        return None
     for session_id, number in block.expected.items():
         if latest[session_id] - counts[session_id] != number:
             return None
