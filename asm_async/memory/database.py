@@ -15,8 +15,9 @@ from asm_async.errors import (
     SessionDeletedError,
     SessionNotFoundError,
     StoreClosedError,
+    ValidationError,
 )
-from asm_async.values import ids
+from asm_async.values import fields, ids
 from asm_async.values.artifact import Artifact
 from asm_async.values.checkpoint import Place, Witness
 from asm_async.values.event import Event
@@ -344,7 +345,7 @@ class DatabaseAccess:
     """
 
     def __init__(self, database: InMemoryDatabase, name: str) -> None:
-        self.unchecked = database
+        self.unchecked = _checked(database)
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False
@@ -373,3 +374,14 @@ class DatabaseAccess:
         self._is_closed = True
         database.wake_all()
         return database
+
+
+def _checked(database: object) -> InMemoryDatabase:
+    if isinstance(database, InMemoryDatabase):
+        return database
+    # Whoever gives something else is to hear of it here, and not at each call.
+    error = fields.unexpected("database", "an InMemoryDatabase", database)
+    raise ValidationError(
+        f"{error}; give the one that the store was given:"
+        " InMemorySessionStore(database)"
+    )

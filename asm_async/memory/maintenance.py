@@ -27,6 +27,7 @@ from asm_async.memory.retention import (
     prune_session,
     soft_delete_expired_sessions,
 )
+from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
@@ -53,7 +54,7 @@ class InMemoryMaintenance(MaintenanceFront):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._access = DatabaseAccess(database, "maintenance")
-        self._clock = clock
+        self._clock = fields.function(clock, "clock")
 
     async def health_check(self) -> list[HealthIssue]:
         """

@@ -74,10 +74,12 @@ class RedactingSessionStore(SessionStoreFront):
         policy: What to leave out.
 
     Raises:
-        ValidationError: If *policy* is something else.
+        ValidationError: If *store* or *policy* is something else.
     """
 
     def __init__(self, store: SessionStore, policy: RedactionPolicy) -> None:
+        if not callable(getattr(store, "append_events", None)):
+            raise fields.unexpected("store", "a SessionStore", store)
         self._store = store
         self._policy = fields.instance(policy, "policy", RedactionPolicy)
 

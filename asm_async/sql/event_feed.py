@@ -17,6 +17,7 @@ from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.leases import ConsumerLeases, SQLBatch
 from asm_async.sql.feed.readers import FeedReader, SessionReader
 from asm_async.sql.transactions.transaction import Transaction
+from asm_async.values import fields
 from asm_async.values.checkpoint import START, Checkpoint, Place, Witness, mark_of
 from asm_async.values.event_feed import ConsumerState, FeedLag
 
@@ -69,7 +70,7 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
             engine,
             timeout=check_timeout(timeout),
             poll_interval=check_timeout(poll_interval, "poll_interval"),
-            listens=listens,
+            listens=fields.boolean(listens, "listens"),
         )
         kind = self._context.transactions.dialect.name
         super().__init__(kind=kind, batch=SQLBatch)

@@ -32,6 +32,7 @@ from asm_async.sql.retention.pruning import (
 )
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.values import fields
 from asm_async.values.maintenance import HealthIssue, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
@@ -76,7 +77,7 @@ class SQLMaintenance(MaintenanceFront):
         self._transactions = Transactions(engine, check_timeout(timeout))
         self._writes = ThrottledWriter(self._transactions)
         self._lifecycle = Lifecycle(self._transactions)
-        self._clock = clock
+        self._clock = fields.function(clock, "clock")
 
     async def health_check(self) -> list[HealthIssue]:
         """

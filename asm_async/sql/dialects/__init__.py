@@ -11,11 +11,12 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import UnsupportedOperationError
+from asm_async.errors import UnsupportedOperationError, ValidationError
 from asm_async.sql.dialects.base import Dialect
 from asm_async.sql.dialects.postgresql import hosts as postgresql
 from asm_async.sql.dialects.sqlite import engine as sqlite
 from asm_async.sql.dialects.sqlite.dialect import SQLite
+from asm_async.values import fields
 
 __all__ = ["Dialect", "dialect_of", "engine_options", "set_up_engine"]
 
@@ -42,9 +43,14 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
     Find the hooks for an engine or a connection.
 
     Raises:
+        ValidationError: If it is neither.
+
         UnsupportedOperationError: If it is not SQLite through aiosqlite or PostgreSQL
             through asyncpg.
     """
+    # Every adapter comes here first with what its caller gave it.
+    if not isinstance(bind, AsyncEngine | AsyncConnection):
+        raise _no_engine(bind)
     name, driver = bind.dialect.name, bind.dialect.driver
     make = _DIALECTS.get((name, driver))
     if make is None:
@@ -53,6 +59,17 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
             " postgresql+asyncpg"
         )
     return make()
+
+
+def _no_engine(value: object) -> ValidationError:
+    error = fields.unexpected("engine", "an AsyncEngine", value)
+    if isinstance(value, str | sa.URL):
+        remedy = "create_engine makes one of a URL, and open_store a store of its own"
+    elif isinstance(getattr(value, "engine", None), AsyncEngine):
+        remedy = "give it the store's: its attribute engine"
+    else:
+        remedy = "asm_async.sql.create_engine makes one"
+    return ValidationError(f"{error}; {remedy}")
 
 
 def engine_options(
