@@ -18,6 +18,7 @@ from asm_async.fronts.following import (
     rough_size,
 )
 from asm_async.testing.factories import make_event
+from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
 
 SMALL, LARGE = {"content": "x"}, {"content": "x" * MAX_HELD_BYTES}
@@ -45,6 +46,12 @@ class Log:
         """
         Be usable.
         """
+
+    def expect(self, witness: Witness | None) -> None:
+        """
+        Never begin anywhere but at the start.
+        """
+        raise AssertionError(witness)
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
         """

@@ -195,15 +195,24 @@ def _count(
             latest[session_id], tenants[session_id] = number, tenant_id
         if len(latest) < len(counts):
             return None
-    if max(latest.values()) > MAX_COUNT:
-        return None
-    for session_id, number in block.expected.items():
-        if latest[session_id] - counts[session_id] != number:
-            return None
-    for session_id, tenant_id in block.tenants.items():
-        if tenants[session_id] != tenant_id:
-            return None
-    return latest
+    return latest if _are_as_expected(block, latest, tenants) else None
+
+
+def _are_as_expected(
+    block: AppendBlock, latest: Mapping[str, int], tenants: Mapping[str, str | None]
+) -> bool:
+    counts = block.counts
+    return (
+        max(latest.values()) <= MAX_COUNT
+        and all(
+            latest[session_id] - counts[session_id] == number
+            for session_id, number in block.expected.items()
+        )
+        and all(
+            tenants[session_id] == tenant_id
+            for session_id, tenant_id in block.tenants.items()
+        )
+    )
 
 
 def _numbered(block: AppendBlock, latest: Mapping[str, int]) -> list[list[Any]]:
