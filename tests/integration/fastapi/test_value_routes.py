@@ -4,8 +4,10 @@ Values as the parameters and results of an application's own routes.
 
 from __future__ import annotations
 
+from typing import Annotated
+
 import httpx
-from fastapi import FastAPI
+from fastapi import Body, FastAPI
 from pydantic import BaseModel, TypeAdapter
 
 from asm_async import Event, Run, Session
@@ -40,7 +42,9 @@ def application() -> FastAPI:
         return TURN
 
     @app.put("/session")
-    async def put_session(session: Session) -> list[Session]:
+    async def put_session(
+        session: Annotated[Session, Body()],
+    ) -> list[Session]:
         return [session]
 
     return app
