@@ -75,6 +75,7 @@ def descriptors() -> int:
 
 @pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
 @pytest.mark.filterwarnings("ignore:.*deleted before being closed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
 @pytest.mark.filterwarnings("ignore:The garbage collector:sqlalchemy.exc.SAWarning")
 @pytest.mark.parametrize("use", [write, read, be_refused, fail, select])
 async def test_a_forgotten_engine_leaves_neither_threads_nor_open_files(
