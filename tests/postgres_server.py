@@ -218,6 +218,25 @@ class PostgresServer:
                     os.kill(child, signal.SIGKILL)
         self._end(signal.SIGKILL)
 
+    def freeze(self) -> None:
+        """
+        Stop all processes of the server where they are, until :meth:`thaw`.
+        """
+        self._signal_all(signal.SIGSTOP)
+
+    def thaw(self) -> None:
+        """
+        Let them go on.
+        """
+        self._signal_all(signal.SIGCONT)
+
+    def _signal_all(self, number: signal.Signals) -> None:
+        assert self._process is not None
+        self._process.send_signal(number)
+        for child in _children_of(self._process.pid):
+            with suppress(ProcessLookupError):
+                os.kill(child, number)
+
     def close(self) -> None:
         """
         End the server at once and remove all it has written.

@@ -7,13 +7,16 @@ from __future__ import annotations
 import asyncio
 import errno
 from collections.abc import Callable, Generator
-from contextlib import contextmanager, suppress
-from typing import ParamSpec, TypeVar
+from contextlib import contextmanager
+from typing import Any, ParamSpec, TypeVar
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
+from asm_async.fronts.cancellation import wait_uninterruptible
 
 P = ParamSpec("P")
 T = TypeVar("T")
+
+_MAX_SECONDS_TO_END = 10.0
 
 _BUSY = frozenset({errno.EBUSY, errno.EDEADLK, errno.ETXTBSY})
 
@@ -38,25 +41,30 @@ async def in_thread(work: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> 
     Do *work* in a thread, and be done with it before a cancellation goes on.
 
     A thread cannot be interrupted: a caller that went on at once would clean up while
-    the work still makes what is to be cleaned up. So *work* should be short.
+    the work still makes what is to be cleaned up. So *work* should be short; a caller
+    that was cancelled waits for it for some seconds, and no longer where a disk hangs.
     """
 
     def call() -> T:
         return work(*args, **kwargs)
 
+    loop = asyncio.get_running_loop()
     # A future, not a task: a loop that cancels all its tasks does not let go of it.
-    future = asyncio.get_running_loop().run_in_executor(None, call)
+    future = loop.run_in_executor(None, call)
     with translated_os_errors():
         try:
             await asyncio.wait({future})
         except asyncio.CancelledError:
-            while not future.done():
-                with suppress(asyncio.CancelledError):
-                    await asyncio.wait({future})
             # Nobody else asks what went wrong.
-            future.exception()
+            future.add_done_callback(_ignore_error)
+            await wait_uninterruptible(future, loop.time() + _MAX_SECONDS_TO_END)
             raise
         return future.result()
+
+
+def _ignore_error(future: asyncio.Future[Any]) -> None:
+    if not future.cancelled():
+        future.exception()
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 import attrs
 
-from asm_async.errors import ValidationError
+from asm_async.errors import StorageUnavailableError, ValidationError
 from asm_async.fronts.expectations import checked_tenant
 from asm_async.ports.maintenance import Maintenance
 from asm_async.values import fields
@@ -199,6 +199,8 @@ class MaintenanceRun:
                     batch = await anext(batches, None)
                 except Exception as error:  # noqa: BLE001 - it is reported
                     self._add(step, Batch(0, [error]))
+                    # Each of the other steps would wait as long for the database.
+                    self._is_stopped |= isinstance(error, StorageUnavailableError)
                     return
                 if batch is None:
                     return

@@ -60,7 +60,8 @@ class Maintenance(Protocol):
         The steps, in this order: soft-delete expired sessions; hard-delete those that
         were soft-deleted long enough ago; prune events; clean orphaned artifacts;
         close orphaned counters, so that their numbers stay used. A step that fails does
-        not keep the next ones from being taken: its errors stand in the report.
+        not keep the next ones from being taken, unless the database could not be
+        reached: its errors stand in the report.
 
         Sessions with more than *policy.max_events_per_session* events are pruned as by
         :meth:`prune_session_events`; after that, if all sessions together hold more

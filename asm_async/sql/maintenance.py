@@ -84,8 +84,9 @@ class SQLMaintenance(MaintenanceFront):
         Look for damage; nothing is changed.
 
         On SQLite the database's own check is the thorough one, which may take minutes
-        where there are gigabytes. On PostgreSQL it is no more than the state of the
-        indexes: for the rest there is the extension ``amcheck``.
+        where there are gigabytes: give a port for that a *timeout* that is as long. On
+        PostgreSQL it is no more than the state of the indexes: for the rest there is
+        the extension ``amcheck``.
         """
         self._lifecycle.check_usable()
         return await check_health(self._transactions)

@@ -62,10 +62,10 @@ class SQLSessionStore(SessionStoreFront):
             aiosqlite or asyncpg.
 
         timeout:
-            How long, in seconds, a call goes on trying while the database is busy or
-            out of reach, before it raises ``StorageBusyError`` or
+            How long, in seconds, a call goes on trying while the database is busy, out
+            of reach or silent, before it raises ``StorageBusyError`` or
             ``StorageUnavailableError``; also how long a cancelled call waits for the
-            outcome of what it had begun.
+            outcome of what it had begun. It ends a second later at the most.
 
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.

@@ -45,7 +45,7 @@ from asm_async.sql import (
 )
 from asm_async.testing.factories import make_event
 
-__all__ = ["Ports", "World", "later", "open_world"]
+__all__ = ["Ports", "World", "later", "open_world", "sql_ports"]
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -85,11 +85,15 @@ def later() -> datetime:
     return datetime.now(UTC) + timedelta(days=400)
 
 
-def sql_ports(engine: AsyncEngine, contents: ArtifactStore, clock: Clock) -> Ports:
+def sql_ports(
+    engine: AsyncEngine,
+    contents: ArtifactStore,
+    clock: Clock,
+    timeout: float = _TIMEOUT_SECONDS,
+) -> Ports:
     """
     Make the ports over an engine.
     """
-    timeout = _TIMEOUT_SECONDS
     return Ports(
         store=SQLSessionStore(engine, timeout=timeout),
         query_api=SQLQueryAPI(engine, timeout=timeout),
@@ -97,7 +101,7 @@ def sql_ports(engine: AsyncEngine, contents: ArtifactStore, clock: Clock) -> Por
         registry=SQLArtifactRegistry(engine, timeout=timeout),
         feed=SQLEventFeed(engine, timeout=timeout),
         contents=contents,
-        another=lambda: sql_ports(engine, contents, clock),
+        another=lambda: sql_ports(engine, contents, clock, timeout),
     )
 
 

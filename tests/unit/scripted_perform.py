@@ -12,6 +12,7 @@ from typing import TypeAlias
 from asm_async.errors import ASMError, StorageError
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
+from asm_async.sql.writes.queue import Interrupt
 from asm_async.sql.writes.writer import Begin, Ended, Writer
 from asm_async.testing.factories import make_event
 
@@ -90,15 +91,23 @@ class ScriptedWriter(Writer):
         """
         How many groups took the lane.
         """
+        self.interrupted: int = 0
+        """
+        How often a transaction was to be interrupted.
+        """
+        self.tested: int = 0
+        """
+        How many groups were to be written on a connection that answers.
+        """
 
     def start(
         self, operations: Sequence[Operation], timeout: float, ended: Ended
-    ) -> bool:
+    ) -> Interrupt | None:
         """
         Perform in a task of the stand-in's own, as a thread or a server would.
         """
         if not self.takes_lane:
-            return False
+            return None
         loop = asyncio.get_running_loop()
 
         def landed(task: asyncio.Task[list[Outcome]]) -> None:
@@ -115,14 +124,27 @@ class ScriptedWriter(Writer):
         task = loop.create_task(self._run(operations, loop.time() + timeout))
         self._tasks.add(task)
         task.add_done_callback(landed)
-        return True
+        return self._interrupt
 
-    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
+    def _interrupt(self) -> None:
+        self.interrupted += 1
+
+    def is_final(self, error: StorageError) -> bool:  # noqa: ARG002 - as it is called
+        """
+        Have everything tried again that may be.
+        """
+        return False
+
+    async def write(
+        self, begin: Begin, deadline: float, timeout: float, *, is_tested: bool = False
+    ) -> Written:
         """
         Perform as the task that drains asks for it.
         """
         end = min(deadline, asyncio.get_running_loop().time() + timeout)
-        return Written(outcomes=await self._run(begin(), end))
+        self.tested += is_tested
+        operations = begin(self._interrupt)
+        return Written(outcomes=await self._run(operations, end))
 
     async def _run(
         self, operations: Sequence[Operation], deadline: float

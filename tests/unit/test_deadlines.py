@@ -6,11 +6,8 @@ from collections.abc import Callable
 import pytest
 
 from asm_async.errors import ValidationError
-from asm_async.sql.core.deadlines import (
-    check_timeout,
-    pause_after,
-    wait_uninterruptible,
-)
+from asm_async.fronts.cancellation import wait_uninterruptible
+from asm_async.sql.core.deadlines import check_timeout, pause_after
 
 
 def clock() -> float:

@@ -1,5 +1,5 @@
 """
-How to wait for a database that is busy, and for an outcome after a cancellation.
+How to wait for a database that is busy, and for how long.
 """
 
 from __future__ import annotations
@@ -8,14 +8,25 @@ import asyncio
 import random
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from typing import Any
 
 from asm_async.errors import StorageError, ValidationError
 from asm_async.values import fields
 
 _FIRST_PAUSE_SECONDS = 0.005
 _MAX_DOUBLINGS = 6
-_GRACE_SECONDS = 0.5
+
+GRACE_SECONDS = 0.5
+"""
+How long after a deadline a database that was told of it may still answer.
+
+What waits for a lock until the deadline, in the database, began to wait a little later,
+and is about to say that it got none. A connection that is silent then is given up.
+"""
+
+MAX_CUT_SHORT = 2
+"""
+How often to repeat what the server cancelled, since it may do so each time.
+"""
 
 
 def check_timeout(timeout: object, name: str = "timeout") -> float:
@@ -54,20 +65,3 @@ def pause_after(failures: int) -> float:
     """
     longest = _FIRST_PAUSE_SECONDS * 2 ** min(failures, _MAX_DOUBLINGS)
     return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is secret here
-
-
-async def wait_uninterruptible(future: asyncio.Future[Any], deadline: float) -> None:
-    """
-    Wait for *future* until *deadline*, however often the waiting itself is cancelled.
-
-    And half a second more: what waits for a lock until *deadline*, in the database,
-    began to wait a little later, and is about to tell. *future* is neither cancelled
-    nor asked for its result.
-    """
-    clock = asyncio.get_running_loop().time
-    end = deadline + _GRACE_SECONDS
-    while not future.done() and clock() < end:
-        try:
-            await asyncio.wait({future}, timeout=end - clock())
-        except asyncio.CancelledError:
-            continue

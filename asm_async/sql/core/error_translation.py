@@ -91,6 +91,10 @@ _NOT_TRUSTED = (
 # What to do about it, by the longest prefix of the code.
 _ADVICE: Mapping[str, str] = {
     "": "",
+    "25006": (
+        "; the server takes no writes: it is a standby, a primary that was demoted, or"
+        " set to be read-only"
+    ),
     "26000": _POOLED,
     "42501": (
         "; connect as a role that may do this, or have the tables' owner grant it"
@@ -140,6 +144,10 @@ _COLLISIONS = frozenset(
     {"23505", "SQLITE_CONSTRAINT_PRIMARYKEY", "SQLITE_CONSTRAINT_UNIQUE"}
 )
 
+# After these it is not known whether a COMMIT was carried out: the connection was lost,
+# or the server went down. With any other code the database says that it was not.
+_UNKNOWN = ("08", "40003", "57P", "SQLITE_IOERR", "SQLITE_NOMEM")
+
 _DAMAGE = ("SQLITE_CORRUPT", "SQLITE_NOTADB", "XX001", "XX002")
 
 # After these a connection to a file stays as it is, though the file be mended: with
@@ -167,7 +175,7 @@ def translated_errors(*, committing: bool = False) -> Generator[None]:
         translation = _translation(error)
         if translation is None:
             raise
-        outcome_unknown = committing and not _is_refusal(error, translation)
+        outcome_unknown = committing and not _is_refusal(error)
         raise translation(_message(error), outcome_unknown) from error
 
 
@@ -187,11 +195,18 @@ def is_collision(error: StorageError) -> bool:
     return error.__cause__ is not None and _code(error.__cause__) in _COLLISIONS
 
 
-def is_cut_short(error: StorageError) -> bool:
+def is_read_only(error: BaseException) -> bool:
     """
-    Return whether the server ended a statement that took too long for it.
+    Return whether the server takes no writes, though another may by now.
     """
-    return error.__cause__ is not None and _code(error.__cause__) == "57014"
+    return _code(error) == "25006"
+
+
+def is_cut_short(error: BaseException) -> bool:
+    """
+    Return whether the server cancelled a statement that took too long for it.
+    """
+    return _code(error) == "57014"
 
 
 def is_damage(error: StorageError) -> bool:
@@ -213,8 +228,7 @@ def requires_reconnect(error: BaseException) -> bool:
 
 def _translation(error: BaseException) -> type[StorageError] | None:
     code = _code(error)
-    is_lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
-    if is_lost and not requires_reconnect(error):
+    if _is_lost(error):
         return StorageUnavailableError
     if code is not None:
         return _longest_prefix(
@@ -234,19 +248,19 @@ def _translation(error: BaseException) -> type[StorageError] | None:
     return StorageError if _is_driver_error(error) else None
 
 
-def _is_refusal(error: BaseException, translation: type[StorageError]) -> bool:
+def _is_refusal(error: BaseException) -> bool:
     """
     Return whether the database itself answered that it does not commit.
     """
     code = _code(error)
-    if code is None:
+    if code is None or _is_lost(error):
         return False
-    if code == "25006":
-        # A server that is read-only has written nothing, whatever it is later.
-        return True
-    if translation is StorageUnavailableError:
-        return False
-    return not code.startswith("SQLITE_IOERR")
+    return not code.startswith(_UNKNOWN)
+
+
+def _is_lost(error: BaseException) -> bool:
+    is_lost = isinstance(error, exc.DBAPIError) and error.connection_invalidated
+    return is_lost and not requires_reconnect(error)
 
 
 def _code(error: BaseException) -> str | None:

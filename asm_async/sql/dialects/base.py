@@ -104,6 +104,12 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    async def is_read_only(self, conn: AsyncConnection) -> bool:
+        """
+        Return whether the server takes no writes, as a standby does.
+        """
+
+    @abstractmethod
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
         Roll back a transaction that was begun past SQLAlchemy, by whoever had *conn*.

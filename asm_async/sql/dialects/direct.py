@@ -113,6 +113,16 @@ class DirectDialect(ABC):
         """
 
     @abstractmethod
+    def interrupt(self, driver: Any) -> None:
+        """
+        Have whatever goes on on a connection end soon, and return at once.
+
+        A server is not asked to cancel it: one that is silent would not answer, and one
+        that waits for its standby would say that it has committed. The connection is
+        lost then, and it stays unknown what becomes of a transaction that commits.
+        """
+
+    @abstractmethod
     def start_group(
         self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
     ) -> None:

@@ -27,7 +27,7 @@ _LOG = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-_RELEASE_TIMEOUT_SECONDS = 2.0
+_RELEASE_TIMEOUT_SECONDS = 1.0
 
 
 Leave: TypeAlias = Callable[[], Awaitable[None]]

@@ -25,6 +25,9 @@ from asm_async.sql.migrations.history import (
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
+# What changes tables of some size takes its time, also where nobody is waited for.
+_MIN_SECONDS = 60.0
+
 _TIMEOUT_SECONDS = 30.0
 
 
@@ -169,7 +172,8 @@ def _missing_tables(conn: sa.Connection) -> list[str]:
 
 def _transactions(engine: AsyncEngine, timeout: float) -> Transactions:
     # Unlike a store's, it may be 0: to try once.
-    transactions = Transactions(engine, fields.total_amount(timeout, "timeout"))
+    seconds = fields.total_amount(timeout, "timeout")
+    transactions = Transactions(engine, seconds, min_seconds=_MIN_SECONDS)
     engine_state(engine, transactions.dialect.renew_pool)
     return transactions
 

@@ -18,6 +18,7 @@ from asm_async.fronts.loop_share import in_pieces
 from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
+from asm_async.sql.transactions.transaction import prolong
 from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
@@ -130,6 +131,7 @@ async def read_history(
         async with aclosing(read(conn, session_id, size)) as batches:
             async for batch in batches:
                 check_withdrawal()
+                prolong(conn)
                 lines = await in_pieces(_with_line, batch)
                 size.adapt(len(lines), sum(len(line) for _, line in lines))
                 yield lines

@@ -64,9 +64,11 @@ class Announcer:
 
     async def settle(self) -> None:
         """
-        Wait until all is announced.
+        Wait until all is announced, but not for long: the server may be silent.
         """
-        while self._task is not None and not self._task.done():
+        if self._task is not None and not self._task.done():
+            await asyncio.wait({self._task}, timeout=timing.ANNOUNCEMENT_TIMEOUT)
+            self._task.cancel()
             await asyncio.wait({self._task})
 
     async def _announce_all(self) -> None:

@@ -5,6 +5,7 @@ When a store may be used: within one event loop, and until it is closed.
 from __future__ import annotations
 
 import asyncio
+import logging
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -12,6 +13,8 @@ from asm_async.errors import StoreClosedError
 from asm_async.sql.migrations import check_schema
 from asm_async.sql.runtime.shared_state import SharedState, shared_state
 from asm_async.sql.transactions.transaction import Transactions
+
+_LOG = logging.getLogger(__name__)
 
 
 class Lifecycle:
@@ -67,7 +70,7 @@ class Lifecycle:
         self._calls += 1
         if not self._is_checked:
             try:
-                await self._transactions.read(self._check_database)
+                await self._check()
             except BaseException:
                 self._end_call()
                 raise
@@ -81,10 +84,22 @@ class Lifecycle:
         if not self._calls:
             self._all_done.set()
 
+    async def _check(self) -> None:
+        transactions = self._transactions
+        await transactions.read(self._check_database)
+        if transactions.is_read_only:
+            # A connection that was made before a failover says so as well.
+            transactions.connections.forget_idle()
+            await transactions.read(self._check_database)
+        if transactions.is_read_only:
+            _LOG.warning("the server takes no writes: it is a standby, or read-only")
+
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)
         await self._transactions.dialect.check_server(conn)
         await check_schema(conn)
+        is_read_only = await self._transactions.dialect.is_read_only(conn)
+        self._transactions.is_read_only = is_read_only
         state = shared_state(self._transactions.engine).state
         if not state.is_looked_over:
             state.is_looked_over = True

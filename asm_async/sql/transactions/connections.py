@@ -8,8 +8,9 @@ which costs more than the hop or the round trip that they are borrowed for.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable
-from contextlib import asynccontextmanager
+import logging
+from collections.abc import AsyncGenerator, Awaitable, Callable, Generator
+from contextlib import asynccontextmanager, contextmanager, suppress
 from operator import attrgetter, methodcaller
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -19,16 +20,32 @@ from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, PoolProxiedConnection
 from sqlalchemy.pool.base import reset_none
 from sqlalchemy.util import greenlet_spawn
 
-from asm_async.errors import StorageUnavailableError
-from asm_async.sql.core.deadlines import in_time, wait_uninterruptible
+from asm_async.errors import ASMError, StorageUnavailableError
+from asm_async.fronts.cancellation import wait_uninterruptible
+from asm_async.sql.core.deadlines import GRACE_SECONDS, in_time
+from asm_async.sql.core.error_translation import is_read_only
+from asm_async.sql.core.prepared import Step
 from asm_async.sql.dialects import Dialect
+
+_LOG = logging.getLogger(__name__)
 
 T = TypeVar("T", PoolProxiedConnection, AsyncConnection)
 
-_MIN_SECONDS_TO_CONNECT = 1.0
-_MAX_SECONDS_TO_OPEN = 3.0
+_PING = Step("SELECT 1", ())
+
+_SILENT = "the database did not answer within the timeout"
+
+_MAX_SECONDS_TO_OPEN = 0.5
+_MAX_SECONDS_TO_CANCEL = 0.2
+_MAX_SECONDS_TO_PING = 0.25
+_MAX_SECONDS_TO_CLOSE = 5.0
 
 Pooled: TypeAlias = PoolProxiedConnection
+
+Postpone: TypeAlias = Callable[[float], None]
+"""
+Puts a deadline off until another time on the loop's clock.
+"""
 
 
 class DriverConnections:
@@ -60,13 +77,32 @@ class DriverConnections:
             self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
         return self._is_plain and not _waits(pool) and _has_sound_connection(pool)
 
-    async def take(self, deadline: float) -> Pooled:
+    async def take(self, deadline: float, *, is_tested: bool = False) -> Pooled:
         """
-        Borrow a connection.
+        Borrow a connection; if it *is_tested*, one whose server has just answered.
         """
-        if pooled := self.take_now():
-            return pooled
-        return await self._opened(self._engine.raw_connection(), deadline)
+        while True:
+            pooled = self.take_now()
+            if pooled is None:
+                return await self._opened(self._engine.raw_connection(), deadline)
+            if not is_tested or await self._answers(pooled):
+                return pooled
+
+    async def _answers(self, pooled: Pooled) -> bool:
+        """
+        Return whether the server answers on a connection; if not, give it up.
+        """
+        driver = pooled.driver_connection
+        now = asyncio.get_running_loop().time()
+        try:
+            with self.ends_at(driver, now + _MAX_SECONDS_TO_PING - GRACE_SECONDS):
+                await self._dialect.direct.fetch(driver, _PING)
+        except BaseException as error:
+            pooled.invalidate()
+            if not isinstance(error, Exception):
+                raise
+            return False
+        return True
 
     async def connect(self, deadline: float) -> AsyncConnection:
         """
@@ -81,8 +117,7 @@ class DriverConnections:
         asyncpg, cancelled meanwhile, leaves an error that nobody hears to the loop.
         """
         clock, pool = asyncio.get_running_loop().time, self._engine.pool
-        # A second is granted also after the deadline.
-        end = max(deadline, clock() + _MIN_SECONDS_TO_CONNECT)
+        end = deadline + GRACE_SECONDS
         none = StorageUnavailableError("no connection could be had in time")
         may_be_cut = self._dialect.can_cancel_statements or _waits(pool)
         if self._has_one_at_hand() or not may_be_cut:
@@ -106,7 +141,7 @@ class DriverConnections:
                 await wait_uninterruptible(task, clock() + _MAX_SECONDS_TO_OPEN)
             if not task.done():
                 task.cancel()
-                await wait_uninterruptible(task, clock())
+                await wait_uninterruptible(task, clock() + _MAX_SECONDS_TO_CANCEL)
             if task.done():
                 let_go(task)
             else:
@@ -134,27 +169,128 @@ class DriverConnections:
     async def give_back(self, pooled: Pooled) -> None:
         """
         Return a connection to the pool, or close it where it is of no use.
+
+        A caller who is cancelled waits for that: a check-in that is interrupted closes
+        the connection, and with it a database in memory.
         """
-        if not self.give_back_now(pooled):
-            is_lost = self._dialect.direct.is_lost(pooled.driver_connection)
-            await greenlet_spawn(pooled.invalidate if is_lost else pooled.close)
+        if self.give_back_now(pooled):
+            return
+        is_lost = self._dialect.direct.is_lost(pooled.driver_connection)
+        closing = pooled.invalidate if is_lost else pooled.close
+        task = asyncio.ensure_future(greenlet_spawn(closing))
+        try:
+            await asyncio.shield(task)
+        except asyncio.CancelledError:
+            end = asyncio.get_running_loop().time() + _MAX_SECONDS_TO_CLOSE
+            await wait_uninterruptible(task, end)
+            raise
 
     @asynccontextmanager
     async def lend(self, deadline: float) -> AsyncGenerator[Any]:
         """
-        Borrow a connection for as long as the context lasts.
+        Borrow a connection for as long as the context lasts, and no longer than that.
         """
         pooled = await self.take(deadline)
+        with self.ends_at(pooled.driver_connection, deadline):
+            try:
+                yield pooled.driver_connection
+            except BaseException as error:
+                # What the server does for a cancelled caller may go on.
+                is_cancelled = not isinstance(error, Exception)
+                if is_cancelled and self._dialect.can_cancel_statements:
+                    pooled.invalidate()
+                raise
+            finally:
+                if pooled.is_valid:
+                    await self.give_back(pooled)
+
+    @contextmanager
+    def ends_at(self, driver: Any, deadline: float) -> Generator[Postpone]:
+        """
+        Interrupt what goes on on a connection once *deadline* has passed.
+
+        This alone bounds what is done there, in whatever way: a statement of whoever
+        borrowed it, the rollback that follows, or the return to the pool.
+
+        Yields:
+            What puts the deadline off.
+        """
+        has_ended = False
+
+        def end() -> None:
+            nonlocal has_ended
+            has_ended = True
+            _LOG.warning(_SILENT)
+            self.give_up(driver)
+
+        loop = asyncio.get_running_loop()
+        timer = loop.call_at(deadline + GRACE_SECONDS, end)
+
+        def postpone(deadline: float) -> None:
+            nonlocal timer
+            timer.cancel()
+            timer = loop.call_at(deadline + GRACE_SECONDS, end)
+
         try:
-            yield pooled.driver_connection
-        except BaseException as error:
-            # What the server does for a cancelled caller may go on.
-            if not isinstance(error, Exception) and self._dialect.can_cancel_statements:
-                pooled.invalidate()
+            yield postpone
+        except ASMError:
             raise
+        except Exception as error:
+            if not has_ended:
+                raise
+            raise StorageUnavailableError(_SILENT) from error
         finally:
-            if pooled.is_valid:
-                await self.give_back(pooled)
+            timer.cancel()
+
+    def give_up_if_read_only(self, driver: Any, error: BaseException | None) -> None:
+        """
+        Give a connection up after an *error* that says that its server is no primary.
+        """
+        if error is not None and is_read_only(error):
+            self.give_up(driver)
+
+    def give_up(self, driver: Any) -> None:
+        """
+        End what goes on on a connection whose server is silent, or takes no writes.
+
+        What lies idle in the pool goes the same way to that server, and is given up
+        with it: whoever used it next would find out only after another failure.
+        """
+        self._dialect.direct.interrupt(driver)
+        if self._dialect.can_cancel_statements:
+            self.forget_idle()
+
+    def forget_idle(self) -> None:
+        """
+        Break off the connections that lie in the pool, so that new ones are made.
+
+        Outside of a greenlet SQLAlchemy does so without a word to the server.
+        """
+        with suppress(AttributeError):
+            for record in tuple(_records(self._engine.pool)):
+                if record.dbapi_connection is not None:
+                    record.invalidate()
+
+
+def driver_of(conn: AsyncConnection) -> Any:
+    """
+    Return the driver's connection of one that is open.
+    """
+    return _pooled(conn).driver_connection
+
+
+def acquire_now(lock: asyncio.Lock) -> bool:
+    """
+    Acquire *lock* if that needs no waiting, and nobody else waits for it.
+    """
+    acquiring = lock.acquire()
+    try:
+        acquiring.send(None)
+    except StopIteration:
+        return True
+    # It has queued up, and leaves the queue.
+    acquiring.close()
+    return False
 
 
 def _pooled(connection: PoolProxiedConnection | AsyncConnection) -> Pooled:

@@ -21,25 +21,40 @@ import attrs
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageBusyError, StorageError
+from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.fronts.loop_share import in_pieces
-from asm_async.sql.core.deadlines import in_time, pause_after, wait_uninterruptible
+from asm_async.sql.core.deadlines import (
+    GRACE_SECONDS,
+    MAX_CUT_SHORT,
+    in_time,
+    pause_after,
+)
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import (
     is_collision,
     is_cut_short,
+    is_read_only,
     translated_errors,
     with_outcome,
 )
 from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.transactions.connections import DriverConnections
+from asm_async.sql.transactions.connections import (
+    DriverConnections,
+    acquire_now,
+    driver_of,
+)
 
 T = TypeVar("T")
 
+_PROLONG = "asm_async_prolong"
+
 _MAX_COLLISIONS = 3
 
-# What takes too long for the server mostly does so again.
-_MAX_CUT_SHORT = 2
+# An interrupted statement ends as soon as SQLite looks, every few thousand steps; what
+# comes between two statements has to be interrupted again.
+_MAX_SECONDS_TO_END = 5.0
+_INTERRUPT_INTERVAL = 0.05
 
 
 @attrs.frozen(kw_only=True)
@@ -68,6 +83,17 @@ class Transaction:
 @attrs.define
 class _Call:
     deadline: float
+    writes: bool = True
+    driver: Any = None
+    """
+    The driver's connection, as long as there is one.
+    """
+
+    is_working: bool = False
+    """
+    Whether what is executed on it is the caller's, not what cleans up.
+    """
+
     has_begun: bool = False
     is_withdrawn: bool = False
     may_be_committed: bool = False
@@ -88,15 +114,24 @@ class Transactions:
         engine: Whose connections to use; not disposed here.
 
         timeout:
-            How long, in seconds, a call goes on trying while the database is busy or
-            out of reach.
+            How long, in seconds, a call goes on trying while the database is busy, out
+            of reach or silent.
+
+        min_seconds: How long a transaction may take at least once it has a connection.
     """
 
-    def __init__(self, engine: AsyncEngine, timeout: float) -> None:
+    def __init__(
+        self, engine: AsyncEngine, timeout: float, *, min_seconds: float = 0
+    ) -> None:
         self.engine = engine
+        self._min_seconds = min_seconds
         self.timeout = timeout
         self.dialect: Dialect = dialect_of(engine)
         self.connections: DriverConnections = DriverConnections(engine, self.dialect)
+        self.is_read_only: bool = False
+        """
+        Whether the server took no writes when it was first used: it is a standby.
+        """
         self._under_way: set[asyncio.Task[Any]] = set()
 
     async def fetch(
@@ -119,15 +154,13 @@ class Transactions:
         Do *work*, which writes nothing, on a connection.
         """
         call = self._new_call()
+        call.writes = False
 
         async def attempt() -> T:
-            async with self.connection(call.deadline) as conn:
+            async with self.connection(call) as conn:
                 return await work(conn)
 
         trying = self._until_done(attempt, call, is_repeatable=True)
-        if self.dialect.can_cancel_statements:
-            return await trying
-        call.has_begun = True
         return await self._settled(trying, call)
 
     async def read_snapshot(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
@@ -161,7 +194,7 @@ class Transactions:
         async def attempt() -> T:
             async with (
                 self.write_lock(call.deadline),
-                self.connection(call.deadline) as conn,
+                self.connection(call) as conn,
             ):
                 call.has_begun = True
                 left = call.deadline - asyncio.get_running_loop().time()
@@ -188,18 +221,16 @@ class Transactions:
         if not self.dialect.serialises_writers:
             yield
             return
-        turn = engine_state(self.engine).write_lock
-        if turn.locked():
-            busy = StorageBusyError("another writer of this process has the turn")
+        lock = engine_state(self.engine).write_lock
+        # One that is not locked may have been released just now, to the next in line.
+        if not acquire_now(lock):
+            busy = StorageBusyError("another writer of this process has the write lock")
             async with in_time(deadline, busy):
-                await turn.acquire()
-        else:
-            # This does not suspend.
-            await turn.acquire()
+                await lock.acquire()
         try:
             yield
         finally:
-            turn.release()
+            lock.release()
 
     async def aclose(self) -> None:
         """
@@ -208,26 +239,46 @@ class Transactions:
         while self._under_way:
             await asyncio.wait(self._under_way)
 
+    def is_final(self, error: StorageError) -> bool:
+        """
+        Return whether another try would only fail again, on another connection too.
+
+        A primary that was demoted has a successor, which new connections find; whoever
+        began on a standby wants to hear at once that it is one.
+        """
+        return self.is_read_only and is_read_only(error)
+
     def _new_call(self) -> _Call:
         return _Call(asyncio.get_running_loop().time() + self.timeout)
 
     @asynccontextmanager
-    async def connection(self, deadline: float) -> AsyncGenerator[AsyncConnection]:
+    async def connection(self, call: _Call) -> AsyncGenerator[AsyncConnection]:
         """
         Lend a connection and see to it that no transaction stays open on it.
 
         The pool's own reset may be switched off, and does not know of a transaction
         that was begun in SQL: somebody else's may be open on it already.
         """
+        clock = asyncio.get_running_loop().time
         async with AsyncExitStack() as stack:
-            conn = await self.connections.connect(deadline)
+            conn = await self.connections.connect(call.deadline)
+            call.driver = driver_of(conn)
+            stack.callback(setattr, call, "driver", None)
+            end = max(call.deadline, clock() + self._min_seconds)
+            ending = self.connections.ends_at(call.driver, end)
+            postpone = stack.enter_context(ending)
             stack.push_async_exit(conn)
+            conn.info[_PROLONG] = lambda: postpone(clock() + self.timeout)
+            stack.callback(conn.info.pop, _PROLONG)
             try:
                 await self.dialect.leave_transaction(conn)
+                call.is_working = True
                 yield conn
             except BaseException as error:
+                call.is_working = False
                 await self._abandon(conn, error)
                 raise
+            call.is_working = False
             # What was done is done: it does not fail because of what comes after it.
             await self._abandon(conn, None)
 
@@ -241,8 +292,9 @@ class Transactions:
             return
         try:
             await self.dialect.roll_back(conn)
-            raw = await conn.get_raw_connection()
-            if self.dialect.direct.is_lost(raw.driver_connection):
+            driver = driver_of(conn)
+            self.connections.give_up_if_read_only(driver, error)
+            if self.dialect.direct.is_lost(driver):
                 await conn.invalidate()
         except Exception as second:  # noqa: BLE001 - the connection goes, and so does this
             await conn.invalidate()
@@ -266,8 +318,9 @@ class Transactions:
                 call.may_be_committed |= error.outcome_unknown
                 collisions += is_collision(error)
                 cut_short += is_cut_short(error)
+                is_hopeless = self.is_final(error) or cut_short > MAX_CUT_SHORT
                 is_transient = error.retryable or 0 < collisions <= _MAX_COLLISIONS
-                is_transient &= cut_short <= _MAX_CUT_SHORT
+                is_transient &= not is_hopeless
                 may_repeat = is_repeatable or not call.may_be_committed
                 pause = pause_after(failures)
                 is_late = clock() + pause > call.deadline
@@ -294,10 +347,39 @@ class Transactions:
             return await asyncio.shield(task)
         except asyncio.CancelledError:
             call.is_withdrawn = True
-            if not call.has_effect:
-                task.cancel()
-            await wait_uninterruptible(task, call.deadline)
+            if call.writes:
+                if not call.has_effect:
+                    task.cancel()
+                await wait_uninterruptible(task, call.deadline + GRACE_SECONDS)
+            else:
+                await self._interrupt(task, call)
             raise
+
+    async def _interrupt(self, task: asyncio.Task[Any], call: _Call) -> None:
+        """
+        End what only reads, and wait until its connection is free.
+
+        To cancel the task would close it, and with it a database in memory; so would
+        a rollback that is interrupted.
+        """
+        clock = asyncio.get_running_loop().time
+        end = clock() + _MAX_SECONDS_TO_END
+        if call.driver is None:
+            task.cancel()
+        while not task.done() and clock() < end:
+            if call.is_working:
+                self.dialect.direct.interrupt(call.driver)
+            await wait_uninterruptible(task, clock() + _INTERRUPT_INTERVAL)
+
+
+def prolong(conn: AsyncConnection) -> None:
+    """
+    Let work of many statements go on for another timeout, since it makes progress.
+
+    Args:
+        conn: On which a :class:`Transactions` has it done.
+    """
+    conn.info[_PROLONG]()
 
 
 def _with_outcome(error: StorageError, call: _Call) -> StorageError:

@@ -19,7 +19,7 @@ from asm_async.sql.core import rows, tables
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
-from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.transfer.export_stream import encode_history
 from asm_async.transfer.import_stream import (
@@ -132,6 +132,7 @@ async def _insert(
     async with aclosing(incoming.batches()) as batches:
         async for batch in batches:
             check_withdrawal()
+            prolong(transaction.conn)
             await _insert_batch(transaction, incoming, batch)
     return True
 

@@ -7,16 +7,25 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Awaitable, Sequence
+from functools import partial
 from math import inf
-from typing import TypeGuard
 
 from asm_async.errors import StorageBusyError, StorageError, StoreClosedError
 from asm_async.sql.core.deadlines import pause_after
-from asm_async.sql.core.error_translation import is_collision
+from asm_async.sql.core.error_translation import is_collision, is_cut_short
+from asm_async.sql.writes.apart import Apart
 from asm_async.sql.writes.operations import Operation, Outcome, Written
-from asm_async.sql.writes.queue import FairQueue, PendingOperation
-from asm_async.sql.writes.writer import Writer
+from asm_async.sql.writes.queue import (
+    LOOK_INTERVAL,
+    FairQueue,
+    Flight,
+    Interrupt,
+    PendingOperation,
+    abort_all,
+    goes_on,
+)
+from asm_async.sql.writes.writer import Watch, Writer
 
 _LOG = logging.getLogger(__name__)
 
@@ -24,7 +33,6 @@ _MAX_OPERATIONS = 512
 _MAX_BYTES = 4 * 2**20
 _MAX_COLLISIONS = 3
 _SHARED_LOCK_TIMEOUT_SECONDS = 0.1
-_MAX_APART = 2
 
 
 class GroupCommit:
@@ -36,6 +44,10 @@ class GroupCommit:
     one, without a task, as long as nothing has to be waited for: that is the fast lane.
     Whenever the write lock is taken, no connection is idle, or a transaction has
     failed, a task drains the queue instead until it is empty.
+
+    One timer looks now and then for what takes long. An operation whose time is over
+    is told so wherever it is; a transaction that does not end is interrupted; and where
+    others can go on beside one that is slow, they do, on connections that answer.
 
     Args:
         writer: Performs a group in one transaction, once.
@@ -55,10 +67,11 @@ class GroupCommit:
         self._queue: FairQueue[PendingOperation] = FairQueue()
         self._parts: deque[list[PendingOperation]] = deque()
         self._is_scheduled = False
-        self._in_flight: list[PendingOperation] = []
+        self._lane: Flight | None = None
+        self._watch = Watch(self._queue, self._look)
         self._idle: asyncio.Future[None] | None = None
         self._drainer: asyncio.Task[None] | None = None
-        self._apart: set[asyncio.Task[None]] = set()
+        self._apart = Apart(self._queue, self._after_landing, self._abort_all)
         self._failures = 0
         self._collisions = 0
 
@@ -86,11 +99,14 @@ class GroupCommit:
         self._queue.put(member)
         member.is_queued = True
         self._schedule(loop)
+        self._watch.add(member, loop)
         try:
             return await member.wait()
         except asyncio.CancelledError:
             await self._give_up(member)
             raise
+        finally:
+            self._watch.waiting.discard(member)
 
     async def _give_up(self, member: PendingOperation) -> None:
         member.is_cancelled = True
@@ -104,9 +120,9 @@ class GroupCommit:
         Wait until everything that was submitted is done.
         """
         while True:
-            if tasks := set(filter(_goes_on, (self._drainer, *self._apart))):
+            if tasks := set(filter(goes_on, (self._drainer, *self._apart.tasks))):
                 await asyncio.wait(tasks)
-            elif self._is_scheduled or self._in_flight:
+            elif self._is_scheduled or self._lane is not None:
                 self._idle = asyncio.get_running_loop().create_future()
                 await self._idle
             else:
@@ -120,53 +136,62 @@ class GroupCommit:
 
         Not in this very turn: others who are about to submit shall be in the group.
         """
-        if not (self._is_scheduled or self._in_flight or _goes_on(self._drainer)):
+        is_busy = self._is_scheduled or self._lane is not None
+        if not (is_busy or goes_on(self._drainer)):
             self._is_scheduled = True
             loop.call_soon(self._start)
 
     def _start(self) -> None:
         self._is_scheduled = False
-        if _goes_on(self._drainer):
+        if goes_on(self._drainer):
             return
         group = self._next_group()
         begun = [member for member in group if member.begin()]
         if not begun:
             self._after_landing()
             return
-        now = asyncio.get_running_loop().time()
-        left = min([member.deadline for member in group]) - now
+        flight = Flight(group, begun, asyncio.get_running_loop().time())
         # It may land before start returns.
-        self._in_flight = group
-
-        def ended(written: Written | None, error: Exception | None) -> None:
-            self._in_flight = []
-            if written is not None:
-                self._settle(begun, written)
-                self._after_landing()
-            elif isinstance(error, StorageError):
-                self._drain_from(group, error)
-            elif error is not None:
-                _abort(group, error)
-                self._after_landing()
-
-        operations = [member.operation for member in begun]
-        timeout = min(left, self._shared_lock_timeout)
+        self._lane = flight
+        self._watch.flights.add(flight)
+        timeout = min(flight.deadline - flight.begun_at, self._shared_lock_timeout)
+        ended = partial(self._landed, flight)
         try:
-            is_started = self._writer.start(operations, timeout, ended)
+            # Beside a slow one, connections are tested first, which has to wait.
+            if not self._apart.slow:
+                operations = [member.operation for member in begun]
+                flight.interrupt = self._writer.start(operations, timeout, ended)
         except Exception as error:  # noqa: BLE001 - those who wait for the outcome are told
             ended(None, error)
             return
-        if not is_started:
-            self._in_flight = []
+        if flight.interrupt is None:
+            self._watch.flights.discard(flight)
+            self._lane = None
             for member in begun:
                 member.is_in_flight = False
             self._drain_from(group, None)
+
+    def _landed(
+        self, flight: Flight, written: Written | None, error: Exception | None
+    ) -> None:
+        self._watch.flights.discard(flight)
+        if flight.land(written, error):
+            return
+        self._lane = None
+        if written is not None:
+            self._settle(flight.begun, written)
+            self._after_landing()
+        elif isinstance(error, StorageError):
+            self._drain_from(flight.group, error)
+        elif error is not None:
+            abort_all(flight.group, error)
+            self._after_landing()
 
     def _after_landing(self) -> None:
         """
         Start the next group if anybody waits, and tell who waits for the end of all.
         """
-        if self._queue:
+        if self._queue or self._parts:
             # Those who were told just now may come again, and be in the group.
             self._schedule(asyncio.get_running_loop())
         if self._idle is not None and not self._idle.done():
@@ -174,8 +199,33 @@ class GroupCommit:
 
     def _settle(self, begun: Sequence[PendingOperation], written: Written) -> None:
         self._failures = self._collisions = 0
+        self._watch.last_error = None
         for member, outcome in zip(begun, written.outcomes, strict=True):
             member.settle(outcome)
+
+    # Beside what takes long.
+
+    def _look(self, now: float) -> None:
+        for flight in tuple(self._watch.flights):
+            is_slow = now - flight.begun_at >= LOOK_INTERVAL
+            if is_slow and self._locks_sessions and self._apart.has_room_for_slow:
+                self._set_apart(flight)
+
+    def _set_apart(self, flight: Flight) -> None:
+        """
+        Let the others go on beside a slow transaction, each session in its order.
+        """
+        task, loop = flight.task, asyncio.get_running_loop()
+        if flight is self._lane:
+            self._lane, flight.landing = None, loop.create_future()
+            task = loop.create_task(self._land(flight, flight.landing))
+        elif task is not None and task is self._drainer:
+            # Another goes on draining the queue.
+            self._drainer = None
+        else:
+            return
+        self._apart.add(flight.group, task, is_slow=True)
+        self._after_landing()
 
     # The task, for everything that has to wait.
 
@@ -200,17 +250,19 @@ class GroupCommit:
     async def _drain(
         self, group: list[PendingOperation], error: StorageError | None
     ) -> None:
+        this = asyncio.current_task()
         try:
             if error is not None:
                 await self._after_failure(group, error)
                 group = []
-            while group := group or self._next_group():
+            while self._drainer is this and (group := group or self._next_group()):
                 current, group = group, []
                 await self._run(current, self._shared_lock_timeout)
         finally:
             # No await stands between the empty queue and this line: an operation that
             # is submitted afterwards finds no drainer and takes the lane.
-            self._drainer = None
+            if self._drainer is this:
+                self._drainer = None
 
     def _next_group(self) -> list[PendingOperation]:
         """
@@ -222,6 +274,7 @@ class GroupCommit:
             members = self._parts.popleft()
             held += [m for m in members if self._queue.is_held(m.partition_key)]
             part = [m for m in members if not self._queue.is_held(m.partition_key)]
+            part = [m for m in part if not m.is_over]
         self._put_back(held)
         group = part or self._queue.take(_MAX_OPERATIONS, _MAX_BYTES)
         for member in group:
@@ -234,40 +287,57 @@ class GroupCommit:
         """
         Perform *group* once, and tell its members or have them wait for another try.
         """
-        begun: list[PendingOperation] = []
+        clock = asyncio.get_running_loop().time
+        flight = Flight(group, [], clock(), asyncio.current_task())
 
-        def begin() -> list[Operation]:
-            begun.extend(member for member in group if member.begin())
-            return [member.operation for member in begun]
+        def begin(interrupt: Interrupt) -> list[Operation]:
+            flight.begun += [member for member in group if member.begin()]
+            flight.begun_at, flight.interrupt = clock(), interrupt
+            self._watch.flights.add(flight)
+            return [member.operation for member in flight.begun]
 
-        deadline = min([member.deadline for member in group])
-        left = deadline - asyncio.get_running_loop().time()
-        timeout = min(left, max_lock_timeout)
+        timeout = min(flight.deadline - flight.begun_at, max_lock_timeout)
+        is_tested = bool(self._apart.slow)
+        writing = self._writer.write(
+            begin, flight.deadline, timeout, is_tested=is_tested
+        )
         try:
-            written = await self._writer.write(begin, deadline, timeout)
+            await self._land(flight, writing)
+        finally:
+            self._watch.flights.discard(flight)
+
+    async def _land(self, flight: Flight, writing: Awaitable[Written]) -> None:
+        """
+        Wait for the end of a transaction, and act on it.
+        """
+        try:
+            written = await writing
         except StorageError as error:
-            await self._after_failure(group, error)
+            await self._after_failure(flight.group, error)
         except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
-            _abort(group, error)
+            abort_all(flight.group, error)
         except asyncio.CancelledError:
-            self._abort_all(group)
+            self._abort_all(flight.group)
             raise
         else:
-            self._settle(begun, written)
+            self._settle(flight.begun, written)
 
     async def _after_failure(
-        self, group: list[PendingOperation], error: StorageError
+        self, group: Sequence[PendingOperation], error: StorageError
     ) -> None:
         """
         Try again what may succeed later, by itself what may be the culprit.
         """
         self._failures += 1
+        self._watch.last_error = error
         self._collisions += is_collision(error)
-        group = [member for member in group if member.should_retry(error)]
+        is_final = self._writer.is_final(error)
+        group = [m for m in group if m.should_retry(error, is_final=is_final)]
         is_race = is_collision(error) and self._collisions <= _MAX_COLLISIONS
-        if self._locks_sessions and isinstance(error, StorageBusyError):
+        is_cut = is_cut_short(error)
+        if self._locks_sessions and isinstance(error, StorageBusyError) and not is_cut:
             await self._after_waiting(group, error)
-        elif error.retryable or is_race:
+        elif (error.retryable or is_race) and not (is_cut and len(group) > 1):
             await self._try_later(group, error)
         elif len(group) == 1:
             group[0].fail(error)
@@ -288,25 +358,11 @@ class GroupCommit:
         is_apart = any(self._queue.is_held(key) for key in partitions)
         if len(partitions) > 1:
             self._parts.extend(partitions.values())
-        elif is_apart or len(self._apart) == _MAX_APART:
+        elif is_apart or not self._apart.has_room:
             await self._try_later(group, error)
         else:
-            for key, members in partitions.items():
-                self._run_apart(key, members)
-
-    def _run_apart(self, partition_key: str, members: list[PendingOperation]) -> None:
-        def when_done(task: asyncio.Task[None]) -> None:
-            self._apart.discard(task)
-            self._queue.release(partition_key)
-            if task.cancelled():
-                self._abort_all(members)
-            else:
-                self._after_landing()
-
-        self._queue.hold(partition_key)
-        task = asyncio.get_running_loop().create_task(self._run(members, inf))
-        self._apart.add(task)
-        task.add_done_callback(when_done)
+            task = asyncio.get_running_loop().create_task(self._run(group, inf))
+            self._apart.add(group, task)
 
     async def _try_later(
         self, group: list[PendingOperation], error: StorageError
@@ -319,7 +375,10 @@ class GroupCommit:
         # Parts of the same group would overtake it: they queue up behind it.
         waiting = [*group, *(member for part in self._parts for member in part)]
         self._parts.clear()
-        self._put_back([member for member in waiting if not member.is_over])
+        waiting = [member for member in waiting if not member.is_over]
+        if not waiting:
+            return
+        self._put_back(waiting)
         _LOG.debug("a group is tried again in %.3f s: %s", pause, type(error).__name__)
         await asyncio.sleep(pause)
 
@@ -328,25 +387,11 @@ class GroupCommit:
             member.is_queued = True
         self._queue.put_back(members)
 
-    def _abort_all(self, group: list[PendingOperation]) -> None:
+    def _abort_all(self, group: Sequence[PendingOperation]) -> None:
         # The loop is being shut down: nobody may wait for what will never come.
         error = StoreClosedError("the event loop was shut down")
         waiting = self._queue.take_all()
         for member in waiting:
             member.is_queued = False
-        _abort([*group, *(m for part in self._parts for m in part), *waiting], error)
+        abort_all([*group, *(m for part in self._parts for m in part), *waiting], error)
         self._parts.clear()
-
-
-def _abort(group: Sequence[PendingOperation], error: Exception) -> None:
-    for member in group:
-        member.abort(error)
-
-
-def _goes_on(task: asyncio.Task[None] | None) -> TypeGuard[asyncio.Task[None]]:
-    """
-    Return whether there is such a task, and it has not ended.
-
-    One that a loop cancels before it has begun never gets to say so itself.
-    """
-    return task is not None and not task.done()

@@ -1,20 +1,26 @@
 """
-Operations that wait to be written, and whose turn it is.
+Operations that wait to be written, whose turn it is, and those that are under way.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Iterable
-from typing import Generic, Protocol, TypeVar, cast
+from collections.abc import Callable, Collection, Iterable
+from typing import Generic, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
 
 from asm_async.errors import StorageError
-from asm_async.sql.core.deadlines import wait_uninterruptible
-from asm_async.sql.core.error_translation import with_outcome
-from asm_async.sql.writes.operations import Operation, Outcome, may_hide_a_commit
+from asm_async.fronts.cancellation import wait_uninterruptible
+from asm_async.sql.core.deadlines import GRACE_SECONDS, MAX_CUT_SHORT
+from asm_async.sql.core.error_translation import is_cut_short, with_outcome
+from asm_async.sql.writes.operations import (
+    Operation,
+    Outcome,
+    Written,
+    may_hide_a_commit,
+)
 
 
 @attrs.define(eq=False)
@@ -35,6 +41,11 @@ class PendingOperation:
     is_queued: bool = False
     is_in_flight: bool = False
     is_cancelled: bool = False
+    cut_short: int = 0
+    """
+    How often the server has cancelled a statement of its transaction.
+    """
+
     commit_error: StorageError | None = None
     """
     What first left it unknown whether it is committed.
@@ -72,7 +83,8 @@ class PendingOperation:
         """
         Take part in a transaction that begins now, unless the caller has given up.
         """
-        self.is_in_flight = self._may_be_committed or not self.is_cancelled
+        wanted = self._may_be_committed or not self.is_cancelled
+        self.is_in_flight = wanted and not self.is_over
         return self.is_in_flight
 
     async def wait(self) -> Outcome:
@@ -93,7 +105,7 @@ class PendingOperation:
         """
         if not self.is_over:
             self._told = asyncio.get_running_loop().create_future()
-            await wait_uninterruptible(self._told, self.deadline)
+            await wait_uninterruptible(self._told, self.deadline + GRACE_SECONDS)
 
     def settle(self, outcome: Outcome) -> None:
         """
@@ -134,7 +146,7 @@ class PendingOperation:
             self.fault = error
             self._tell()
 
-    def should_retry(self, error: StorageError) -> bool:
+    def should_retry(self, error: StorageError, *, is_final: bool = False) -> bool:
         """
         Return whether to try again after *error*; if not, the caller has been told.
 
@@ -146,9 +158,100 @@ class PendingOperation:
             self.commit_error = self.commit_error or error
         repeatable = self.operation.is_repeatable or not self._may_be_committed
         wanted = self._may_be_committed or not self.is_cancelled
-        if not (repeatable and wanted):
+        self.cut_short += is_cut_short(error)
+        is_hopeless = is_final or self.cut_short > MAX_CUT_SHORT
+        if is_hopeless or not (repeatable and wanted):
             self.fail(error)
         return not self.is_over
+
+
+LOOK_INTERVAL = 0.25
+"""
+Seconds between two looks at what is under way.
+"""
+
+Interrupt: TypeAlias = Callable[[], object]
+"""
+Has a transaction that is under way end soon, however it does.
+"""
+
+
+@attrs.define(eq=False)
+class Flight:
+    """
+    A group's transaction, from when it begins until it has ended.
+    """
+
+    group: list[PendingOperation]
+    begun: list[PendingOperation]
+    """
+    Those of the group that take part.
+    """
+
+    begun_at: float
+    """
+    When it began, on the loop's clock.
+    """
+
+    task: asyncio.Task[None] | None = None
+    """
+    What waits for its end, if a task does.
+    """
+
+    interrupt: Interrupt | None = None
+    landing: asyncio.Future[Written] | None = None
+    """
+    What a task of its own waits for, where it keeps nobody else waiting any more.
+    """
+
+    deadline: float = attrs.field(init=False)
+    """
+    The first of the members' deadlines.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        self.deadline = min([member.deadline for member in self.group])
+
+    def interrupt_if_late(self, now: float) -> None:
+        """
+        Give it up, once, if the database should have answered long ago.
+
+        The first deadline counts: those whose time is not over are better served by
+        another try.
+        """
+        if self.interrupt is not None and now >= self.deadline + GRACE_SECONDS:
+            interrupt, self.interrupt = self.interrupt, None
+            interrupt()
+
+    def land(self, written: Written | None, error: Exception | None) -> bool:
+        """
+        Tell the task of its own how it ended, if there is one.
+        """
+        if self.landing is None:
+            return False
+        if not self.landing.done():
+            if written is not None:
+                self.landing.set_result(written)
+            elif error is not None:
+                self.landing.set_exception(error)
+        return True
+
+
+def abort_all(members: Iterable[PendingOperation], error: Exception) -> None:
+    """
+    Raise *error* in those who still wait for their outcomes.
+    """
+    for member in members:
+        member.abort(error)
+
+
+def goes_on(task: asyncio.Task[None] | None) -> TypeGuard[asyncio.Task[None]]:
+    """
+    Return whether there is such a task, and it has not ended.
+
+    One that a loop cancels before it has begun never gets to say so itself.
+    """
+    return task is not None and not task.done()
 
 
 class Queued(Protocol):
@@ -211,6 +314,20 @@ class FairQueue(Generic[Q]):
         partitions[key].remove(member)
         if not partitions[key] and partitions is self._partitions:
             del partitions[key]
+
+    def withdraw_all(self, members: Collection[Q]) -> None:
+        """
+        Have some leave the queue, who may be many.
+        """
+        if not members:
+            return
+        leaving = set(members)
+        for partitions in (self._partitions, self._held):
+            for key, waiting in tuple(partitions.items()):
+                staying = deque(m for m in waiting if m not in leaving)
+                partitions[key] = staying
+                if not staying and partitions is self._partitions:
+                    del partitions[key]
 
     def is_held(self, partition_key: str) -> bool:
         """

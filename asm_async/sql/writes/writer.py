@@ -14,17 +14,26 @@ from typing import TypeAlias
 
 import attrs
 
+from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
+from asm_async.sql.core.deadlines import GRACE_SECONDS
 from asm_async.sql.core.engine_state import engine_state
-from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.core.error_translation import translated_errors, with_outcome
 from asm_async.sql.core.prepared import Script
 from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
 from asm_async.sql.dialects.direct import AppendBlock, Committed, GroupWork
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
-from asm_async.sql.transactions.connections import Pooled
+from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
 from asm_async.sql.writes.publish import publish_commit
+from asm_async.sql.writes.queue import (
+    LOOK_INTERVAL,
+    FairQueue,
+    Flight,
+    Interrupt,
+    PendingOperation,
+)
 from asm_async.sql.writes.slow_path import perform
 
 _LOG = logging.getLogger(__name__)
@@ -35,7 +44,7 @@ _ID, _SESSION_ID, _NUMBER = map(
 
 _MakeScript: TypeAlias = Callable[[Sequence[Operation]], Script[list[Outcome]]]
 
-Begin: TypeAlias = Callable[[], Sequence[Operation]]
+Begin: TypeAlias = Callable[[Interrupt], Sequence[Operation]]
 """
 Called when a transaction begins; returns its operations.
 """
@@ -65,7 +74,7 @@ class Writer:
 
     def start(
         self, operations: Sequence[Operation], timeout: float, ended: Ended
-    ) -> bool:
+    ) -> Interrupt | None:
         """
         Start a group's transaction, unless something has to be waited for before.
 
@@ -77,20 +86,30 @@ class Writer:
             ended: Called in the event loop, perhaps before this returns.
 
         Returns:
-            Whether the write lock was free, with nobody waiting for it, and a
-            connection idle; if not, *ended* is never called.
+            How to interrupt it. None if the write lock was not free, somebody waited
+            for it, or no connection was idle; *ended* is never called then.
         """
         lock = self._write_lock
-        if lock is not None and not _acquire_now(lock):
-            return False
+        if lock is not None and not acquire_now(lock):
+            return None
         pooled = self._connections.take_now()
         if pooled is not None:
+            driver = pooled.driver_connection
             self._start(pooled, operations, timeout, ended, lock)
-        elif lock is not None:
+            return partial(self._connections.give_up, driver)
+        if lock is not None:
             lock.release()
-        return pooled is not None
+        return None
 
-    async def write(self, begin: Begin, deadline: float, timeout: float) -> Written:
+    def is_final(self, error: StorageError) -> bool:
+        """
+        Return whether another try within the timeout would fail as well.
+        """
+        return self._transactions.is_final(error)
+
+    async def write(
+        self, begin: Begin, deadline: float, timeout: float, *, is_tested: bool = False
+    ) -> Written:
         """
         Perform a group, when the write lock and a connection are to be had.
 
@@ -101,6 +120,8 @@ class Writer:
             deadline: Until when to wait for that, on the loop's clock.
 
             timeout: How long, in seconds, to wait for locks.
+
+            is_tested: Whether to use a connection only if its server answers.
 
         Raises:
             StorageError: If the transaction failed.
@@ -117,8 +138,9 @@ class Writer:
 
         async with self._transactions.write_lock(deadline):
             with translated_errors():
-                pooled = await self._connections.take(deadline)
-            operations = begin()
+                pooled = await self._connections.take(deadline, is_tested=is_tested)
+            give_up = self._connections.give_up
+            operations = begin(partial(give_up, pooled.driver_connection))
             if not operations:
                 await self._connections.give_back(pooled)
                 return Written(outcomes=[])
@@ -148,6 +170,8 @@ class Writer:
         def done(
             committed: Committed[list[Outcome]] | None, failure: BaseException | None
         ) -> None:
+            driver = pooled.driver_connection
+            self._connections.give_up_if_read_only(driver, failure)
             # Callers are told when the connection is back: they may dispose of the
             # engine next.
             if self._connections.give_back_now(pooled):
@@ -201,6 +225,70 @@ class Writer:
                 self._hub.notify_all()
 
 
+class Watch:
+    """
+    One timer for all operations of a store, which runs while anything goes on.
+
+    One for each would cost every append what a few need. *on_look* is called at each
+    look, with the time on the loop's clock.
+    """
+
+    def __init__(
+        self, queue: FairQueue[PendingOperation], on_look: Callable[[float], None]
+    ) -> None:
+        self._queue = queue
+        self._on_look = on_look
+        self._timer: asyncio.TimerHandle | None = None
+        self.flights: set[Flight] = set()
+        """
+        The transactions that are under way.
+        """
+        self.waiting: set[PendingOperation] = set()
+        """
+        The operations whose callers wait.
+        """
+        self.last_error: StorageError | None = None
+        """
+        What the last transaction failed with; None if it was committed.
+        """
+
+    def add(self, member: PendingOperation, loop: asyncio.AbstractEventLoop) -> None:
+        """
+        See to it that the caller is told in time.
+        """
+        self.waiting.add(member)
+        if self._timer is None:
+            self._timer = loop.call_later(LOOK_INTERVAL, self._look)
+
+    def _look(self) -> None:
+        self._timer, loop = None, asyncio.get_running_loop()
+        now = loop.time()
+        for flight in tuple(self.flights):
+            flight.interrupt_if_late(now)
+        self._tell_late(now)
+        self._on_look(now)
+        if self.waiting or self.flights:
+            self._timer = loop.call_later(LOOK_INTERVAL, self._look)
+
+    def _tell_late(self, now: float) -> None:
+        """
+        Tell those whose time is over; of those in flight, the outcome is unknown.
+        """
+        # What waits for a lock, a connection or an answer is about to end by itself.
+        answer_due = now - GRACE_SECONDS - LOOK_INTERVAL
+        late = [
+            member
+            for member in self.waiting
+            if member.deadline <= (now if member.is_queued else answer_due)
+        ]
+        waited = self.last_error or StorageBusyError("others kept it waiting")
+        silent = StorageUnavailableError("the database did not answer in time")
+        for member in late:
+            error = silent if member.is_in_flight else waited
+            member.fail(with_outcome(error, outcome_unknown=member.is_in_flight))
+        self._queue.withdraw_all([member for member in late if member.is_queued])
+
+
 def _committed(
     committed: Committed[list[Outcome]] | None, failure: BaseException | None
 ) -> Committed[list[Outcome]]:
@@ -208,20 +296,6 @@ def _committed(
         with translated_errors():
             raise failure or AssertionError("neither committed nor failed")
     return committed
-
-
-def _acquire_now(lock: asyncio.Lock) -> bool:
-    """
-    Acquire *lock* if that needs no waiting, and nobody else waits for it.
-    """
-    acquiring = lock.acquire()
-    try:
-        acquiring.send(None)
-    except StopIteration:
-        return True
-    # It has queued up, and leaves the queue.
-    acquiring.close()
-    return False
 
 
 @attrs.define(init=False)

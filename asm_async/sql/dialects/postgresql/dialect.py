@@ -127,6 +127,9 @@ class PostgreSQL(Dialect):
         Do nothing: a server's settings are not the stores'.
         """
 
+    async def is_read_only(self, conn: AsyncConnection) -> bool:
+        return str(await conn.scalar(sa.text("SHOW transaction_read_only"))) == "on"
+
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
         Roll back in SQL; the driver knows whether there is anything to roll back.

@@ -143,7 +143,8 @@ class Connector:
 
 
 async def _connect(**arguments: Any) -> Driver:
-    import asyncpg  # noqa: PLC0415 - needed only where PostgreSQL is used
+    from asm_async.sql.dialects.postgresql.connection import (  # noqa: PLC0415 - asyncpg need not be installed
+        connect,
+    )
 
-    driver: Driver = await asyncpg.connect(**arguments)
-    return driver
+    return await connect(**arguments)

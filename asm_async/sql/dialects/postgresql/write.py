@@ -99,6 +99,9 @@ class PostgreSQLDirect(DirectDialect):
         # One that was terminated cannot even be asked for a transaction.
         return own.is_closed() or own.is_in_transaction() or has_broken_transaction(own)
 
+    def interrupt(self, driver: Any) -> None:
+        cast("Driver", driver).terminate()
+
     def start_group(
         self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]
     ) -> None:

@@ -156,6 +156,12 @@ class SQLite(Dialect):
         if fault is not None:
             _LOG.warning("%s: %s", file.path, fault)
 
+    async def is_read_only(self, conn: AsyncConnection) -> bool:
+        """
+        Return False: what a file allows, its connection finds out when it writes.
+        """
+        return False
+
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
         Roll back; the driver knows whether there is anything to roll back.

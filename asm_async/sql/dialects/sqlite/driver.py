@@ -26,7 +26,7 @@ from aiosqlite import Connection, Cursor
 from aiosqlite.context import contextmanager
 
 from asm_async.errors import StorageError, StorageUnavailableError
-from asm_async.sql.core.deadlines import wait_uninterruptible
+from asm_async.fronts.cancellation import wait_uninterruptible
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
@@ -110,6 +110,15 @@ def _hand_over(driver: Any, job: Callable[[], None]) -> None:
     driver._tx.put_nowait((None, job))  # noqa: SLF001 - see the module
 
 
+def interrupt(driver: Any) -> None:
+    """
+    Interrupt the statement that a driver's connection executes, if it does.
+    """
+    # It never suspends; a connection that is closed refuses.
+    with suppress(StopIteration, ValueError):
+        driver.interrupt().send(None)
+
+
 async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
     """
     Have *work*, which writes nothing, done in the thread of a driver's connection.
@@ -136,7 +145,7 @@ async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
         return await landed
     except asyncio.CancelledError:
         if not has_landed.is_set():
-            await driver.interrupt()
+            interrupt(driver)
             waiting = asyncio.ensure_future(has_landed.wait())
             await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_LAND)
             waiting.cancel()

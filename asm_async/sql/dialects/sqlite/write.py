@@ -26,6 +26,7 @@ from asm_async.sql.dialects.sqlite.driver import (
     file_of,
     find_file,
     has_thread,
+    interrupt,
     run,
     start,
 )
@@ -72,6 +73,12 @@ class SQLiteDirect(DirectDialect):
     def is_lost(self, driver: object) -> bool:
         file = file_of(driver)
         return file is not None and file.is_stale
+
+    def interrupt(self, driver: Any) -> None:
+        """
+        Interrupt the statement that runs; the connection stays.
+        """
+        interrupt(driver)
 
     def start_group(
         self, driver: Any, work: GroupWork[T], timeout: float, done: Done[T]

@@ -1,0 +1,235 @@
+"""
+Servers and proxies that fall silent: nothing is refused, and nothing is closed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.files import LocalArtifactStore
+from asm_async.sql import SQLQueryAPI, SQLSessionStore
+from asm_async.testing.factories import make_event, make_session
+from tests.fault.conftest import OpenEngine
+from tests.silent_relay import SilentRelay
+from tests.torture.port_calls import CALLS, PortCall, Subject
+from tests.torture.world import Ports, later, sql_ports
+
+pytestmark = pytest.mark.postgres
+
+TIMEOUT = 1.0
+
+# What a call may take beyond its timeout.
+GRACE = 1.0
+
+# Those of a port that knows no database are left out.
+NAMES = [name for name in sorted(CALLS) if not name.startswith("ArtifactStore.")]
+
+# Far beyond what anything here takes, so that a hang fails the test.
+LONG_SECONDS = 20
+
+
+class Stopwatch:
+    """
+    Measures how long calls take, less what a busy machine keeps the loop waiting.
+    """
+
+    def __init__(self) -> None:
+        self._clock = asyncio.get_running_loop().time
+        self._lag = 0.0
+        self._task = asyncio.create_task(self._watch())
+
+    async def time(self, call: Awaitable[object]) -> float:
+        """
+        Return how long a call takes that may fail.
+        """
+        start, lag = self._clock(), self._lag
+        with suppress(StorageError, TimeoutError):
+            async with asyncio.timeout(LONG_SECONDS):
+                await call
+        return self._clock() - start - (self._lag - lag)
+
+    async def _watch(self) -> None:
+        while True:
+            before = self._clock()
+            await asyncio.sleep(0.01)
+            self._lag += max(0.0, self._clock() - before - 0.02)
+
+    async def aclose(self) -> None:
+        """
+        Watch no more.
+        """
+        self._task.cancel()
+        await asyncio.wait({self._task})
+
+
+@pytest.fixture
+async def stopwatch() -> AsyncIterator[Stopwatch]:
+    """
+    Give a stopwatch.
+    """
+    stopwatch = Stopwatch()
+    yield stopwatch
+    await stopwatch.aclose()
+
+
+@pytest.fixture
+async def relay(migrated_postgres_url: str) -> AsyncIterator[SilentRelay]:
+    """
+    Give a way to a server that can fall silent.
+    """
+    async with SilentRelay(migrated_postgres_url) as relay:
+        yield relay
+
+
+@pytest.fixture
+def engine(relay: SilentRelay, open_engine: OpenEngine) -> AsyncEngine:
+    """
+    Give an engine whose connections go that way.
+    """
+    return open_engine(relay.url)
+
+
+@pytest.fixture
+async def store(engine: AsyncEngine) -> SQLSessionStore:
+    """
+    Give a store of short timeout, with two sessions.
+    """
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
+    for id_ in ("ses_1", "ses_2"):
+        await store.save_session(make_session(id=id_))
+    await store.append_event(make_event(id="evt_0"))
+    return store
+
+
+async def test_every_call_of_every_port_ends_in_time(
+    relay: SilentRelay,
+    migrated_postgres_url: str,
+    open_engine: OpenEngine,
+    stopwatch: Stopwatch,
+    tmp_path: Path,
+) -> None:
+    """
+    On a connection that falls silent each ends a second after its timeout at the most.
+    """
+    contents = LocalArtifactStore(tmp_path / "contents")
+
+    def ports_on(url: str) -> Ports:
+        return sql_ports(open_engine(url), contents, later, TIMEOUT)
+
+    patient = sql_ports(open_engine(migrated_postgres_url), contents, later)
+    calls: list[tuple[PortCall, Ports, Subject]] = []
+    for number, name in enumerate(NAMES):
+        subject, ports = Subject(f"x{number}x"), ports_on(relay.url)
+        await subject.prepare(patient)
+        await CALLS[name].prepare(patient, subject)
+        # The call finds a connection, and its port looked at the database before.
+        await ports.store.get_latest_sequence(subject.id("ses"))
+        await ports.maintenance.clean_orphaned_artifacts()
+        calls.append((CALLS[name], ports, subject))
+    relay.fall_silent()
+    took = await asyncio.gather(
+        *(stopwatch.time(case.call(ports, subject)) for case, ports, subject in calls)
+    )
+    closing = await asyncio.gather(
+        *(stopwatch.time(ports.aclose()) for _, ports, _ in calls)
+    )
+    relay.speak()
+
+    late = {n: s for n, s in zip(NAMES, took, strict=True) if s > TIMEOUT + GRACE}
+    assert late == {}
+    assert max(closing) < TIMEOUT + GRACE
+
+
+Call = Callable[[SQLSessionStore], Coroutine[Any, Any, object]]
+
+
+@pytest.mark.parametrize(
+    ("call", "is_unknown"),
+    [
+        (lambda store: store.append_event(make_event(id="evt_1")), True),
+        (lambda store: store.save_session(make_session(id="ses_3")), False),
+        (lambda store: store.get_session("ses_1"), False),
+        (lambda store: SQLQueryAPI(store.engine, timeout=1).search_sessions(), False),
+    ],
+    ids=["append", "first_of_two_statements", "get", "search"],
+)
+async def test_the_outcome_is_unknown_only_of_what_may_commit(
+    store: SQLSessionStore, relay: SilentRelay, call: Call, *, is_unknown: bool
+) -> None:
+    """
+    The error of a statement in flight says so, that of a read or of a BEGIN does not.
+    """
+    await asyncio.sleep(0)
+    relay.fall_silent()
+    with pytest.raises(StorageUnavailableError) as caught:
+        async with asyncio.timeout(LONG_SECONDS):
+            await call(store)
+    relay.speak()
+
+    assert caught.value.outcome_unknown is is_unknown
+    assert isinstance(await store.get_events("ses_1"), list)
+
+
+async def test_the_others_go_on_over_other_connections(
+    engine: AsyncEngine, relay: SilentRelay
+) -> None:
+    """
+    An append on a silent connection keeps no append to another session waiting.
+    """
+    store = SQLSessionStore(engine, timeout=LONG_SECONDS)
+    for id_ in ("ses_1", "ses_2"):
+        await store.save_session(make_session(id=id_))
+    # Several connections lie in the pool, all of which fall silent.
+    await asyncio.gather(*(store.list_sessions() for _ in range(3)))
+    relay.lets_new_through = True
+    relay.fall_silent()
+    first = asyncio.create_task(store.append_event(make_event(id="evt_1")))
+    await asyncio.sleep(0.05)
+    async with asyncio.timeout(LONG_SECONDS / 2):
+        await store.append_event(make_event(id="evt_2", session_id="ses_2"))
+
+    assert not first.done()
+    relay.speak()
+    await first
+    assert [event.id for event in await store.get_events("ses_1")] == ["evt_1"]
+
+
+async def test_a_cancelled_reader_does_not_wait_for_a_silent_server(
+    store: SQLSessionStore, relay: SilentRelay, stopwatch: Stopwatch
+) -> None:
+    """
+    ``asyncio.timeout`` around a read is obeyed at once, whoever makes the statement.
+    """
+    query_api = SQLQueryAPI(store.engine, timeout=LONG_SECONDS)
+    await query_api.search_sessions()
+    relay.fall_silent()
+
+    async def search() -> None:
+        async with asyncio.timeout(0.1):
+            await query_api.search_sessions()
+
+    assert await stopwatch.time(search()) < 1
+    relay.speak()
+    assert len((await query_api.search_sessions()).items) == 2
+
+
+async def test_an_engine_is_disposed_of_though_its_server_is_silent(
+    engine: AsyncEngine, relay: SilentRelay, stopwatch: Stopwatch
+) -> None:
+    """
+    Idle connections are broken off if they cannot be closed.
+    """
+    store = SQLSessionStore(engine, timeout=TIMEOUT)
+    await asyncio.gather(*(store.list_sessions() for _ in range(5)))
+    await store.aclose()
+    relay.fall_silent()
+
+    assert await stopwatch.time(engine.dispose()) < 2
