@@ -27,7 +27,7 @@ SECRET = "hush"  # noqa: S105 - what the other tenant must not see
 
 Swap: TypeAlias = Callable[[], Awaitable[None]]
 
-ROUNDS = int(os.environ.get("ASM_TEST_TENANT_ROUNDS", "8"))
+ROUNDS = int(os.environ.get("ASM_TEST_TENANT_ROUNDS", "3"))
 """
 How often the two tenants meet.
 """
@@ -243,6 +243,7 @@ class Meeting:
                 assert {event.id for event in events} >= self.acknowledged
 
 
+@pytest.mark.timeout(60 + 3 * ROUNDS)
 async def test_two_tenants_that_use_one_id_never_meet(service: Service) -> None:
     """
     Neither reads, changes or destroys what is the other's, whoever is faster.
