@@ -200,9 +200,9 @@ class ConsumerLeases:
         """
         transactions = self._transactions
         async with self._lifecycle, AsyncExitStack() as stack:
-            deadline = asyncio.get_running_loop().time() + transactions.timeout
-            await stack.enter_async_context(transactions.write_lock(deadline))
-            conn = await self._begin_handling(stack, deadline)
+            call = transactions.new_call()
+            await stack.enter_async_context(transactions.write_lock(call.deadline))
+            conn = await self._begin_handling(stack, call)
             # What the handler raises is its own, and goes through as it is.
             yield conn
             with translated_errors():
@@ -211,10 +211,10 @@ class ConsumerLeases:
                 await transactions.dialect.commit(conn)
 
     async def _begin_handling(
-        self, stack: AsyncExitStack, deadline: float
+        self, stack: AsyncExitStack, call: Any
     ) -> AsyncConnection:
         """
-        Begin a transaction, again if another process is writing, until *deadline*.
+        Begin a transaction, again if another process is writing, until its deadline.
         """
         transactions, clock = self._transactions, asyncio.get_running_loop().time
         for failures in itertools.count(1):
@@ -222,14 +222,14 @@ class ConsumerLeases:
                 with translated_errors():
                     async with AsyncExitStack() as trying:
                         conn = await trying.enter_async_context(
-                            transactions.connection(deadline)
+                            transactions.connection(call)
                         )
                         await transactions.dialect.begin_write(conn)
                         stack.push_async_exit(trying.pop_all())
                         return conn
             except StorageError as error:
                 pause = pause_after(failures)
-                if not error.retryable or clock() + pause > deadline:
+                if not error.retryable or clock() + pause > call.deadline:
                     raise
             await asyncio.sleep(pause)
         raise AssertionError  # there is no end to counting

@@ -140,7 +140,7 @@ class Transactions:
         """
         Return the rows of one query, on a connection of the driver's.
         """
-        call, step = self._new_call(), query.one(parameters)
+        call, step = self.new_call(), query.one(parameters)
 
         async def attempt() -> Sequence[Row]:
             async with self.connections.lend(call.deadline) as driver:
@@ -153,7 +153,7 @@ class Transactions:
         """
         Do *work*, which writes nothing, on a connection.
         """
-        call = self._new_call()
+        call = self.new_call()
         call.writes = False
 
         async def attempt() -> T:
@@ -189,7 +189,7 @@ class Transactions:
             is_repeatable: Whether doing it twice is as good as once, so that it may be
                 tried again although it may have been committed.
         """
-        call = self._new_call()
+        call = self.new_call()
 
         async def attempt() -> T:
             async with (
@@ -248,7 +248,10 @@ class Transactions:
         """
         return self.is_read_only and is_read_only(error)
 
-    def _new_call(self) -> _Call:
+    def new_call(self) -> _Call:
+        """
+        Begin a call, which has to be over within the timeout.
+        """
         return _Call(asyncio.get_running_loop().time() + self.timeout)
 
     @asynccontextmanager
