@@ -253,6 +253,9 @@ def _is_refusal(error: BaseException) -> bool:
     Return whether the database itself answered that it does not commit.
     """
     code = _code(error)
+    if is_read_only(error):
+        # A server that is read-only has written nothing, whatever it is later.
+        return True
     if code is None or _is_lost(error):
         return False
     return not code.startswith(_UNKNOWN)

@@ -11,6 +11,7 @@ from collections.abc import AsyncGenerator
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime
 from functools import partial
+from math import inf
 from typing import Any
 
 import attrs
@@ -30,7 +31,7 @@ from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.transactions.transaction import Call, Transaction, prolong
 from asm_async.values.checkpoint import (
     START,
     Checkpoint,
@@ -203,15 +204,17 @@ class ConsumerLeases:
             call = transactions.new_call()
             await stack.enter_async_context(transactions.write_lock(call.deadline))
             conn = await self._begin_handling(stack, call)
-            # What the handler raises is its own, and goes through as it is.
+            # What the handler raises is its own, and so is the time that it takes.
+            prolong(conn, inf)
             yield conn
+            prolong(conn)
             with translated_errors():
                 await self._move(conn, holding, end)
             with translated_errors(committing=True):
                 await transactions.dialect.commit(conn)
 
     async def _begin_handling(
-        self, stack: AsyncExitStack, call: Any
+        self, stack: AsyncExitStack, call: Call
     ) -> AsyncConnection:
         """
         Begin a transaction, again if another process is writing, until its deadline.

@@ -81,7 +81,11 @@ class Transaction:
 
 
 @attrs.define
-class _Call:
+class Call:
+    """
+    A call that goes on trying until its *deadline*, on the loop's clock.
+    """
+
     deadline: float
     writes: bool = True
     driver: Any = None
@@ -248,14 +252,14 @@ class Transactions:
         """
         return self.is_read_only and is_read_only(error)
 
-    def new_call(self) -> _Call:
+    def new_call(self) -> Call:
         """
         Begin a call, which has to be over within the timeout.
         """
-        return _Call(asyncio.get_running_loop().time() + self.timeout)
+        return Call(asyncio.get_running_loop().time() + self.timeout)
 
     @asynccontextmanager
-    async def connection(self, call: _Call) -> AsyncGenerator[AsyncConnection]:
+    async def connection(self, call: Call) -> AsyncGenerator[AsyncConnection]:
         """
         Lend a connection and see to it that no transaction stays open on it.
 
@@ -271,7 +275,9 @@ class Transactions:
             ending = self.connections.ends_at(call.driver, end)
             postpone = stack.enter_context(ending)
             stack.push_async_exit(conn)
-            conn.info[_PROLONG] = lambda: postpone(clock() + self.timeout)
+            conn.info[_PROLONG] = lambda seconds: postpone(
+                clock() + (self.timeout if seconds is None else seconds)
+            )
             stack.callback(conn.info.pop, _PROLONG)
             try:
                 await self.dialect.leave_transaction(conn)
@@ -305,7 +311,7 @@ class Transactions:
                 error.add_note(f"and the connection was given up: {second!r}")
 
     async def _until_done(
-        self, attempt: Callable[[], Awaitable[T]], call: _Call, *, is_repeatable: bool
+        self, attempt: Callable[[], Awaitable[T]], call: Call, *, is_repeatable: bool
     ) -> T:
         """
         Make attempts until one succeeds, fails for good, or timeout runs out.
@@ -339,7 +345,7 @@ class Transactions:
             # A caller that was cancelled leaves an error that nobody else looks at.
             task.exception()
 
-    async def _settled(self, trying: Coroutine[Any, Any, T], call: _Call) -> T:
+    async def _settled(self, trying: Coroutine[Any, Any, T], call: Call) -> T:
         """
         Await *trying* in a task of its own, which outlives the caller's cancellation.
         """
@@ -358,7 +364,7 @@ class Transactions:
                 await self._interrupt(task, call)
             raise
 
-    async def _interrupt(self, task: asyncio.Task[Any], call: _Call) -> None:
+    async def _interrupt(self, task: asyncio.Task[Any], call: Call) -> None:
         """
         End what only reads, and wait until its connection is free.
 
@@ -375,17 +381,19 @@ class Transactions:
             await wait_uninterruptible(task, clock() + _INTERRUPT_INTERVAL)
 
 
-def prolong(conn: AsyncConnection) -> None:
+def prolong(conn: AsyncConnection, seconds: float | None = None) -> None:
     """
     Let work of many statements go on for another timeout, since it makes progress.
 
     Args:
         conn: On which a :class:`Transactions` has it done.
+
+        seconds: For how long, if not for the timeout; ``inf`` is no bound.
     """
-    conn.info[_PROLONG]()
+    conn.info[_PROLONG](seconds)
 
 
-def _with_outcome(error: StorageError, call: _Call) -> StorageError:
+def _with_outcome(error: StorageError, call: Call) -> StorageError:
     if error.outcome_unknown or not call.may_be_committed:
         return error
     return with_outcome(error, outcome_unknown=True)

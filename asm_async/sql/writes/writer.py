@@ -275,16 +275,12 @@ class Watch:
         Tell those whose time is over; of those in flight, the outcome is unknown.
         """
         # What waits for a lock, a connection or an answer is about to end by itself.
-        answer_due = now - GRACE_SECONDS - LOOK_INTERVAL
-        late = [
-            member
-            for member in self.waiting
-            if member.deadline <= (now if member.is_queued else answer_due)
-        ]
-        waited = self.last_error or StorageBusyError("others kept it waiting")
-        silent = StorageUnavailableError("the database did not answer in time")
+        due = now - GRACE_SECONDS - LOOK_INTERVAL
+        late = [m for m in self.waiting if m.deadline <= (now if m.is_queued else due)]
         for member in late:
-            error = silent if member.is_in_flight else waited
+            error = self.last_error or StorageBusyError("others kept it waiting")
+            if member.is_in_flight:
+                error = StorageUnavailableError("the database did not answer in time")
             member.fail(with_outcome(error, outcome_unknown=member.is_in_flight))
         self._queue.withdraw_all([member for member in late if member.is_queued])
 
