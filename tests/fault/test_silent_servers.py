@@ -151,14 +151,17 @@ async def test_every_call_of_every_port_ends_in_time(
 Call = Callable[[SQLSessionStore], Coroutine[Any, Any, object]]
 
 
+OUTCOMES: list[tuple[Call, bool]] = [
+    (lambda store: store.append_event(make_event(id="evt_1")), True),
+    (lambda store: store.save_session(make_session(id="ses_3")), False),
+    (lambda store: store.get_session("ses_1"), False),
+    (lambda store: SQLQueryAPI(store.engine, timeout=1).search_sessions(), False),
+]
+
+
 @pytest.mark.parametrize(
     ("call", "is_unknown"),
-    [
-        (lambda store: store.append_event(make_event(id="evt_1")), True),
-        (lambda store: store.save_session(make_session(id="ses_3")), False),
-        (lambda store: store.get_session("ses_1"), False),
-        (lambda store: SQLQueryAPI(store.engine, timeout=1).search_sessions(), False),
-    ],
+    OUTCOMES,
     ids=["append", "first_of_two_statements", "get", "search"],
 )
 async def test_the_outcome_is_unknown_only_of_what_may_commit(
