@@ -5,6 +5,7 @@ The lock of a process's writers, where the database has one writer at a time.
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLMaintenance, SQLSessionStore
@@ -39,7 +40,7 @@ async def test_the_lock_is_not_waited_for_beyond_the_timeout(
     await asyncio.sleep(0)
     lock.release()
     assert not lock.locked()
-    writing = [
+    writing: list[asyncio.Future[Any]] = [
         asyncio.ensure_future(store.append_event(make_event())),
         asyncio.ensure_future(maintenance.soft_delete_session("ses_1")),
     ]

@@ -50,8 +50,9 @@ class Backend(InMemorySessionStore):
         self,
         batch: Sequence[EventSnapshot],
         expected_sequence: int | None,
-        _expected_tenant: str | None,
+        expected_tenant: str | None,
     ) -> list[Event]:
+        assert expected_tenant is None
         self.handed_on.append((batch, expected_sequence))
         return [event for event, _, _ in batch]
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from functools import cache
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -49,7 +49,7 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
             through asyncpg.
     """
     # Every adapter comes here first with what its caller gave it.
-    if not isinstance(bind, AsyncEngine | AsyncConnection):
+    if not isinstance(cast("object", bind), AsyncEngine | AsyncConnection):
         raise _no_engine(bind)
     name, driver = bind.dialect.name, bind.dialect.driver
     make = _DIALECTS.get((name, driver))

@@ -275,9 +275,7 @@ class Transactions:
             ending = self.connections.ends_at(call.driver, end)
             postpone = stack.enter_context(ending)
             stack.push_async_exit(conn)
-            conn.info[_PROLONG] = lambda seconds: postpone(
-                clock() + (self.timeout if seconds is None else seconds)
-            )
+            conn.info[_PROLONG] = postpone, self.timeout
             stack.callback(conn.info.pop, _PROLONG)
             try:
                 await self.dialect.leave_transaction(conn)
@@ -390,7 +388,9 @@ def prolong(conn: AsyncConnection, seconds: float | None = None) -> None:
 
         seconds: For how long, if not for the timeout; ``inf`` is no bound.
     """
-    conn.info[_PROLONG](seconds)
+    postpone, timeout = conn.info[_PROLONG]
+    now = asyncio.get_running_loop().time()
+    postpone(now + (timeout if seconds is None else seconds))
 
 
 def _with_outcome(error: StorageError, call: Call) -> StorageError:
