@@ -61,7 +61,9 @@ WRITES = {
         (1, 1, [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]),
     ),
     "save_session": Case(
-        lambda store, later: store.save_session(session_of(later), expected_revision=1),
+        lambda store, later: store.save_session(
+            session_of(later), expected_revision=1, operation_id="op_1"
+        ),
         (2, 1, [(1, "evt_1")]),
     ),
     "flush": Case(
