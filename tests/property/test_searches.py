@@ -37,6 +37,9 @@ TEXTS = st.sampled_from(("a", "B", "a ", "\u00e9", "\ufffd", "\U0001f600"))
 MOMENTS = [NOON + number * timedelta.resolution for number in range(4)]
 TIMES = st.sampled_from(MOMENTS) | strategies.times()
 TYPES = st.sampled_from((EventType.MESSAGE_SENT, EventType.ERROR_OCCURRED, "app.own"))
+# Whose an id is before and after each example: where it becomes another tenant's,
+# numbers and revisions go on from a random place.
+OWNER = "owner"
 NOTHING: st.SearchStrategy[Mapping[str, Any]] = st.just({})
 
 
@@ -55,6 +58,7 @@ class History:
         Save and append all of it.
         """
         for session in self.sessions:
+            await store.save_session(attrs.evolve(session, tenant_id=OWNER))
             await store.save_session(session)
         for run in self.runs:
             await store.save_run(run)
@@ -194,6 +198,7 @@ class Twin:
         finally:
             for store in self.stores:
                 for session in history.sessions:
+                    await store.save_session(attrs.evolve(session, tenant_id=OWNER))
                     await store.delete_session(session.id)
 
     async def check(self, search: str, arguments: Mapping[str, Any]) -> None:

@@ -151,7 +151,8 @@ class Transactions:
                 return await self.dialect.direct.fetch(driver, step)
 
         rows = await self._until_done(attempt, call, is_repeatable=True)
-        return await in_pieces(query.read_row, rows)
+        with translated_errors():
+            return await in_pieces(query.read_row, rows)
 
     async def read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         """
