@@ -9,6 +9,7 @@ import gc
 import os
 import select
 import signal
+import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
@@ -33,6 +34,9 @@ pytestmark = [
     # Connections that are left behind with their loop.
     pytest.mark.filterwarnings("ignore:unclosed:ResourceWarning"),
     pytest.mark.filterwarnings("ignore:.*deleted before being closed:ResourceWarning"),
+    # Their threads, too, find nobody to tell that they have closed a file.
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
     # Threads are what a fork leaves behind, and what is tried here.
     pytest.mark.filterwarnings("ignore:.*multi-threaded:DeprecationWarning"),
 ]
@@ -61,6 +65,9 @@ def engine(request: pytest.FixtureRequest) -> Generator[AsyncEngine]:
     yield engine
     # What is left belongs to loops that are closed.
     engine.sync_engine.dispose(close=False)
+    gc.collect()
+    # No later test shall be told of what their threads still do.
+    time.sleep(0.1)
     gc.collect()
 
 
