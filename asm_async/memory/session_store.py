@@ -11,12 +11,11 @@ from typing import Any
 import attrs
 
 from asm_async.errors import (
-    ConflictError,
     EventConflictError,
-    RevisionConflictError,
     RunNotFoundError,
     SequenceConflictError,
 )
+from asm_async.fronts import saving
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
@@ -61,9 +60,9 @@ class InMemorySessionStore(SessionStoreFront):
         if session.id in database.sessions:
             database.existing(session.id, expected.expected_tenant)
         database.check_not_deleted(session.id)
-        if not _was_saved(database, session, expected):
-            _check_revision(database, session, expected.expected_revision)
-            _check_status(database, session)
+        if not saving.was_saved(database, session, expected):
+            saving.check_revision(database, session, expected.expected_revision)
+            saving.check_status(database, session)
             database.save_session(session, expected.operation_id)
         return attrs.evolve(database.sessions[session.id])
 
@@ -99,10 +98,10 @@ class InMemorySessionStore(SessionStoreFront):
         database = self._access.database
         database.existing(run.session_id, expected.expected_tenant)
         database.check_live(run.session_id)
-        _check_owner(database, run, expected)
-        if not _was_saved(database, run, expected):
-            _check_revision(database, run, expected.expected_revision)
-            _check_status(database, run)
+        saving.check_owner(database, run, expected)
+        if not saving.was_saved(database, run, expected):
+            saving.check_revision(database, run, expected.expected_revision)
+            saving.check_status(database, run)
             database.save_run(run, expected.operation_id)
         return attrs.evolve(database.runs[run.id])
 
@@ -156,17 +155,28 @@ class InMemorySessionStore(SessionStoreFront):
         database.check_not_deleted(result.session_id)
         given = [event for event, _, _ in result.batch]
         events = _number_events(database, given)
-        if not _was_flushed(database, result, events, expected):
+        latest = database.latest(result.session_id)
+        was_flushed = saving.was_flushed(
+            database,
+            result.session_id,
+            [value for value in (session, run) if value is not None],
+            expected,
+            has_events=all(event.sequence_number <= latest for event in events),
+            are_events_behind=lambda: _are_stored_behind(
+                database, expected.expected_sequence, events
+            ),
+        )
+        if not was_flushed:
             if session is not None:
-                _check_revision(database, session, expected.expected_revision)
+                saving.check_revision(database, session, expected.expected_revision)
             is_new = session is not None and database.is_tombstone_of_another(session)
-            latest = 0 if is_new else database.latest(result.session_id)
-            _check_latest(result.session_id, latest, expected.expected_sequence)
+            actual = 0 if is_new else latest
+            _check_latest(result.session_id, actual, expected.expected_sequence)
             if run is not None:
-                _check_owner(database, run, expected)
-                _check_status(database, run)
+                saving.check_owner(database, run, expected)
+                saving.check_status(database, run)
             if session is not None:
-                _check_status(database, session)
+                saving.check_status(database, session)
                 database.save_session(session, expected.operation_id)
             if run is not None:
                 database.save_run(run, expected.operation_id)
@@ -214,69 +224,6 @@ def _is_wanted(event: Event, wanted: EventFilter) -> bool:
     )
 
 
-# What a write would store is decided before anything is changed.
-
-
-def _stored(database: InMemoryDatabase, value: Session | Run) -> Session | Run | None:
-    kept = database.sessions if isinstance(value, Session) else database.runs
-    return kept.get(value.id)
-
-
-def _was_saved(
-    database: InMemoryDatabase, value: Session | Run, expected: Expectations
-) -> bool:
-    """
-    Return whether this very operation has saved *value*, and nobody else since.
-
-    Raises:
-        ConflictError: If the operation has saved other content.
-    """
-    stored = _stored(database, value)
-    if stored is None:
-        return False
-    if database.operation_ids[type(value), value.id] != expected.operation_id:
-        return False
-    if not stored.has_same_content(value):
-        kind = type(value).__name__.lower()
-        raise _other_content(expected, f"of {kind} {value.id!r} with other content")
-    return True
-
-
-def _other_content(expected: Expectations, what: str) -> ConflictError:
-    return ConflictError(
-        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
-        " operation needs an id of its own"
-    )
-
-
-def _check_revision(
-    database: InMemoryDatabase, value: Session | Run, expected: int | None
-) -> None:
-    stored = _stored(database, value)
-    actual = 0 if stored is None else stored.revision
-    if expected is not None and actual != expected:
-        kind = type(value).__name__.lower()
-        raise RevisionConflictError(f"{kind} {value.id!r}", expected, actual)
-
-
-def _check_status(database: InMemoryDatabase, value: Session | Run) -> None:
-    # The stored one is of the same class, which type checkers do not see here.
-    stored: Any = _stored(database, value)
-    if stored is not None:
-        stored.check_can_become(value.status)
-
-
-def _check_owner(database: InMemoryDatabase, run: Run, expected: Expectations) -> None:
-    stored = database.runs.get(run.id)
-    if stored and stored.session_id != run.session_id:
-        if expected.expected_tenant is not None:
-            raise RunNotFoundError(run.id)
-        raise ConflictError(
-            f"run {run.id!r} belongs to session {stored.session_id!r},"
-            f" not to {run.session_id!r}"
-        )
-
-
 def _number_events(database: InMemoryDatabase, events: Iterable[Event]) -> list[Event]:
     """
     Return each event as stored or, if it is new, with its session's next number.
@@ -318,37 +265,3 @@ def _are_stored_behind(
     next_ones = range(expected + 1, expected + 1 + len(numbers))
     is_stored = numbers[-1] <= database.latest(numbered[0].session_id)
     return is_stored and numbers == list(next_ones)
-
-
-def _was_flushed(
-    database: InMemoryDatabase,
-    result: ResultSnapshot,
-    numbered: Sequence[Event],
-    expected: Expectations,
-) -> bool:
-    """
-    Return whether this very flush has happened already.
-
-    Raises:
-        ConflictError: If the operation has stored something else.
-    """
-    saved: list[bool] = []
-    latest = database.latest(result.session_id)
-    is_there = all(event.sequence_number <= latest for event in numbered)
-    for value in (result.session, result.run):
-        if value is None:
-            continue
-        stored = _stored(database, value)
-        is_there &= stored is not None
-        if isinstance(stored, Run):
-            is_there &= stored.session_id == result.session_id
-        saved.append(_was_saved(database, value, expected))
-    if any(saved):
-        if not is_there:
-            raise _other_content(expected, "of other values or events")
-        return True
-    return (
-        is_there
-        and expected.expected_revision is None
-        and _are_stored_behind(database, expected.expected_sequence, numbered)
-    )

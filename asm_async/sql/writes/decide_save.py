@@ -4,23 +4,14 @@ How a save and a flush are decided: gate, expectation, status, next revision.
 
 from __future__ import annotations
 
-from typing import TypeVar
-
-from asm_async.errors import (
-    ConflictError,
-    RevisionConflictError,
-    RunNotFoundError,
-    SequenceConflictError,
-)
-from asm_async.fronts.expectations import Expectations
+from asm_async.errors import SequenceConflictError
+from asm_async.fronts import saving
 from asm_async.sql.writes import decide_append
 from asm_async.sql.writes.operations import Flush, SaveRun, SaveSession
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
-
-V = TypeVar("V", Session, Run)
 
 
 def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
@@ -39,10 +30,10 @@ def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
     session, expected = operation.session, operation.expected
     unit.check_tenant(session.id, expected.expected_tenant, may_be_new=True)
     unit.check_not_deleted(session.id)
-    if done := _saved_before(unit, session, unit.sessions.get(session.id), expected):
-        return done
-    _check_session_revision(unit, session, expected)
-    _check_session_status(unit, session)
+    if saving.was_saved(unit, session, expected):
+        return unit.sessions[session.id]
+    saving.check_revision(unit, session, expected.expected_revision)
+    saving.check_status(unit, session)
     return unit.put_session(session, expected.operation_id)
 
 
@@ -64,12 +55,11 @@ def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
     run, expected = operation.run, operation.expected
     unit.check_tenant(run.session_id, expected.expected_tenant)
     unit.check_live(run.session_id)
-    _check_owner(unit, run, expected)
-    stored = unit.runs.get(run.id)
-    if done := _saved_before(unit, run, stored, expected):
-        return done
-    _check_revision(f"run {run.id!r}", stored, expected.expected_revision)
-    _check_run_status(unit, run)
+    saving.check_owner(unit, run, expected)
+    if saving.was_saved(unit, run, expected):
+        return unit.runs[run.id]
+    saving.check_revision(unit, run, expected.expected_revision)
+    saving.check_status(unit, run)
     return unit.put_run(run, expected.operation_id)
 
 
@@ -100,19 +90,32 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
         unit.check_live(session_id)
     unit.check_not_deleted(session_id)
     decide_append.check_duplicates(unit, operation.events)
-    if _was_flushed_before(unit, operation):
+    events, number = operation.events, expected.expected_sequence
+    was_flushed = saving.was_flushed(
+        unit,
+        session_id,
+        [value for value in (session, run) if value is not None],
+        expected,
+        has_events=all((e.session_id, e.id) in unit.events for e in events),
+        are_events_behind=lambda: (
+            number is not None
+            and bool(events)
+            and decide_append.are_behind(unit, events, number)
+        ),
+    )
+    if was_flushed:
         return _stored_result(unit, operation)
     # The revision comes first: if it is met, this has not been done before, and what
     # else is refused then is known not to have happened.
     if session is not None:
-        _check_session_revision(unit, session, expected)
-    if (number := expected.expected_sequence) is not None:
+        saving.check_revision(unit, session, expected.expected_revision)
+    if number is not None:
         _check_sequence(unit, session_id, session, number)
     if run is not None:
-        _check_owner(unit, run, expected)
-        _check_run_status(unit, run)
+        saving.check_owner(unit, run, expected)
+        saving.check_status(unit, run)
     if session is not None:
-        _check_session_status(unit, session)
+        saving.check_status(unit, session)
         unit.put_session(session, expected.operation_id)
     if run is not None:
         unit.put_run(run, expected.operation_id)
@@ -129,88 +132,6 @@ def _stored_result(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
     )
 
 
-def _was_flushed_before(unit: UnitOfWork, operation: Flush) -> bool:
-    """
-    Return whether this very flush has happened already.
-
-    Either the session or the run was saved last by this operation, or its events stand
-    behind the number that it expects. By those alone a caller that expects a revision
-    could not be told from another one.
-
-    Raises:
-        ConflictError: If the operation has stored something else.
-    """
-    session, run, expected = operation.session, operation.run, operation.expected
-    saved: list[bool] = []
-    is_there = all((e.session_id, e.id) in unit.events for e in operation.events)
-    if session is not None:
-        stored_session = unit.sessions.get(session.id)
-        is_there &= stored_session is not None
-        saved.append(_saved_before(unit, session, stored_session, expected) is not None)
-    if run is not None:
-        stored_run = unit.runs.get(run.id)
-        is_there &= stored_run is not None and stored_run.session_id == run.session_id
-        saved.append(_saved_before(unit, run, stored_run, expected) is not None)
-    if any(saved):
-        if not is_there:
-            raise _other_content(expected, "of other values or events")
-        return True
-    number = expected.expected_sequence
-    return (
-        is_there
-        and number is not None
-        and expected.expected_revision is None
-        and bool(operation.events)
-        and decide_append.are_behind(unit, operation.events, number)
-    )
-
-
-def _saved_before(
-    unit: UnitOfWork, value: V, stored: V | None, expected: Expectations
-) -> V | None:
-    """
-    Return what is stored if this very operation has saved it, and nobody else since.
-
-    Raises:
-        ConflictError: If the operation has saved other content.
-    """
-    if stored is None:
-        return None
-    if unit.operation_ids[type(value), value.id] != expected.operation_id:
-        return None
-    if not stored.has_same_content(value):
-        kind = type(value).__name__.lower()
-        raise _other_content(expected, f"of {kind} {value.id!r} with other content")
-    return stored
-
-
-def _other_content(expected: Expectations, what: str) -> ConflictError:
-    return ConflictError(
-        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
-        " operation needs an id of its own"
-    )
-
-
-def _check_session_revision(
-    unit: UnitOfWork, session: Session, expected: Expectations
-) -> None:
-    stored = unit.sessions.get(session.id)
-    _check_revision(f"session {session.id!r}", stored, expected.expected_revision)
-
-
-def _check_session_status(unit: UnitOfWork, session: Session) -> None:
-    if stored := unit.sessions.get(session.id):
-        stored.check_can_become(session.status)
-
-
-def _check_revision(
-    subject: str, stored: Session | Run | None, expected: int | None
-) -> None:
-    actual = 0 if stored is None else stored.revision
-    if expected is not None and expected != actual:
-        raise RevisionConflictError(subject, expected, actual)
-
-
 def _check_sequence(
     unit: UnitOfWork, session_id: str, session: Session | None, expected: int
 ) -> None:
@@ -221,20 +142,3 @@ def _check_sequence(
             raise SequenceConflictError(session_id, expected, 0)
     else:
         decide_append.check_sequence(unit, session_id, expected)
-
-
-def _check_owner(unit: UnitOfWork, run: Run, expected: Expectations) -> None:
-    stored = unit.runs.get(run.id)
-    if stored and stored.session_id != run.session_id:
-        if expected.expected_tenant is not None:
-            # A tenant must not learn whose run has the id that it wanted to use.
-            raise RunNotFoundError(run.id)
-        raise ConflictError(
-            f"run {run.id!r} belongs to session {stored.session_id!r},"
-            f" not to {run.session_id!r}"
-        )
-
-
-def _check_run_status(unit: UnitOfWork, run: Run) -> None:
-    if stored := unit.runs.get(run.id):
-        stored.check_can_become(run.status)

@@ -1,0 +1,166 @@
+"""
+Whether a save or a flush may be stored, by what is stored: the rules of all backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from typing import Any, Protocol
+
+from asm_async.errors import (
+    ConflictError,
+    RevisionConflictError,
+    RunNotFoundError,
+)
+from asm_async.fronts.expectations import Expectations
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+
+class StoredValues(Protocol):
+    """
+    What is stored of the sessions and runs that a call concerns, by id.
+    """
+
+    @property
+    def sessions(self) -> Mapping[str, Session]: ...
+
+    @property
+    def runs(self) -> Mapping[str, Run]: ...
+
+    @property
+    def operation_ids(self) -> Mapping[tuple[type[Session | Run], str], str | None]:
+        """
+        Which operation saved a session or a run last, by class and id.
+        """
+        ...
+
+
+def was_saved(
+    stored: StoredValues, value: Session | Run, expected: Expectations
+) -> bool:
+    """
+    Return whether this very operation has saved *value*, and nobody else since.
+
+    Raises:
+        ConflictError: If the operation has saved other content.
+    """
+    before = _stored(stored, value)
+    if before is None:
+        return False
+    if stored.operation_ids[type(value), value.id] != expected.operation_id:
+        return False
+    if not before.has_same_content(value):
+        raise _other_content(expected, f"of {_named(value)} with other content")
+    return True
+
+
+def was_flushed(
+    stored: StoredValues,
+    session_id: str,
+    values: Collection[Session | Run],
+    expected: Expectations,
+    *,
+    has_events: bool,
+    are_events_behind: Callable[[], bool],
+) -> bool:
+    """
+    Return whether this very flush has happened already.
+
+    Either one of its values was saved last by this operation, or its events stand
+    behind the number that it expects. By those alone a caller that expects a revision
+    could not be told from another one.
+
+    Args:
+        stored: What is stored.
+
+        session_id: The session that is flushed to.
+
+        values: The session and the run that are flushed, without what is None.
+
+        expected: What is expected.
+
+        has_events: Whether all its events are stored.
+
+        are_events_behind: Whether they stand behind the expected number.
+
+    Raises:
+        ConflictError: If the operation has stored something else.
+    """
+    is_there = has_events
+    saved: list[bool] = []
+    for value in values:
+        before = _stored(stored, value)
+        is_there &= before is not None
+        if isinstance(before, Run):
+            is_there &= before.session_id == session_id
+        saved.append(was_saved(stored, value, expected))
+    if any(saved):
+        if not is_there:
+            raise _other_content(expected, "of other values or events")
+        return True
+    return is_there and expected.expected_revision is None and are_events_behind()
+
+
+def check_revision(
+    stored: StoredValues, value: Session | Run, expected_revision: int | None
+) -> None:
+    """
+    Refuse a value whose stored revision is not the expected one.
+
+    Raises:
+        RevisionConflictError: With the actual revision, 0 if nothing is stored.
+    """
+    before = _stored(stored, value)
+    actual = 0 if before is None else before.revision
+    if expected_revision is not None and actual != expected_revision:
+        raise RevisionConflictError(_named(value), expected_revision, actual)
+
+
+def check_status(stored: StoredValues, value: Session | Run) -> None:
+    """
+    Refuse a status that may not follow the stored one.
+
+    Raises:
+        InvalidTransitionError: Naming both.
+    """
+    # The stored one is of the same class, which type checkers do not see here.
+    before: Any = _stored(stored, value)
+    if before is not None:
+        before.check_can_become(value.status)
+
+
+def check_owner(stored: StoredValues, run: Run, expected: Expectations) -> None:
+    """
+    Refuse a run whose id is that of another session's run.
+
+    Raises:
+        RunNotFoundError: Where a tenant is expected, which must not learn whose it is.
+
+        ConflictError: Where none is.
+    """
+    before = stored.runs.get(run.id)
+    if before is None or before.session_id == run.session_id:
+        return
+    if expected.expected_tenant is not None:
+        raise RunNotFoundError(run.id)
+    raise ConflictError(
+        f"run {run.id!r} belongs to session {before.session_id!r}, not to"
+        f" {run.session_id!r}"
+    )
+
+
+def _stored(stored: StoredValues, value: Session | Run) -> Session | Run | None:
+    kept = stored.sessions if isinstance(value, Session) else stored.runs
+    return kept.get(value.id)
+
+
+def _named(value: Session | Run) -> str:
+    return f"{type(value).__name__.lower()} {value.id!r}"
+
+
+def _other_content(expected: Expectations, what: str) -> ConflictError:
+    return ConflictError(
+        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
+        " operation needs an id of its own"
+    )
