@@ -59,9 +59,10 @@ class History:
         """
         for session in self.sessions:
             await store.save_session(attrs.evolve(session, tenant_id=OWNER))
-            await store.save_session(session)
         for run in self.runs:
             await store.save_run(run)
+        for session in self.sessions:
+            await store.save_session(session)
         await store.append_events(self.events)
 
 
