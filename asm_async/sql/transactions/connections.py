@@ -35,7 +35,7 @@ _PING = Step("SELECT 1", ())
 
 _SILENT = "the database did not answer within the timeout"
 
-_MAX_SECONDS_TO_OPEN = 0.5
+_MAX_SECONDS_TO_OPEN = 0.25
 _MAX_SECONDS_TO_CANCEL = 0.2
 _MAX_SECONDS_TO_PING = 0.25
 _MAX_SECONDS_TO_CLOSE = 5.0
