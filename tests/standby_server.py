@@ -104,7 +104,7 @@ class StandbyServer(PostgresServer):
 
     def log_text(self) -> str:
         """
-        Give what the server has logged.
+        Return what the server has logged.
         """
         return self._log.read_text()
 

@@ -329,7 +329,7 @@ class InMemoryDatabase:
     def _wake(self, *session_ids: str | None) -> None:
         for key in session_ids:
             for woken in self._waiters.get(key, ()):
-                # In a loop that was closed, with whoever waited, nobody waits any more.
+                # In a loop that was closed nobody waits any more.
                 with suppress(RuntimeError):
                     woken.set()
 
@@ -379,7 +379,7 @@ class DatabaseAccess:
 def _checked(database: object) -> InMemoryDatabase:
     if isinstance(database, InMemoryDatabase):
         return database
-    # Whoever gives something else is to hear of it here, and not at each call.
+    # A caller that passes something else is to hear of it here, not at each call.
     error = fields.unexpected("database", "an InMemoryDatabase", database)
     raise ValidationError(
         f"{error}; give the one that the store was given:"

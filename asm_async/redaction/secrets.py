@@ -3,7 +3,7 @@ Patterns for the keys and tokens that agents are given, in the formats of today.
 
 Each repetition has a bound, and where an expression could start at many places of one
 run of characters, a lookbehind allows the first alone: so each takes time in
-proportion to the text, whoever wrote it.
+proportion to the text, also if an attacker wrote it.
 """
 
 from __future__ import annotations

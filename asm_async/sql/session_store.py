@@ -143,7 +143,7 @@ class SQLSessionStore(SessionStoreFront):
         async with self._lifecycle:
             is_gone = await self._transactions.write(deletion.go_on, is_repeatable=True)
             self._lifecycle.tell_of(session_id)
-            # Whoever writes meanwhile waits for one part, not for all of it.
+            # Others that write meanwhile wait for one part, not for all of it.
             parts = ThrottledWriter(self._transactions)
             while not is_gone:
                 is_gone = await parts.write(deletion.go_on)

@@ -139,7 +139,7 @@ def make_execution_result(**fields: Any) -> ExecutionResult:
 
 def session_of(result: ExecutionResult) -> Session:
     """
-    Give the session of a result that has one.
+    Return the session of a result that has one.
     """
     assert result.session is not None
     return result.session
@@ -147,7 +147,7 @@ def session_of(result: ExecutionResult) -> Session:
 
 def run_of(result: ExecutionResult) -> Run:
     """
-    Give the run of a result that has one.
+    Return the run of a result that has one.
     """
     assert result.run is not None
     return result.run

@@ -56,7 +56,7 @@ class Turns:
 @pytest.fixture
 async def memory_engine() -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database in memory, which a lost connection would take along.
+    Yield an engine on a database in memory, which a lost connection would take along.
     """
     engine = create_engine("sqlite+aiosqlite://")
     await migrations.upgrade(engine)

@@ -27,7 +27,7 @@ LONG_SECONDS = 20
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """
-    Give a server of the test's own, which loses nothing.
+    Yield a server of the test's own, which loses nothing.
     """
     server = PostgresServer(is_durable=True)
     server.start()
@@ -38,7 +38,7 @@ def server() -> Iterator[PostgresServer]:
 @pytest.fixture
 async def engine(server: PostgresServer) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on it.
+    Yield an engine on it.
     """
     engine = create_engine(server.url)
     await migrations.upgrade(engine)

@@ -73,7 +73,7 @@ class Stopwatch:
 @pytest.fixture
 async def stopwatch() -> AsyncIterator[Stopwatch]:
     """
-    Give a stopwatch.
+    Yield a stopwatch.
     """
     stopwatch = Stopwatch()
     yield stopwatch
@@ -83,7 +83,7 @@ async def stopwatch() -> AsyncIterator[Stopwatch]:
 @pytest.fixture
 async def relay(migrated_postgres_url: str) -> AsyncIterator[SilentRelay]:
     """
-    Give a way to a server that can fall silent.
+    Yield a way to a server that can fall silent.
     """
     async with SilentRelay(migrated_postgres_url) as relay:
         yield relay
@@ -92,7 +92,7 @@ async def relay(migrated_postgres_url: str) -> AsyncIterator[SilentRelay]:
 @pytest.fixture
 def engine(relay: SilentRelay, open_engine: OpenEngine) -> AsyncEngine:
     """
-    Give an engine whose connections go that way.
+    Return an engine whose connections go that way.
     """
     return open_engine(relay.url)
 
@@ -100,7 +100,7 @@ def engine(relay: SilentRelay, open_engine: OpenEngine) -> AsyncEngine:
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store of short timeout, with two sessions.
+    Return a store of short timeout, with two sessions.
     """
     store = SQLSessionStore(engine, timeout=TIMEOUT)
     for id_ in ("ses_1", "ses_2"):

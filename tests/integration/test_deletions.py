@@ -35,7 +35,7 @@ EVENT_COUNT = 3_500
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store with a session of thousands of events, and a run.
+    Return a store with a session of thousands of events, and a run.
     """
     store = SQLSessionStore(engine, timeout=5)
     await store.save_session(make_session(tags=["a"]))

@@ -51,7 +51,7 @@ pytestmark = [
 )
 def engine(request: pytest.FixtureRequest) -> Generator[AsyncEngine]:
     """
-    Give an engine whose database got our tables in a loop that has ended.
+    Yield an engine whose database got our tables in a loop that has ended.
     """
     names = {
         "sqlite_file": "migrated_sqlite_url",
@@ -95,7 +95,7 @@ async def append_at_once(engine: AsyncEngine, name: str, count: int = 3) -> int:
 
 async def outcome_of(call: Awaitable[object]) -> str:
     """
-    Tell what came of a call: its result, or the error's type and text.
+    Return what came of a call: its result, or the error's type and text.
     """
     try:
         async with asyncio.timeout(MAX_SECONDS):

@@ -87,7 +87,7 @@ class Failover:
 @pytest.fixture
 def servers() -> Iterator[list[PostgresServer]]:
     """
-    Give a primary with our tables and a standby of it.
+    Yield a primary with our tables and a standby of it.
     """
     primary = PostgresServer()
     servers = [primary]
@@ -116,7 +116,7 @@ async def upgrade(server: PostgresServer) -> None:
 @pytest.fixture
 async def failover(servers: list[PostgresServer]) -> AsyncIterator[Failover]:
     """
-    Give what fails over from the one to the other.
+    Yield what fails over from the one to the other.
     """
     primary, standby = servers
     assert isinstance(standby, StandbyServer)

@@ -24,7 +24,7 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def silent_port() -> Iterator[int]:
     """
-    Give a port on which connections are taken and nothing is ever answered.
+    Yield a port on which connections are taken and nothing is ever answered.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         yield int(listening.getsockname()[1])
@@ -33,7 +33,7 @@ def silent_port() -> Iterator[int]:
 @pytest.fixture
 def closed_port() -> int:
     """
-    Give a port on which nobody listens.
+    Return a port on which nobody listens.
     """
     with socket.create_server(("127.0.0.1", 0)) as listening:
         return int(listening.getsockname()[1])
@@ -42,7 +42,7 @@ def closed_port() -> int:
 @pytest.fixture
 def little_time(monkeypatch: pytest.MonkeyPatch) -> None:
     """
-    Give each host a fraction of its time.
+    Return each host a fraction of its time.
     """
     monkeypatch.setattr(hosts, "_SECONDS_FOR_A_HOST", 0.3)
     monkeypatch.setattr(hosts, "_SECONDS_FOR_SLOW_HOSTS", 0.5)
@@ -59,7 +59,7 @@ class Several:
 
     def url(self, *ports: int | None, **parameters: str) -> str:
         """
-        Give the URL that names these ports in turn.
+        Return the URL that names these ports in turn.
         """
         query = "&".join(f"{name}={value}" for name, value in parameters.items())
         user = f"{self._url.username}:{self._url.password}"
@@ -71,7 +71,7 @@ class Several:
 @pytest.fixture
 def several(migrated_postgres_url: str) -> Several:
     """
-    Give URLs of a database that has our tables.
+    Return URLs of a database that has our tables.
     """
     return Several(migrated_postgres_url)
 

@@ -29,7 +29,7 @@ Nobody looks: what comes is heard of.
 @pytest.fixture
 async def another(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give a second engine on the same database, as another process has.
+    Yield a second engine on the same database, as another process has.
     """
     engine = create_engine(url)
     yield engine
@@ -39,7 +39,7 @@ async def another(url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def store(another: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store of another process, with session ``ses_1``.
+    Yield a store of another process, with session ``ses_1``.
     """
     store = SQLSessionStore(another)
     await store.save_session(make_session())

@@ -42,7 +42,7 @@ FOLLOWING: dict[str, Follow] = {
 @pytest.fixture
 async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store whose session ``ses_1`` has ten events.
+    Yield a store whose session ``ses_1`` has ten events.
     """
     store = SQLSessionStore(engine)
     await store.save_session(make_session(agent_id="agent_1"))
@@ -54,7 +54,7 @@ async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 @pytest.fixture
 async def feed(engine: AsyncEngine) -> AsyncIterator[SQLEventFeed]:
     """
-    Give a feed that hears of nothing but by its looks.
+    Yield a feed that hears of nothing but by its looks.
     """
     feed = SQLEventFeed(engine, listens=False, poll_interval=SOON_SECONDS)
     yield feed

@@ -28,7 +28,7 @@ CONNECTIONS = 4
 @pytest.fixture
 async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a primary.
+    Yield an engine on a primary.
     """
     engine = create_engine(migrated_postgres_url)
     yield engine

@@ -47,7 +47,7 @@ class TLSRelay:
 
     def url(self, host: str = "127.0.0.1", **parameters: str) -> sa.URL:
         """
-        Give the database's URL by this way.
+        Return the database's URL by this way.
         """
         url = self._target.set(host=host, port=self.port)
         return url.update_query_dict(parameters)
@@ -112,7 +112,7 @@ def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 async def relay(migrated_postgres_url: str) -> AsyncIterator[TLSRelay]:
     """
-    Give a relay to a database with our tables.
+    Yield a relay to a database with our tables.
     """
     relay = TLSRelay(migrated_postgres_url)
     await relay.start()

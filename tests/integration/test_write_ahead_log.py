@@ -32,7 +32,7 @@ TIMEOUT = 20
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """
-    Give a file that an application's own Alembic has migrated.
+    Return a file that an application's own Alembic has migrated.
     """
     path = tmp_path / "asm.sqlite3"
     engine = sa.create_engine(f"sqlite:///{path}")

@@ -26,7 +26,7 @@ OpenEngine: TypeAlias = Callable[..., AsyncEngine]
 @pytest.fixture
 async def at_path(postgres_url: str) -> AsyncIterator[OpenEngine]:
     """
-    Give engines of one database, each with a search_path of its own.
+    Yield engines of one database, each with a search_path of its own.
     """
     engines: list[AsyncEngine] = []
 

@@ -209,8 +209,8 @@ class DriverConnections:
         """
         Interrupt what goes on on a connection once *deadline* has passed.
 
-        This alone bounds what is done there, in whatever way: a statement of whoever
-        borrowed it, the rollback that follows, or the return to the pool.
+        This alone bounds what is done there, in whatever way: a statement of the
+        borrower's, the rollback that follows, or the return to the pool.
 
         Yields:
             What puts the deadline off.
@@ -244,7 +244,7 @@ class DriverConnections:
 
     def give_up_if_read_only(self, driver: Any, error: BaseException | None) -> None:
         """
-        Give a connection up after an *error* that says that its server is no primary.
+        Close a connection after an *error* that says that its server is no primary.
         """
         if error is not None and is_read_only(error):
             self.give_up(driver)
@@ -254,7 +254,7 @@ class DriverConnections:
         End what goes on on a connection whose server is silent, or takes no writes.
 
         What lies idle in the pool goes the same way to that server, and is given up
-        with it: whoever used it next would find out only after another failure.
+        with it: its next user would find out only after another failure.
         """
         self._dialect.direct.interrupt(driver)
         if self._dialect.can_cancel_statements:

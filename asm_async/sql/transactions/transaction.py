@@ -248,8 +248,8 @@ class Transactions:
         """
         Return whether another try would only fail again, on another connection too.
 
-        A primary that was demoted has a successor, which new connections find; whoever
-        began on a standby wants to hear at once that it is one.
+        A primary that was demoted has a successor, which new connections find; a
+        caller that began on a standby is to hear at once that it is one.
         """
         return self.is_read_only and is_read_only(error)
 

@@ -214,7 +214,7 @@ class Flight:
 
     def interrupt_if_late(self, now: float) -> None:
         """
-        Give it up, once, if the database should have answered long ago.
+        Interrupt it, once, if the database should have answered long ago.
 
         The first deadline counts: those whose time is not over are better served by
         another try.
@@ -225,7 +225,7 @@ class Flight:
 
     def land(self, written: Written | None, error: Exception | None) -> bool:
         """
-        Tell the task of its own how it ended, if there is one.
+        Resolve what the task of its own waits for, if there is one.
         """
         if self.landing is None:
             return False

@@ -272,7 +272,7 @@ class Watch:
 
     def _tell_late(self, now: float) -> None:
         """
-        Tell those whose time is over; of those in flight, the outcome is unknown.
+        Fail those whose time is over; of those in flight, the outcome is unknown.
         """
         # What waits for a lock, a connection or an answer is about to end by itself.
         due = now - GRACE_SECONDS - LOOK_INTERVAL

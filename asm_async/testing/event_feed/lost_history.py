@@ -42,7 +42,7 @@ class TestLostHistory(EventFeedContract):
         self, backend: EventFeedBackend, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever resumes where an event was pruned or deleted is given what comes behind.
+        Resuming where an event was pruned or deleted yields what comes behind it.
         """
         await store.save_session(make_session())
         await store.append_events(make_events(4))

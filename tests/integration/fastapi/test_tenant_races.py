@@ -93,7 +93,7 @@ async def text_of(
     client: httpx.AsyncClient, method: str, url: str, **options: Any
 ) -> str:
     """
-    Give what a request is answered with, also if the answer is broken off.
+    Return what a request is answered with, also if the answer is broken off.
     """
     text = ""
     # What is streamed ends where it turns out to be another's.

@@ -29,7 +29,7 @@ _MAX_SECONDS = 60.0
 _SECONDS_FOR_A_HOST = 2.5
 _SECONDS_FOR_SLOW_HOSTS = 10.0
 
-# Whoever did not answer for so long is taken for silent, and asked last for a while.
+# A host that does not answer for so long is asked last, for half a minute.
 _SECONDS_TO_ANSWER = 1.0
 _SECONDS_TO_AVOID = 30.0
 
@@ -106,7 +106,7 @@ class Connector:
         causes = {address: error.__cause__ for address, error in failures.items()}
         silent = [each for each in causes if isinstance(causes[each], TimeoutError)]
         # Where one answered that it does not fit, it may fit soon: it is asked again
-        # by a further attempt, before whoever is silent.
+        # by a further attempt, before those that are silent.
         if not all(isinstance(cause, OSError) for cause in causes.values()):
             silent = []
         if driver := await ask_each(silent, _SECONDS_FOR_SLOW_HOSTS):

@@ -73,7 +73,7 @@ class TLS:
         elif root is not None:
             _load("sslrootcert", root, lambda: context.load_verify_locations(root))
         elif self.sslmode == "require":
-            # As libpq has it: encrypted, whoever the server is.
+            # As libpq has it: encrypted, whichever server it is.
             context.verify_mode = ssl.CERT_NONE
         else:
             raise ValidationError(
