@@ -17,8 +17,9 @@ from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.files import LocalArtifactStore
 from asm_async.sql import SQLQueryAPI, SQLSessionStore
 from asm_async.testing.factories import make_event, make_session
+from asm_async.testing.faults import TCPProxy
 from tests.fault.conftest import OpenEngine
-from tests.silent_relay import SilentRelay
+from tests.proxies import by_way, way_to
 from tests.torture.port_calls import CALLS, PortCall, Subject
 from tests.torture.world import Ports, later, sql_ports
 
@@ -81,20 +82,22 @@ async def stopwatch() -> AsyncIterator[Stopwatch]:
 
 
 @pytest.fixture
-async def relay(migrated_postgres_url: str) -> AsyncIterator[SilentRelay]:
+async def relay(migrated_postgres_url: str) -> AsyncIterator[TCPProxy]:
     """
     Yield a way to a server that can fall silent.
     """
-    async with SilentRelay(migrated_postgres_url) as relay:
+    async with way_to(migrated_postgres_url) as relay:
         yield relay
 
 
 @pytest.fixture
-def engine(relay: SilentRelay, open_engine: OpenEngine) -> AsyncEngine:
+def engine(
+    relay: TCPProxy, migrated_postgres_url: str, open_engine: OpenEngine
+) -> AsyncEngine:
     """
     Return an engine whose connections go that way.
     """
-    return open_engine(relay.url)
+    return open_engine(by_way(relay, migrated_postgres_url))
 
 
 @pytest.fixture
@@ -110,7 +113,7 @@ async def store(engine: AsyncEngine) -> SQLSessionStore:
 
 
 async def test_every_call_of_every_port_ends_in_time(
-    relay: SilentRelay,
+    relay: TCPProxy,
     migrated_postgres_url: str,
     open_engine: OpenEngine,
     stopwatch: Stopwatch,
@@ -124,10 +127,14 @@ async def test_every_call_of_every_port_ends_in_time(
     def ports_on(url: str) -> Ports:
         return sql_ports(open_engine(url), contents, later, TIMEOUT)
 
+    silent_url = by_way(relay, migrated_postgres_url)
     patient = sql_ports(open_engine(migrated_postgres_url), contents, later)
     calls: list[tuple[PortCall, Ports, Subject]] = []
     for number, name in enumerate(NAMES):
-        subject, ports = Subject(f"x{number}x"), ports_on(relay.url)
+        subject, ports = (
+            Subject(f"x{number}x"),
+            ports_on(silent_url),
+        )
         await subject.prepare(patient)
         await CALLS[name].prepare(patient, subject)
         # The call finds a connection, and its port looked at the database before.
@@ -165,7 +172,7 @@ OUTCOMES: list[tuple[Call, bool]] = [
     ids=["append", "first_of_two_statements", "get", "search"],
 )
 async def test_the_outcome_is_unknown_only_of_what_may_commit(
-    store: SQLSessionStore, relay: SilentRelay, call: Call, *, is_unknown: bool
+    store: SQLSessionStore, relay: TCPProxy, call: Call, *, is_unknown: bool
 ) -> None:
     """
     The error of a statement in flight says so, that of a read or of a BEGIN does not.
@@ -182,7 +189,7 @@ async def test_the_outcome_is_unknown_only_of_what_may_commit(
 
 
 async def test_the_others_go_on_over_other_connections(
-    engine: AsyncEngine, relay: SilentRelay
+    engine: AsyncEngine, relay: TCPProxy
 ) -> None:
     """
     An append on a silent connection keeps no append to another session waiting.
@@ -192,8 +199,7 @@ async def test_the_others_go_on_over_other_connections(
         await store.save_session(make_session(id=id_))
     # Several connections lie in the pool, all of which fall silent.
     await asyncio.gather(*(store.list_sessions() for _ in range(3)))
-    relay.lets_new_through = True
-    relay.fall_silent()
+    relay.fall_silent(lets_new_through=True)
     first = asyncio.create_task(store.append_event(make_event(id="evt_1")))
     await asyncio.sleep(0.05)
     async with asyncio.timeout(LONG_SECONDS / 2):
@@ -206,7 +212,7 @@ async def test_the_others_go_on_over_other_connections(
 
 
 async def test_a_cancelled_reader_does_not_wait_for_a_silent_server(
-    store: SQLSessionStore, relay: SilentRelay, stopwatch: Stopwatch
+    store: SQLSessionStore, relay: TCPProxy, stopwatch: Stopwatch
 ) -> None:
     """
     ``asyncio.timeout`` around a read is obeyed at once, whoever makes the statement.
@@ -225,7 +231,7 @@ async def test_a_cancelled_reader_does_not_wait_for_a_silent_server(
 
 
 async def test_an_engine_is_disposed_of_though_its_server_is_silent(
-    engine: AsyncEngine, relay: SilentRelay, stopwatch: Stopwatch
+    engine: AsyncEngine, relay: TCPProxy, stopwatch: Stopwatch
 ) -> None:
     """
     Idle connections are broken off if they cannot be closed.

@@ -296,3 +296,33 @@ async def test_a_url_by_the_way_differs_in_the_place_alone(proxy: TCPProxy) -> N
     told = proxy.url("postgresql://me:p%40ss@db.example:5432/mine?a=b")
     assert told == f"postgresql://me:p%40ss@127.0.0.1:{proxy.port}/mine?a=b"
     assert proxy.url("redis://db") == f"redis://127.0.0.1:{proxy.port}"
+
+
+async def test_a_silent_way_holds_everything_back(
+    proxy: TCPProxy, client: Streams
+) -> None:
+    """
+    Until it speaks again nothing comes, and nothing is closed or lost.
+    """
+    proxy.fall_silent()
+    client[1].write(b"held\n")
+
+    assert await is_silent(client)
+    proxy.speak()
+    assert await ask(client, b"next\n") == b"HELD\n"
+
+
+async def test_what_connects_to_a_silent_way_may_get_through(
+    proxy: TCPProxy, client: Streams
+) -> None:
+    """
+    As where one connection is dead, and its server is not.
+    """
+    assert await ask(client, b"one\n") == b"ONE\n"
+    proxy.fall_silent(lets_new_through=True)
+    another = await asyncio.open_connection("127.0.0.1", proxy.port)
+
+    assert await ask(another, b"new\n") == b"NEW\n"
+    client[1].write(b"old\n")
+    assert await is_silent(client)
+    another[1].close()

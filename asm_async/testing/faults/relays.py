@@ -135,11 +135,13 @@ class _Lane:
         reader: asyncio.StreamReader,
         writer: asyncio.StreamWriter,
         find_fault: FindFault,
+        speaks: asyncio.Event,
     ) -> None:
         self._direction = direction
         self._reader = reader
         self._writer = writer
         self._find_fault = find_fault
+        self._speaks = speaks
         self._before = b""
         self._left = 0
         self._is_shut = False
@@ -189,6 +191,7 @@ class _Lane:
                 self._shut()
 
     async def _send(self, message: bytes) -> None:
+        await self._speaks.wait()
         if message and not self._is_shut:
             self._writer.write(message)
             await self._writer.drain()
@@ -208,13 +211,25 @@ class Relay:
 
         server: Both ends of that to the server.
 
-        find_fault: Tells what shall befall a message.
+        find_fault: Returns what shall befall a message.
+
+        speaks: Set as long as anything is passed on.
     """
 
-    def __init__(self, client: Streams, server: Streams, find_fault: FindFault) -> None:
+    def __init__(
+        self,
+        client: Streams,
+        server: Streams,
+        find_fault: FindFault,
+        speaks: asyncio.Event,
+    ) -> None:
         self._writers = (client[1], server[1])
-        self._requests = _Lane(Direction.REQUESTS, client[0], server[1], find_fault)
-        self._answers = _Lane(Direction.ANSWERS, server[0], client[1], find_fault)
+        self._requests = _Lane(
+            Direction.REQUESTS, client[0], server[1], find_fault, speaks
+        )
+        self._answers = _Lane(
+            Direction.ANSWERS, server[0], client[1], find_fault, speaks
+        )
         self._is_asked = False
         self.round_trips: int = 0
         """

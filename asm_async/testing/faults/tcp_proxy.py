@@ -42,6 +42,9 @@ class TCPProxy:
         self._tasks: set[asyncio.Task[None]] = set()
         self._past_round_trips = 0
         self._server: asyncio.Server | None = None
+        self._speaks = _new_speech()
+        # Of connections that are made now.
+        self._speaks_to_new = self._speaks
         self.port: int = 0
         """
         Where clients find it.
@@ -65,6 +68,7 @@ class TCPProxy:
         if self._server is not None:
             self._server.close()
         self.is_blocked = True
+        self.speak()
         self.cut_connections()
         if self._tasks:
             await asyncio.wait(self._tasks)
@@ -136,6 +140,24 @@ class TCPProxy:
         """
         self._armed.clear()
 
+    def fall_silent(self, *, lets_new_through: bool = False) -> None:
+        """
+        Pass nothing on any more, and close nothing.
+
+        Args:
+            lets_new_through: Whether connections that are made meanwhile work.
+        """
+        self._speaks.clear()
+        if lets_new_through:
+            self._speaks_to_new = _new_speech()
+
+    def speak(self) -> None:
+        """
+        Pass on what was held back, and all that comes.
+        """
+        self._speaks.set()
+        self._speaks_to_new = self._speaks
+
     def cut_connections(self) -> None:
         """
         Break all connections there are.
@@ -158,11 +180,12 @@ class TCPProxy:
         task = cast("asyncio.Task[None]", asyncio.current_task())
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        speaks = self._speaks_to_new
         server = await self._connect()
         if server is None:
             writer.transport.abort()
             return
-        relay = Relay((reader, writer), server, self._find_fault)
+        relay = Relay((reader, writer), server, self._find_fault, speaks)
         self._relays.add(relay)
         try:
             await relay.run()
@@ -187,3 +210,9 @@ class TCPProxy:
 
     def _lets_in(self) -> bool:
         return not self.is_blocked
+
+
+def _new_speech() -> asyncio.Event:
+    speaks = asyncio.Event()
+    speaks.set()
+    return speaks
