@@ -156,8 +156,8 @@ async def test_sqlite_with_all_its_safeguards_is_accepted(
 @pytest.mark.parametrize(
     ("safeguard", "words"),
     [
-        ("writes.decide_append.check_sequence", "which expected the same, won it"),
-        ("writes.decide_save._check_revision", "expected revision 1 and gave 3"),
+        ("sql.writes.decide_append.check_sequence", "which expected the same, won it"),
+        ("fronts.saving.check_revision", "expected revision 1 and gave 3"),
     ],
 )
 async def test_a_broken_sqlite_is_caught(
@@ -170,7 +170,7 @@ async def test_a_broken_sqlite_is_caught(
     """
     A check that is left out lets two writers win.
     """
-    monkeypatch.setattr(f"asm_async.sql.{safeguard}", look_away)
+    monkeypatch.setattr(f"asm_async.{safeguard}", look_away)
 
     with pytest.raises(HistoryError, match=words):
         await judge_sqlite(tmp_path, sqlite_url)
