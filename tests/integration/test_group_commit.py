@@ -22,6 +22,7 @@ from asm_async.errors import (
 from asm_async.sql import SQLSessionStore
 from asm_async.sql.transactions.connections import Pooled
 from asm_async.sql.writes.operations import Operation
+from asm_async.sql.writes.queue import Interrupt
 from asm_async.sql.writes.writer import Ended, Writer
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
@@ -95,9 +96,9 @@ def tries(store: SQLSessionStore, monkeypatch: pytest.MonkeyPatch) -> Tries:
         timeout: float,
         ended: Ended,
         lock: asyncio.Lock | None,
-    ) -> None:
+    ) -> Interrupt:
         sizes.append(len(operations))
-        start(pooled, operations, timeout, ended, lock)
+        return start(pooled, operations, timeout, ended, lock)
 
     monkeypatch.setattr(writer, "_start", noted)
     return sizes

@@ -191,9 +191,10 @@ class DriverConnections:
         Borrow a connection for as long as the context lasts, and no longer than that.
         """
         pooled = await self.take(deadline)
-        with self.ends_at(pooled.driver_connection, deadline):
+        driver = pooled.driver_connection
+        with self.ends_at(driver, deadline):
             try:
-                yield pooled.driver_connection
+                yield driver
             except BaseException as error:
                 # What the server does for a cancelled caller may go on.
                 is_cancelled = not isinstance(error, Exception)

@@ -94,9 +94,7 @@ class Writer:
             return None
         pooled = self._connections.take_now()
         if pooled is not None:
-            driver = pooled.driver_connection
-            self._start(pooled, operations, timeout, ended, lock)
-            return partial(self._connections.give_up, driver)
+            return self._start(pooled, operations, timeout, ended, lock)
         if lock is not None:
             lock.release()
         return None
@@ -164,13 +162,12 @@ class Writer:
         timeout: float,
         ended: Ended,
         lock: asyncio.Lock | None,
-    ) -> None:
-        plan = _Plan(operations)
+    ) -> Interrupt:
+        plan, driver = _Plan(operations), pooled.driver_connection
 
         def done(
             committed: Committed[list[Outcome]] | None, failure: BaseException | None
         ) -> None:
-            driver = pooled.driver_connection
             self._connections.give_up_if_read_only(driver, failure)
             # Callers are told when the connection is back: they may dispose of the
             # engine next.
@@ -208,9 +205,10 @@ class Writer:
 
         try:
             work = plan.work(partial(perform, self._dialect))
-            self._direct.start_group(pooled.driver_connection, work, timeout, done)
+            self._direct.start_group(driver, work, timeout, done)
         except Exception as error:  # noqa: BLE001 - as if it had come later
             done(None, error)
+        return partial(self._connections.give_up, driver)
 
     def _publish(self, operations: Sequence[Operation], written: Written) -> None:
         """
