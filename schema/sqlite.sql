@@ -158,7 +158,7 @@ CREATE TABLE asm_session_sequences (
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state
-        CHECK (state IN ('live', 'soft_deleted', 'deleting', 'deleted'))
+        CHECK (state IN ('live', 'soft_deleted', 'deleting', 'deleted', 'importing'))
 ) WITHOUT ROWID;
 
 CREATE TABLE asm_artifacts (

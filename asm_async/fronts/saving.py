@@ -13,6 +13,7 @@ from asm_async.errors import (
     RunNotFoundError,
 )
 from asm_async.fronts.expectations import Expectations
+from asm_async.values.fields import MAX_COUNT
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -117,16 +118,23 @@ def check_revision(
         raise RevisionConflictError(_named(value), expected_revision, actual)
 
 
-def check_status(stored: StoredValues, value: Session | Run) -> None:
+def check_next(stored: StoredValues, value: Session | Run) -> None:
     """
-    Refuse a status that may not follow the stored one.
+    Refuse what may not come after the stored one.
 
     Raises:
-        InvalidTransitionError: Naming both.
+        InvalidTransitionError: Naming both statuses.
+
+        ConflictError: If there is no revision after its.
     """
     # The stored one is of the same class, which type checkers do not see here.
     before: Any = _stored(stored, value)
     if before is not None:
+        if before.revision >= MAX_COUNT:
+            raise ConflictError(
+                f"{_named(value)} is at the last revision, 2**53 - 1: save it under"
+                " another id"
+            )
         before.check_can_become(value.status)
 
 

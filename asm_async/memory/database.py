@@ -345,7 +345,10 @@ class DatabaseAccess:
     """
 
     def __init__(self, database: InMemoryDatabase, name: str) -> None:
-        self.unchecked = _checked(database)
+        self.unchecked: InMemoryDatabase = _checked(database)
+        """
+        The database, though the adapter be closed.
+        """
         self._name = name
         self._loop: asyncio.AbstractEventLoop | None = None
         self._is_closed = False

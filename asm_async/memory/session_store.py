@@ -62,7 +62,7 @@ class InMemorySessionStore(SessionStoreFront):
         database.check_not_deleted(session.id)
         if not saving.was_saved(database, session, expected):
             saving.check_revision(database, session, expected.expected_revision)
-            saving.check_status(database, session)
+            saving.check_next(database, session)
             database.save_session(session, expected.operation_id)
         return attrs.evolve(database.sessions[session.id])
 
@@ -101,7 +101,7 @@ class InMemorySessionStore(SessionStoreFront):
         saving.check_owner(database, run, expected)
         if not saving.was_saved(database, run, expected):
             saving.check_revision(database, run, expected.expected_revision)
-            saving.check_status(database, run)
+            saving.check_next(database, run)
             database.save_run(run, expected.operation_id)
         return attrs.evolve(database.runs[run.id])
 
@@ -174,9 +174,9 @@ class InMemorySessionStore(SessionStoreFront):
             _check_latest(result.session_id, actual, expected.expected_sequence)
             if run is not None:
                 saving.check_owner(database, run, expected)
-                saving.check_status(database, run)
+                saving.check_next(database, run)
             if session is not None:
-                saving.check_status(database, session)
+                saving.check_next(database, session)
                 database.save_session(session, expected.operation_id)
             if run is not None:
                 database.save_run(run, expected.operation_id)

@@ -110,18 +110,21 @@ class HistoryTransfer(Protocol):
         gets the number it would have got where it came from. Its events come into the
         feed of all sessions as new ones.
 
-        **All or nothing.** Each session is read and checked to its end, then stored in
-        one transaction. If anything is wrong with one, those before it stay imported,
-        nothing of it is stored, and those after it are not read.
+        **All or nothing.** Each session is read and checked to its end, then stored. If
+        anything is wrong with one, those before it stay imported, nothing of it is
+        left, and those after it are not read. In a database one of more than some
+        thousand lines, or a mebibyte, is stored in parts: until the last of them it is
+        as good as soft-deleted, and is not to be exported or restored.
 
         **Idempotence.** A session that is here already, exactly as it is in the export,
-        is left as it is; so an import that was interrupted is repeated from the start.
+        is left as it is; so an import that was interrupted is repeated from the start,
+        and goes on with the session that was in hand.
         One that is here with any other content, with more or fewer events, or that was
         hard-deleted here, is refused: histories are neither merged nor replaced.
 
-        **Cost.** While a session is being stored, no other caller writes to it; on
-        SQLite none writes at all, and on PostgreSQL the feed of all sessions waits. It
-        takes memory as an export does.
+        **Cost.** While a session is being stored, no other caller writes to it. Other
+        writers on SQLite, and the feed of all sessions on PostgreSQL, wait for a part.
+        It takes memory as an export does.
 
         Args:
             reader: An async iterable of bytes, cut anywhere. It is asked for more only

@@ -47,7 +47,8 @@ from asm_async.sql.search.summaries import (
     usage_sums,
 )
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.sql.transfer.sessions import export_lines, import_session
+from asm_async.sql.transfer.exports import export_lines
+from asm_async.sql.transfer.imports import import_session
 from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import
 from asm_async.values.event import Event

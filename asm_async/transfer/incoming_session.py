@@ -133,6 +133,7 @@ class IncomingSession:
         self.digest: HistoryDigest = HistoryDigest(head)
         self.run_count: int = 0
         self.event_count: int = 0
+        self.batch_count: int = 0
         self._line_number = line_number
         self._spool = Spool()
         self._lines: list[bytes] = []
@@ -165,6 +166,13 @@ class IncomingSession:
                 case _:
                     records.refuse(f"record: {record_name(record)!r} is out of place")
             await self._add(record)
+
+    @property
+    def import_id(self) -> str:
+        """
+        What tells imports of one history from those of another under the same id.
+        """
+        return f"import:{self.digest.text}"
 
     async def batches(self) -> AsyncGenerator[IncomingBatch]:
         """
@@ -237,4 +245,5 @@ class IncomingSession:
     async def _spool_lines(self) -> None:
         if self._lines:
             await self._spool.put(Chunk(b"".join(self._lines)))
+            self.batch_count += 1
             self._lines, self._size = [], 0

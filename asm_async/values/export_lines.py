@@ -188,6 +188,14 @@ class HistoryDigest:
         digest = self._runs if isinstance(record, Run) else self._events
         digest.update(line)
 
+    @property
+    def text(self) -> str:
+        """
+        The digest of all records, in hexadecimal digits.
+        """
+        parts = self._session, self._runs.digest(), self._events.digest()
+        return sha256(b"".join(parts)).hexdigest()
+
     def difference(self, other: HistoryDigest) -> str | None:
         """
         Say what keeps *other* from being the same history as this, which is stored.

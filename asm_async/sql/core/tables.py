@@ -107,20 +107,22 @@ class GateState(StrEnum):
     Whether a session can be appended to, as its counter row says.
 
     One that is soft-deleted and has very many events is removed for ever in parts: it
-    is ``deleting`` then, still there but not to be restored.
+    is ``deleting`` then, still there but not to be restored. One that is imported in
+    parts is ``importing``, and as good as soft-deleted, until the last of them.
     """
 
     LIVE = "live"
     SOFT_DELETED = "soft_deleted"
     DELETING = "deleting"
     DELETED = "deleted"
+    IMPORTING = "importing"
 
     @property
     def is_deleted(self) -> bool:
         """
         Whether the session is still there, though closed to writers.
         """
-        return self in {self.SOFT_DELETED, self.DELETING}
+        return self in {self.SOFT_DELETED, self.DELETING, self.IMPORTING}
 
 
 # The append gate: a session is appended to by updating its row here, in state "live".

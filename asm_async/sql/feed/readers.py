@@ -242,6 +242,8 @@ class SessionReader(_Reader):
 def _is_over(row: Any) -> bool:
     if row.session_id is None:
         return False
+    if row.state == GateState.IMPORTING:
+        return False
     if row.state != GateState.LIVE or row.status is None:
         return True
     with rows.reading(tables.sessions):

@@ -17,7 +17,13 @@ from asm_async.errors import SessionNotFoundError, StorageError, ValidationError
 from asm_async.fronts.loop_share import in_pieces
 from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import is_behind
-from asm_async.sql.core.tables import events, runs, session_sequences, sessions
+from asm_async.sql.core.tables import (
+    GateState,
+    events,
+    runs,
+    session_sequences,
+    sessions,
+)
 from asm_async.sql.transactions.transaction import prolong
 from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.event import Event
@@ -84,7 +90,7 @@ async def _read_session(
     conn: AsyncConnection, session_id: str, tenant: str | None = None
 ) -> ExportedSession | None:
     """
-    Read a session and its counter; None if no session of this id is stored.
+    Read a session and its counter; None if no session of this id is stored whole.
 
     Raises:
         StorageError: If it has no counter.
@@ -96,12 +102,13 @@ async def _read_session(
     if row is None:
         return None
     gates = session_sequences
-    counter = sa.select(gates.c.last_sequence, gates.c.pruned_count).where(
-        gates.c.session_id == session_id
-    )
+    counter = sa.select(gates.c.last_sequence, gates.c.pruned_count, gates.c.state)
+    counter = counter.where(gates.c.session_id == session_id)
     gate = (await conn.execute(counter)).one_or_none()
     if gate is None:
         raise StorageError(f"session {session_id!r} is damaged: it has no counter")
+    if gate.state == GateState.IMPORTING:
+        return None
     return ExportedSession(
         session=rows.session_of(row),
         latest_sequence=gate.last_sequence,

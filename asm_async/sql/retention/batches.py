@@ -4,7 +4,6 @@ How maintenance goes: it finds rows page by page, and writes in small transactio
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import (
     AsyncGenerator,
     Awaitable,
@@ -24,6 +23,7 @@ from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import session_tags
 from asm_async.sql.dialects import Dialect
+from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 
 T = TypeVar("T")
@@ -35,8 +35,6 @@ MAX_ROWS_PER_TRANSACTION = 1_000
 """
 About how many rows one transaction removes: it must not hold its locks for long.
 """
-
-_MAX_PAUSE_SECONDS = 0.1
 
 
 class ThrottledWriter:
@@ -50,22 +48,8 @@ class ThrottledWriter:
     async def write(self, work: Callable[[Transaction], Awaitable[T]]) -> T:
         """
         Do *work*, which may be repeated, in a transaction, and pause after it.
-
-        Writers of other processes can only try again and again while SQLite is locked:
-        between transactions without a pause they would hardly ever find it free.
         """
-        clock = asyncio.get_running_loop().time
-        began = clock()
-
-        async def timed(transaction: Transaction) -> T:
-            nonlocal began
-            # Time spent waiting for others was no burden on them.
-            began = clock()
-            return await work(transaction)
-
-        result = await self.transactions.write(timed, is_repeatable=True)
-        await asyncio.sleep(min(clock() - began, _MAX_PAUSE_SECONDS))
-        return result
+        return await write_and_pause(self.transactions, work)
 
     async def pages(
         self,

@@ -86,12 +86,12 @@ async def restore(
     Undo a session's soft deletion, if it was not removed in part already.
 
     Raises:
-        SessionNotFoundError: If there is no such session, or only what is left of it,
-            or it is not of the *tenant* that is expected.
+        SessionNotFoundError: If there is no such session, or only a part of it, or it
+            is not of the *tenant* that is expected.
     """
     gate = (await lock_gates(transaction, {session_id})).get(session_id)
     await stored_session(transaction, session_id, tenant)
-    if gate is not None and gate.state is GateState.DELETING:
+    if gate is not None and gate.state in {GateState.DELETING, GateState.IMPORTING}:
         raise SessionNotFoundError(session_id)
     sessions = tables.sessions
     await transaction.conn.execute(

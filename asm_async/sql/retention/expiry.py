@@ -158,14 +158,14 @@ async def _whole_export(
     writes: ThrottledWriter, session_id: str
 ) -> SessionExport | None:
     """
-    Export a session; None if another maintainer has begun to remove it in parts.
+    Export a session; None if it is there in part, being removed or imported.
     """
     gates = session_sequences
     query = sa.select(gates.c.state).where(gates.c.session_id == session_id)
 
     async def read(conn: AsyncConnection) -> SessionExport | None:
         state = await conn.scalar(query)
-        if state in {GateState.DELETING, GateState.DELETED}:
+        if state in {GateState.DELETING, GateState.DELETED, GateState.IMPORTING}:
             return None
         return await export_session(conn, session_id)
 

@@ -33,7 +33,7 @@ def save_session(unit: UnitOfWork, operation: SaveSession) -> Session:
     if saving.was_saved(unit, session, expected):
         return unit.sessions[session.id]
     saving.check_revision(unit, session, expected.expected_revision)
-    saving.check_status(unit, session)
+    saving.check_next(unit, session)
     return unit.put_session(session, expected.operation_id)
 
 
@@ -59,7 +59,7 @@ def save_run(unit: UnitOfWork, operation: SaveRun) -> Run:
     if saving.was_saved(unit, run, expected):
         return unit.runs[run.id]
     saving.check_revision(unit, run, expected.expected_revision)
-    saving.check_status(unit, run)
+    saving.check_next(unit, run)
     return unit.put_run(run, expected.operation_id)
 
 
@@ -113,9 +113,9 @@ def flush(unit: UnitOfWork, operation: Flush) -> ExecutionResult:
         _check_sequence(unit, session_id, session, number)
     if run is not None:
         saving.check_owner(unit, run, expected)
-        saving.check_status(unit, run)
+        saving.check_next(unit, run)
     if session is not None:
-        saving.check_status(unit, session)
+        saving.check_next(unit, session)
         unit.put_session(session, expected.operation_id)
     if run is not None:
         unit.put_run(run, expected.operation_id)

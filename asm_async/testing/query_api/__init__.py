@@ -22,6 +22,7 @@ from asm_async.testing.query_api.event_searches import TestEventSearches
 from asm_async.testing.query_api.exports import TestExports
 from asm_async.testing.query_api.import_refusals import TestImportRefusals
 from asm_async.testing.query_api.imports import TestImports
+from asm_async.testing.query_api.last_numbers import TestLastNumbers
 from asm_async.testing.query_api.other_histories import TestOtherHistories
 from asm_async.testing.query_api.pages import TestPages
 from asm_async.testing.query_api.run_searches import TestRunSearches
@@ -40,6 +41,7 @@ __all__ = [
     "TestExports",
     "TestImportRefusals",
     "TestImports",
+    "TestLastNumbers",
     "TestOtherHistories",
     "TestPages",
     "TestPrices",

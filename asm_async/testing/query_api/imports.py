@@ -11,7 +11,6 @@ import attrs
 import pytest
 
 from asm_async.errors import (
-    ConflictError,
     SessionDeletedError,
     SessionNotFoundError,
 )
@@ -19,7 +18,12 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, QueryAPIBackend
 from asm_async.testing.concurrency import cancel_after, run_together
-from asm_async.testing.factories import NOON, make_event, make_events, make_session
+from asm_async.testing.factories import (
+    NOON,
+    make_event,
+    make_events,
+    make_session,
+)
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import (
     Elsewhere,
@@ -29,7 +33,6 @@ from asm_async.testing.query_api.transfer import (
     pieces,
     store_session,
 )
-from asm_async.values.fields import MAX_COUNT
 from asm_async.values.transfer_reports import ImportReport
 
 __all__ = ["TestImports"]
@@ -104,27 +107,6 @@ class TestImports(QueryAPIContract):
 
         assert await store.get_latest_sequence("ses_1") == 7
         assert await exported(query_api) == export
-
-    async def test_the_last_number_is_the_last(
-        self, store: SessionStore, query_api: QueryAPI
-    ) -> None:
-        """
-        A session whose numbers are used up takes no more, and can still be exported.
-        """
-        records = history(runs=(), events=(), pruned_count=MAX_COUNT - 1)
-        await query_api.import_sessions(pieces(export_of(records)))
-        for batch in (make_events(2), make_events(2, first=3)):
-            with pytest.raises(ConflictError, match="last sequence number"):
-                await store.append_events(batch)
-        (last,) = await store.append_events(make_events(1))
-        for _ in range(2):
-            with pytest.raises(ConflictError, match="last sequence number"):
-                await store.append_event(make_event(id="evt_new"))
-
-        assert last.sequence_number == MAX_COUNT
-        assert await store.get_events("ses_1") == [last]
-        assert await store.append_events(make_events(1)) == [last]
-        assert str(MAX_COUNT).encode() in await exported(query_api)
 
     async def test_what_was_imported_is_found(
         self, store: SessionStore, query_api: QueryAPI
