@@ -25,6 +25,7 @@ from asm_async.values.checkpoint import (
     START,
     Checkpoint,
     Place,
+    checkpoint_at,
     checkpoint_of,
     checkpoint_text,
     witness_of,
@@ -122,7 +123,7 @@ class EventFeedFront(EventFeed, Generic[B]):
         return follow(
             reader,
             begin.place,
-            lambda event, at: (event, checkpoint_text(at, kind, witness_of(event))),
+            lambda event, at: (event, checkpoint_at(event, at, kind)),
         )
 
     async def get_latest_checkpoint(self) -> str:

@@ -29,7 +29,7 @@ About how many bytes of events a follower holds at most, but for one that is lar
 """
 
 _FIRST_EVENTS = 2
-_MAX_MEASURED = 32
+_MAX_MEASURED = 8
 
 # What a number, a text or an array takes in memory beside what is in it.
 _BYTES_PER_VALUE = 64

@@ -5,8 +5,8 @@ An opaque place in the feed of all sessions.
 from __future__ import annotations
 
 import base64
-import binascii
 import re
+from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
 
@@ -53,13 +53,14 @@ No checkpoint has more characters.
 """
 
 _VERSION = 1
-_PLAIN = re.compile(
-    r"([0-9]{1,9})\.([a-z]{1,16})\.([0-9]{1,20})\.([0-9]{1,20})"
-    # The event's number, the mark of its id, and its session, whose id may hold dots.
-    r"(?:\.([0-9]{1,16})\.([0-9a-f]{8})\.([^\0]{1,255}))?"
-    r"\.([0-9a-f]{8})"
+_FORM = re.compile(
+    r"([A-Za-z0-9_-]+)\.([0-9]{1,20})\.([0-9]{1,20})\."
+    # The number of the session's event there, and the mark of its id.
+    r"(?:([0-9]{1,16})\.([0-9]{1,10})\.)?"
+    r"([0-9]{1,10})"
 )
-_URL_SAFE = bytes.maketrans(b"+/", b"-_")
+# What is encoded in its first part.
+_BEGINNING = re.compile(r"([0-9]{1,9})\.([a-z]{1,16})\.(.{0,255})", re.DOTALL)
 _MAX_POSITION = 2**63 - 1
 
 
@@ -89,15 +90,20 @@ def checkpoint_text(place: Place, database: str, witness: Witness | None = None)
         witness: The event that stands there.
     """
     transaction, position = place
-    if witness is None:
-        return _packed(_sealed(f"{_VERSION}.{database}.{transaction}.{position}"))
-    session_id, number, mark = witness
-    return _packed(
-        _sealed(
-            f"{_VERSION}.{database}.{transaction}.{position}"
-            f".{number}.{mark:08x}.{session_id}"
-        )
-    )
+    session_id, number, mark = witness or ("", None, None)
+    text = f"{_beginning(_VERSION, database, session_id)}.{transaction}.{position}."
+    return _summed(text if witness is None else f"{text}{number}.{mark}.")
+
+
+def checkpoint_at(event: Event, place: Place, database: str) -> str:
+    """
+    Write the *place* of an event, as followers are given it with each.
+    """
+    transaction, position = place
+    beginning = _beginning(_VERSION, database, event.session_id)
+    mark = crc32(event.id.encode())
+    text = f"{beginning}.{transaction}.{position}.{event.sequence_number}.{mark}."
+    return f"{text}{crc32(text.encode())}"
 
 
 def checkpoint_of(checkpoint: object, name: str, database: str) -> Checkpoint:
@@ -109,55 +115,72 @@ def checkpoint_of(checkpoint: object, name: str, database: str) -> Checkpoint:
             another version or is of another kind of database; the message starts with
             *name*.
     """
-    match = _PLAIN.fullmatch(_unpacked(checkpoint))
-    if match is None or _sealed(match[0].rpartition(".")[0]) != match[0].encode():
+    match = _matched(checkpoint)
+    beginning = match and _BEGINNING.fullmatch(_unpacked(match[1]))
+    if not match or not beginning or bool(beginning[3]) != bool(match[4]):
         raise InvalidCheckpointError(f"{name}: this is no checkpoint")
-    if int(match[1]) != _VERSION:
+    version, kind, session_id = beginning.groups()
+    if int(version) != _VERSION:
         raise InvalidCheckpointError(
-            f"{name}: it is of version {int(match[1])}, and this code reads {_VERSION}"
+            f"{name}: it is of version {int(version)}, and this code reads {_VERSION}"
         )
-    if match[2] != database:
+    if kind != database:
         raise InvalidCheckpointError(
-            f"{name}: it is of a feed in {match[2]}, and this one is in {database}"
+            f"{name}: it is of a feed in {kind}, and this one is in {database}"
         )
-    place = int(match[3]), int(match[4])
+    place = int(match[2]), int(match[3])
     if max(place) > _MAX_POSITION:
         raise InvalidCheckpointError(f"{name}: this is no checkpoint")
-    if match[5] is None:
+    if not session_id:
         return Checkpoint(place, None)
-    return Checkpoint(place, Witness(match[7], int(match[5]), int(match[6], 16)))
+    return Checkpoint(place, Witness(session_id, int(match[4]), int(match[5])))
 
 
 def without_witness(checkpoint: str) -> str:
     """
     Return *checkpoint* without the event that stands there, which others may not know.
     """
-    version, kind, transaction, position, *_ = _unpacked(checkpoint).split(".")
-    return _packed(_sealed(f"{version}.{kind}.{transaction}.{position}"))
+    match = _matched(checkpoint)
+    if match is None:
+        raise InvalidCheckpointError("this is no checkpoint")
+    database = _unpacked(match[1]).split(".")[1]
+    return checkpoint_text((int(match[2]), int(match[3])), database)
 
 
-def _sealed(text: str) -> bytes:
-    plain = text.encode()
-    return b"%b.%08x" % (plain, crc32(plain))
+@lru_cache(maxsize=1_024)
+def _beginning(version: int, database: str, session_id: str) -> str:
+    """
+    Return what the checkpoints of a session begin with.
+    """
+    plain = f"{version}.{database}.{session_id}".encode()
+    return base64.urlsafe_b64encode(plain).rstrip(b"=").decode()
 
 
-def _unpacked(checkpoint: object) -> str:
+def _summed(text: str) -> str:
+    return f"{text}{crc32(text.encode())}"
+
+
+def _matched(checkpoint: object) -> re.Match[str] | None:
+    """
+    Return the parts of what may be a checkpoint; None if its sum is wrong.
+    """
+    if not isinstance(checkpoint, str) or len(checkpoint) > MAX_CHECKPOINT_LENGTH:
+        return None
+    match = _FORM.fullmatch(checkpoint)
+    if match is None or _summed(checkpoint[: match.start(6)]) != checkpoint:
+        return None
+    return match
+
+
+def _unpacked(packed: str) -> str:
     """
     Return the text inside; the empty text if there is none.
     """
-    if not isinstance(checkpoint, str) or len(checkpoint) > MAX_CHECKPOINT_LENGTH:
-        return ""
-    padding = "=" * (-len(checkpoint) % 4)
     try:
-        packed = (checkpoint + padding).encode("ascii")
-        plain = base64.b64decode(packed, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, ValueError):
+        plain = base64.urlsafe_b64decode(packed + "=" * (-len(packed) % 4))
+        text = plain.decode()
+    except ValueError:
         return ""
     # Decoding lets bits at the end pass that stand for nothing.
-    return plain if _packed(plain.encode()) == checkpoint else ""
-
-
-def _packed(plain: bytes) -> str:
-    # Followers are given one with each event, and base64's own function takes longer.
-    packed = binascii.b2a_base64(plain, newline=False)
-    return packed.translate(_URL_SAFE, b"=").decode()
+    is_whole = base64.urlsafe_b64encode(plain).rstrip(b"=").decode() == packed
+    return text if is_whole else ""

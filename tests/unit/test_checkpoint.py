@@ -1,18 +1,23 @@
 from __future__ import annotations
 
 import base64
+import re
+from zlib import crc32
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from asm_async.errors import InvalidCheckpointError
+from asm_async.errors import InvalidCheckpointError, ValidationError
+from asm_async.testing.factories import make_event
 from asm_async.values.checkpoint import (
     MAX_CHECKPOINT_LENGTH,
     Witness,
+    checkpoint_at,
     checkpoint_of,
     checkpoint_text,
     without_witness,
+    witness_of,
 )
 
 NUMBERS = st.integers(min_value=0, max_value=2**63 - 1)
@@ -26,7 +31,7 @@ def test_a_checkpoint_comes_back(place: tuple[int, int], database: str) -> None:
     text = checkpoint_text(place, database)
 
     assert checkpoint_of(text, "checkpoint", database) == (place, None)
-    assert text.replace("-", "").replace("_", "").isalnum()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", text)
     assert len(text) <= 128
 
 
@@ -49,7 +54,7 @@ def test_the_event_of_a_checkpoint_comes_back(
     text = checkpoint_text((3, 7), "postgresql", witness)
 
     assert checkpoint_of(text, "checkpoint", "postgresql") == ((3, 7), witness)
-    assert text.replace("-", "").replace("_", "").isalnum()
+    assert re.fullmatch(r"[A-Za-z0-9._-]+", text)
     assert len(text) <= MAX_CHECKPOINT_LENGTH
 
 
@@ -63,6 +68,28 @@ def test_a_checkpoint_can_be_given_without_its_event(witness: Witness | None) ->
     assert without_witness(text) == checkpoint_text((3, 7), "sqlite")
 
 
+@given(
+    st.text(
+        st.characters(exclude_characters="\0", exclude_categories=["Cs"]), max_size=60
+    ),
+    st.integers(min_value=1, max_value=2**53 - 1),
+    st.text(min_size=1),
+)
+def test_what_followers_are_given_is_the_checkpoint_of_their_event(
+    session_id: str, number: int, event_id: str
+) -> None:
+    """
+    It is written in another way there, since they are given one with each event.
+    """
+    try:
+        event = make_event(id=event_id, session_id=session_id, sequence_number=number)
+    except ValidationError:
+        return
+    text = checkpoint_text((3, 7), "postgresql", witness_of(event))
+
+    assert checkpoint_at(event, (3, 7), "postgresql") == text
+
+
 @given(st.text())
 def test_no_other_text_is_a_checkpoint(text: str) -> None:
     """
@@ -72,29 +99,47 @@ def test_no_other_text_is_a_checkpoint(text: str) -> None:
         checkpoint_of(text, "start", "sqlite")
 
 
-def sealed(plain: str) -> str:
+def summed(beginning: str, rest: str) -> str:
     """
-    Give *plain* the form of a checkpoint.
+    Give what may be a checkpoint its form, and its sum.
     """
-    return base64.urlsafe_b64encode(plain.encode()).decode().rstrip("=")
+    packed = base64.urlsafe_b64encode(beginning.encode()).decode().rstrip("=")
+    return f"{packed}.{rest}{crc32(f'{packed}.{rest}'.encode())}"
+
+
+def test_what_was_written_is_known_here() -> None:
+    """
+    What the forged ones below differ from.
+    """
+    sound = summed("1.sqlite.s", "0.7.5.6.")
+
+    assert checkpoint_text((0, 7), "sqlite", Witness("s", 5, 6)) == sound
 
 
 @pytest.mark.parametrize(
-    ("plain", "reason"),
+    "text",
     [
-        ("1.sqlite.0.7.00000000", "this is no checkpoint"),
-        ("1.sqlite.0.7", "this is no checkpoint"),
-        ("1.sqlite.0.-7.00000000", "this is no checkpoint"),
-        ("2.sqlite.0.7.0c3b6f4f", "this is no checkpoint"),
-        ("", "this is no checkpoint"),
+        "",
+        summed("1.sqlite.s", "0.7.5.6.")[:-1] + "x",
+        summed("1.sqlite.s", "0.7.5.6.").replace(".5.", ".4."),
+        "x" + summed("1.sqlite.s", "0.7.5.6."),
+        summed("1.sqlite.s", "0.7.5.6.") + "\n",
+        summed("1.sqlite.s", "0.7.5.-6."),
+        summed("1.sqlite.s", "0.7."),
+        summed("1.sqlite.", "0.7.5.6."),
+        summed("1.sqlite", "0.7."),
+        summed("1.sqlite.s", "0.7.5.6.0."),
+        summed("1.sqlite.s", "0.7.5.٦."),
+        summed("", "0.7.5.6."),
+        f"MS5zcWxpdGUuB.0.7.{crc32(b'MS5zcWxpdGUuB.0.7.')}",
     ],
 )
-def test_a_forged_checkpoint_is_refused(plain: str, reason: str) -> None:
+def test_a_forged_checkpoint_is_refused(text: str) -> None:
     """
-    Its sum must be right, and nothing may be missing.
+    Its sum must be right, and nothing may be missing or stand elsewhere.
     """
-    with pytest.raises(InvalidCheckpointError, match=reason):
-        checkpoint_of(sealed(plain), "checkpoint", "sqlite")
+    with pytest.raises(InvalidCheckpointError, match="this is no checkpoint"):
+        checkpoint_of(text, "checkpoint", "sqlite")
 
 
 def test_a_checkpoint_of_another_version_is_refused(
