@@ -16,9 +16,13 @@ from asm_async.errors import ASMError
 
 _OK, _FAILED, _INTERRUPTED = 0, 1, 130
 
-# All of a word before its last @, since nobody knows where in it a password begins.
+# All of a word before its last @, since nobody knows where in it a password begins;
+# behind a scheme, where it may have blanks, all before the last @ that there is.
 _PASSWORD = re.compile(
-    r"(?P<scheme>\w+://)?\S*@|(?P<name>\w*password=)[^&\s]*", re.IGNORECASE
+    r"(?P<scheme>\w+://).*@|\S*@"
+    # One that a blank has cut off: what stands there is no port.
+    r"|(?P<name>\w*password=|\w+://[^\s/@:]*:(?!\d+\b))[^&\s]*",
+    re.IGNORECASE,
 )
 
 

@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
 from asm_async.sql.core import tables
@@ -183,3 +184,45 @@ async def test_a_server_that_is_set_weaker_is_told(migrated_postgres_url: str) -
         assert ("synchronous_commit" in expected) == (commit == "off")
         assert {issue.subject for issue in issues} == expected
         assert {issue.kind for issue in issues} <= {HealthIssueKind.WEAK_DURABILITY}
+
+
+@pytest.mark.postgres
+async def test_opening_says_where_a_server_is_set_weaker(
+    migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Once for each engine, with the setting's name and what it may cost.
+    """
+    settings = {"server_settings": {"synchronous_commit": "off"}}
+    engine = create_engine(migrated_postgres_url, connect_args=settings)
+    for _ in range(2):
+        await SQLSessionStore(engine).open()
+    await engine.dispose()
+
+    told = [record.getMessage() for record in caplog.records]
+    assert told == sorted(set(told))
+    assert any(text.startswith("synchronous_commit is off") for text in told)
+
+
+async def test_opening_says_where_the_engine_of_a_host_is_set_weaker(
+    migrated_sqlite_url: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    """
+    Of its own engines the library knows what was asked for.
+    """
+    own = create_engine(migrated_sqlite_url, durability="relaxed")
+    await SQLSessionStore(own).open()
+    assert caplog.records == []
+    await own.dispose()
+
+    hosts = create_async_engine(own.url)
+
+    @sa_event.listens_for(hosts.sync_engine, "connect")
+    def weaken(driver: Any, _: object) -> None:
+        driver.execute("PRAGMA synchronous = OFF")
+
+    await SQLSessionStore(hosts).open()
+    await hosts.dispose()
+
+    (record,) = caplog.records
+    assert "synchronous is OFF" in record.getMessage()

@@ -219,6 +219,7 @@ def test_a_password_in_a_misspelt_argument_is_not_repeated(
         "u:SECRET@h/d",
         "u:SECRET@SECRET@h/d",
         "'u:SECRET@h/d'",
+        "postgresql://u:SECRET SECRET@h/d",
         "host=h PASSWORD=SECRET dbname=d",
         "postgres://h/d?sslpassword=SECRET",
     ],
@@ -239,8 +240,10 @@ def test_what_may_be_a_password_is_not_repeated_wherever_it_stands(
     """
     As the value of an option, as a command, or as a time.
     """
-    with suppress(SystemExit):
-        assert main([*before, word]) == 1
+    # A shell makes two arguments of one that has a blank and no quotes.
+    for words in ([word], word.split()):
+        with suppress(SystemExit):
+            assert main([*before, *words]) == 1
 
     assert "SECRET" not in capsys.readouterr().err
 

@@ -4,6 +4,7 @@ PostgreSQL: many processes, many hosts.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Collection
 from datetime import datetime
 from functools import cached_property
@@ -39,6 +40,8 @@ from asm_async.sql.dialects.postgresql.write import (
 )
 
 T = TypeVar("T")
+
+_LOG = logging.getLogger(__name__)
 
 _OLDEST = 13
 
@@ -124,8 +127,10 @@ class PostgreSQL(Dialect):
 
     async def see_to_settings(self, conn: AsyncConnection) -> None:
         """
-        Do nothing: a server's settings are not the stores'.
+        Set nothing: a server's settings are not the stores'.
         """
+        for _, fault in await self.weak_settings(conn):
+            _LOG.warning("%s", fault)
 
     async def is_read_only(self, conn: AsyncConnection) -> bool:
         return str(await conn.scalar(sa.text("SHOW transaction_read_only"))) == "on"

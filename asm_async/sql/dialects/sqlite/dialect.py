@@ -149,11 +149,11 @@ class SQLite(Dialect):
         if file is None or not file.path:
             return
         if isinstance(driver, OneHopConnection):
-            fault = await run(driver, put_into_wal)
+            # How durable such a connection is was asked for when it was made.
+            faults = [await run(driver, put_into_wal)]
         else:
-            journal = str(await _pragma(conn, "journal_mode"))
-            fault = None if journal == "wal" else not_in_wal(journal)
-        if fault is not None:
+            faults = [fault for _, fault in await self.weak_settings(conn)]
+        for fault in filter(None, faults):
             _LOG.warning("%s: %s", file.path, fault)
 
     async def is_read_only(self, conn: AsyncConnection) -> bool:
