@@ -140,7 +140,7 @@ async def answer(store: SessionStore, run: Run, message: str) -> None:
             "input_tokens": len(message.split()),
             "output_tokens": len(text.split()),
         }
-        await store.save_run(run.update_token_usage(words).set_output(text))
+        await store.save_run(run.update_token_usage(words).complete(text))
         await say(store, run, EventType.RUN_COMPLETED)
     except asyncio.CancelledError:
         # The server stops: what the run was doing is over, and the log says so.

@@ -81,7 +81,7 @@ async def finish(store: SessionStore, session: Session, run: Run) -> None:
     """
     Store the end of the run and of the session with the last events, all or nothing.
     """
-    run = run.increment_turn().set_output("42 🎉")
+    run = run.increment_turn().complete("42 🎉")
     run = run.update_token_usage({"input_tokens": 24, "output_tokens": 3})
     answer = new_event(run, EventType.MESSAGE_RECEIVED, "42 🎉")
     stored = await store.flush(

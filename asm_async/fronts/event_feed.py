@@ -39,7 +39,7 @@ B = TypeVar("B", bound=LeasedBatch)
 
 
 def _types(value: object, name: str) -> frozenset[EventType | str]:
-    return frozenset(fields.tuple_of(value, name, event_type))
+    return frozenset(fields.several(value, name, event_type))
 
 
 _Types: TypeAlias = Annotated[Collection[EventType | str], _types]

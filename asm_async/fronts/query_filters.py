@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime
-from enum import StrEnum
 from functools import partial
 from typing import Annotated, Any, ClassVar, TypeAlias, get_args
 
@@ -42,21 +41,24 @@ def _tags(value: object, name: str) -> tuple[str, ...]:
     return tags
 
 
-def _statuses(value: object, name: str, kind: type[StrEnum]) -> tuple[StrEnum, ...]:
-    if isinstance(value, str):
-        return (fields.choice(value, name, kind),)
-    return _members(value, name, partial(fields.choice, kind=kind))
+def _choices(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...]:
+    """
+    Accept what obeys *rule*, or an iterable of such; each is kept once, in order.
+    """
+    return tuple(sorted(set(fields.several(value, name, rule))))
 
 
 _Texts: TypeAlias = Annotated[Collection[str], partial(_members, rule=fields.text)]
 _Types: TypeAlias = Annotated[
-    Collection[EventType | str], partial(_members, rule=event_type)
+    Collection[EventType | str], partial(_choices, rule=event_type)
 ]
 _SessionStatuses: TypeAlias = Annotated[
-    Collection[SessionStatus], partial(_statuses, kind=SessionStatus)
+    Collection[SessionStatus],
+    partial(_choices, rule=partial(fields.choice, kind=SessionStatus)),
 ]
 _RunStatuses: TypeAlias = Annotated[
-    Collection[RunStatus], partial(_statuses, kind=RunStatus)
+    Collection[RunStatus],
+    partial(_choices, rule=partial(fields.choice, kind=RunStatus)),
 ]
 _Bucket: TypeAlias = Annotated[
     TimeBucket, partial(fields.one_of, known=get_args(TimeBucket))

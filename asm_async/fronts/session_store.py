@@ -5,7 +5,8 @@ The front of a session store: what every call checks before anything is read or 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -14,6 +15,7 @@ from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations, checked_tenant
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
+from asm_async.fronts.updating import update
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -48,6 +50,11 @@ class SessionStoreFront(SessionStore):
     A backend is given arguments in their normal form. What is to be written is a copy
     whose JSON was looked at again, so that nothing the caller does to the original
     while the call waits for the database changes what is stored.
+    """
+
+    _update_seconds: float = 30.0
+    """
+    How long an update begins anew when others save meanwhile.
     """
 
     async def save_session(
@@ -112,6 +119,39 @@ class SessionStoreFront(SessionStore):
     ) -> Run | None:
         session_id = fields.text(session_id, "session_id")
         return await self._get_active_run(session_id, checked_tenant(expected_tenant))
+
+    async def update_session(
+        self,
+        session_id: str,
+        change: Callable[[Session], Session],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Session:
+        async def save(session: Session, revision: int) -> Session:
+            # What is read of a soft-deleted one says so, and saving it is refused.
+            return await self.save_session(
+                attrs.evolve(session, deleted_at=None),
+                expected_revision=revision,
+                expected_tenant=expected_tenant,
+            )
+
+        read = partial(self.get_session, session_id, expected_tenant=expected_tenant)
+        return await update(read, change, save, self._update_seconds)
+
+    async def update_run(
+        self,
+        run_id: str,
+        change: Callable[[Run], Run],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Run:
+        async def save(run: Run, revision: int) -> Run:
+            return await self.save_run(
+                run, expected_revision=revision, expected_tenant=expected_tenant
+            )
+
+        read = partial(self.get_run, run_id, expected_tenant=expected_tenant)
+        return await update(read, change, save, self._update_seconds)
 
     async def append_event(
         self,

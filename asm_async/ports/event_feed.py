@@ -55,7 +55,7 @@ class EventFeed(Protocol):
         session_id: str,
         *,
         after: int | Event = 0,
-        types: Collection[EventType | str] | None = None,
+        types: EventType | str | Collection[EventType | str] | None = None,
         run_id: str | None = None,
         until_over: bool = False,
         tenant_id: str | None = None,
@@ -73,7 +73,7 @@ class EventFeed(Protocol):
             after: Only sequence numbers greater than this: the last one seen, or the
                 last event seen, of which it is then made sure that it still is there.
 
-            types: Only events of these types; none at all if it is empty.
+            types: Only events of this type, or of one of these; none at all if empty.
 
             run_id: Only events of this run.
 
@@ -94,7 +94,7 @@ class EventFeed(Protocol):
         self,
         *,
         checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
+        types: EventType | str | Collection[EventType | str] | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
     ) -> AsyncGenerator[tuple[Event, str]]:
@@ -108,7 +108,7 @@ class EventFeed(Protocol):
         Args:
             checkpoint: Begin behind the event that came with it; None for the first.
 
-            types: Only events of these types; none at all if it is empty.
+            types: Only events of this type, or of one of these; none at all if empty.
 
             agent_id: Only events of sessions that are this agent's when they are read.
 
@@ -144,7 +144,7 @@ class EventFeed(Protocol):
         name: str,
         *,
         checkpoint: str | None = None,
-        types: Collection[EventType | str] | None = None,
+        types: EventType | str | Collection[EventType | str] | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
         lease_seconds: float = 60.0,

@@ -275,7 +275,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         *,
         session_ids: Collection[str] | None = None,
         run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
+        types: EventType | str | Collection[EventType | str] | None = None,
         providers: Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -293,7 +293,7 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             run_ids: Only events of these runs.
 
-            types: Only events of these types.
+            types: Only events of this type, or of one of these.
 
             providers: Only events of these providers.
 
@@ -320,7 +320,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         *,
         session_ids: Collection[str] | None = None,
         run_ids: Collection[str] | None = None,
-        types: Collection[EventType | str] | None = None,
+        types: EventType | str | Collection[EventType | str] | None = None,
         providers: Collection[str] | None = None,
         since: datetime | None = None,
         until: datetime | None = None,

@@ -4,7 +4,7 @@ The port through which agents write and read their sessions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
 from asm_async.ports.session_reader import SessionReader
@@ -151,6 +151,70 @@ class SessionStore(SessionReader, Protocol):
                 has saved other content.
 
             RevisionConflictError: If *expected_revision* is not met.
+
+            InvalidTransitionError: If the status may not follow the stored one.
+        """
+        ...
+
+    async def update_session(
+        self,
+        session_id: str,
+        change: Callable[[Session], Session],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Session:
+        """
+        Read the session, and save what *change* makes of it.
+
+        What others save meanwhile is not lost: then the session is read and changed
+        anew, for as long as the store's timeout lasts.
+
+        Args:
+            session_id: Which session.
+
+            change:
+                Called with the stored value, perhaps several times; returns the changed
+                one. What it raises is raised here, and nothing is saved. If it returns
+                what it was given, nothing is saved either.
+
+            expected_tenant: Whose the session must be; None if that is not asked.
+
+        Returns:
+            The stored value, with its revision.
+
+        Raises:
+            ValidationError: If *change* returns something else, or another session.
+
+            SessionNotFoundError: If no session of this id is stored, or it is not of
+                *expected_tenant*.
+
+            SessionDeletedError: If the session is soft-deleted.
+
+            RevisionConflictError: If others have saved it again and again.
+
+            InvalidTransitionError: If the status may not follow the stored one.
+        """
+        ...
+
+    async def update_run(
+        self,
+        run_id: str,
+        change: Callable[[Run], Run],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Run:
+        """
+        Read the run, and save what *change* makes of it: as :meth:`update_session`.
+
+        Raises:
+            ValidationError: If *change* returns something else, or another run.
+
+            RunNotFoundError: If no run of this id is stored, or its session is not of
+                *expected_tenant*.
+
+            SessionDeletedError: If its session is soft-deleted.
+
+            RevisionConflictError: If others have saved it again and again.
 
             InvalidTransitionError: If the status may not follow the stored one.
         """

@@ -79,6 +79,7 @@ class SQLSessionStore(SessionStoreFront):
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
+        self._update_seconds = timeout
         self._dialect = self._transactions.dialect
         self._is_decoded = True
 

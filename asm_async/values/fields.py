@@ -106,6 +106,15 @@ def tuple_of(value: object, name: str, rule: FieldRule) -> tuple[Any, ...]:
     return tuple(rule(member, f"{name}[{i}]") for i, member in enumerate(value))
 
 
+def several(value: object, name: str, rule: FieldRule) -> tuple[Any, ...]:
+    """
+    Accept a text that obeys *rule*, alone, or an iterable of such.
+    """
+    if isinstance(value, str):
+        return (rule(value, name),)
+    return tuple_of(value, name, rule)
+
+
 def mapping_of(
     value: object, name: str, key_rule: FieldRule, rule: FieldRule
 ) -> dict[Any, Any]:

@@ -4,6 +4,7 @@ One page of search results.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Annotated, Generic, TypeVar
 
 import attrs
@@ -45,3 +46,15 @@ class Page(Value, Generic[T_co]):
     """
     How many there are on all pages; None unless it was asked for.
     """
+
+    def __iter__(self) -> Iterator[T_co]:
+        """
+        Iterate over the items of this page.
+        """
+        return iter(self.items)
+
+    def __len__(self) -> int:
+        """
+        Return how many items this page has.
+        """
+        return len(self.items)

@@ -5,7 +5,7 @@ How long sessions and events are kept.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from typing import Annotated, TypeAlias, cast
 
@@ -49,11 +49,11 @@ def _archive(value: object, name: str) -> Archive:
 
 def _unique_statuses(value: object, name: str) -> tuple[SessionStatus, ...]:
     rule = partial(fields.choice, kind=SessionStatus)
-    return tuple(dict.fromkeys(fields.tuple_of(value, name, rule)))
+    return tuple(dict.fromkeys(fields.several(value, name, rule)))
 
 
 def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
-    types = tuple(dict.fromkeys(fields.tuple_of(value, name, event_type)))
+    types = tuple(dict.fromkeys(fields.several(value, name, event_type)))
     for known in types:
         if known in PROTECTED_EVENT_TYPES:
             raise ValidationError(f"{name}: {str(known)!r} is protected and goes last")
@@ -136,3 +136,45 @@ class RetentionPolicy(Value):
     """
     How many sessions one transaction deletes or prunes at most; never more than 1,000.
     """
+
+    @classmethod
+    def new(
+        cls,
+        *,
+        max_session_age_days: int | None = None,
+        max_completed_session_age_days: int | None = 90,
+        max_events_per_session: int | None = None,
+        max_total_events: int | None = None,
+        hard_delete_after_days: int | None = 30,
+        archive: Archive | None = None,
+        exempt_statuses: SessionStatus | Iterable[SessionStatus] = (
+            SessionStatus.ACTIVE,
+            SessionStatus.PAUSED,
+        ),
+        exempt_tags: Iterable[str] = ("pinned",),
+        prune_event_types_first: EventType | str | Iterable[EventType | str] = (
+            EventType.MESSAGE_STREAMED,
+            EventType.TOKEN_USAGE_UPDATED,
+        ),
+        batch_size: int = 100,
+    ) -> RetentionPolicy:
+        """
+        Make a policy, of any iterables and of one status or type instead of several.
+
+        Raises:
+            ValidationError: Naming the field that is wrong.
+        """
+        return cls(
+            max_session_age_days=max_session_age_days,
+            max_completed_session_age_days=max_completed_session_age_days,
+            max_events_per_session=max_events_per_session,
+            max_total_events=max_total_events,
+            hard_delete_after_days=hard_delete_after_days,
+            archive=archive,
+            exempt_statuses=cast("tuple[SessionStatus, ...]", exempt_statuses),
+            exempt_tags=cast("tuple[str, ...]", exempt_tags),
+            prune_event_types_first=cast(
+                "tuple[EventType | str, ...]", prune_event_types_first
+            ),
+            batch_size=batch_size,
+        )

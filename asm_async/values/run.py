@@ -241,9 +241,14 @@ class Run(StoredValue):
         now = datetime.now(UTC) if at is None else at
         return attrs.evolve(self, status=status, ended_at=now)
 
-    def set_output(self, output: Any, *, at: datetime | None = None) -> Run:
+    def complete(self, output: Any = None, *, at: datetime | None = None) -> Run:
         """
-        Return this run completed, with *output*.
+        Return this run completed, with *output*, any JSON value.
+
+        Args:
+            output: What the agent answered.
+
+            at: When the run ended, in any zone; now unless given.
 
         Raises:
             InvalidTransitionError: If the run has ended in another way.
@@ -251,15 +256,58 @@ class Run(StoredValue):
         completed = self.update_status(RunStatus.COMPLETED, at=at)
         return attrs.evolve(completed, output=output)
 
-    def set_error(self, error: Mapping[str, Any], *, at: datetime | None = None) -> Run:
+    def fail(self, error: Mapping[str, Any], *, at: datetime | None = None) -> Run:
         """
         Return this run failed, with *error*, a JSON object.
+
+        Args:
+            error: Why it failed.
+
+            at: When the run ended, in any zone; now unless given.
 
         Raises:
             InvalidTransitionError: If the run has ended in another way.
         """
         failed = self.update_status(RunStatus.FAILED, at=at)
         return attrs.evolve(failed, error=cast("JSONObject", error))
+
+    def set_output(self, output: Any, *, at: datetime | None = None) -> Run:
+        """
+        Return this run completed, as :meth:`complete` does.
+        """
+        return self.complete(output, at=at)
+
+    def set_error(self, error: Mapping[str, Any], *, at: datetime | None = None) -> Run:
+        """
+        Return this run failed, as :meth:`fail` does.
+        """
+        return self.fail(error, at=at)
+
+    def set_cost(self, usd: float) -> Run:
+        """
+        Return this run with what it cost, in US dollars, from 0 to 10**15.
+
+        Raises:
+            ValidationError: If it is no such amount.
+        """
+        return attrs.evolve(self, cost_usd=usd)
+
+    def set_provider(self, provider: str, model: str | None = None) -> Run:
+        """
+        Return this run with another provider, such as one it fell back to.
+
+        Args:
+            provider: Who runs the model now, 1 to 255 characters.
+
+            model: The model's name; the present one stays unless it is given.
+
+        Raises:
+            ValidationError: Naming the argument that is wrong.
+        """
+        known: JSONObject = self.provider_metadata
+        if model is not None:
+            known = {**known, "model": fields.text(model, "model")}
+        return attrs.evolve(self, provider=provider, provider_metadata=known)
 
     def increment_turn(self) -> Run:
         """

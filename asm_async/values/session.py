@@ -179,6 +179,30 @@ class Session(StoredValue):
         now = datetime.now(UTC) if at is None else at
         return attrs.evolve(self, status=status, updated_at=now)
 
+    def with_metadata(self, **changes: Any) -> Session:
+        """
+        Return this session with some keys of *metadata* set; the others stay.
+
+        Raises:
+            ValidationError: If a value is not JSON.
+        """
+        metadata = {**self.metadata, **changes}
+        return attrs.evolve(self, metadata=metadata, updated_at=datetime.now(UTC))
+
+    def with_tags(self, add: Iterable[str] = (), remove: Iterable[str] = ()) -> Session:
+        """
+        Return this session with more tags, and without some.
+
+        Those that are added come last; one that is there already stays where it is. To
+        remove a tag that is not there changes nothing.
+
+        Raises:
+            ValidationError: If *add* or *remove* is not an iterable of tags.
+        """
+        added, removed = fields.tags(add, "add"), fields.tags(remove, "remove")
+        tags = tuple(tag for tag in (*self.tags, *added) if tag not in removed)
+        return attrs.evolve(self, tags=tags, updated_at=datetime.now(UTC))
+
     def check_can_become(self, status: SessionStatus) -> None:
         """
         Refuse a *status* that may not follow this session's.

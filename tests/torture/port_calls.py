@@ -37,7 +37,7 @@ from asm_async.testing.factories import (
 from asm_async.values.artifact import Artifact
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
-from asm_async.values.run import RunStatus
+from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 from tests.torture.world import Ports, later
 
@@ -206,6 +206,14 @@ def _plain(value: Any) -> dict[str, Any]:
 Call: TypeAlias = Callable[[Ports, Subject], Coroutine[Any, Any, Any]]
 
 
+def _renamed(session: Session) -> Session:
+    return session.with_metadata(title="renamed")
+
+
+def _priced(run: Run) -> Run:
+    return run.set_cost(0.5)
+
+
 async def _nothing(_ports: Ports, _subject: Subject) -> None:
     """
     Prepare nothing more.
@@ -329,6 +337,14 @@ SESSION_STORE = dict(
             lambda p, s: p.store.save_run(run_of(s.later), expected_revision=1),
         ),
         _at_once("get_run", lambda p, s: p.store.get_run(s.id("run"))),
+        _at_once(
+            "update_session",
+            lambda p, s: p.store.update_session(s.id("ses"), _renamed),
+        ),
+        _at_once(
+            "update_run",
+            lambda p, s: p.store.update_run(s.id("run"), _priced),
+        ),
         _at_once("list_runs", lambda p, s: p.store.list_runs(s.id("ses"))),
         _at_once("get_active_run", lambda p, s: p.store.get_active_run(s.id("ses"))),
         _at_once("append_event", lambda p, s: p.store.append_event(s.later.events[0])),

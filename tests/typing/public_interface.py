@@ -99,6 +99,8 @@ async def methods_give_values(store: SessionStore, session: Session, run: Run) -
     assert_type(await store.save_session(session, expected_revision=0), Session)
     assert_type(await store.save_run(run), Run)
     assert_type(await store.get_active_run(session.id), Run | None)
+    assert_type(await store.update_session(session.id, lambda one: one), Session)
+    assert_type(await store.update_run(run.id, Run.increment_turn), Run)
     assert_type(await store.list_sessions(status=SessionStatus.PENDING), list[Session])
     assert_type(await store.append_event(event), None)
     assert_type(await store.append_event_with_sequence(event), Event)

@@ -32,6 +32,19 @@ def test_a_page_holds_its_items_and_where_to_go_on() -> None:
     assert (page.cursor, page.total_count) == ("opaque", 7)
 
 
+def test_a_page_is_what_is_on_it() -> None:
+    """
+    It is iterated and counted like its items, and an empty one is false.
+    """
+    sessions = (make_session(), make_session(id="ses_2"))
+    page = make_page(items=sessions)
+
+    assert [*page] == [*sessions]
+    assert len(page) == 2
+    assert page
+    assert not make_page(cursor="opaque")
+
+
 def test_the_last_page_has_no_cursor() -> None:
     """
     Cursor and count are None unless given; what they belong to is required.

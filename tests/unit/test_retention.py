@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import inspect
 from collections.abc import Awaitable, Callable
 from functools import partial
 from typing import Any
@@ -195,7 +196,8 @@ def test_exemptions_become_normal() -> None:
 @pytest.mark.parametrize(
     ("fields", "message"),
     [
-        ({"exempt_statuses": "active"}, "exempt_statuses: expected a list, got a str"),
+        ({"exempt_statuses": 5}, "exempt_statuses: expected a list, got an int"),
+        ({"exempt_statuses": "on"}, "exempt_statuses: 'on' is none of pending"),
         ({"exempt_statuses": ["on"]}, "exempt_statuses[0]: 'on' is none of pending"),
         ({"exempt_statuses": None}, "exempt_statuses: expected a list, got a None"),
         ({"exempt_tags": "pinned"}, "exempt_tags: expected a list, got a str"),
@@ -205,11 +207,11 @@ def test_exemptions_become_normal() -> None:
             "prune_event_types_first[0]: 'tick' is no EventType",
         ),
         (
-            {"prune_event_types_first": "message_sent"},
-            "prune_event_types_first: expected a list, got a str",
+            {"prune_event_types_first": "tick"},
+            "prune_event_types_first: 'tick' is no EventType",
         ),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_a_wrong_exemption_is_named(fields: dict[str, Any], message: str) -> None:
     """
@@ -226,6 +228,39 @@ def test_protected_types_cannot_go_first(protected: EventType) -> None:
     assert refusal(prune_event_types_first=["message_sent", protected.value]) == (
         f"prune_event_types_first: {protected.value!r} is protected and goes last"
     )
+
+
+def test_a_policy_can_be_made_of_anything_that_fits() -> None:
+    """
+    ``new`` has the constructor's defaults, and takes one where several may stand.
+    """
+    assert RetentionPolicy.new() == RetentionPolicy()
+
+    policy = RetentionPolicy.new(
+        max_session_age_days=1,
+        max_completed_session_age_days=None,
+        max_events_per_session=2,
+        max_total_events=3,
+        hard_delete_after_days=4,
+        exempt_statuses=SessionStatus.FAILED,
+        exempt_tags=["kept"],
+        prune_event_types_first="myapp.tick",
+        batch_size=5,
+    )
+
+    assert policy == RetentionPolicy(
+        max_session_age_days=1,
+        max_completed_session_age_days=None,
+        max_events_per_session=2,
+        max_total_events=3,
+        hard_delete_after_days=4,
+        exempt_statuses=(SessionStatus.FAILED,),
+        exempt_tags=("kept",),
+        prune_event_types_first=("myapp.tick",),
+        batch_size=5,
+    )
+    given = set(inspect.signature(RetentionPolicy.new).parameters)
+    assert given == {field.name for field in attrs.fields(RetentionPolicy)}
 
 
 def test_five_types_are_protected() -> None:

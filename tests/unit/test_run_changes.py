@@ -79,28 +79,56 @@ def test_an_output_completes_a_run() -> None:
     """
     The output and the end are set together; a later output replaces the first.
     """
-    run = make_run(status="running").set_output(("done",), at=LATER)
+    run = make_run(status="running").complete(("done",), at=LATER)
 
     assert (run.status, run.output) == (RunStatus.COMPLETED, ["done"])
     assert run.ended_at == LATER
-    assert run.set_output(2).ended_at == LATER
+    assert run.complete(2).ended_at == LATER
+    assert make_run().complete().output is None
+    assert make_run().set_output(1, at=LATER) == make_run().complete(1, at=LATER)
     with pytest.raises(InvalidTransitionError):
-        make_run(status="failed").set_output(1)
+        make_run(status="failed").complete(1)
 
 
 def test_an_error_fails_a_run() -> None:
     """
     The error and the end are set together, and the error is a JSON object.
     """
-    run = make_run(status="running").set_error({"code": 1}, at=LATER)
+    run = make_run(status="running").fail({"code": 1}, at=LATER)
     no_object: Any = "broken"
 
     assert (run.status, run.error) == (RunStatus.FAILED, {"code": 1})
     assert run.ended_at == LATER
     with pytest.raises(InvalidTransitionError):
-        make_run(status="completed").set_error({})
+        make_run(status="completed").fail({})
     with pytest.raises(ValidationError, match=r"^error: expected a JSON object"):
-        make_run().set_error(no_object)
+        make_run().fail(no_object)
+    error = {"code": 2}
+    assert make_run().set_error(error, at=LATER) == make_run().fail(error, at=LATER)
+
+
+def test_a_run_can_be_priced() -> None:
+    """
+    What it cost can be told when it is known, and be corrected.
+    """
+    assert make_run().set_cost(0.25).set_cost(0).cost_usd == 0
+    with pytest.raises(ValidationError, match=r"^cost_usd: "):
+        make_run().set_cost(-1)
+
+
+def test_a_run_can_fall_back_to_another_provider() -> None:
+    """
+    The model comes along if it is given, and what else was reported stays.
+    """
+    run = make_run(provider="a", provider_metadata={"model": "m", "region": "eu"})
+
+    assert run.set_provider("b").provider_metadata == run.provider_metadata
+    other = run.set_provider("b", "n")
+    assert (other.provider, other.model) == ("b", "n")
+    assert other.provider_metadata == {"model": "n", "region": "eu"}
+    for wrong, name in ((("",), "provider"), (("b", ""), "model")):
+        with pytest.raises(ValidationError, match=f"^{name}: "):
+            run.set_provider(*wrong)
 
 
 def test_turns_are_counted() -> None:

@@ -362,3 +362,34 @@ def test_from_dict_refuses_what_is_no_object(value: Any) -> None:
     """
     with pytest.raises(ValidationError, match=r"^expected a JSON object, got a"):
         Session.from_dict(value)
+
+
+def test_metadata_can_be_added_to() -> None:
+    """
+    Keys that are given replace those that are there; the others stay, in their order.
+    """
+    session = make_session(metadata={"title": "a", "pinned": True})
+    before = datetime.now(UTC)
+    changed = session.with_metadata(title="b", colour=None)
+
+    assert changed.metadata == {"title": "b", "pinned": True, "colour": None}
+    assert before <= changed.updated_at <= datetime.now(UTC)
+    assert session.metadata == {"title": "a", "pinned": True}
+    with pytest.raises(ValidationError, match=r"^metadata\['when'\]: a datetime"):
+        session.with_metadata(when=before)
+
+
+def test_tags_can_be_added_and_removed() -> None:
+    """
+    What is there already stays in its place, and what is not there is not missed.
+    """
+    session = make_session(tags=("a", "b"))
+    before = datetime.now(UTC)
+    changed = session.with_tags(add=["c", "a"], remove=["b", "z"])
+
+    assert changed.tags == ("a", "c")
+    assert before <= changed.updated_at <= datetime.now(UTC)
+    assert session.with_tags(add=["n"], remove=["n"]).tags == ("a", "b")
+    for wrong in ({"add": "tag"}, {"remove": [""]}):
+        with pytest.raises(ValidationError, match=f"^{next(iter(wrong))}"):
+            session.with_tags(**cast("dict[str, Any]", wrong))

@@ -101,7 +101,7 @@ _PARAMETERS: Mapping[Any, Any] = MappingProxyType(
         datetime | None: Time,
         Collection[str]: TextList,
         Collection[str] | None: TextList,
-        Collection[EventType | str] | None: EventTypes,
+        EventType | str | Collection[EventType | str] | None: EventTypes,
         SessionStatus | Collection[SessionStatus] | None: _SessionStatuses,
         RunStatus | Collection[RunStatus] | None: RunStatuses,
     }

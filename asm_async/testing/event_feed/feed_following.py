@@ -136,6 +136,8 @@ class TestFeedFollowing(EventFeedContract):
         )
         assert keys_of(await following.until(2))[1:] == [("ses_1", 1_503)]
         await following.stop()
+        alone = await take(feed.follow_all(types="error_occurred"), 2)
+        assert keys_of(alone) == [("ses_1", 1_501), ("ses_1", 1_503)]
 
     async def test_only_the_agent_that_is_asked_for_comes(
         self, store: SessionStore, feed: EventFeed

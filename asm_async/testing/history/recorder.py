@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any, TypeVar
 
+from asm_async.fronts.updating import update
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history.files import HistoryWriter
 from asm_async.values.event import Event, EventType
@@ -18,6 +20,8 @@ from asm_async.values.session import Session, SessionStatus
 __all__ = ["RecordingSessionStore"]
 
 T = TypeVar("T")
+
+_UPDATE_SECONDS = 30.0
 
 
 class RecordingSessionStore:
@@ -156,6 +160,44 @@ class RecordingSessionStore:
             limit=limit,
             expected_tenant=expected_tenant,
         )
+
+    async def update_session(
+        self,
+        session_id: str,
+        change: Callable[[Session], Session],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Session:
+        """
+        Read the session, and save what *change* makes of it: calls of their own.
+        """
+
+        async def save(session: Session, revision: int) -> Session:
+            return await self.save_session(
+                session, expected_revision=revision, expected_tenant=expected_tenant
+            )
+
+        read = partial(self.get_session, session_id, expected_tenant=expected_tenant)
+        return await update(read, change, save, _UPDATE_SECONDS)
+
+    async def update_run(
+        self,
+        run_id: str,
+        change: Callable[[Run], Run],
+        *,
+        expected_tenant: str | None = None,
+    ) -> Run:
+        """
+        Read the run, and save what *change* makes of it: calls of their own.
+        """
+
+        async def save(run: Run, revision: int) -> Run:
+            return await self.save_run(
+                run, expected_revision=revision, expected_tenant=expected_tenant
+            )
+
+        read = partial(self.get_run, run_id, expected_tenant=expected_tenant)
+        return await update(read, change, save, _UPDATE_SECONDS)
 
     async def get_active_run(
         self, session_id: str, *, expected_tenant: str | None = None

@@ -32,6 +32,7 @@ _FILTERS: Mapping[str, tuple[Mapping[str, Any], Collection[int]]] = MappingProxy
         "runs": ({"run_ids": ("run_0", "run_1")}, range(1, 17)),
         "no run": ({"run_ids": ()}, set()),
         "a type": ({"types": [EventType.MESSAGE_SENT]}, {1, 2, 5, 6, 9, 10, 13, 14}),
+        "one type": ({"types": "message_sent"}, {1, 2, 5, 6, 9, 10, 13, 14}),
         "an own type": ({"types": ["app.thought"]}, {3, 4, 7, 8, 11, 12, 15, 16}),
         "types": ({"types": ["app.thought", "message_sent"]}, range(1, 17)),
         "no type": ({"types": frozenset[str]()}, set()),

@@ -38,6 +38,7 @@ from asm_async.testing.session_store.session_lists import TestSessionLists
 from asm_async.testing.session_store.sessions import TestSessions
 from asm_async.testing.session_store.soft_deletions import TestSoftDeletions
 from asm_async.testing.session_store.tenants import TestExpectedTenants
+from asm_async.testing.session_store.updates import TestUpdates
 from asm_async.testing.session_store.waiting import TestWaiting
 
 __all__ = [
@@ -64,5 +65,6 @@ __all__ = [
     "TestSessionLists",
     "TestSessions",
     "TestSoftDeletions",
+    "TestUpdates",
     "TestWaiting",
 ]

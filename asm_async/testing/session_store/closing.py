@@ -27,10 +27,17 @@ from asm_async.testing.session_store.contract import (
     numbers_of,
 )
 from asm_async.values.event import Event
+from asm_async.values.run import Run
+from asm_async.values.session import Session
 
 __all__ = ["TestClosing"]
 
 Call: TypeAlias = Callable[[SessionStore], Coroutine[Any, Any, object]]
+
+
+def _renamed(session: Session) -> Session:
+    return session.with_metadata(title="renamed")
+
 
 _CALLS: Mapping[str, Call] = {
     "save_session": lambda store: store.save_session(make_session()),
@@ -38,6 +45,8 @@ _CALLS: Mapping[str, Call] = {
     "list_sessions": lambda store: store.list_sessions(),
     "delete_session": lambda store: store.delete_session("ses_1"),
     "save_run": lambda store: store.save_run(make_run()),
+    "update_session": lambda store: store.update_session("ses_1", _renamed),
+    "update_run": lambda store: store.update_run("run_1", Run.increment_turn),
     "get_run": lambda store: store.get_run("run_1"),
     "list_runs": lambda store: store.list_runs("ses_1"),
     "get_active_run": lambda store: store.get_active_run("ses_1"),

@@ -38,6 +38,7 @@ from asm_async.testing.session_store.contract import (
 )
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import RunStatus
+from asm_async.values.session import Session
 
 __all__ = ["TestExpectedTenants"]
 
@@ -66,7 +67,14 @@ _SUBJECTS: Mapping[str, Callable[[str], object]] = {
 }
 
 
+def _renamed(session: Session) -> Session:
+    return session.with_metadata(title="renamed")
+
+
 async def _call(store: SessionStore, name: str, session_id: str, tenant: str) -> None:
+    if name == "update_session":
+        await store.update_session(session_id, _renamed, expected_tenant=tenant)
+        return
     subject = _SUBJECTS[name](session_id)
     await getattr(store, name)(subject, expected_tenant=tenant)
 
@@ -92,7 +100,7 @@ class TestExpectedTenants(SessionStoreContract):
                 )
             )
 
-    @pytest.mark.parametrize("name", _SUBJECTS)
+    @pytest.mark.parametrize("name", [*_SUBJECTS, "update_session"])
     async def test_what_is_anothers_is_not_found(
         self, store: SessionStore, name: str
     ) -> None:

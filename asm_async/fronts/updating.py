@@ -1,0 +1,63 @@
+"""
+How a value is read, changed and saved, so that no other change to it is lost.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar, cast
+
+from asm_async.errors import RevisionConflictError, ValidationError
+from asm_async.values import fields
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+V = TypeVar("V", Session, Run)
+
+
+async def update(
+    read: Callable[[], Awaitable[V]],
+    change: Callable[[V], V],
+    save: Callable[[V, int], Awaitable[V]],
+    seconds: float,
+) -> V:
+    """
+    Save what *change* makes of a value, again as long as others save it meanwhile.
+
+    Args:
+        read: Reads the value as it is stored.
+
+        change: Makes another value of it, of the same id; the same saves nothing.
+
+        save: Saves it if the stored one is still at that revision.
+
+        seconds: How long to begin anew.
+
+    Raises:
+        ValidationError: If *change* cannot be called, or returns something else.
+
+        RevisionConflictError: If time has run out.
+    """
+    if not callable(change):
+        raise fields.unexpected("change", "a function", change)
+    clock = asyncio.get_running_loop().time
+    deadline = clock() + seconds
+    while True:
+        stored = await read()
+        # Anything may come back from a caller's function.
+        changed = cast("object", change(stored))
+        if not isinstance(changed, type(stored)):
+            expected = f"a function that returns a {type(stored).__name__}"
+            raise fields.unexpected("change", expected, changed)
+        if changed.id != stored.id:
+            raise ValidationError(
+                f"change: it was given {stored.id!r}, and returned {changed.id!r}"
+            )
+        if changed.has_same_content(stored):
+            return stored
+        try:
+            return await save(changed, stored.revision)
+        except RevisionConflictError:
+            if clock() >= deadline:
+                raise
