@@ -2,6 +2,8 @@
 A durable, ordered, idempotent log of AI-agent sessions, runs and events for asyncio.
 """
 
+from importlib import import_module
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asm_async import errors
@@ -12,33 +14,53 @@ from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
 if TYPE_CHECKING:
-    from asm_async.sql.open import open_store
+    from asm_async.memory.ports import InMemoryPorts
+    from asm_async.ports.session_store import SessionStore
+    from asm_async.ports.together import Ports
+    from asm_async.sql.open import open_ports, open_store
+
+    __version__: str
 
 __all__ = [
     "Event",
     "EventType",
     "ExecutionResult",
+    "InMemoryPorts",
+    "Ports",
     "RetentionPolicy",
     "Run",
     "RunStatus",
     "Session",
     "SessionStatus",
+    "SessionStore",
+    "__version__",
     "errors",
+    "open_ports",
     "open_store",
 ]
+
+_IMPORTED_LATE = MappingProxyType(
+    {
+        "InMemoryPorts": "asm_async.memory.ports",
+        "Ports": "asm_async.ports.together",
+        "SessionStore": "asm_async.ports.session_store",
+        "open_ports": "asm_async.sql.open",
+        "open_store": "asm_async.sql.open",
+    }
+)
 
 
 def __getattr__(name: str) -> Any:
     """
-    Import what opens a store when it is first asked for.
+    Import what is not asked for by everybody when it is first asked for.
 
     SQLAlchemy takes longer to import than all the rest, and values need none of it.
     """
-    if name != "open_store":
+    if name == "__version__":
+        return import_module("importlib.metadata").version("asm_async")
+    if name not in _IMPORTED_LATE:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    from asm_async.sql.open import open_store  # noqa: PLC0415 - said above
-
-    return open_store
+    return getattr(import_module(_IMPORTED_LATE[name]), name)
 
 
 def __dir__() -> list[str]:

@@ -7,6 +7,7 @@ from asm_async.memory.artifact_store import InMemoryArtifactStore
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.event_feed import InMemoryEventFeed
 from asm_async.memory.maintenance import InMemoryMaintenance
+from asm_async.memory.ports import InMemoryPorts
 from asm_async.memory.query_api import InMemoryQueryAPI
 from asm_async.memory.session_store import InMemorySessionStore
 
@@ -16,6 +17,7 @@ __all__ = [
     "InMemoryDatabase",
     "InMemoryEventFeed",
     "InMemoryMaintenance",
+    "InMemoryPorts",
     "InMemoryQueryAPI",
     "InMemorySessionStore",
 ]

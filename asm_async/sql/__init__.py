@@ -6,6 +6,7 @@ from asm_async.sql import migrations
 from asm_async.sql.artifact_registry import SQLArtifactRegistry
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.maintenance import SQLMaintenance
+from asm_async.sql.ports import SQLPorts
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.runtime.engine import create_engine
 from asm_async.sql.session_store import SQLSessionStore
@@ -14,6 +15,7 @@ __all__ = [
     "SQLArtifactRegistry",
     "SQLEventFeed",
     "SQLMaintenance",
+    "SQLPorts",
     "SQLQueryAPI",
     "SQLSessionStore",
     "create_engine",

@@ -1,16 +1,17 @@
 """
-A store that owns its engine.
+A store, or all ports, with an engine of their own.
 """
 
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from contextlib import aclosing, asynccontextmanager
+from contextlib import asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from asm_async.sql import migrations
+from asm_async.sql.ports import SQLPorts
 from asm_async.sql.runtime.engine import Durability, create_engine
 from asm_async.sql.session_store import SQLSessionStore
 
@@ -48,12 +49,48 @@ async def open_store(
 
         StorageUnavailableError: If it cannot be reached within *timeout*.
     """
+    ports = open_ports(
+        url, migrate=migrate, timeout=timeout, durability=durability, **options
+    )
+    async with ports as opened:
+        yield opened.store
+
+
+@asynccontextmanager
+async def open_ports(
+    url: str | sa.URL,
+    *,
+    migrate: bool = False,
+    timeout: float = 30.0,
+    durability: Durability = "full",
+    **options: Any,
+) -> AsyncGenerator[SQLPorts]:
+    """
+    Open all ports over one database for as long as the ``async with`` block lasts.
+
+    They share an engine, which is theirs, and is disposed of in the end.
+
+    Args:
+        url: As for :func:`open_store`.
+
+        migrate: Bring the database's schema up to date first.
+
+        timeout: As for :class:`~asm_async.sql.session_store.SQLSessionStore`, for all
+            ports alike.
+
+        durability: As for :func:`~asm_async.sql.create_engine`.
+
+        options: For SQLAlchemy's ``create_async_engine``.
+
+    Raises:
+        MigrationRequiredError: As :func:`open_store` does, and what else that does.
+    """
     engine = create_engine(url, durability=durability, **options)
     try:
-        async with aclosing(SQLSessionStore(engine, timeout=timeout)) as store:
+        async with SQLPorts(engine, timeout=timeout) as ports:
             if migrate:
                 await migrations.upgrade(engine, timeout=timeout)
-            await store.open()
-            yield store
+            await ports.store.open()
+            yield ports
     finally:
         await engine.dispose()

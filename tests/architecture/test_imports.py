@@ -2,12 +2,13 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
 
 import asm_async
-from asm_async.sql.open import open_store
+from asm_async.sql.open import open_ports, open_store
 
 VALUES = "import asm_async; asm_async.Event, asm_async.Run, asm_async.errors"
 OPENED = """
@@ -57,6 +58,8 @@ def test_what_is_imported_late_has_its_name() -> None:
     The package has all that it says it has, and nothing else.
     """
     assert asm_async.open_store is open_store
+    assert asm_async.open_ports is open_ports
+    assert asm_async.__version__ == version("asm_async")
     assert set(asm_async.__all__) <= set(dir(asm_async))
     assert all(hasattr(asm_async, name) for name in asm_async.__all__)
     with pytest.raises(AttributeError, match="'asm_async' has no attribute 'Events'"):

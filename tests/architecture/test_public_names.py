@@ -91,12 +91,17 @@ def test_the_package_shows_exactly_these_names() -> None:
         "Event",
         "EventType",
         "ExecutionResult",
+        "InMemoryPorts",
+        "Ports",
         "RetentionPolicy",
         "Run",
         "RunStatus",
         "Session",
         "SessionStatus",
+        "SessionStore",
+        "__version__",
         "errors",
+        "open_ports",
         "open_store",
     ]
 

@@ -22,6 +22,8 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "list_sessions": [],
             "delete_session": ["session_id"],
             "save_run": ["run"],
+            "update_session": ["session_id", "change"],
+            "update_run": ["run_id", "change"],
             "get_run": ["run_id"],
             "list_runs": ["session_id"],
             "get_active_run": ["session_id"],

@@ -21,21 +21,22 @@ from asm_async.integrations.fastapi.lifespan import (
     ports_lifespan,
 )
 from asm_async.integrations.fastapi.ports import (
+    ArtifactsDep,
     FeedDep,
     MaintenanceDep,
-    Ports,
     QueryDep,
     StoreDep,
+    ports_of,
 )
 from asm_async.integrations.fastapi.problems import add_problem_handlers
 from asm_async.integrations.fastapi.router import router
 from asm_async.integrations.fastapi.streams import end_streams
 
 __all__ = [
+    "ArtifactsDep",
     "FeedDep",
     "Limits",
     "MaintenanceDep",
-    "Ports",
     "QueryDep",
     "StoreDep",
     "add_problem_handlers",
@@ -43,5 +44,6 @@ __all__ = [
     "engine_lifespan",
     "lifespan",
     "ports_lifespan",
+    "ports_of",
     "router",
 ]

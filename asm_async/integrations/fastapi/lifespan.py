@@ -21,15 +21,9 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.integrations.fastapi.ports import AppState, Ports
-from asm_async.sql import (
-    SQLEventFeed,
-    SQLMaintenance,
-    SQLQueryAPI,
-    SQLSessionStore,
-    create_engine,
-    migrations,
-)
+from asm_async.integrations.fastapi.ports import AppState
+from asm_async.ports.together import Ports
+from asm_async.sql import SQLPorts, create_engine, migrations
 from asm_async.sql.runtime.engine import Durability
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -108,16 +102,10 @@ def engine_lifespan(
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
-        store = SQLSessionStore(engine, timeout=timeout)
-        ports = Ports(
-            store=store,
-            query=SQLQueryAPI(engine, timeout=timeout),
-            maintenance=SQLMaintenance(engine, timeout=timeout),
-            feed=SQLEventFeed(engine, timeout=timeout),
-        )
+        ports = SQLPorts(engine, timeout=timeout)
         if migrate:
             await migrations.upgrade(engine, timeout=timeout)
-        await store.open()
+        await ports.store.open()
         async with ports_lifespan(ports)(app):
             yield
 
@@ -145,8 +133,7 @@ def ports_lifespan(ports: Ports) -> Lifespan:
                 await state.wait_for_requests()
             finally:
                 del app.state.asm_async
-                await ports.feed.aclose()
-                await ports.store.aclose()
+                await ports.aclose()
 
     return span
 

@@ -12,39 +12,13 @@ from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
+from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.together import Ports
 from asm_async.sql import SQLQueryAPI, SQLSessionStore
-
-
-@attrs.frozen(kw_only=True, eq=False)
-class Ports:
-    """
-    The ports over one database.
-    """
-
-    store: SessionStore
-    """
-    Through which agents write and read their sessions.
-    """
-
-    query: QueryAPI
-    """
-    Through which history is searched, added up and exported.
-    """
-
-    maintenance: Maintenance
-    """
-    Through which sessions are soft-deleted and the database is checked.
-    """
-
-    feed: EventFeed
-    """
-    Through which events are seen as they are appended.
-    """
-
 
 # How long requests that were cancelled when the server stopped may take to save their
 # end. Process managers kill after 10 seconds (Docker) or 30 (Kubernetes).
@@ -53,12 +27,19 @@ _GRACE_SECONDS = 5.0
 
 def _passing_ports(state: AppState) -> Ports:
     ports = state.ports
+    store, query = ports.store, ports.query
     # No subclass: one that changes what it reads has to see it.
-    if type(ports.store) is SQLSessionStore:
-        ports = attrs.evolve(ports, store=ports.store.undecoded())
-    if type(ports.query) is SQLQueryAPI:
-        ports = attrs.evolve(ports, query=ports.query.undecoded())
-    return ports
+    if type(store) is SQLSessionStore:
+        store = store.undecoded()
+    if type(query) is SQLQueryAPI:
+        query = query.undecoded()
+    return Ports(
+        store=store,
+        query=query,
+        maintenance=ports.maintenance,
+        feed=ports.feed,
+        artifacts=ports.artifacts,
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -118,6 +99,19 @@ def app_state_of(app: FastAPI) -> AppState:
     return found
 
 
+def ports_of(app: FastAPI) -> Ports:
+    """
+    Return the ports of an application, for its code outside of requests.
+
+    Such as a job that runs at night, or another framework's handler, while the
+    application's lifespan lasts.
+
+    Raises:
+        RuntimeError: If its lifespan has not opened them, or has closed them.
+    """
+    return app_state_of(app).ports
+
+
 def _port(name: str) -> Any:
     async def port(connection: HTTPConnection) -> object:
         state = app_state_of(connection.app)
@@ -132,3 +126,4 @@ StoreDep: TypeAlias = Annotated[SessionStore, _port("store")]
 QueryDep: TypeAlias = Annotated[QueryAPI, _port("query")]
 MaintenanceDep: TypeAlias = Annotated[Maintenance, _port("maintenance")]
 FeedDep: TypeAlias = Annotated[EventFeed, _port("feed")]
+ArtifactsDep: TypeAlias = Annotated[ArtifactRegistry, _port("artifacts")]

@@ -19,7 +19,7 @@ from asm_async.errors import (
     RunNotFoundError,
     ValidationError,
 )
-from asm_async.integrations.fastapi.ports import Ports
+from asm_async.ports.together import Ports
 from asm_async.values.checkpoint import without_witness
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult

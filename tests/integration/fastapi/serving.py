@@ -19,10 +19,9 @@ from fastapi import FastAPI, HTTPException, Request
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async import Event
+from asm_async import Event, InMemoryPorts, Ports
 from asm_async.integrations.fastapi import (
     Limits,
-    Ports,
     add_problem_handlers,
     end_streams,
     engine_lifespan,
@@ -31,13 +30,6 @@ from asm_async.integrations.fastapi import (
 )
 from asm_async.integrations.fastapi.lifespan import Lifespan
 from asm_async.integrations.fastapi.ports import app_state_of
-from asm_async.memory import (
-    InMemoryDatabase,
-    InMemoryEventFeed,
-    InMemoryMaintenance,
-    InMemoryQueryAPI,
-    InMemorySessionStore,
-)
 from asm_async.sql import create_engine
 from asm_async.sql.runtime.shared_state import shared_state
 
@@ -89,13 +81,7 @@ def in_memory_ports() -> Ports:
     """
     Make ports without a database.
     """
-    database = InMemoryDatabase()
-    return Ports(
-        store=InMemorySessionStore(database),
-        query=InMemoryQueryAPI(database),
-        maintenance=InMemoryMaintenance(database),
-        feed=InMemoryEventFeed(database),
-    )
+    return InMemoryPorts()
 
 
 def application(lifespan: Lifespan, limits: Limits | None = None) -> FastAPI:

@@ -12,11 +12,10 @@ import httpx
 import pytest
 from fastapi import FastAPI
 
-from asm_async import Session, errors
+from asm_async import Ports, Session, errors
 from asm_async.integrations.fastapi import (
     FeedDep,
     MaintenanceDep,
-    Ports,
     QueryDep,
     StoreDep,
     engine_lifespan,

@@ -15,7 +15,7 @@ import attrs
 import httpx
 import pytest
 
-from asm_async.integrations.fastapi import Ports
+from asm_async import Ports
 from asm_async.integrations.fastapi.ports import AppState, app_state_of
 from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.values.execution_result import ExecutionResult
@@ -80,7 +80,11 @@ def gated(service: Service, gate: Gate) -> Generator[None]:
     ]
     store, query, maintenance = ports
     behind = Ports(
-        store=store, query=query, maintenance=maintenance, feed=state.ports.feed
+        store=store,
+        query=query,
+        maintenance=maintenance,
+        feed=state.ports.feed,
+        artifacts=state.ports.artifacts,
     )
     service.app.state.asm_async = AppState(ports=behind, streams=state.streams)
     try:

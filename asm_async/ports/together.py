@@ -1,0 +1,74 @@
+"""
+The ports over one database, together.
+"""
+
+from __future__ import annotations
+
+from types import TracebackType
+from typing import Self
+
+import attrs
+
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.session_store import SessionStore
+
+
+@attrs.frozen(kw_only=True, eq=False)
+class Ports:
+    """
+    The ports over one database; ``async with`` closes them in the end.
+    """
+
+    store: SessionStore
+    """
+    Through which agents write and read their sessions.
+    """
+
+    query: QueryAPI
+    """
+    Through which history is searched, added up, exported and imported.
+    """
+
+    maintenance: Maintenance
+    """
+    Through which retention policies are executed and the database is checked.
+    """
+
+    feed: EventFeed
+    """
+    Through which events are seen as they are appended.
+    """
+
+    artifacts: ArtifactRegistry
+    """
+    In which artifacts are registered; their contents lie elsewhere.
+    """
+
+    async def aclose(self) -> None:
+        """
+        Close the feed, then the store; what they stand on stays open.
+        """
+        try:
+            await self.feed.aclose()
+        finally:
+            await self.store.aclose()
+
+    async def __aenter__(self) -> Self:
+        """
+        Return the ports as they are.
+        """
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Close the ports.
+        """
+        await self.aclose()

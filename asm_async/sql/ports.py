@@ -1,0 +1,51 @@
+"""
+The ports over one AsyncEngine, together.
+"""
+
+from __future__ import annotations
+
+import attrs
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from asm_async.ports.together import Ports
+from asm_async.sql.artifact_registry import SQLArtifactRegistry
+from asm_async.sql.event_feed import SQLEventFeed
+from asm_async.sql.maintenance import SQLMaintenance
+from asm_async.sql.query_api import SQLQueryAPI
+from asm_async.sql.session_store import SQLSessionStore
+
+
+@attrs.frozen(kw_only=True, eq=False, init=False)
+class SQLPorts(Ports):
+    """
+    The ports over an engine, which stays the caller's.
+
+    Args:
+        engine: As for :class:`~asm_async.sql.session_store.SQLSessionStore`.
+
+        timeout: As there, for all ports alike.
+
+    Raises:
+        UnsupportedOperationError: If the engine speaks to another database or driver.
+    """
+
+    engine: AsyncEngine
+    """
+    What they stand on.
+    """
+
+    store: SQLSessionStore
+    query: SQLQueryAPI
+    maintenance: SQLMaintenance
+    feed: SQLEventFeed
+    artifacts: SQLArtifactRegistry
+
+    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
+        object.__setattr__(self, "engine", engine)
+        super().__init__(
+            store=SQLSessionStore(engine, timeout=timeout),
+            query=SQLQueryAPI(engine, timeout=timeout),
+            maintenance=SQLMaintenance(engine, timeout=timeout),
+            feed=SQLEventFeed(engine, timeout=timeout),
+            artifacts=SQLArtifactRegistry(engine, timeout=timeout),
+        )
