@@ -7,14 +7,25 @@ message, where no stored value could meet it by its form.
 
 from __future__ import annotations
 
+from collections.abc import Collection
+from typing import Annotated, TypeAlias
+
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.values import fields
 from asm_async.values.event import AnyEventType
 from asm_async.values.fields import Count, Text, TotalAmount, UTCTime
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 from asm_async.values.value import Value
+
+
+def _ids(value: object, name: str) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(fields.tuple_of(value, name, fields.text)))
+
+
+_Ids: TypeAlias = Annotated[Collection[str], _ids]
 
 
 @attrs.frozen(kw_only=True)
@@ -53,6 +64,8 @@ class EventFilter(Value):
 
     run_id: Text | None = None
     type: AnyEventType | None = None
+    correlation_id: Text | None = None
+    ids: _Ids | None = None
     since: UTCTime | None = None
     after: Count | None = None
     before: Count | None = None

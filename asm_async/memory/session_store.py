@@ -218,6 +218,8 @@ def _is_wanted(event: Event, wanted: EventFilter) -> bool:
     return (
         wanted.run_id in (None, event.run_id)
         and wanted.type in (None, event.type)
+        and wanted.correlation_id in (None, event.correlation_id)
+        and (wanted.ids is None or event.id in wanted.ids)
         and (wanted.since is None or wanted.since <= event.timestamp)
         and (wanted.after is None or wanted.after < number)
         and (wanted.before is None or number < wanted.before)

@@ -4,6 +4,7 @@ The half of a session store's port that reads.
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from datetime import datetime
 from typing import Protocol, runtime_checkable
 
@@ -119,6 +120,8 @@ class SessionReader(Protocol):
         *,
         run_id: str | None = None,
         type: EventType | str | None = None,  # noqa: A002 - the field's name
+        correlation_id: str | None = None,
+        ids: Collection[str] | None = None,
         since: datetime | None = None,
         after: int | None = None,
         before: int | None = None,
@@ -136,6 +139,10 @@ class SessionReader(Protocol):
             run_id: Only events of this run.
 
             type: Only events of this type.
+
+            correlation_id: Only events with this one.
+
+            ids: Only events with one of these ids; none at all if it is empty.
 
             since: Only events whose timestamp is this or later.
 

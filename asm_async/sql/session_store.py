@@ -231,6 +231,8 @@ class SQLSessionStore(SessionStoreFront):
             self._dialect, frozenset(values), is_decoded=self._is_decoded
         )
         values |= {"session_id": session_id, "after": wanted.after or 0}
+        if wanted.ids is not None:
+            values["ids"] = self._dialect.list_value(wanted.ids)
         found = await self._fetch_of(session_id, wanted.expected_tenant, query, values)
         events = [Event.from_stored(row) for row in found]
         return events if wanted.last is None else events[::-1]

@@ -74,6 +74,10 @@ READS: dict[str, Call] = {
     "events_of_type": lambda store: store.get_events(
         "ses_0", type=EventType.ERROR_OCCURRED, limit=5
     ),
+    "events_of_ids": lambda store: store.get_events("ses_0", ids=["evt_7", "evt_9"]),
+    "events_of_correlation": lambda store: store.get_events(
+        "ses_0", correlation_id="call_0_7"
+    ),
     "latest_number": lambda store: store.get_latest_sequence("ses_0"),
 }
 
@@ -86,10 +90,17 @@ INDEXES = {
     "active_run": "ix_asm_runs_running",
     "events_of_run": "ix_asm_events_run_id",
     "last_of_run": "ix_asm_events_run_id",
+    "events_of_correlation": "ix_asm_events_correlation_id",
 }
 
 # Of these PostgreSQL may find the rows by the index in any order and sort them.
-READ_WHOLE = {"all_events", "events_of_run", "events_of_type"}
+READ_WHOLE = {
+    "all_events",
+    "events_of_correlation",
+    "events_of_ids",
+    "events_of_run",
+    "events_of_type",
+}
 
 WRITES: dict[str, Call] = {
     "append": lambda store: store.append_events(
@@ -171,6 +182,8 @@ async def fill(engine: AsyncEngine) -> None:
                 id=f"evt_{count}",
                 session_id=f"ses_{number}",
                 run_id=f"run_{count % 30}",
+                # The others are appended again.
+                correlation_id=f"call_{number}_{count // 2}" if count % 60 else None,
             )
             for count in range(EVENTS_OF_ONE)
         ]

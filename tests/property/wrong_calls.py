@@ -115,6 +115,8 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "session_id": "ses_1",
             "run_id": None,
             "type": None,
+            "correlation_id": None,
+            "ids": None,
             "since": None,
             "after": None,
             "before": None,

@@ -46,6 +46,11 @@ def test_a_filter_holds_its_arguments_in_normal_form() -> None:
     assert events.type is EventType.MESSAGE_SENT
     assert repr(events.since) == repr(NOON)
     assert EventFilter(type="myapp.noticed").type == "myapp.noticed"
+    assert EventFilter(ids=["b", "a", "b"]).ids == ("b", "a")
+    wrong: Any
+    for wrong in ("evt_1", 5, {"evt_1": 1}):
+        with pytest.raises(ValidationError, match=r"^ids: expected a list, got "):
+            EventFilter(ids=wrong)
 
 
 COUNTS: list[tuple[type[Any], str]] = [

@@ -24,6 +24,7 @@ from asm_async.integrations.fastapi.parameters import (
     Limit,
     SessionIdPath,
     Text,
+    TextList,
     Time,
 )
 from asm_async.integrations.fastapi.responses import (
@@ -46,6 +47,8 @@ async def list_session_events(
     context: ContextDep,
     run_id: Text = None,
     type: EventTypeQuery = None,  # noqa: A002 - the field's name
+    correlation_id: Text = None,
+    ids: TextList = None,
     since: Time = None,
     after: Count = None,
     before: Count = None,
@@ -64,6 +67,8 @@ async def list_session_events(
             session_id,
             run_id=run_id,
             type=type,
+            correlation_id=correlation_id,
+            ids=ids,
             since=since,
             after=after,
             before=before,

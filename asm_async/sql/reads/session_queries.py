@@ -164,7 +164,9 @@ def events_of(
     columns = events.c if is_decoded else undecoded(events.c)
     is_there = _is_there(session_id, has_tenant="expected_tenant" in names)
     query = sa.select(*columns).where(events.c.session_id == session_id, is_there)
-    query = query.where(*_equals(events, names, "run_id", "type"))
+    query = query.where(*_equals(events, names, "run_id", "type", "correlation_id"))
+    if "ids" in names:
+        query = query.where(dialect.is_one_of_parameter(events.c.id, "ids"))
     if "since" in names:
         query = query.where(
             events.c.timestamp >= _parameter(events.c.timestamp, "since")

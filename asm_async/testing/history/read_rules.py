@@ -18,7 +18,16 @@ __all__ = [
     "reads_saw_what_was_appended",
 ]
 
-_FILTERS = ("run_id", "type", "since", "before", "limit", "last")
+_FILTERS = (
+    "run_id",
+    "type",
+    "correlation_id",
+    "ids",
+    "since",
+    "before",
+    "limit",
+    "last",
+)
 
 
 def reads_saw_what_was_appended(evidence: Evidence) -> Iterator[str]:

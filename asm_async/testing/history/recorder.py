@@ -4,7 +4,7 @@ A session store whose calls are written down.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar
@@ -294,6 +294,8 @@ class RecordingSessionStore:
         *,
         run_id: str | None = None,
         type: EventType | str | None = None,  # noqa: A002 - the field's name
+        correlation_id: str | None = None,
+        ids: Collection[str] | None = None,
         since: datetime | None = None,
         after: int | None = None,
         before: int | None = None,
@@ -311,6 +313,8 @@ class RecordingSessionStore:
             session_id=session_id,
             run_id=run_id,
             type=type,
+            correlation_id=correlation_id,
+            ids=None if ids is None else list(ids),
             since=since,
             after=after,
             before=before,

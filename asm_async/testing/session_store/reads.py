@@ -77,6 +77,39 @@ class TestReads(SessionStoreContract):
         assert await store.get_events("ses_1", after=2**53 - 1) == []
         assert len(await store.get_events("ses_1", before=2**53 - 1)) == 9
 
+    async def test_only_the_ids_that_are_asked_for_come(
+        self, store: SessionStore
+    ) -> None:
+        """
+        In the order of the log, whatever that of the ids; unknown ones are left out.
+        """
+        await store.save_session(make_session(id="ses_2"))
+        await store.append_event(make_event(id="evt_3", session_id="ses_2"))
+        await store.append_events(list(mixed_events()))
+        ids = ["evt_7", "evt_none", "evt_2", "evt_7", "evt_4"]
+        assert numbers_of(await store.get_events("ses_1", ids=ids)) == [2, 4, 7]
+        assert numbers_of(await store.get_events("ses_1", ids=ids, last=1)) == [7]
+        assert numbers_of(await store.get_events("ses_1", ids=ids, after=3)) == [4, 7]
+        odd = await store.get_events("ses_1", ids=ids, type=EventType.MESSAGE_SENT)
+        assert numbers_of(odd) == [7]
+        assert await store.get_events("ses_1", ids=()) == []
+        assert await store.get_events("ses_2", ids={"evt_2"}) == []
+        many = [f"evt_{number}" for number in range(40_000)]
+        assert len(await store.get_events("ses_1", ids=many)) == 9
+
+    async def test_only_the_correlation_that_is_asked_for_comes(
+        self, store: SessionStore
+    ) -> None:
+        """
+        What belongs together, such as a call and its result, bears one.
+        """
+        for number, correlation_id in enumerate(("a", None, "b", "a"), 1):
+            event = make_event(id=f"evt_{number}", correlation_id=correlation_id)
+            await store.append_event(event)
+        found = await store.get_events("ses_1", correlation_id="a")
+        assert numbers_of(found) == [1, 4]
+        assert await store.get_events("ses_1", correlation_id="none") == []
+
     async def test_a_limit_counts_from_the_oldest_on(self, store: SessionStore) -> None:
         """
         It cuts what matches; more than there is gives all.

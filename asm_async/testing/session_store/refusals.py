@@ -152,6 +152,8 @@ class TestRefusals(SessionStoreContract):
                     store.get_latest_sequence(bad),
                 ],
                 "run_id": [store.get_run(bad), store.get_events("ses_1", run_id=bad)],
+                "correlation_id": [store.get_events("ses_1", correlation_id=bad)],
+                "ids[0]": [store.get_events("ses_1", ids=[bad])],
                 "agent_id": [store.list_sessions(agent_id=bad)],
                 "tenant_id": [store.list_sessions(tenant_id=bad)],
             }

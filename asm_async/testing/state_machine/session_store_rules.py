@@ -10,6 +10,7 @@ from hypothesis.stateful import initialize, rule
 
 from asm_async.testing.factories import make_run, make_session
 from asm_async.testing.state_machine.choices import (
+    EVENT_IDS,
     EVENT_TYPES,
     EVENTS,
     LIMITS,
@@ -248,6 +249,8 @@ class SessionStoreRules(TwinMachine):
         filters=some_of(
             run_id=RUN_IDS,
             type=EVENT_TYPES,
+            correlation_id=TEXTS,
+            ids=st.lists(EVENT_IDS, max_size=3),
             since=TIMES,
             after=st.integers(-1, 4),
             before=st.integers(-1, 6),
