@@ -317,17 +317,20 @@ class Run(StoredValue):
 
     def update_token_usage(self, usage: Mapping[str, Any]) -> Run:
         """
-        Return this run with *usage* added: numbers are summed, what else replaces.
+        Return this run with *usage* added to its own.
+
+        Numbers are summed, also within objects, such as ``input_tokens_details``; None
+        adds nothing; what else there is replaces what was there. Where one of both has
+        a ``total_tokens`` and the other has none, its total is made of its input and
+        output first.
 
         Raises:
             ValidationError: If a sum is out of bounds, or *usage* is not a JSON object.
         """
-        merged = dict(self.token_usage)
-        for key, value in normalise_json_object(usage, "usage").items():
-            known = merged.get(key)
-            both = _is_number(known) and _is_number(value)
-            merged[key] = _sum(cast("float", known), value, key) if both else value
-        return attrs.evolve(self, token_usage=merged)
+        known, more = self.token_usage, normalise_json_object(usage, "usage")
+        if _has_total(known) or _has_total(more):
+            known, more = _with_total(known), _with_total(more)
+        return attrs.evolve(self, token_usage=_added(known, more, "usage"))
 
     def check_can_become(self, status: RunStatus) -> None:
         """
@@ -342,12 +345,38 @@ class Run(StoredValue):
             )
 
 
+def _has_total(usage: JSONObject) -> bool:
+    return _is_number(usage.get("total_tokens"))
+
+
+def _with_total(usage: JSONObject) -> JSONObject:
+    parts = [usage.get("input_tokens"), usage.get("output_tokens")]
+    counts = [cast("int", part) for part in parts if _is_number(part)]
+    if _has_total(usage) or not counts:
+        return usage
+    return {**usage, "total_tokens": sum(counts)}
+
+
+def _added(known: JSONObject, more: JSONObject, path: str) -> JSONObject:
+    merged = dict(known)
+    for key, value in more.items():
+        before, place = merged.get(key), f"{path}[{key!a}]"
+        if _is_number(before) and _is_number(value):
+            merged[key] = _sum(cast("float", before), value, place)
+        elif isinstance(before, dict) and isinstance(value, dict):
+            both = cast("JSONObject", before), cast("JSONObject", value)
+            merged[key] = _added(*both, place)
+        elif value is not None:
+            merged[key] = value
+    return merged
+
+
 def _is_number(value: object) -> bool:
     return isinstance(value, int | float) and not isinstance(value, bool)
 
 
-def _sum(known: float, more: float, key: str) -> float:
+def _sum(known: float, more: float, path: str) -> float:
     try:
         return known + more
     except OverflowError:
-        raise ValidationError(f"usage[{key!a}]: the sum is out of bounds") from None
+        raise ValidationError(f"{path}: the sum is out of bounds") from None

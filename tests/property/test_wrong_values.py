@@ -82,7 +82,14 @@ JSON_FIELDS: tuple[tuple[Callable[..., object], str], ...] = (
     (make_event, "metadata"),
     (make_artifact, "metadata"),
 )
-RUN_CHANGES = ("set_output", "set_error", "update_token_usage", "update_status")
+RUN_CHANGES = (
+    "complete",
+    "fail",
+    "set_cost",
+    "set_provider",
+    "update_token_usage",
+    "update_status",
+)
 
 
 def told(call: Callable[[], object]) -> str | None:

@@ -143,9 +143,12 @@ def test_turns_are_counted() -> None:
 def test_token_usage_adds_up() -> None:
     """
     Numbers are summed, new keys added; what is no number on either side is replaced.
+
+    But None, with which providers say that they do not tell, adds nothing.
     """
     known = {"input_tokens": 1, "rate": 0.5, "tier": "a", "ok": True, "was": 1}
     more = {"input_tokens": 2, "rate": 1, "tier": "b", "ok": 2, "was": None, "new": 3}
+    more |= {"never": None}
     run = make_run(token_usage=known)
 
     assert run.update_token_usage(more).token_usage == {
@@ -153,10 +156,48 @@ def test_token_usage_adds_up() -> None:
         "rate": 1.5,
         "tier": "b",
         "ok": 2,
-        "was": None,
+        "was": 1,
         "new": 3,
     }
     assert run.token_usage == known
+
+
+def test_the_parts_of_token_usage_add_up() -> None:
+    """
+    Within objects, too, as providers report cached and reasoning tokens.
+    """
+    first = {"input_tokens": 10, "details": {"cached": 4, "text": {"a": 1}}}
+    second = {"input_tokens": 5, "details": {"cached": None, "text": {"a": 2}, "b": 1}}
+    run = make_run().update_token_usage(first).update_token_usage(second)
+
+    assert run.token_usage == {
+        "input_tokens": 15,
+        "details": {"cached": 4, "text": {"a": 3}, "b": 1},
+    }
+
+
+@pytest.mark.parametrize(
+    ("known", "more", "total"),
+    [
+        ({"input_tokens": 5, "output_tokens": 3}, {"total_tokens": 10}, 18),
+        ({"total_tokens": 10}, {"input_tokens": 5, "output_tokens": 3}, 18),
+        ({"input_tokens": 5}, {"input_tokens": 1, "total_tokens": 2}, 7),
+        ({"total_tokens": 10}, {"total_tokens": None, "output_tokens": 2}, 12),
+        ({"total_tokens": 10}, {"requests": 1}, 10),
+        ({}, {"total_tokens": 4}, 4),
+        ({"input_tokens": 5}, {"output_tokens": 3}, 8),
+    ],
+    ids=range(7),
+)
+def test_a_missing_total_is_made_before_totals_are_added(
+    known: dict[str, Any], more: dict[str, Any], total: int
+) -> None:
+    """
+    One request that tells no total does not make the run's total too small.
+    """
+    run = make_run(token_usage=known).update_token_usage(more)
+
+    assert run.total_tokens == total
 
 
 @pytest.mark.parametrize(
@@ -166,10 +207,11 @@ def test_token_usage_adds_up() -> None:
         ({"x": 1.7e308}, {"x": 1.7e308}, r"token_usage\['x'\]: inf is not JSON"),
         ({"x": 10**4300 - 1}, {"x": 1}, r"token_usage\['x'\]: the integer has more"),
         ({"x": 10**400}, {"x": 0.5}, r"usage\['x'\]: the sum is out of bounds"),
+        ({"x": {"y": 10**400}}, {"x": {"y": 0.5}}, r"usage\['x'\]\['y'\]: the sum is"),
         ({}, [], r"usage: expected a JSON object, got a list"),
         ({}, {"x": b""}, r"usage\['x'\]: a bytes is not JSON"),
     ],
-    ids=range(6),
+    ids=range(7),
 )
 def test_a_sum_out_of_bounds_is_refused(
     known: dict[str, Any], more: Any, message: str
