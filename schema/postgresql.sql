@@ -73,6 +73,9 @@ CREATE TABLE asm_runs (
     input_tokens BIGINT NOT NULL,
     output_tokens BIGINT NOT NULL,
     total_tokens BIGINT NOT NULL,
+    cache_read_tokens BIGINT NOT NULL,
+    cache_write_tokens BIGINT NOT NULL,
+    reasoning_tokens BIGINT NOT NULL,
     started_at TIMESTAMP WITH TIME ZONE NOT NULL,
     ended_at TIMESTAMP WITH TIME ZONE,
     provider VARCHAR(255) COLLATE "C",
@@ -106,7 +109,10 @@ CREATE INDEX ix_asm_runs_status
 
 CREATE INDEX ix_asm_runs_usage
     ON asm_runs (provider, model, started_at)
-    INCLUDE (input_tokens, output_tokens, total_tokens, cost_usd);
+    INCLUDE (
+        input_tokens, output_tokens, total_tokens, cache_read_tokens,
+        cache_write_tokens, reasoning_tokens, cost_usd
+    );
 
 CREATE TABLE asm_run_tombstones (
     run_id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,

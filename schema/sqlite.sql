@@ -75,6 +75,9 @@ CREATE TABLE asm_runs (
     input_tokens INTEGER NOT NULL,
     output_tokens INTEGER NOT NULL,
     total_tokens INTEGER NOT NULL,
+    cache_read_tokens INTEGER NOT NULL,
+    cache_write_tokens INTEGER NOT NULL,
+    reasoning_tokens INTEGER NOT NULL,
     started_at INTEGER NOT NULL,
     ended_at INTEGER,
     provider VARCHAR(255),
@@ -108,7 +111,8 @@ CREATE INDEX ix_asm_runs_status
 
 CREATE INDEX ix_asm_runs_usage
     ON asm_runs (
-        provider, model, started_at, input_tokens, output_tokens, total_tokens, cost_usd
+        provider, model, started_at, input_tokens, output_tokens, total_tokens,
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd
     );
 
 CREATE TABLE asm_run_tombstones (

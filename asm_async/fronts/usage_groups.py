@@ -32,6 +32,7 @@ from asm_async.values.token_price import (
     TokenPrice,
     price_in,
 )
+from asm_async.values.token_usage import TOKEN_COUNTS
 from asm_async.values.value import schema_of
 
 K = TypeVar("K", str, datetime)
@@ -44,15 +45,20 @@ class RunGroup:
     Some runs of one provider and one model, added up.
 
     *started_at* is a time in the bucket in which they were started, None if no bucket
-    is asked for; *cost_usd* is None if no cost is stored for any of them.
+    is asked for; *cost_usd* is None if no cost is stored for any of them. Of
+    *untold_runs* it is known neither what they read nor what they wrote.
     """
 
     provider: str | None
     model: str | None
     run_count: int
+    untold_runs: int = 0
     input_tokens: int
     output_tokens: int
     total_tokens: int
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     started_at: datetime | None = None
     cost_usd: float | None = None
 
@@ -63,13 +69,15 @@ class _Sum:
     input_tokens: int = 0
     output_tokens: int = 0
     total_tokens: int = 0
+    cache_read_tokens: int = 0
+    cache_write_tokens: int = 0
+    reasoning_tokens: int = 0
     costs: list[float] = attrs.Factory(list[float])
 
     def add(self, group: RunGroup) -> None:
         self.run_count += group.run_count
-        self.input_tokens += group.input_tokens
-        self.output_tokens += group.output_tokens
-        self.total_tokens += group.total_tokens
+        for name in TOKEN_COUNTS:
+            setattr(self, name, getattr(self, name) + getattr(group, name))
         if group.cost_usd:
             self.costs.append(group.cost_usd)
 
@@ -118,6 +126,9 @@ def usage_summary(
         total_input_tokens=sums.whole.input_tokens,
         total_output_tokens=sums.whole.output_tokens,
         total_tokens=sums.whole.total_tokens,
+        total_cache_read_tokens=sums.whole.cache_read_tokens,
+        total_cache_write_tokens=sums.whole.cache_write_tokens,
+        total_reasoning_tokens=sums.whole.reasoning_tokens,
         by_provider=_totals(UsageTotals, sums.by_provider),
         by_model=_totals(UsageTotals, sums.by_model),
         by_bucket=_totals(UsageTotals, sums.by_bucket),
@@ -146,13 +157,14 @@ def cost_summary(
 
     sums, unmapped_runs = _Sums(), 0
     for group in groups:
-        price = None
-        if group.cost_usd is None:
-            price = find_price(group.provider, group.model)
-            if price is None:
-                unmapped_runs += group.run_count
-                continue
-        sums.add(_with_cost(group, price), bucket)
+        if group.cost_usd is not None:
+            sums.add(group, bucket)
+            continue
+        price = find_price(group.provider, group.model)
+        unmapped = group.run_count if price is None else group.untold_runs
+        unmapped_runs += unmapped
+        if price is not None and group.run_count > unmapped:
+            sums.add(_priced(group, price), bucket)
     return CostSummary(
         run_count=sums.whole.run_count + unmapped_runs,
         unmapped_runs=unmapped_runs,
@@ -163,11 +175,18 @@ def cost_summary(
     )
 
 
-def _with_cost(group: RunGroup, price: TokenPrice | None) -> RunGroup:
-    if price is None:
-        return group
-    cost = price.cost_of(group.input_tokens, group.output_tokens)
-    return attrs.evolve(group, cost_usd=cost)
+def _priced(group: RunGroup, price: TokenPrice) -> RunGroup:
+    """
+    Return a group with its cost, without the runs of which no tokens are known.
+    """
+    cost = price.cost_of(
+        group.input_tokens,
+        group.output_tokens,
+        cache_read_tokens=group.cache_read_tokens,
+        cache_write_tokens=group.cache_write_tokens,
+    )
+    told = group.run_count - group.untold_runs
+    return attrs.evolve(group, run_count=told, cost_usd=cost)
 
 
 def _checked(price: object) -> TokenPrice | None:

@@ -26,11 +26,11 @@ class GenAIPrices:
     nothing is asked of the network, and a newer list comes with a newer version (or
     with the ``UpdatePrices`` of that library, where the application has started it).
 
-    It gives one price for reading and one for writing. So what a summary computes with
-    it is the list price of ordinary requests, and more or less than the bill where
+    It gives one price each for what is read, for what of that is read from a cache or
+    written to one, and for what is written. So what a summary computes with it is the
+    list price of ordinary requests, and more or less than the bill where
 
-    - tokens were read from or written to a cache, or are of audio or images: all are
-      priced as text that was read anew;
+    - tokens are of audio or images: all are priced as text;
     - a price rises with the length of a request: the price of short ones is used,
       since a run does not tell how its tokens were divided among requests;
     - a price has changed, or depends on the hour: all runs are priced as at one time;
@@ -71,10 +71,13 @@ class GenAIPrices:
         if read is None and written is None:
             return None
         return TokenPrice(
-            input_usd_per_million=float(read or 0),
-            output_usd_per_million=float(written or 0),
+            input_usd_per_million=read or 0.0,
+            output_usd_per_million=written or 0.0,
+            cache_read_usd_per_million=_base(prices.cache_read_mtok),
+            cache_write_usd_per_million=_base(prices.cache_write_mtok),
         )
 
 
-def _base(price: Decimal | TieredPrices | None) -> Decimal | None:
-    return price.base if isinstance(price, TieredPrices) else price
+def _base(price: Decimal | TieredPrices | None) -> float | None:
+    base = price.base if isinstance(price, TieredPrices) else price
+    return None if base is None else float(base)

@@ -28,6 +28,7 @@ from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.summaries import SessionStats, TokenTotals
+from asm_async.values.token_usage import TOKEN_COUNTS
 
 T = TypeVar("T", Session, Run, Event)
 
@@ -97,10 +98,9 @@ def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunG
             model=run.model,
             started_at=run.started_at,
             run_count=1,
-            input_tokens=run.input_tokens,
-            output_tokens=run.output_tokens,
-            total_tokens=run.total_tokens,
+            untold_runs=not run.input_tokens and not run.output_tokens,
             cost_usd=run.cost_usd,
+            **{name: getattr(run, name) for name in TOKEN_COUNTS},
         )
 
 
@@ -115,9 +115,7 @@ def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:
         event_count=len(times),
         run_count=len(runs),
         token_totals=TokenTotals(
-            input_tokens=sum(run.input_tokens for run in runs),
-            output_tokens=sum(run.output_tokens for run in runs),
-            total_tokens=sum(run.total_tokens for run in runs),
+            **{name: sum(getattr(run, name) for run in runs) for name in TOKEN_COUNTS}
         ),
         providers_used=tuple(sorted({run.provider for run in runs if run.provider})),
         first_event_at=min(times, default=None),

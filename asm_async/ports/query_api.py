@@ -256,7 +256,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         Add up what runs cost.
 
         A run costs its *cost_usd*. Where that is None, the cost is computed from
-        ``input_tokens`` and ``output_tokens`` by *pricing_table*, or else by
+        its tokens, those of caches included, by *pricing_table*, or else by
         *price_lookup*; where neither has a price, the run counts as unmapped. Costs are
         added as floats: the last digits of a sum are not promised (of 15, the first 12
         are the same from every adapter).

@@ -14,9 +14,10 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.token_usage import TOKEN_COUNTS
 
 # Usage summaries add these up, so that they have to stay numbers.
-_COUNTS = frozenset({"input_tokens", "output_tokens", "total_tokens"})
+_COUNTS = frozenset(TOKEN_COUNTS)
 
 
 def _key(value: object, name: str) -> str:

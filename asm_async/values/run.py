@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from enum import StrEnum
-from typing import Annotated, Any, ClassVar, cast
+from typing import Any, ClassVar, cast
 
 import attrs
 
@@ -17,6 +17,7 @@ from asm_async.values.fields import Amount, Count, Text, UTCTime
 from asm_async.values.ids import new_run_id
 from asm_async.values.json_values import JSONObject, JSONValue, normalise_json_object
 from asm_async.values.stored_value import StoredValue
+from asm_async.values.token_usage import TokenUsage, usage_together
 
 
 class RunStatus(StrEnum):
@@ -48,14 +49,6 @@ class RunStatus(StrEnum):
         if status is self:
             return True
         return not self.is_over and status is not RunStatus.PENDING
-
-
-def _token_usage(value: object, name: str) -> JSONObject:
-    usage = normalise_json_object(value, name)
-    for key in ("input_tokens", "output_tokens", "total_tokens"):
-        if key in usage:
-            fields.count(usage[key], f"{name}[{key!r}]")
-    return usage
 
 
 @attrs.frozen(kw_only=True, weakref_slot=False)
@@ -107,16 +100,17 @@ class Run(StoredValue):
     How many turns the agent took.
     """
 
-    token_usage: Annotated[JSONObject, _token_usage] = attrs.field(
-        factory=dict[str, Any], hash=False
-    )
+    token_usage: TokenUsage = attrs.field(factory=dict[str, Any], hash=False)
     """
     What the run consumed.
 
     Its ``input_tokens``, ``output_tokens`` and ``total_tokens`` are whole numbers from
     0 to 2**53 - 1, which usage summaries add up; other keys are the application's. The
-    first two are everything the model read and wrote, cached tokens included; where
-    there is no total, they make one.
+    first two are everything the model read and wrote; where there is no total, they
+    make one. Parts of the input are ``cache_read_tokens`` and ``cache_write_tokens``,
+    part of the output ``reasoning_tokens``: such counts, too, and no more together than
+    what they are parts of. :func:`asm_async.usage.token_usage_of` makes all of them of
+    what providers report.
     """
 
     started_at: UTCTime
@@ -204,6 +198,27 @@ class Run(StoredValue):
         if "total_tokens" in self.token_usage:
             return self._tokens("total_tokens")
         return self.input_tokens + self.output_tokens
+
+    @property
+    def cache_read_tokens(self) -> int:
+        """
+        What of the input was read from a cache; 0 if *token_usage* does not say.
+        """
+        return self._tokens("cache_read_tokens")
+
+    @property
+    def cache_write_tokens(self) -> int:
+        """
+        What of the input was written to a cache; 0 if *token_usage* does not say.
+        """
+        return self._tokens("cache_write_tokens")
+
+    @property
+    def reasoning_tokens(self) -> int:
+        """
+        What of the output was reasoning; 0 if *token_usage* does not say.
+        """
+        return self._tokens("reasoning_tokens")
 
     @property
     def model(self) -> str | None:
@@ -327,10 +342,8 @@ class Run(StoredValue):
         Raises:
             ValidationError: If a sum is out of bounds, or *usage* is not a JSON object.
         """
-        known, more = self.token_usage, normalise_json_object(usage, "usage")
-        if _has_total(known) or _has_total(more):
-            known, more = _with_total(known), _with_total(more)
-        return attrs.evolve(self, token_usage=_added(known, more, "usage"))
+        more = normalise_json_object(usage, "usage")
+        return attrs.evolve(self, token_usage=usage_together(self.token_usage, more))
 
     def check_can_become(self, status: RunStatus) -> None:
         """
@@ -343,40 +356,3 @@ class Run(StoredValue):
             raise InvalidTransitionError(
                 f"run {self.id!r}", self.status.value, status.value
             )
-
-
-def _has_total(usage: JSONObject) -> bool:
-    return _is_number(usage.get("total_tokens"))
-
-
-def _with_total(usage: JSONObject) -> JSONObject:
-    parts = [usage.get("input_tokens"), usage.get("output_tokens")]
-    counts = [cast("int", part) for part in parts if _is_number(part)]
-    if _has_total(usage) or not counts:
-        return usage
-    return {**usage, "total_tokens": sum(counts)}
-
-
-def _added(known: JSONObject, more: JSONObject, path: str) -> JSONObject:
-    merged = dict(known)
-    for key, value in more.items():
-        before, place = merged.get(key), f"{path}[{key!a}]"
-        if _is_number(before) and _is_number(value):
-            merged[key] = _sum(cast("float", before), value, place)
-        elif isinstance(before, dict) and isinstance(value, dict):
-            both = cast("JSONObject", before), cast("JSONObject", value)
-            merged[key] = _added(*both, place)
-        elif value is not None:
-            merged[key] = value
-    return merged
-
-
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
-
-
-def _sum(known: float, more: float, path: str) -> float:
-    try:
-        return known + more
-    except OverflowError:
-        raise ValidationError(f"{path}: the sum is out of bounds") from None

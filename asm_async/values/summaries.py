@@ -40,6 +40,21 @@ class TokenTotals(Value):
     The sum of the runs' own totals.
     """
 
+    cache_read_tokens: TotalCount = 0
+    """
+    What of the input was read from a cache.
+    """
+
+    cache_write_tokens: TotalCount = 0
+    """
+    What of the input was written to a cache.
+    """
+
+    reasoning_tokens: TotalCount = 0
+    """
+    What of the output was reasoning.
+    """
+
 
 @attrs.frozen(kw_only=True)
 class UsageTotals(Value):
@@ -65,6 +80,21 @@ class UsageTotals(Value):
     total_tokens: TotalCount
     """
     The sum of the runs' own totals.
+    """
+
+    cache_read_tokens: TotalCount = 0
+    """
+    What of the input was read from a cache.
+    """
+
+    cache_write_tokens: TotalCount = 0
+    """
+    What of the input was written to a cache.
+    """
+
+    reasoning_tokens: TotalCount = 0
+    """
+    What of the output was reasoning.
     """
 
 
@@ -183,6 +213,21 @@ class UsageSummary(Value):
     beginning in UTC, earliest first; empty unless asked for.
     """
 
+    total_cache_read_tokens: TotalCount = 0
+    """
+    What of the input was read from a cache.
+    """
+
+    total_cache_write_tokens: TotalCount = 0
+    """
+    What of the input was written to a cache.
+    """
+
+    total_reasoning_tokens: TotalCount = 0
+    """
+    What of the output was reasoning.
+    """
+
 
 @attrs.frozen(kw_only=True)
 class CostSummary(Value):
@@ -197,7 +242,8 @@ class CostSummary(Value):
 
     unmapped_runs: Count
     """
-    How many of them have no known cost: none is stored, and no price fits.
+    How many of them have no known cost: none is stored, and no price fits, or nobody
+    told their tokens.
     """
 
     total_cost_usd: TotalAmount

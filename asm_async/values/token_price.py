@@ -29,13 +29,46 @@ class TokenPrice(Value):
     The price of what the model writes, at most 10**15.
     """
 
-    def cost_of(self, input_tokens: int, output_tokens: int) -> float:
+    cache_read_usd_per_million: Amount | None = None
+    """
+    The price of what of the input is read from a cache; that of input unless given.
+    """
+
+    cache_write_usd_per_million: Amount | None = None
+    """
+    The price of what of the input is written to a cache; that of input unless given.
+    """
+
+    def cost_of(
+        self,
+        input_tokens: int,
+        output_tokens: int,
+        *,
+        cache_read_tokens: int = 0,
+        cache_write_tokens: int = 0,
+    ) -> float:
         """
         Return the cost of so many tokens, in US dollars.
+
+        Args:
+            input_tokens: All that the model read.
+
+            output_tokens: All that it wrote.
+
+            cache_read_tokens: What of the input was read from a cache.
+
+            cache_write_tokens: What of the input was written to a cache.
         """
-        read = input_tokens * self.input_usd_per_million
-        written = output_tokens * self.output_usd_per_million
-        return (read + written) / 1_000_000
+        fresh, anew = input_tokens, self.input_usd_per_million
+        cost = output_tokens * self.output_usd_per_million
+        for tokens, price in (
+            (cache_read_tokens, self.cache_read_usd_per_million),
+            (cache_write_tokens, self.cache_write_usd_per_million),
+        ):
+            if price is not None:
+                fresh -= tokens
+                cost += tokens * price
+        return (fresh * anew + cost) / 1_000_000
 
 
 PricingTable: TypeAlias = Mapping[str, Mapping[str, TokenPrice]]

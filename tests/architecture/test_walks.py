@@ -31,8 +31,9 @@ LONG_SECONDS = 30
 # Other processes are told of an append in the background, some time after it.
 SILENT = {"asm_announces": False}
 
-# The listener of a feed connects some time after it is followed.
+# The listener of a feed connects, and the look beside it begins, after it is followed.
 CONNECTING = {
+    "sql/runtime/shared_state.py",
     "sql/dialects/postgresql/connection.py",
     "sql/dialects/postgresql/hosts.py",
 }

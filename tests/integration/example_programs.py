@@ -21,6 +21,7 @@ __all__ = [
     "record",
     "run_example",
     "run_python",
+    "without_warnings",
 ]
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -28,6 +29,14 @@ SAMPLE = EXAMPLES / "data" / "conversations.json"
 
 # The examples run on the package that these tests run on, installed or not.
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
+
+
+def without_warnings(errors: str) -> str:
+    """
+    Return what a program wrote of errors, but for how durable the tests' server is.
+    """
+    lines = errors.splitlines(keepends=True)
+    return "".join(line for line in lines if "a power cut can undo" not in line)
 
 
 def run_python(

@@ -27,20 +27,27 @@ except MissingDependencyError as error:
 """
 
 
-def price(read: float, written: float) -> TokenPrice:
+def price(
+    read: float, written: float, cached: float | None = None, kept: float | None = None
+) -> TokenPrice:
     """
-    Make a price for a million tokens.
+    Make a price for a million tokens; those that are *kept* are written to the cache.
     """
-    return TokenPrice(input_usd_per_million=read, output_usd_per_million=written)
+    return TokenPrice(
+        input_usd_per_million=read,
+        output_usd_per_million=written,
+        cache_read_usd_per_million=cached,
+        cache_write_usd_per_million=kept,
+    )
 
 
 @pytest.mark.parametrize(
     ("provider", "model", "expected"),
     [
-        ("openai", "gpt-4o", price(2.5, 10)),
-        ("openai", "gpt-4o-2024-08-06", price(2.5, 10)),
-        ("OpenAI", "GPT-4o", price(2.5, 10)),
-        (None, "gpt-4o", price(2.5, 10)),
+        ("openai", "gpt-4o", price(2.5, 10, 1.25)),
+        ("openai", "gpt-4o-2024-08-06", price(2.5, 10, 1.25)),
+        ("OpenAI", "GPT-4o", price(2.5, 10, 1.25)),
+        (None, "gpt-4o", price(2.5, 10, 1.25)),
         ("openai", "text-embedding-3-small", price(0.02, 0)),
         ("openai", "whisper-1", None),
         ("openai", "no-model-of-this-name", None),
@@ -68,8 +75,8 @@ def test_the_price_is_that_of_the_given_time() -> None:
     behind_utc = change.astimezone(timezone(timedelta(hours=-12)))
     before, after = change - timedelta(microseconds=1), behind_utc
 
-    assert GenAIPrices(at=before)("openai", "o3") == price(10, 40)
-    assert GenAIPrices(at=after)("openai", "o3") == price(2, 8)
+    assert GenAIPrices(at=before)("openai", "o3") == price(10, 40, 0.5)
+    assert GenAIPrices(at=after)("openai", "o3") == price(2, 8, 0.5)
     assert GenAIPrices()("openai", "o3") is not None
 
 
@@ -79,7 +86,7 @@ def test_of_prices_that_rise_with_length_the_lowest_is_given() -> None:
     """
     at = datetime(2026, 1, 1, tzinfo=UTC)
 
-    assert GenAIPrices(at=at)("google", "gemini-2.5-pro") == price(1.25, 10)
+    assert GenAIPrices(at=at)("google", "gemini-2.5-pro") == price(1.25, 10, 0.125)
 
 
 def test_a_time_without_a_zone_is_refused() -> None:
@@ -88,6 +95,19 @@ def test_a_time_without_a_zone_is_refused() -> None:
     """
     with pytest.raises(ValidationError, match=r"^at: .* is naive"):
         GenAIPrices(at=datetime(2026, 1, 1))  # noqa: DTZ001 - a naive one is wanted
+
+
+def test_cached_tokens_have_prices_of_their_own() -> None:
+    """
+    What an agent reads from a cache is a tenth of what it reads anew, or less.
+    """
+    found = GenAIPrices(at=datetime(2026, 1, 1, tzinfo=UTC))(
+        "anthropic", "claude-sonnet-4-5"
+    )
+
+    assert found is not None
+    assert found == price(3, 15, 0.3, 3.75)
+    assert found.cost_of(100_000, 1_000, cache_read_tokens=95_000) == 0.0585
 
 
 async def test_summaries_take_it_as_their_lookup() -> None:

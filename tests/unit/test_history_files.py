@@ -169,6 +169,9 @@ async def test_every_method_is_recorded(path: Path) -> None:
         assert len(await store.list_sessions(agent_id="assistant")) == 1
         assert len(await store.list_runs("ses_1", limit=1)) == 1
         assert await store.get_active_run("ses_1") is None
+        session = await store.update_session("ses_1", lambda one: one.with_tags(["t"]))
+        run = await store.update_run("run_1", lambda one: one.set_cost(0.5))
+        assert (session.revision, run.revision) == (3, 3)
         assert len(await store.get_events("ses_1", since=NOON, after=1)) == 4
         assert await store.get_latest_sequence("ses_1") == 5
         await store.delete_session("ses_1")
@@ -181,7 +184,8 @@ async def test_every_method_is_recorded(path: Path) -> None:
     }
 
     assert isinstance(flushed, ExecutionResult)
-    assert set(calls) == methods - {"aclose"}
+    # An update is recorded as the calls that it makes.
+    assert set(calls) == methods - {"aclose", "update_session", "update_run"}
     assert calls["get_events"].arguments == {
         "session_id": "ses_1",
         "since": NOON.isoformat(),

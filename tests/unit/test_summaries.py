@@ -22,8 +22,11 @@ from asm_async.values.summaries import (
 from asm_async.values.token_price import TokenPrice
 
 PARIS = timezone(timedelta(hours=1))
-TOKENS = TokenTotals(input_tokens=2, output_tokens=3, total_tokens=5)
-USAGE = UsageTotals(run_count=1, input_tokens=2, output_tokens=3, total_tokens=5)
+PARTS = {"cache_read_tokens": 1, "cache_write_tokens": 1, "reasoning_tokens": 2}
+TOKENS = TokenTotals(input_tokens=2, output_tokens=3, total_tokens=5, **PARTS)
+USAGE = UsageTotals(
+    run_count=1, input_tokens=2, output_tokens=3, total_tokens=5, **PARTS
+)
 COST = CostTotals(run_count=1, cost_usd=0.5, input_tokens=2, output_tokens=3)
 
 # Every class with all its fields.
@@ -31,7 +34,15 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
     (TokenTotals, attrs.asdict(TOKENS)),
     (UsageTotals, attrs.asdict(USAGE)),
     (CostTotals, attrs.asdict(COST)),
-    (TokenPrice, {"input_usd_per_million": 3.0, "output_usd_per_million": 15.0}),
+    (
+        TokenPrice,
+        {
+            "input_usd_per_million": 3.0,
+            "output_usd_per_million": 15.0,
+            "cache_read_usd_per_million": 0.3,
+            "cache_write_usd_per_million": 3.75,
+        },
+    ),
     (
         SessionStats,
         {
@@ -51,6 +62,7 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "total_input_tokens": 2,
             "total_output_tokens": 3,
             "total_tokens": 5,
+            **{f"total_{name}": count for name, count in PARTS.items()},
             "by_provider": {"acme": USAGE},
             "by_model": {"unknown": USAGE},
             "by_bucket": {NOON: USAGE},
@@ -99,15 +111,19 @@ def test_a_summary_holds_what_it_is_given(
 
 
 @pytest.mark.parametrize(("kind", "fields", "name"), FIELDS)
-def test_each_field_is_required_but_the_buckets(
+def test_each_field_is_required_but_buckets_and_parts(
     kind: type[Any], fields: dict[str, Any], name: str
 ) -> None:
     """
-    Only the buckets, which must be asked for, are empty unless given.
+    The buckets, which must be asked for, are empty unless given; parts are none.
     """
     rest = {key: value for key, value in fields.items() if key != name}
     if name == "by_bucket":
         assert kind(**rest).by_bucket == {}
+    elif name.startswith("cache_") and kind is TokenPrice:
+        assert getattr(kind(**rest), name) is None
+    elif name.removeprefix("total_") in PARTS:
+        assert getattr(kind(**rest), name) == 0
     else:
         with pytest.raises(TypeError, match=name):
             kind(**rest)

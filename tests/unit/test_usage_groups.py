@@ -3,6 +3,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import attrs
 import pytest
 
 from asm_async.fronts.usage_groups import (
@@ -117,6 +118,39 @@ def test_the_longest_beginning_tells_the_price(
 
     assert price_in(table, "openai", model) == expected
     assert price_in(table, "acme", model) is None
+
+
+def test_runs_that_nobody_told_of_are_not_free() -> None:
+    """
+    They count as unmapped where the others of their group have a price.
+    """
+    costs = cost_summary([group(untold_runs=1)], None, {"acme": {"": PRICE}}, None)
+
+    assert (costs.run_count, costs.unmapped_runs) == (2, 1)
+    assert costs.by_model["m"].run_count == 1
+    none = cost_summary([group(untold_runs=2)], None, {"acme": {"": PRICE}}, None)
+    assert (none.unmapped_runs, dict(none.by_model)) == (2, {})
+    stored = cost_summary([group(untold_runs=2, cost_usd=1.0)], None, {}, None)
+    assert (stored.unmapped_runs, stored.total_cost_usd) == (0, 1.0)
+
+
+def test_cached_tokens_cost_what_their_price_says() -> None:
+    """
+    As much as input where it says nothing; they are part of the input.
+    """
+    cached = {"cache_read_tokens": 600_000, "cache_write_tokens": 300_000}
+    both = attrs.evolve(
+        PRICE, cache_read_usd_per_million=0.3, cache_write_usd_per_million=6
+    )
+    free = attrs.evolve(PRICE, cache_read_usd_per_million=0)
+
+    assert PRICE.cost_of(1_000_000, 0, **cached) == 3
+    assert both.cost_of(1_000_000, 0, **cached) == pytest.approx(0.3 + 0.18 + 1.8)
+    assert free.cost_of(1_000_000, 0, **cached) == pytest.approx(1.2)
+    costs = cost_summary([group(**cached)], None, {"acme": {"": both}}, None)
+    assert costs.total_cost_usd == pytest.approx(
+        both.cost_of(2_000_000, 1_000_000, **cached)
+    )
 
 
 def test_a_price_is_for_a_million_tokens() -> None:

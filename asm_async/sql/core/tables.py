@@ -45,7 +45,7 @@ session_tags: Table = Table(
     Column("tag", text(), primary_key=True),
 )
 
-# The three token counts and the model are written from token_usage and
+# The token counts and the model are written from token_usage and
 # provider_metadata, for the same reason.
 runs: Table = Table(
     "asm_runs",
@@ -62,6 +62,9 @@ runs: Table = Table(
     Column("input_tokens", count(), nullable=False),
     Column("output_tokens", count(), nullable=False),
     Column("total_tokens", count(), nullable=False),
+    Column("cache_read_tokens", count(), nullable=False),
+    Column("cache_write_tokens", count(), nullable=False),
+    Column("reasoning_tokens", count(), nullable=False),
     Column("started_at", utc_time(), nullable=False),
     Column("ended_at", utc_time()),
     Column("provider", text()),

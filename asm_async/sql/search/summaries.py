@@ -23,12 +23,14 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import belongs_to, given
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
+from asm_async.values.token_usage import TOKEN_COUNTS
 
 
 def _run_sums(dialect: Dialect) -> list[sa.Label[int]]:
-    tokens = (runs.c.input_tokens, runs.c.output_tokens, runs.c.total_tokens)
-    sums = [dialect.exact_sum(column).label(column.name) for column in tokens]
-    return [sa.func.count().label("run_count"), *sums]
+    sums = [dialect.exact_sum(runs.c[name]).label(name) for name in TOKEN_COUNTS]
+    is_untold = (runs.c.input_tokens == 0) & (runs.c.output_tokens == 0)
+    untold = sa.func.sum(sa.case((is_untold, 1), else_=0), type_=sa.Integer())
+    return [sa.func.count().label("run_count"), untold.label("untold_runs"), *sums]
 
 
 def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
@@ -123,9 +125,7 @@ def session_stats(
         event_count=found[0].event_count,
         run_count=status_counts.total(),
         token_totals=TokenTotals(
-            input_tokens=sum(row.input_tokens for row in groups),
-            output_tokens=sum(row.output_tokens for row in groups),
-            total_tokens=sum(row.total_tokens for row in groups),
+            **{name: sum(getattr(row, name) for row in groups) for name in TOKEN_COUNTS}
         ),
         providers_used=tuple(sorted({row.provider for row in groups if row.provider})),
         first_event_at=found[0].first_event_at,

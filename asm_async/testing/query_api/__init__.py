@@ -31,6 +31,7 @@ from asm_async.testing.query_api.session_exports import TestSessionExports
 from asm_async.testing.query_api.session_searches import TestSessionSearches
 from asm_async.testing.query_api.session_stats import TestSessionStats
 from asm_async.testing.query_api.tenants import TestTenants
+from asm_async.testing.query_api.token_costs import TestTokenCosts
 from asm_async.testing.query_api.usage import TestUsage
 from asm_async.testing.query_api.usage_over_time import TestUsageOverTime
 
@@ -51,6 +52,7 @@ __all__ = [
     "TestSessionSearches",
     "TestSessionStats",
     "TestTenants",
+    "TestTokenCosts",
     "TestUsage",
     "TestUsageOverTime",
 ]

@@ -20,7 +20,7 @@ from asm_async.values.run import Run
 from asm_async.values.summaries import CostSummary, CostTotals
 from asm_async.values.token_price import PricingTable, TokenPrice
 
-__all__ = ["TestCosts", "TestPrices"]
+__all__ = ["TestCosts", "TestPrices", "close_to", "price", "run_of"]
 
 _MILLION = 1_000_000
 _PROMISED = 1e-12
@@ -288,14 +288,12 @@ class TestPrices(QueryAPIContract):
         assert await total(query_api, {"unknown": {"m": price(3)}}) == close_to(3)
         assert await total(query_api, {"a": {"": price(3)}}) is None
 
-    async def test_nothing_costs_nothing_at_any_price(
+    async def test_what_has_a_price_of_zero_costs_nothing(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:
         """
-        A run without tokens, or at a price of zero, has a known cost of zero.
+        That is a known cost, as of a model of one's own.
         """
-        await store.save_run(run_of("run_1", "a", "m", token_usage={}))
-        assert await total(query_api, {"a": {"m": price(3)}}) == 0
         await store.save_run(run_of("run_1", "a", "m"))
         assert await total(query_api, {"a": {"m": price(0)}}) == 0
 

@@ -167,6 +167,30 @@ class TestUsage(QueryAPIContract):
         assert (usage.total_input_tokens, usage.total_output_tokens) == (2, 20)
         assert usage.total_tokens == 1 + 10 + 100
 
+    async def test_parts_of_tokens_are_added_up(
+        self, store: SessionStore, query_api: QueryAPI
+    ) -> None:
+        """
+        Tokens of caches and of reasoning, for all, by provider and for the session.
+        """
+        parts = {"cache_read_tokens": 4, "cache_write_tokens": 2, "reasoning_tokens": 3}
+        usage = {"input_tokens": 10, "output_tokens": 5, **parts}
+        await save_all(
+            store,
+            [
+                make_run(id="run_1", provider="a", token_usage=usage),
+                make_run(id="run_2", provider="a", token_usage=usage),
+                make_run(id="run_3", provider="b", token_usage={"input_tokens": 1}),
+            ],
+        )
+        found = await query_api.get_usage_summary()
+        stats = await query_api.get_session_stats("ses_1")
+        for name, count in parts.items():
+            assert getattr(found, f"total_{name}") == 2 * count
+            assert getattr(found.by_provider["a"], name) == 2 * count
+            assert getattr(found.by_provider["b"], name) == 0
+            assert getattr(stats.token_totals, name) == 2 * count
+
     async def test_the_longest_names_are_told_apart(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:

@@ -10,12 +10,11 @@ from contextlib import asynccontextmanager
 from http import HTTPStatus
 from typing import Any
 
-import attrs
 import httpx
 import pytest
 from fastapi import FastAPI
 
-from asm_async import Session, errors
+from asm_async import Ports, Session, errors
 from asm_async.integrations.fastapi import (
     Limits,
     StoreDep,
@@ -115,7 +114,14 @@ async def test_an_unforeseen_error_is_logged_and_not_shown(
     """
     An unknown error is a plain 500, in debug mode too, and its trace is in the log.
     """
-    ports = attrs.evolve(in_memory_ports(), store=BrokenStore())
+    own = in_memory_ports()
+    ports = Ports(
+        store=BrokenStore(),
+        query=own.query,
+        maintenance=own.maintenance,
+        feed=own.feed,
+        artifacts=own.artifacts,
+    )
     app = application(ports_lifespan(ports))
     app.debug = debug
 

@@ -5,7 +5,7 @@ PostgreSQL: many processes, many hosts.
 from __future__ import annotations
 
 import logging
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from functools import cached_property
 from typing import Any, ClassVar, TypeVar, cast
@@ -129,8 +129,8 @@ class PostgreSQL(Dialect):
         """
         Set nothing: a server's settings are not the stores'.
         """
-        for _, fault in await self.weak_settings(conn):
-            _LOG.warning("%s", fault)
+        if weak := [name for name, _ in await self.weak_settings(conn)]:
+            _LOG.warning("of the server's settings %s off: %s", _are(weak), UNDONE)
 
     async def is_read_only(self, conn: AsyncConnection) -> bool:
         return str(await conn.scalar(sa.text("SHOW transaction_read_only"))) == "on"
@@ -254,6 +254,11 @@ class PostgreSQL(Dialect):
         Forbid the plan that fits all values, which a prepared statement gets in time.
         """
         await conn.exec_driver_sql("SET LOCAL plan_cache_mode = force_custom_plan")
+
+
+def _are(names: Sequence[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last} are" if others else f"{last} is"
 
 
 async def _lock(conn: AsyncConnection, keys: list[int], timeout: float) -> None:
