@@ -101,7 +101,7 @@ async def fill(engine: AsyncEngine) -> None:
             session_id=f"ses_{number % SESSIONS}",
             provider="rare" if number % 1_000 == 0 else f"p{number % 4}",
             provider_metadata={"model": f"m{number % 7}"},
-            input="x" * 400,
+            input="x" * 800,
             cost_usd=None if number % 3 else 0.25,
             started_at=NOON + timedelta(seconds=number),
         )
