@@ -4,8 +4,10 @@ Calls are struck at their awaits and exchanges, on every backend.
 
 from __future__ import annotations
 
+import gc
 import inspect
 import random
+import warnings
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
@@ -49,6 +51,10 @@ async def arena(database_url: str | None, tmp_path: Path) -> AsyncIterator[Arena
     """
     async with open_arena(database_url, tmp_path / "contents") as arena:
         yield arena
+    # Connections of loops that ended are collected here, and not in a later test.
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
 
 
 @pytest.mark.parametrize("name", _SWEPT)
