@@ -32,6 +32,13 @@ PORTS = [
     EventFeed,
 ]
 
+# Where a loop is ended, the driver's thread finds nobody to tell what it has done, and
+# SQLAlchemy's coroutine that closes a connection cannot go on.
+pytestmark = [
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning"),
+    pytest.mark.filterwarnings("ignore::pytest.PytestUnraisableExceptionWarning"),
+]
+
 _BLOWS = 6
 
 _SWEPT = [
@@ -69,8 +76,6 @@ async def test_a_call_can_be_cancelled_at_each_of_its_awaits(
             await arena.strike(blow)
 
 
-# Where the loop ends, the driver's thread finds nobody to tell of what it has done.
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
 async def test_any_call_can_be_struck_anywhere(arena: Arena) -> None:
     """
     Some methods of the ports are struck, each in some way, at some point.
