@@ -142,37 +142,37 @@ def _sum_of(usage: Mapping[str, int]) -> int:
     return usage["input_tokens"] + usage["output_tokens"]
 
 
-def _plain(usage: object) -> Mapping[Any, Any]:
+def _plain(usage: object) -> Mapping[str, Any]:
     """
     Return a report as a mapping, whatever class an SDK has for it.
     """
     if usage is None:
         return {}
     if isinstance(usage, Mapping):
-        return cast("Mapping[Any, Any]", usage)
+        return cast("Mapping[str, Any]", usage)
     if dataclasses.is_dataclass(usage) and not isinstance(usage, type):
         return dataclasses.asdict(usage)
     for name in ("model_dump", "to_dict"):
         dump = getattr(usage, name, None)
         if callable(dump) and isinstance(dumped := dump(), Mapping):
-            return cast("Mapping[Any, Any]", dumped)
+            return cast("Mapping[str, Any]", dumped)
     raise ValidationError(
         f"provider_usage: expected a mapping or an SDK's object, got {kind_of(usage)}"
     )
 
 
-def _flat(report: Mapping[Any, Any]) -> dict[str, object]:
+def _flat(report: Mapping[str, Any]) -> dict[str, object]:
     """
     Return the members of a report and of the objects in it, by their paths.
     """
     return dict(_members(report, ""))
 
 
-def _members(report: Mapping[Any, Any], path: str) -> Iterable[tuple[str, object]]:
+def _members(report: Mapping[str, Any], path: str) -> Iterable[tuple[str, object]]:
     for key, value in report.items():
         place = path + _HUMP.sub("_", str(key)).lower()
         if isinstance(value, Mapping) and not path:
-            yield from _members(cast("Mapping[Any, Any]", value), f"{place}.")
+            yield from _members(cast("Mapping[str, Any]", value), f"{place}.")
         elif value is not None:
             yield place, value
 
