@@ -20,12 +20,7 @@ from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
 from asm_async.values.value import Value
 
-
-def _ids(value: object, name: str) -> tuple[str, ...]:
-    return tuple(dict.fromkeys(fields.tuple_of(value, name, fields.text)))
-
-
-_Ids: TypeAlias = Annotated[Collection[str], _ids]
+_Ids: TypeAlias = Annotated[Collection[str], fields.unique_texts]
 
 
 @attrs.frozen(kw_only=True)

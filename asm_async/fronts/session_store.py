@@ -6,7 +6,6 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -15,7 +14,7 @@ from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations, checked_tenant
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
-from asm_async.fronts.updating import update
+from asm_async.fronts.updating import update_run, update_session
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -127,16 +126,9 @@ class SessionStoreFront(SessionStore):
         *,
         expected_tenant: str | None = None,
     ) -> Session:
-        async def save(session: Session, revision: int) -> Session:
-            # What is read of a soft-deleted one says so, and saving it is refused.
-            return await self.save_session(
-                attrs.evolve(session, deleted_at=None),
-                expected_revision=revision,
-                expected_tenant=expected_tenant,
-            )
-
-        read = partial(self.get_session, session_id, expected_tenant=expected_tenant)
-        return await update(read, change, save, self._update_seconds)
+        return await update_session(
+            self, session_id, change, expected_tenant, self._update_seconds
+        )
 
     async def update_run(
         self,
@@ -145,13 +137,9 @@ class SessionStoreFront(SessionStore):
         *,
         expected_tenant: str | None = None,
     ) -> Run:
-        async def save(run: Run, revision: int) -> Run:
-            return await self.save_run(
-                run, expected_revision=revision, expected_tenant=expected_tenant
-            )
-
-        read = partial(self.get_run, run_id, expected_tenant=expected_tenant)
-        return await update(read, change, save, self._update_seconds)
+        return await update_run(
+            self, run_id, change, expected_tenant, self._update_seconds
+        )
 
     async def append_event(
         self,

@@ -6,9 +6,13 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import TypeVar, cast
 
+import attrs
+
 from asm_async.errors import RevisionConflictError, ValidationError
+from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -16,10 +20,48 @@ from asm_async.values.session import Session
 V = TypeVar("V", Session, Run)
 
 
-async def update(
+async def update_session(
+    store: SessionStore,
+    session_id: str,
+    change: Callable[[Session], Session],
+    expected_tenant: str | None,
+    seconds: float,
+) -> Session:
+    """
+    Read a session of a store, and save what *change* makes of it.
+    """
+
+    async def save(session: Session, expected_revision: int) -> Session:
+        # What is read of a soft-deleted one says so, and saving it is refused.
+        return await store.save_session(
+            attrs.evolve(session, deleted_at=None),
+            expected_revision=expected_revision,
+            expected_tenant=expected_tenant,
+        )
+
+    read = partial(store.get_session, session_id, expected_tenant=expected_tenant)
+    return await _update(read, change, save, seconds)
+
+
+async def update_run(
+    store: SessionStore,
+    run_id: str,
+    change: Callable[[Run], Run],
+    expected_tenant: str | None,
+    seconds: float,
+) -> Run:
+    """
+    Read a run of a store, and save what *change* makes of it.
+    """
+    save = partial(store.save_run, expected_tenant=expected_tenant)
+    read = partial(store.get_run, run_id, expected_tenant=expected_tenant)
+    return await _update(read, change, save, seconds)
+
+
+async def _update(
     read: Callable[[], Awaitable[V]],
     change: Callable[[V], V],
-    save: Callable[[V, int], Awaitable[V]],
+    save: Callable[..., Awaitable[V]],
     seconds: float,
 ) -> V:
     """
@@ -30,7 +72,7 @@ async def update(
 
         change: Makes another value of it, of the same id; the same saves nothing.
 
-        save: Saves it if the stored one is still at that revision.
+        save: Saves it, if the stored one is at the *expected_revision*.
 
         seconds: How long to begin anew.
 
@@ -57,7 +99,7 @@ async def update(
         if changed.has_same_content(stored):
             return stored
         try:
-            return await save(changed, stored.revision)
+            return await save(changed, expected_revision=stored.revision)
         except RevisionConflictError:
             if clock() >= deadline:
                 raise

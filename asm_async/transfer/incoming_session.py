@@ -7,6 +7,7 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
+from functools import cached_property
 from typing import NoReturn, Self, TypeAlias, cast
 
 from asm_async.errors import ValidationError
@@ -167,7 +168,7 @@ class IncomingSession:
                     records.refuse(f"record: {record_name(record)!r} is out of place")
             await self._add(record)
 
-    @property
+    @cached_property
     def import_id(self) -> str:
         """
         What tells imports of one history from those of another under the same id.

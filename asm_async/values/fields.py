@@ -90,9 +90,9 @@ def text(value: object, name: str) -> str:
     return plain
 
 
-def tags(value: object, name: str) -> tuple[str, ...]:
+def unique_texts(value: object, name: str) -> tuple[str, ...]:
     """
-    Accept an iterable of texts; each tag is kept once, where it first stood.
+    Accept an iterable of texts; each is kept once, where it first stood.
     """
     return tuple(dict.fromkeys(tuple_of(value, name, text)))
 
@@ -279,7 +279,7 @@ def one_of(value: object, name: str, known: Collection[str]) -> str:
 # What the fields of values are declared as: a type, and the rule that they obey.
 
 Text: TypeAlias = Annotated[str, text]
-Tags: TypeAlias = Annotated[tuple[str, ...], tags]
+Tags: TypeAlias = Annotated[tuple[str, ...], unique_texts]
 Count: TypeAlias = Annotated[int, count]
 PositiveCount: TypeAlias = Annotated[int, positive_count]
 TotalCount: TypeAlias = Annotated[int, total_count]

@@ -199,7 +199,10 @@ class Session(StoredValue):
         Raises:
             ValidationError: If *add* or *remove* is not an iterable of tags.
         """
-        added, removed = fields.tags(add, "add"), fields.tags(remove, "remove")
+        added, removed = (
+            fields.unique_texts(add, "add"),
+            fields.unique_texts(remove, "remove"),
+        )
         tags = tuple(tag for tag in (*self.tags, *added) if tag not in removed)
         return attrs.evolve(self, tags=tags, updated_at=datetime.now(UTC))
 

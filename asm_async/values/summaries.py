@@ -57,7 +57,7 @@ class TokenTotals(Value):
 
 
 @attrs.frozen(kw_only=True)
-class UsageTotals(Value):
+class UsageTotals(TokenTotals):
     """
     The runs of one group: how many, and their tokens added up.
     """
@@ -65,36 +65,6 @@ class UsageTotals(Value):
     run_count: Count
     """
     How many runs.
-    """
-
-    input_tokens: TotalCount
-    """
-    What the models read.
-    """
-
-    output_tokens: TotalCount
-    """
-    What the models wrote.
-    """
-
-    total_tokens: TotalCount
-    """
-    The sum of the runs' own totals.
-    """
-
-    cache_read_tokens: TotalCount = 0
-    """
-    What of the input was read from a cache.
-    """
-
-    cache_write_tokens: TotalCount = 0
-    """
-    What of the input was written to a cache.
-    """
-
-    reasoning_tokens: TotalCount = 0
-    """
-    What of the output was reasoning.
     """
 
 

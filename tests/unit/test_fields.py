@@ -135,7 +135,7 @@ def test_each_tag_stands_once(value: object) -> None:
     """
     Any iterable of texts makes tags; a repeated one stays where it first stood.
     """
-    assert fields.tags(value, "field") == ("b", "a")
+    assert fields.unique_texts(value, "field") == ("b", "a")
 
 
 @pytest.mark.parametrize(
@@ -155,7 +155,7 @@ def test_other_tags_are_refused(value: object, message: str) -> None:
     """
     A single text is no list of tags, and the place of a bad tag is named.
     """
-    assert refusal(fields.tags, value) == message
+    assert refusal(fields.unique_texts, value) == message
 
 
 @pytest.mark.parametrize("number", [0, 1, 2**53 - 1])

@@ -131,8 +131,7 @@ class _Part:
             return False
         gate = found or Gate(session_id=incoming.id)
         if found is None and self.is_first:
-            is_whole = self.is_last
-            await _insert_head(transaction.conn, incoming, is_whole=is_whole)
+            await _insert_head(transaction.conn, incoming, is_whole=self.is_last)
         elif found is None or await _importer(transaction, gate) != incoming.import_id:
             raise HistoryConflictError(
                 incoming.id, "another import of its id has just taken its place"

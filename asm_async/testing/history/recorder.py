@@ -6,10 +6,9 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
-from functools import partial
 from typing import Any, TypeVar
 
-from asm_async.fronts.updating import update
+from asm_async.fronts.updating import update_run, update_session
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history.files import HistoryWriter
 from asm_async.values.event import Event, EventType
@@ -171,14 +170,9 @@ class RecordingSessionStore:
         """
         Read the session, and save what *change* makes of it: calls of their own.
         """
-
-        async def save(session: Session, revision: int) -> Session:
-            return await self.save_session(
-                session, expected_revision=revision, expected_tenant=expected_tenant
-            )
-
-        read = partial(self.get_session, session_id, expected_tenant=expected_tenant)
-        return await update(read, change, save, _UPDATE_SECONDS)
+        return await update_session(
+            self, session_id, change, expected_tenant, _UPDATE_SECONDS
+        )
 
     async def update_run(
         self,
@@ -190,14 +184,7 @@ class RecordingSessionStore:
         """
         Read the run, and save what *change* makes of it: calls of their own.
         """
-
-        async def save(run: Run, revision: int) -> Run:
-            return await self.save_run(
-                run, expected_revision=revision, expected_tenant=expected_tenant
-            )
-
-        read = partial(self.get_run, run_id, expected_tenant=expected_tenant)
-        return await update(read, change, save, _UPDATE_SECONDS)
+        return await update_run(self, run_id, change, expected_tenant, _UPDATE_SECONDS)
 
     async def get_active_run(
         self, session_id: str, *, expected_tenant: str | None = None

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Mapping
+from types import MappingProxyType
 
 import attrs
 import pytest
@@ -63,6 +64,7 @@ _SUBJECTS: Mapping[str, Callable[[str], object]] = {
     "append_event_with_sequence": lambda id_: make_event(id="evt_8", session_id=id_),
     "append_events": lambda id_: make_events(3, first=9, session_id=id_),
     "flush": lambda id_: attrs.evolve(_mine(id_), session=None),
+    "update_session": str,
     "delete_session": str,
 }
 
@@ -71,12 +73,15 @@ def _renamed(session: Session) -> Session:
     return session.with_metadata(title="renamed")
 
 
+# What some take behind that.
+_OTHERS: Mapping[str, tuple[object, ...]] = MappingProxyType(
+    {"update_session": (_renamed,)}
+)
+
+
 async def _call(store: SessionStore, name: str, session_id: str, tenant: str) -> None:
-    if name == "update_session":
-        await store.update_session(session_id, _renamed, expected_tenant=tenant)
-        return
-    subject = _SUBJECTS[name](session_id)
-    await getattr(store, name)(subject, expected_tenant=tenant)
+    subject, others = _SUBJECTS[name](session_id), _OTHERS.get(name, ())
+    await getattr(store, name)(subject, *others, expected_tenant=tenant)
 
 
 class TestExpectedTenants(SessionStoreContract):
@@ -100,7 +105,7 @@ class TestExpectedTenants(SessionStoreContract):
                 )
             )
 
-    @pytest.mark.parametrize("name", [*_SUBJECTS, "update_session"])
+    @pytest.mark.parametrize("name", _SUBJECTS)
     async def test_what_is_anothers_is_not_found(
         self, store: SessionStore, name: str
     ) -> None:
