@@ -5,7 +5,6 @@ Servers that take no writes: standbys, and primaries that were demoted.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from typing import Any
@@ -15,7 +14,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageUnavailableError
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
-from asm_async.sql.runtime import lifecycle
 from asm_async.testing.factories import make_event, make_session
 
 pytestmark = pytest.mark.postgres
@@ -66,15 +64,11 @@ async def test_writers_find_the_new_primary(engine: AsyncEngine) -> None:
 
 
 async def test_who_begins_on_a_standby_hears_so_at_once(
-    migrated_postgres_url: str,
-    caplog: pytest.LogCaptureFixture,
-    monkeypatch: pytest.MonkeyPatch,
+    migrated_postgres_url: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
     Opening says that nothing can be written; writes say why, and that nothing was.
     """
-    # A configuration of logging's that Alembic's tests read disables what is there.
-    monkeypatch.setattr(logging.getLogger(lifecycle.__name__), "disabled", False)
     settings = {"server_settings": {"default_transaction_read_only": "on"}}
     engine = create_engine(migrated_postgres_url, connect_args=settings)
     store = SQLSessionStore(engine, timeout=10 * LONG_SECONDS)
