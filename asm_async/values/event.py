@@ -24,6 +24,22 @@ from asm_async.values.json_values import (
 from asm_async.values.stored_value import StoredValue
 
 
+class EventFamily(StrEnum):
+    """
+    What the types of event that every agent runtime shares are about.
+    """
+
+    SESSION = "session"
+    RUN = "run"
+    MESSAGE = "message"
+    TOOL = "tool"
+    APPROVAL = "approval"
+    ERROR = "error"
+    USAGE = "usage"
+    WORKSPACE = "workspace"
+    POLICY = "policy"
+
+
 class EventType(StrEnum):
     """
     The types of event that every agent runtime shares.
@@ -61,7 +77,25 @@ class EventType(StrEnum):
     TOOL_APPROVAL_GRANTED = "tool_approval_granted"
     TOOL_APPROVAL_DENIED = "tool_approval_denied"
 
+    @property
+    def family(self) -> EventFamily:
+        """
+        What the type is about.
+        """
+        return _FAMILIES[self]
 
+
+# By the beginning of the types' values; the first that fits.
+_BEGINNINGS = (
+    ("turn_", EventFamily.RUN),
+    ("tool_approval_", EventFamily.APPROVAL),
+    ("token_usage_", EventFamily.USAGE),
+    *((f"{family}_", family) for family in EventFamily),
+)
+_FAMILIES: Mapping[EventType, EventFamily] = {
+    member: next(family for text, family in _BEGINNINGS if member.startswith(text))
+    for member in EventType
+}
 _TYPES: Mapping[str, EventType] = {member.value: member for member in EventType}
 
 

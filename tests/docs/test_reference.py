@@ -15,6 +15,7 @@ import pytest
 
 import asm_async
 import asm_async.artifacts
+import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
 import asm_async.memory
@@ -22,6 +23,7 @@ import asm_async.ports
 import asm_async.redaction
 import asm_async.sql
 from asm_async import EventType, errors
+from asm_async.conventions import LAYOUTS, Member
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
@@ -31,6 +33,7 @@ PAGES = [
 PACKAGES = [
     asm_async,
     asm_async.artifacts,
+    asm_async.conventions,
     asm_async.files,
     asm_async.integrations.fastapi,
     asm_async.memory,
@@ -104,6 +107,25 @@ def test_the_table_of_event_types_is_complete() -> None:
     rows = [row[:2] for row in table_rows("docs/reference/events.md")]
 
     assert rows == [[member.name, member.value] for member in EventType]
+
+
+def described(member: Member) -> str:
+    """
+    Write a member of an event's data as the reference does.
+    """
+    or_not = "" if member.is_required else ", optional"
+    return f"`{member.name}` ({member.kind.words}{or_not})"
+
+
+def test_the_table_of_layouts_is_that_of_the_code() -> None:
+    """
+    docs/reference/events.md has each type's members of data, in the order of the code.
+    """
+    rows = [row[3] for row in table_rows("docs/reference/events.md")]
+
+    assert rows == [
+        ", ".join(map(described, LAYOUTS[member])).strip("`") for member in EventType
+    ]
 
 
 @pytest.mark.parametrize("port", PORTS, ids=lambda port: port.__name__)
