@@ -27,6 +27,7 @@ _SECONDS_BETWEEN_REPORTS = 1.0
 _FILTERS = (
     "agent_id",
     "tenant_id",
+    "user_id",
     "status",
     "provider",
     "tags",
@@ -52,6 +53,7 @@ def add_transfer_commands(commands: Any) -> None:
     )
     command.add_argument("--agent-id", help="only sessions of this agent")
     command.add_argument("--tenant-id", help="only sessions of this tenant")
+    command.add_argument("--user-id", help="only sessions of this user")
     command.add_argument(
         "--status",
         action="append",

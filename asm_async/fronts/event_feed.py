@@ -57,18 +57,26 @@ class SessionFeedFilter(Value):
     run_id: Text | None = None
     until_over: bool = False
     tenant_id: Text | None = None
+    user_id: Text | None = None
 
     @property
     def leaves_out(self) -> bool:
         """
         Whether there may be events of the session that it does not let through.
         """
-        filters = (self.types, self.run_id, self.tenant_id)
-        return any(each is not None for each in filters)
+        filters = (self.types, self.run_id)
+        return self.is_of_some_owner or any(each is not None for each in filters)
+
+    @property
+    def is_of_some_owner(self) -> bool:
+        """
+        Whether it depends on whose the session is.
+        """
+        return self.tenant_id is not None or self.user_id is not None
 
     def matches(self, event: Event) -> bool:
         """
-        Return whether it lets an event of the session through, but for its tenant.
+        Return whether it lets an event of the session through, but for its owner.
         """
         of_type = self.types is None or event.type in self.types
         return of_type and self.run_id in (None, event.run_id)
@@ -83,6 +91,7 @@ class FeedFilter(Value):
     types: _Types | None = None
     agent_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
 
 
 class EventFeedFront(EventFeed, Generic[B]):

@@ -73,6 +73,7 @@ class SessionSearch(Search):
 
     agent_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
     status: _SessionStatuses | None = None
     provider: Text | None = None
     tags: Annotated[Collection[str], _tags] = ()
@@ -100,6 +101,7 @@ class RunSearch(Search):
     session_id: Text | None = None
     agent_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
     provider: Text | None = None
     status: _RunStatuses | None = None
     started_after: UTCTime | None = None
@@ -128,6 +130,7 @@ class EventSearch(Search):
     until: UTCTime | None = None
     correlation_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
 
     RESOURCE: ClassVar[str] = "events"
     ORDERS: ClassVar[Mapping[str, Order]] = {
@@ -150,6 +153,7 @@ class UsageFilter(Value):
     session_id: Text | None = None
     agent_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
     provider: Text | None = None
     since: UTCTime | None = None
     until: UTCTime | None = None

@@ -32,6 +32,7 @@ class SessionFilter(Value):
     status: SessionStatus | None = None
     agent_id: Text | None = None
     tenant_id: Text | None = None
+    user_id: Text | None = None
     include_deleted: bool = False
     with_context: bool = True
     limit: Count | None = None

@@ -118,9 +118,11 @@ class SessionReader(_Reader):
 
     def _matches(self, event: Event) -> bool:
         session = self._access.database.sessions.get(event.session_id)
-        tenant_id = session.tenant_id if session else None
-        of_tenant = self._wanted.tenant_id in (None, tenant_id)
-        return of_tenant and self._wanted.matches(event)
+        if session is None:
+            return not self._wanted.is_of_some_owner and self._wanted.matches(event)
+        of_tenant = self._wanted.tenant_id in (None, session.tenant_id)
+        of_user = self._wanted.user_id in (None, session.user_id)
+        return of_tenant and of_user and self._wanted.matches(event)
 
     def _is_over(self) -> bool:
         database, session_id = self._access.database, self._wanted.session_id
@@ -162,4 +164,5 @@ class FeedReader(_Reader):
         session = self._access.database.sessions[event.session_id]
         of_agent = self._wanted.agent_id in (None, session.agent_id)
         of_tenant = self._wanted.tenant_id in (None, session.tenant_id)
-        return of_type and of_agent and of_tenant
+        of_user = self._wanted.user_id in (None, session.user_id)
+        return of_type and of_agent and of_tenant and of_user

@@ -43,6 +43,7 @@ def find_sessions(database: InMemoryDatabase, wanted: SessionSearch) -> list[Ses
         for session in database.sessions.values()
         if wanted.agent_id in (None, session.agent_id)
         and wanted.tenant_id in (None, session.tenant_id)
+        and wanted.user_id in (None, session.user_id)
         and _holds(wanted.status, session.status)
         and _holds(hosts, session.id)
         and set(wanted.tags) <= set(session.tags)
@@ -81,6 +82,7 @@ def find_events(database: InMemoryDatabase, wanted: EventSearch) -> list[Event]:
         and (wanted.until is None or event.timestamp < wanted.until)
         and wanted.correlation_id in (None, event.correlation_id)
         and wanted.tenant_id in (None, database.sessions[event.session_id].tenant_id)
+        and wanted.user_id in (None, database.sessions[event.session_id].user_id)
     ]
 
 
@@ -133,6 +135,7 @@ def _runs_of(
             wanted.session_id in (None, run.session_id)
             and wanted.agent_id in (None, session.agent_id)
             and wanted.tenant_id in (None, session.tenant_id)
+            and wanted.user_id in (None, session.user_id)
             and wanted.provider in (None, run.provider)
         ):
             yield run

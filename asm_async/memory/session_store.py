@@ -79,6 +79,7 @@ class InMemorySessionStore(SessionStoreFront):
             if wanted.status in (None, session.status)
             and wanted.agent_id in (None, session.agent_id)
             and wanted.tenant_id in (None, session.tenant_id)
+            and wanted.user_id in (None, session.user_id)
             and (wanted.include_deleted or session.deleted_at is None)
         ]
         found.sort(key=lambda session: (session.created_at, session.id))

@@ -59,6 +59,7 @@ class EventFeed(Protocol):
         run_id: str | None = None,
         until_over: bool = False,
         tenant_id: str | None = None,
+        user_id: str | None = None,
     ) -> AsyncGenerator[Event]:
         """
         Follow the events of one session: those stored and those to come.
@@ -84,6 +85,8 @@ class EventFeed(Protocol):
 
             tenant_id: Only events that are read while the session is this tenant's.
 
+            user_id: Only events that are read while the session is this user's.
+
         Raises:
             HistoryLostError: From the iteration, if an event that it came behind was
                 lost.
@@ -97,6 +100,7 @@ class EventFeed(Protocol):
         types: EventType | str | Collection[EventType | str] | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
     ) -> AsyncGenerator[tuple[Event, str]]:
         """
         Follow the events of all sessions, each with a checkpoint.
@@ -113,6 +117,9 @@ class EventFeed(Protocol):
             agent_id: Only events of sessions that are this agent's when they are read.
 
             tenant_id: Only events of sessions that are this tenant's when they are
+                read.
+
+            user_id: Only events of sessions that are this user's when they are
                 read.
 
         Raises:
@@ -147,6 +154,7 @@ class EventFeed(Protocol):
         types: EventType | str | Collection[EventType | str] | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         lease_seconds: float = 60.0,
     ) -> EventConsumer:
         """
@@ -162,6 +170,8 @@ class EventFeed(Protocol):
             agent_id: As for :meth:`follow_all`.
 
             tenant_id: As for :meth:`follow_all`.
+
+            user_id: As for :meth:`follow_all`.
 
             lease_seconds: How long after a holder last renewed its lease another may
                 take it; longer than handling a batch takes. From 0.1 to a year.

@@ -57,6 +57,7 @@ class HistoryTransfer(Protocol):
         *,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         status: SessionStatus | Collection[SessionStatus] | None = None,
         provider: str | None = None,
         tags: Collection[str] = (),

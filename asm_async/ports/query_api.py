@@ -55,15 +55,15 @@ class QueryAPI(HistoryTransfer, Protocol):
 
     **Cost.** A page that no filter narrows costs the same wherever it begins and
     however long the history is. So does one that is narrowed by what the search's
-    order is kept for as well: sessions by agent, tenant or statuses; runs in order of
-    time by session, provider or statuses; events in order of their numbers by sessions,
-    tenant, one run or *correlation_id*, and in order of time by *types*, of which up to
-    32 cost a page of keys each; everything by the time it is ordered by. Where another
-    filter has few matches, a page costs what reading all of them costs: sessions by tag
-    or parent, runs by session, agent or tenant, events by sessions, runs or
-    *correlation_id*. Of events in order of their numbers by *types* or times, in order
-    of time by a tenant or by more than 32 types, a page costs what sorting all of these
-    costs as long as they are no more than 20,000.
+    order is kept for as well: sessions by agent, tenant, user or statuses; runs in
+    order of time by session, provider or statuses; events in order of their numbers by
+    sessions, tenant, user, one run or *correlation_id*, and in order of time by
+    *types*, of which up to 32 cost a page of keys each; everything by the time it is
+    ordered by. Where another filter has few matches, a page costs what reading all of
+    them costs: sessions by tag or parent, runs by session, agent, tenant or user,
+    events by sessions, runs or *correlation_id*. Of events in order of their numbers by
+    *types* or times, in order of time by a tenant, a user or more than 32 types, a page
+    costs what sorting all of these costs as long as they are no more than 20,000.
 
     What remains is looked at one by one in the search's order until the page is full:
     more than those 20,000, a session's provider, *providers* of events, *min_tokens* in
@@ -92,6 +92,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         *,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         status: SessionStatus | Collection[SessionStatus] | None = None,
         provider: str | None = None,
         tags: Collection[str] = (),
@@ -112,6 +113,8 @@ class QueryAPI(HistoryTransfer, Protocol):
             agent_id: Only sessions of this agent.
 
             tenant_id: Only sessions of this tenant.
+
+            user_id: Only sessions of this user.
 
             status: Only sessions with this status, or one of these.
 
@@ -161,6 +164,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         session_id: str | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         provider: str | None = None,
         status: RunStatus | Collection[RunStatus] | None = None,
         started_after: datetime | None = None,
@@ -179,6 +183,8 @@ class QueryAPI(HistoryTransfer, Protocol):
             agent_id: Only runs of sessions of this agent.
 
             tenant_id: Only runs of sessions of this tenant.
+
+            user_id: Only runs of sessions of this user.
 
             provider: Only runs of this provider.
 
@@ -206,6 +212,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         session_id: str | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         provider: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -228,6 +235,8 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             tenant_id: Only runs of sessions of this tenant.
 
+            user_id: Only runs of sessions of this user.
+
             provider: Only runs that name this provider; ``"unknown"`` is none.
 
             since: Only runs started at this time or later.
@@ -245,6 +254,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         session_id: str | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         provider: str | None = None,
         since: datetime | None = None,
         until: datetime | None = None,
@@ -281,6 +291,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         until: datetime | None = None,
         correlation_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         order_by: EventOrder = "sequence_asc",
         limit: int = 100,
         cursor: str | None = None,
@@ -305,6 +316,8 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             tenant_id: Only events of sessions of this tenant.
 
+            user_id: Only events of sessions of this user.
+
             order_by:
                 ``sequence_asc`` goes by session id, then by sequence number; the others
                 by timestamp, then by session id and sequence number.
@@ -326,6 +339,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         until: datetime | None = None,
         correlation_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
     ) -> int:
         """
         Count what :meth:`search_events` would find on all pages, without reading it.

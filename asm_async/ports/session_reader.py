@@ -38,6 +38,7 @@ class SessionReader(Protocol):
         status: SessionStatus | None = None,
         agent_id: str | None = None,
         tenant_id: str | None = None,
+        user_id: str | None = None,
         include_deleted: bool = False,
         with_context: bool = True,
         limit: int | None = None,
@@ -55,6 +56,8 @@ class SessionReader(Protocol):
             agent_id: Only sessions of this agent.
 
             tenant_id: Only sessions of this tenant.
+
+            user_id: Only sessions of this user.
 
             include_deleted: Whether to include soft-deleted ones.
 

@@ -212,6 +212,7 @@ def sessions(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Session]:
         "created_at": times(),
         "updated_at": times(),
         "tenant_id": st.none() | text_fields(),
+        "user_id": st.none() | text_fields(),
         "parent_session_id": st.none() | ids(),
         "metadata": json_objects(),
         "context": json_objects(),

@@ -73,6 +73,13 @@ class Session(StoredValue):
     The customer on whose behalf the agent works; a filter of lists and searches.
     """
 
+    user_id: Text | None = None
+    """
+    The person the agent works for; a filter as *tenant_id* is one, independent of it.
+
+    A save may change either.
+    """
+
     agent_id: Text
     """
     The kind of agent, or its configuration.
@@ -132,6 +139,7 @@ class Session(StoredValue):
         agent_id: str,
         id: str | None = None,  # noqa: A002 - the field's name
         tenant_id: str | None = None,
+        user_id: str | None = None,
         parent_session_id: str | None = None,
         metadata: Mapping[str, Any] | None = None,
         context: Mapping[str, Any] | None = None,
@@ -152,6 +160,7 @@ class Session(StoredValue):
             created_at=now,
             updated_at=now,
             tenant_id=tenant_id,
+            user_id=user_id,
             parent_session_id=parent_session_id,
             metadata=cast("JSONObject", {} if metadata is None else metadata),
             context=cast("JSONObject", {} if context is None else context),

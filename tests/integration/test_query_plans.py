@@ -60,6 +60,7 @@ READS: dict[str, Call] = {
     "first_sessions": lambda store: store.list_sessions(limit=10),
     "sessions_of_agent": lambda store: store.list_sessions(agent_id="a7", limit=10),
     "sessions_of_tenant": lambda store: store.list_sessions(tenant_id="t7", limit=10),
+    "sessions_of_user": lambda store: store.list_sessions(user_id="u7", limit=10),
     "active_sessions": lambda store: store.list_sessions(
         status=SessionStatus.ACTIVE, limit=10
     ),
@@ -85,6 +86,7 @@ INDEXES = {
     "first_sessions": "ix_asm_sessions_created_at",
     "sessions_of_agent": "ix_asm_sessions_agent_id",
     "sessions_of_tenant": "ix_asm_sessions_tenant_id",
+    "sessions_of_user": "ix_asm_sessions_user_id",
     "active_sessions": "ix_asm_sessions_status",
     "runs": "ix_asm_runs_session_id",
     "active_run": "ix_asm_runs_running",
@@ -138,6 +140,7 @@ async def fill(engine: AsyncEngine) -> None:
             id=f"ses_{number}",
             agent_id=f"a{number % 50}",
             tenant_id=f"t{number % 50}",
+            user_id=f"u{number % 50}",
             status=list(SessionStatus)[number % 6],
             tags=[f"tag_{number}"],
             created_at=NOON + timedelta(seconds=number),

@@ -57,6 +57,7 @@ ORDERS = {
 IN_ORDER: list[tuple[str, dict[str, Any], str]] = [
     ("search_sessions", {"agent_id": "a7"}, "ix_asm_sessions_agent_id_updated_at"),
     ("search_sessions", {"tenant_id": "t7"}, "ix_asm_sessions_tenant_id_updated_at"),
+    ("search_sessions", {"user_id": "u7"}, "ix_asm_sessions_user_id_updated_at"),
     ("search_sessions", {"status": "failed"}, "ix_asm_sessions_status_updated_at"),
     (
         "search_sessions",
@@ -67,6 +68,11 @@ IN_ORDER: list[tuple[str, dict[str, Any], str]] = [
         "search_sessions",
         {"tenant_id": "t7", "order_by": "created_at_asc"},
         "ix_asm_sessions_tenant_id",
+    ),
+    (
+        "search_sessions",
+        {"user_id": "u7", "order_by": "created_at_asc"},
+        "ix_asm_sessions_user_id",
     ),
     (
         "search_sessions",
@@ -209,6 +215,7 @@ VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
     "search_sessions": {
         "agent_id": ("a7",),
         "tenant_id": ("t7",),
+        "user_id": ("u7",),
         "status": ("completed", "failed", list(SessionStatus)),
         "provider": ("common",),
         "tags": (["tag_7"],),
@@ -221,6 +228,7 @@ VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
         "session_id": ("ses_7",),
         "agent_id": ("a7",),
         "tenant_id": ("t7",),
+        "user_id": ("u7",),
         "provider": ("common", "rare"),
         "status": ("completed", "running", ["completed", "running"]),
         "started_after": (NOON + 5 * A_SECOND, NOON + 8_950 * A_SECOND),
@@ -236,6 +244,7 @@ VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
         "until": (NOON + 8_950 * A_SECOND, NOON + 50 * A_SECOND),
         "correlation_id": ("trace_6",),
         "tenant_id": ("t7",),
+        "user_id": ("u7",),
     },
 }
 
@@ -258,6 +267,7 @@ def values() -> Iterator[RowsOf]:
             id=f"ses_{number}",
             agent_id=f"a{number % 50}",
             tenant_id=f"t{number % 50}",
+            user_id=f"u{number % 50}",
             parent_session_id=f"ses_{number // 9}" if number % 9 == 0 else None,
             status=SessionStatus.COMPLETED if number % 20 else SessionStatus.FAILED,
             tags=["common", f"tag_{number % 500}"],

@@ -75,6 +75,7 @@ def histories(draw: st.DrawFn) -> History:
         id=TEXTS,
         agent_id=TEXTS,
         tenant_id=st.none() | TEXTS,
+        user_id=st.none() | TEXTS,
         parent_session_id=st.none() | TEXTS,
         tags=st.lists(TEXTS, max_size=3, unique=True).map(tuple),
         created_at=TIMES,
@@ -142,6 +143,7 @@ SESSION_SEARCHES = searches(
     SessionOrder,
     agent_id=TEXTS,
     tenant_id=TEXTS,
+    user_id=TEXTS,
     status=one_or_some(st.sampled_from(SessionStatus)),
     provider=TEXTS,
     tags=some(TEXTS),
@@ -156,6 +158,7 @@ RUN_SEARCHES = searches(
     session_id=TEXTS,
     agent_id=TEXTS,
     tenant_id=TEXTS,
+    user_id=TEXTS,
     provider=TEXTS,
     status=one_or_some(st.sampled_from(RunStatus)),
     started_after=TIMES,
@@ -171,6 +174,7 @@ EVENT_FILTERS: dict[str, st.SearchStrategy[Any]] = {
     "until": TIMES,
     "correlation_id": TEXTS,
     "tenant_id": TEXTS,
+    "user_id": TEXTS,
 }
 EVENT_SEARCHES = searches(EventOrder, **EVENT_FILTERS)
 LIMITS = st.integers(1, 4)

@@ -54,6 +54,7 @@ _FILTERS: Arguments = {
     "session_id": "ses_1",
     "agent_id": "assistant",
     "tenant_id": None,
+    "user_id": None,
     "provider": None,
     "since": NOON,
     "until": NOON,
@@ -62,6 +63,7 @@ _FILTERS: Arguments = {
 _SESSIONS: Arguments = {
     "agent_id": "assistant",
     "tenant_id": None,
+    "user_id": None,
     "status": None,
     "provider": None,
     "tags": (),
@@ -79,6 +81,7 @@ _EVENTS: Arguments = {
     "until": NOON,
     "correlation_id": None,
     "tenant_id": None,
+    "user_id": None,
 }
 
 
@@ -94,6 +97,7 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "status": "pending",
             "agent_id": "assistant",
             "tenant_id": None,
+            "user_id": None,
             "include_deleted": False,
             "with_context": True,
             "limit": 1,
@@ -140,6 +144,7 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "session_id": "ses_1",
             "agent_id": None,
             "tenant_id": None,
+            "user_id": None,
             "provider": None,
             "status": None,
             "started_after": NOON,
@@ -186,12 +191,14 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "run_id": None,
             "until_over": False,
             "tenant_id": None,
+            "user_id": None,
         },
         "follow_all": {
             "checkpoint": None,
             "types": None,
             "agent_id": None,
             "tenant_id": None,
+            "user_id": None,
         },
         "feed_lag": {"checkpoint": None},
         "consumer": {

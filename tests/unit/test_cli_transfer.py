@@ -143,6 +143,7 @@ def test_a_name_may_ask_for_compression(
     ("options", "found"),
     [
         (["--agent-id", "agent of ses_2"], 1),
+        (["--user-id", "nobody"], 0),
         (["--tag", "a", "--tag", "b"], 2),
         (["--tag", "c"], 0),
         (["--status", "pending", "--status", "active"], 2),
@@ -152,7 +153,7 @@ def test_a_name_may_ask_for_compression(
         (["--provider", "none"], 0),
         (["--include-deleted"], 2),
     ],
-    ids=range(9),
+    ids=range(10),
 )
 def test_options_choose_sessions(
     url: str, tmp_path: Path, options: list[str], found: int

@@ -53,6 +53,7 @@ RECORDS: dict[str, ExportRecord] = {
         session=make_session(
             revision=1,
             tenant_id="tenant",
+            user_id="user",
             parent_session_id="ses_0",
             tags=("a",),
             deleted_at=NOON,

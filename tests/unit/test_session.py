@@ -24,6 +24,7 @@ ALL_FIELDS: dict[str, Any] = {
     "created_at": NOON,
     "updated_at": LATER,
     "tenant_id": "tenant",
+    "user_id": "user",
     "parent_session_id": "ses_6",
     "metadata": {"a": [1, 2.5, None]},
     "context": {"prompt": "\0\ud800"},
@@ -61,7 +62,8 @@ def test_optional_fields_have_defaults() -> None:
     """
     session = Session(**{name: ALL_FIELDS[name] for name in REQUIRED})
 
-    assert (session.tenant_id, session.parent_session_id) == (None, None)
+    assert (session.tenant_id, session.user_id) == (None, None)
+    assert session.parent_session_id is None
     assert (session.metadata, session.context, session.tags) == ({}, {}, ())
     assert (session.deleted_at, session.revision) == (None, 0)
 
@@ -83,6 +85,7 @@ def test_required_fields_have_none(name: str) -> None:
         ("agent_id", "a\0"),
         ("agent_id", None),
         ("tenant_id", "\ud800"),
+        ("user_id", "\ud800"),
         ("parent_session_id", ""),
         ("status", "running"),
         ("status", None),
@@ -100,7 +103,7 @@ def test_required_fields_have_none(name: str) -> None:
         ("revision", 2**53),
         ("revision", True),
     ],
-    ids=range(21),
+    ids=range(22),
 )
 def test_a_wrong_field_is_named(name: str, value: object) -> None:
     """
@@ -214,7 +217,7 @@ def test_new_takes_what_it_is_given() -> None:
     """
     A caller may bring its own id and time, and everything else.
     """
-    names = ("id", "agent_id", "tenant_id", "parent_session_id")
+    names = ("id", "agent_id", "tenant_id", "user_id", "parent_session_id")
     json = ("metadata", "context", "tags", "created_at")
     given = {name: ALL_FIELDS[name] for name in names + json}
     session = Session.new(**given)

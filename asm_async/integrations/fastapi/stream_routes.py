@@ -117,6 +117,7 @@ async def follow_all(
     types: EventTypes = None,
     agent_id: Text = None,
     tenant_id: TenantId = None,
+    user_id: Text = None,
     last_event_id: LastEventId = None,
 ) -> Response:
     """
@@ -126,7 +127,11 @@ async def follow_all(
     if start is None and latest:
         start = await view.get_latest_checkpoint()
     events = view.follow_all(
-        checkpoint=start, types=types, agent_id=agent_id, tenant_id=tenant_id
+        checkpoint=start,
+        types=types,
+        agent_id=agent_id,
+        tenant_id=tenant_id,
+        user_id=user_id,
     )
 
     async def produce(write: Write) -> None:

@@ -23,6 +23,7 @@ sessions: Table = Table(
     METADATA,
     Column("id", text(), primary_key=True),
     Column("tenant_id", text()),
+    Column("user_id", text()),
     Column("agent_id", text(), nullable=False),
     Column("status", String(16), nullable=False),
     Column("parent_session_id", text()),

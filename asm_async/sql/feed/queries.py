@@ -33,8 +33,7 @@ def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
         query = query.where(events.c.run_id == wanted.run_id)
     if wanted.types is not None:
         query = query.where(events.c.type.in_(sorted(wanted.types)))
-    if wanted.tenant_id is not None:
-        query = query.where(_is_of_session(sessions.c.tenant_id, wanted.tenant_id))
+    query = query.where(*_are_owners(wanted))
     return query.order_by(events.c.sequence_number).limit(_most())
 
 
@@ -147,9 +146,17 @@ def _is_wanted(wanted: FeedFilter) -> sa.ColumnElement[bool]:
         conditions.append(events.c.type.in_(sorted(wanted.types)))
     if wanted.agent_id is not None:
         conditions.append(_is_of_session(sessions.c.agent_id, wanted.agent_id))
-    if wanted.tenant_id is not None:
-        conditions.append(_is_of_session(sessions.c.tenant_id, wanted.tenant_id))
-    return sa.and_(*conditions)
+    return sa.and_(*conditions, *_are_owners(wanted))
+
+
+def _are_owners(
+    wanted: FeedFilter | SessionFeedFilter,
+) -> list[sa.ColumnElement[bool]]:
+    owners = (
+        (sessions.c.tenant_id, wanted.tenant_id),
+        (sessions.c.user_id, wanted.user_id),
+    )
+    return [_is_of_session(column, id_) for column, id_ in owners if id_ is not None]
 
 
 def _is_of_session(column: sa.Column[Any], value: str) -> sa.ColumnElement[bool]:

@@ -125,9 +125,8 @@ class SessionReader(_Reader):
     def __init__(self, context: FeedContext, wanted: SessionFeedFilter) -> None:
         wake_up = WakeUp(
             watches_status=wanted.until_over,
-            # Which tenant the session belongs to when an event is read, only the
-            # database tells.
-            takes_events=wanted.tenant_id is None,
+            # Whose the session is when an event is read, only the database tells.
+            takes_events=not wanted.is_of_some_owner,
         )
         super().__init__(context, wanted.session_id, wake_up)
         self._wanted = wanted
@@ -257,7 +256,8 @@ class FeedReader(_Reader):
 
     def __init__(self, context: FeedContext, wanted: FeedFilter) -> None:
         # Of an event's session, only the database tells more than its id.
-        of_any_session = wanted.agent_id is None and wanted.tenant_id is None
+        owners = (wanted.agent_id, wanted.tenant_id, wanted.user_id)
+        of_any_session = all(owner is None for owner in owners)
         super().__init__(context, None, WakeUp(takes_events=of_any_session))
         self._wanted = wanted
         self._events = queries.feed_from(context.feed, wanted)

@@ -107,7 +107,9 @@ def listed_sessions(dialect: Dialect, names: frozenset[str]) -> Prepared:
     left_out = () if "with_context" in names else ("context",)
     query = sa.select(*without(sessions.c, left_out))
     query = query.order_by(sessions.c.created_at, sessions.c.id)
-    query = query.where(*_equals(sessions, names, "status", "agent_id", "tenant_id"))
+    query = query.where(
+        *_equals(sessions, names, "status", "agent_id", "tenant_id", "user_id")
+    )
     if "include_deleted" not in names:
         query = query.where(sessions.c.deleted_at.is_(None))
     if "limit" in names:

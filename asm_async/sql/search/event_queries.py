@@ -95,8 +95,8 @@ def _matching_events(
     """
     Select the events that match, in any order.
 
-    None are found by the columns *without_index*. Sessions of a tenant that stand
-    before *first_session* are left out.
+    None are found by the columns *without_index*. Sessions of a tenant or user that
+    stand before *first_session* are left out.
     """
     if _is_narrowed(wanted):
         # Fewer events are of these sessions or runs than of a type, or in a time.
@@ -115,6 +115,7 @@ def _matching_events(
         *given(ge, c["timestamp"], wanted.since),
         *given(lt, c["timestamp"], wanted.until),
         *belongs_to(c["session_id"], sessions.c.tenant_id, wanted.tenant_id, *later),
+        *belongs_to(c["session_id"], sessions.c.user_id, wanted.user_id, *later),
     )
 
 
@@ -130,6 +131,10 @@ def _is_narrowed(wanted: EventSearch) -> bool:
     return any(value is not None for value in narrow)
 
 
+def _has_owner(wanted: EventSearch) -> bool:
+    return wanted.tenant_id is not None or wanted.user_id is not None
+
+
 def _is_merged(wanted: EventSearch, paging: Paging) -> bool:
     return (
         not _is_by_session(paging)
@@ -143,8 +148,8 @@ def _found_by(wanted: EventSearch, paging: Paging) -> EventSearch:
     Return the filters by which events could be found, to be sorted then.
     """
     if not _is_by_session(paging):
-        if wanted.tenant_id is not None:
-            return EventSearch(tenant_id=wanted.tenant_id)
+        if _has_owner(wanted):
+            return EventSearch(tenant_id=wanted.tenant_id, user_id=wanted.user_id)
         if wanted.types is None or _is_merged(wanted, paging):
             return EventSearch()
     return EventSearch(types=wanted.types, since=wanted.since, until=wanted.until)
@@ -159,9 +164,8 @@ def _sorted_page(
     The offset keeps both databases from looking at the order, or at where the page
     begins, before they are found.
     """
-    used = (
-        {"session_id"} if _found_by(wanted, paging).tenant_id else {"type", "timestamp"}
-    )
+    by_owner = _has_owner(_found_by(wanted, paging))
+    used = {"session_id"} if by_owner else {"type", "timestamp"}
     key = [events.c[name] for name in paging.order.key]
     query = _matching_events(wanted, dialect, without_index=_KEYS - used)
     found = query.with_only_columns(*key).offset(0).subquery()

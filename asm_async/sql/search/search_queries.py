@@ -31,7 +31,8 @@ def page_of_sessions(wanted: SessionSearch, paging: Paging) -> sa.Select[Any]:
     the index has the order for one status. SQLite would sort all that have one of them
     (of 100,000 runs, 240 ms where 2 will do), or go through all for a rare one.
     """
-    narrow = (wanted.agent_id, wanted.tenant_id, wanted.parent_session_id)
+    owners = (wanted.agent_id, wanted.tenant_id, wanted.user_id)
+    narrow = (*owners, wanted.parent_session_id)
     is_narrowed = bool(wanted.tags) or any(value is not None for value in narrow)
     return _page(wanted, paging, sessions, matching_sessions, is_merged=not is_narrowed)
 
@@ -40,7 +41,8 @@ def page_of_runs(wanted: RunSearch, paging: Paging, dialect: Dialect) -> sa.Sele
     """
     Select a page of the runs that match.
     """
-    narrow = (wanted.session_id, wanted.agent_id, wanted.tenant_id, wanted.provider)
+    owners = (wanted.agent_id, wanted.tenant_id, wanted.user_id)
+    narrow = (*owners, wanted.session_id, wanted.provider)
     is_narrowed = any(value is not None for value in narrow)
     is_by_time = "started_at" in paging.order.key
     matching = partial(_matching_runs, dialect=dialect, is_by_time=is_by_time)
@@ -84,6 +86,7 @@ def _matching_runs(
         *given(ge, runs.c.total_tokens, wanted.min_tokens),
         *belongs_to(runs.c.session_id, sessions.c.agent_id, wanted.agent_id),
         *belongs_to(runs.c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+        *belongs_to(runs.c.session_id, sessions.c.user_id, wanted.user_id),
     )
 
 
@@ -97,6 +100,7 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
     query = sa.select(sessions).where(
         *given(eq, sessions.c.agent_id, wanted.agent_id),
         *given(eq, sessions.c.tenant_id, wanted.tenant_id),
+        *given(eq, sessions.c.user_id, wanted.user_id),
         *given(eq, sessions.c.parent_session_id, wanted.parent_session_id),
         *is_one_of(sessions.c.status, wanted.status),
         *given(gt, sessions.c.created_at, wanted.created_after),

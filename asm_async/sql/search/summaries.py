@@ -48,6 +48,7 @@ def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, .
             *given(eq, c.session_id, wanted.session_id),
             *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
             *belongs_to(c.session_id, sessions.c.tenant_id, wanted.tenant_id),
+            *belongs_to(c.session_id, sessions.c.user_id, wanted.user_id),
             *given(eq, c.provider, wanted.provider),
             *given(ge, c.started_at, wanted.since),
             *given(lt, c.started_at, wanted.until),

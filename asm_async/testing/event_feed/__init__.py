@@ -25,6 +25,7 @@ from asm_async.testing.event_feed.refusals import TestFeedRefusals
 from asm_async.testing.event_feed.session_ends import TestSessionEnds
 from asm_async.testing.event_feed.session_following import TestSessionFollowing
 from asm_async.testing.event_feed.tenants import TestTenantFollowing
+from asm_async.testing.event_feed.users import TestUserFollowing
 
 __all__ = [
     "TestConsumers",
@@ -36,4 +37,5 @@ __all__ = [
     "TestSessionEnds",
     "TestSessionFollowing",
     "TestTenantFollowing",
+    "TestUserFollowing",
 ]

@@ -34,6 +34,7 @@ from asm_async.testing.query_api.tenants import TestTenants
 from asm_async.testing.query_api.token_costs import TestTokenCosts
 from asm_async.testing.query_api.usage import TestUsage
 from asm_async.testing.query_api.usage_over_time import TestUsageOverTime
+from asm_async.testing.query_api.users import TestUsers
 
 __all__ = [
     "TestCosts",
@@ -55,4 +56,5 @@ __all__ = [
     "TestTokenCosts",
     "TestUsage",
     "TestUsageOverTime",
+    "TestUsers",
 ]

@@ -73,7 +73,8 @@ class TestImportRefusals(QueryAPIContract):
         export = export_of(history())
         *lines, end = export.splitlines(keepends=True)
 
-        for size in range(0, sum(map(len, lines)), 13):
+        # The session's last line is whole without what ends it.
+        for size in range(0, sum(map(len, lines)) - 1, 13):
             with pytest.raises(ValidationError, match=r"^line \d: "):
                 await query_api.import_sessions(pieces(export[:size]))
             assert await backend.gates() == {}

@@ -41,6 +41,7 @@ _REFUSED: Mapping[str, tuple[tuple[Mapping[str, Any], str], ...]] = MappingProxy
             ({"agent_id": ""}, "agent_id: expected 1 to 255 characters"),
             ({"agent_id": 7}, "agent_id: expected text"),
             ({"tenant_id": "a\0"}, "tenant_id: "),
+            ({"user_id": ""}, "user_id: expected 1 to 255 characters"),
             ({"status": "running"}, "status: 'running' is none of pending, active"),
             ({"status": ["active", "over"]}, "status[1]: 'over' is none of "),
             ({"status": 7}, "status: expected a list"),

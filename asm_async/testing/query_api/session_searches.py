@@ -28,6 +28,12 @@ _FILTERS: Mapping[str, tuple[Mapping[str, Any], Collection[int]]] = MappingProxy
         "agent": ({"agent_id": "writer"}, {3, 4, 7, 8}),
         "agent's name in another case": ({"agent_id": "Writer"}, set()),
         "tenant": ({"tenant_id": "tenant_1"}, {5, 6, 7, 8}),
+        "user": ({"user_id": "user_1"}, {6, 8}),
+        "user and tenant": ({"user_id": "user_1", "tenant_id": "tenant_1"}, {6, 8}),
+        "user of another tenant": (
+            {"user_id": "user_1", "tenant_id": "tenant_2"},
+            set(),
+        ),
         "status": ({"status": SessionStatus.ACTIVE}, {2, 4, 6, 8}),
         "status by its value": ({"status": "active"}, {2, 4, 6, 8}),
         "one status of several": (
@@ -89,6 +95,7 @@ async def save_a_crowd(store: SessionStore) -> None:
             status=SessionStatus.ACTIVE if bits & 1 else SessionStatus.PENDING,
             agent_id="writer" if bits & 2 else "reader",
             tenant_id="tenant_1" if bits & 4 else None,
+            user_id="user_1" if bits & 5 == 5 else None,
             parent_session_id="ses_1" if number in {2, 5} else None,
             tags=["even" if bits & 1 else "odd", *size],
             metadata={"number": number},

@@ -182,7 +182,11 @@ class TestFidelity(SessionStoreContract):
         for text in _HARD_TEXTS:
             result = make_execution_result(
                 session=make_session(
-                    id=text, agent_id=text, tenant_id=text, parent_session_id=text
+                    id=text,
+                    agent_id=text,
+                    tenant_id=text,
+                    user_id=text,
+                    parent_session_id=text,
                 ),
                 run=make_run(id=text, session_id=text, provider=text),
                 events=[
@@ -199,6 +203,7 @@ class TestFidelity(SessionStoreContract):
             assert await store.get_session(text) == flushed.session
             assert await store.list_sessions(agent_id=text) == [flushed.session]
             assert await store.list_sessions(tenant_id=text) == [flushed.session]
+            assert await store.list_sessions(user_id=text) == [flushed.session]
             assert await store.list_runs(text) == [flushed.run]
             assert await store.get_run(text) == flushed.run
             assert await store.get_events(text, run_id=text) == [*flushed.events]

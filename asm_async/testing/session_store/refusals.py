@@ -156,6 +156,7 @@ class TestRefusals(SessionStoreContract):
                 "ids[0]": [store.get_events("ses_1", ids=[bad])],
                 "agent_id": [store.list_sessions(agent_id=bad)],
                 "tenant_id": [store.list_sessions(tenant_id=bad)],
+                "user_id": [store.list_sessions(user_id=bad)],
             }
             for name, refused in calls.items():
                 for call in refused:

@@ -39,6 +39,7 @@ async def save_a_crowd(store: SessionStore) -> None:
             status=SessionStatus.ACTIVE if number & 1 else SessionStatus.PENDING,
             agent_id="writer" if number & 2 else "reader",
             tenant_id="tenant_1" if number & 4 else None,
+            user_id="user_1" if number & 5 == 5 else None,
         )
         await store.save_session(session)
 
@@ -104,6 +105,8 @@ class TestSessionLists(SessionStoreContract):
         assert ids_of(by_agent) == ["ses_3", "ses_4", "ses_7", "ses_8"]
         by_tenant = await store.list_sessions(tenant_id="tenant_1")
         assert ids_of(by_tenant) == ["ses_5", "ses_6", "ses_7", "ses_8"]
+        by_user = await store.list_sessions(user_id="user_1")
+        assert ids_of(by_user) == ["ses_6", "ses_8"]
 
     async def test_filters_add_up(self, store: SessionStore) -> None:
         """
@@ -114,15 +117,22 @@ class TestSessionLists(SessionStoreContract):
             status=SessionStatus.ACTIVE, agent_id="writer", tenant_id="tenant_1"
         )
         assert ids_of(listed) == ["ses_8"]
+        listed = await store.list_sessions(
+            user_id="user_1", tenant_id="tenant_1", agent_id="reader"
+        )
+        assert ids_of(listed) == ["ses_6"]
+        assert await store.list_sessions(user_id="user_1", tenant_id="tenant_2") == []
 
     async def test_filters_see_the_latest_value(self, store: SessionStore) -> None:
         """
         A session is found by what it is now, not by what it was.
         """
-        await store.save_session(make_session(agent_id="writer", tenant_id="tenant_1"))
+        owners = {"tenant_id": "tenant_1", "user_id": "user_1"}
+        await store.save_session(make_session(agent_id="writer", **owners))
         await store.save_session(make_session(agent_id="reader"))
         assert await store.list_sessions(agent_id="writer") == []
         assert await store.list_sessions(tenant_id="tenant_1") == []
+        assert await store.list_sessions(user_id="user_1") == []
         assert ids_of(await store.list_sessions(agent_id="reader")) == ["ses_1"]
 
     async def test_limit_and_offset_cut_pages(self, store: SessionStore) -> None:

@@ -68,6 +68,7 @@ SESSION_FIELDS = some_of(
     status=SESSION_STATUSES,
     agent_id=TEXTS,
     tenant_id=TEXTS,
+    user_id=TEXTS,
     parent_session_id=SESSION_IDS,
     tags=st.lists(TEXTS, max_size=2, unique=True),
     created_at=TIMES,

@@ -36,11 +36,13 @@ _EVENT_FILTERS: Mapping[str, st.SearchStrategy[Any]] = {
     "until": TIMES,
     "correlation_id": TEXTS,
     "tenant_id": TEXTS,
+    "user_id": TEXTS,
 }
 _USAGE_FILTERS = some_of(
     session_id=SESSION_IDS,
     agent_id=TEXTS,
     tenant_id=TEXTS,
+    user_id=TEXTS,
     provider=TEXTS | st.just("unknown"),
     since=TIMES,
     until=TIMES,
@@ -62,6 +64,7 @@ class QueryRules(TwinMachine):
         filters=some_of(
             agent_id=TEXTS,
             tenant_id=TEXTS,
+            user_id=TEXTS,
             status=st.lists(SESSION_STATUSES, max_size=2),
             provider=TEXTS,
             tags=st.lists(TEXTS, max_size=2),
@@ -87,6 +90,7 @@ class QueryRules(TwinMachine):
             session_id=SESSION_IDS,
             agent_id=TEXTS,
             tenant_id=TEXTS,
+            user_id=TEXTS,
             provider=TEXTS,
             status=st.lists(RUN_STATUSES, max_size=2),
             started_after=TIMES,

@@ -207,6 +207,7 @@ class SessionStoreRules(TwinMachine):
             status=SESSION_STATUSES,
             agent_id=TEXTS,
             tenant_id=TEXTS,
+            user_id=TEXTS,
             include_deleted=st.booleans(),
             with_context=st.booleans(),
             limit=LIMITS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from asm_async import Session, SessionStatus
-from asm_async.testing.factories import make_session
+from asm_async.testing.factories import make_event, make_session
 from asm_async.values.json_values import encode_json
 from tests.integration.fastapi.serving import Service
 
@@ -40,6 +40,29 @@ async def test_a_session_is_begun_read_and_listed(memory_service: Service) -> No
     assert got.json() == session
     assert listed.json()["items"] == [session]
     assert Session.from_dict(session).status is SessionStatus.PENDING
+
+
+async def test_a_users_sessions_are_found(memory_service: Service) -> None:
+    """
+    A session is begun for a user, who narrows what is searched, counted and added up.
+    """
+    client = memory_service.client
+    id_ = await memory_service.new_session(user_id="ann")
+    await memory_service.new_session(user_id="bob")
+    body = make_event(session_id=id_).to_dict()
+    await client.post(f"/sessions/{id_}/events", json=body)
+
+    found = await client.get("/sessions", params={"user_id": "ann"})
+    events = await client.get("/events", params={"user_id": "ann"})
+    counted = await client.get("/events/count", params={"user_id": "bob"})
+    usage = await client.get("/usage", params={"user_id": "ann"})
+    wrong = await client.get("/sessions", params={"user_id": ""})
+
+    assert [item["user_id"] for item in found.json()["items"]] == ["ann"]
+    assert [item["session_id"] for item in events.json()["items"]] == [id_]
+    assert counted.json() == {"count": 0}
+    assert usage.json()["run_count"] == 0
+    assert wrong.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def test_an_entity_tag_does_not_outlive_its_session(service: Service) -> None:

@@ -1,6 +1,7 @@
 CREATE TABLE asm_sessions (
     id VARCHAR(255) NOT NULL PRIMARY KEY,
     tenant_id VARCHAR(255),
+    user_id VARCHAR(255),
     agent_id VARCHAR(255) NOT NULL,
     status VARCHAR(16) NOT NULL,
     parent_session_id VARCHAR(255),
@@ -31,6 +32,12 @@ CREATE INDEX ix_asm_sessions_tenant_id
 
 CREATE INDEX ix_asm_sessions_tenant_id_updated_at
     ON asm_sessions (tenant_id, updated_at, id) WHERE tenant_id IS NOT NULL;
+
+CREATE INDEX ix_asm_sessions_user_id
+    ON asm_sessions (user_id, created_at, id) WHERE user_id IS NOT NULL;
+
+CREATE INDEX ix_asm_sessions_user_id_updated_at
+    ON asm_sessions (user_id, updated_at, id) WHERE user_id IS NOT NULL;
 
 CREATE INDEX ix_asm_sessions_status
     ON asm_sessions (status, created_at, id);
