@@ -119,7 +119,8 @@ CREATE INDEX ix_asm_runs_status
 CREATE INDEX ix_asm_runs_usage
     ON asm_runs (
         provider, model, started_at, input_tokens, output_tokens, total_tokens,
-        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd
+        cache_read_tokens, cache_write_tokens, reasoning_tokens, cost_usd,
+        session_id
     );
 
 CREATE TABLE asm_run_tombstones (

@@ -5,7 +5,7 @@ The front of a query API: what every call checks before anything is read.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import AsyncIterable, Awaitable, Callable, Iterable
+from collections.abc import AsyncIterable, Awaitable, Callable, Collection
 from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
@@ -83,8 +83,7 @@ class QueryAPIFront(QueryAPI):
     @takes_arguments_of(QueryAPI.get_usage_summary)
     async def get_usage_summary(self, **filters: Any) -> UsageSummary:
         wanted = UsageFilter(**filters)
-        groups = await self._group_usage(wanted)
-        return usage_summary(groups, wanted.bucket)
+        return await usage_summary(await self._group_usage(wanted), wanted)
 
     @takes_arguments_of(QueryAPI.get_cost_summary)
     async def get_cost_summary(
@@ -94,7 +93,7 @@ class QueryAPIFront(QueryAPI):
         prices = _checked_prices(pricing_table)
         lookup = _optional_callable(price_lookup, "price_lookup")
         groups = await self._group_costs(wanted)
-        return cost_summary(groups, wanted.bucket, prices, lookup)
+        return await cost_summary(groups, wanted, prices, lookup)
 
     @takes_arguments_of(QueryAPI.search_events)
     async def search_events(
@@ -169,13 +168,16 @@ class QueryAPIFront(QueryAPI):
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]: ...
 
     @abstractmethod
-    async def _group_usage(self, wanted: UsageFilter) -> Iterable[RunGroup]:
+    async def _group_usage(self, wanted: UsageFilter) -> Collection[RunGroup]:
         """
         Return all runs that match in groups, each of one provider, model and bucket.
+
+        Each is of one combination of what is grouped by, too. Where that tells more
+        than ``MAX_USAGE_GROUPS`` apart, some may be left out: none are shown.
         """
 
     @abstractmethod
-    async def _group_costs(self, wanted: UsageFilter) -> Iterable[RunGroup]:
+    async def _group_costs(self, wanted: UsageFilter) -> Collection[RunGroup]:
         """
         Return the same groups, those runs apart whose cost is stored.
         """

@@ -16,7 +16,11 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.paging import Order, Search, ordered_by
-from asm_async.ports.query_api import MAX_TAGS_PER_SEARCH, TimeBucket
+from asm_async.ports.query_api import (
+    MAX_TAGS_PER_SEARCH,
+    TimeBucket,
+    UsageDimension,
+)
 from asm_async.values import fields
 from asm_async.values.event import EventType, event_type
 from asm_async.values.fields import Count, Text, UTCTime
@@ -46,6 +50,12 @@ def _choices(value: object, name: str, rule: fields.FieldRule) -> tuple[Any, ...
     Accept what obeys *rule*, or an iterable of such; each is kept once, in order.
     """
     return tuple(sorted(set(fields.several(value, name, rule))))
+
+
+def _dimensions(value: object, name: str) -> tuple[Any, ...]:
+    # In the order given, which is that of the groups.
+    rule = partial(fields.one_of, known=get_args(UsageDimension))
+    return tuple(dict.fromkeys(fields.several(value, name, rule)))
 
 
 _Texts: TypeAlias = Annotated[Collection[str], partial(_members, rule=fields.text)]
@@ -147,7 +157,7 @@ class EventSearch(Search):
 @attrs.frozen(kw_only=True)
 class UsageFilter(Value):
     """
-    Which runs to add up, and over which buckets of time.
+    Which runs to add up, over which buckets of time and by what.
     """
 
     session_id: Text | None = None
@@ -158,3 +168,4 @@ class UsageFilter(Value):
     since: UTCTime | None = None
     until: UTCTime | None = None
     bucket: _Bucket | None = None
+    group_by: Annotated[Collection[UsageDimension], _dimensions] = ()

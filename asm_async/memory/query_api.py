@@ -4,7 +4,7 @@ The query API over what is kept in memory.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from functools import partial
 
 import attrs
@@ -70,10 +70,10 @@ class InMemoryQueryAPI(QueryAPIFront):
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
         return cut_page(find_runs(self._access.database, wanted), paging)
 
-    async def _group_usage(self, wanted: UsageFilter) -> Iterator[RunGroup]:
+    async def _group_usage(self, wanted: UsageFilter) -> list[RunGroup]:
         return group_runs(self._access.database, wanted)
 
-    async def _group_costs(self, wanted: UsageFilter) -> Iterator[RunGroup]:
+    async def _group_costs(self, wanted: UsageFilter) -> list[RunGroup]:
         return await self._group_usage(wanted)
 
     async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:

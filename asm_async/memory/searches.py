@@ -86,24 +86,39 @@ def find_events(database: InMemoryDatabase, wanted: EventSearch) -> list[Event]:
     ]
 
 
-def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> Iterator[RunGroup]:
+def group_runs(database: InMemoryDatabase, wanted: UsageFilter) -> list[RunGroup]:
     """
-    Make a group of each run that is to be added up.
+    Make groups of each run that is to be added up: one, or one for each tag as well.
     """
+    groups: list[RunGroup] = []
     for run in _runs_of(database, wanted):
         if wanted.since is not None and run.started_at < wanted.since:
             continue
         if wanted.until is not None and run.started_at >= wanted.until:
             continue
-        yield RunGroup(
+        session = database.sessions[run.session_id]
+        group = RunGroup(
             provider=run.provider,
             model=run.model,
+            agent=session.agent_id,
+            tenant=session.tenant_id,
+            user=session.user_id,
+            session=session.id,
             started_at=run.started_at,
             run_count=1,
             untold_runs=not run.input_tokens and not run.output_tokens,
             cost_usd=run.cost_usd,
             **{name: getattr(run, name) for name in TOKEN_COUNTS},
         )
+        if "tag" not in wanted.group_by:
+            groups.append(group)
+            continue
+        groups.append(attrs.evolve(group, counts_for="totals"))
+        groups += [
+            attrs.evolve(group, tag=tag, counts_for="groups")
+            for tag in session.tags or [None]
+        ]
+    return groups
 
 
 def session_stats(database: InMemoryDatabase, session_id: str) -> SessionStats:

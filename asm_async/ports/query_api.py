@@ -26,12 +26,20 @@ MAX_TAGS_PER_SEARCH = 16
 The most tags that one search asks for.
 """
 
+MAX_USAGE_GROUPS = 50_000
+"""
+The most groups that one summary of usage or cost tells apart.
+"""
+
 SessionOrder: TypeAlias = Literal[
     "created_at_asc", "created_at_desc", "updated_at_desc"
 ]
 RunOrder: TypeAlias = Literal["started_at_desc", "started_at_asc", "token_usage_desc"]
 EventOrder: TypeAlias = Literal["sequence_asc", "timestamp_asc", "timestamp_desc"]
 TimeBucket: TypeAlias = Literal["hour", "day", "month"]
+UsageDimension: TypeAlias = Literal[
+    "provider", "model", "agent", "tenant", "user", "session", "tag"
+]
 
 
 @runtime_checkable
@@ -217,6 +225,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         since: datetime | None = None,
         until: datetime | None = None,
         bucket: TimeBucket | None = None,
+        group_by: UsageDimension | Collection[UsageDimension] = (),
     ) -> UsageSummary:
         """
         Add up what runs consumed.
@@ -224,9 +233,13 @@ class QueryAPI(HistoryTransfer, Protocol):
         The sums are exact, however large. A run whose *token_usage* lacks a count adds
         nothing to it; where it lacks ``total_tokens``, input and output are added up.
 
-        The answer holds an entry for each provider, model and bucket, and their number
-        is not bounded: where every run names a model of its own, there are as many
-        models as runs.
+        The answer holds an entry for each provider, model and bucket, and for each
+        group that *group_by* asks for. Together they tell at most 50,000 groups apart:
+        each provider, model and bucket, within each group of *group_by*.
+
+        What is told apart by provider, model and time alone is read from an index. What
+        sessions tell (agent, tenant, user, session, tag) costs a look at each run's
+        session, and on PostgreSQL one at the run: narrow it where there are very many.
 
         Args:
             session_id: Only runs of this session.
@@ -245,6 +258,19 @@ class QueryAPI(HistoryTransfer, Protocol):
 
             bucket: Also add up by the hour, day or month, in UTC, in which runs were
                 started; hours, days and months without a run are left out.
+
+            group_by: Also add up by this, or by each combination of these that a run
+                has, within each bucket if there is one: ``"provider"``, ``"model"``,
+                and ``"agent"``, ``"tenant"``, ``"user"``, ``"session"`` and ``"tag"``
+                as a run's session has them now. A run counts once in the group of each
+                of its session's tags, so that the sums by tag may be more than the
+                totals, which count it once. What has no tag (user, model, ...) is in
+                the group of None.
+
+        Raises:
+            ValidationError: If there are more than 50,000 groups. Ask for less time,
+                for one tenant, agent or user, for a longer bucket, or tell fewer
+                things apart.
         """
         ...
 
@@ -261,6 +287,7 @@ class QueryAPI(HistoryTransfer, Protocol):
         pricing_table: PricingTable | None = None,
         price_lookup: PriceLookup | None = None,
         bucket: TimeBucket | None = None,
+        group_by: UsageDimension | Collection[UsageDimension] = (),
     ) -> CostSummary:
         """
         Add up what runs cost.
@@ -271,8 +298,9 @@ class QueryAPI(HistoryTransfer, Protocol):
         added as floats: the last digits of a sum are not promised (of 15, the first 12
         are the same from every adapter).
 
-        The filters, *bucket* and the size of the answer are those of
-        :meth:`get_usage_summary`. *pricing_table* has prices for runs without a
+        The filters, *bucket*, *group_by* and the size of the answer are those of
+        :meth:`get_usage_summary`; each group of *group_by* also says how many of its
+        runs are unmapped. *pricing_table* has prices for runs without a
         *cost_usd*. What it does not have is looked up by *price_lookup*, such as
         :class:`~asm_async.integrations.genai_prices.GenAIPrices`: it is called with a
         provider and a model, or None for one that is not named, once for each two,

@@ -144,7 +144,7 @@ class SQLQueryAPI(QueryAPIFront):
     async def _groups(self, query: sa.Executable) -> list[RunGroup]:
         async def read(conn: AsyncConnection) -> list[RunGroup]:
             found = await _planned(conn, query)
-            return [RunGroup(**row) for row in found.mappings()]
+            return await in_pieces(lambda row: RunGroup(**row), found.mappings())
 
         return await self._read(read)
 

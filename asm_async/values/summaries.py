@@ -96,6 +96,49 @@ class CostTotals(Value):
 
 
 @attrs.frozen(kw_only=True)
+class UsageGroup(UsageTotals):
+    """
+    What runs consumed that *group_by* puts together.
+    """
+
+    key: Mapping[Text, Text | None] = attrs.field(hash=False)
+    """
+    What they have in common, by the names of *group_by*; None is what they have none
+    of.
+    """
+
+    bucket: UTCTime | None = None
+    """
+    The beginning of the bucket of time in which they were started, if one is asked for.
+    """
+
+
+@attrs.frozen(kw_only=True)
+class CostGroup(CostTotals):
+    """
+    What runs cost that *group_by* puts together.
+
+    It counts those of known cost, and beside them those of unknown cost.
+    """
+
+    key: Mapping[Text, Text | None] = attrs.field(hash=False)
+    """
+    What they have in common, by the names of *group_by*; None is what they have none
+    of.
+    """
+
+    bucket: UTCTime | None = None
+    """
+    The beginning of the bucket of time in which they were started, if one is asked for.
+    """
+
+    unmapped_runs: Count
+    """
+    How many further runs have no known cost.
+    """
+
+
+@attrs.frozen(kw_only=True)
 class SessionStats(Value):
     """
     One session in figures.
@@ -183,6 +226,12 @@ class UsageSummary(Value):
     beginning in UTC, earliest first; empty unless asked for.
     """
 
+    groups: tuple[UsageGroup, ...] = ()
+    """
+    The same for each group that *group_by* asks for, in the order of its names, then of
+    the code points of what they name, those of None last; then by bucket.
+    """
+
     total_cache_read_tokens: TotalCount = 0
     """
     What of the input was read from a cache.
@@ -239,4 +288,11 @@ class CostSummary(Value):
     """
     The others for each bucket of time in which one was started, by the bucket's
     beginning in UTC, earliest first; empty unless asked for.
+    """
+
+    groups: tuple[CostGroup, ...] = ()
+    """
+    The others, and how many are unmapped, for each group that *group_by* asks for, in
+    the order of its names, then of the code points of what they name, those of None
+    last; then by bucket.
     """

@@ -49,6 +49,19 @@ BY_TIME: dict[str, Call] = {
     "usage by day": lambda query_api: query_api.get_usage_summary(bucket="day"),
     "cost by month": lambda query_api: query_api.get_cost_summary(bucket="month"),
 }
+# By what sessions tell: on PostgreSQL an index with two names in it, and an id, would
+# not hold the longest ones.
+BY_SESSION: dict[str, Call] = {
+    "usage by agent": lambda query_api: query_api.get_usage_summary(group_by="agent"),
+    "usage by session and model": lambda query_api: query_api.get_usage_summary(
+        group_by=["session", "model"]
+    ),
+    "cost by tenant and day": lambda query_api: query_api.get_cost_summary(
+        group_by="tenant", bucket="day"
+    ),
+    "usage by user": lambda query_api: query_api.get_usage_summary(group_by="user"),
+    "cost by tag": lambda query_api: query_api.get_cost_summary(group_by="tag"),
+}
 # With the index by which few runs are found.
 OF_FEW_RUNS: dict[str, tuple[Call, str]] = {
     "provider": (
@@ -67,6 +80,12 @@ OF_FEW_RUNS: dict[str, tuple[Call, str]] = {
     ),
     "agent": (
         lambda query_api: query_api.get_usage_summary(agent_id="a7"),
+        "ix_asm_runs_session_id",
+    ),
+    "session by tag": (
+        lambda query_api: query_api.get_cost_summary(
+            session_id="ses_7", group_by=["tag", "agent"]
+        ),
         "ix_asm_runs_session_id",
     ),
     "stats": (
@@ -92,7 +111,12 @@ async def fill(engine: AsyncEngine) -> None:
     Store runs of some size, as a night's rest would leave them.
     """
     sessions = [
-        make_session(id=f"ses_{number}", agent_id=f"a{number % 500}")
+        make_session(
+            id=f"ses_{number}",
+            agent_id=f"a{number % 500}",
+            tenant_id=f"t{number % 9}",
+            tags=["all", f"tag_{number % 5}"],
+        )
         for number in range(SESSIONS)
     ]
     runs = [
@@ -116,6 +140,10 @@ async def fill(engine: AsyncEngine) -> None:
         engine,
         [
             (tables.sessions, [rows.session_row(session) for session in sessions]),
+            (
+                tables.session_tags,
+                [row for each in sessions for row in rows.tag_rows(each)],
+            ),
             (tables.runs, [rows.run_row(run) for run in runs]),
             (tables.events, [rows.event_row(event) for event in events]),
         ],
@@ -152,6 +180,24 @@ async def test_a_summary_of_all_runs_reads_its_index_alone(engine: AsyncEngine) 
             assert name in BY_TIME or not any(map(is_sort, steps)), (name, steps)
         else:
             assert all("Index Only Scan" in step for step in read)
+
+
+async def test_groups_by_session_read_each_run_once(engine: AsyncEngine) -> None:
+    """
+    SQLite reads the index alone and finds each session by its key.
+
+    On PostgreSQL runs and sessions are read once each, and not again for each run.
+    """
+    for name, call in BY_SESSION.items():
+        steps = await plan_of(engine, call)
+        if engine.dialect.name == "sqlite":
+            read = [step for step in steps if "asm_runs" in step]
+            assert read, name
+            assert all("COVERING INDEX ix_asm_runs_usage" in step for step in read)
+            others = [step for step in steps if "owner" in step or "tags" in step]
+            assert not any(map(is_scan, others)), (name, steps)
+        else:
+            assert not any("Nested Loop" in step for step in steps), (name, steps)
 
 
 async def test_few_runs_are_found_by_an_index(engine: AsyncEngine) -> None:

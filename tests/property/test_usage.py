@@ -5,14 +5,14 @@ Every adapter adds up whatever Hypothesis can think of as the one in memory does
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, get_args
 
 import attrs
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.query_api import QueryAPI, UsageDimension
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing import strategies as asm
 from asm_async.testing.factories import make_event, make_session
@@ -23,6 +23,9 @@ from asm_async.values.summaries import CostSummary, CostTotals
 from asm_async.values.token_price import TokenPrice
 
 SESSIONS = {"ses_1": "assistant", "ses_2": "assistant", "ses_3": "other"}
+TENANTS = {"ses_1": "t1", "ses_3": "t1"}
+USERS = {"ses_2": "u1", "ses_3": "u2"}
+TAGS = {"ses_1": ["x", "y"], "ses_2": ["x"]}
 # Amounts below are rounded to zero here and not there, depending on the order.
 SMALLEST = 1e-290
 
@@ -68,6 +71,7 @@ def filters() -> st.SearchStrategy[dict[str, Any]]:
             "since": asm.times(),
             "until": asm.times(),
             "bucket": st.sampled_from(["hour", "day", "month"]),
+            "group_by": st.lists(st.sampled_from(get_args(UsageDimension)), max_size=3),
         },
     )
 
@@ -100,6 +104,7 @@ def rounded(costs: CostSummary) -> CostSummary:
         by_provider=totals(costs.by_provider),
         by_model=totals(costs.by_model),
         by_bucket=totals(costs.by_bucket),
+        groups=tuple(attrs.evolve(group, cost_usd=0.0) for group in costs.groups),
     )
 
 
@@ -113,6 +118,7 @@ def amounts(costs: CostSummary) -> list[float]:
         costs.by_bucket,
     ]
     found = [totals.cost_usd for group in groups for totals in group.values()]
+    found += [group.cost_usd for group in costs.groups]
     return [costs.total_cost_usd, *found]
 
 
@@ -186,7 +192,14 @@ async def fill(store: SessionStore, runs: list[Run]) -> None:
     Store the sessions and their runs.
     """
     for session_id, agent_id in SESSIONS.items():
-        await store.save_session(make_session(id=session_id, agent_id=agent_id))
+        session = make_session(
+            id=session_id,
+            agent_id=agent_id,
+            tenant_id=TENANTS.get(session_id),
+            user_id=USERS.get(session_id),
+            tags=TAGS.get(session_id, []),
+        )
+        await store.save_session(session)
     for run in runs:
         await store.save_run(run)
 

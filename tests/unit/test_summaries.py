@@ -12,10 +12,12 @@ from asm_async.errors import ValidationError
 from asm_async.testing.factories import NOON
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import (
+    CostGroup,
     CostSummary,
     CostTotals,
     SessionStats,
     TokenTotals,
+    UsageGroup,
     UsageSummary,
     UsageTotals,
 )
@@ -28,12 +30,22 @@ USAGE = UsageTotals(
     run_count=1, input_tokens=2, output_tokens=3, total_tokens=5, **PARTS
 )
 COST = CostTotals(run_count=1, cost_usd=0.5, input_tokens=2, output_tokens=3)
+USAGE_GROUP = UsageGroup(
+    key={"model": "large", "tenant": None},
+    bucket=NOON,
+    **attrs.asdict(USAGE),
+)
+COST_GROUP = CostGroup(
+    key={"agent": "assistant"}, bucket=NOON, unmapped_runs=1, **attrs.asdict(COST)
+)
 
 # Every class with all its fields.
 EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
     (TokenTotals, attrs.asdict(TOKENS)),
     (UsageTotals, attrs.asdict(USAGE)),
     (CostTotals, attrs.asdict(COST)),
+    (UsageGroup, attrs.asdict(USAGE_GROUP)),
+    (CostGroup, attrs.asdict(COST_GROUP)),
     (
         TokenPrice,
         {
@@ -66,6 +78,7 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "by_provider": {"acme": USAGE},
             "by_model": {"unknown": USAGE},
             "by_bucket": {NOON: USAGE},
+            "groups": (USAGE_GROUP,),
         },
     ),
     (
@@ -77,6 +90,7 @@ EXAMPLES: list[tuple[type[Any], dict[str, Any]]] = [
             "by_provider": {"acme": COST},
             "by_model": {"large": COST},
             "by_bucket": {NOON: COST},
+            "groups": (COST_GROUP,),
         },
     ),
 ]
@@ -115,11 +129,15 @@ def test_each_field_is_required_but_buckets_and_parts(
     kind: type[Any], fields: dict[str, Any], name: str
 ) -> None:
     """
-    The buckets, which must be asked for, are empty unless given; parts are none.
+    Buckets and groups, which must be asked for, are none unless given; nor are parts.
     """
     rest = {key: value for key, value in fields.items() if key != name}
     if name == "by_bucket":
         assert kind(**rest).by_bucket == {}
+    elif name == "groups":
+        assert kind(**rest).groups == ()
+    elif name == "bucket":
+        assert kind(**rest).bucket is None
     elif name.startswith("cache_") and kind is TokenPrice:
         assert getattr(kind(**rest), name) is None
     elif name.removeprefix("total_") in PARTS:

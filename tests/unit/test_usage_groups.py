@@ -6,6 +6,7 @@ from typing import Any
 import attrs
 import pytest
 
+from asm_async.fronts.query_filters import UsageFilter
 from asm_async.fronts.usage_groups import (
     RunGroup,
     cost_summary,
@@ -17,6 +18,8 @@ from asm_async.testing.factories import NOON
 from asm_async.values.token_price import TokenPrice, price_in
 
 PRICE = TokenPrice(input_usd_per_million=3, output_usd_per_million=15)
+ALL = UsageFilter()
+BY_DAY = UsageFilter(bucket="day")
 OTHER = TokenPrice(input_usd_per_million=1, output_usd_per_million=1)
 
 
@@ -57,7 +60,7 @@ def test_a_bucket_holds_its_last_microsecond(
     assert start_of(bucket, end) == end
 
 
-def test_groups_of_any_size_make_the_same_summary() -> None:
+async def test_groups_of_any_size_make_the_same_summary() -> None:
     """
     It does not matter which runs an adapter has added up already.
     """
@@ -66,39 +69,39 @@ def test_groups_of_any_size_make_the_same_summary() -> None:
         group(run_count=1, input_tokens=1_500_000, output_tokens=0, total_tokens=0),
     ]
 
-    assert usage_summary(halves, "day") == usage_summary([group()], "day")
+    assert await usage_summary(halves, BY_DAY) == await usage_summary([group()], BY_DAY)
     for prices in ({"acme": {"m": PRICE}}, {}):
-        in_halves = cost_summary(halves, "day", prices, None)
-        assert in_halves == cost_summary([group()], "day", prices, None)
+        in_halves = await cost_summary(halves, BY_DAY, prices, None)
+        assert in_halves == await cost_summary([group()], BY_DAY, prices, None)
 
 
-def test_times_of_one_bucket_are_added_up() -> None:
+async def test_times_of_one_bucket_are_added_up() -> None:
     """
     A month may come as its days.
     """
     days = [group(started_at=NOON), group(started_at=NOON + timedelta(days=9))]
-    usage = usage_summary(days, "month")
+    usage = await usage_summary(days, UsageFilter(bucket="month"))
 
     assert [totals.run_count for totals in usage.by_bucket.values()] == [4]
 
 
-def test_a_stored_cost_of_zero_is_known() -> None:
+async def test_a_stored_cost_of_zero_is_known() -> None:
     """
     Nothing is computed where it is stored that a run cost nothing.
     """
-    costs = cost_summary([group(cost_usd=0.0)], None, {"acme": {"": PRICE}}, None)
+    costs = await cost_summary([group(cost_usd=0.0)], ALL, {"acme": {"": PRICE}}, None)
 
     assert (costs.unmapped_runs, costs.total_cost_usd) == (0, 0)
     assert costs.by_model["m"].run_count == 2
 
 
-def test_sums_of_costs_do_not_depend_on_the_order() -> None:
+async def test_sums_of_costs_do_not_depend_on_the_order() -> None:
     """
     Small costs are not lost beside large ones, whichever come first.
     """
     groups = [group(cost_usd=cost) for cost in (1e15, *[0.1] * 10)]
-    forth = cost_summary(groups, None, {}, None)
-    back = cost_summary(groups[::-1], None, {}, None)
+    forth = await cost_summary(groups, ALL, {}, None)
+    back = await cost_summary(groups[::-1], ALL, {}, None)
 
     assert forth == back
     assert forth.total_cost_usd == 1e15 + 1
@@ -120,21 +123,21 @@ def test_the_longest_beginning_tells_the_price(
     assert price_in(table, "acme", model) is None
 
 
-def test_runs_that_nobody_told_of_are_not_free() -> None:
+async def test_runs_that_nobody_told_of_are_not_free() -> None:
     """
     They count as unmapped where the others of their group have a price.
     """
-    costs = cost_summary([group(untold_runs=1)], None, {"acme": {"": PRICE}}, None)
+    costs = await cost_summary([group(untold_runs=1)], ALL, {"acme": {"": PRICE}}, None)
 
     assert (costs.run_count, costs.unmapped_runs) == (2, 1)
     assert costs.by_model["m"].run_count == 1
-    none = cost_summary([group(untold_runs=2)], None, {"acme": {"": PRICE}}, None)
+    none = await cost_summary([group(untold_runs=2)], ALL, {"acme": {"": PRICE}}, None)
     assert (none.unmapped_runs, dict(none.by_model)) == (2, {})
-    stored = cost_summary([group(untold_runs=2, cost_usd=1.0)], None, {}, None)
+    stored = await cost_summary([group(untold_runs=2, cost_usd=1.0)], ALL, {}, None)
     assert (stored.unmapped_runs, stored.total_cost_usd) == (0, 1.0)
 
 
-def test_cached_tokens_cost_what_their_price_says() -> None:
+async def test_cached_tokens_cost_what_their_price_says() -> None:
     """
     As much as input where it says nothing; they are part of the input.
     """
@@ -147,7 +150,7 @@ def test_cached_tokens_cost_what_their_price_says() -> None:
     assert PRICE.cost_of(1_000_000, 0, **cached) == 3
     assert both.cost_of(1_000_000, 0, **cached) == pytest.approx(0.3 + 0.18 + 1.8)
     assert free.cost_of(1_000_000, 0, **cached) == pytest.approx(1.2)
-    costs = cost_summary([group(**cached)], None, {"acme": {"": both}}, None)
+    costs = await cost_summary([group(**cached)], ALL, {"acme": {"": both}}, None)
     assert costs.total_cost_usd == pytest.approx(
         both.cost_of(2_000_000, 1_000_000, **cached)
     )

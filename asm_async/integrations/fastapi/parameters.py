@@ -15,7 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from asm_async.integrations.fastapi import schema_models
 from asm_async.integrations.fastapi.schema_models import EventTypeText
-from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.query_api import QueryAPI, UsageDimension
 from asm_async.values.event import EventType
 from asm_async.values.fields import MAX_TEXT_LENGTH
 from asm_async.values.run import RunStatus
@@ -69,6 +69,7 @@ EventTypes: TypeAlias = Annotated[
     list[EventTypeText] | None, Query(max_length=MAX_VALUES)
 ]
 _SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
+_Dimensions: TypeAlias = Annotated[list[UsageDimension] | None, Query()]
 RunStatuses: TypeAlias = Annotated[list[RunStatus] | None, Query()]
 Count: TypeAlias = Annotated[schema_models.Count | None, Query()]
 Time: TypeAlias = Annotated[
@@ -103,6 +104,7 @@ _PARAMETERS: Mapping[Any, Any] = MappingProxyType(
         Collection[str] | None: TextList,
         EventType | str | Collection[EventType | str] | None: EventTypes,
         SessionStatus | Collection[SessionStatus] | None: _SessionStatuses,
+        UsageDimension | Collection[UsageDimension]: _Dimensions,
         RunStatus | Collection[RunStatus] | None: RunStatuses,
     }
 )

@@ -28,10 +28,12 @@ from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.summaries import (
+    CostGroup,
     CostSummary,
     CostTotals,
     SessionStats,
     TokenTotals,
+    UsageGroup,
     UsageSummary,
     UsageTotals,
 )
@@ -194,7 +196,8 @@ SessionExportView: type[BaseModel] = view(
     SessionExport, {Session: SessionView, Run: RunView, Event: EventView}
 )
 _TOTALS: Mapping[Any, Any] = {
-    kind: view(kind) for kind in (TokenTotals, UsageTotals, CostTotals)
+    kind: view(kind)
+    for kind in (TokenTotals, UsageTotals, UsageGroup, CostTotals, CostGroup)
 }
 SessionStatsView: type[BaseModel] = view(SessionStats, _TOTALS)
 UsageSummaryView: type[BaseModel] = view(UsageSummary, _TOTALS)

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 from http import HTTPStatus
 
+import attrs
 from fastapi import Request, Response
 
+from asm_async.fronts.loop_share import in_pieces
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
 from asm_async.integrations.fastapi.pages import page_response
 from asm_async.integrations.fastapi.parameters import (
@@ -20,6 +22,7 @@ from asm_async.integrations.fastapi.parameters import (
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import json_response, plain_json
 from asm_async.integrations.fastapi.streams import ExportStream, Write
+from asm_async.values.summaries import CostSummary, UsageSummary
 
 
 async def search_runs(
@@ -53,7 +56,7 @@ async def get_usage(view: ViewDep, query: SummaryQuery) -> Response:
     """
     Add up what runs consumed.
     """
-    return json_response(plain_json(await view.get_usage_summary(**query)))
+    return await _summary_response(await view.get_usage_summary(**query))
 
 
 async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> Response:
@@ -62,7 +65,14 @@ async def get_cost(view: ViewDep, context: ContextDep, query: SummaryQuery) -> R
     """
     lookup = context.price_lookup
     summary = await view.get_cost_summary(**query, price_lookup=lookup)
-    return json_response(plain_json(summary))
+    return await _summary_response(summary)
+
+
+async def _summary_response(summary: UsageSummary | CostSummary) -> Response:
+    # Of groups there may be very many.
+    parts = attrs.asdict(summary, recurse=False)
+    groups = await in_pieces(plain_json, parts.pop("groups"))
+    return json_response({**plain_json(parts), "groups": groups})
 
 
 async def get_health(view: ViewDep) -> Response:

@@ -216,10 +216,10 @@ class Dialect(ABC):
         self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
     ) -> sa.ColumnElement[datetime]:
         """
-        Return a UTC time of the bucket in which *time* lies; fine to group by.
+        Return the beginning, in UTC, of the bucket in which *time* lies.
 
-        It need not be the same for all times of a bucket, so that a month may be told
-        by its days.
+        It is fine to group by. The first and the last time there is may stand for
+        themselves.
         """
 
     @abstractmethod

@@ -2,14 +2,15 @@
 The statements that add up what runs consumed and cost, and a session's figures.
 
 One statement is one moment. The groups are as many as there are different providers,
-models and buckets; they are made in the order of the index that holds all that is
-summed, so that no run is read and SQLite, which groups by sorting, need not sort.
+models and buckets, within each of what is grouped by. Those of providers and models
+are made in the order of the index that holds all that is summed, so that no run is read
+and SQLite, which groups by sorting, need not sort.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from operator import eq, ge, lt
 from typing import Any
 
@@ -17,13 +18,17 @@ import sqlalchemy as sa
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.fronts.query_filters import UsageFilter
+from asm_async.ports.query_api import MAX_USAGE_GROUPS
 from asm_async.sql.core import rows
-from asm_async.sql.core.tables import events, runs, sessions
+from asm_async.sql.core.tables import events, runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import belongs_to, given
 from asm_async.values.run import RunStatus
 from asm_async.values.summaries import SessionStats, TokenTotals
 from asm_async.values.token_usage import TOKEN_COUNTS
+
+# A bucket may be two rows: the first and the last time stand for themselves.
+_MAX_ROWS = 2 * MAX_USAGE_GROUPS + 1
 
 
 def _run_sums(dialect: Dialect) -> list[sa.Label[int]]:
@@ -33,17 +38,72 @@ def _run_sums(dialect: Dialect) -> list[sa.Label[int]]:
     return [sa.func.count().label("run_count"), untold.label("untold_runs"), *sums]
 
 
-def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, ...]]:
+def usage_sums(
+    dialect: Dialect, wanted: UsageFilter
+) -> sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]:
     """
-    Select runs by provider, model and bucket, added up.
+    Select runs by provider, model, bucket and what is grouped by, added up.
+
+    No more rows are read than show that too much is told apart.
     """
-    c = runs.c
+    return _together(_sums(dialect, wanted)).limit(_MAX_ROWS)
+
+
+def cost_sums(
+    dialect: Dialect, wanted: UsageFilter
+) -> sa.CompoundSelect[*tuple[Any, ...]]:
+    """
+    Select the same of the runs with a stored cost, and of those without.
+
+    Twice through the index is faster than once with the difference as a further key.
+    """
+    cost = runs.c.cost_usd
+    total = sa.func.sum(cost).label("cost_usd")
+    parts = [
+        sums.add_columns(total).where(condition)
+        for sums in _sums(dialect, wanted)
+        for condition in (cost.is_not(None), cost.is_(None))
+    ]
+    return sa.union_all(*parts).limit(2 * _MAX_ROWS)
+
+
+def _sums(dialect: Dialect, wanted: UsageFilter) -> list[sa.Select[*tuple[Any, ...]]]:
+    names = wanted.group_by
+    if "tag" not in names:
+        return [_sums_by(dialect, wanted, names, "all")]
+    # A run of two tags would be twice in totals that are made of its groups.
+    return [
+        _sums_by(dialect, wanted, names, "groups"),
+        _sums_by(dialect, wanted, (), "totals"),
+    ]
+
+
+def _sums_by(
+    dialect: Dialect, wanted: UsageFilter, names: Collection[str], counts_for: str
+) -> sa.Select[*tuple[Any, ...]]:
+    c, owner = runs.c, sessions.alias("owner")
+    told: dict[str, sa.ColumnElement[Any]] = {
+        "agent": owner.c.agent_id,
+        "tenant": owner.c.tenant_id,
+        "user": owner.c.user_id,
+        "session": c.session_id,
+        "tag": session_tags.c.tag,
+    }
     keys: list[sa.ColumnElement[Any]] = [c.provider, c.model]
     if wanted.bucket:
         time = dialect.time_within(wanted.bucket, c.started_at)
         keys.append(time.label("started_at"))
-    return (
-        sa.select(*keys, *_run_sums(dialect))
+    keys += [column.label(name) for name, column in told.items() if name in names]
+    # All that are united have the same columns.
+    absent = [
+        sa.null().label(name)
+        for name in told
+        if name in wanted.group_by and name not in names
+    ]
+    is_for = sa.literal_column(f"'{counts_for}'", sa.Text).label("counts_for")
+    query = (
+        sa.select(*keys, *absent, is_for, *_run_sums(dialect))
+        .select_from(runs)
         .where(
             *given(eq, c.session_id, wanted.session_id),
             *belongs_to(c.session_id, sessions.c.agent_id, wanted.agent_id),
@@ -55,18 +115,19 @@ def usage_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Select[*tuple[Any, .
         )
         .group_by(*keys)
     )
+    # Outer joins, so that what has no tag is counted as well.
+    if not {"agent", "tenant", "user"}.isdisjoint(names):
+        query = query.outerjoin(owner, owner.c.id == c.session_id)
+    if "tag" in names:
+        is_theirs = session_tags.c.session_id == c.session_id
+        query = query.outerjoin(session_tags, is_theirs)
+    return query
 
 
-def cost_sums(dialect: Dialect, wanted: UsageFilter) -> sa.Executable:
-    """
-    Select the same of the runs with a stored cost, and of those without.
-
-    Twice through the index is faster than once with the difference as a further key.
-    """
-    cost = runs.c.cost_usd
-    sums = usage_sums(dialect, wanted)
-    sums = sums.add_columns(sa.func.sum(cost).label("cost_usd"))
-    return sa.union_all(sums.where(cost.is_not(None)), sums.where(cost.is_(None)))
+def _together(
+    parts: Sequence[sa.Select[*tuple[Any, ...]]],
+) -> sa.Select[*tuple[Any, ...]] | sa.CompoundSelect[*tuple[Any, ...]]:
+    return parts[0] if len(parts) == 1 else sa.union_all(*parts)
 
 
 def session_figures(

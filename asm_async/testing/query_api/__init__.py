@@ -33,6 +33,7 @@ from asm_async.testing.query_api.session_stats import TestSessionStats
 from asm_async.testing.query_api.tenants import TestTenants
 from asm_async.testing.query_api.token_costs import TestTokenCosts
 from asm_async.testing.query_api.usage import TestUsage
+from asm_async.testing.query_api.usage_groups import TestUsageGroups
 from asm_async.testing.query_api.usage_over_time import TestUsageOverTime
 from asm_async.testing.query_api.users import TestUsers
 
@@ -55,6 +56,7 @@ __all__ = [
     "TestTenants",
     "TestTokenCosts",
     "TestUsage",
+    "TestUsageGroups",
     "TestUsageOverTime",
     "TestUsers",
 ]

@@ -10,7 +10,13 @@ from typing import Any, get_args
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
-from asm_async.ports.query_api import EventOrder, RunOrder, SessionOrder, TimeBucket
+from asm_async.ports.query_api import (
+    EventOrder,
+    RunOrder,
+    SessionOrder,
+    TimeBucket,
+    UsageDimension,
+)
 from asm_async.testing.state_machine.choices import (
     EVENT_TYPES,
     RUN_IDS,
@@ -47,6 +53,7 @@ _USAGE_FILTERS = some_of(
     since=TIMES,
     until=TIMES,
     bucket=st.sampled_from(get_args(TimeBucket)),
+    group_by=st.lists(st.sampled_from(get_args(UsageDimension)), max_size=3),
 )
 
 

@@ -236,6 +236,7 @@ async def test_wrong_parameters_are_named(memory_service: Service) -> None:
         "/events?types=nodot": "types[0]: ",
         "/events/stream?checkpoint=x": "checkpoint: ",
         "/usage?bucket=week": "bucket: ",
+        "/cost?group_by=agent&group_by=week": "group_by",
         "/sessions/ses_1/events?after=-1": "after: ",
     }
 

@@ -193,9 +193,16 @@ async def test_searches_and_sums_answer_over_all_sessions(service: Service) -> N
     count = await client.get("/events/count", params=by_trace)
     usage = await client.get("/usage", params={"bucket": "month"})
     cost = await client.get("/cost", params={"provider": "example"})
+    grouped = await client.get("/usage?bucket=day&group_by=provider&group_by=model")
+    costs = await client.get("/cost?group_by=session")
 
     assert len(found.json()["items"]) == count.json()["count"] == 2
     assert usage.json()["total_tokens"] == 14
     assert list(usage.json()["by_provider"]) == ["example"]
     assert len(usage.json()["by_bucket"]) == 1
     assert cost.json()["total_cost_usd"] == 1.0
+    (group,) = grouped.json()["groups"]
+    assert group["key"] == {"provider": "example", "model": None}
+    assert (group["run_count"], group["total_tokens"]) == (2, 14)
+    assert group["bucket"] in grouped.json()["by_bucket"]
+    assert [each["cost_usd"] for each in costs.json()["groups"]] == [0.5, 0.5]

@@ -59,6 +59,7 @@ _SYNCHRONOUS_FULL = 2
 # A count has 53 bits. Neither half's sum can overflow below 2**36 rows.
 _LOW_BITS = 27
 
+_START_OF_MONTH = ("%s", "unixepoch", "start of month")
 _FIRST_TIME = sa.literal_column(
     str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
 )
@@ -260,7 +261,7 @@ class SQLite(Dialect):
         self, bucket: TimeBucket, time: sa.ColumnElement[datetime]
     ) -> sa.ColumnElement[datetime]:
         """
-        Round down to the hour or the day, in whole numbers.
+        Round down in whole numbers, and to the month by the calendar.
 
         A division rounds towards zero, so that times are counted from the first one.
         """
@@ -268,6 +269,13 @@ class SQLite(Dialect):
         size = sa.literal_column(str(seconds * 1_000_000), sa.Integer)
         since_first = sa.type_coerce(time, sa.Integer) - _FIRST_TIME
         start = since_first // size * size + _FIRST_TIME
+        if bucket == "month":
+            second = sa.literal_column("1000000", sa.Integer)
+            form, *modifiers = (
+                sa.literal_column(f"'{word}'", sa.Text) for word in _START_OF_MONTH
+            )
+            first_day = sa.func.strftime(form, start // second, *modifiers)
+            start = sa.cast(first_day, sa.Integer) * second
         return sa.type_coerce(start, MicrosecondTime())
 
     def are_among(self, keys: Collection[tuple[str, int]]) -> sa.ColumnElement[bool]:
