@@ -7,6 +7,7 @@ from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from asm_async import errors
+from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
     __version__: str
 
 __all__ = [
+    "Changes",
+    "Committed",
     "Event",
     "EventType",
     "ExecutionResult",

@@ -4,6 +4,9 @@ What a write expects of what is stored, and by what it is known when it comes ag
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from types import MappingProxyType
+
 import attrs
 
 from asm_async.errors import ValidationError
@@ -24,13 +27,22 @@ def checked_tenant(expected_tenant: object) -> str | None:
 @attrs.frozen(kw_only=True)
 class Expectations(Value):
     """
-    The expectations of one save or flush; None stands for any.
+    The expectations of one commit; None stands for any.
 
     Raises:
         ValidationError: Naming the expectation that is wrong.
     """
 
     expected_revision: Count | None = None
+    """
+    That of the session.
+    """
+
+    expected_revisions: Mapping[Text, Count] = MappingProxyType({})
+    """
+    Those of runs, by id.
+    """
+
     expected_sequence: Count | None = None
     expected_tenant: Text | None = None
     operation_id: Text | None = None

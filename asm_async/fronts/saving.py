@@ -1,10 +1,10 @@
 """
-Whether a save or a flush may be stored, by what is stored: the rules of all backends.
+Whether a commit may be stored, by what is stored: the rules of all backends.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from asm_async.errors import (
@@ -13,6 +13,7 @@ from asm_async.errors import (
     RunNotFoundError,
 )
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -56,66 +57,82 @@ def was_saved(
     return True
 
 
-def was_flushed(
+def was_committed(
     stored: StoredValues,
-    session_id: str,
-    values: Collection[Session | Run],
+    changes: ChangesSnapshot,
     expected: Expectations,
     *,
     has_events: bool,
-    are_events_behind: Callable[[], bool],
+    are_events_behind: Callable[[int], bool],
 ) -> bool:
     """
-    Return whether this very flush has happened already.
+    Return whether this very commit has happened already.
 
-    Either one of its values was saved last by this operation, or its events stand
-    behind the number that it expects. By those alone a caller that expects a revision
-    could not be told from another one.
+    One of its values was saved last by this operation, or its events stand behind the
+    number that it expects. By those alone a caller that expects a revision of what it
+    saves could not be told from another one.
 
     Args:
         stored: What is stored.
 
-        session_id: The session that is flushed to.
-
-        values: The session and the run that are flushed, without what is None.
+        changes: What is to be committed.
 
         expected: What is expected.
 
         has_events: Whether all its events are stored.
 
-        are_events_behind: Whether they stand behind the expected number.
+        are_events_behind: Whether they stand right behind a number.
 
     Raises:
         ConflictError: If the operation has stored something else.
     """
+    session = changes.session or changes.create_session
+    values = [*([session] if session else ()), *changes.runs]
     is_there = has_events
     saved: list[bool] = []
     for value in values:
-        before = _stored(stored, value)
-        is_there &= before is not None
-        if isinstance(before, Run):
-            is_there &= before.session_id == session_id
+        is_there &= _stored(stored, value) is not None
         saved.append(was_saved(stored, value, expected))
     if any(saved):
         if not is_there:
             raise _other_content(expected, "of other values or events")
         return True
-    return is_there and expected.expected_revision is None and are_events_behind()
+    if not is_there or not changes.batch:
+        return False
+    number = expected.expected_sequence
+    if changes.session is None and not changes.runs:
+        # Events alone are known by their ids.
+        return number is None or are_events_behind(number)
+    is_any = expected.expected_revision is None and not expected.expected_revisions
+    return is_any and number is not None and are_events_behind(number)
 
 
-def check_revision(
-    stored: StoredValues, value: Session | Run, expected_revision: int | None
+def check_revisions(
+    stored: StoredValues,
+    session: Session | None,
+    session_id: str,
+    expected: Expectations,
 ) -> None:
     """
-    Refuse a value whose stored revision is not the expected one.
+    Refuse a session or runs whose stored revisions are not the expected ones.
 
     Raises:
         RevisionConflictError: With the actual revision, 0 if nothing is stored.
     """
-    before = _stored(stored, value)
+    if session is not None and expected.expected_revision is not None:
+        before = stored.sessions.get(session.id)
+        _check_revision("session", session.id, before, expected.expected_revision)
+    for run_id, revision in expected.expected_revisions.items():
+        check_owner(stored, run_id, session_id, expected)
+        _check_revision("run", run_id, stored.runs.get(run_id), revision)
+
+
+def _check_revision(
+    kind: str, value_id: str, before: Session | Run | None, expected: int
+) -> None:
     actual = 0 if before is None else before.revision
-    if expected_revision is not None and actual != expected_revision:
-        raise RevisionConflictError(_named(value), expected_revision, actual)
+    if actual != expected:
+        raise RevisionConflictError(f"{kind} {value_id!r}", expected, actual)
 
 
 def check_next(stored: StoredValues, value: Session | Run) -> None:
@@ -138,7 +155,9 @@ def check_next(stored: StoredValues, value: Session | Run) -> None:
         before.check_can_become(value.status)
 
 
-def check_owner(stored: StoredValues, run: Run, expected: Expectations) -> None:
+def check_owner(
+    stored: StoredValues, run_id: str, session_id: str, expected: Expectations
+) -> None:
     """
     Refuse a run whose id is that of another session's run.
 
@@ -147,14 +166,14 @@ def check_owner(stored: StoredValues, run: Run, expected: Expectations) -> None:
 
         ConflictError: Where none is.
     """
-    before = stored.runs.get(run.id)
-    if before is None or before.session_id == run.session_id:
+    before = stored.runs.get(run_id)
+    if before is None or before.session_id == session_id:
         return
     if expected.expected_tenant is not None:
-        raise RunNotFoundError(run.id)
+        raise RunNotFoundError(run_id)
     raise ConflictError(
-        f"run {run.id!r} belongs to session {before.session_id!r}, not to"
-        f" {run.session_id!r}"
+        f"run {run_id!r} belongs to session {before.session_id!r}, not to"
+        f" {session_id!r}"
     )
 
 

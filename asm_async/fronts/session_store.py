@@ -5,41 +5,33 @@ The front of a session store: what every call checks before anything is read or 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from typing import Any, TypeAlias, TypeVar, cast
-
-import attrs
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, cast
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations, checked_tenant
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
+from asm_async.fronts.snapshots import (
+    ChangesSnapshot,
+    checked_changes,
+    checked_result,
+    checked_run,
+    checked_session,
+)
 from asm_async.fronts.updating import update_run, update_session
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
-from asm_async.values.event import Event
+from asm_async.values.changes import Changes, Committed
+from asm_async.values.event import (
+    Event,
+    EventSnapshot,
+    event_snapshot,
+    event_snapshots,
+)
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
-
-V = TypeVar("V", Session, Run)
-
-EventSnapshot: TypeAlias = tuple[Event, str, str]
-"""
-An event that nobody else holds, with its *data* and *metadata* as they are stored.
-"""
-
-
-@attrs.frozen(kw_only=True)
-class ResultSnapshot:
-    """
-    An execution's result that nobody else holds; what is None is not to be touched.
-    """
-
-    session_id: str
-    session: Session | None
-    run: Run | None
-    batch: Sequence[EventSnapshot]
 
 
 class SessionStoreFront(SessionStore):
@@ -69,9 +61,11 @@ class SessionStoreFront(SessionStore):
             expected_tenant=expected_tenant,
             operation_id=operation_id,
         )
-        session = _checked_session(session, "session")
+        session = checked_session(session, "session")
         expected.check_session(session, "session")
-        return await self._save_session(session, expected)
+        changes = ChangesSnapshot(session_id=session.id, session=session)
+        committed = await self._commit(changes, expected)
+        return cast("Session", committed.session)
 
     async def get_session(
         self, session_id: str, *, expected_tenant: str | None = None
@@ -97,12 +91,16 @@ class SessionStoreFront(SessionStore):
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Run:
+        revision = _checked_expectation(expected_revision, "expected_revision")
+        run = checked_run(run, "run")
         expected = Expectations(
-            expected_revision=expected_revision,
+            expected_revisions={} if revision is None else {run.id: revision},
             expected_tenant=expected_tenant,
             operation_id=operation_id,
         )
-        return await self._save_run(_checked_run(run, "run"), expected)
+        changes = ChangesSnapshot(session_id=run.session_id, runs=(run,))
+        (stored,) = (await self._commit(changes, expected)).runs
+        return stored
 
     async def get_run(self, run_id: str, *, expected_tenant: str | None = None) -> Run:
         run_id = fields.text(run_id, "run_id")
@@ -149,7 +147,7 @@ class SessionStoreFront(SessionStore):
         expected_tenant: str | None = None,
     ) -> None:
         await self._append(
-            (_snapshot(event, "events", 0),),
+            (event_snapshot(event, "events", 0),),
             _checked_expectation(expected_sequence, "expected_sequence"),
             _checked_tenant(expected_tenant),
         )
@@ -162,7 +160,7 @@ class SessionStoreFront(SessionStore):
         expected_tenant: str | None = None,
     ) -> Event:
         (stored,) = await self._append(
-            (_snapshot(event, "events", 0),),
+            (event_snapshot(event, "events", 0),),
             _checked_expectation(expected_sequence, "expected_sequence"),
             _checked_tenant(expected_tenant),
         )
@@ -175,7 +173,7 @@ class SessionStoreFront(SessionStore):
         expected_sequence: int | None = None,
         expected_tenant: str | None = None,
     ) -> list[Event]:
-        batch = _snapshots(events, "events")
+        batch = event_snapshots(events, "events")
         expected = _checked_expectation(expected_sequence, "expected_sequence")
         session_count = len({event.session_id for event, _, _ in batch})
         if session_count > MAX_SESSIONS_PER_BATCH:
@@ -205,14 +203,37 @@ class SessionStoreFront(SessionStore):
             expected_tenant=expected_tenant,
             operation_id=operation_id,
         )
-        flushed = _checked_result(result)
-        if flushed.session is not None:
-            expected.check_session(flushed.session, "result.session")
-        elif expected_revision is not None:
-            raise ValidationError(
-                "expected_revision: it is the session's, and result has no session"
-            )
-        return await self._flush(flushed, expected)
+        changes = checked_result(result)
+        _check_session(changes.session, expected, "result")
+        committed = await self._commit(changes, expected)
+        return ExecutionResult(
+            session=committed.session,
+            run=next(iter(committed.runs), None),
+            events=committed.events,
+        )
+
+    async def commit(
+        self,
+        changes: Changes,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        expected_revisions: Mapping[str, int] | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> Committed:
+        expected = Expectations(
+            expected_sequence=expected_sequence,
+            expected_revision=expected_revision,
+            expected_revisions={} if expected_revisions is None else expected_revisions,
+            expected_tenant=expected_tenant,
+            operation_id=operation_id,
+        )
+        checked = checked_changes(changes)
+        _check_session(checked.session, expected, "changes")
+        if checked.create_session is not None:
+            expected.check_session(checked.create_session, "changes.create_session")
+        return await self._commit(checked, expected)
 
     @takes_arguments_of(SessionStore.get_events)
     async def get_events(self, session_id: str, **filters: Any) -> list[Event]:
@@ -227,11 +248,6 @@ class SessionStoreFront(SessionStore):
         return await self._get_latest_sequence(session_id, tenant)
 
     @abstractmethod
-    async def _save_session(
-        self, session: Session, expected: Expectations
-    ) -> Session: ...
-
-    @abstractmethod
     async def _get_session(
         self, session_id: str, expected_tenant: str | None
     ) -> Session: ...
@@ -243,9 +259,6 @@ class SessionStoreFront(SessionStore):
     async def _delete_session(
         self, session_id: str, expected_tenant: str | None
     ) -> None: ...
-
-    @abstractmethod
-    async def _save_run(self, run: Run, expected: Expectations) -> Run: ...
 
     @abstractmethod
     async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run: ...
@@ -270,9 +283,9 @@ class SessionStoreFront(SessionStore):
         """
 
     @abstractmethod
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult: ...
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed: ...
 
     @abstractmethod
     async def _get_events(
@@ -285,64 +298,13 @@ class SessionStoreFront(SessionStore):
     ) -> int: ...
 
 
-def _snapshots(events: object, name: str) -> tuple[EventSnapshot, ...]:
-    kind = type(events).__name__
-    if isinstance(events, str | Mapping) or not isinstance(events, Iterable):
-        raise ValidationError(f"{name}: expected a list of events, got a {kind}")
-    members = enumerate(cast("Iterable[object]", events))
-    return tuple([_snapshot(event, name, index) for index, event in members])
-
-
-def _snapshot(event: object, name: str, index: int) -> EventSnapshot:
-    if not isinstance(event, Event):
-        raise _unexpected(event, f"{name}[{index}]", "an Event")
-    if event.sequence_number:
+def _check_session(session: Session | None, expected: Expectations, name: str) -> None:
+    if session is not None:
+        expected.check_session(session, f"{name}.session")
+    elif expected.expected_revision is not None:
         raise ValidationError(
-            f"{name}[{index}]: {event.id!r} carries the sequence number"
-            f" {event.sequence_number}, which only the store gives"
+            f"expected_revision: it is the session's, and {name} has no session"
         )
-    try:
-        return event.snapshot()
-    except ValidationError as error:
-        raise ValidationError(f"{name}[{index}].{error}") from None
-
-
-def _checked_session(session: object, name: str) -> Session:
-    if not isinstance(session, Session):
-        raise _unexpected(session, name, "a Session")
-    if session.deleted_at is not None:
-        raise ValidationError(
-            f"{name}: {session.id!r} carries deleted_at, which only the store gives"
-        )
-    return _copy(session, name)
-
-
-def _checked_run(run: object, name: str) -> Run:
-    if not isinstance(run, Run):
-        raise _unexpected(run, name, "a Run")
-    return _copy(run, name)
-
-
-def _checked_result(result: object) -> ResultSnapshot:
-    if not isinstance(result, ExecutionResult):
-        raise _unexpected(result, "result", "an ExecutionResult")
-    try:
-        session, run = result.session, result.run
-        if session is not None:
-            session = _checked_session(session, "session")
-        if run is not None:
-            run = _checked_run(run, "run")
-        if result.provider_metadata:
-            # It may have been spoilt since it was laid over the run's own.
-            run = attrs.evolve(result, session=session, run=run).run
-        return ResultSnapshot(
-            session_id=result.session_id,
-            session=session,
-            run=run,
-            batch=_snapshots(result.events, "events"),
-        )
-    except ValidationError as error:
-        raise ValidationError(f"result.{error}") from None
 
 
 def _checked_tenant(value: object) -> str | None:
@@ -352,14 +314,3 @@ def _checked_tenant(value: object) -> str | None:
 
 def _checked_expectation(value: object, name: str) -> int | None:
     return None if value is None else fields.count(value, name)
-
-
-def _copy(value: V, name: str) -> V:
-    try:
-        return attrs.evolve(value)
-    except ValidationError as error:
-        raise ValidationError(f"{name}.{error}") from None
-
-
-def _unexpected(value: object, name: str, wanted: str) -> ValidationError:
-    return ValidationError(f"{name}: expected {wanted}, got a {type(value).__name__}")

@@ -19,14 +19,11 @@ from asm_async.fronts import saving
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import (
-    EventSnapshot,
-    ResultSnapshot,
-    SessionStoreFront,
-)
+from asm_async.fronts.session_store import SessionStoreFront
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
-from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.changes import Committed
+from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.fields import next_number
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
@@ -54,17 +51,6 @@ class InMemorySessionStore(SessionStoreFront):
         Refuse what comes after, and those who still wait for events.
         """
         self._access.close()
-
-    async def _save_session(self, session: Session, expected: Expectations) -> Session:
-        database = self._access.database
-        if session.id in database.sessions:
-            database.existing(session.id, expected.expected_tenant)
-        database.check_not_deleted(session.id)
-        if not saving.was_saved(database, session, expected):
-            saving.check_revision(database, session, expected.expected_revision)
-            saving.check_next(database, session)
-            database.save_session(session, expected.operation_id)
-        return attrs.evolve(database.sessions[session.id])
 
     async def _get_session(
         self, session_id: str, expected_tenant: str | None
@@ -94,17 +80,6 @@ class InMemorySessionStore(SessionStoreFront):
         if expected_tenant is not None:
             database.existing(session_id, expected_tenant)
         database.delete_session(session_id)
-
-    async def _save_run(self, run: Run, expected: Expectations) -> Run:
-        database = self._access.database
-        database.existing(run.session_id, expected.expected_tenant)
-        database.check_live(run.session_id)
-        saving.check_owner(database, run, expected)
-        if not saving.was_saved(database, run, expected):
-            saving.check_revision(database, run, expected.expected_revision)
-            saving.check_next(database, run)
-            database.save_run(run, expected.operation_id)
-        return attrs.evolve(database.runs[run.id])
 
     async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
         database = self._access.database
@@ -147,46 +122,50 @@ class InMemorySessionStore(SessionStoreFront):
             database.put_events(numbered)
         return [attrs.evolve(event) for event in numbered]
 
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult:
-        database, session, run = self._access.database, result.session, result.run
-        if session is None or session.id in database.sessions:
-            database.existing(result.session_id, expected.expected_tenant)
-        database.check_not_deleted(result.session_id)
-        given = [event for event, _, _ in result.batch]
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
+        database, session_id = self._access.database, changes.session_id
+        session, is_new = changes.session, session_id not in database.sessions
+        if not is_new or (session is None and changes.create_session is None):
+            database.existing(session_id, expected.expected_tenant)
+        database.check_not_deleted(session_id)
+        for run in changes.runs:
+            saving.check_owner(database, run.id, session_id, expected)
+        given = [event for event, _, _ in changes.batch]
         events = _number_events(database, given)
-        latest = database.latest(result.session_id)
-        was_flushed = saving.was_flushed(
+        latest = database.latest(session_id)
+        was_committed = saving.was_committed(
             database,
-            result.session_id,
-            [value for value in (session, run) if value is not None],
+            changes,
             expected,
             has_events=all(event.sequence_number <= latest for event in events),
-            are_events_behind=lambda: _are_stored_behind(
-                database, expected.expected_sequence, events
+            are_events_behind=lambda number: _are_stored_behind(
+                database, number, events
             ),
         )
-        if not was_flushed:
-            if session is not None:
-                saving.check_revision(database, session, expected.expected_revision)
-            is_new = session is not None and database.is_tombstone_of_another(session)
-            actual = 0 if is_new else latest
-            _check_latest(result.session_id, actual, expected.expected_sequence)
-            if run is not None:
-                saving.check_owner(database, run, expected)
+        if not was_committed:
+            if is_new and session is None:
+                session = changes.create_session
+            saving.check_revisions(database, session, session_id, expected)
+            is_begun = session is not None and database.is_tombstone_of_another(session)
+            actual = 0 if is_begun else latest
+            _check_latest(session_id, actual, expected.expected_sequence)
+            for run in changes.runs:
                 saving.check_next(database, run)
             if session is not None:
                 saving.check_next(database, session)
                 database.save_session(session, expected.operation_id)
-            if run is not None:
+            for run in changes.runs:
                 database.save_run(run, expected.operation_id)
             # A session that is begun anew may go on from another place.
             events = _number_events(database, given)
             database.put_events(events)
-        return ExecutionResult(
-            session=session and attrs.evolve(database.sessions[session.id]),
-            run=run and attrs.evolve(database.runs[run.id]),
+        operation_id = database.operation_ids.get((Session, session_id))
+        is_saved = changes.session is not None or operation_id == expected.operation_id
+        return Committed(
+            session=attrs.evolve(database.sessions[session_id]) if is_saved else None,
+            runs=tuple(attrs.evolve(database.runs[run.id]) for run in changes.runs),
             events=tuple(attrs.evolve(event) for event in events),
         )
 

@@ -7,9 +7,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol, runtime_checkable
 
+from asm_async.ports.session_committer import SessionCommitter
 from asm_async.ports.session_reader import SessionReader
 from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -23,7 +23,7 @@ Each costs a lock, and PostgreSQL's lock table has room for some 6,400 by defaul
 
 
 @runtime_checkable
-class SessionStore(SessionReader, Protocol):
+class SessionStore(SessionCommitter, SessionReader, Protocol):
     """
     A durable, ordered, idempotent log of sessions, runs and events.
 
@@ -291,66 +291,6 @@ class SessionStore(SessionReader, Protocol):
             SequenceConflictError: If the session has moved on from *expected_sequence*.
 
             StorageBusyError: If the database stayed locked past the store's timeout.
-        """
-        ...
-
-    async def flush(
-        self,
-        result: ExecutionResult,
-        *,
-        expected_sequence: int | None = None,
-        expected_revision: int | None = None,
-        operation_id: str | None = None,
-        expected_tenant: str | None = None,
-    ) -> ExecutionResult:
-        """
-        Store a session, one of its runs and their events, all or nothing.
-
-        The session and the run are saved as by :meth:`save_session` and
-        :meth:`save_run`, the events appended as by :meth:`append_events`. What *result*
-        leaves out is not touched; a session that it brings along need not exist before.
-
-        Args:
-            result: What to store.
-
-            expected_sequence:
-                The latest sequence number the caller has seen, 0 for a session that
-                never was. If all events (at least one) are stored, with the same
-                content, directly behind that number, and no revision is expected, the
-                call has succeeded before: what is stored now is returned and nothing is
-                written.
-
-            expected_revision:
-                The revision of the session that the caller has seen, as in
-                :meth:`save_session`; needs a session in *result*.
-
-            operation_id:
-                As in :meth:`save_session`; known by either the session or the run.
-
-            expected_tenant: Whose the session must be; None if that is not asked.
-
-        Returns:
-            The stored values: revisions and sequence numbers filled in.
-
-        Raises:
-            ValidationError: As :meth:`save_session` and :meth:`append_events` do, and
-                if *expected_revision* comes without a session.
-
-            SessionNotFoundError: If *result* has no session, and none is stored.
-
-            RunNotFoundError: As :meth:`save_run` does.
-
-            SessionDeletedError: If the session is soft-deleted.
-
-            ConflictError: As :meth:`save_run` does.
-
-            RevisionConflictError: If *expected_revision* is not met.
-
-            InvalidTransitionError: If a status may not follow the stored one.
-
-            EventConflictError: If an event's id is stored with other content.
-
-            SequenceConflictError: If the session has moved on from *expected_sequence*.
         """
         ...
 

@@ -12,15 +12,12 @@ import attrs
 
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import (
-    EventSnapshot,
-    ResultSnapshot,
-    SessionStoreFront,
-)
+from asm_async.fronts.session_store import SessionStoreFront
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
-from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.changes import Changes, Committed
+from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -89,22 +86,6 @@ class RedactingSessionStore(SessionStoreFront):
         """
         await self._store.aclose()
 
-    async def _save_session(self, session: Session, expected: Expectations) -> Session:
-        return await self._store.save_session(
-            redacted(session, self._policy),
-            expected_revision=expected.expected_revision,
-            expected_tenant=expected.expected_tenant,
-            operation_id=expected.operation_id,
-        )
-
-    async def _save_run(self, run: Run, expected: Expectations) -> Run:
-        return await self._store.save_run(
-            redacted(run, self._policy),
-            expected_revision=expected.expected_revision,
-            expected_tenant=expected.expected_tenant,
-            operation_id=expected.operation_id,
-        )
-
     async def _append(
         self,
         batch: Sequence[EventSnapshot],
@@ -117,15 +98,16 @@ class RedactingSessionStore(SessionStoreFront):
             expected_tenant=expected_tenant,
         )
 
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult:
-        policy, session, run = self._policy, result.session, result.run
-        return await self._store.flush(
-            ExecutionResult(
-                session=None if session is None else redacted(session, policy),
-                run=None if run is None else redacted(run, policy),
-                events=tuple(redacted(event, policy) for event, _, _ in result.batch),
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
+        policy, session, created = self._policy, changes.session, changes.create_session
+        return await self._store.commit(
+            Changes(
+                session=session and redacted(session, policy),
+                create_session=created and redacted(created, policy),
+                runs=tuple(redacted(run, policy) for run in changes.runs),
+                events=tuple(redacted(event, policy) for event, _, _ in changes.batch),
             ),
             **attrs.asdict(expected, recurse=False),
         )

@@ -15,11 +15,8 @@ from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
-from asm_async.fronts.session_store import (
-    EventSnapshot,
-    ResultSnapshot,
-    SessionStoreFront,
-)
+from asm_async.fronts.session_store import SessionStoreFront
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
@@ -33,16 +30,14 @@ from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
     AppendEvents,
+    Commit,
     EventTexts,
-    Flush,
     Operation,
     Outcome,
-    SaveRun,
-    SaveSession,
 )
 from asm_async.sql.writes.writer import Writer
-from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.changes import Committed
+from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -115,10 +110,6 @@ class SQLSessionStore(SessionStoreFront):
         await self._groups.aclose()
         await self._lifecycle.settle()
 
-    async def _save_session(self, session: Session, expected: Expectations) -> Session:
-        operation = SaveSession(session, expected=expected)
-        return cast("Session", await self._perform(operation))
-
     async def _get_session(
         self, session_id: str, expected_tenant: str | None
     ) -> Session:
@@ -148,10 +139,6 @@ class SQLSessionStore(SessionStoreFront):
             parts = ThrottledWriter(self._transactions)
             while not is_gone:
                 is_gone = await parts.write(deletion.go_on)
-
-    async def _save_run(self, run: Run, expected: Expectations) -> Run:
-        operation = SaveRun(run, expected=expected)
-        return cast("Run", await self._perform(operation))
 
     async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
         query = session_queries.run_by_id(
@@ -194,19 +181,18 @@ class SQLSessionStore(SessionStoreFront):
         operation = AppendEvents(events, expected_sequence, texts, expected_tenant)
         return cast("list[Event]", await self._perform(operation))
 
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult:
-        events, texts = _events_and_texts(result.batch)
-        operation = Flush(
-            result.session_id,
-            result.session,
-            result.run,
-            events,
-            texts,
-            expected=expected,
-        )
-        return cast("ExecutionResult", await self._perform(operation))
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
+        if changes.is_events_alone and not expected.expected_revisions:
+            # These have a faster way.
+            stored = await self._append(
+                changes.batch, expected.expected_sequence, expected.expected_tenant
+            )
+            return Committed(events=tuple(stored))
+        events, texts = _events_and_texts(changes.batch)
+        operation = Commit(changes, expected, events, texts)
+        return cast("Committed", await self._perform(operation))
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         read = partial(self._read_events, session_id, wanted)

@@ -271,3 +271,38 @@ class Event(StoredValue):
         Set the event's own number: for adapters that alone hold the event.
         """
         object.__setattr__(self, "sequence_number", sequence_number)
+
+
+EventSnapshot: TypeAlias = tuple[Event, str, str]
+"""
+An event that nobody else holds, with its *data* and *metadata* as they are stored.
+"""
+
+
+def event_snapshots(events: object, name: str) -> tuple[EventSnapshot, ...]:
+    """
+    Copy events, none of which has a sequence number.
+
+    Raises:
+        ValidationError: Naming the first that is wrong, as a member of *name*.
+    """
+    if not fields.is_list(events):
+        raise fields.unexpected(name, "a list of events", events)
+    return tuple([event_snapshot(each, name, i) for i, each in enumerate(events)])
+
+
+def event_snapshot(event: object, name: str, index: int) -> EventSnapshot:
+    """
+    Copy one event, as :func:`event_snapshots` does.
+    """
+    if not isinstance(event, Event):
+        raise fields.unexpected(f"{name}[{index}]", "an Event", event)
+    if event.sequence_number:
+        raise ValidationError(
+            f"{name}[{index}]: {event.id!r} carries the sequence number"
+            f" {event.sequence_number}, which only the store gives"
+        )
+    try:
+        return event.snapshot()
+    except ValidationError as error:
+        raise ValidationError(f"{name}[{index}].{error}") from None

@@ -4,6 +4,7 @@ What one execution of an agent leaves behind.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import attrs
@@ -50,14 +51,9 @@ class ExecutionResult(Value):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         session_id = self.session_id
-        members = {f"events[{index}]": event for index, event in enumerate(self.events)}
-        owned: dict[str, Run | Event] = {"run": self.run} if self.run else {}
-        for name, member in (owned | members).items():
-            if member.session_id != session_id:
-                raise ValidationError(
-                    f"{name}: {member.id!r} belongs to session {member.session_id!r},"
-                    f" not to {session_id!r}"
-                )
+        if self.run is not None and self.run.session_id != session_id:
+            raise _foreign(self.run, "run", session_id)
+        check_members(session_id, "events", self.events)
         if self.provider_metadata:
             if self.run is None:
                 raise ValidationError("provider_metadata: there is no run to keep it")
@@ -76,3 +72,24 @@ class ExecutionResult(Value):
             if owned is not None:
                 return owned.session_id
         raise ValidationError("session: there is neither a session, a run nor an event")
+
+
+def check_members(
+    session_id: str, name: str, members: Sequence[Run] | Sequence[Event]
+) -> None:
+    """
+    Refuse runs or events of which one does not belong to the session.
+
+    Raises:
+        ValidationError: Naming the first, as a member of *name*.
+    """
+    for index, owner in enumerate([member.session_id for member in members]):
+        if owner != session_id:
+            raise _foreign(members[index], f"{name}[{index}]", session_id)
+
+
+def _foreign(member: Run | Event, name: str, session_id: str) -> ValidationError:
+    return ValidationError(
+        f"{name}: {member.id!r} belongs to session {member.session_id!r}, not to"
+        f" {session_id!r}"
+    )

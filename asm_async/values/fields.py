@@ -101,7 +101,7 @@ def tuple_of(value: object, name: str, rule: FieldRule) -> tuple[Any, ...]:
     """
     Accept an iterable, but neither text nor mapping, whose members all obey *rule*.
     """
-    if not _is_list(value):
+    if not is_list(value):
         raise unexpected(name, "a list", value)
     return tuple(rule(member, f"{name}[{i}]") for i, member in enumerate(value))
 
@@ -288,7 +288,10 @@ TotalAmount: TypeAlias = Annotated[float, total_amount]
 UTCTime: TypeAlias = Annotated[datetime, utc_time]
 
 
-def _is_list(value: object) -> TypeGuard[Iterable[object]]:
+def is_list(value: object) -> TypeGuard[Iterable[object]]:
+    """
+    Return whether *value* is an iterable, but neither text nor mapping.
+    """
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 

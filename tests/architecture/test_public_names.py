@@ -89,6 +89,8 @@ def test_the_package_shows_exactly_these_names() -> None:
     ``from asm_async import ...`` offers the names that programs are written against.
     """
     assert asm_async.__all__ == [
+        "Changes",
+        "Committed",
         "Event",
         "EventType",
         "ExecutionResult",

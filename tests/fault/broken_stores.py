@@ -10,11 +10,10 @@ from collections.abc import Sequence
 import attrs
 
 from asm_async.fronts.expectations import Expectations
-from asm_async.fronts.session_store import EventSnapshot, ResultSnapshot
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
-from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.session import Session
+from asm_async.values.changes import Committed
+from asm_async.values.event import Event, EventSnapshot
 
 __all__ = [
     "BufferingStore",
@@ -105,12 +104,14 @@ class LastWriterStore(InMemorySessionStore):
     Takes expectations of a revision and does not look at them.
     """
 
-    async def _save_session(self, session: Session, expected: Expectations) -> Session:
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
         """
         Save, whatever was expected.
         """
         anything = attrs.evolve(expected, expected_revision=None)
-        return await super()._save_session(session, anything)
+        return await super()._commit(changes, anything)
 
 
 class OneByOneStore(InMemorySessionStore):
@@ -142,22 +143,21 @@ class HalfwayStore(InMemorySessionStore):
     Flushes in two transactions.
     """
 
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult:
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
         """
         Save session and run, then append the events.
         """
-        assert result.session is not None
-        assert result.run is not None
-        anything = Expectations()
-        session = await self._save_session(result.session, anything)
-        run = await self._save_run(result.run, anything)
+        if not changes.batch:
+            return await super()._commit(changes, expected)
+        values = attrs.evolve(changes, batch=())
+        committed = await super()._commit(values, Expectations())
         await asyncio.sleep(0)
         events = await self._append(
-            result.batch, expected.expected_sequence, expected.expected_tenant
+            changes.batch, expected.expected_sequence, expected.expected_tenant
         )
-        return ExecutionResult(session=session, run=run, events=tuple(events))
+        return attrs.evolve(committed, events=tuple(events))
 
 
 class BufferingStore(InMemorySessionStore):

@@ -157,7 +157,7 @@ async def test_sqlite_with_all_its_safeguards_is_accepted(
     ("safeguard", "words"),
     [
         ("sql.writes.decide_append.check_sequence", "which expected the same, won it"),
-        ("fronts.saving.check_revision", "expected revision 1 and gave 3"),
+        ("fronts.saving.check_revisions", "expected revision 1 and gave 3"),
     ],
 )
 async def test_a_broken_sqlite_is_caught(

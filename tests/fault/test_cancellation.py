@@ -22,9 +22,11 @@ from asm_async.testing.factories import (
     make_execution_result,
     make_run,
     make_session,
+    run_of,
     session_of,
 )
 from asm_async.testing.faults import Moment, cancel_at
+from asm_async.values.changes import Changes
 from asm_async.values.execution_result import ExecutionResult
 from tests.fault.leftovers import wait_for_other_tasks
 
@@ -69,6 +71,14 @@ WRITES = {
     "flush": Case(
         lambda store, later: store.flush(later, expected_sequence=1),
         (2, 2, [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]),
+    ),
+    "commit": Case(
+        lambda store, later: store.commit(
+            Changes(runs=(run_of(later),), events=later.events),
+            expected_revisions={run_of(later).id: 1},
+            operation_id="op_1",
+        ),
+        (1, 2, [(1, "evt_1"), (2, "evt_2"), (3, "evt_3")]),
     ),
     "delete": Case(lambda store, later: store.delete_session(later.session_id), None),
 }

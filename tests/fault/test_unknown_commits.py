@@ -23,8 +23,8 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.testing.faults import Moment, ProxyAct, TCPProxy
+from asm_async.values.changes import Changes
 from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from tests.fault.conftest import OpenEngine
 
@@ -130,8 +130,23 @@ REPEATABLE = {
         ),
         (2, 2, [1]),
     ),
-    "flush_of_events_alone": Case(
-        lambda store: store.flush(ExecutionResult(events=RESULT.events)),
+    "commit_expecting_the_revision_of_a_run": Case(
+        lambda store: store.commit(
+            Changes(runs=(SAVED_RUN,), events=RESULT.events),
+            expected_revisions={SAVED_RUN.id: 1},
+        ),
+        (1, 2, [1, 2, 3]),
+    ),
+    "commit_of_events_while_a_run_is_as_it_was": Case(
+        lambda store: store.commit(
+            Changes(events=RESULT.events), expected_revisions={SAVED_RUN.id: 1}
+        ),
+        (1, 1, [1, 2, 3]),
+    ),
+    "commit_that_creates_what_is_there": Case(
+        lambda store: store.commit(
+            Changes(create_session=SAVED_SESSION, events=RESULT.events)
+        ),
         (1, 1, [1, 2, 3]),
     ),
 }
@@ -140,6 +155,10 @@ UNREPEATABLE = {
     "save_session": Case(lambda store: store.save_session(SAVED_SESSION), (2, 1, [1])),
     "save_run": Case(lambda store: store.save_run(SAVED_RUN), (1, 2, [1])),
     "flush": Case(lambda store: store.flush(RESULT), (2, 2, [1, 2, 3])),
+    "commit": Case(
+        lambda store: store.commit(Changes(runs=(SAVED_RUN,), events=RESULT.events)),
+        (1, 2, [1, 2, 3]),
+    ),
     "flush_without_events": Case(
         lambda store: store.flush(attrs.evolve(RESULT, events=()), expected_sequence=1),
         (2, 2, [1]),

@@ -42,6 +42,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.testing.query_api.transfer import pieces
 from asm_async.testing.wrong_values import anything, deep_values, sql_texts
+from asm_async.values.changes import Changes
 from asm_async.values.retention import RetentionPolicy
 
 __all__ = ["Ports", "WrongCalls", "memory_ports", "sql_ports"]
@@ -115,6 +116,11 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
         },
         "append_events": {"events": [make_event()], "expected_sequence": None},
         "flush": {"result": make_execution_result(), "expected_sequence": None},
+        "commit": {
+            "changes": Changes(session=make_session()),
+            "expected_sequence": None,
+            "expected_revisions": {"run_1": 0},
+        },
         "get_events": {
             "session_id": "ses_1",
             "run_id": None,

@@ -35,6 +35,7 @@ from asm_async.testing.factories import (
     session_of,
 )
 from asm_async.values.artifact import Artifact
+from asm_async.values.changes import Changes
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.run import Run, RunStatus
@@ -361,6 +362,13 @@ SESSION_STORE = dict(
         ),
         _at_once(
             "flush", lambda p, s: p.store.flush(s.later, expected_sequence=_EVENTS)
+        ),
+        _at_once(
+            "commit",
+            lambda p, s: p.store.commit(
+                Changes(session=s.later.session, events=s.later.events),
+                expected_sequence=_EVENTS,
+            ),
         ),
         _at_once("get_events", lambda p, s: p.store.get_events(s.id("ses"))),
         _at_once(

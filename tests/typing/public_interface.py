@@ -10,6 +10,8 @@ from typing import Any, assert_type
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async import (
+    Changes,
+    Committed,
     Event,
     EventType,
     ExecutionResult,
@@ -106,6 +108,14 @@ async def methods_give_values(store: SessionStore, session: Session, run: Run) -
     assert_type(await store.append_event_with_sequence(event), Event)
     assert_type(await store.append_events([event], expected_sequence=0), list[Event])
     assert_type(await store.flush(result), ExecutionResult)
+    committed = await store.commit(
+        Changes(create_session=session, runs=(run,), events=(event,)),
+        expected_revisions={run.id: 0},
+    )
+    assert_type(committed, Committed)
+    assert_type(committed.session, Session | None)
+    assert_type(committed.runs, tuple[Run, ...])
+    assert_type(committed.events, tuple[Event, ...])
     assert_type(await store.get_events(session.id, last=1), list[Event])
     assert_type(await store.get_latest_sequence(session.id), int)
 

@@ -14,9 +14,10 @@ from asm_async.errors import (
     StorageUnavailableError,
 )
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.writes import group_commit
 from asm_async.sql.writes.group_commit import GroupCommit
-from asm_async.sql.writes.operations import Outcome, SaveSession
+from asm_async.sql.writes.operations import Commit, Outcome
 from asm_async.sql.writes.queue import LOOK_INTERVAL
 from asm_async.testing.factories import make_session
 from tests.unit.scripted_perform import (
@@ -39,6 +40,14 @@ def takes_lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """
     monkeypatch.setattr(ScriptedWriter, "takes_lane", request.param)
     return bool(request.param)
+
+
+def saving_session(expected: Expectations) -> Commit:
+    """
+    Make the operation that saves a session.
+    """
+    changes = ChangesSnapshot(session_id="ses_1", session=make_session())
+    return Commit(changes, expected, (), ())
 
 
 def refused_by_a_constraint() -> StorageError:
@@ -213,14 +222,13 @@ async def test_after_an_unknown_commit_only_what_is_repeatable_is_repeated() -> 
     perform = ScriptedPerform()
     perform.failures.append(StorageUnavailableError("lost", outcome_unknown=True))
     plain, expecting = (
-        SaveSession(make_session(), expected=Expectations(expected_revision=n))
-        for n in (None, 3)
+        saving_session(Expectations(expected_revision=n)) for n in (None, 3)
     )
     outcomes = await asyncio.gather(
         *submit(group_commit_of(perform), append("evt"), plain, expecting)
     )
 
-    assert perform.tries[1:] == [["evt", "SaveSession"]]
+    assert perform.tries[1:] == [["evt", "Commit"]]
     error = outcomes[1]
     assert isinstance(error, StorageUnavailableError)
     assert error.outcome_unknown
@@ -257,8 +265,8 @@ async def test_a_save_that_others_overtook_is_unknown_for_its_first_reason(
     lost = kind("the disk failed", outcome_unknown=True)
     perform.failures.append(lost)
     refusal = RevisionConflictError("session 'ses_1'", 3, actual)
-    perform.refusals["SaveSession"] = refusal
-    saving = SaveSession(make_session(), expected=Expectations(expected_revision=3))
+    perform.refusals["Commit"] = refusal
+    saving = saving_session(Expectations(expected_revision=3))
     group = group_commit_of(perform)
     error, _ = await asyncio.gather(*submit(group, saving, append("evt")))
 

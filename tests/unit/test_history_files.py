@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from asm_async import ExecutionResult
+from asm_async import Changes, ExecutionResult
 from asm_async.errors import StorageUnavailableError, ValidationError
 from asm_async.memory import InMemorySessionStore
 from asm_async.ports import SessionStore
@@ -164,6 +164,8 @@ async def test_every_method_is_recorded(path: Path) -> None:
         await store.append_event_with_sequence(make_event(id="evt_00"))
         await store.append_events([make_event(id="evt_000")])
         flushed = await store.flush(make_execution_result())
+        changes = Changes(create_session=make_session(), runs=(make_run(id="run_2"),))
+        await store.commit(changes, expected_revisions={"run_2": 0})
         assert (await store.get_session("ses_1")).revision == 2
         assert (await store.get_run("run_1")).revision == 2
         assert len(await store.list_sessions(agent_id="assistant")) == 1

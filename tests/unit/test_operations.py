@@ -1,53 +1,32 @@
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asm_async.fronts.expectations import Expectations
-from asm_async.sql.writes.operations import (
-    AppendEvents,
-    Flush,
-    Operation,
-    SaveRun,
-    SaveSession,
-)
-from asm_async.testing.factories import (
-    make_event,
-    make_execution_result,
-    make_run,
-    make_session,
-)
-from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
+from asm_async.fronts.snapshots import checked_changes
+from asm_async.sql.writes.operations import AppendEvents, Commit, Operation
+from asm_async.testing.factories import make_event, make_run, make_session
+from asm_async.values.changes import Changes
 
 NO_JSON = ("{}", "{}")
 
 
-def flushing(events: tuple[Event, ...], expected_sequence: int | None) -> Flush:
+def commit(changes: Changes, **expectations: Any) -> Commit:
     """
-    Make a flush of *events*.
+    Make a commit of *changes*.
     """
-    return flush_of(make_execution_result(events=events), expected_sequence)
+    texts = (NO_JSON,) * len(changes.events)
+    expected = Expectations(**expectations)
+    return Commit(checked_changes(changes), expected, changes.events, texts)
 
 
-def flush_of(
-    result: ExecutionResult,
-    expected_sequence: int | None = None,
-    expected_revision: int | None = None,
-) -> Flush:
-    """
-    Make a flush of *result*.
-    """
-    expected = Expectations(
-        expected_sequence=expected_sequence, expected_revision=expected_revision
-    )
-    texts = (NO_JSON,) * len(result.events)
-    parts = result.session_id, result.session, result.run, result.events, texts
-    return Flush(*parts, expected=expected)
-
-
-ANY = Expectations()
-EVENTS_ALONE = ExecutionResult(events=(make_event(),))
-RUN_ALONE = ExecutionResult(run=make_run())
+SESSION, RUN, EVENTS = make_session(), make_run(), (make_event(),)
+EVENTS_ALONE = Changes(events=EVENTS)
+ALL = Changes(session=SESSION, runs=(RUN,), events=EVENTS)
+VALUES = Changes(session=SESSION, runs=(RUN,))
+OTHER_RUN = {"run_2": 1}
 
 
 @pytest.mark.parametrize(
@@ -56,17 +35,19 @@ RUN_ALONE = ExecutionResult(run=make_run())
         (AppendEvents((make_event(),), None, (NO_JSON,)), True),
         (AppendEvents((make_event(),), 0, (NO_JSON,)), True),
         (AppendEvents((), None, ()), True),
-        (SaveSession(make_session(), expected=ANY), False),
-        (SaveSession(make_session(), expected=Expectations(expected_revision=0)), True),
-        (SaveRun(make_run(), expected=ANY), False),
-        (SaveRun(make_run(), expected=Expectations(expected_revision=3)), True),
-        (flushing((make_event(),), None), False),
-        (flushing((make_event(),), 0), True),
-        (flushing((), None), False),
-        (flushing((), 0), False),
-        (flush_of(make_execution_result(), expected_revision=1), True),
-        (flush_of(EVENTS_ALONE), True),
-        (flush_of(RUN_ALONE), False),
+        (commit(Changes(session=SESSION)), False),
+        (commit(Changes(session=SESSION), expected_revision=0), True),
+        (commit(Changes(runs=(RUN,))), False),
+        (commit(Changes(runs=(RUN,)), expected_revisions={"run_1": 3}), True),
+        (commit(Changes(runs=(RUN,)), expected_revisions=OTHER_RUN), False),
+        (commit(ALL), False),
+        (commit(ALL, expected_sequence=0), True),
+        (commit(VALUES), False),
+        (commit(VALUES, expected_sequence=0), False),
+        (commit(ALL, expected_revision=1), True),
+        (commit(EVENTS_ALONE), True),
+        (commit(EVENTS_ALONE, expected_revisions=OTHER_RUN), True),
+        (commit(Changes(create_session=SESSION, events=EVENTS)), True),
     ],
 )
 def test_only_what_can_be_recognised_is_repeatable(
@@ -90,11 +71,10 @@ def test_only_what_can_be_recognised_is_repeatable(
             ),
             {"ses_1", "ses_2"},
         ),
-        (SaveSession(make_session(id="ses_3"), expected=ANY), {"ses_3"}),
-        (SaveRun(make_run(session_id="ses_4"), expected=ANY), {"ses_4"}),
-        (flushing((make_event(),), None), {"ses_1"}),
-        (flush_of(EVENTS_ALONE), {"ses_1"}),
-        (flush_of(RUN_ALONE), {"ses_1"}),
+        (commit(Changes(session=make_session(id="ses_3"))), {"ses_3"}),
+        (commit(Changes(runs=(make_run(session_id="ses_4"),))), {"ses_4"}),
+        (commit(ALL), {"ses_1"}),
+        (commit(EVENTS_ALONE), {"ses_1"}),
     ],
 )
 def test_an_operation_locks_the_sessions_that_it_writes(

@@ -31,6 +31,7 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "append_event_with_sequence": ["event"],
             "append_events": ["events"],
             "flush": ["result"],
+            "commit": ["changes"],
             "get_events": ["session_id"],
             "get_latest_sequence": ["session_id"],
             "aclose": [],

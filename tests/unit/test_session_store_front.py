@@ -10,10 +10,11 @@ import pytest
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations
-from asm_async.fronts.session_store import EventSnapshot, ResultSnapshot
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.memory import InMemorySessionStore
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
-from asm_async.values.event import Event, EventType
+from asm_async.values.changes import Changes, Committed
+from asm_async.values.event import Event, EventSnapshot, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
@@ -24,6 +25,7 @@ SESSION = Session.new(id="ses_1", agent_id="assistant", created_at=NOON)
 RUN = Run.new(id="run_1", session_id="ses_1", started_at=NOON)
 DELETED = attrs.evolve(SESSION, deleted_at=NOON)
 RESULT = ExecutionResult(session=SESSION, run=RUN)
+CHANGES = Changes(session=SESSION, runs=(RUN,))
 
 # A stand-in for every argument, since a front sees what the type checker cannot.
 WRONG: Any = object()
@@ -36,15 +38,14 @@ class Backend(InMemorySessionStore):
 
     def __init__(self) -> None:
         super().__init__()
-        self.handed_on: list[tuple[Any, int | None]] = []
+        self.handed_on: list[tuple[Any, Any]] = []
 
-    async def _save_session(self, session: Session, expected: Expectations) -> Session:
-        self.handed_on.append((session, expected.expected_revision))
-        return session
-
-    async def _save_run(self, run: Run, expected: Expectations) -> Run:
-        self.handed_on.append((run, expected.expected_revision))
-        return run
+    @property
+    def changes(self) -> list[Any]:
+        """
+        What was to be written, without what was expected.
+        """
+        return [changes for changes, _ in self.handed_on]
 
     async def _append(
         self,
@@ -56,13 +57,16 @@ class Backend(InMemorySessionStore):
         self.handed_on.append((batch, expected_sequence))
         return [event for event, _, _ in batch]
 
-    async def _flush(
-        self, result: ResultSnapshot, expected: Expectations
-    ) -> ExecutionResult:
-        flushed = result.session, result.run, result.batch
-        self.handed_on.append((flushed, expected.expected_sequence))
-        events = tuple(event for event, _, _ in result.batch)
-        return ExecutionResult(session=result.session, run=result.run, events=events)
+    async def _commit(
+        self, changes: ChangesSnapshot, expected: Expectations
+    ) -> Committed:
+        (revision,) = expected.expected_revisions.values() or [None]
+        given = expected.expected_sequence, expected.expected_revision, revision
+        self.handed_on.append(
+            (changes, next((n for n in given if n is not None), None))
+        )
+        events = tuple(event for event, _, _ in changes.batch)
+        return Committed(session=changes.session, runs=changes.runs, events=events)
 
 
 Call: TypeAlias = Callable[[Backend], Awaitable[object]]
@@ -96,25 +100,26 @@ async def test_what_is_to_be_written_is_handed_on_as_a_copy(backend: Backend) ->
     """
     A backend is handed values that are equal, and share no JSON with the caller's.
     """
-    result = attrs.evolve(RESULT, events=(event(),), provider_metadata={"model": "m"})
     given = event()
+    result = attrs.evolve(RESULT, events=(given,), provider_metadata={"model": "m"})
     await backend.save_session(SESSION)
     await backend.save_run(RUN)
     await backend.append_events([given])
     await backend.flush(result)
+    await backend.commit(Changes(create_session=SESSION, runs=(RUN,), events=(given,)))
 
-    (session, _), (run, _), (batch, _), (flush, _) = backend.handed_on
-    session_of_flush, run_of_flush, batch_of_flush = flush
-    assert (session, run) == (SESSION, RUN)
-    assert (session_of_flush, run_of_flush) == (SESSION, result.run)
-    assert session.metadata is not SESSION.metadata
-    assert run.metadata is not RUN.metadata
-    assert batch[0][0] == given
-    assert batch[0][0].data is not given.data
-    assert session_of_flush.metadata is not SESSION.metadata
-    assert run_of_flush.metadata is not RUN.metadata
-    assert batch_of_flush[0][0] == result.events[0]
-    assert batch_of_flush[0][0].data is not result.events[0].data
+    of_session, of_run, batch, of_flush, of_commit = backend.changes
+    created = of_commit.create_session
+    assert (of_session.session, of_run.runs) == (SESSION, (RUN,))
+    assert (of_flush.session, of_flush.runs) == (SESSION, (result.run,))
+    assert (created, of_commit.runs) == (SESSION, (RUN,))
+    for copy in (of_session.session, of_flush.session, created):
+        assert copy.metadata is not SESSION.metadata
+    for copy in (*of_run.runs, *of_flush.runs, *of_commit.runs):
+        assert copy.metadata is not RUN.metadata
+    for events in (batch, of_flush.batch, of_commit.batch):
+        assert events[0][0] == given
+        assert events[0][0].data is not given.data
 
 
 async def test_an_event_is_handed_on_with_its_texts(backend: Backend) -> None:
@@ -127,8 +132,8 @@ async def test_an_event_is_handed_on_with_its_texts(backend: Backend) -> None:
     await backend.append_events([given])
     await backend.flush(attrs.evolve(RESULT, events=(given,)))
 
-    *appends, ((_, _, flushed), _) = backend.handed_on
-    for batch in (*[batch for batch, _ in appends], flushed):
+    *appends, flushed = backend.changes
+    for batch in (*appends, flushed.batch):
         assert batch == ((given, encode_json(given.data), "{}"),)
 
 
@@ -146,6 +151,10 @@ async def test_json_that_was_spoilt_is_refused_with_its_path(backend: Backend) -
         await backend.append_event_with_sequence(spoilt)
     with pytest.raises(ValidationError, match=r"^result\.events\[1\]\.data\['steps'\]"):
         await backend.flush(result)
+    with pytest.raises(
+        ValidationError, match=r"^changes\.events\[1\]\.data\['steps'\]"
+    ):
+        await backend.commit(Changes(events=(event(), spoilt)))
     session = attrs.evolve(SESSION)
     session.context["limit"] = math.inf
     with pytest.raises(ValidationError, match=r"^session\.context\['limit'\]: inf"):
@@ -180,6 +189,8 @@ def with_expectation(expected: Any) -> list[tuple[str, Call]]:
             lambda b: b.append_events([event()], expected_sequence=expected),
         ),
         ("expected_sequence", lambda b: b.flush(RESULT, expected_sequence=expected)),
+        ("expected_sequence", lambda b: b.commit(CHANGES, expected_sequence=expected)),
+        ("expected_revision", lambda b: b.commit(CHANGES, expected_revision=expected)),
     ]
 
 
@@ -257,13 +268,13 @@ REFUSED: list[tuple[Call, str]] = [
     (lambda b: b.get_session(""), "session_id: expected 1 to 255 characters"),
     (lambda b: b.get_session(WRONG), "session_id: expected text"),
     (lambda b: b.get_run(WRONG), "run_id: expected text"),
-    (lambda b: b.save_session(WRONG), "session: expected a Session, got a object"),
+    (lambda b: b.save_session(WRONG), "session: expected a Session, got an object"),
     (lambda b: b.save_session(DELETED), "session: 'ses_1' carries deleted_at"),
-    (lambda b: b.save_run(WRONG), "run: expected a Run, got a object"),
-    (appended(WRONG), "events: expected a list of events, got a object"),
+    (lambda b: b.save_run(WRONG), "run: expected a Run, got an object"),
+    (appended(WRONG), "events: expected a list of events, got an object"),
     (appended("evt_1"), "events: expected a list of events, got a str"),
     (appended({}), "events: expected a list of events, got a dict"),
-    (appended(NUMBERED), "events: expected a list of events, got a Event"),
+    (appended(NUMBERED), "events: expected a list of events, got an Event"),
     (appended([event(), RUN]), r"events\[1\]: expected an Event, got a Run"),
     (
         appended([event(), NUMBERED]),
@@ -278,6 +289,34 @@ REFUSED: list[tuple[Call, str]] = [
     (
         flushed(attrs.evolve(RESULT, session=DELETED)),
         r"result\.session: 'ses_1' carries deleted_at",
+    ),
+    (
+        lambda b: b.commit(WRONG),
+        "changes: expected Changes, got an object",
+    ),
+    (
+        lambda b: b.commit(Changes(create_session=DELETED)),
+        r"changes\.create_session: 'ses_1' carries deleted_at",
+    ),
+    (
+        lambda b: b.commit(Changes(runs=(RUN,), events=(NUMBERED,))),
+        r"changes\.events\[0\]: 'evt_1' carries the sequence number 7",
+    ),
+    (
+        lambda b: b.commit(CHANGES, expected_revisions={"run_1": -1}),
+        r"expected_revisions\['run_1'\]: the number is not within",
+    ),
+    (
+        lambda b: b.commit(CHANGES, expected_revisions=WRONG),
+        "expected_revisions: expected a mapping, got an object",
+    ),
+    (
+        lambda b: b.commit(Changes(runs=(RUN,)), expected_revision=1),
+        "expected_revision: it is the session's, and changes has no session",
+    ),
+    (
+        lambda b: b.commit(Changes(create_session=SESSION), expected_tenant="another"),
+        r"changes\.create_session\.tenant_id: expected 'another'",
     ),
     (
         flushed(attrs.evolve(RESULT, events=(NUMBERED,))),

@@ -59,7 +59,8 @@ class Limits(Value):
 
     max_events_per_request: PositiveCount = 1_000
     """
-    How many events a batch or a flush may have; more are answered with 422.
+    How many events a batch, and events or runs a commit, may have; more are answered
+    with 422.
     """
 
     max_streams: PositiveCount = 1_000

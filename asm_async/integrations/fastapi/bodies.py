@@ -40,11 +40,13 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
         kind = with_article(type(body).__name__)
         raise ValidationError(f"body: expected a JSON object, got {kind}")
     given = cast("JSONObject", body)
-    session = given.get("session")
+    limits = context.limits
     for name, owner, most in (
-        ("tags", given, context.limits.max_tags),
-        ("tags", session, context.limits.max_tags),
-        ("events", given, context.limits.max_events_per_request),
+        ("tags", given, limits.max_tags),
+        ("tags", given.get("session"), limits.max_tags),
+        ("tags", given.get("create_session"), limits.max_tags),
+        ("events", given, limits.max_events_per_request),
+        ("runs", given, limits.max_events_per_request),
     ):
         _check_length(name, owner, most)
     await share.rest()

@@ -145,11 +145,11 @@ def _add_run_routes(router: APIRouter) -> None:
         problems=_CONDITIONAL,
     )
     add(
-        f"{_SESSION}/flush",
-        run_routes.flush,
-        schemas.FlushView,
+        f"{_SESSION}/commit",
+        run_routes.commit,
+        schemas.CommittedView,
         method="POST",
-        body=schemas.FlushBody,
+        body=schemas.CommitBody,
         problems=_CONDITIONAL,
     )
 

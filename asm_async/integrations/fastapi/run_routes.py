@@ -37,11 +37,13 @@ from asm_async.integrations.fastapi.responses import (
 )
 from asm_async.ports.query_api import RunOrder
 from asm_async.values import fields
+from asm_async.values.changes import Changes
 from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.ids import new_run_id
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+
+_COMMIT_OPTIONS = ("expected_revisions", "operation_id")
 
 
 async def list_session_runs(
@@ -114,11 +116,11 @@ async def save_run(
     return with_tag(saved, 201 if is_new else 200)
 
 
-async def flush(
+async def commit(
     session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
 ) -> Response:
     """
-    Store the session, one of its runs and their events, all or nothing.
+    Store the session, runs of it and events, all or nothing.
 
     What the body leaves out is not touched. The entity tag to expect is that of the
     session's events: their latest number.
@@ -126,20 +128,25 @@ async def flush(
     session = made_by(Session.from_dict, id=session_id)
     run = made_by(Run.from_dict, session_id=session_id)
     event = made_by(Event.from_dict, session_id=session_id)
+    counts = partial(fields.mapping_of, key_rule=fields.text, rule=fields.count)
     rules: fields.FieldRules = {
         "session": partial(fields.optional, rule=session),
-        "run": partial(fields.optional, rule=run),
+        "create_session": partial(fields.optional, rule=session),
+        "runs": partial(fields.tuple_of, rule=run),
         "events": partial(fields.tuple_of, rule=event),
+        "expected_revisions": counts,
+        "operation_id": partial(fields.optional, rule=fields.text),
     }
-    make = partial(members_of, rules=rules, optional=rules.keys())
-    result = ExecutionResult(**await made_of(make, body))
+    given = await made_of(partial(members_of, rules=rules, optional=rules.keys()), body)
+    options = {name: given.pop(name, None) for name in _COMMIT_OPTIONS}
     with precondition(expected):
-        stored = await view.flush(result, expected_sequence=expected)
-    session_text, run_text = (
-        "null" if value is None else encode_value(value)
-        for value in (stored.session, stored.run)
-    )
-    events = ",".join(await encode_values(stored.events))
+        stored = await view.commit(
+            Changes(**given), expected_sequence=expected, **options
+        )
+    session_text = "null" if stored.session is None else encode_value(stored.session)
+    runs, events = [
+        ",".join(await encode_values(values)) for values in (stored.runs, stored.events)
+    ]
     return json_text_response(
-        f'{{"session":{session_text},"run":{run_text},"events":[{events}]}}'
+        f'{{"session":{session_text},"runs":[{runs}],"events":[{events}]}}'
     )

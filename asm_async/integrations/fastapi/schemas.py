@@ -137,28 +137,30 @@ EventBatchBody: type[BaseModel] = model(
     {"events": [without(_EVENT, _OF_LOG)]},
     events=(GenericAlias(list, EventBody), ...),
 )
-FlushBody: type[BaseModel] = model(
-    "FlushBody",
-    "A session, one of its runs and their events, to be stored all or nothing.\n\nWhat"
-    " is left out is not touched.",
+_CommittedRunBody: type[BaseModel] = body(
+    "CommittedRunBody",
+    "A run to save whole.",
+    _RUN,
+    {"session_id", "revision"},
+    token_usage=_USAGE,
+)
+CommitBody: type[BaseModel] = model(
+    "CommitBody",
+    "A session, runs of it and events, to be stored all or nothing.\n\nWhat is left out"
+    " is not touched. *create_session* is saved if there is no session of this id."
+    " *expected_revisions* are those of runs, by id. The same *operation_id* again is"
+    " the same commit, and is done once.",
     {
         "session": without(_SESSION, _OF_STORE),
-        "run": without(_RUN, {"session_id", "revision"}),
+        "runs": [without(_RUN, {"session_id", "revision"})],
         "events": [without(_EVENT, _OF_LOG)],
     },
     session=(SessionBody | None, None),
-    run=(
-        body(
-            "FlushedRunBody",
-            "A run to save whole.",
-            _RUN,
-            {"session_id", "revision"},
-            token_usage=_USAGE,
-        )
-        | None,
-        None,
-    ),
+    create_session=(SessionBody | None, None),
+    runs=(GenericAlias(list, _CommittedRunBody), []),
     events=(GenericAlias(list, EventBody), []),
+    expected_revisions=(GenericAlias(dict, (str, Count)), {}),
+    operation_id=(str | None, None),
 )
 
 EventList: type[BaseModel] = model(
@@ -166,11 +168,11 @@ EventList: type[BaseModel] = model(
     "Events of one session, in order.",
     items=(GenericAlias(list, EventView), ...),
 )
-FlushView: type[BaseModel] = model(
-    "FlushView",
-    "What a flush has stored.",
+CommittedView: type[BaseModel] = model(
+    "CommittedView",
+    "What a commit has stored.",
     session=(SessionView | None, ...),
-    run=(RunView | None, ...),
+    runs=(GenericAlias(list, RunView), ...),
     events=(GenericAlias(list, EventView), ...),
 )
 

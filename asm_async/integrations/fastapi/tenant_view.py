@@ -20,9 +20,9 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.ports.together import Ports
+from asm_async.values.changes import Changes, Committed
 from asm_async.values.checkpoint import without_witness
 from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -152,18 +152,18 @@ class TenantView:
         )
         return stored, any(event.sequence_number > latest for event in stored)
 
-    async def flush(
-        self, result: ExecutionResult, *, expected_sequence: int | None = None
-    ) -> ExecutionResult:
+    async def commit(self, changes: Changes, **options: Any) -> Committed:
         """
-        Store a session of the tenant's with a run and events.
+        Store a session of the tenant's with runs and events.
         """
-        if result.session is not None:
-            result = attrs.evolve(result, session=self._stamped(result.session))
-        return await self._ports.store.flush(
-            result,
-            expected_sequence=expected_sequence,
-            expected_tenant=self._tenant_id,
+        session, created = changes.session, changes.create_session
+        stamped = attrs.evolve(
+            changes,
+            session=session and self._stamped(session),
+            create_session=created and self._stamped(created),
+        )
+        return await self._ports.store.commit(
+            stamped, **options, expected_tenant=self._tenant_id
         )
 
     async def get_events(

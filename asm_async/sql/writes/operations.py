@@ -4,7 +4,6 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
-from abc import ABC, abstractmethod
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
@@ -12,9 +11,9 @@ import attrs
 
 from asm_async.errors import ASMError, RevisionConflictError
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.snapshots import ChangesSnapshot
+from asm_async.values.changes import Committed
 from asm_async.values.event import Event
-from asm_async.values.execution_result import ExecutionResult
-from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 _BASE_SIZE = 1_024
@@ -74,117 +73,75 @@ class AppendEvents:
 
 
 @attrs.define(eq=False)
-class _OfOneSession(ABC):
-    expected: Expectations = attrs.field(kw_only=True)
-
-    @property
-    @abstractmethod
-    def partition_key(self) -> str:
-        """
-        The session whose order counts, and whose rows are written.
-        """
-
-    @property
-    def session_ids(self) -> set[str]:
-        return {self.partition_key}
-
-
-@attrs.define(eq=False)
-class _Save(_OfOneSession):
-    @property
-    def size(self) -> int:
-        """
-        About how many bytes it sends, without what its JSON comes to.
-        """
-        return _BASE_SIZE
-
-    @property
-    def is_repeatable(self) -> bool:
-        """
-        Whether doing it twice is as good as once: it expects a revision.
-
-        Without one, the second time could undo what another wrote in between.
-        """
-        return self.expected.expected_revision is not None
-
-
-@attrs.define(eq=False)
-class SaveSession(_Save):
+class Commit:
     """
-    ``SessionStore.save_session``.
+    ``SessionStore.commit`` and its cases; nobody else holds the values.
     """
 
-    session: Session
-
-    @property
-    def partition_key(self) -> str:
-        """
-        The session whose order counts.
-        """
-        return self.session.id
-
-
-@attrs.define(eq=False)
-class SaveRun(_Save):
-    """
-    ``SessionStore.save_run``.
-    """
-
-    run: Run
-
-    @property
-    def partition_key(self) -> str:
-        """
-        The session whose order counts.
-        """
-        return self.run.session_id
-
-
-@attrs.define(eq=False)
-class Flush(_OfOneSession):
-    """
-    ``SessionStore.flush``; nobody else holds the values.
-    """
-
-    session_id: str
-    session: Session | None
-    run: Run | None
+    changes: ChangesSnapshot
+    expected: Expectations
     events: Sequence[Event]
     texts: Sequence[EventTexts]
 
     @property
     def partition_key(self) -> str:
         """
-        The session whose order counts.
+        The session whose order counts, and whose rows are written.
         """
-        return self.session_id
+        return self.changes.session_id
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions whose rows are written.
+        """
+        return {self.changes.session_id}
+
+    @property
+    def saved_session(self) -> Session | None:
+        """
+        The session that is saved, or may be.
+        """
+        return self.changes.session or self.changes.create_session
+
+    @property
+    def run_ids(self) -> set[str]:
+        """
+        The runs that are saved, or of which a revision is expected.
+        """
+        return {run.id for run in self.changes.runs}.union(
+            self.expected.expected_revisions
+        )
 
     @property
     def size(self) -> int:
         """
-        About how many bytes it sends, but for the JSON of session and run.
+        About how many bytes it sends, but for the JSON of session and runs.
         """
-        return 2 * _BASE_SIZE + _size_of(self.texts)
+        values = len(self.changes.runs) + (self.saved_session is not None)
+        return _BASE_SIZE * values + _size_of(self.texts)
 
     @property
     def is_repeatable(self) -> bool:
         """
         Whether doing it twice is as good as once.
 
-        It is where there is nothing but events, or a revision is expected, or the
-        events stand behind an expected number.
+        It is where no value is saved that may be there, or a revision is expected of
+        one that is, or the events stand behind an expected number. Otherwise the second
+        time could undo what another wrote in between.
         """
-        expected = self.expected
+        changes, expected = self.changes, self.expected
         return (
-            (self.session is None and self.run is None)
+            (changes.session is None and not changes.runs)
             or expected.expected_revision is not None
+            or any(run.id in expected.expected_revisions for run in changes.runs)
             or (expected.expected_sequence is not None and bool(self.events))
         )
 
 
-Operation: TypeAlias = AppendEvents | SaveSession | SaveRun | Flush
+Operation: TypeAlias = AppendEvents | Commit
 
-Outcome: TypeAlias = list[Event] | Session | Run | ExecutionResult | ASMError
+Outcome: TypeAlias = list[Event] | Committed | ASMError
 """
 What became of an operation: what is stored, or why it was refused.
 """

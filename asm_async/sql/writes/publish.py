@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
-from asm_async.sql.writes.operations import AppendEvents, Operation, SaveRun, Written
+from asm_async.sql.writes.operations import AppendEvents, Operation, Written
+from asm_async.values.changes import Committed
 
 
 def publish_commit(
@@ -29,7 +30,7 @@ def publish_commit(
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
             # An event that was stored before has the same content: the same texts.
             appended += zip(outcome, operation.texts, strict=True)
-        elif not isinstance(operation, SaveRun):
+        elif isinstance(outcome, Committed) and (outcome.session or outcome.events):
             # Followers see no runs.
             changed |= operation.session_ids
     if changed or appended:

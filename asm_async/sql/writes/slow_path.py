@@ -20,16 +20,9 @@ from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.writes.decide_append import append
-from asm_async.sql.writes.decide_save import flush, save_run, save_session
+from asm_async.sql.writes.decide_commit import commit
 from asm_async.sql.writes.gates import GATE_COLUMNS, gates_of
-from asm_async.sql.writes.operations import (
-    AppendEvents,
-    Flush,
-    Operation,
-    Outcome,
-    SaveRun,
-    SaveSession,
-)
+from asm_async.sql.writes.operations import AppendEvents, Commit, Operation, Outcome
 from asm_async.sql.writes.unit_of_work import Gate, RunTombstone, UnitOfWork
 from asm_async.values.event import Event
 from asm_async.values.run import Run
@@ -70,12 +63,8 @@ def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:
         match operation:
             case AppendEvents():
                 return append(unit, operation)
-            case SaveSession():
-                return save_session(unit, operation)
-            case SaveRun():
-                return save_run(unit, operation)
-            case Flush():
-                return flush(unit, operation)
+            case Commit():
+                return commit(unit, operation)
     except ASMError as refusal:
         return refusal
 
@@ -85,25 +74,13 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
     Read all that *operations* concern, in at most four statements.
     """
     session_ids = {id_ for operation in operations for id_ in operation.session_ids}
-    saved_sessions = {
-        operation.session.id
-        for operation in operations
-        if isinstance(operation, SaveSession | Flush) and operation.session is not None
-    }
-    saved_runs = {
-        operation.run.id
-        for operation in operations
-        if isinstance(operation, SaveRun | Flush) and operation.run is not None
-    }
-    events = [
-        event
-        for operation in operations
-        if isinstance(operation, AppendEvents | Flush)
-        for event in operation.events
-    ]
+    commits = [each for each in operations if isinstance(each, Commit)]
+    saved_sessions = {each.saved_session.id for each in commits if each.saved_session}
+    run_ids = {run_id for each in commits for run_id in each.run_ids}
+    events = [event for operation in operations for event in operation.events]
     gates = yield from _load_gates(dialect, session_ids)
     sessions = yield from _load(dialect, _saved_sessions, saved_sessions)
-    runs = yield from _load(dialect, _saved_runs, saved_runs)
+    runs = yield from _load(dialect, _saved_runs, run_ids)
     # A session without a counter row has no events.
     keys = {(e.session_id, e.id) for e in events if e.session_id in gates}
     unit = UnitOfWork(gates=gates, events=(yield from _load_events(dialect, keys)))

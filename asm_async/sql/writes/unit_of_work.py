@@ -126,6 +126,12 @@ class UnitOfWork:
         """
         return self.gates.get(session_id) or Gate(session_id=session_id)
 
+    def is_gone(self, session_id: str) -> bool:
+        """
+        Return whether there is no session of this id, nor a soft-deleted one.
+        """
+        return self.gate(session_id).state is GateState.DELETED
+
     def check_tenant(
         self, session_id: str, expected_tenant: str | None, *, may_be_new: bool = False
     ) -> None:
@@ -138,11 +144,10 @@ class UnitOfWork:
         """
         if expected_tenant is None:
             return
-        gate = self.gate(session_id)
-        if gate.state is GateState.DELETED:
+        if self.is_gone(session_id):
             if not may_be_new:
                 raise SessionNotFoundError(session_id)
-        elif gate.tenant_id != expected_tenant:
+        elif self.gate(session_id).tenant_id != expected_tenant:
             raise SessionNotFoundError(session_id)
 
     def check_not_deleted(self, session_id: str) -> None:
@@ -165,7 +170,7 @@ class UnitOfWork:
             SessionDeletedError: If it is soft-deleted.
         """
         self.check_not_deleted(session_id)
-        if self.gate(session_id).state is GateState.DELETED:
+        if self.is_gone(session_id):
             raise SessionNotFoundError(session_id)
 
     def append(self, event: Event, texts: EventTexts) -> Event:

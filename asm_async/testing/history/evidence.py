@@ -11,7 +11,12 @@ import attrs
 
 from asm_async.testing.history.calls import Call, Outcome
 from asm_async.testing.history.contents import SessionContents
-from asm_async.testing.history.plain_values import events_of, execution_result_of
+from asm_async.testing.history.plain_values import (
+    changes_of,
+    committed_of,
+    events_of,
+    execution_result_of,
+)
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -222,6 +227,9 @@ def _appends(call: Call) -> Iterator[Append]:
         case "flush":
             events = execution_result_of(call.arguments["result"]).events
             stored = None if result is None else result["events"]
+        case "commit":
+            events = changes_of(call.arguments["changes"]).events
+            stored = None if result is None else result["events"]
         case _:
             return
     given: Sequence[Event | None] = [None] * len(events)
@@ -269,5 +277,26 @@ def _saves(call: Call) -> Iterator[Save]:
                 yield Save(call, given.session, session, expected, repeats)
             if given.run is not None:
                 yield Save(call, given.run, run, None, repeats)
+        case "commit":
+            yield from _saves_of_commit(call)
         case _:
             return
+
+
+def _saves_of_commit(call: Call) -> Iterator[Save]:
+    arguments = call.arguments
+    given = changes_of(arguments["changes"])
+    back = None if call.result is None else committed_of(call.result)
+    expected = arguments["expected_revision"]
+    of_runs: dict[str, int] = arguments["expected_revisions"] or {}
+    is_repeat = arguments["operation_id"] is not None or (
+        expected is None and not of_runs and arguments["expected_sequence"] is not None
+    )
+    session = None if back is None else back.session
+    if given.session is not None:
+        yield Save(call, given.session, session, expected, is_repeat)
+    elif given.create_session is not None and (back is None or session is not None):
+        yield Save(call, given.create_session, session, None, is_repeat)
+    runs: Sequence[Run | None] = back.runs if back else [None] * len(given.runs)
+    for run, stored in zip(given.runs, runs, strict=True):
+        yield Save(call, run, stored, of_runs.get(run.id), is_repeat)

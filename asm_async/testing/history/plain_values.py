@@ -8,12 +8,21 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeGuard
 
+import attrs
+
+from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
-__all__ = ["events_of", "execution_result_of", "plain"]
+__all__ = [
+    "changes_of",
+    "committed_of",
+    "events_of",
+    "execution_result_of",
+    "plain",
+]
 
 
 def plain(value: Any) -> Any:
@@ -24,16 +33,14 @@ def plain(value: Any) -> Any:
         return value
     if isinstance(value, Session | Run | Event):
         return value.to_dict()
-    if isinstance(value, ExecutionResult):
-        return {
-            "session": plain(value.session),
-            "run": plain(value.run),
-            "events": [event.to_dict() for event in value.events],
-        }
+    if isinstance(value, ExecutionResult | Changes | Committed):
+        value = attrs.asdict(value, recurse=False)
     if isinstance(value, datetime):
         return value.isoformat()
     if _is_list(value):
         return [plain(member) for member in value]
+    if _is_mapping(value):
+        return {str(key): plain(member) for key, member in value.items()}
     return repr(value)
 
 
@@ -48,12 +55,44 @@ def execution_result_of(value: Mapping[str, Any]) -> ExecutionResult:
     """
     Give the execution's result that :func:`plain` made *value* of.
     """
-    session, run = value["session"], value["run"]
+    run = value["run"]
     return ExecutionResult(
-        session=None if session is None else Session.from_dict(session),
+        session=_session_of(value["session"]),
         run=None if run is None else Run.from_dict(run),
         events=events_of(value["events"]),
     )
+
+
+def changes_of(value: Mapping[str, Any]) -> Changes:
+    """
+    Give the changes that :func:`plain` made *value* of.
+    """
+    return Changes(
+        create_session=_session_of(value["create_session"]), **_members_of(value)
+    )
+
+
+def committed_of(value: Mapping[str, Any]) -> Committed:
+    """
+    Give what was committed that :func:`plain` made *value* of.
+    """
+    return Committed(**_members_of(value))
+
+
+def _members_of(value: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "session": _session_of(value["session"]),
+        "runs": tuple(map(Run.from_dict, value["runs"])),
+        "events": events_of(value["events"]),
+    }
+
+
+def _session_of(value: Mapping[str, Any] | None) -> Session | None:
+    return None if value is None else Session.from_dict(value)
+
+
+def _is_mapping(value: object) -> TypeGuard[Mapping[Any, Any]]:
+    return isinstance(value, Mapping)
 
 
 def _is_list(value: object) -> TypeGuard[Sequence[Any]]:

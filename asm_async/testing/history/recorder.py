@@ -4,13 +4,14 @@ A session store whose calls are written down.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from asm_async.fronts.updating import update_run, update_session
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history.files import HistoryWriter
+from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
@@ -273,6 +274,30 @@ class RecordingSessionStore:
             result=result,
             expected_sequence=expected_sequence,
             expected_revision=expected_revision,
+            operation_id=operation_id,
+            expected_tenant=expected_tenant,
+        )
+
+    async def commit(
+        self,
+        changes: Changes,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        expected_revisions: Mapping[str, int] | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> Committed:
+        """
+        Store events, a session and runs of it, all or nothing.
+        """
+        return await self._record(
+            "commit",
+            self._store.commit,
+            changes=changes,
+            expected_sequence=expected_sequence,
+            expected_revision=expected_revision,
+            expected_revisions=expected_revisions,
             operation_id=operation_id,
             expected_tenant=expected_tenant,
         )

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 import attrs
 
 from asm_async.testing.history.calls import Outcome
-from asm_async.testing.history.evidence import Evidence, Save
+from asm_async.testing.history.evidence import Evidence, Save, named_sessions
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -72,14 +72,14 @@ def saved_values_are_there(evidence: Evidence) -> Iterator[str]:
 
 def flushes_are_whole(evidence: Evidence) -> Iterator[str]:
     """
-    Demand that session, run and events of a flush are there together, or none.
+    Demand that all that a commit or a flush brings is there together, or nothing.
     """
     own = _own_saves(evidence)
     for append in evidence.appends:
         call = append.call
-        if call.operation != "flush":
+        if call.operation not in {"flush", "commit"}:
             continue
-        if evidence.has_lost_some(call.arguments["result"]["session"]["id"]):
+        if any(map(evidence.has_lost_some, named_sessions([call]))):
             continue
         traces = {
             save.subject: _held(evidence, save) is not None

@@ -19,6 +19,7 @@ needs one of its own, empty.
 from asm_async.testing.session_store.appends import TestAppends
 from asm_async.testing.session_store.cancellations import TestCancellations
 from asm_async.testing.session_store.closing import TestClosing
+from asm_async.testing.session_store.commits import TestCommits
 from asm_async.testing.session_store.contention import TestContention
 from asm_async.testing.session_store.deletions import TestDeletions, TestPruning
 from asm_async.testing.session_store.expected_flushes import TestExpectedFlushes
@@ -45,6 +46,7 @@ __all__ = [
     "TestAppends",
     "TestCancellations",
     "TestClosing",
+    "TestCommits",
     "TestContention",
     "TestDeletions",
     "TestExpectedFlushes",

@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 import pytest
 
 from asm_async.errors import StoreClosedError
-from asm_async.ports.session_reader import SessionReader
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
@@ -26,6 +25,7 @@ from asm_async.testing.session_store.contract import (
     SessionStoreContract,
     numbers_of,
 )
+from asm_async.values.changes import Changes
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -56,6 +56,7 @@ _CALLS: Mapping[str, Call] = {
     ),
     "append_events": lambda store: store.append_events(make_events(1, first=3)),
     "flush": lambda store: store.flush(make_execution_result()),
+    "commit": lambda store: store.commit(Changes(create_session=make_session())),
     "get_events": lambda store: store.get_events("ses_1", wait_timeout=60),
     "get_latest_sequence": lambda store: store.get_latest_sequence("ses_1"),
 }
@@ -72,7 +73,7 @@ class TestClosing(SessionStoreContract):
         """
         methods = {
             name
-            for port in (SessionReader, SessionStore)
+            for port in SessionStore.__mro__[:-1]
             for name in vars(port)
             if name[0] != "_"
         }

@@ -37,6 +37,7 @@ from asm_async.testing.session_store.contract import (
     SessionStoreContract,
     numbers_of,
 )
+from asm_async.values.changes import Changes
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import RunStatus
 from asm_async.values.session import Session
@@ -64,6 +65,7 @@ _SUBJECTS: Mapping[str, Callable[[str], object]] = {
     "append_event_with_sequence": lambda id_: make_event(id="evt_8", session_id=id_),
     "append_events": lambda id_: make_events(3, first=9, session_id=id_),
     "flush": lambda id_: attrs.evolve(_mine(id_), session=None),
+    "commit": lambda id_: Changes(runs=(make_run(id="run_9", session_id=id_),)),
     "update_session": str,
     "delete_session": str,
 }

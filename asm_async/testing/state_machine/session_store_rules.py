@@ -29,6 +29,7 @@ from asm_async.testing.state_machine.choices import (
     some_of,
 )
 from asm_async.testing.state_machine.twins import TwinMachine
+from asm_async.values.changes import Changes
 from asm_async.values.execution_result import ExecutionResult
 
 __all__ = ["SessionStoreRules"]
@@ -194,6 +195,45 @@ class SessionStoreRules(TwinMachine):
         result = ExecutionResult(session=saved, run=ran, events=events)
         for _ in range(2 if "operation_id" in options else 1):
             self.both("session_store", "flush", result, **options)
+
+    @rule(
+        session_id=SESSION_IDS,
+        session=st.none() | SESSION_FIELDS,
+        creates=st.booleans(),
+        runs=st.dictionaries(RUN_IDS, RUN_FIELDS, max_size=2),
+        batch=st.lists(EVENTS, max_size=2),
+        of_runs=st.dictionaries(RUN_IDS, st.integers(0, 3), max_size=2),
+        options=_FLUSH,
+    )
+    def commit(
+        self,
+        *,
+        session_id: str,
+        session: Fields | None,
+        creates: bool,
+        runs: dict[str, Fields],
+        batch: list[EventChoice],
+        of_runs: dict[str, int],
+        options: Fields,
+    ) -> None:
+        """
+        Store a session or create it, runs and events, or some of these.
+        """
+        if session is None and not runs and not batch:
+            return
+        saved = None if session is None else make_session(id=session_id, **session)
+        changes = Changes(
+            session=None if creates else saved,
+            create_session=saved if creates else None,
+            runs=tuple(
+                make_run(id=run_id, session_id=session_id, **run)
+                for run_id, run in runs.items()
+            ),
+            events=tuple(build_event(session_id, event) for event in batch),
+        )
+        options = options | {"expected_revisions": of_runs}
+        for _ in range(2 if "operation_id" in options else 1):
+            self.both("session_store", "commit", changes, **options)
 
     @rule(session_id=SESSION_IDS, options=_READ)
     def delete_session(self, session_id: str, options: Fields) -> None:

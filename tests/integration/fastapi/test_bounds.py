@@ -137,15 +137,16 @@ async def test_more_tags_or_events_than_a_request_may_have_are_refused() -> None
         events = {"events": [event_body(event) for event in make_events(4)]}
         url = f"/sessions/{session_id}/events/batch"
         batch = await service.client.post(url, json=events)
-        flush: dict[str, Any] = {"session": begin, "events": []}
-        url = f"/sessions/{session_id}/flush"
-        flushed = await service.client.post(url, json=flush)
+        commits: list[dict[str, Any]] = [{"session": begin}, {"create_session": begin}]
+        url = f"/sessions/{session_id}/commit"
+        committed = [await service.client.post(url, json=each) for each in commits]
 
-    statuses = {answer.status_code for answer in (tagged, batch, flushed)}
+    statuses = {answer.status_code for answer in (tagged, batch, *committed)}
     assert statuses == {HTTPStatus.UNPROCESSABLE_ENTITY}
     assert tagged.json()["detail"] == "tags: expected at most 2, got 3"
     assert batch.json()["detail"] == "events: expected at most 3, got 4"
-    assert flushed.json()["detail"] == "tags: expected at most 2, got 3"
+    for answer in committed:
+        assert answer.json()["detail"] == "tags: expected at most 2, got 3"
 
 
 async def test_a_tenant_cannot_take_the_streams_of_others() -> None:

@@ -5,12 +5,14 @@ Runs and events over HTTP.
 from __future__ import annotations
 
 from http import HTTPStatus
+from typing import Any
 
 from asm_async.testing.factories import (
     make_event,
     make_events,
     make_execution_result,
     make_run,
+    make_session,
     run_of,
     session_of,
 )
@@ -150,17 +152,17 @@ async def test_links_lead_through_all_events(memory_service: Service) -> None:
     assert numbers == list(range(1, 8))
 
 
-async def test_a_flush_stores_session_run_and_events(service: Service) -> None:
+async def test_a_commit_stores_session_runs_and_events(service: Service) -> None:
     """
-    A flush stores everything at once, and repeating it changes nothing.
+    A commit stores everything at once, and repeating it changes nothing.
     """
     result = make_execution_result()
     body = {
         "session": session_of(result).to_dict(),
-        "run": run_of(result).to_dict(),
+        "runs": [run_of(result).to_dict()],
         "events": [event_body(event) for event in result.events],
     }
-    url, expected = "/sessions/ses_1/flush", {"If-Match": '"0"'}
+    url, expected = "/sessions/ses_1/commit", {"If-Match": '"0"'}
 
     first = await service.client.post(url, json=body, headers=expected)
     again = await service.client.post(url, json=body, headers=expected)
@@ -170,6 +172,33 @@ async def test_a_flush_stores_session_run_and_events(service: Service) -> None:
     assert [event["sequence_number"] for event in first.json()["events"]] == [1, 2]
     assert again.json() == first.json()
     assert late.status_code == HTTPStatus.PRECONDITION_FAILED
+
+
+async def test_a_commit_says_what_it_expects_of_runs(service: Service) -> None:
+    """
+    It is done once under its operation's id, and by one of several with the same runs.
+    """
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}/commit"
+    run = make_run(session_id=session_id).to_dict()
+    session = make_session(id=session_id).to_dict()
+    body: dict[str, Any] = {
+        "create_session": session,
+        "runs": [run],
+        "expected_revisions": {"run_1": 0},
+    }
+    first, again, other = [
+        await service.client.post(url, json=body | {"operation_id": name})
+        for name in ("op_1", "op_1", "op_2")
+    ]
+    assert first.status_code == HTTPStatus.OK
+    assert again.json() == first.json()
+    assert first.json()["session"] is None
+    assert first.json()["runs"][0]["revision"] == 1
+    assert other.status_code == HTTPStatus.CONFLICT
+    assert other.json()["code"] == "revision_conflict"
+    nothing = await service.client.post(url, json={})
+    assert nothing.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
 
 
 async def test_searches_and_sums_answer_over_all_sessions(service: Service) -> None:

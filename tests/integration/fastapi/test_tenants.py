@@ -40,9 +40,9 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/sessions/{session_id}/restore"): None,
     ("POST", "/sessions/{session_id}/runs"): {},
     ("PUT", "/sessions/{session_id}/runs/{run_id}"): RUN,
-    ("POST", "/sessions/{session_id}/flush"): {
+    ("POST", "/sessions/{session_id}/commit"): {
         "session": SESSION,
-        "run": RUN | {"id": "run_9"},
+        "runs": [RUN | {"id": "run_9"}],
         "events": [EVENT],
     },
     ("POST", "/sessions/{session_id}/events"): EVENT,
@@ -119,7 +119,7 @@ async def test_another_tenants_session_is_not_found_by_any_route(
             await other.request(
                 method, url.replace("ses_1", "ses_7"), **body_for(method, path)
             )
-            if "PUT" not in method and "flush" not in path
+            if "PUT" not in method and "commit" not in path
             else answer
         )
 
@@ -194,14 +194,17 @@ async def test_what_a_tenant_saves_is_its_own(
     service: Service, other: httpx.AsyncClient
 ) -> None:
     """
-    Sessions that a tenant begins, saves or flushes are stamped with its id.
+    Sessions that a tenant begins, saves or commits are stamped with its id.
     """
     begun = await other.post("/sessions", json={"agent_id": "assistant"})
     saved = await other.put("/sessions/ses_3", json=SESSION | {"tenant_id": None})
-    flushed = await other.post(
-        "/sessions/ses_4/flush",
-        json={"session": SESSION, "run": RUN | {"id": "run_4"}, "events": [EVENT]},
-    )
+    committed = [
+        await other.post(
+            f"/sessions/{id_}/commit",
+            json={name: SESSION, "runs": [RUN | {"id": id_}], "events": [EVENT]},
+        )
+        for id_, name in (("ses_4", "session"), ("ses_5", "create_session"))
+    ]
     as_theirs = [
         await other.post(
             "/sessions", json={"agent_id": "assistant", "tenant_id": "theirs"}
@@ -209,8 +212,8 @@ async def test_what_a_tenant_saves_is_its_own(
         await other.put("/sessions/ses_2", json=SESSION | {"tenant_id": "theirs"}),
     ]
 
-    ids = [begun.json()["id"], saved.json()["id"], flushed.json()["session"]["id"]]
-    for session_id in ids:
+    ids = [answer.json()["id"] for answer in (begun, saved)]
+    for session_id in (*ids, *(each.json()["session"]["id"] for each in committed)):
         session = await service.ports.store.get_session(session_id)
         assert session.tenant_id == OWN
     for answer in as_theirs:
@@ -224,12 +227,12 @@ async def test_the_id_of_anothers_run_cannot_be_used(
     A run whose id another tenant's run has is not found, and nobody learns whose it is.
     """
     saved = await other.put("/sessions/ses_2/runs/run_1", json=RUN)
-    flushed = await other.post(
-        "/sessions/ses_2/flush",
-        json={"session": SESSION, "run": RUN | {"id": "run_1"}, "events": []},
+    committed = await other.post(
+        "/sessions/ses_2/commit",
+        json={"session": SESSION, "runs": [RUN | {"id": "run_1"}]},
     )
 
-    for answer in (saved, flushed):
+    for answer in (saved, committed):
         assert answer.status_code == HTTPStatus.NOT_FOUND
         assert "ses_1" not in answer.text
     assert (await service.ports.store.get_run("run_1")).session_id == "ses_1"

@@ -1,0 +1,128 @@
+"""
+Copies of what callers hand in, which nobody else holds: checked again, ready to store.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TypeVar
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.values import fields
+from asm_async.values.changes import Changes
+from asm_async.values.event import EventSnapshot, event_snapshots
+from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+
+V = TypeVar("V", Session, Run)
+
+
+@attrs.frozen(kw_only=True)
+class ChangesSnapshot:
+    """
+    Changes that nobody else holds, as :class:`~asm_async.values.changes.Changes`.
+    """
+
+    session_id: str
+    session: Session | None = None
+    create_session: Session | None = None
+    runs: tuple[Run, ...] = ()
+    batch: Sequence[EventSnapshot] = ()
+
+    @property
+    def is_events_alone(self) -> bool:
+        """
+        Whether no session and no run is saved.
+        """
+        return not (self.session or self.create_session or self.runs)
+
+
+def checked_session(session: object, name: str) -> Session:
+    """
+    Copy a session that may be saved.
+
+    Raises:
+        ValidationError: If it is none, or carries what only the store gives.
+    """
+    if not isinstance(session, Session):
+        raise fields.unexpected(name, "a Session", session)
+    if session.deleted_at is not None:
+        raise ValidationError(
+            f"{name}: {session.id!r} carries deleted_at, which only the store gives"
+        )
+    return _copy(session, name)
+
+
+def checked_run(run: object, name: str) -> Run:
+    """
+    Copy a run that may be saved.
+
+    Raises:
+        ValidationError: If it is none.
+    """
+    if not isinstance(run, Run):
+        raise fields.unexpected(name, "a Run", run)
+    return _copy(run, name)
+
+
+def checked_result(result: object) -> ChangesSnapshot:
+    """
+    Copy what is to be flushed.
+
+    Raises:
+        ValidationError: Naming what is wrong, as a part of *result*.
+    """
+    if not isinstance(result, ExecutionResult):
+        raise fields.unexpected("result", "an ExecutionResult", result)
+    try:
+        session, run = result.session, result.run
+        if session is not None:
+            session = checked_session(session, "session")
+        if run is not None:
+            run = checked_run(run, "run")
+        if result.provider_metadata:
+            # It may have been spoilt since it was laid over the run's own.
+            run = attrs.evolve(result, session=session, run=run).run
+        return ChangesSnapshot(
+            session_id=result.session_id,
+            session=session,
+            runs=() if run is None else (run,),
+            batch=event_snapshots(result.events, "events"),
+        )
+    except ValidationError as error:
+        raise ValidationError(f"result.{error}") from None
+
+
+def checked_changes(changes: object) -> ChangesSnapshot:
+    """
+    Copy what is to be committed.
+
+    Raises:
+        ValidationError: Naming what is wrong, as a part of *changes*.
+    """
+    if not isinstance(changes, Changes):
+        raise fields.unexpected("changes", "Changes", changes)
+    session, created = changes.session, changes.create_session
+    try:
+        return ChangesSnapshot(
+            session_id=changes.session_id,
+            session=session and checked_session(session, "session"),
+            create_session=created and checked_session(created, "create_session"),
+            runs=tuple(
+                checked_run(run, f"runs[{index}]")
+                for index, run in enumerate(changes.runs)
+            ),
+            batch=event_snapshots(changes.events, "events"),
+        )
+    except ValidationError as error:
+        raise ValidationError(f"changes.{error}") from None
+
+
+def _copy(value: V, name: str) -> V:
+    try:
+        return attrs.evolve(value)
+    except ValidationError as error:
+        raise ValidationError(f"{name}.{error}") from None

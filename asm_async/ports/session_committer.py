@@ -1,0 +1,117 @@
+"""
+What a session store writes in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Protocol
+
+from asm_async.values.changes import Changes, Committed
+from asm_async.values.execution_result import ExecutionResult
+
+
+class SessionCommitter(Protocol):
+    """
+    The part of a session store that writes several values, all or nothing.
+
+    :class:`~asm_async.ports.session_store.SessionStore` says what holds for all of it.
+    """
+
+    async def flush(
+        self,
+        result: ExecutionResult,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> ExecutionResult:
+        """
+        Store a session, one of its runs and their events, as :meth:`commit` does.
+
+        Args:
+            result: What to store.
+
+            expected_sequence: As in :meth:`commit`.
+
+            expected_revision: As in :meth:`commit`; needs a session in *result*.
+
+            operation_id: As in :meth:`commit`.
+
+            expected_tenant: Whose the session must be; None if that is not asked.
+
+        Returns:
+            The stored values: revisions and sequence numbers filled in.
+
+        Raises:
+            ASMError: As :meth:`commit` does.
+        """
+        ...
+
+    async def commit(
+        self,
+        changes: Changes,
+        *,
+        expected_sequence: int | None = None,
+        expected_revision: int | None = None,
+        expected_revisions: Mapping[str, int] | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> Committed:
+        """
+        Store events, a session and runs of it in one transaction, all or nothing.
+
+        The session and the runs are saved as by :meth:`save_session` and
+        :meth:`save_run`, the events appended as by :meth:`append_events`; these, and
+        :meth:`flush`, are cases of this method. What *changes* leaves out is not
+        touched; a session that it brings along need not exist before.
+
+        Args:
+            changes: What to store.
+
+            expected_sequence:
+                The latest sequence number the caller has seen, 0 for a session that
+                never was. If all events (at least one) are stored, with the same
+                content, directly behind that number, and no revision is expected, the
+                call has succeeded before: what is stored now is returned and nothing is
+                written.
+
+            expected_revision:
+                The revision of the session that the caller has seen, as in
+                :meth:`save_session`; needs a session in *changes*.
+
+            expected_revisions:
+                The revisions of runs that the caller has seen, by run id, as in
+                :meth:`save_run`. A run that is not in *changes* is only looked at: so
+                events are appended only while a run is as it was.
+
+            operation_id:
+                As in :meth:`save_session`; known by any of the values that are saved.
+
+            expected_tenant: Whose the session must be; None if that is not asked.
+
+        Returns:
+            The stored values: revisions and sequence numbers filled in.
+
+        Raises:
+            ValidationError: As :meth:`save_session` and :meth:`append_events` do, and
+                if *expected_revision* comes without a session.
+
+            SessionNotFoundError: If *changes* has no session, and none is stored.
+
+            RunNotFoundError: As :meth:`save_run` does.
+
+            SessionDeletedError: If the session is soft-deleted.
+
+            ConflictError: As :meth:`save_run` does.
+
+            RevisionConflictError: If an expected revision is not met.
+
+            InvalidTransitionError: If a status may not follow the stored one.
+
+            EventConflictError: If an event's id is stored with other content.
+
+            SequenceConflictError: If the session has moved on from *expected_sequence*.
+        """
+        ...

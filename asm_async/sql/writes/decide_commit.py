@@ -1,0 +1,99 @@
+"""
+How a commit is decided: gate, expectations, status, next revisions.
+"""
+
+from __future__ import annotations
+
+from asm_async.errors import SequenceConflictError
+from asm_async.fronts import saving
+from asm_async.sql.writes import decide_append
+from asm_async.sql.writes.operations import Commit
+from asm_async.sql.writes.unit_of_work import UnitOfWork
+from asm_async.values.changes import Committed
+from asm_async.values.session import Session
+
+
+def commit(unit: UnitOfWork, operation: Commit) -> Committed:
+    """
+    Store the operation's session, runs and events, or refuse them all.
+
+    Raises:
+        SessionNotFoundError: If it brings no session along, and there is none, or it is
+            not the expected tenant's.
+
+        SessionDeletedError: If the session is soft-deleted.
+
+        EventConflictError: If an event's id is taken by one with other content.
+
+        RevisionConflictError: If such an expectation is not met.
+
+        SequenceConflictError: If that expectation is not met.
+
+        ConflictError: If a run's id is that of another session's run, or the operation
+            has saved other content.
+
+        InvalidTransitionError: If a status may not follow the stored one.
+    """
+    changes, expected = operation.changes, operation.expected
+    session_id, number = changes.session_id, expected.expected_sequence
+    session, is_new = changes.session, unit.is_gone(session_id)
+    may_be_new = session is not None or changes.create_session is not None
+    unit.check_tenant(session_id, expected.expected_tenant, may_be_new=may_be_new)
+    unit.check_not_deleted(session_id)
+    if not may_be_new:
+        unit.check_live(session_id)
+    for run in changes.runs:
+        saving.check_owner(unit, run.id, session_id, expected)
+    events = operation.events
+    decide_append.check_duplicates(unit, events)
+    was_committed = saving.was_committed(
+        unit,
+        changes,
+        expected,
+        has_events=all((e.session_id, e.id) in unit.events for e in events),
+        are_events_behind=lambda number: decide_append.are_behind(unit, events, number),
+    )
+    if was_committed:
+        return _committed(unit, operation)
+    if is_new and session is None:
+        session = changes.create_session
+    # The revisions come first: if they are met, this has not been done before, and what
+    # else is refused then is known not to have happened.
+    saving.check_revisions(unit, session, session_id, expected)
+    if number is not None:
+        _check_sequence(unit, session_id, session, number)
+    for run in changes.runs:
+        saving.check_next(unit, run)
+    if session is not None:
+        saving.check_next(unit, session)
+        unit.put_session(session, expected.operation_id)
+    for run in changes.runs:
+        unit.put_run(run, expected.operation_id)
+    decide_append.number_events(unit, events, operation.texts)
+    return _committed(unit, operation)
+
+
+def _committed(unit: UnitOfWork, operation: Commit) -> Committed:
+    changes = operation.changes
+    session = unit.sessions.get(changes.session_id)
+    if changes.session is None:
+        key = Session, changes.session_id
+        if unit.operation_ids.get(key) != operation.expected.operation_id:
+            session = None
+    return Committed(
+        session=session,
+        runs=tuple(unit.runs[run.id] for run in changes.runs),
+        events=tuple(unit.events[e.session_id, e.id] for e in operation.events),
+    )
+
+
+def _check_sequence(
+    unit: UnitOfWork, session_id: str, session: Session | None, expected: int
+) -> None:
+    gate = unit.gate(session_id)
+    if session is not None and gate.is_tombstone_of_another(session.tenant_id):
+        # For this tenant there never was a session.
+        if expected:
+            raise SequenceConflictError(session_id, expected, 0)
+    else:
+        decide_append.check_sequence(unit, session_id, expected)
