@@ -13,10 +13,12 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import StateItem
 
 if TYPE_CHECKING:
     from asm_async.memory.ports import InMemoryPorts
     from asm_async.ports.session_store import SessionStore
+    from asm_async.ports.state_store import StateStore
     from asm_async.ports.together import Ports
     from asm_async.sql.open import open_ports, open_store
 
@@ -36,6 +38,8 @@ __all__ = [
     "Session",
     "SessionStatus",
     "SessionStore",
+    "StateItem",
+    "StateStore",
     "__version__",
     "errors",
     "open_ports",
@@ -47,6 +51,7 @@ _IMPORTED_LATE = MappingProxyType(
         "InMemoryPorts": "asm_async.memory.ports",
         "Ports": "asm_async.ports.together",
         "SessionStore": "asm_async.ports.session_store",
+        "StateStore": "asm_async.ports.state_store",
         "open_ports": "asm_async.sql.open",
         "open_store": "asm_async.sql.open",
     }

@@ -11,7 +11,7 @@
 --
 --     schema      public            where the tables lie; made if it is missing
 --     owner       asm_owner         migrates; the tables belong to it
---     writer      asm_writer        records sessions, runs and events; deletes none
+--     writer      asm_writer        records sessions, runs, events; keeps state items
 --     reader      asm_reader        reads, searches, follows, exports
 --     maintainer  asm_maintainer    executes retention policies, deletes
 --
@@ -73,13 +73,14 @@ SET LOCAL search_path = :"schema";
 
 REVOKE ALL ON
     asm_alembic_version, asm_sessions, asm_session_tags, asm_runs, asm_events,
-    asm_session_sequences, asm_run_tombstones, asm_artifacts, asm_consumers
+    asm_session_sequences, asm_run_tombstones, asm_artifacts, asm_consumers,
+    asm_state_items, asm_state_items_revision_seq
     FROM PUBLIC, :"writer", :"reader", :"maintainer";
 
 -- Everybody sees whether the schema is the one that the code needs, and all history.
 GRANT SELECT ON
     asm_alembic_version, asm_sessions, asm_session_tags, asm_runs, asm_events,
-    asm_session_sequences, asm_artifacts, asm_consumers
+    asm_session_sequences, asm_artifacts, asm_consumers, asm_state_items
     TO :"writer", :"reader", :"maintainer";
 GRANT SELECT ON asm_run_tombstones TO :"writer", :"maintainer";
 
@@ -91,11 +92,16 @@ GRANT INSERT, UPDATE ON
     TO :"writer";
 GRANT INSERT, DELETE ON asm_session_tags TO :"writer";
 
+-- State may be changed and removed; where its revisions come from is counted up.
+GRANT INSERT, UPDATE, DELETE ON asm_state_items TO :"writer";
+GRANT USAGE ON SEQUENCE asm_state_items_revision_seq TO :"writer";
+
 -- Marking, pruning and removing. Counters stay, and so does what is remembered of runs,
 -- so that no number and no revision is used twice.
 GRANT UPDATE, DELETE ON asm_sessions TO :"maintainer";
 GRANT DELETE ON
-    asm_session_tags, asm_runs, asm_events, asm_artifacts, asm_consumers
+    asm_session_tags, asm_runs, asm_events, asm_artifacts, asm_consumers,
+    asm_state_items
     TO :"maintainer";
 GRANT UPDATE ON asm_session_sequences TO :"maintainer";
 GRANT INSERT, DELETE ON asm_run_tombstones TO :"maintainer";

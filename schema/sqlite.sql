@@ -207,6 +207,21 @@ CREATE TABLE asm_consumers (
     updated_at INTEGER NOT NULL
 ) WITHOUT ROWID;
 
+CREATE TABLE asm_state_items (
+    revision INTEGER NOT NULL PRIMARY KEY AUTOINCREMENT,
+    scope VARCHAR(255) NOT NULL,
+    key VARCHAR(1024) NOT NULL,
+    data TEXT,
+    content BLOB,
+    session_id VARCHAR(255),
+    updated_at INTEGER NOT NULL,
+    operation_id VARCHAR(255) NOT NULL,
+    CONSTRAINT uq_asm_state_items_key UNIQUE (scope, key)
+);
+
+CREATE INDEX ix_asm_state_items_session_id
+    ON asm_state_items (session_id, scope, key) WHERE session_id IS NOT NULL;
+
 INSERT INTO asm_alembic_version (version_num) VALUES ('0001');
 
 COMMIT;

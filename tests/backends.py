@@ -21,18 +21,21 @@ from asm_async.memory import (
     InMemoryMaintenance,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
+    SQLStateStore,
     create_engine,
     migrations,
 )
@@ -76,6 +79,12 @@ class InMemoryBackend:
         Open another store on the one database.
         """
         return InMemorySessionStore(self._database)
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store on the one database.
+        """
+        return InMemoryStateStore(self._database)
 
     async def open_artifact_registry(self) -> ArtifactRegistry:
         """
@@ -185,6 +194,12 @@ class SQLBackend:
         Open another store.
         """
         return SQLSessionStore(self._another_engine())
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store.
+        """
+        return SQLStateStore(self._another_engine())
 
     async def open_artifact_registry(self) -> ArtifactRegistry:
         """

@@ -10,6 +10,7 @@ from asm_async.memory.maintenance import InMemoryMaintenance
 from asm_async.memory.ports import InMemoryPorts
 from asm_async.memory.query_api import InMemoryQueryAPI
 from asm_async.memory.session_store import InMemorySessionStore
+from asm_async.memory.state_store import InMemoryStateStore
 
 __all__ = [
     "InMemoryArtifactRegistry",
@@ -20,4 +21,5 @@ __all__ = [
     "InMemoryPorts",
     "InMemoryQueryAPI",
     "InMemorySessionStore",
+    "InMemoryStateStore",
 ]

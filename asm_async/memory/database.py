@@ -17,6 +17,7 @@ from asm_async.errors import (
     StoreClosedError,
     ValidationError,
 )
+from asm_async.memory.item_table import ItemTable
 from asm_async.values import fields, ids
 from asm_async.values.artifact import Artifact
 from asm_async.values.checkpoint import Place, Witness
@@ -131,6 +132,7 @@ class InMemoryDatabase:
         # Of all sessions that are or ever were.
         self.gates: dict[str, Gate] = {}
         self.artifacts: dict[str, Artifact] = {}
+        self.items: ItemTable = ItemTable()
         # The events of all sessions once more, in the order of the feed.
         self.log: FeedLog = FeedLog()
         self.consumers: dict[str, ConsumerRow] = {}
@@ -263,6 +265,7 @@ class InMemoryDatabase:
             del self.runs[run.id], self.operation_ids[Run, run.id]
             self.run_tombstones[run.id] = RunTombstone(session.tenant_id, run.revision)
         self.remove_artifacts(lambda artifact: artifact.session_id == session_id)
+        self.items.remove_session(session_id)
         del self.operation_ids[Session, session_id]
         gate = self.gates[session_id]
         gate.pruned, gate.session_revision = gate.latest, session.revision

@@ -12,6 +12,7 @@ from asm_async.memory.event_feed import InMemoryEventFeed
 from asm_async.memory.maintenance import InMemoryMaintenance
 from asm_async.memory.query_api import InMemoryQueryAPI
 from asm_async.memory.session_store import InMemorySessionStore
+from asm_async.memory.state_store import InMemoryStateStore
 from asm_async.ports.together import Ports
 
 
@@ -30,6 +31,7 @@ class InMemoryPorts(Ports):
     """
 
     store: InMemorySessionStore
+    state: InMemoryStateStore
     query: InMemoryQueryAPI
     maintenance: InMemoryMaintenance
     feed: InMemoryEventFeed
@@ -40,6 +42,7 @@ class InMemoryPorts(Ports):
         object.__setattr__(self, "database", own)
         super().__init__(
             store=InMemorySessionStore(own),
+            state=InMemoryStateStore(own),
             query=InMemoryQueryAPI(own),
             maintenance=InMemoryMaintenance(own),
             feed=InMemoryEventFeed(own),

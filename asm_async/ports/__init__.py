@@ -9,6 +9,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 
 __all__ = [
     "ArtifactRegistry",
@@ -19,4 +20,5 @@ __all__ = [
     "Maintenance",
     "QueryAPI",
     "SessionStore",
+    "StateStore",
 ]

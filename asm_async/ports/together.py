@@ -14,6 +14,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -25,6 +26,11 @@ class Ports:
     store: SessionStore
     """
     Through which agents write and read their sessions.
+    """
+
+    state: StateStore
+    """
+    In which mutable state is kept beside the log.
     """
 
     query: QueryAPI
@@ -49,12 +55,15 @@ class Ports:
 
     async def aclose(self) -> None:
         """
-        Close the feed, then the store; what they stand on stays open.
+        Close the feed, then the stores; what they stand on stays open.
         """
         try:
             await self.feed.aclose()
         finally:
-            await self.store.aclose()
+            try:
+                await self.state.aclose()
+            finally:
+                await self.store.aclose()
 
     async def __aenter__(self) -> Self:
         """

@@ -10,6 +10,7 @@ from asm_async.sql.ports import SQLPorts
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.runtime.engine import create_engine
 from asm_async.sql.session_store import SQLSessionStore
+from asm_async.sql.state_store import SQLStateStore
 
 __all__ = [
     "SQLArtifactRegistry",
@@ -18,6 +19,7 @@ __all__ = [
     "SQLPorts",
     "SQLQueryAPI",
     "SQLSessionStore",
+    "SQLStateStore",
     "create_engine",
     "migrations",
 ]

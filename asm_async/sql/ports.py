@@ -13,6 +13,7 @@ from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.session_store import SQLSessionStore
+from asm_async.sql.state_store import SQLStateStore
 
 
 @attrs.frozen(kw_only=True, eq=False, init=False)
@@ -35,6 +36,7 @@ class SQLPorts(Ports):
     """
 
     store: SQLSessionStore
+    state: SQLStateStore
     query: SQLQueryAPI
     maintenance: SQLMaintenance
     feed: SQLEventFeed
@@ -42,8 +44,10 @@ class SQLPorts(Ports):
 
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         object.__setattr__(self, "engine", engine)
+        store = SQLSessionStore(engine, timeout=timeout)
         super().__init__(
-            store=SQLSessionStore(engine, timeout=timeout),
+            store=store,
+            state=store.state_store(),
             query=SQLQueryAPI(engine, timeout=timeout),
             maintenance=SQLMaintenance(engine, timeout=timeout),
             feed=SQLEventFeed(engine, timeout=timeout),

@@ -26,6 +26,7 @@ from asm_async.sql.reads import session_queries
 from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.deleting import HardDeletion
 from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.state_store import SQLStateStore
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
@@ -88,6 +89,12 @@ class SQLSessionStore(SessionStoreFront):
         store = copy(self)
         store._is_decoded = False  # noqa: SLF001 - of the same class
         return store
+
+    def state_store(self) -> SQLStateStore:
+        """
+        Return a state store whose calls share their transactions with this store's.
+        """
+        return SQLStateStore.beside(self._transactions, self._groups)
 
     async def open(self) -> None:
         """

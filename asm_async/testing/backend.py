@@ -16,6 +16,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.values.maintenance import HealthIssueKind
 
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "MaintenanceBackend",
     "QueryAPIBackend",
     "SessionStoreBackend",
+    "StateStoreBackend",
 ]
 
 
@@ -185,6 +187,20 @@ class EventFeedBackend(SessionStoreBackend, Protocol):
     async def open_event_feed(self) -> EventFeed:
         """
         Open another event feed on the same database, as another process would.
+
+        The suite closes it.
+        """
+        ...
+
+
+class StateStoreBackend(SessionStoreBackend, Protocol):
+    """
+    A database in which state can also be kept.
+    """
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store on the same database, as another process would.
 
         The suite closes it.
         """

@@ -16,6 +16,7 @@ from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import StateItem
 
 __all__ = [
     "NOON",
@@ -23,6 +24,7 @@ __all__ = [
     "make_event",
     "make_events",
     "make_execution_result",
+    "make_item",
     "make_run",
     "make_session",
     "numbered",
@@ -88,6 +90,17 @@ def make_artifact(**fields: Any) -> Artifact:
         "created_at": NOON,
     }
     return Artifact(**(defaults | fields))
+
+
+def make_item(**fields: Any) -> StateItem:
+    """
+    Make the state item ``theme`` of the scope ``app/user``, which holds nothing.
+
+    Args:
+        fields: What shall be otherwise, by the names of the fields.
+    """
+    defaults: dict[str, Any] = {"scope": "app/user", "key": "theme"}
+    return StateItem(**(defaults | fields))
 
 
 def make_event(**fields: Any) -> Event:

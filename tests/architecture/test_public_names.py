@@ -102,6 +102,8 @@ def test_the_package_shows_exactly_these_names() -> None:
         "Session",
         "SessionStatus",
         "SessionStore",
+        "StateItem",
+        "StateStore",
         "__version__",
         "errors",
         "open_ports",

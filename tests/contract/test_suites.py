@@ -16,11 +16,13 @@ from asm_async.testing import (
     maintenance,
     query_api,
     session_store,
+    state_store,
 )
 
 
 @pytest.mark.parametrize(
-    "suite", [artifacts, event_feed, maintenance, query_api, session_store]
+    "suite",
+    [artifacts, event_feed, maintenance, query_api, session_store, state_store],
 )
 def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     """

@@ -19,7 +19,12 @@ from asm_async.errors import (
 from asm_async.memory import InMemoryDatabase
 from asm_async.ports.event_feed import EventFeed
 from asm_async.sql import SQLPorts
-from asm_async.testing.factories import make_artifact, make_events, make_session
+from asm_async.testing.factories import (
+    make_artifact,
+    make_events,
+    make_item,
+    make_session,
+)
 from asm_async.values.retention import RetentionPolicy
 
 
@@ -29,6 +34,8 @@ async def use(ports: Ports) -> None:
     """
     await ports.store.save_session(make_session())
     await ports.store.append_events(make_events(3))
+    (item,) = await ports.state.save_items([make_item(session_id="ses_1")])
+    assert await ports.state.list_items("app/user") == [item]
     await ports.artifacts.register(make_artifact(session_id="ses_1"))
     assert await ports.query.count_events() == 3
     assert (await ports.feed.feed_lag()).pending_events == 3
@@ -41,10 +48,12 @@ async def use(ports: Ports) -> None:
 
 async def assert_closed(ports: Ports) -> None:
     """
-    Assert that neither the store nor the feed can be used any more.
+    Assert that neither the stores nor the feed can be used any more.
     """
     with pytest.raises(StoreClosedError):
         await ports.store.list_sessions()
+    with pytest.raises(StoreClosedError):
+        await ports.state.list_items("app/user")
     with pytest.raises(StoreClosedError):
         await ports.feed.feed_lag()
 
@@ -110,6 +119,7 @@ async def test_the_store_is_closed_where_the_feed_fails_to_close() -> None:
     own, feed = InMemoryPorts(), cast("EventFeed", FailingFeed())
     ports = Ports(
         store=own.store,
+        state=own.state,
         query=own.query,
         maintenance=own.maintenance,
         feed=feed,
@@ -119,6 +129,8 @@ async def test_the_store_is_closed_where_the_feed_fails_to_close() -> None:
         await ports.aclose()
     with pytest.raises(StoreClosedError):
         await own.store.list_sessions()
+    with pytest.raises(StoreClosedError):
+        await own.state.list_items("app/user")
 
 
 class FailingFeed:

@@ -19,13 +19,15 @@ from asm_async.errors import (
 from asm_async.memory import InMemoryDatabase, InMemoryQueryAPI, InMemorySessionStore
 from asm_async.redaction import (
     RedactingSessionStore,
+    RedactingStateStore,
     RedactionPolicy,
     redacted_export,
 )
-from asm_async.sql import SQLQueryAPI, SQLSessionStore
+from asm_async.sql import SQLQueryAPI, SQLSessionStore, SQLStateStore
 from asm_async.testing.factories import (
     make_event,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
     numbered,
@@ -206,3 +208,23 @@ async def test_a_wrong_export_is_refused_by_its_line(
     with pytest.raises(ValidationError, match=culprit):
         async for _ in redacted_export(read(), POLICY):
             pass
+
+
+async def test_the_data_of_state_items_is_redacted_and_nothing_else(
+    engine: AsyncEngine,
+) -> None:
+    """
+    Their content is opaque; a repeated call is recognised by what it stores.
+    """
+    plain = SQLStateStore(engine)
+    state = RedactingStateStore(plain, POLICY)
+    item = make_item(scope="sk-1", key="sk-2", data=SECRETS, content=b"sk-3")
+
+    first = await state.save_items([item], operation_id="op")
+
+    assert await state.save_items([item], operation_id="op") == first
+    assert await plain.list_items("sk-1") == first
+    (stored,) = first
+    assert stored.data == CLEAN
+    assert (stored.key, stored.content) == ("sk-2", b"sk-3")
+    await state.aclose()

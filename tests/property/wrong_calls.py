@@ -22,6 +22,7 @@ from asm_async.memory import (
     InMemoryMaintenance,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.sql import (
     SQLArtifactRegistry,
@@ -29,6 +30,7 @@ from asm_async.sql import (
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
+    SQLStateStore,
 )
 from asm_async.sql.core import tables
 from asm_async.testing.factories import (
@@ -37,6 +39,7 @@ from asm_async.testing.factories import (
     make_event,
     make_events,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
 )
@@ -217,6 +220,31 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
         "delete_consumer": {"name": "one"},
     },
     "consumer": {"batches": {"max_size": 1, "max_wait": 0}},
+    "state": {
+        "save_items": {
+            "items": [make_item(data=1)],
+            "keep_existing": False,
+            "expected_revisions": {},
+            "operation_id": None,
+        },
+        "get_items": {"scope": "app/user", "keys": ["theme"]},
+        "list_items": {
+            "scope": "app/user",
+            "prefix": "",
+            "after": None,
+            "before": None,
+            "descending": False,
+            "limit": 1,
+            "with_content": True,
+        },
+        "delete_items": {
+            "scope": "app/none",
+            "keys": ["theme"],
+            "prefix": None,
+            "expected_revisions": {},
+        },
+        "delete_scope": {"scope": "app/none"},
+    },
     "artifacts": {
         "register": {"artifact": make_artifact()},
         "get": {"artifact_id": "art_1"},
@@ -241,6 +269,7 @@ class Ports:
     """
 
     store: Any
+    state: Any
     query_api: Any
     maintenance: Any
     feed: Any
@@ -259,6 +288,7 @@ class Ports:
         Give up the database.
         """
         await self.feed.aclose()
+        await self.state.aclose()
         await self.store.aclose()
         if self.engine is not None:
             await self.engine.dispose()
@@ -285,6 +315,7 @@ def memory_ports() -> Ports:
     database = InMemoryDatabase()
     return Ports(
         store=InMemorySessionStore(database),
+        state=InMemoryStateStore(database),
         query_api=InMemoryQueryAPI(database),
         maintenance=InMemoryMaintenance(database),
         feed=InMemoryEventFeed(database),
@@ -298,6 +329,7 @@ def sql_ports(engine: AsyncEngine) -> Ports:
     """
     return Ports(
         store=SQLSessionStore(engine),
+        state=SQLStateStore(engine),
         query_api=SQLQueryAPI(engine),
         maintenance=SQLMaintenance(engine),
         feed=SQLEventFeed(engine, listens=False),

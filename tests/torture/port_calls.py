@@ -25,10 +25,12 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.testing.factories import (
     make_artifact,
     make_events,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
     run_of,
@@ -40,6 +42,7 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import StateItem
 from tests.torture.world import Ports, later
 
 __all__ = ["CALLS", "PortCall", "Subject"]
@@ -126,11 +129,22 @@ class Subject:
         """
         return self.artifact("art").checksum_sha256
 
+    def items(self, data: object) -> list[StateItem]:
+        """
+        Make two items of the session, which hold *data*.
+        """
+        scope, session_id = self.id("scope"), self.id("ses")
+        return [
+            make_item(scope=scope, key=key, data=data, session_id=session_id)
+            for key in ("a", "b")
+        ]
+
     async def prepare(self, ports: Ports) -> None:
         """
         Store it.
         """
         await ports.store.flush(self.saved)
+        await ports.state.save_items(self.items("saved"))
         await ports.registry.register(self.artifact("art"))
         await ports.contents.put(self.content)
 
@@ -140,6 +154,7 @@ class Subject:
         """
         for session_id in (self.id("ses"), self.id("ses_in")):
             await ports.store.delete_session(session_id)
+        await ports.state.delete_scope(self.id("scope"))
         await ports.feed.delete_consumer(self.id("con"))
         for content in (self.content, self.content + b"!"):
             await ports.contents.delete(hashlib.sha256(content).hexdigest())
@@ -151,6 +166,8 @@ class Subject:
         found: dict[str, Any] = {}
         for kind in ("ses", "ses_in"):
             found[kind] = await self._session_state(ports, self.id(kind))
+        items = await ports.state.list_items(self.id("scope"))
+        found["items"] = [_plain(item) | {"revision": None} for item in items]
         states = await ports.feed.list_consumers()
         found["consumer"] = [
             state.checkpoint is None for state in states if state.name == self.id("con")
@@ -484,9 +501,20 @@ EVENT_FEED = {
     ),
 }
 
+STATE_STORE = {
+    "save_items": PortCall(call=lambda p, s: p.state.save_items(s.items("later"))),
+    "get_items": PortCall(call=lambda p, s: p.state.get_items(s.id("scope"), ["a"])),
+    "list_items": PortCall(call=lambda p, s: p.state.list_items(s.id("scope"))),
+    "delete_items": PortCall(
+        call=lambda p, s: p.state.delete_items(s.id("scope"), prefix="")
+    ),
+    "delete_scope": PortCall(call=lambda p, s: p.state.delete_scope(s.id("scope"))),
+}
+
 _PORTS: Mapping[type[Any], Mapping[str, PortCall]] = MappingProxyType(
     {
         SessionStore: SESSION_STORE,
+        StateStore: STATE_STORE,
         QueryAPI: QUERY_API,
         Maintenance: MAINTENANCE,
         ArtifactRegistry: ARTIFACT_REGISTRY,

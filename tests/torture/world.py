@@ -27,6 +27,7 @@ from asm_async.memory import (
     InMemoryMaintenance,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
@@ -34,12 +35,14 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
+    SQLStateStore,
     create_engine,
     migrations,
 )
@@ -60,6 +63,7 @@ class Ports:
     """
 
     store: SessionStore
+    state: StateStore
     query_api: QueryAPI
     maintenance: Maintenance
     registry: ArtifactRegistry
@@ -75,6 +79,7 @@ class Ports:
         Close those that can be closed.
         """
         await self.feed.aclose()
+        await self.state.aclose()
         await self.store.aclose()
 
 
@@ -96,6 +101,7 @@ def sql_ports(
     """
     return Ports(
         store=SQLSessionStore(engine, timeout=timeout),
+        state=SQLStateStore(engine, timeout=timeout),
         query_api=SQLQueryAPI(engine, timeout=timeout),
         maintenance=SQLMaintenance(engine, timeout=timeout, clock=clock),
         registry=SQLArtifactRegistry(engine, timeout=timeout),
@@ -113,6 +119,7 @@ def memory_ports(
     """
     return Ports(
         store=InMemorySessionStore(database),
+        state=InMemoryStateStore(database),
         query_api=InMemoryQueryAPI(database),
         maintenance=InMemoryMaintenance(database, clock=clock),
         registry=InMemoryArtifactRegistry(database),

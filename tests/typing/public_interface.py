@@ -26,10 +26,18 @@ from asm_async.memory import (
     InMemoryDatabase,
     InMemoryMaintenance,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
-from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
+from asm_async.ports.state_store import StateStore
+from asm_async.sql import (
+    SQLMaintenance,
+    SQLSessionStore,
+    SQLStateStore,
+    create_engine,
+    migrations,
+)
 
 
 def adapters_satisfy_the_port(engine: AsyncEngine) -> tuple[SessionStore, ...]:
@@ -37,6 +45,13 @@ def adapters_satisfy_the_port(engine: AsyncEngine) -> tuple[SessionStore, ...]:
     Both adapters pass where a SessionStore is asked for.
     """
     return SQLSessionStore(engine), InMemorySessionStore()
+
+
+def state_stores_satisfy_the_port(engine: AsyncEngine) -> tuple[StateStore, ...]:
+    """
+    So do both where a StateStore is.
+    """
+    return SQLStateStore(engine), InMemoryStateStore()
 
 
 def maintenance_satisfies_the_port(engine: AsyncEngine) -> tuple[Maintenance, ...]:

@@ -20,6 +20,7 @@ from asm_async.memory import (
     InMemoryMaintenance,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.redaction import RedactingSessionStore, RedactionPolicy
 from asm_async.sql import (
@@ -28,10 +29,12 @@ from asm_async.sql import (
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
+    SQLStateStore,
 )
 
 ON_ENGINES: list[Callable[..., Any]] = [
     SQLSessionStore,
+    SQLStateStore,
     SQLQueryAPI,
     SQLMaintenance,
     SQLEventFeed,
@@ -39,6 +42,7 @@ ON_ENGINES: list[Callable[..., Any]] = [
 ]
 IN_MEMORY: list[Callable[..., Any]] = [
     InMemorySessionStore,
+    InMemoryStateStore,
     InMemoryQueryAPI,
     InMemoryMaintenance,
     InMemoryEventFeed,

@@ -20,6 +20,7 @@ from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Commit, Outcome
 from asm_async.sql.writes.queue import LOOK_INTERVAL
 from asm_async.testing.factories import make_session
+from asm_async.values.event import Event
 from tests.unit.scripted_perform import (
     TIMEOUT,
     ScriptedPerform,
@@ -110,9 +111,11 @@ async def test_those_that_arrive_meanwhile_form_the_next_group() -> None:
     outcomes = await asyncio.gather(*tasks)
 
     assert perform.tries == [names(first), names(*others)]
-    assert [[e.id for e in o] for o in outcomes if isinstance(o, list)] == [
-        [name] for name in names(first, *others)
-    ]
+    assert [
+        [event.id for event in outcome if isinstance(event, Event)]
+        for outcome in outcomes
+        if isinstance(outcome, list)
+    ] == [[name] for name in names(first, *others)]
 
 
 async def test_each_caller_gets_its_own_outcome() -> None:

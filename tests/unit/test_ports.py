@@ -11,6 +11,7 @@ from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import MAX_PAGE_SIZE, QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 
 # Each port with the methods that programs are written against, and what they must give.
 PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
@@ -34,6 +35,17 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "commit": ["changes"],
             "get_events": ["session_id"],
             "get_latest_sequence": ["session_id"],
+            "aclose": [],
+        },
+    ),
+    (
+        StateStore,
+        {
+            "save_items": ["items"],
+            "get_items": ["scope", "keys"],
+            "list_items": ["scope"],
+            "delete_items": ["scope"],
+            "delete_scope": ["scope"],
             "aclose": [],
         },
     ),

@@ -25,6 +25,7 @@ from asm_async.integrations.fastapi.ports import (
     FeedDep,
     MaintenanceDep,
     QueryDep,
+    StateDep,
     StoreDep,
     ports_of,
 )
@@ -38,6 +39,7 @@ __all__ = [
     "Limits",
     "MaintenanceDep",
     "QueryDep",
+    "StateDep",
     "StoreDep",
     "add_problem_handlers",
     "end_streams",

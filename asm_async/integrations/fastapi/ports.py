@@ -17,6 +17,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
 from asm_async.sql import SQLQueryAPI, SQLSessionStore
 
@@ -35,6 +36,7 @@ def _passing_ports(state: AppState) -> Ports:
         query = query.undecoded()
     return Ports(
         store=store,
+        state=ports.state,
         query=query,
         maintenance=ports.maintenance,
         feed=ports.feed,
@@ -123,6 +125,7 @@ def _port(name: str) -> Any:
 
 # They show all tenants' sessions: to narrow them is up to the application's routes.
 StoreDep: TypeAlias = Annotated[SessionStore, _port("store")]
+StateDep: TypeAlias = Annotated[StateStore, _port("state")]
 QueryDep: TypeAlias = Annotated[QueryAPI, _port("query")]
 MaintenanceDep: TypeAlias = Annotated[Maintenance, _port("maintenance")]
 FeedDep: TypeAlias = Annotated[EventFeed, _port("feed")]

@@ -19,15 +19,15 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 MICROSECOND = timedelta(microseconds=1)
 
 
-def text() -> TypeEngine[str]:
+def text(length: int = 255) -> TypeEngine[str]:
     """
     Make the type of an id or other short text.
 
     Both databases compare it by code point, as Python does: SQLite by default,
     PostgreSQL because of the collation.
     """
-    by_code_point = sa.String(255, collation="C")
-    return sa.String(255).with_variant(by_code_point, "postgresql")
+    by_code_point = sa.String(length, collation="C")
+    return sa.String(length).with_variant(by_code_point, "postgresql")
 
 
 def count() -> TypeEngine[int]:

@@ -18,8 +18,9 @@ from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import StateItem
 
-V = TypeVar("V", Session, Run, Artifact)
+V = TypeVar("V", Session, Run, Artifact, StateItem)
 
 
 def _as_row(table: sa.Table) -> Callable[[Any], dict[str, Any]]:
@@ -32,6 +33,7 @@ session_row: Callable[[Session], dict[str, Any]] = _as_row(tables.sessions)
 run_row: Callable[[Run], dict[str, Any]] = _as_row(tables.runs)
 event_row: Callable[[Event], dict[str, Any]] = _as_row(tables.events)
 artifact_row: Callable[[Artifact], dict[str, Any]] = _as_row(tables.artifacts)
+_item_row: Callable[[StateItem], dict[str, Any]] = _as_row(tables.state_items)
 """
 Return the columns that hold the fields of a value.
 """
@@ -64,6 +66,7 @@ session_of: Callable[[Sequence[Any]], Session] = _reader(
 )
 run_of: Callable[[Sequence[Any]], Run] = _reader(Run, tables.runs, status=RunStatus)
 artifact_of: Callable[[Sequence[Any]], Artifact] = _reader(Artifact, tables.artifacts)
+item_of: Callable[[Sequence[Any]], StateItem] = _reader(StateItem, tables.state_items)
 """
 Make a value of the values of all columns of its table, in their order.
 """
@@ -103,6 +106,15 @@ def stored_event_row(event: Event, texts: tuple[str, str]) -> dict[str, Any]:
     """
     data, metadata = texts
     return {**event_row(event), "data": data, "metadata": metadata}
+
+
+def stored_item_row(
+    item: StateItem, text: str | None, operation_id: str
+) -> dict[str, Any]:
+    """
+    Return the columns of asm_state_items, with its JSON as it is stored.
+    """
+    return {**_item_row(item), "data": text, "operation_id": operation_id}
 
 
 @contextmanager

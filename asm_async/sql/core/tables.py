@@ -6,7 +6,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from sqlalchemy import Column, Float, MetaData, String, Table, Text
+from sqlalchemy import (
+    Column,
+    Float,
+    LargeBinary,
+    MetaData,
+    String,
+    Table,
+    Text,
+)
 
 from asm_async.sql.core.column_types import (
     EventTypeText,
@@ -171,4 +179,20 @@ consumers: Table = Table(
     Column("holder", text()),
     Column("leased_until", utc_time()),
     Column("updated_at", utc_time(), nullable=False),
+)
+
+# The revision is taken from a source of the whole table that never goes back, so that
+# none ever stands for two contents, whatever was deleted: on PostgreSQL the sequence of
+# the column, on SQLite AUTOINCREMENT.
+state_items: Table = Table(
+    "asm_state_items",
+    METADATA,
+    Column("scope", text(), primary_key=True),
+    Column("key", text(1_024), primary_key=True),
+    Column("data", JSONText),
+    Column("content", LargeBinary),
+    Column("session_id", text()),
+    Column("revision", count(), nullable=False),
+    Column("updated_at", utc_time(), nullable=False),
+    Column("operation_id", text(), nullable=False),
 )

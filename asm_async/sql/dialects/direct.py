@@ -50,9 +50,9 @@ class GroupWork(Generic[T]):
     What one transaction does for a group of operations.
     """
 
-    session_ids: Collection[str]
+    locks: Collection[str]
     """
-    The sessions that it writes to.
+    What it locks: the sessions and scopes that it writes to.
     """
 
     block: AppendBlock | None
@@ -139,6 +139,15 @@ class DirectDialect(ABC):
             timeout: How long, in seconds, to wait for locks.
 
             done: Called in the event loop, perhaps before this returns.
+        """
+
+    @abstractmethod
+    def new_revisions(self, count: int) -> Step:
+        """
+        Return the step that finds the next *count* revisions of state items.
+
+        They are found under the locks of what is saved then, and ascend. What is
+        committed later, under the same lock, has higher ones.
         """
 
     @abstractmethod

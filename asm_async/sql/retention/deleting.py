@@ -25,6 +25,7 @@ _ROW_KEYS: tuple[sa.Column[int] | sa.Column[str], ...] = (
     tables.events.c.sequence_number,
     tables.runs.c.id,
     tables.artifacts.c.id,
+    tables.state_items.c.revision,
 )
 
 # What is found of a session by its id alone.

@@ -22,6 +22,7 @@ from asm_async.sql.core.tables import (
     runs,
     session_sequences,
     sessions,
+    state_items,
 )
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.retention.batches import (
@@ -114,14 +115,14 @@ def _deleted_sessions() -> sa.Select[*tuple[Any, ...]]:
         sa.select(sa.func.count())
         .where(table.c.session_id == sessions.c.id)
         .scalar_subquery()
-        for table in (runs, artifacts)
+        for table in (runs, artifacts, state_items)
     ]
     return sa.select(
         sessions.c.deleted_at,
         sessions.c.id,
         sessions.c.revision,
         sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value).label("state"),
-        (stored + owned[0] + owned[1]).label("size"),
+        sum(owned, stored).label("size"),
     ).outerjoin(gates, gates.c.session_id == sessions.c.id)
 
 

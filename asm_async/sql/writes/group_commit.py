@@ -123,8 +123,9 @@ class GroupCommit:
             if tasks := set(filter(goes_on, (self._drainer, *self._apart.tasks))):
                 await asyncio.wait(tasks)
             elif self._is_scheduled or self._lane is not None:
-                self._idle = asyncio.get_running_loop().create_future()
-                await self._idle
+                if self._idle is None or self._idle.done():
+                    self._idle = asyncio.get_running_loop().create_future()
+                await asyncio.wait((self._idle,))
             else:
                 return
 

@@ -11,10 +11,12 @@ import attrs
 
 from asm_async.errors import ASMError, RevisionConflictError
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.values.changes import Committed
 from asm_async.values.event import Event
 from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
 
 _BASE_SIZE = 1_024
 
@@ -65,6 +67,13 @@ class AppendEvents:
         return {event.session_id for event in self.events}
 
     @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: sessions.
+        """
+        return self.session_ids
+
+    @property
     def is_repeatable(self) -> bool:
         """
         Whether doing it twice is as good as once: events are deduplicated by id.
@@ -96,6 +105,13 @@ class Commit:
         The sessions whose rows are written.
         """
         return {self.changes.session_id}
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: the session.
+        """
+        return self.session_ids
 
     @property
     def saved_session(self) -> Session | None:
@@ -139,21 +155,123 @@ class Commit:
         )
 
 
-Operation: TypeAlias = AppendEvents | Commit
+def scope_lock(scope: str) -> str:
+    """
+    Return the name under which a scope is locked, which no session has.
+    """
+    return f"\0{scope}"
 
-Outcome: TypeAlias = list[Event] | Committed | ASMError
+
+@attrs.define(eq=False)
+class SaveItems:
+    """
+    ``StateStore.save_items``, of one item or expectation at least.
+    """
+
+    save: ItemsToSave
+
+    @property
+    def partition_key(self) -> str:
+        """
+        The scope whose order counts; the first, if there are several.
+        """
+        (scope, _), *_ = [*self.save.names, *self.save.expected]
+        return scope_lock(scope)
+
+    @property
+    def size(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        texts, items = self.save.texts, self.save.items
+        payload = sum([len(text or "") for text in texts])
+        payload += sum([len(item.content or b"") for item in items])
+        return payload + _BASE_SIZE * (len(items) or 1)
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions that must be live.
+        """
+        ids = {item.session_id for item in self.save.items}
+        return {session_id for session_id in ids if session_id is not None}
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: sessions and scopes.
+        """
+        names = [*self.save.names, *self.save.expected]
+        return self.session_ids | {scope_lock(scope) for scope, _ in names}
+
+    @property
+    def is_repeatable(self) -> bool:
+        """
+        Whether doing it twice is as good as once.
+        """
+        return self.save.is_repeatable
+
+
+@attrs.define(eq=False)
+class DeleteItems:
+    """
+    ``StateStore.delete_items``.
+    """
+
+    deletion: ItemsToDelete
+    size: int = _BASE_SIZE
+
+    @property
+    def partition_key(self) -> str:
+        """
+        The scope whose order counts.
+        """
+        return scope_lock(self.deletion.scope)
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions that must be live: none.
+        """
+        return set()
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: the scope.
+        """
+        return {self.partition_key}
+
+    @property
+    def is_repeatable(self) -> bool:
+        """
+        Whether doing it twice is as good as once: everything has an expectation.
+
+        Without that, the second time could remove what another has saved in between.
+        """
+        deletion = self.deletion
+        names = {(deletion.scope, key) for key in deletion.keys}
+        return deletion.key_range is None and names <= deletion.expected.keys()
+
+
+Operation: TypeAlias = AppendEvents | Commit | SaveItems | DeleteItems
+
+Outcome: TypeAlias = list[Event] | Committed | list[StateItem] | int | ASMError
 """
 What became of an operation: what is stored, or why it was refused.
 """
 
 
-def may_hide_a_commit(outcome: Outcome) -> bool:
+def may_hide_a_commit(operation: Operation, outcome: Outcome) -> bool:
     """
     Return whether an operation that is refused so may have been done all the same.
 
     A try whose answer was lost may have been committed, and others have saved since, or
-    removed what it saved. Where another's is the next revision it was not.
+    removed what it saved. Where another's is the next revision it was not. Revisions of
+    items leave gaps, so that theirs say nothing.
     """
+    if isinstance(operation, SaveItems | DeleteItems):
+        return isinstance(outcome, ASMError)
     if not isinstance(outcome, RevisionConflictError):
         return False
     is_gone = outcome.actual == 0 < outcome.expected

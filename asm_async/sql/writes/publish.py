@@ -5,10 +5,12 @@ What a group of operations has written, for those who wait for it.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
 from asm_async.sql.writes.operations import AppendEvents, Operation, Written
 from asm_async.values.changes import Committed
+from asm_async.values.event import Event
 
 
 def publish_commit(
@@ -29,9 +31,10 @@ def publish_commit(
     for operation, outcome in zip(operations, written.outcomes, strict=True):
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
             # An event that was stored before has the same content: the same texts.
-            appended += zip(outcome, operation.texts, strict=True)
+            events = cast("list[Event]", outcome)
+            appended += zip(events, operation.texts, strict=True)
         elif isinstance(outcome, Committed) and (outcome.session or outcome.events):
-            # Followers see no runs.
+            # Followers see no runs and no state.
             changed |= operation.session_ids
     if changed or appended:
         hub.publish(changed, appended, written.first_position)

@@ -120,7 +120,7 @@ class PendingOperation:
         Return *outcome*, unless it says more than can be known.
         """
         first = self.commit_error
-        if first is None or not may_hide_a_commit(outcome):
+        if first is None or not may_hide_a_commit(self.operation, outcome):
             return outcome
         message = f"{first.args[0]}; tried again, {outcome}"
         error = type(first)(message, outcome_unknown=True)

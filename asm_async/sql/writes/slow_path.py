@@ -10,11 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
+from itertools import chain
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
 
 from asm_async.errors import ASMError
+from asm_async.fronts import saving_items
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
@@ -22,7 +24,15 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_commit import commit
 from asm_async.sql.writes.gates import GATE_COLUMNS, gates_of
-from asm_async.sql.writes.operations import AppendEvents, Commit, Operation, Outcome
+from asm_async.sql.writes.item_work import load_items
+from asm_async.sql.writes.operations import (
+    AppendEvents,
+    Commit,
+    DeleteItems,
+    Operation,
+    Outcome,
+    SaveItems,
+)
 from asm_async.sql.writes.unit_of_work import Gate, RunTombstone, UnitOfWork
 from asm_async.values.event import Event
 from asm_async.values.run import Run
@@ -53,7 +63,7 @@ def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Ou
     if changes := tuple(_changes(dialect, unit)):
         yield changes
     # The rows that are deleted and those that are inserted are of one table.
-    for change in _tag_changes(dialect, unit):
+    for change in chain(_tag_changes(dialect, unit), unit.items.changes(dialect)):
         yield (change,)
     return outcomes
 
@@ -65,19 +75,28 @@ def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:
                 return append(unit, operation)
             case Commit():
                 return commit(unit, operation)
+            case SaveItems():
+                return saving_items.save_items(unit.items, operation.save)
+            case DeleteItems():
+                return saving_items.delete_items(unit.items, operation.deletion)
     except ASMError as refusal:
         return refusal
 
 
 def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWork]:
     """
-    Read all that *operations* concern, in at most four statements.
+    Read all that *operations* concern, in at most four statements, and state items.
     """
     session_ids = {id_ for operation in operations for id_ in operation.session_ids}
     commits = [each for each in operations if isinstance(each, Commit)]
     saved_sessions = {each.saved_session.id for each in commits if each.saved_session}
     run_ids = {run_id for each in commits for run_id in each.run_ids}
-    events = [event for operation in operations for event in operation.events]
+    events = [
+        event
+        for operation in operations
+        if isinstance(operation, AppendEvents | Commit)
+        for event in operation.events
+    ]
     gates = yield from _load_gates(dialect, session_ids)
     sessions = yield from _load(dialect, _saved_sessions, saved_sessions)
     runs = yield from _load(dialect, _saved_runs, run_ids)
@@ -94,12 +113,20 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
         else:
             run_id, revision = row[_RUN_ID], row[_RUN_REVISION]
             unit.run_tombstones[run_id] = RunTombstone(tenant_id, revision)
+    unit.items = yield from load_items(
+        dialect,
+        [each.save for each in operations if isinstance(each, SaveItems)],
+        [each.deletion for each in operations if isinstance(each, DeleteItems)],
+        unit.check_live,
+    )
     return unit
 
 
 def _load_gates(
     dialect: Dialect, session_ids: Collection[str]
 ) -> Script[dict[str, Gate]]:
+    if not session_ids:
+        return {}
     query = _gates(dialect, is_one=len(session_ids) == 1)
     found = yield query.one({"ids": _one_or_list(dialect, session_ids)})
     return gates_of(found)

@@ -10,6 +10,7 @@ import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.sql.core.tables import GateState
+from asm_async.sql.writes.item_work import ItemWork
 from asm_async.sql.writes.operations import EventTexts
 from asm_async.values import ids
 from asm_async.values.event import Event
@@ -107,6 +108,11 @@ class UnitOfWork:
     """
     What is to be inserted, with its JSON as it is stored.
     """
+
+    items: ItemWork = attrs.field(init=False)
+
+    def __attrs_post_init__(self) -> None:
+        self.items = ItemWork(self.check_live)
 
     def add_stored(self, value: Session | Run, operation_id: str | None) -> None:
         """

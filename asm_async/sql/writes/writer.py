@@ -356,11 +356,11 @@ class _Plan:
             if not is_usual
         ]
         if not self.rows:
-            ids = {id_ for operation in operations for id_ in operation.session_ids}
-            return GroupWork(session_ids=ids, block=None, rest=whole, whole=whole)
-        ids = {id_ for operation in rest for id_ in operation.session_ids}
+            locks = {name for operation in operations for name in operation.locks}
+            return GroupWork(locks=locks, block=None, rest=whole, whole=whole)
+        locks = {name for operation in rest for name in operation.locks}
         return GroupWork(
-            session_ids=ids.union(self.counts) if ids else self.counts.keys(),
+            locks=locks.union(self.counts) if locks else self.counts.keys(),
             block=AppendBlock(
                 counts=self.counts,
                 expected=self.expected,

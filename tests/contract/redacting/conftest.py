@@ -7,7 +7,12 @@ from __future__ import annotations
 import pytest
 
 from asm_async.ports.session_store import SessionStore
-from asm_async.redaction import RedactingSessionStore, RedactionPolicy
+from asm_async.ports.state_store import StateStore
+from asm_async.redaction import (
+    RedactingSessionStore,
+    RedactingStateStore,
+    RedactionPolicy,
+)
 from tests.backends import InMemoryBackend
 
 
@@ -28,6 +33,12 @@ class RedactingBackend(InMemoryBackend):
         Open another store behind a redacting one.
         """
         return RedactingSessionStore(await super().open_store(), self._policy)
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store behind a redacting one.
+        """
+        return RedactingStateStore(await super().open_state_store(), self._policy)
 
 
 @pytest.fixture(

@@ -117,6 +117,7 @@ async def test_an_unforeseen_error_is_logged_and_not_shown(
     own = in_memory_ports()
     ports = Ports(
         store=BrokenStore(),
+        state=own.state,
         query=own.query,
         maintenance=own.maintenance,
         feed=own.feed,

@@ -81,6 +81,7 @@ def gated(service: Service, gate: Gate) -> Generator[None]:
     store, query, maintenance = ports
     behind = Ports(
         store=store,
+        state=state.ports.state,
         query=query,
         maintenance=maintenance,
         feed=state.ports.feed,

@@ -18,6 +18,7 @@ from asm_async.sql import (
     SQLMaintenance,
     SQLQueryAPI,
     SQLSessionStore,
+    SQLStateStore,
     create_engine,
     migrations,
 )
@@ -26,6 +27,7 @@ from asm_async.testing.factories import (
     make_event,
     make_events,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
 )
@@ -100,6 +102,12 @@ async def record(url: str, mark: str) -> None:
             )
         )
         await store.save_run(make_run(id=run_id, session_id=mark, turn_count=1))
+        state = SQLStateStore(engine)
+        await state.save_items(
+            [make_item(scope=mark, key=key, session_id=mark) for key in "ab"]
+        )
+        await state.delete_items(mark, keys=["a"])
+        await state.aclose()
         artifact = make_artifact(id=f"art_{mark}", key=mark, session_id=mark)
         registry = SQLArtifactRegistry(engine)
         await registry.register(artifact)
@@ -138,6 +146,7 @@ async def read(url: str, mark: str) -> None:
         assert await feed.list_consumers()
         await feed.aclose()
         await SQLArtifactRegistry(engine).get(f"art_{mark}")
+        assert await SQLStateStore(engine).list_items(mark)
         assert await SQLMaintenance(engine).health_check() is not None
 
 

@@ -55,6 +55,11 @@ _BEGIN = """
 """
 
 
+_NEW_REVISIONS = """
+    SELECT nextval('asm_state_items_revision_seq') FROM generate_series(1, $1::bigint)
+"""
+
+
 def _key(namespace: bytes, name: str) -> int:
     """
     Hash *name* to a signed 64-bit integer.
@@ -75,7 +80,7 @@ What a migration locks.
 
 def session_lock_keys(session_ids: Iterable[str]) -> list[int]:
     """
-    Return the keys of some sessions, each once, in the order in which all must lock.
+    Return the keys of some sessions or scopes, in the order in which all must lock.
 
     It is the order of the keys, not that of the ids: two sessions may share a key, and
     by id two transactions could then wait for each other.
@@ -109,6 +114,12 @@ class PostgreSQLDirect(DirectDialect):
         Send one autocommitted statement where that goes: one round trip.
         """
         in_task(_write_group(driver, work, timeout), done)
+
+    def new_revisions(self, count: int) -> Step:
+        """
+        Take them from the column's sequence, which leaves gaps where a group fails.
+        """
+        return Step(_NEW_REVISIONS, (count,))
 
     async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
         """
@@ -218,7 +229,7 @@ async def _in_transaction(
     try:
         # Three statements in one round trip. Only at READ COMMITTED does the statement
         # after a lock see what was committed while it was waited for.
-        keys = ",".join(map(str, session_lock_keys(work.session_ids)))
+        keys = ",".join(map(str, session_lock_keys(work.locks)))
         await driver.execute(_BEGIN.format(milliseconds(timeout), keys))
         latest: Mapping[str, int] | None = None
         script = work.whole()

@@ -60,6 +60,7 @@ _SYNCHRONOUS_FULL = 2
 _LOW_BITS = 27
 
 _START_OF_MONTH = ("%s", "unixepoch", "start of month")
+
 _FIRST_TIME = sa.literal_column(
     str(microseconds(datetime.min.replace(tzinfo=UTC))), sa.Integer
 )

@@ -60,6 +60,15 @@ _INSERT = f"""
 # AUTOINCREMENT counts one by one within a transaction, and nobody else writes.
 _LAST_POSITION = "SELECT last_insert_rowid()"
 
+_NEW_REVISIONS = """
+    WITH RECURSIVE place(number) AS (
+        SELECT 1 UNION ALL SELECT number + 1 FROM place WHERE number < ?
+    )
+    SELECT number + coalesce(
+        (SELECT seq FROM sqlite_sequence WHERE name = 'asm_state_items'), 0
+    ) FROM place
+"""
+
 _TIME, _SESSION_ID, _NUMBER = map(
     EVENT_COLUMNS.index, ("timestamp", "session_id", "sequence_number")
 )
@@ -103,6 +112,12 @@ class SQLiteDirect(DirectDialect):
                 raise
 
         start(driver, write, done)
+
+    def new_revisions(self, count: int) -> Step:
+        """
+        Count on from where AUTOINCREMENT is; only what is inserted moves it.
+        """
+        return Step(_NEW_REVISIONS, (count,))
 
     async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
         if not has_thread(driver):

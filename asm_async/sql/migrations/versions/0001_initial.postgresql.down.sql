@@ -1,3 +1,5 @@
+DROP TABLE asm_state_items;
+
 DROP TABLE asm_consumers;
 
 DROP TABLE asm_artifacts;

@@ -1,0 +1,79 @@
+"""
+The state items of a database in memory: the table that a database would have.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import UTC, datetime
+
+from asm_async.fronts.saving_items import Name, StoredItem
+from asm_async.values.state_item import StateItem
+
+
+class ItemTable:
+    """
+    Items by scope and key.
+    """
+
+    def __init__(self) -> None:
+        self._scopes: dict[str, dict[str, StoredItem]] = {}
+        # Of the whole table, so that it never goes back, whatever is deleted.
+        self._latest_revision = 0
+
+    def find(self, name: Name) -> StoredItem | None:
+        """
+        Return the item of this scope and key, if there is one.
+        """
+        scope, key = name
+        return self._scopes.get(scope, {}).get(key)
+
+    def keys_of(self, scope: str) -> Iterable[str]:
+        """
+        Return the keys of a scope, in no order.
+        """
+        return tuple(self._scopes.get(scope, ()))
+
+    def put(self, item: StateItem, operation_id: str) -> StateItem:
+        """
+        Insert or replace an item, under the next revision.
+        """
+        self._latest_revision += 1
+        stored = item.as_saved(self._latest_revision, datetime.now(UTC))
+        self._scopes.setdefault(item.scope, {})[item.key] = StoredItem(
+            stored.revision, operation_id, stored
+        )
+        return stored
+
+    def remove(self, name: Name) -> None:
+        """
+        Remove an item that is there.
+        """
+        scope, key = name
+        del self._scopes[scope][key]
+        if not self._scopes[scope]:
+            del self._scopes[scope]
+
+    def remove_scope(self, scope: str) -> None:
+        """
+        Remove all items of a scope.
+        """
+        self._scopes.pop(scope, None)
+
+    def of_sessions(self) -> list[StateItem]:
+        """
+        Return the items that go with a session, by scope and key.
+        """
+        items = [
+            each.item for scope in self._scopes.values() for each in scope.values()
+        ]
+        found = [item for item in items if item is not None and item.session_id]
+        return sorted(found, key=lambda item: (item.scope, item.key))
+
+    def remove_session(self, session_id: str) -> None:
+        """
+        Remove the items that go with a session.
+        """
+        for item in self.of_sessions():
+            if item.session_id == session_id:
+                self.remove((item.scope, item.key))

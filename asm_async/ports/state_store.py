@@ -1,0 +1,191 @@
+"""
+The port through which mutable state is kept beside the log.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, runtime_checkable
+
+from asm_async.values.state_item import StateItem
+
+MAX_SCOPES_PER_CALL = 1_000
+"""
+How many scopes and sessions one call may write to, together.
+
+Each costs a lock, as with ``MAX_SESSIONS_PER_BATCH``.
+"""
+
+NOTHING_EXPECTED: Mapping[tuple[str, str], int] = MappingProxyType({})
+NO_REVISIONS: Mapping[str, int] = MappingProxyType({})
+
+
+@runtime_checkable
+class StateStore(Protocol):
+    """
+    Records that can be changed, each under a scope and a key, with a revision.
+
+    A scope says whose state it is, and its keys are ordered by code point. The store
+    looks into neither: an application or a framework's adapter chooses both.
+
+    **Atomicity.** A call of :meth:`save_items` or :meth:`delete_items` is atomic over
+    all its items, and durable when it returns. Calls that wait at the same time may
+    share one transaction, with appends and saves of the session store beside them; then
+    each still succeeds or is refused by itself. Cancelled before its transaction
+    begins, a call is withdrawn; after that the caller waits, for as long as the store's
+    timeout lasts, until the outcome is known, and then the cancellation goes on.
+
+    **Revisions.** Each save gives an item a higher revision; they are not consecutive.
+    No revision of a scope and key ever stands for two contents, also after the item, or
+    its whole scope, was deleted and has come back.
+
+    **Sessions.** An item may name a session, which must be live when it is saved. It
+    goes when that session is deleted for good, and can be read and deleted for as long
+    as that is only soft-deleted. An item is saved whole: who saves it without a session
+    takes it away from the one that it had.
+
+    **Repetition.** The store repeats a call whose outcome is unknown where that is
+    safe: where every item that is saved, or every key that is deleted, has an
+    expectation, or *keep_existing* is set. Else the error says that it is unknown.
+
+    **Errors.** Every method raises ``ValidationError`` for a bad argument before
+    anything is read or written, ``StoreClosedError`` after :meth:`aclose` or from
+    another event loop than the one that first used the store, and the family of
+    ``StorageError`` where the database fails.
+    """
+
+    async def save_items(
+        self,
+        items: Sequence[StateItem],
+        *,
+        keep_existing: bool = False,
+        expected_revisions: Mapping[tuple[str, str], int] = NOTHING_EXPECTED,
+        operation_id: str | None = None,
+    ) -> list[StateItem]:
+        """
+        Insert items, or replace those of their scopes and keys; all of them, or none.
+
+        Args:
+            items:
+                What to store, no scope and key twice; their own revisions and times are
+                ignored. Nothing is a valid call.
+
+            keep_existing: Leave items as they are that are there already.
+
+            expected_revisions:
+                By scope and key, the revisions that the caller has seen, 0 for "not
+                stored"; also of items that the call does not save. Of any number of
+                calls that expect the same revision, and save that item or delete it,
+                exactly one wins.
+
+            operation_id:
+                The id of the call, 1 to 255 characters, to repeat it with. If an item
+                was saved last by this operation, what is stored is returned unchanged.
+
+        Returns:
+            The stored items, in the order of *items*: those of *keep_existing* as they
+            were, the others with new revisions.
+
+        Raises:
+            SessionNotFoundError: If an item's session does not exist.
+
+            SessionDeletedError: If an item's session is soft-deleted.
+
+            RevisionConflictError: If an expectation is not met, with the actual
+                revision.
+
+            ConflictError: If *operation_id* has saved other items.
+        """
+        ...
+
+    async def get_items(
+        self, scope: str, keys: Collection[str]
+    ) -> dict[str, StateItem]:
+        """
+        Return the items of these keys, in their order; those not stored are left out.
+
+        All of them are as they were at one moment.
+        """
+        ...
+
+    async def list_items(
+        self,
+        scope: str,
+        *,
+        prefix: str = "",
+        after: str | None = None,
+        before: str | None = None,
+        descending: bool = False,
+        limit: int | None = None,
+        with_content: bool = True,
+    ) -> list[StateItem]:
+        """
+        Return the items of a scope in the order of their keys, by code point.
+
+        All of them are as they were at one moment.
+
+        Args:
+            scope: Whose.
+
+            prefix: What the keys begin with; every character stands for itself.
+
+            after: Only keys behind this one, which need not be stored.
+
+            before: Only keys before this one.
+
+            descending: Return the last key first.
+
+            limit: At most so many.
+
+            with_content: Read *content*, too; None stands in its place if not.
+        """
+        ...
+
+    async def delete_items(
+        self,
+        scope: str,
+        *,
+        keys: Collection[str] = (),
+        prefix: str | None = None,
+        expected_revisions: Mapping[str, int] = NO_REVISIONS,
+    ) -> int:
+        """
+        Remove the items of some keys, and those whose keys begin with *prefix*.
+
+        Args:
+            scope: Whose.
+
+            keys: Which items; those that are not stored are passed over.
+
+            prefix: Which others; "" for all of the scope.
+
+            expected_revisions: By key, as for :meth:`save_items`; also of items that
+                the call does not remove.
+
+        Returns:
+            How many items were removed.
+
+        Raises:
+            RevisionConflictError: If an expectation is not met, with the actual
+                revision.
+        """
+        ...
+
+    async def delete_scope(self, scope: str) -> None:
+        """
+        Remove all items that a scope has when the call begins.
+
+        What others save meanwhile stays. A scope of more than a thousand items goes in
+        several transactions, so that nobody waits for all of it; call it again if it is
+        broken off.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """
+        Finish what was begun and refuse what comes after.
+
+        Closing twice is allowed. An engine that the caller handed in stays open.
+        """
+        ...

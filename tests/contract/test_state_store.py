@@ -1,0 +1,5 @@
+"""
+Every state store keeps every promise of its port.
+"""
+
+from asm_async.testing.state_store import *  # noqa: F403 - the suite is run whole
