@@ -48,15 +48,15 @@ async def sql_ports(url: str, clock: Clock) -> AsyncGenerator[Ports]:
     await engine.dispose()
 
 
-def check(open_ports: OpenPorts, *, runs: int) -> None:
+def check(open_ports: OpenPorts, *, runs: int, steps: int = 30) -> None:
     """
-    Run the machine so many times, always the same way.
+    Run the machine so many times, with at most so many calls, always the same way.
     """
     run_state_machine_as_test(
         state_machine(open_ports),
         settings=settings(
             max_examples=runs,
-            stateful_step_count=30,
+            stateful_step_count=steps,
             deadline=None,
             derandomize=True,
             # To shrink takes long enough; what remains explains itself.
@@ -117,9 +117,8 @@ def test_what_is_wrong_with_an_adapter_is_told_in_few_calls() -> None:
         yield Ports(session_store=UnexpectingStore())
 
     with pytest.raises(AssertionError, match="append_event") as found:
-        check(open_broken, runs=50)
+        # Hypothesis gives up on long runs before it has left out all that it could.
+        check(open_broken, runs=500, steps=5)
 
     steps = [note for note in found.value.__notes__ if note.startswith("state.")]
-    # Where an append comes first, the other shrinks to one that expects nothing behind
-    # it: no single step can be left out of that.
-    assert len(steps) <= 4
+    assert len(steps) <= 3
