@@ -36,6 +36,7 @@ PUBLIC_PACKAGES = [
     "asm_async.sql",
     "asm_async.sql.migrations",
     "asm_async.testing",
+    "asm_async.transcripts",
     "asm_async.values",
 ]
 

@@ -22,6 +22,7 @@ import asm_async.memory
 import asm_async.ports
 import asm_async.redaction
 import asm_async.sql
+import asm_async.transcripts
 from asm_async import EventType, errors
 from asm_async.conventions import LAYOUTS, Member
 
@@ -40,6 +41,7 @@ PACKAGES = [
     asm_async.ports,
     asm_async.redaction,
     asm_async.sql,
+    asm_async.transcripts,
 ]
 PORTS = [
     port
