@@ -61,6 +61,7 @@ class EventFilter(Value):
     run_id: Text | None = None
     type: AnyEventType | None = None
     correlation_id: Text | None = None
+    visible_only: bool = False
     ids: _Ids | None = None
     since: UTCTime | None = None
     after: Count | None = None

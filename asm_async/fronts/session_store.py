@@ -10,6 +10,7 @@ from typing import Any, cast
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations, checked_tenant
+from asm_async.fronts.retracting import Retraction, checked_retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.fronts.snapshots import (
@@ -30,6 +31,7 @@ from asm_async.values.event import (
     event_snapshots,
 )
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.ids import new_event_id
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -235,6 +237,26 @@ class SessionStoreFront(SessionStore):
             expected.check_session(checked.create_session, "changes.create_session")
         return await self._commit(checked, expected)
 
+    async def retract_events(
+        self,
+        session_id: str,
+        *,
+        first: int,
+        last: int,
+        replacement: Sequence[Event] = (),
+        expected_sequence: int | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> list[Event]:
+        expected = Expectations(
+            expected_sequence=expected_sequence,
+            expected_tenant=expected_tenant,
+            operation_id=new_event_id() if operation_id is None else operation_id,
+        )
+        batch = event_snapshots(replacement, "replacement")
+        retraction = checked_retraction(session_id, first, last, batch, expected)
+        return await self._retract(retraction)
+
     @takes_arguments_of(SessionStore.get_events)
     async def get_events(self, session_id: str, **filters: Any) -> list[Event]:
         session_id = fields.text(session_id, "session_id")
@@ -286,6 +308,9 @@ class SessionStoreFront(SessionStore):
     async def _commit(
         self, changes: ChangesSnapshot, expected: Expectations
     ) -> Committed: ...
+
+    @abstractmethod
+    async def _retract(self, retraction: Retraction) -> list[Event]: ...
 
     @abstractmethod
     async def _get_events(

@@ -14,6 +14,7 @@ from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.memory.history import export_session
+from asm_async.memory.retractions import latest_retraction
 from asm_async.values.event import Event
 from asm_async.values.retention import (
     PROTECTED_EVENT_TYPES,
@@ -136,8 +137,9 @@ def prune_session(
     stored = database.events.get(session_id, {})
     if keep is None or len(stored) <= keep:
         return 0
+    kept = latest_retraction(database, session_id)
     in_order = sorted(
-        stored.values(),
+        (event for event in stored.values() if event is not kept),
         key=lambda event: (_rank(event, policy), event.sequence_number),
     )
     return _prune(database, in_order[: len(stored) - keep])
@@ -158,7 +160,9 @@ def _prune_to_total(database: InMemoryDatabase, policy: RetentionPolicy) -> int:
             event
             for session_id, stored in database.events.items()
             if not _is_exempt(policy, database.sessions.get(session_id))
+            for kept in [latest_retraction(database, session_id)]
             for event in stored.values()
+            if event is not kept
         ),
         key=lambda event: (
             _rank(event, policy),

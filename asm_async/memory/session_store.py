@@ -15,16 +15,19 @@ from asm_async.errors import (
     RunNotFoundError,
     SequenceConflictError,
 )
-from asm_async.fronts import saving
+from asm_async.fronts import retracting, saving
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
+from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
+from asm_async.memory.retractions import hidden_of
 from asm_async.values.changes import Committed
-from asm_async.values.event import Event, EventSnapshot
+from asm_async.values.event import EVENTS_RETRACTED, Event, EventSnapshot
 from asm_async.values.fields import next_number
+from asm_async.values.retraction import is_hidden
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session
 
@@ -169,6 +172,20 @@ class InMemorySessionStore(SessionStoreFront):
             events=tuple(attrs.evolve(event) for event in events),
         )
 
+    async def _retract(self, retraction: Retraction) -> list[Event]:
+        database, session_id = self._access.database, retraction.session_id
+        database.existing(session_id, retraction.expected.expected_tenant)
+        database.check_live(session_id)
+        find = partial(database.stored_event, session_id)
+        written = retracting.was_retracted(retraction, find)
+        if written is None:
+            latest = database.latest(session_id)
+            retracting.check_retraction(retraction, latest, find)
+            event, _ = retraction.event(hidden_of(database, session_id))
+            written = _number_events(database, [event, *retraction.replacement])
+            database.put_events(written)
+        return [attrs.evolve(event) for event in written]
+
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         read = partial(self._read_events, session_id, wanted)
         if not wanted.wait_timeout:
@@ -181,6 +198,14 @@ class InMemorySessionStore(SessionStoreFront):
             self._access.database.existing(session_id, wanted.expected_tenant)
         stored = self._access.database.events.get(session_id, {}).values()
         found = [event for event in stored if _is_wanted(event, wanted)]
+        if wanted.visible_only:
+            hidden = hidden_of(self._access.database, session_id)
+            found = [
+                event
+                for event in found
+                if event.type != EVENTS_RETRACTED
+                and not is_hidden(event.sequence_number, hidden)
+            ]
         first = 0 if wanted.last is None else max(0, len(found) - wanted.last)
         return [attrs.evolve(event) for event in found[first:][: wanted.limit]]
 

@@ -124,6 +124,7 @@ class SessionReader(Protocol):
         run_id: str | None = None,
         type: EventType | str | None = None,  # noqa: A002 - the field's name
         correlation_id: str | None = None,
+        visible_only: bool = False,
         ids: Collection[str] | None = None,
         since: datetime | None = None,
         after: int | None = None,
@@ -144,6 +145,10 @@ class SessionReader(Protocol):
             type: Only events of this type.
 
             correlation_id: Only events with this one.
+
+            visible_only:
+                Leave out what ``retract_events`` has hidden, as of one moment, and the
+                retractions themselves, which say nothing but that.
 
             ids: Only events with one of these ids; none at all if it is empty.
 

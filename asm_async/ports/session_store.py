@@ -9,6 +9,7 @@ from typing import Protocol, runtime_checkable
 
 from asm_async.ports.session_committer import SessionCommitter
 from asm_async.ports.session_reader import SessionReader
+from asm_async.ports.session_rewriter import SessionRewriter
 from asm_async.values.event import Event
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -23,7 +24,7 @@ Each costs a lock, and PostgreSQL's lock table has room for some 6,400 by defaul
 
 
 @runtime_checkable
-class SessionStore(SessionCommitter, SessionReader, Protocol):
+class SessionStore(SessionCommitter, SessionReader, SessionRewriter, Protocol):
     """
     A durable, ordered, idempotent log of sessions, runs and events.
 

@@ -12,7 +12,7 @@ import attrs
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
 from asm_async.redaction.session_store import redacted
 from asm_async.transfer.incoming_session import IncomingRecords, split_lines
-from asm_async.values.event import Event
+from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
 from asm_async.values.redaction import RedactionPolicy
@@ -53,7 +53,8 @@ async def redacted_export(
 def _redacted(record: ExportRecord, policy: RedactionPolicy) -> ExportRecord:
     if isinstance(record, Run):
         return redacted(record, policy)
-    if isinstance(record, Event):
+    # A retraction holds the store's numbers: without them hidden events came back.
+    if isinstance(record, Event) and record.type != EVENTS_RETRACTED:
         return redacted(record, policy)
     if isinstance(record, ExportedSession):
         return attrs.evolve(record, session=redacted(record.session, policy))

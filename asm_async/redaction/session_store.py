@@ -11,6 +11,7 @@ from typing import Any, TypeVar
 import attrs
 
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
@@ -110,6 +111,17 @@ class RedactingSessionStore(SessionStoreFront):
                 events=tuple(redacted(event, policy) for event, _, _ in changes.batch),
             ),
             **attrs.asdict(expected, recurse=False),
+        )
+
+    async def _retract(self, retraction: Retraction) -> list[Event]:
+        return await self._store.retract_events(
+            retraction.session_id,
+            first=retraction.first,
+            last=retraction.last,
+            replacement=[redacted(e, self._policy) for e in retraction.replacement],
+            expected_sequence=retraction.expected.expected_sequence,
+            operation_id=retraction.expected.operation_id,
+            expected_tenant=retraction.expected.expected_tenant,
         )
 
     # What is read is what is stored: all that follows is the inner store's.

@@ -9,11 +9,13 @@ from copy import copy
 from functools import partial
 from typing import Any, cast
 
+import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
+from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
@@ -23,6 +25,7 @@ from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
 from asm_async.sql.reads import session_queries
+from asm_async.sql.reads.visible_events import read_visible
 from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.deleting import HardDeletion
 from asm_async.sql.runtime.lifecycle import Lifecycle
@@ -35,10 +38,13 @@ from asm_async.sql.writes.operations import (
     EventTexts,
     Operation,
     Outcome,
+    RetractEvents,
 )
 from asm_async.sql.writes.writer import Writer
 from asm_async.values.changes import Committed
 from asm_async.values.event import Event, EventSnapshot
+from asm_async.values.fields import MAX_COUNT
+from asm_async.values.retraction import Ranges, hidden_ranges
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -201,6 +207,10 @@ class SQLSessionStore(SessionStoreFront):
         operation = Commit(changes, expected, events, texts)
         return cast("Committed", await self._perform(operation))
 
+    async def _retract(self, retraction: Retraction) -> list[Event]:
+        operation = RetractEvents(retraction)
+        return cast("list[Event]", await self._perform(operation))
+
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         read = partial(self._read_events, session_id, wanted)
         if not wanted.wait_timeout:
@@ -219,11 +229,41 @@ class SQLSessionStore(SessionStoreFront):
                 await shared.tasks.leave(_POLL_NAME)
 
     async def _read_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
+        if not wanted.visible_only:
+            return await self._read_ranges(session_id, wanted, ())
+        tenant = wanted.expected_tenant
+        has_tenant = tenant is not None
+        query = session_queries.what_is_visible(self._dialect, has_tenant=has_tenant)
+        values = {"session_id": session_id, "expected_tenant": tenant}
+        for latest, data in await self._fetch(query, values):
+            hidden = () if data is None else hidden_ranges(data)
+            read = partial(self._read_ranges, session_id)
+            return await read_visible(read, wanted, hidden, latest)
+        if has_tenant:
+            raise SessionNotFoundError(session_id)
+        return []
+
+    async def _read_ranges(
+        self, session_id: str, wanted: EventFilter, ranges: Ranges
+    ) -> list[Event]:
+        """
+        Read events of the ranges, if there are any; one is as good as two bounds.
+        """
+        if len(ranges) == 1:
+            ((first, last),) = ranges
+            before = last + 1 if last < MAX_COUNT else None
+            wanted = attrs.evolve(wanted, after=first - 1, before=before)
+        has_ranges = len(ranges) > 1
         values = session_queries.given(wanted)
         query = session_queries.events_of(
-            self._dialect, frozenset(values), is_decoded=self._is_decoded
+            self._dialect,
+            frozenset(values),
+            is_decoded=self._is_decoded,
+            has_ranges=has_ranges,
         )
         values |= {"session_id": session_id, "after": wanted.after or 0}
+        if has_ranges:
+            values |= self._dialect.range_values("ranges", ranges)
         if wanted.ids is not None:
             values["ids"] = self._dialect.list_value(wanted.ids)
         found = await self._fetch_of(session_id, wanted.expected_tenant, query, values)

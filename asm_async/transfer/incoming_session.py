@@ -26,6 +26,7 @@ from asm_async.values.export_records import (
     ExportedSessionEnd,
     ExportRecord,
 )
+from asm_async.values.retraction import check_retraction
 from asm_async.values.run import Run
 
 
@@ -197,6 +198,10 @@ class IncomingSession:
 
     def _check_event(self, event: Event, records: IncomingRecords) -> None:
         self._check_owner("event", event, records)
+        try:
+            check_retraction(event)
+        except ValidationError as error:
+            records.refuse(f"event.{error}")
         last = self._last
         first = last.sequence_number + 1 if isinstance(last, Event) else 1
         most = self.head.latest_sequence

@@ -45,7 +45,8 @@ class EventType(StrEnum):
     The types of event that every agent runtime shares.
 
     An application's own type is any text with a dot in it, such as
-    ``"myapp.plan_revised"``; the prefix ``asm.`` is reserved.
+    ``"myapp.plan_revised"``; the prefix ``asm.`` is reserved: of its types there is
+    :data:`EVENTS_RETRACTED`, which stores alone write.
     """
 
     SESSION_CREATED = "session_created"
@@ -96,6 +97,12 @@ _FAMILIES: Mapping[EventType, EventFamily] = {
     member: next(family for text, family in _BEGINNINGS if member.startswith(text))
     for member in EventType
 }
+
+EVENTS_RETRACTED = "asm.events_retracted"
+"""
+The type of the event by which ``SessionStore.retract_events`` hides others.
+"""
+
 _TYPES: Mapping[str, EventType] = {member.value: member for member in EventType}
 
 
@@ -110,6 +117,9 @@ def event_type(value: object, name: str) -> EventType | str:
     """
     Accept an :class:`EventType`, its value, or an application's own dotted type.
 
+    And that of retractions: they are read and copied like other events, and kept from
+    being appended where events are.
+
     Raises:
         ValidationError: If *value* is none of these; the message starts with *name*.
     """
@@ -123,7 +133,7 @@ def event_type(value: object, name: str) -> EventType | str:
             f"{name}: {plain!r} is no EventType, and an application's own type needs a"
             " dot, such as 'myapp.plan_revised'"
         )
-    if plain.startswith("asm."):
+    if plain.startswith("asm.") and plain != EVENTS_RETRACTED:
         raise ValidationError(f"{name}: {plain!r} has the reserved prefix 'asm.'")
     return plain
 
@@ -301,6 +311,11 @@ def event_snapshot(event: object, name: str, index: int) -> EventSnapshot:
         raise ValidationError(
             f"{name}[{index}]: {event.id!r} carries the sequence number"
             f" {event.sequence_number}, which only the store gives"
+        )
+    if event.type == EVENTS_RETRACTED:
+        raise ValidationError(
+            f"{name}[{index}].type: {EVENTS_RETRACTED!r} is what retract_events writes;"
+            " call it instead"
         )
     try:
         return event.snapshot()

@@ -79,6 +79,16 @@ READS: dict[str, Call] = {
     "events_of_correlation": lambda store: store.get_events(
         "ses_0", correlation_id="call_0_7"
     ),
+    "visible_events": lambda store: store.get_events("ses_0", visible_only=True),
+    "visible_ones_of_run": lambda store: store.get_events(
+        "ses_0", visible_only=True, run_id="run_7", last=5
+    ),
+    "last_visible_event": lambda store: store.get_events(
+        "ses_0", visible_only=True, last=1
+    ),
+    "visible_events_of_ids": lambda store: store.get_events(
+        "ses_0", visible_only=True, ids=["evt_7", "evt_9"]
+    ),
     "latest_number": lambda store: store.get_latest_sequence("ses_0"),
 }
 
@@ -93,6 +103,8 @@ INDEXES = {
     "events_of_run": "ix_asm_events_run_id",
     "last_of_run": "ix_asm_events_run_id",
     "events_of_correlation": "ix_asm_events_correlation_id",
+    "visible_events": "ix_asm_events_correlation_id",
+    "retract": "ix_asm_events_correlation_id",
 }
 
 # Of these PostgreSQL may find the rows by the index in any order and sort them.
@@ -102,6 +114,10 @@ READ_WHOLE = {
     "events_of_ids",
     "events_of_run",
     "events_of_type",
+    # Several ranges of numbers are read one after the other, and sorted.
+    "visible_events",
+    "visible_events_of_ids",
+    "visible_ones_of_run",
 }
 
 WRITES: dict[str, Call] = {
@@ -126,6 +142,9 @@ WRITES: dict[str, Call] = {
             run=make_run(id="run_606", session_id="ses_606"),
             events=make_events(3, session_id="ses_606"),
         )
+    ),
+    "retract": lambda store: store.retract_events(
+        "ses_1", first=3, last=5, replacement=[make_event(id="new", session_id="ses_1")]
     ),
     "delete": lambda store: store.delete_session("ses_1"),
 }
@@ -191,6 +210,8 @@ async def fill(engine: AsyncEngine) -> None:
             for count in range(EVENTS_OF_ONE)
         ]
         await store.append_events(events)
+    for first in range(20, EVENTS_OF_ONE, 40):
+        await store.retract_events("ses_0", first=first, last=first + 1)
     await analyse(engine)
 
 

@@ -32,7 +32,7 @@ from asm_async.testing.factories import (
     make_session,
     numbered,
 )
-from asm_async.testing.query_api.transfer import exported
+from asm_async.testing.query_api.transfer import exported, pieces
 
 POLICY = RedactionPolicy(keys=["token"], patterns=["sk-[0-9]+"])
 SECRETS = {"token": 1, "text": "it is sk-42", "n": 1.0}
@@ -112,6 +112,27 @@ async def test_an_append_that_is_repeated_is_recognised(
         await store.append_event(make_event(data=SECRETS | {"n": 1}))
     with pytest.raises(SequenceConflictError):
         await store.append_event(make_event(id="evt_2"), expected_sequence=0)
+
+
+async def test_a_replacement_is_redacted_and_a_retraction_is_not(
+    plain: SQLSessionStore, engine: AsyncEngine
+) -> None:
+    """
+    Whatever keys a policy names: what is hidden here is hidden where it is imported.
+    """
+    policy = RedactionPolicy(keys=["token", "hidden", "first"])
+    store = RedactingSessionStore(plain, policy)
+    await store.save_session(make_session())
+    await store.append_event(make_event(id="evt_0"))
+    told, new = await store.retract_events(
+        "ses_1", first=1, last=1, replacement=[make_event(data={"token": "x"})]
+    )
+    export = pieces(await exported(SQLQueryAPI(engine)))
+    lines = [line async for line in redacted_export(export, policy)]
+
+    assert told.data == {"first": 1, "last": 1, "hidden": [[1, 1]]}
+    assert new.data == {"token": "[redacted]"}
+    assert any(b'"hidden":[[1,1]]' in line for line in lines)
 
 
 async def test_a_save_that_is_repeated_is_recognised(

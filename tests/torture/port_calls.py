@@ -38,6 +38,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes
+from asm_async.values.event import EVENTS_RETRACTED
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.run import Run, RunStatus
@@ -217,6 +218,8 @@ def _plain(value: Any) -> dict[str, Any]:
     for name in ("updated_at", "deleted_at"):
         if name in told:
             told[name] = told[name] is not None
+    if told.get("type") == EVENTS_RETRACTED:
+        told.pop("timestamp")
     told.pop("checksum_sha256", None)
     return told
 
@@ -385,6 +388,16 @@ SESSION_STORE = dict(
             lambda p, s: p.store.commit(
                 Changes(session=s.later.session, events=s.later.events),
                 expected_sequence=_EVENTS,
+            ),
+        ),
+        _at_once(
+            "retract_events",
+            lambda p, s: p.store.retract_events(
+                s.id("ses"),
+                first=2,
+                last=3,
+                replacement=s.later.events,
+                operation_id=s.id("op"),
             ),
         ),
         _at_once("get_events", lambda p, s: p.store.get_events(s.id("ses"))),

@@ -94,6 +94,8 @@ STRANGERS: list[Any] = [
     "a",
     "a.b",
     "asm.b",
+    "asm.events_retracted",
+    "asm.events_retracted.b",
     "a\0b",
     "\ud800",
     "x" * 255,

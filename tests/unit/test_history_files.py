@@ -176,6 +176,7 @@ async def test_every_method_is_recorded(path: Path) -> None:
         assert (session.revision, run.revision) == (3, 3)
         assert len(await store.get_events("ses_1", since=NOON, after=1)) == 4
         assert await store.get_latest_sequence("ses_1") == 5
+        retracted = await store.retract_events("ses_1", first=1, last=2)
         await store.delete_session("ses_1")
         await store.aclose()
     calls = {call.operation: call for call in read_history(path)}
@@ -192,7 +193,10 @@ async def test_every_method_is_recorded(path: Path) -> None:
         "session_id": "ses_1",
         "since": NOON.isoformat(),
         "after": 1,
+        "visible_only": False,
     }
+    # Without an id of its own nobody could tell whose event it was.
+    assert calls["retract_events"].arguments["operation_id"] == retracted[0].id
     assert calls["append_events"].result == [
         make_event(id="evt_000", sequence_number=3).to_dict()
     ]

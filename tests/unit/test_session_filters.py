@@ -31,7 +31,8 @@ def test_a_filter_lets_everything_through_unless_told() -> None:
         "offset": 0,
     }
     assert set(attrs.astuple(RunFilter())) == {None}
-    assert set(attrs.astuple(EventFilter())) == {None}
+    assert attrs.asdict(EventFilter()).pop("visible_only") is False
+    assert set(attrs.astuple(EventFilter())) == {None, False}
 
 
 def test_a_filter_holds_its_arguments_in_normal_form() -> None:

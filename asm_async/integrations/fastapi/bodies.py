@@ -47,6 +47,7 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
         ("tags", given.get("create_session"), limits.max_tags),
         ("events", given, limits.max_events_per_request),
         ("runs", given, limits.max_events_per_request),
+        ("replacement", given, limits.max_events_per_request),
     ):
         _check_length(name, owner, most)
     await share.rest()

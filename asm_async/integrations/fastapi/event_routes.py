@@ -26,6 +26,7 @@ from asm_async.integrations.fastapi.parameters import (
     Text,
     TextList,
     Time,
+    VisibleOnly,
 )
 from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
@@ -34,7 +35,6 @@ from asm_async.integrations.fastapi.responses import (
     link_to_next,
     precondition,
 )
-from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.event import Event
 
@@ -48,6 +48,7 @@ async def list_session_events(
     run_id: Text = None,
     type: EventTypeQuery = None,  # noqa: A002 - the field's name
     correlation_id: Text = None,
+    visible_only: VisibleOnly = False,
     ids: TextList = None,
     since: Time = None,
     after: Count = None,
@@ -68,6 +69,7 @@ async def list_session_events(
             run_id=run_id,
             type=type,
             correlation_id=correlation_id,
+            visible_only=visible_only,
             ids=ids,
             since=since,
             after=after,
@@ -96,8 +98,12 @@ async def append_event(
     """
     place = with_place(body, session_id=session_id)
     event = await made_of(Event.from_dict, place)
-    (stored,), status, headers = await _append(view, session_id, [event], expected)
-    return json_text_response(stored, status, headers=headers)
+    with precondition(expected):
+        stored, is_new = await view.append_events(
+            session_id, [event], expected_sequence=expected
+        )
+    (text,) = await encode_values(stored)
+    return json_text_response(text, *_status(stored, is_new=is_new))
 
 
 async def append_events(
@@ -111,20 +117,45 @@ async def append_events(
     event = made_by(Event.from_dict, session_id=session_id)
     rules: fields.FieldRules = {"events": partial(fields.tuple_of, rule=event)}
     given = await made_of(partial(members_of, rules=rules), body)
-    items, status, headers = await _append(view, session_id, given["events"], expected)
-    text = f'{{"items":[{",".join(items)}]}}'
-    return json_text_response(text, status, headers=headers)
-
-
-async def _append(
-    view: TenantView, session_id: str, events: Sequence[Event], expected: int | None
-) -> tuple[list[str], int, dict[str, str]]:
     with precondition(expected):
         stored, is_new = await view.append_events(
-            session_id, events, expected_sequence=expected
+            session_id, given["events"], expected_sequence=expected
         )
-    items = await encode_values(stored)
+    return await _stored_events(stored, is_new=is_new)
+
+
+async def retract_events(
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep, expected: ExpectedDep
+) -> Response:
+    """
+    Hide the session's events from *first* to *last*, and append others in their place.
+
+    They stay stored, and lists leave them out that ask for `visible_only`. The answer
+    begins with the event that tells of it.
+    """
+    event = made_by(Event.from_dict, session_id=session_id)
+    rules: fields.FieldRules = {
+        "first": fields.positive_count,
+        "last": fields.positive_count,
+        "replacement": partial(fields.tuple_of, rule=event),
+        "operation_id": partial(fields.optional, rule=fields.text),
+    }
+    optional = ("replacement", "operation_id")
+    given = await made_of(partial(members_of, rules=rules, optional=optional), body)
+    with precondition(expected):
+        stored, is_new = await view.retract_events(
+            session_id, expected_sequence=expected, **given
+        )
+    return await _stored_events(stored, is_new=is_new)
+
+
+async def _stored_events(stored: Sequence[Event], *, is_new: bool) -> Response:
+    text = f'{{"items":[{",".join(await encode_values(stored))}]}}'
+    return json_text_response(text, *_status(stored, is_new=is_new))
+
+
+def _status(stored: Sequence[Event], *, is_new: bool) -> tuple[int, dict[str, str]]:
     if not is_new:
         # Events that were there already may have others behind them: no entity tag.
-        return items, 200, {}
-    return items, 201, {"ETag": entity_tag(stored[-1].sequence_number)}
+        return 200, {}
+    return 201, {"ETag": entity_tag(stored[-1].sequence_number)}

@@ -71,6 +71,9 @@ EventTypes: TypeAlias = Annotated[
 _SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
 _Dimensions: TypeAlias = Annotated[list[UsageDimension] | None, Query()]
 RunStatuses: TypeAlias = Annotated[list[RunStatus] | None, Query()]
+VisibleOnly: TypeAlias = Annotated[
+    bool, Query(description="Leave out retractions and what they have hidden.")
+]
 Count: TypeAlias = Annotated[schema_models.Count | None, Query()]
 Time: TypeAlias = Annotated[
     Annotated[schema_models.Time, BeforeValidator(_time)] | None, Query()

@@ -176,6 +176,13 @@ def _add_event_routes(router: APIRouter) -> None:
         body=schemas.EventBatchBody,
         others={200: {"model": events, "description": there}},
     )
+    append(
+        f"{_SESSION}/retractions",
+        event_routes.retract_events,
+        events,
+        body=schemas.RetractionBody,
+        others={200: {"model": events, "description": there}},
+    )
 
 
 def _add_search_routes(router: APIRouter) -> None:

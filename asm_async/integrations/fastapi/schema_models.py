@@ -47,19 +47,20 @@ EventTypeText: TypeAlias = Annotated[
                 {"type": "string", "enum": [member.value for member in EventType]},
                 {
                     "type": "string",
-                    "pattern": r"^(?!asm\.)[^.\x00]*\.[^\x00]*$",
+                    "pattern": r"^(?!asm\.(?!events_retracted$))[^.\x00]*\.[^\x00]*$",
                     "maxLength": MAX_TEXT_LENGTH,
                 },
             ],
         }
     ),
 ]
+PositiveCount: TypeAlias = Annotated[int, Field(ge=1, le=MAX_COUNT)]
 _SCHEMAS: Mapping[Any, Any] = MappingProxyType(
     {
         fields.Text: Text,
         fields.Tags: list[Text],
         fields.Count: Count,
-        fields.PositiveCount: Annotated[int, Field(ge=1, le=MAX_COUNT)],
+        fields.PositiveCount: PositiveCount,
         fields.TotalCount: Annotated[int, Field(ge=0)],
         fields.Amount: Annotated[float, Field(ge=0, le=MAX_AMOUNT)],
         fields.TotalAmount: Annotated[float, Field(ge=0)],

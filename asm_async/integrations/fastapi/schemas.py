@@ -16,6 +16,8 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from asm_async.integrations.fastapi.schema_models import (
     Count,
+    PositiveCount,
+    Text,
     body,
     model,
     view,
@@ -136,6 +138,16 @@ EventBatchBody: type[BaseModel] = model(
     "Events to append together, oldest first.",
     {"events": [without(_EVENT, _OF_LOG)]},
     events=(GenericAlias(list, EventBody), ...),
+)
+RetractionBody: type[BaseModel] = model(
+    "RetractionBody",
+    "Events to hide, and what to append in their place.\n\nThe *operation_id* makes it"
+    " safe to send it again unchanged.",
+    {"first": 1, "last": 1, "replacement": [without(_EVENT, _OF_LOG)]},
+    first=(PositiveCount, ...),
+    last=(PositiveCount, ...),
+    replacement=(GenericAlias(list, EventBody), []),
+    operation_id=(Text | None, None),
 )
 _CommittedRunBody: type[BaseModel] = body(
     "CommittedRunBody",

@@ -145,11 +145,34 @@ class TenantView:
         Returns:
             The stored events, and whether any of them is new.
         """
-        store, tenant_id = self._ports.store, self._tenant_id
-        latest = await store.get_latest_sequence(session_id, expected_tenant=tenant_id)
-        stored = await store.append_events(
-            events, expected_sequence=expected_sequence, expected_tenant=tenant_id
+        append = partial(
+            self._ports.store.append_events, events, expected_sequence=expected_sequence
         )
+        return await self._appended(session_id, append)
+
+    async def retract_events(
+        self, session_id: str, **given: Any
+    ) -> tuple[list[Event], bool]:
+        """
+        Hide events of the session.
+
+        Returns:
+            The stored events, and whether they are new.
+        """
+        retract = partial(self._ports.store.retract_events, session_id, **given)
+        return await self._appended(session_id, retract)
+
+    async def _appended(
+        self, session_id: str, append: Find[list[Event]]
+    ) -> tuple[list[Event], bool]:
+        """
+        Append events, and return them and whether any of them is new.
+        """
+        tenant_id = self._tenant_id
+        latest = await self._ports.store.get_latest_sequence(
+            session_id, expected_tenant=tenant_id
+        )
+        stored = await append(expected_tenant=tenant_id)
         return stored, any(event.sequence_number > latest for event in stored)
 
     async def commit(self, changes: Changes, **options: Any) -> Committed:

@@ -17,6 +17,7 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.values.retraction import Ranges
 
 T = TypeVar("T")
 
@@ -198,6 +199,33 @@ class Dialect(ABC):
         Make the condition that *column* has one of the values of the parameter *name*.
         """
         return self.is_in(column, sa.bindparam(name, type_=self.list_type))
+
+    def is_any_of(
+        self, column: sa.ColumnElement[str], name: str, *, is_one: bool
+    ) -> sa.ColumnElement[bool]:
+        """
+        Make the same condition, or that *column* is the parameter *name* itself.
+
+        What is one is found by its key: to unpack a list takes longer than that.
+        """
+        if is_one:
+            return column == sa.bindparam(name, type_=sa.String(255))
+        return self.is_one_of_parameter(column, name)
+
+    @abstractmethod
+    def ranges(self, name: str) -> tuple[sa.FromClause, Any, Any]:
+        """
+        Unpack ranges of numbers from parameters that begin with *name*.
+
+        Returns:
+            The rows, and of each the first and the last number.
+        """
+
+    @abstractmethod
+    def range_values(self, name: str, ranges: Ranges) -> dict[str, object]:
+        """
+        Return what the driver takes for the parameters of :meth:`ranges`.
+        """
 
     @abstractmethod
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:

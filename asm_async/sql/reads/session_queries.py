@@ -18,6 +18,8 @@ from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.prepared import Prepared, prepare
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.sql.dialects import Dialect
+from asm_async.values.event import EVENTS_RETRACTED
+from asm_async.values.retraction import RETRACTIONS
 from asm_async.values.run import RunStatus
 
 
@@ -153,15 +155,86 @@ def active_run(dialect: Dialect, *, has_tenant: bool) -> Prepared:
 
 
 @cache
+def latest_retractions(dialect: Dialect, *, is_one: bool) -> Prepared:
+    """
+    Select those of the sessions *ids* that have a retraction, with its *data*.
+    """
+    gates = session_sequences.c
+    query = (
+        sa.select(events.c.session_id, events.c.data)
+        .join_from(
+            session_sequences,
+            events,
+            (events.c.session_id == gates.session_id)
+            & (events.c.sequence_number == _latest_retraction(dialect)),
+        )
+        .where(dialect.is_any_of(gates.session_id, "ids", is_one=is_one))
+    )
+    return prepare(query, dialect.compiler)
+
+
+@cache
+def what_is_visible(dialect: Dialect, *, has_tenant: bool) -> Prepared:
+    """
+    Select the latest number of *session_id*, and the *data* of its latest retraction.
+    """
+    gates = session_sequences.c
+    session_id = _parameter(gates.session_id)
+    is_it = (events.c.session_id == gates.session_id) & (
+        events.c.sequence_number == _latest_retraction(dialect)
+    )
+    query = (
+        sa.select(gates.last_sequence, events.c.data)
+        .join_from(session_sequences, events, is_it, isouter=True)
+        .where(
+            gates.session_id == session_id,
+            _is_there(session_id, has_tenant=has_tenant),
+        )
+    )
+    return prepare(query, dialect.compiler)
+
+
+def _latest_retraction(dialect: Dialect) -> sa.ScalarSelect[int]:
+    """
+    Select the number of the latest retraction of a counter row's session.
+    """
+    found = events.alias("retraction").c
+    query = sa.select(sa.func.max(found.sequence_number)).where(
+        found.session_id == session_sequences.c.session_id,
+        found.correlation_id == sa.literal_column(f"'{RETRACTIONS}'", sa.String),
+        is_retraction(found.type, dialect),
+    )
+    return query.correlate(session_sequences).scalar_subquery()
+
+
+def is_retraction(
+    type_: sa.ColumnElement[str], dialect: Dialect
+) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that an event of this type hides others.
+
+    The type stands in the statement's text, and nothing is to be found by it: by their
+    correlation a session's retractions stand in order.
+    """
+    name = sa.literal_column(f"'{EVENTS_RETRACTED}'", sa.String)
+    return dialect.without_index(sa.type_coerce(type_, sa.String)) == name
+
+
+@cache
 def events_of(
-    dialect: Dialect, names: frozenset[str], *, is_decoded: bool = True
+    dialect: Dialect,
+    names: frozenset[str],
+    *,
+    is_decoded: bool = True,
+    has_ranges: bool = False,
 ) -> Prepared:
     """
     Select events of *session_id*: by number, or backwards where the last are wanted.
 
-    Takes what :class:`EventFilter` does; *after* must be given.
+    Takes what :class:`EventFilter` does; *after* must be given. Where it *has_ranges*,
+    it takes *ranges* of numbers in place of *after* and *before*.
     """
-    number = events.c.sequence_number
+    number: sa.ColumnElement[int] = events.c.sequence_number
     session_id = _parameter(events.c.session_id)
     columns = events.c if is_decoded else undecoded(events.c)
     is_there = _is_there(session_id, has_tenant="expected_tenant" in names)
@@ -173,11 +246,20 @@ def events_of(
         query = query.where(
             events.c.timestamp >= _parameter(events.c.timestamp, "since")
         )
-    # Numbers begin at 1. A bound makes SQLite find events by session and number: it
-    # expects that fewer are of a type and since a time than a session has.
-    query = query.where(number > _number("after"))
-    if "before" in names:
-        query = query.where(number < _number("before"))
+    if "visible_only" in names:
+        query = query.where(~is_retraction(events.c.type, dialect))
+    if has_ranges:
+        ranges, first, last = dialect.ranges("ranges")
+        query = query.join_from(ranges, events, number.between(first, last))
+        # Else SQLite goes through the events in their order, and for each through all
+        # ranges.
+        number = dialect.without_index(number)
+    else:
+        # Numbers begin at 1. A bound makes SQLite find events by session and number: it
+        # expects that fewer are of a type and since a time than a session has.
+        query = query.where(number > _number("after"))
+        if "before" in names:
+            query = query.where(number < _number("before"))
     if "last" in names:
         query = query.order_by(number.desc()).limit(_number("last"))
     else:

@@ -19,6 +19,7 @@ from asm_async.fronts.retention import sessions_per_batch
 from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import events, session_sequences
 from asm_async.sql.dialects import Dialect
+from asm_async.sql.reads.session_queries import is_retraction
 from asm_async.sql.retention.batches import (
     MAX_ROWS_PER_TRANSACTION,
     ThrottledWriter,
@@ -27,6 +28,7 @@ from asm_async.sql.retention.batches import (
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.values.retention import PROTECTED_EVENT_TYPES, RetentionPolicy
+from asm_async.values.retraction import RETRACTIONS
 
 # So many are found by one read, of one session or of a page of them.
 _MAX_KEYS = 10_000
@@ -105,6 +107,22 @@ class _Pruning:
         return keys, None
 
 
+def _is_kept(dialect: Dialect) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that an event is its session's latest retraction.
+
+    As long as it is there, what it hides is hidden. The older ones say nothing more.
+    """
+    later = events.alias("later").c
+    is_overtaken = sa.exists().where(
+        later.session_id == events.c.session_id,
+        later.correlation_id == RETRACTIONS,
+        is_retraction(later.type, dialect),
+        later.sequence_number > events.c.sequence_number,
+    )
+    return is_retraction(events.c.type, dialect) & ~is_overtaken
+
+
 def _ranks(policy: RetentionPolicy, dialect: Dialect) -> list[sa.ColumnElement[bool]]:
     """
     Make the condition of each rank of events, those that go first first.
@@ -156,11 +174,12 @@ async def prune_session(
 def _prune_sessions(
     writes: ThrottledWriter, policy: RetentionPolicy, ids: Sequence[str], keep: int
 ) -> Batches:
-    gates, ranks = session_sequences, _ranks(policy, writes.transactions.dialect)
+    gates, dialect = session_sequences, writes.transactions.dialect
+    ranks = _ranks(policy, dialect)
     prunings = [
         _Pruning(
             ranks=ranks,
-            scope=events.c.session_id == id_,
+            scope=(events.c.session_id == id_) & ~_is_kept(dialect),
             order=[events.c.session_id, events.c.sequence_number],
             surplus=sa.select(_STORED - keep)
             .where(gates.c.session_id == id_)
@@ -180,7 +199,8 @@ def prune_to_total(writes: ThrottledWriter, policy: RetentionPolicy) -> Batches:
     total = sa.cast(sa.func.sum(_STORED), sa.BigInteger)
     pruning = _Pruning(
         ranks=_ranks(policy, dialect),
-        scope=~has_tag(events.c.session_id, policy.exempt_tags, dialect),
+        scope=~has_tag(events.c.session_id, policy.exempt_tags, dialect)
+        & ~_is_kept(dialect),
         order=[events.c.timestamp, events.c.session_id, events.c.sequence_number],
         surplus=sa.select(total - most).scalar_subquery(),
     )

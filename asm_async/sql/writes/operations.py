@@ -11,6 +11,7 @@ import attrs
 
 from asm_async.errors import ASMError, RevisionConflictError
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.values.changes import Committed
@@ -155,6 +156,57 @@ class Commit:
         )
 
 
+@attrs.define(eq=False)
+class RetractEvents:
+    """
+    ``SessionStore.retract_events``; nobody else holds the replacement.
+    """
+
+    retraction: Retraction
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """
+        What stands in the place of what is hidden.
+        """
+        return self.retraction.replacement
+
+    @property
+    def partition_key(self) -> str:
+        """
+        The session whose order counts.
+        """
+        return self.retraction.session_id
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions whose rows are written.
+        """
+        return {self.retraction.session_id}
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: the session.
+        """
+        return self.session_ids
+
+    @property
+    def size(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        return _BASE_SIZE + _size_of(self.retraction.texts)
+
+    @property
+    def is_repeatable(self) -> bool:
+        """
+        Whether doing it twice is as good as once: it is known by its operation's id.
+        """
+        return True
+
+
 def scope_lock(scope: str) -> str:
     """
     Return the name under which a scope is locked, which no session has.
@@ -254,7 +306,7 @@ class DeleteItems:
         return deletion.key_range is None and names <= deletion.expected.keys()
 
 
-Operation: TypeAlias = AppendEvents | Commit | SaveItems | DeleteItems
+Operation: TypeAlias = AppendEvents | Commit | RetractEvents | SaveItems | DeleteItems
 
 Outcome: TypeAlias = list[Event] | Committed | list[StateItem] | int | ASMError
 """

@@ -8,7 +8,13 @@ from collections.abc import Sequence
 from typing import cast
 
 from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
-from asm_async.sql.writes.operations import AppendEvents, Operation, Written
+from asm_async.sql.writes.operations import (
+    AppendEvents,
+    Operation,
+    Outcome,
+    RetractEvents,
+    Written,
+)
 from asm_async.values.changes import Committed
 from asm_async.values.event import Event
 
@@ -33,8 +39,16 @@ def publish_commit(
             # An event that was stored before has the same content: the same texts.
             events = cast("list[Event]", outcome)
             appended += zip(events, operation.texts, strict=True)
-        elif isinstance(outcome, Committed) and (outcome.session or outcome.events):
-            # Followers see no runs and no state.
+        elif _is_seen(operation, outcome):
             changed |= operation.session_ids
     if changed or appended:
         hub.publish(changed, appended, written.first_position)
+
+
+def _is_seen(operation: Operation, outcome: Outcome) -> bool:
+    if isinstance(operation, RetractEvents):
+        return isinstance(outcome, list)
+    if not isinstance(outcome, Committed):
+        return False
+    # Followers see no runs and no state.
+    return bool(outcome.session or outcome.events)

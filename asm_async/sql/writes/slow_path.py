@@ -21,8 +21,10 @@ from asm_async.sql.core import rows, tables
 from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
 from asm_async.sql.dialects import Dialect
+from asm_async.sql.reads import session_queries
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_commit import commit
+from asm_async.sql.writes.decide_retraction import retract
 from asm_async.sql.writes.gates import GATE_COLUMNS, gates_of
 from asm_async.sql.writes.item_work import load_items
 from asm_async.sql.writes.operations import (
@@ -31,10 +33,12 @@ from asm_async.sql.writes.operations import (
     DeleteItems,
     Operation,
     Outcome,
+    RetractEvents,
     SaveItems,
 )
 from asm_async.sql.writes.unit_of_work import Gate, RunTombstone, UnitOfWork
 from asm_async.values.event import Event
+from asm_async.values.retraction import hidden_ranges
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -79,13 +83,15 @@ def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:
                 return saving_items.save_items(unit.items, operation.save)
             case DeleteItems():
                 return saving_items.delete_items(unit.items, operation.deletion)
+            case RetractEvents():
+                return retract(unit, operation)
     except ASMError as refusal:
         return refusal
 
 
 def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitOfWork]:
     """
-    Read all that *operations* concern, in at most four statements, and state items.
+    Read all that *operations* concern, in at most five statements, and state items.
     """
     session_ids = {id_ for operation in operations for id_ in operation.session_ids}
     commits = [each for each in operations if isinstance(each, Commit)]
@@ -94,15 +100,27 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
     events = [
         event
         for operation in operations
-        if isinstance(operation, AppendEvents | Commit)
+        if isinstance(operation, AppendEvents | Commit | RetractEvents)
         for event in operation.events
+    ]
+    retractions = [
+        operation.retraction
+        for operation in operations
+        if isinstance(operation, RetractEvents)
     ]
     gates = yield from _load_gates(dialect, session_ids)
     sessions = yield from _load(dialect, _saved_sessions, saved_sessions)
     runs = yield from _load(dialect, _saved_runs, run_ids)
     # A session without a counter row has no events.
     keys = {(e.session_id, e.id) for e in events if e.session_id in gates}
-    unit = UnitOfWork(gates=gates, events=(yield from _load_events(dialect, keys)))
+    keys |= {(each.session_id, each.event_id) for each in retractions}
+    of_sessions = {retraction.session_id for retraction in retractions}
+    hidden = yield from _load(dialect, session_queries.latest_retractions, of_sessions)
+    unit = UnitOfWork(
+        gates=gates,
+        events=(yield from _load_events(dialect, keys)),
+        hidden={session_id: hidden_ranges(data) for session_id, data in hidden},
+    )
     for row in sessions:
         session = rows.session_of(row)
         unit.add_stored(session, operation_id=row[-1])
@@ -230,16 +248,7 @@ def _insert_or_update(
         yield _updating(dialect, table).many(known)
 
 
-# Each is compiled once for each database. What is one is found by its key: to unpack a
-# list takes longer than that.
-
-
-def _is_any_of(
-    dialect: Dialect, column: sa.Column[str], name: str, *, is_one: bool
-) -> sa.ColumnElement[bool]:
-    if is_one:
-        return column == sa.bindparam(name, type_=sa.String(255))
-    return dialect.is_one_of_parameter(column, name)
+# Each is compiled once for each database.
 
 
 def _one_or_list(dialect: Dialect, values: Collection[str]) -> object:
@@ -258,7 +267,7 @@ def _gates(dialect: Dialect, *, is_one: bool) -> Prepared:
     session_id = tables.session_sequences.c.session_id
     query = (
         sa.select(*GATE_COLUMNS)
-        .where(_is_any_of(dialect, session_id, "ids", is_one=is_one))
+        .where(dialect.is_any_of(session_id, "ids", is_one=is_one))
         .order_by(session_id)
     )
     return prepare(dialect.locked(query), dialect.compiler)
@@ -266,7 +275,7 @@ def _gates(dialect: Dialect, *, is_one: bool) -> Prepared:
 
 @cache
 def _saved_sessions(dialect: Dialect, *, is_one: bool) -> Prepared:
-    is_it = _is_any_of(dialect, tables.sessions.c.id, "ids", is_one=is_one)
+    is_it = dialect.is_any_of(tables.sessions.c.id, "ids", is_one=is_one)
     return prepare(sa.select(tables.sessions).where(is_it), dialect.compiler)
 
 
@@ -286,8 +295,8 @@ def _saved_runs(dialect: Dialect, *, is_one: bool) -> Prepared:
         tombstones.tenant_id,
     )
     query = sa.union_all(
-        there.where(_is_any_of(dialect, runs.c.id, "ids", is_one=is_one)),
-        gone.where(_is_any_of(dialect, tombstones.run_id, "ids", is_one=is_one)),
+        there.where(dialect.is_any_of(runs.c.id, "ids", is_one=is_one)),
+        gone.where(dialect.is_any_of(tombstones.run_id, "ids", is_one=is_one)),
     )
     return prepare(query, dialect.compiler)
 
@@ -296,8 +305,8 @@ def _saved_runs(dialect: Dialect, *, is_one: bool) -> Prepared:
 def _events(dialect: Dialect, one_session: bool, one_id: bool) -> Prepared:  # noqa: FBT001 - cached by place
     events = tables.events.c
     query = sa.select(tables.events).where(
-        _is_any_of(dialect, events.session_id, "session_ids", is_one=one_session),
-        _is_any_of(dialect, events.id, "ids", is_one=one_id),
+        dialect.is_any_of(events.session_id, "session_ids", is_one=one_session),
+        dialect.is_any_of(events.id, "ids", is_one=one_id),
     )
     return prepare(query, dialect.compiler)
 

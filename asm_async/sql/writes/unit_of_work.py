@@ -15,6 +15,7 @@ from asm_async.sql.writes.operations import EventTexts
 from asm_async.values import ids
 from asm_async.values.event import Event
 from asm_async.values.fields import next_number
+from asm_async.values.retraction import Ranges
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -83,6 +84,11 @@ class UnitOfWork:
     )
     """
     By session id and event id.
+    """
+
+    hidden: dict[str, Ranges] = attrs.field(factory=dict[str, Ranges])
+    """
+    What the latest retraction of a session hides, for those that get another one.
     """
 
     run_tombstones: dict[str, RunTombstone] = attrs.field(

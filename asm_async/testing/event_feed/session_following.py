@@ -29,7 +29,7 @@ from asm_async.testing.factories import (
     numbered,
 )
 from asm_async.testing.session_store.contract import OpenStore, numbers_of
-from asm_async.values.event import Event, EventType
+from asm_async.values.event import EVENTS_RETRACTED, Event, EventType
 
 __all__ = ["TestSessionFollowing"]
 
@@ -113,6 +113,23 @@ class TestSessionFollowing(EventFeedContract):
             )
         assert numbers_of(await following.until(4)) == [1, 2, 4, 5]
         await following.stop()
+
+    async def test_a_retraction_comes_like_any_other_event(
+        self, store: SessionStore, feed: EventFeed
+    ) -> None:
+        """
+        With what stands in the place of what is hidden, which was given out before.
+        """
+        following = Collecting(feed.follow_session("ses_1"))
+        told_alone = Collecting(feed.follow_session("ses_1", types=EVENTS_RETRACTED))
+        stored = await store.append_events(make_events(3))
+        retracted = await store.retract_events(
+            "ses_1", first=2, last=3, replacement=make_events(1, first=4)
+        )
+        assert await following.until(5) == [*stored, *retracted]
+        assert await told_alone.until(1) == retracted[:1]
+        await following.stop()
+        await told_alone.stop()
 
     async def test_only_the_run_that_is_asked_for_comes(
         self, store: SessionStore, feed: EventFeed

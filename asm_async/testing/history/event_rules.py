@@ -9,7 +9,7 @@ from itertools import pairwise
 
 from asm_async.testing.history.calls import Outcome
 from asm_async.testing.history.evidence import Attempt, Evidence
-from asm_async.values.event import Event
+from asm_async.values.event import EVENTS_RETRACTED, Event
 
 __all__ = [
     "acknowledged_events_are_there",
@@ -106,6 +106,8 @@ def only_what_was_appended_is_there(evidence: Evidence) -> Iterator[str]:
         for event in held.events:
             attempts = evidence.attempts[id_].get(event.id, [])
             possible = [a for a in attempts if a.call.outcome is not Outcome.FAILED]
+            if event.type == EVENTS_RETRACTED and event.id in evidence.retractions:
+                continue
             if not attempts:
                 yield f"{_name(event)} is stored, and nobody appended it"
             elif not possible:

@@ -110,6 +110,11 @@ class Evidence:
         ]
         self.saves: dict[str, list[Save]] = {}
         self.deletions: dict[str, list[Call]] = {}
+        self.retractions: set[str] = {
+            call.arguments["operation_id"]
+            for call in self.calls
+            if call.operation == "retract_events" and call.outcome != Outcome.FAILED
+        }
         self.attempts: dict[str, dict[str, list[Attempt]]] = {
             session_id: {} for session_id in contents
         }
@@ -224,6 +229,11 @@ def _appends(call: Call) -> Iterator[Append]:
             stored = None if result is None else [result]
         case "append_events":
             events, stored = events_of(call.arguments["events"]), result
+        case "retract_events":
+            # The event that tells of it is the store's own: it is what it came back as.
+            first: Any = () if result is None else result[:1]
+            events = events_of([*first, *call.arguments["replacement"]])
+            stored = result
         case "flush":
             events = execution_result_of(call.arguments["result"]).events
             stored = None if result is None else result["events"]

@@ -56,7 +56,7 @@ def reads_saw_what_was_acknowledged(evidence: Evidence) -> Iterator[str]:
         if call.operation == "get_latest_sequence":
             session_id = call.arguments["session_id"]
             numbers = set(range(1, call.result + 1))
-        elif call.operation == "get_events" and not set(_FILTERS) & {*call.arguments}:
+        elif call.operation == "get_events" and not _is_narrowed(call):
             session_id = call.arguments["session_id"]
             numbers = {event["sequence_number"] for event in call.result}
         else:
@@ -70,6 +70,11 @@ def reads_saw_what_was_acknowledged(evidence: Evidence) -> Iterator[str]:
                     f"{call} did not see event {event.id!r} of session {session_id!r},"
                     f" number {number}, which had been acknowledged"
                 )
+
+
+def _is_narrowed(call: Call) -> bool:
+    is_partial = call.arguments.get("visible_only", False)
+    return is_partial or not set(_FILTERS).isdisjoint(call.arguments)
 
 
 def followers_were_given_everything(evidence: Evidence) -> Iterator[str]:

@@ -14,6 +14,7 @@ from asm_async.testing.history.files import HistoryWriter
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventType
 from asm_async.values.execution_result import ExecutionResult
+from asm_async.values.ids import new_event_id
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 
@@ -302,6 +303,37 @@ class RecordingSessionStore:
             expected_tenant=expected_tenant,
         )
 
+    async def retract_events(
+        self,
+        session_id: str,
+        *,
+        first: int,
+        last: int,
+        replacement: Sequence[Event] = (),
+        expected_sequence: int | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> list[Event]:
+        """
+        Hide events, and append others in their place.
+
+        The operation is given an id of its own, by which the event is known though the
+        outcome be not.
+        """
+        if operation_id is None:
+            operation_id = new_event_id()
+        return await self._record(
+            "retract_events",
+            self._store.retract_events,
+            session_id=session_id,
+            first=first,
+            last=last,
+            replacement=replacement,
+            expected_sequence=expected_sequence,
+            operation_id=operation_id,
+            expected_tenant=expected_tenant,
+        )
+
     async def get_events(
         self,
         session_id: str,
@@ -309,6 +341,7 @@ class RecordingSessionStore:
         run_id: str | None = None,
         type: EventType | str | None = None,  # noqa: A002 - the field's name
         correlation_id: str | None = None,
+        visible_only: bool = False,
         ids: Collection[str] | None = None,
         since: datetime | None = None,
         after: int | None = None,
@@ -328,6 +361,7 @@ class RecordingSessionStore:
             run_id=run_id,
             type=type,
             correlation_id=correlation_id,
+            visible_only=visible_only,
             ids=None if ids is None else list(ids),
             since=since,
             after=after,

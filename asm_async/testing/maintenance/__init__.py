@@ -23,6 +23,7 @@ from asm_async.testing.maintenance.health import TestHealth
 from asm_async.testing.maintenance.maintainers import TestMaintainers
 from asm_async.testing.maintenance.prunings import TestSessionPruning, TestTotalPruning
 from asm_async.testing.maintenance.removals import TestArchiving, TestRemoval
+from asm_async.testing.maintenance.retractions import TestPrunedRetractions
 
 __all__ = [
     "TestArchiving",
@@ -30,6 +31,7 @@ __all__ = [
     "TestExpiry",
     "TestHealth",
     "TestMaintainers",
+    "TestPrunedRetractions",
     "TestRefusals",
     "TestRemoval",
     "TestSessionPruning",

@@ -25,6 +25,7 @@ from asm_async.testing.query_api.imports import TestImports
 from asm_async.testing.query_api.last_numbers import TestLastNumbers
 from asm_async.testing.query_api.other_histories import TestOtherHistories
 from asm_async.testing.query_api.pages import TestPages
+from asm_async.testing.query_api.retractions import TestTransferredRetractions
 from asm_async.testing.query_api.run_searches import TestRunSearches
 from asm_async.testing.query_api.search_refusals import TestSearchRefusals
 from asm_async.testing.query_api.session_exports import TestSessionExports
@@ -55,6 +56,7 @@ __all__ = [
     "TestSessionStats",
     "TestTenants",
     "TestTokenCosts",
+    "TestTransferredRetractions",
     "TestUsage",
     "TestUsageGroups",
     "TestUsageOverTime",

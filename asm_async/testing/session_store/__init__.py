@@ -34,12 +34,14 @@ from asm_async.testing.session_store.partial_flushes import TestPartialFlushes
 from asm_async.testing.session_store.races import TestRaces
 from asm_async.testing.session_store.reads import TestReads
 from asm_async.testing.session_store.refusals import TestRefusals
+from asm_async.testing.session_store.retractions import TestRetractions
 from asm_async.testing.session_store.runs import TestRuns
 from asm_async.testing.session_store.session_lists import TestSessionLists
 from asm_async.testing.session_store.sessions import TestSessions
 from asm_async.testing.session_store.soft_deletions import TestSoftDeletions
 from asm_async.testing.session_store.tenants import TestExpectedTenants
 from asm_async.testing.session_store.updates import TestUpdates
+from asm_async.testing.session_store.visible_events import TestVisibleEvents
 from asm_async.testing.session_store.waiting import TestWaiting
 
 __all__ = [
@@ -63,10 +65,12 @@ __all__ = [
     "TestRaces",
     "TestReads",
     "TestRefusals",
+    "TestRetractions",
     "TestRuns",
     "TestSessionLists",
     "TestSessions",
     "TestSoftDeletions",
     "TestUpdates",
+    "TestVisibleEvents",
     "TestWaiting",
 ]

@@ -67,6 +67,7 @@ _SUBJECTS: Mapping[str, Callable[[str], object]] = {
     "flush": lambda id_: attrs.evolve(_mine(id_), session=None),
     "commit": lambda id_: Changes(runs=(make_run(id="run_9", session_id=id_),)),
     "update_session": str,
+    "retract_events": str,
     "delete_session": str,
 }
 
@@ -75,15 +76,15 @@ def _renamed(session: Session) -> Session:
     return session.with_metadata(title="renamed")
 
 
-# What some take behind that.
-_OTHERS: Mapping[str, tuple[object, ...]] = MappingProxyType(
-    {"update_session": (_renamed,)}
+# What some take beside that.
+_OTHERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
+    {"update_session": {"change": _renamed}, "retract_events": {"first": 1, "last": 2}}
 )
 
 
 async def _call(store: SessionStore, name: str, session_id: str, tenant: str) -> None:
-    subject, others = _SUBJECTS[name](session_id), _OTHERS.get(name, ())
-    await getattr(store, name)(subject, *others, expected_tenant=tenant)
+    subject, others = _SUBJECTS[name](session_id), _OTHERS.get(name, {})
+    await getattr(store, name)(subject, **others, expected_tenant=tenant)
 
 
 class TestExpectedTenants(SessionStoreContract):

@@ -235,6 +235,42 @@ class SessionStoreRules(TwinMachine):
         for _ in range(2 if "operation_id" in options else 1):
             self.both("session_store", "commit", changes, **options)
 
+    @rule(
+        session_id=SESSION_IDS,
+        ends=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+        replacement=st.lists(EVENTS, max_size=2),
+        operation_id=st.sampled_from(["evt_1", "ret_1", "ret_2", "ret_3", "ret_4"]),
+        options=some_of(expected_tenant=TEXTS, expected_sequence=NUMBERS),
+        times=st.integers(1, 2),
+    )
+    def retract_events(
+        self,
+        *,
+        session_id: str,
+        ends: tuple[int, int],
+        replacement: list[EventChoice],
+        operation_id: str,
+        options: Fields,
+        times: int,
+    ) -> None:
+        """
+        Hide events, once or twice, and see what is left.
+        """
+        first, last = ends
+        events = [build_event(session_id, event) for event in replacement]
+        for _ in range(times):
+            self.both(
+                "session_store",
+                "retract_events",
+                session_id,
+                first=first,
+                last=last,
+                replacement=events,
+                operation_id=operation_id,
+                **options,
+            )
+        self.both("session_store", "get_events", session_id, visible_only=True)
+
     @rule(session_id=SESSION_IDS, options=_READ)
     def delete_session(self, session_id: str, options: Fields) -> None:
         """
@@ -291,6 +327,7 @@ class SessionStoreRules(TwinMachine):
             run_id=RUN_IDS,
             type=EVENT_TYPES,
             correlation_id=TEXTS,
+            visible_only=st.booleans(),
             ids=st.lists(EVENT_IDS, max_size=3),
             since=TIMES,
             after=st.integers(-1, 4),
@@ -316,4 +353,5 @@ class SessionStoreRules(TwinMachine):
         for session_id in ("ses_1", "ses_2"):
             self.both("session_store", "list_runs", session_id)
             self.both("session_store", "get_events", session_id)
+            self.both("session_store", "get_events", session_id, visible_only=True)
             self.both("session_store", "get_latest_sequence", session_id)

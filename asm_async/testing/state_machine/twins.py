@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from asm_async.errors import ASMError
+from asm_async.fronts import retracting
 from asm_async.testing.factories import NOON
 from asm_async.testing.state_machine.differences import difference
 from asm_async.testing.state_machine.ports import OpenPorts, Ports, ports_in_memory
@@ -41,6 +42,8 @@ class TwinMachine(RuleBasedStateMachine):
         self._is_equal = True
         # What is left out where another tenant's history must not show is random.
         self._opened.enter_context(patch.object(ids, "random_gap", lambda: 2))
+        # The time of a retraction is its store's own.
+        self._opened.enter_context(patch.object(retracting, "utc_now", self._clock))
         self._known = ports_in_memory(self._clock)
         self._tested = self._runner.run(
             self._opened.enter_async_context(self.open_ports(self._clock))

@@ -7,6 +7,8 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
+import httpx
+
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -150,6 +152,62 @@ async def test_links_lead_through_all_events(memory_service: Service) -> None:
         numbers += [item["sequence_number"] for item in answer.json()["items"]]
 
     assert numbers == list(range(1, 8))
+
+
+async def test_events_are_retracted_once_and_left_out_of_what_is_visible(
+    service: Service,
+) -> None:
+    """
+    The answer has the retraction and the replacement; repeated, it is given with 200.
+    """
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}/events"
+    events = [event_body(event) for event in make_events(5)]
+    await service.client.post(f"{url}/batch", json={"events": events})
+    replacement = [event_body(make_event(id="evt_6"))]
+    body = {"first": 2, "last": 4, "replacement": replacement, "operation_id": "op"}
+
+    async def retract(tag: str | None = None, **changes: object) -> httpx.Response:
+        return await service.client.post(
+            f"/sessions/{session_id}/retractions",
+            json=body | changes,
+            headers={} if tag is None else {"If-Match": tag},
+        )
+
+    late = await retract('"4"')
+    first, again = await retract('"5"'), await retract('"5"')
+    listed = await service.client.get(url)
+    visible = await service.client.get(url, params={"visible_only": True, "limit": 2})
+    rest = await service.client.get(
+        visible.url.join(visible.links["next"]["url"]),
+    )
+    forged = await service.client.post(
+        url, json=first.json()["items"][0] | {"id": "evt_9", "sequence_number": 0}
+    )
+
+    assert (late.status_code, first.status_code, again.status_code) == (412, 201, 200)
+    assert first.json() == again.json()
+    told, new = first.json()["items"]
+    assert told["data"] == {"first": 2, "last": 4, "hidden": [[2, 4]]}
+    assert (told["id"], new["id"], first.headers["etag"]) == ("op", "evt_6", '"7"')
+    assert len(listed.json()["items"]) == 7
+    numbers = [
+        item["sequence_number"]
+        for answer in (visible, rest)
+        for item in answer.json()["items"]
+    ]
+    assert numbers == [1, 5, 7]
+    assert forged.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+    assert "retract_events" in forged.json()["detail"]
+    refused: list[tuple[dict[str, Any], int]] = [
+        ({"last": 1}, 422),
+        ({"last": 99, "operation_id": None}, 409),
+        ({"replacement": [{"id": "x"}]}, 422),
+        ({"operation_id": "evt_1"}, 409),
+        ({"unknown": 1}, 422),
+    ]
+    for changes, status in refused:
+        assert (await retract(**changes)).status_code == status, changes
 
 
 async def test_a_commit_stores_session_runs_and_events(service: Service) -> None:

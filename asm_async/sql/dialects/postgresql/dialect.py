@@ -38,12 +38,15 @@ from asm_async.sql.dialects.postgresql.write import (
     PostgreSQLDirect,
     session_lock_keys,
 )
+from asm_async.values.retraction import Ranges
 
 T = TypeVar("T")
 
 _LOG = logging.getLogger(__name__)
 
 _OLDEST = 13
+
+_RANGE_ENDS = ("low", "high")
 
 # The timeout is set before the first lock is asked for, since a row of the join needs
 # it; the locks are taken in the array's order. Nothing is written, so a transaction
@@ -196,6 +199,17 @@ class PostgreSQL(Dialect):
         Return a list, which asyncpg sends as an array.
         """
         return list(values)
+
+    def ranges(self, name: str) -> tuple[sa.FromClause, Any, Any]:
+        numbers = ARRAY(sa.BigInteger)
+        lists = [sa.bindparam(f"{name}_{end}", type_=numbers) for end in _RANGE_ENDS]
+        rows = sa.func.unnest(*lists).table_valued(*_RANGE_ENDS).render_derived()
+        return rows, rows.c.low, rows.c.high
+
+    def range_values(self, name: str, ranges: Ranges) -> dict[str, object]:
+        values = zip(*ranges, strict=True)
+        names = (f"{name}_{end}" for end in _RANGE_ENDS)
+        return {key: list(each) for key, each in zip(names, values, strict=True)}
 
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """

@@ -47,9 +47,11 @@ from asm_async.sql.dialects.sqlite.driver import (
     has_thread,
     run,
 )
+from asm_async.sql.dialects.sqlite.engine import close_inherited
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
+from asm_async.values.retraction import Ranges
 
 _LOG = logging.getLogger(__name__)
 
@@ -110,7 +112,7 @@ class SQLite(Dialect):
             inherited.append(before)
         if path is not None:
             for state in inherited:
-                _close_inherited(state, path)
+                close_inherited(state, path)
         idle = [driver for driver in idle_connections(engine) if has_thread(driver)]
         dead = [driver for driver in idle if not has_living_thread(driver)]
         is_elsewhere = is_waited_for_elsewhere(engine, asyncio.get_running_loop())
@@ -236,6 +238,15 @@ class SQLite(Dialect):
     def list_value(self, values: Collection[str]) -> object:
         return json.dumps(list(values))
 
+    def ranges(self, name: str) -> tuple[sa.FromClause, Any, Any]:
+        rows = sa.func.json_each(sa.bindparam(name, type_=sa.Text()))
+        pairs = rows.table_valued("value")
+        first, last = (sa.func.json_extract(pairs.c.value, f"$[{i}]") for i in (0, 1))
+        return pairs, first, last
+
+    def range_values(self, name: str, ranges: Ranges) -> dict[str, object]:
+        return {name: json.dumps(ranges)}
+
     def locked(self, rows: sa.Select[*tuple[Any, ...]]) -> sa.Select[*tuple[Any, ...]]:
         """
         Return *rows* as they are: BEGIN IMMEDIATE holds all there is.
@@ -332,33 +343,6 @@ class SQLite(Dialect):
         """
         Do nothing: SQLite makes the same plan for all values.
         """
-
-
-def _close_inherited(state: EngineState, path: str) -> None:
-    """
-    Close what the parent of a forked process has open of a file, in this process.
-
-    As long as it is open SQLite takes the parent's locks for this process's own and
-    asks the system for none, so that the parent removes the log that is written here.
-
-    Raises:
-        StoreClosedError: If it was in use, so that it cannot be closed.
-    """
-    engine = state.engine()
-    if engine is None or engine.dialect.name != "sqlite":
-        return
-    if file_path(engine.url) != path:
-        return
-    idle = idle_connections(engine)
-    if is_in_use(engine) or (idle and state.loop.is_running()):
-        raise StoreClosedError(
-            f"this process was forked while an engine had {path} open and in use, and"
-            " SQLite cannot share its locks so: dispose of the engine before the fork,"
-            ' or start processes with the method "spawn"'
-        )
-    for driver in idle:
-        close_left(driver)
-    engine.sync_engine.dispose(close=False)
 
 
 async def _pragma(conn: AsyncConnection, name: str) -> Any:

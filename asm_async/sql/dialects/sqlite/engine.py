@@ -13,9 +13,11 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
-from asm_async.errors import UnsupportedOperationError
+from asm_async.errors import StoreClosedError, UnsupportedOperationError
+from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.core.error_translation import requires_reconnect
-from asm_async.sql.dialects.sqlite.driver import connect
+from asm_async.sql.dialects.pools import idle_connections, is_in_use
+from asm_async.sql.dialects.sqlite.driver import close_left, connect
 from asm_async.sql.dialects.sqlite.files import file_path, prepare_file
 
 # Short, since nothing can end it: timeout is spent between tries, where it can be.
@@ -97,3 +99,30 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
         ("handle_error", give_up_what_is_disabled),
     ):
         sa_event.listen(engine.sync_engine, name, listener)
+
+
+def close_inherited(state: EngineState, path: str) -> None:
+    """
+    Close what the parent of a forked process has open of a file, in this process.
+
+    As long as it is open SQLite takes the parent's locks for this process's own and
+    asks the system for none, so that the parent removes the log that is written here.
+
+    Raises:
+        StoreClosedError: If it was in use, so that it cannot be closed.
+    """
+    engine = state.engine()
+    if engine is None or engine.dialect.name != "sqlite":
+        return
+    if file_path(engine.url) != path:
+        return
+    idle = idle_connections(engine)
+    if is_in_use(engine) or (idle and state.loop.is_running()):
+        raise StoreClosedError(
+            f"this process was forked while an engine had {path} open and in use, and"
+            " SQLite cannot share its locks so: dispose of the engine before the fork,"
+            ' or start processes with the method "spawn"'
+        )
+    for driver in idle:
+        close_left(driver)
+    engine.sync_engine.dispose(close=False)
