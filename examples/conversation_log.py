@@ -13,21 +13,19 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, TypeAlias
 
-from asm_async import (
-    Event,
-    EventType,
-    ExecutionResult,
-    Run,
-    RunStatus,
-    Session,
-    SessionStatus,
+from asm_async import Event, ExecutionResult, Run, RunStatus, Session, SessionStatus
+from asm_async.conventions import (
+    run_completed,
+    run_started,
+    session_completed,
+    session_created,
 )
+from asm_async.transcripts import events_from_openai, transcript_of
 
 __all__ = [
-    "MESSAGE_EVENTS",
     "JSONObject",
     "executions_of",
     "rebuild_conversation",
@@ -36,19 +34,6 @@ __all__ = [
 ]
 
 JSONObject: TypeAlias = dict[str, Any]
-Step: TypeAlias = tuple[EventType, JSONObject]
-
-MESSAGE_EVENTS = {
-    "system": EventType.MESSAGE_SENT,
-    "user": EventType.MESSAGE_SENT,
-    "assistant": EventType.MESSAGE_RECEIVED,
-    "tool": EventType.TOOL_CALL_COMPLETED,
-}
-"""
-What a message of each role is, seen from beside the agent.
-"""
-
-SESSION_EVENTS = {EventType.SESSION_CREATED, EventType.SESSION_COMPLETED}
 
 # The messages carry no times, and the clock would give other ones on each recording.
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
@@ -96,20 +81,13 @@ def executions_of(conversation: Any, name: str) -> Iterator[ExecutionResult]:
         metadata={**conversation, _messages_key(conversation): []},
         created_at=EPOCH,
     )
-    number = 0
-    for turn_number, turn in enumerate(turns, start=1):
-        is_last = turn_number == len(turns)
-        run_id = f"run_{name}_{turn_number}"
-        steps = _steps_of(turn, is_first=turn_number == 1, is_last=is_last)
-        events = [
-            _event(name, run_id, number, step)
-            for number, step in enumerate(steps, start=number + 1)
-        ]
-        number += len(events)
+    for number, turn in enumerate(turns, start=1):
+        is_last = number == len(turns)
+        events = _events_of(turn, name, number, is_last=is_last)
         status = SessionStatus.COMPLETED if is_last else SessionStatus.ACTIVE
         yield ExecutionResult(
             session=session.update_status(status, at=events[-1].timestamp),
-            run=_run(session.id, run_id, turn, events),
+            run=_run(turn, events),
             events=tuple(events),
         )
 
@@ -118,13 +96,7 @@ def rebuild_conversation(session: Session, events: Iterable[Event]) -> JSONObjec
     """
     Return the conversation that a session and its events, in order, hold.
     """
-    messages: list[JSONObject] = []
-    for event in events:
-        if event.type is EventType.TOOL_CALL_STARTED:
-            calls = messages[-1]["tool_calls"]
-            messages[-1]["tool_calls"] = [*calls, event.data]
-        elif event.type in MESSAGE_EVENTS.values():
-            messages.append(dict(event.data))
+    messages = transcript_of(events, session_id=session.id).to_openai()
     return {**session.metadata, _messages_key(session.metadata): messages}
 
 
@@ -136,21 +108,9 @@ def _checked_messages(conversation: Any) -> list[JSONObject]:
     _check(isinstance(conversation, dict), "expected an object")
     key = _messages_key(conversation)
     _check(key in conversation, "there are no messages under 'traj' or 'messages'")
-    messages = _objects(conversation[key], key)
-    roles = list(MESSAGE_EVENTS)
-    for index, message in enumerate(messages):
-        path, role = f"{key}[{index}]", message.get("role")
-        _check(role in roles, f"{path}: role {role!r} is none of {', '.join(roles)}")
-        _objects(message.get("tool_calls") or [], f"{path}.tool_calls")
+    messages: list[JSONObject] = conversation[key]
+    events_from_openai(messages, session_id="ses_checked")
     return messages
-
-
-def _objects(value: Any, path: str) -> list[JSONObject]:
-    _check(isinstance(value, list), f"{path}: expected a list")
-    for index, member in enumerate(value):
-        _check(isinstance(member, dict), f"{path}[{index}]: expected an object")
-    objects: list[JSONObject] = value
-    return objects
 
 
 def _check(is_right: bool, complaint: str) -> None:  # noqa: FBT001 - it is the claim
@@ -164,46 +124,40 @@ def _split_turns(messages: list[JSONObject]) -> list[list[JSONObject]]:
     return [messages[a:b] for a, b in pairwise([0, *starts[1:], len(messages)])]
 
 
-def _steps_of(
-    turn: Sequence[JSONObject], *, is_first: bool, is_last: bool
-) -> Iterator[Step]:
-    if is_first:
-        yield EventType.SESSION_CREATED, {}
-    yield EventType.RUN_STARTED, {}
-    yield from chain.from_iterable(map(_message_steps, turn))
-    yield EventType.RUN_COMPLETED, {}
-    if is_last:
-        yield EventType.SESSION_COMPLETED, {}
-
-
-def _message_steps(message: JSONObject) -> Iterator[Step]:
-    calls: list[JSONObject] = message.get("tool_calls") or []
-    # The calls have events of their own; the empty list keeps their place.
-    kept: JSONObject = {"tool_calls": []} if calls else {}
-    yield MESSAGE_EVENTS[message["role"]], message | kept
-    for call in calls:
-        yield EventType.TOOL_CALL_STARTED, call
-
-
-def _event(name: str, run_id: str, number: int, step: Step) -> Event:
-    type_, data = step
-    return Event.new(
-        id=f"evt_{name}_{number}",
-        type=type_,
-        session_id=session_id_of(name),
-        run_id=None if type_ in SESSION_EVENTS else run_id,
-        data=data,
-        timestamp=EPOCH + timedelta(seconds=number),
+def _events_of(
+    turn: Sequence[JSONObject], name: str, number: int, *, is_last: bool
+) -> list[Event]:
+    session_id, run_id = session_id_of(name), f"run_{name}_{number}"
+    prefix, moment = f"evt_{name}_{number}_", EPOCH + timedelta(seconds=number)
+    started = run_started(
+        id=f"{prefix}started", session_id=session_id, run_id=run_id, timestamp=moment
     )
+    said = events_from_openai(
+        turn, id_prefix=prefix, session_id=session_id, run_id=run_id, timestamp=moment
+    )
+    completed = run_completed(
+        id=f"{prefix}completed", session_id=session_id, run_id=run_id, timestamp=moment
+    )
+    events = [started, *said, completed]
+    if number == 1:
+        created_id = f"evt_{name}_created"
+        events.insert(
+            0, session_created(id=created_id, session_id=session_id, timestamp=moment)
+        )
+    if is_last:
+        ended_id = f"evt_{name}_ended"
+        events.append(
+            session_completed(id=ended_id, session_id=session_id, timestamp=moment)
+        )
+    return events
 
 
-def _run(
-    session_id: str, run_id: str, turn: Sequence[JSONObject], events: Sequence[Event]
-) -> Run:
+def _run(turn: Sequence[JSONObject], events: Sequence[Event]) -> Run:
     questions, answers = _contents(turn, "user"), _contents(turn, "assistant")
+    run_id = next(event.run_id for event in events if event.run_id)
     return Run(
         id=run_id,
-        session_id=session_id,
+        session_id=events[0].session_id,
         # A run may be recorded after the fact, in the status in which it ended.
         status=RunStatus.COMPLETED,
         started_at=events[0].timestamp,

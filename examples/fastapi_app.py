@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -23,7 +23,16 @@ import uvicorn
 from fastapi import Body, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
-from asm_async import Event, EventType, Run, RunStatus, Session, SessionStatus
+from asm_async import Event, Run, RunStatus, Session, SessionStatus
+from asm_async.conventions import (
+    message_received,
+    message_sent,
+    run_cancelled,
+    run_completed,
+    run_started,
+    tool_call_completed,
+    tool_call_started,
+)
 from asm_async.integrations.fastapi import (
     StoreDep,
     add_problem_handlers,
@@ -122,39 +131,42 @@ async def answer(store: SessionStore, run: Run, message: str) -> None:
     Play the agent: think, use a tool if there is one for it, and answer.
     """
     try:
-        await say(store, run, EventType.RUN_STARTED)
-        await say(store, run, EventType.MESSAGE_SENT, content=message)
+        await say(store, run, run_started, model="scripted-1")
+        await say(store, run, message_sent, content=message)
         topics = [topic for topic in FACTS if topic in message.lower()]
-        for topic in topics:
+        for number, topic in enumerate(topics, start=1):
+            call = {"tool_call_id": f"call_{number}", "tool_name": TOOL}
             await asyncio.sleep(0.3)
-            call = {"tool": TOOL, "topic": topic}
-            await say(store, run, EventType.TOOL_CALL_STARTED, **call)
+            given = {"topic": topic}
+            await say(store, run, tool_call_started, **call, tool_input=given)
             await asyncio.sleep(0.5)
-            result = {"tool": TOOL, "content": FACTS[topic]}
-            await say(store, run, EventType.TOOL_CALL_COMPLETED, **result)
+            fact = FACTS[topic]
+            await say(store, run, tool_call_completed, **call, tool_output=fact)
         await asyncio.sleep(0.3)
         facts = [FACTS[topic] for topic in topics]
         text = " ".join(facts or [f"You said: {message}"])
-        await say(store, run, EventType.MESSAGE_RECEIVED, content=text)
+        await say(store, run, message_received, content=text)
         words = {
             "input_tokens": len(message.split()),
             "output_tokens": len(text.split()),
         }
         await store.save_run(run.update_token_usage(words).complete(text))
-        await say(store, run, EventType.RUN_COMPLETED)
+        await say(store, run, run_completed, output=text)
     except asyncio.CancelledError:
         # The server stops: what the run was doing is over, and the log says so.
         await store.save_run(run.update_status(RunStatus.CANCELLED))
+        await say(store, run, run_cancelled, reason="The server was stopped.")
         raise
 
 
-async def say(store: SessionStore, run: Run, type_: EventType, **data: Any) -> None:
+async def say(
+    store: SessionStore, run: Run, build: Callable[..., Event], **members: Any
+) -> None:
     """
-    Append an event of the run.
+    Append an event of the run, as a builder of the conventions makes it.
     """
-    await store.append_event(
-        Event.new(type=type_, session_id=run.session_id, run_id=run.id, data=data)
-    )
+    event = build(session_id=run.session_id, run_id=run.id, **members)
+    await store.append_event(event)
 
 
 if __name__ == "__main__":

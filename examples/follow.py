@@ -31,7 +31,9 @@ def line_of(event: Event) -> str:
     """
     Return an event as one line.
     """
-    said = json.dumps(event.data.get("content", event.data), ensure_ascii=False)
+    data = event.data
+    what = data.get("content") or data.get("tool_output") or data
+    said = json.dumps(what, ensure_ascii=False)
     shortened = said if len(said) <= WIDTH else f"{said[: WIDTH - 3]}..."
     return f"{event.session_id} {event.sequence_number:>5} {event.type} {shortened}"
 

@@ -11,8 +11,6 @@ import argparse
 import asyncio
 
 from asm_async import (
-    Event,
-    EventType,
     ExecutionResult,
     Run,
     RunStatus,
@@ -21,7 +19,16 @@ from asm_async import (
     errors,
     open_store,
 )
+from asm_async.conventions import (
+    EventOptions,
+    message_received,
+    message_sent,
+    run_completed,
+    tool_call_completed,
+    tool_call_started,
+)
 from asm_async.ports.session_store import SessionStore
+from asm_async.transcripts import read_transcript
 
 
 async def main(url: str) -> None:
@@ -58,19 +65,34 @@ async def converse(store: SessionStore, run: Run) -> None:
     """
     Append events, which the store numbers in the order in which they are committed.
     """
-    question = new_event(run, EventType.MESSAGE_SENT, "What is 6 times 7?")
+    within: EventOptions = {"run_id": run.id}
+    question = message_sent(
+        session_id=run.session_id, content="What is 6 times 7?", **within
+    )
     first = await store.append_event_with_sequence(question)
     again = await store.append_event_with_sequence(question)
     print(f"sent twice, stored once: number {first.sequence_number}, {first == again}")
 
     tool_call = [
-        new_event(run, EventType.TOOL_CALL_STARTED, "multiply(6, 7)"),
-        new_event(run, EventType.TOOL_CALL_COMPLETED, "42"),
+        tool_call_started(
+            session_id=run.session_id,
+            tool_call_id="call_1",
+            tool_name="multiply",
+            tool_input={"a": 6, "b": 7},
+            **within,
+        ),
+        tool_call_completed(
+            session_id=run.session_id,
+            tool_call_id="call_1",
+            tool_name="multiply",
+            tool_output=42,
+            **within,
+        ),
     ]
     await store.append_events(tool_call, expected_sequence=first.sequence_number)
 
     # A writer that has not seen the tool call cannot write as if it had not happened.
-    guess = new_event(run, EventType.MESSAGE_RECEIVED, "41?")
+    guess = message_received(session_id=run.session_id, content="41?", **within)
     try:
         await store.append_event(guess, expected_sequence=first.sequence_number)
     except errors.SequenceConflictError as conflict:
@@ -83,12 +105,14 @@ async def finish(store: SessionStore, session: Session, run: Run) -> None:
     """
     run = run.increment_turn().complete("42 🎉")
     run = run.update_token_usage({"input_tokens": 24, "output_tokens": 3})
-    answer = new_event(run, EventType.MESSAGE_RECEIVED, "42 🎉")
+    within: EventOptions = {"run_id": run.id}
+    answer = message_received(session_id=run.session_id, content="42 🎉", **within)
+    end = run_completed(session_id=run.session_id, output="42 🎉", **within)
     stored = await store.flush(
         ExecutionResult(
             session=session.update_status(SessionStatus.COMPLETED),
             run=run,
-            events=(answer, new_event(run, EventType.RUN_COMPLETED)),
+            events=(answer, end),
         )
     )
     if stored.session is not None and stored.run is not None:
@@ -97,21 +121,15 @@ async def finish(store: SessionStore, session: Session, run: Run) -> None:
 
 async def look_back(store: SessionStore, session_id: str) -> None:
     """
-    Read the session's log from its beginning, then only its end.
+    Read the session's log from its beginning, its end, and what a model is told.
     """
     for event in await store.get_events(session_id, after=0, limit=50):
         print(f"{event.sequence_number:>4} {event.type:<20} {event.data}")
     latest = await store.get_latest_sequence(session_id)
     (end,) = await store.get_events(session_id, last=1)
+    for message in (await read_transcript(store, session_id)).to_openai():
+        print(message)
     print(f"latest number {latest}: {end.type}")
-
-
-def new_event(run: Run, type_: EventType, content: str | None = None) -> Event:
-    """
-    Make an event of the run; its id and time are those of this moment.
-    """
-    data = {} if content is None else {"content": content}
-    return Event.new(type=type_, session_id=run.session_id, run_id=run.id, data=data)
 
 
 if __name__ == "__main__":

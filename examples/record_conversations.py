@@ -26,7 +26,6 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeAlias
 
 from conversation_log import (
-    MESSAGE_EVENTS,
     executions_of,
     rebuild_conversation,
     session_id_of,
@@ -99,17 +98,22 @@ class Recorder:
 
     async def compare(self, name: str, conversation: Any) -> None:
         """
-        Read the conversation back; its keys must also stand in the same order.
+        Read the conversation back; numbers must be equal to the last bit.
         """
         session = await self.store.get_session(session_id_of(name))
         runs = await self.store.list_runs(session.id)
         events = await self.store.get_events(session.id)
         self.runs += len(runs)
         self.events += len(events)
-        self.messages += sum(e.type in MESSAGE_EVENTS.values() for e in events)
         rebuilt = rebuild_conversation(session, events)
-        if json.dumps(rebuilt) != json.dumps(conversation):
+        self.messages += len(rebuilt.get("traj") or rebuilt["messages"])
+        if _as_text(rebuilt) != _as_text(conversation):
             self.different.append(session.id)
+
+
+def _as_text(conversation: Any) -> str:
+    # As values 1, 1.0 and true would be equal.
+    return json.dumps(conversation, sort_keys=True)
 
 
 async def for_each(

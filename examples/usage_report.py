@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any
 
 import attrs
-from conversation_log import MESSAGE_EVENTS, executions_of, session_id_of
+from conversation_log import executions_of, session_id_of
 from matplotlib.figure import Figure
 from record_conversations import (
     NamedConversation,
@@ -66,6 +66,7 @@ class TokenEstimate:
 
     def __init__(self) -> None:
         self._context = 0
+        self._message_id: str | None = None
 
     def usage_of(self, events: Iterable[Event]) -> dict[str, Any]:
         """
@@ -74,9 +75,11 @@ class TokenEstimate:
         read = written = 0
         for event in events:
             size = -(-characters_in(event) // CHARACTERS_PER_TOKEN)
-            if event.type is EventType.MESSAGE_RECEIVED:
-                read += self._context
             if event.type in {EventType.MESSAGE_RECEIVED, EventType.TOOL_CALL_STARTED}:
+                # A text and the calls behind it are one message, for one reading.
+                if event.data["message_id"] != self._message_id:
+                    self._message_id = event.data["message_id"]
+                    read += self._context
                 written += size
             self._context += size
         method = f"estimated: {CHARACTERS_PER_TOKEN} characters a token"
@@ -85,15 +88,19 @@ class TokenEstimate:
 
 def characters_in(event: Event) -> int:
     """
-    Count what a model reads or writes of an event: a message's content, or a call.
+    Count what a model reads or writes of an event: a message, a call or its result.
     """
-    if event.type is EventType.TOOL_CALL_STARTED:
-        return len(json.dumps(event.data, ensure_ascii=False))
-    content = event.data.get("content")
-    if event.type not in MESSAGE_EVENTS.values() or content is None:
-        return 0
-    is_text = isinstance(content, str)
-    return len(content if is_text else json.dumps(content, ensure_ascii=False))
+    said: list[Any] = []
+    if event.type.startswith("message_"):
+        said = [event.data["content"] or ""]
+    elif event.type is EventType.TOOL_CALL_STARTED:
+        said = [event.data["tool_name"], event.data["tool_input"]]
+    elif event.type is EventType.TOOL_CALL_COMPLETED:
+        said = [event.data["tool_output"]]
+    return sum(
+        len(each if isinstance(each, str) else json.dumps(each, ensure_ascii=False))
+        for each in said
+    )
 
 
 @dataclass(frozen=True)

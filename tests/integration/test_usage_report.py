@@ -32,11 +32,13 @@ TALK = [
     {
         "role": "assistant",
         "content": None,
-        # Written as JSON it has 16 characters.
-        "tool_calls": [{"id": "call_10"}],
+        # The name and the input have 17 characters.
+        "tool_calls": [
+            {"id": "c", "function": {"name": "a_tool_of_a_kin", "arguments": "{}"}}
+        ],
     },
-    {"role": "tool", "content": "x" * 400},
-    {"role": "assistant", "content": [{"text": "hi"}]},
+    {"role": "tool", "tool_call_id": "c", "content": "x" * 400},
+    {"role": "assistant", "content": [{"type": "text", "text": "hi"}]},
 ]
 WITHOUT_DISK = """
 import os, sys
@@ -143,10 +145,10 @@ def test_tokens_are_estimated_as_the_report_says(url: str, pictures: Path) -> No
         "method": method,
     }
     before = 10 + 2 + 2 + 1
-    # The empty message that calls, the call, the tool's answer, the last message.
+    # The message that calls, the call, the tool's answer, the last message.
     assert second.token_usage == {
         "input_tokens": before + (before + 5 + 100),
-        "output_tokens": 5 + 4,
+        "output_tokens": 5 + 8,
         "method": method,
     }
     assert (second.provider, second.cost_usd) == ("openai", None)

@@ -86,7 +86,7 @@ _EVENT = attrs.evolve(
         type=EventType.MESSAGE_SENT,
         timestamp=_NOON,
         session_id=_SESSION.id,
-        data={"content": "What is 6 times 7?"},
+        data={"content": "What is 6 times 7?", "role": "user"},
     ),
     sequence_number=1,
 )
