@@ -12,7 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from asm_async import Event, conventions
-from asm_async.values.value import schema_of
+from asm_async.values.event import EVENTS_RETRACTED
+from asm_async.values.retraction import (
+    RETRACTIONS,
+    check_retraction,
+    merged,
+    retraction_data,
+)
 
 SESSION = "ses_told"
 MOMENT = datetime(2026, 1, 1, tzinfo=UTC)
@@ -80,22 +86,18 @@ class Log:
         """
         Hide these ranges, all there are, as a store does.
         """
-        number, (first, last) = len(self.events) + 1, ranges[-1]
-        hidden = [list(each) for each in sorted(ranges)]
-        known: dict[str, Any] = {
-            "id": f"evt_{number}",
-            "type": "asm.events_retracted",
-            "timestamp": MOMENT,
-            "session_id": SESSION,
-            "sequence_number": number,
-            "data": {"first": first, "last": last, "hidden": hidden},
-            "metadata": {},
-            "schema_version": 1,
-            "correlation_id": "asm.retractions",
-        }
-        # Stores alone make such an event.
-        names = [field.name for field in schema_of(Event).attributes]
-        self.events.append(Event.from_stored(known.get(name) for name in names))
+        number = len(self.events) + 1
+        retraction = Event(
+            id=f"evt_{number}",
+            type=EVENTS_RETRACTED,
+            timestamp=MOMENT,
+            session_id=SESSION,
+            sequence_number=number,
+            data=retraction_data(*ranges[-1], merged(ranges)),
+            correlation_id=RETRACTIONS,
+        )
+        check_retraction(retraction)
+        self.events.append(retraction)
 
 
 def conversations() -> list[list[dict[str, Any]]]:

@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from functools import cached_property
 from types import MappingProxyType
-from typing import Any, cast
 
 import attrs
 
@@ -23,10 +22,10 @@ from asm_async.transcripts.message import Message, Rule
 from asm_async.transcripts.provider_messages import ProviderMessages
 from asm_async.transcripts.telling import Telling, says_something
 from asm_async.values import fields
-from asm_async.values.event import Event, EventType, event_type
+from asm_async.values.event import EVENTS_RETRACTED, Event, EventType, event_type
+from asm_async.values.retraction import Ranges, hidden_ranges, is_hidden, merged
 
 _NO_RULES: Mapping[str, Rule] = MappingProxyType({})
-_RETRACTED = "asm.events_retracted"
 
 
 @attrs.frozen(kw_only=True)
@@ -53,7 +52,7 @@ class Transcript:
     The greatest sequence number seen, also of events that say nothing; 0 for none.
     """
 
-    hidden: tuple[tuple[int, int], ...] = ()
+    hidden: Ranges = ()
     """
     The ranges of sequence numbers that retractions have hidden.
     """
@@ -91,14 +90,18 @@ class Transcript:
         for place, event in enumerate(events):
             self._check(event, f"events[{place}]")
             last_sequence = max(last_sequence, event.sequence_number)
-            if event.type == _RETRACTED:
-                ranges += _ranges_of(event)
+            if event.type == EVENTS_RETRACTED:
+                ranges += hidden_ranges(event.data)
             elif says_something(event, self.rules):
                 earlier = known.get(event.id)
                 if earlier is None or not earlier.sequence_number:
                     known[event.id] = event
-        hidden = _merged(ranges)
-        visible = (each for each in known.values() if not _is_hidden(each, hidden))
+        hidden = merged(ranges)
+        visible = (
+            each
+            for each in known.values()
+            if not is_hidden(each.sequence_number, hidden)
+        )
         return attrs.evolve(
             self,
             events=tuple(sorted(visible, key=_place_of)),
@@ -284,26 +287,6 @@ def _own_type(value: object, name: str) -> str:
     if isinstance(known, EventType):
         raise ValidationError(f"{name}: {known.value!r} is told in one way alone")
     return known
-
-
-def _ranges_of(event: Event) -> list[tuple[int, int]]:
-    # The latest retraction names all that is hidden, those of earlier ones included.
-    hidden = cast("list[list[Any]]", event.data["hidden"])
-    return [(first, last) for first, last in hidden]
-
-
-def _merged(ranges: list[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    found: list[tuple[int, int]] = []
-    for first, last in sorted(ranges):
-        if found and first <= found[-1][1] + 1:
-            found[-1] = found[-1][0], max(found[-1][1], last)
-        else:
-            found.append((first, last))
-    return tuple(found)
-
-
-def _is_hidden(event: Event, hidden: tuple[tuple[int, int], ...]) -> bool:
-    return any(first <= event.sequence_number <= last for first, last in hidden)
 
 
 def _place_of(event: Event) -> tuple[bool, int]:

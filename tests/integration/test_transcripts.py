@@ -85,6 +85,27 @@ class TestTranscripts(SessionStoreContract):
         assert [message.content for message in whole.messages] == [*"0123456789"]
         assert await update_transcript(store, whole) == whole
 
+    async def test_what_is_retracted_meanwhile_is_not_said(
+        self, store: SessionStore
+    ) -> None:
+        """
+        A transcript that was read before a retraction is put right by its update.
+        """
+        session = await store.save_session(make_session())
+        build = conventions.message_sent
+        events = [build(session_id=session.id, content=str(n)) for n in range(5)]
+        await store.append_events(events)
+        begun = await read_transcript(store, session.id)
+        other = build(session_id=session.id, content="other")
+
+        await store.retract_events(session.id, first=2, last=4, replacement=[other])
+        updated = await update_transcript(store, begun, page_size=1)
+
+        assert [message.content for message in updated.messages] == ["0", "4", "other"]
+        assert updated == await read_transcript(store, session.id)
+        visible = await store.get_events(session.id, visible_only=True)
+        assert updated.messages == transcript_of(visible).messages
+
     async def test_a_tenant_reads_its_own_transcripts(
         self, store: SessionStore
     ) -> None:
