@@ -42,7 +42,6 @@ def said_by(event: Event, role: Role, **more: Any) -> Message:
     objects = cast("dict[str, Any]", known if isinstance(known, dict) else {})
     return Message(
         role=role,
-        message_id=text_of(event, "message_id"),
         provider_data={k: v for k, v in objects.items() if isinstance(v, dict)},
         **origin_of(event),
         **more,
@@ -53,35 +52,35 @@ def call_of(event: Event) -> tuple[Message, Key]:
     """
     Return the call that an event is about, and what its other events are found by.
     """
+    about, key = _about_call(event)
+    message_id = text_of(event, "message_id")
+    return said_by(event, Role.ASSISTANT, message_id=message_id, **about), key
+
+
+def result_of(event: Event) -> tuple[Message, Key]:
+    """
+    Return the result that an event tells of, and what its call is found by.
+    """
+    about, key = _about_call(event)
+    if event.type is EventType.TOOL_CALL_FAILED:
+        about["error_message"] = text_of(event, "error_message") or "The tool failed."
+        about["is_error"] = True
+    output = event.data.get("tool_output")
+    return said_by(event, Role.TOOL, tool_output=output, **about), key
+
+
+def _about_call(event: Event) -> tuple[dict[str, Any], Key]:
     name = text_of(event, "tool_name") or _NO_NAME
     call_id = text_of(event, "tool_call_id")
     given = event.data.get("tool_input")
     is_input = isinstance(given, dict | str | None)
-    message = said_by(
-        event,
-        Role.ASSISTANT,
-        tool_call_id=call_id or event.id,
-        tool_name=name,
-        tool_input=given if is_input else compact_json(given),
-        tool_input_text=text_of(event, "tool_input_text"),
-    )
-    return message, call_id or (name,)
-
-
-def result_of(event: Event, call: Message) -> Message:
-    """
-    Return the result that an event tells of its *call*.
-    """
-    has_failed = event.type is EventType.TOOL_CALL_FAILED
-    reason = text_of(event, "error_message") or "The tool failed."
-    return attrs.evolve(
-        call,
-        role=Role.TOOL,
-        message_id=None,
-        tool_output=event.data.get("tool_output"),
-        error_message=reason if has_failed else None,
-        is_error=has_failed,
-    )
+    about: dict[str, Any] = {
+        "tool_call_id": call_id or event.id,
+        "tool_name": name,
+        "tool_input": given if is_input else compact_json(given),
+        "tool_input_text": text_of(event, "tool_input_text"),
+    }
+    return about, call_id or (name,)
 
 
 def call_for(result: Message) -> Message:

@@ -19,6 +19,7 @@ from asm_async.transcripts.event_messages import (
     result_of,
     role_of,
     said_by,
+    text_of,
 )
 from asm_async.transcripts.message import Message, Rule, are_joined
 from asm_async.transcripts.outputs import compact_json
@@ -179,32 +180,32 @@ class Telling:
 
     def _sent(self, event: Event) -> None:
         self._streams.pop(event.run_id, None)
-        self._say(event, Role.USER)
+        self._say(_message_of(event, Role.USER))
 
     def _received(self, event: Event) -> None:
         stream = self._streams.pop(event.run_id, None)
-        message = said_by(event, role_of(event, Role.ASSISTANT))
+        message = _message_of(event, Role.ASSISTANT)
         if stream is None or not (
             message.is_speech and are_joined(stream.latest, message)
         ):
-            self._say(event, Role.ASSISTANT)
+            self._say(message)
             return
         place = self._said.index(stream)
-        content = content_of(event) or "".join(stream.pieces)
+        content = message.content or "".join(stream.pieces)
         metadata = {**stream.latest.metadata, **message.metadata}
         self._said[place] = attrs.evolve(message, content=content, metadata=metadata)
 
-    def _say(self, event: Event, default: Role) -> None:
-        content, message = content_of(event), said_by(event, role_of(event, default))
-        if content is not None or message.provider_data:
-            self._said.append(attrs.evolve(message, content=content))
+    def _say(self, message: Message) -> None:
+        if message.content is not None or message.provider_data:
+            self._said.append(message)
 
     def _streamed(self, event: Event) -> None:
         delta = event.data.get("delta") or event.data.get("content")
         if not delta:
             return
         piece = delta if isinstance(delta, str) else compact_json(delta)
-        message = attrs.evolve(said_by(event, Role.ASSISTANT), is_partial=True)
+        message_id = text_of(event, "message_id")
+        message = said_by(event, Role.ASSISTANT, message_id=message_id, is_partial=True)
         stream = self._streams.get(event.run_id)
         if stream is None or not are_joined(stream.latest, message):
             stream = self._streams[event.run_id] = _Stream(message, [])
@@ -228,8 +229,7 @@ class Telling:
             self._add_call(message, key, is_started=True)
 
     def _ended(self, event: Event) -> None:
-        message, key = call_of(event)
-        self._answer(result_of(event, message), key)
+        self._answer(*result_of(event))
 
     def _answer(self, result: Message, key: Key) -> None:
         call = self._open_call(key, result.run_id) or self._failed_call(key, result)
@@ -292,13 +292,17 @@ class Telling:
         if call.result is None:
             call.beside.answered.append(call)
         # A result without an id of its own has that of its call.
-        call.result = attrs.evolve(
-            result,
-            tool_call_id=call.message.tool_call_id,
-            tool_name=call.message.tool_name,
-            tool_input=None,
-            tool_input_text=None,
-        )
+        names = call.message.tool_call_id, call.message.tool_name
+        is_named = (result.tool_call_id, result.tool_name) == names
+        if not is_named or result.tool_input is not None:
+            result = attrs.evolve(
+                result,
+                tool_call_id=call.message.tool_call_id,
+                tool_name=call.message.tool_name,
+                tool_input=None,
+                tool_input_text=None,
+            )
+        call.result = result
 
 
 def says_something(event: Event, rules: Mapping[str, Rule]) -> bool:
@@ -308,6 +312,15 @@ def says_something(event: Event, rules: Mapping[str, Rule]) -> bool:
     if isinstance(event.type, EventType):
         return event.type.family in _FAMILIES
     return event.type in rules
+
+
+def _message_of(event: Event, default: Role) -> Message:
+    return said_by(
+        event,
+        role_of(event, default),
+        content=content_of(event),
+        message_id=text_of(event, "message_id"),
+    )
 
 
 def _message(value: object, name: str) -> Message:

@@ -22,6 +22,7 @@ from asm_async import (
     errors,
     open_store,
 )
+from asm_async.conventions import message_sent
 from asm_async.memory import (
     InMemoryDatabase,
     InMemoryMaintenance,
@@ -37,6 +38,12 @@ from asm_async.sql import (
     SQLStateStore,
     create_engine,
     migrations,
+)
+from asm_async.transcripts import (
+    Transcript,
+    events_from_openai,
+    read_transcript,
+    update_transcript,
 )
 
 
@@ -69,6 +76,18 @@ async def opening_gives_a_store() -> None:
         assert_type(store, SQLSessionStore)
         takes_a_store: SessionStore = store
         await takes_a_store.aclose()
+
+
+async def transcripts_are_lists_of_dicts(store: SessionStore) -> None:
+    """
+    Builders make events, and what a model is told is a list that clients take.
+    """
+    event = message_sent(session_id="s", content=[{"type": "text", "text": "hello"}])
+    assert_type(event, Event)
+    transcript = await read_transcript(store, event.session_id)
+    assert_type(await update_transcript(store, transcript), Transcript)
+    told: list[dict[str, Any]] = transcript.last(max_messages=3).to_openai()
+    assert_type(events_from_openai(told, session_id="s", run_id="r"), list[Event])
 
 
 async def engines_are_migrated() -> None:

@@ -5,6 +5,7 @@ Stores that were closed, or are used from another event loop.
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections.abc import Callable, Coroutine, Mapping
 from typing import Any, TypeAlias
 
@@ -74,7 +75,7 @@ class TestClosing(SessionStoreContract):
         """
         methods = {
             name
-            for port in SessionStore.__mro__[:-1]
+            for port in inspect.getmro(SessionStore)[:-1]
             for name in vars(port)
             if name[0] != "_"
         }
