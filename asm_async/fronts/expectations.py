@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
+from typing import Annotated, TypeAlias
 
 import attrs
 
@@ -14,6 +15,7 @@ from asm_async.values import fields
 from asm_async.values.fields import Count, Text
 from asm_async.values.ids import new_operation_id
 from asm_async.values.session import Session
+from asm_async.values.state_item import item_name
 from asm_async.values.value import Value
 
 
@@ -22,6 +24,15 @@ def checked_tenant(expected_tenant: object) -> str | None:
     Refuse what is neither None nor the id of a tenant.
     """
     return fields.optional(expected_tenant, "expected_tenant", fields.text)
+
+
+def _run_or_item(value: object, name: str) -> str | tuple[str, str]:
+    return (
+        fields.text(value, name) if isinstance(value, str) else item_name(value, name)
+    )
+
+
+_RunOrItem: TypeAlias = Annotated[str | tuple[str, str], _run_or_item]
 
 
 @attrs.frozen(kw_only=True)
@@ -38,9 +49,9 @@ class Expectations(Value):
     That of the session.
     """
 
-    expected_revisions: Mapping[Text, Count] = MappingProxyType({})
+    expected_revisions: Mapping[_RunOrItem, Count] = MappingProxyType({})
     """
-    Those of runs, by id.
+    Those of runs, by id, and of state items, by scope and key.
     """
 
     expected_sequence: Count | None = None
@@ -49,6 +60,22 @@ class Expectations(Value):
     """
     The id of the call; one of its own unless it was given.
     """
+
+    @property
+    def of_runs(self) -> dict[str, int]:
+        """
+        The expected revisions of runs, by id.
+        """
+        given = self.expected_revisions.items()
+        return {key: number for key, number in given if isinstance(key, str)}
+
+    @property
+    def of_items(self) -> dict[tuple[str, str], int]:
+        """
+        The expected revisions of state items, by scope and key.
+        """
+        given = self.expected_revisions.items()
+        return {key: number for key, number in given if not isinstance(key, str)}
 
     def check_session(self, session: Session, name: str) -> None:
         """

@@ -64,6 +64,7 @@ def was_committed(
     *,
     has_events: bool,
     are_events_behind: Callable[[int], bool],
+    are_items_saved: bool,
 ) -> bool:
     """
     Return whether this very commit has happened already.
@@ -83,13 +84,15 @@ def was_committed(
 
         are_events_behind: Whether they stand right behind a number.
 
+        are_items_saved: Whether its operation has saved some of its items.
+
     Raises:
         ConflictError: If the operation has stored something else.
     """
     session = changes.session or changes.create_session
     values = [*([session] if session else ()), *changes.runs]
     is_there = has_events
-    saved: list[bool] = []
+    saved = [are_items_saved]
     for value in values:
         is_there &= _stored(stored, value) is not None
         saved.append(was_saved(stored, value, expected))
@@ -100,7 +103,7 @@ def was_committed(
     if not is_there or not changes.batch:
         return False
     number = expected.expected_sequence
-    if changes.session is None and not changes.runs:
+    if not changes.may_replace:
         # Events alone are known by their ids.
         return number is None or are_events_behind(number)
     is_any = expected.expected_revision is None and not expected.expected_revisions
@@ -122,7 +125,7 @@ def check_revisions(
     if session is not None and expected.expected_revision is not None:
         before = stored.sessions.get(session.id)
         _check_revision("session", session.id, before, expected.expected_revision)
-    for run_id, revision in expected.expected_revisions.items():
+    for run_id, revision in expected.of_runs.items():
         check_owner(stored, run_id, session_id, expected)
         _check_revision("run", run_id, stored.runs.get(run_id), revision)
 

@@ -156,12 +156,33 @@ def save_items(stored: StoredItems, save: ItemsToSave) -> list[StateItem]:
 
         ConflictError: If the operation has saved something else.
     """
-    for item in save.items:
-        if item.session_id is not None:
-            stored.check_live(item.session_id)
-    if (before := _saved_before(stored, save)) is not None:
+    check_sessions(stored, save)
+    if (before := saved_before(stored, save)) is not None:
         return before
-    _check_expected(stored, save.expected)
+    check_expected(stored, save.expected)
+    return put_items(stored, save)
+
+
+def check_sessions(
+    stored: StoredItems, save: ItemsToSave, own_session: str | None = None
+) -> None:
+    """
+    Refuse items of sessions that are not live; one's *own_session* is not looked at.
+
+    Raises:
+        SessionNotFoundError: If an item's session does not exist.
+
+        SessionDeletedError: If it is soft-deleted.
+    """
+    for item in save.items:
+        if item.session_id is not None and item.session_id != own_session:
+            stored.check_live(item.session_id)
+
+
+def put_items(stored: StoredItems, save: ItemsToSave) -> list[StateItem]:
+    """
+    Store items that nothing refuses any more.
+    """
     saved: list[StateItem] = []
     for item, text in zip(save.items, save.texts, strict=True):
         there = stored.stored_item((item.scope, item.key))
@@ -179,7 +200,7 @@ def delete_items(stored: StoredItems, deletion: ItemsToDelete) -> int:
     Raises:
         RevisionConflictError: If an expectation is not met.
     """
-    _check_expected(stored, deletion.expected)
+    check_expected(stored, deletion.expected)
     unwanted = dict.fromkeys(deletion.keys)
     if (key_range := deletion.key_range) is not None:
         keys = stored.stored_keys(deletion.scope)
@@ -191,7 +212,7 @@ def delete_items(stored: StoredItems, deletion: ItemsToDelete) -> int:
     return len(there)
 
 
-def _saved_before(stored: StoredItems, save: ItemsToSave) -> list[StateItem] | None:
+def saved_before(stored: StoredItems, save: ItemsToSave) -> list[StateItem] | None:
     """
     Return what is stored if this very operation has saved the items already.
 
@@ -205,18 +226,64 @@ def _saved_before(stored: StoredItems, save: ItemsToSave) -> list[StateItem] | N
     before: list[StateItem] = []
     for item, each in zip(save.items, there, strict=True):
         # Where others have saved since, it is for the caller to look at what is there.
-        is_own = each is not None and each.operation_id == save.operation_id
-        if each is None or (is_own and not _whole(each).has_same_content(item)):
-            raise ConflictError(
-                f"operation_id: {save.operation_id!r} was that of a save of other"
-                f" items than {_named((item.scope, item.key))}, or that one was"
-                " deleted since; each operation needs an id of its own"
-            )
-        before.append(_whole(each))
+        name = item.scope, item.key
+        stored_item = _there(save, name, each)
+        before.append(_whole(stored_item))
+        is_own = stored_item.operation_id == save.operation_id
+        if is_own and not before[-1].has_same_content(item):
+            raise _other_items(save, name)
     return before
 
 
-def _check_expected(stored: StoredItems, expected: Mapping[Name, int]) -> None:
+def _there(save: ItemsToSave, name: Name, stored: StoredItem | None) -> StoredItem:
+    if stored is None:
+        raise _other_items(save, name)
+    return stored
+
+
+def _other_items(save: ItemsToSave, name: Name) -> ConflictError:
+    return ConflictError(
+        f"operation_id: {save.operation_id!r} was that of a save of other items than"
+        f" {_named(name)}, or that one was deleted since; each operation needs an id of"
+        " its own"
+    )
+
+
+def replace_items(
+    stored: StoredItems, save: ItemsToSave | None, removed: Iterable[Name]
+) -> None:
+    """
+    Save and remove items that nothing refuses any more.
+    """
+    for name in removed:
+        if stored.stored_item(name) is not None:
+            stored.remove_item(name)
+    if save is not None:
+        put_items(stored, save)
+
+
+def stored_items(
+    stored: StoredItems, save: ItemsToSave | None
+) -> tuple[StateItem, ...]:
+    """
+    Return what is stored of the items of an operation that was done.
+
+    Raises:
+        ConflictError: If one is not there any more.
+    """
+    if save is None:
+        return ()
+    there = [(name, stored.stored_item(name)) for name in save.names]
+    return tuple(_whole(_there(save, name, each)) for name, each in there)
+
+
+def check_expected(stored: StoredItems, expected: Mapping[Name, int]) -> None:
+    """
+    Refuse items whose stored revisions are not the expected ones.
+
+    Raises:
+        RevisionConflictError: With the actual revision, 0 if nothing is stored.
+    """
     for name, revision in expected.items():
         there = stored.stored_item(name)
         actual = 0 if there is None else there.revision

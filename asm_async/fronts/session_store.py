@@ -5,7 +5,7 @@ The front of a session store: what every call checks before anything is read or 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from asm_async.errors import ValidationError
@@ -21,6 +21,7 @@ from asm_async.fronts.snapshots import (
     checked_session,
 )
 from asm_async.fronts.updating import update_run, update_session
+from asm_async.ports.session_committer import ExpectedRevisions
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
 from asm_async.values.changes import Changes, Committed
@@ -220,19 +221,23 @@ class SessionStoreFront(SessionStore):
         *,
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
-        expected_revisions: Mapping[str, int] | None = None,
+        expected_revisions: ExpectedRevisions | None = None,
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Committed:
+        # Type checkers tell mappings with one kind of key from those with two.
+        revisions: Any = {} if expected_revisions is None else expected_revisions
         expected = Expectations(
             expected_sequence=expected_sequence,
             expected_revision=expected_revision,
-            expected_revisions={} if expected_revisions is None else expected_revisions,
+            expected_revisions=revisions,
             expected_tenant=expected_tenant,
             operation_id=operation_id,
         )
-        checked = checked_changes(changes)
+        checked = checked_changes(changes, expected)
         _check_session(checked.session, expected, "changes")
+        if checked.session_id is None:
+            _check_nothing_of_session(expected)
         if checked.create_session is not None:
             expected.check_session(checked.create_session, "changes.create_session")
         return await self._commit(checked, expected)
@@ -330,6 +335,18 @@ def _check_session(session: Session | None, expected: Expectations, name: str) -
         raise ValidationError(
             f"expected_revision: it is the session's, and {name} has no session"
         )
+
+
+def _check_nothing_of_session(expected: Expectations) -> None:
+    for name, value in (
+        ("expected_sequence", expected.expected_sequence),
+        ("expected_tenant", expected.expected_tenant),
+        ("expected_revisions", expected.of_runs or None),
+    ):
+        if value is not None:
+            raise ValidationError(
+                f"{name}: it is of a session, and changes has state items alone"
+            )
 
 
 def _checked_tenant(value: object) -> str | None:

@@ -10,6 +10,9 @@ from typing import TypeVar
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.saving_items import ItemsToSave
+from asm_async.fronts.state_store import check_number_of_scopes, checked_save
 from asm_async.values import fields
 from asm_async.values.changes import Changes
 from asm_async.values.event import EventSnapshot, event_snapshots
@@ -26,18 +29,39 @@ class ChangesSnapshot:
     Changes that nobody else holds, as :class:`~asm_async.values.changes.Changes`.
     """
 
-    session_id: str
+    session_id: str | None
     session: Session | None = None
     create_session: Session | None = None
     runs: tuple[Run, ...] = ()
     batch: Sequence[EventSnapshot] = ()
+    save: ItemsToSave | None = None
+    """
+    The items to be saved, and what is expected of any; None if there are neither.
+    """
+
+    removed_items: tuple[tuple[str, str], ...] = ()
+
+    @property
+    def may_replace(self) -> bool:
+        """
+        Whether something is saved or removed that may be there already.
+        """
+        items = self.removed_items or (self.save and self.save.items)
+        return bool(self.session or self.runs or items)
+
+    @property
+    def has_items(self) -> bool:
+        """
+        Whether state items have anything to do with it.
+        """
+        return bool(self.save or self.removed_items)
 
     @property
     def is_events_alone(self) -> bool:
         """
-        Whether no session and no run is saved.
+        Whether nothing but events is stored, and nothing expected of state items.
         """
-        return not (self.session or self.create_session or self.runs)
+        return not (self.create_session or self.has_items or self.may_replace)
 
 
 def checked_session(session: object, name: str) -> Session:
@@ -96,7 +120,7 @@ def checked_result(result: object) -> ChangesSnapshot:
         raise ValidationError(f"result.{error}") from None
 
 
-def checked_changes(changes: object) -> ChangesSnapshot:
+def checked_changes(changes: object, expected: Expectations) -> ChangesSnapshot:
     """
     Copy what is to be committed.
 
@@ -116,9 +140,26 @@ def checked_changes(changes: object) -> ChangesSnapshot:
                 for index, run in enumerate(changes.runs)
             ),
             batch=event_snapshots(changes.events, "events"),
+            save=_checked_items(changes, expected),
+            removed_items=changes.removed_items,
         )
     except ValidationError as error:
         raise ValidationError(f"changes.{error}") from None
+
+
+def _checked_items(changes: Changes, expected: Expectations) -> ItemsToSave | None:
+    of_items = expected.of_items
+    if not changes.items and not of_items:
+        return None
+    save = checked_save(
+        changes.items,
+        "items",
+        keep_existing=False,
+        expected=of_items,
+        operation_id=expected.operation_id,
+    )
+    check_number_of_scopes(save, changes.removed_items)
+    return save
 
 
 def _copy(value: V, name: str) -> V:

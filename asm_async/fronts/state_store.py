@@ -5,8 +5,7 @@ The front of a state store: what every call checks before anything is read or wr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Mapping, Sequence
-from typing import cast
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 import attrs
 
@@ -25,7 +24,7 @@ from asm_async.ports.state_store import (
 )
 from asm_async.values import fields
 from asm_async.values.ids import new_operation_id
-from asm_async.values.state_item import StateItem, item_key, key_prefix
+from asm_async.values.state_item import StateItem, item_key, item_name, key_prefix
 
 _LAST_CHARACTER = chr(0x10FFFF)
 _SURROGATES = range(0xD800, 0xE000)
@@ -65,7 +64,7 @@ class StateStoreFront(StateStore):
             expected=checked_expectations(expected_revisions),
             operation_id=fields.optional(operation_id, "operation_id", fields.text),
         )
-        _check_number_of_scopes(save)
+        check_number_of_scopes(save)
         return await self._save_items(save)
 
     async def get_items(
@@ -186,17 +185,8 @@ def checked_expectations(expected_revisions: object) -> dict[Name, int]:
     Accept a mapping of scopes and keys to revisions, and copy it.
     """
     return fields.mapping_of(
-        expected_revisions, "expected_revisions", _item_name, fields.count
+        expected_revisions, "expected_revisions", item_name, fields.count
     )
-
-
-def _item_name(value: object, name: str) -> Name:
-    pair = cast("tuple[object, ...]", fields.instance(value, name, tuple))
-    try:
-        scope, key = pair
-    except ValueError:
-        raise fields.unexpected(name, "a pair of scope and key", value) from None
-    return fields.text(scope, f"{name}[0]"), item_key(key, f"{name}[1]")
 
 
 def _snapshot(value: object, name: str) -> tuple[StateItem, str | None]:
@@ -207,9 +197,11 @@ def _snapshot(value: object, name: str) -> tuple[StateItem, str | None]:
         raise ValidationError(f"{name}.{error}") from None
 
 
-def _check_number_of_scopes(save: ItemsToSave) -> None:
-    names = [*save.names, *save.expected]
-    scopes = {scope for scope, _ in names}
+def check_number_of_scopes(save: ItemsToSave, removed: Iterable[Name] = ()) -> None:
+    """
+    Refuse a call that would need too many locks.
+    """
+    scopes = {scope for scope, _ in (*save.names, *save.expected, *removed)}
     sessions = {item.session_id for item in save.items} - {None}
     if (number := len(scopes) + len(sessions)) > MAX_SCOPES_PER_CALL:
         raise ValidationError(

@@ -15,7 +15,7 @@ from asm_async.errors import (
     RunNotFoundError,
     SequenceConflictError,
 )
-from asm_async.fronts import retracting, saving
+from asm_async.fronts import retracting, saving, saving_items
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.retracting import Retraction
@@ -24,6 +24,7 @@ from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.retractions import hidden_of
+from asm_async.memory.state_store import ItemWriting
 from asm_async.values.changes import Committed
 from asm_async.values.event import EVENTS_RETRACTED, Event, EventSnapshot
 from asm_async.values.fields import next_number
@@ -129,15 +130,16 @@ class InMemorySessionStore(SessionStoreFront):
         self, changes: ChangesSnapshot, expected: Expectations
     ) -> Committed:
         database, session_id = self._access.database, changes.session_id
-        session, is_new = changes.session, session_id not in database.sessions
-        if not is_new or (session is None and changes.create_session is None):
-            database.existing(session_id, expected.expected_tenant)
-        database.check_not_deleted(session_id)
-        for run in changes.runs:
-            saving.check_owner(database, run.id, session_id, expected)
-        given = [event for event, _, _ in changes.batch]
-        events = _number_events(database, given)
-        latest = database.latest(session_id)
+        items, save = ItemWriting(database), changes.save
+        if session_id is not None:
+            _check_session(database, session_id, changes, expected)
+        if save is not None:
+            saving_items.check_sessions(items, save, session_id)
+        events = _number_events(database, [event for event, _, _ in changes.batch])
+        latest = database.latest(session_id) if session_id is not None else 0
+        are_items_saved = save is not None and (
+            saving_items.saved_before(items, save) is not None
+        )
         was_committed = saving.was_committed(
             database,
             changes,
@@ -146,30 +148,20 @@ class InMemorySessionStore(SessionStoreFront):
             are_events_behind=lambda number: _are_stored_behind(
                 database, number, events
             ),
+            are_items_saved=are_items_saved,
         )
         if not was_committed:
-            if is_new and session is None:
-                session = changes.create_session
-            saving.check_revisions(database, session, session_id, expected)
-            is_begun = session is not None and database.is_tombstone_of_another(session)
-            actual = 0 if is_begun else latest
-            _check_latest(session_id, actual, expected.expected_sequence)
-            for run in changes.runs:
-                saving.check_next(database, run)
-            if session is not None:
-                saving.check_next(database, session)
-                database.save_session(session, expected.operation_id)
-            for run in changes.runs:
-                database.save_run(run, expected.operation_id)
-            # A session that is begun anew may go on from another place.
-            events = _number_events(database, given)
-            database.put_events(events)
-        operation_id = database.operation_ids.get((Session, session_id))
-        is_saved = changes.session is not None or operation_id == expected.operation_id
+            events = _store(database, changes, expected)
+        session = database.sessions.get(session_id or "")
+        if session is not None and changes.session is None:
+            saved_by = database.operation_ids.get((Session, session.id))
+            session = session if saved_by == expected.operation_id else None
+        stored_items = saving_items.stored_items(items, save)
         return Committed(
-            session=attrs.evolve(database.sessions[session_id]) if is_saved else None,
+            session=session and attrs.evolve(session),
             runs=tuple(attrs.evolve(database.runs[run.id]) for run in changes.runs),
             events=tuple(attrs.evolve(event) for event in events),
+            items=tuple(attrs.evolve(item) for item in stored_items),
         )
 
     async def _retract(self, retraction: Retraction) -> list[Event]:
@@ -216,6 +208,48 @@ class InMemorySessionStore(SessionStoreFront):
         if expected_tenant is not None:
             database.existing(session_id, expected_tenant)
         return database.latest(session_id) if session_id in database.sessions else 0
+
+
+def _check_session(
+    database: InMemoryDatabase,
+    session_id: str,
+    changes: ChangesSnapshot,
+    expected: Expectations,
+) -> None:
+    may_be_new = changes.session is not None or changes.create_session is not None
+    if session_id in database.sessions or not may_be_new:
+        database.existing(session_id, expected.expected_tenant)
+    database.check_not_deleted(session_id)
+    for run in changes.runs:
+        saving.check_owner(database, run.id, session_id, expected)
+
+
+def _store(
+    database: InMemoryDatabase, changes: ChangesSnapshot, expected: Expectations
+) -> list[Event]:
+    session, session_id = changes.session, changes.session_id
+    items = ItemWriting(database)
+    if session is None and session_id not in database.sessions:
+        session = changes.create_session
+    if session_id is not None:
+        saving.check_revisions(database, session, session_id, expected)
+    saving_items.check_expected(items, expected.of_items)
+    if session_id is not None:
+        is_begun = session is not None and database.is_tombstone_of_another(session)
+        actual = 0 if is_begun else database.latest(session_id)
+        _check_latest(session_id, actual, expected.expected_sequence)
+    for run in changes.runs:
+        saving.check_next(database, run)
+    if session is not None:
+        saving.check_next(database, session)
+        database.save_session(session, expected.operation_id)
+    for run in changes.runs:
+        database.save_run(run, expected.operation_id)
+    # A session that is begun anew may go on from another place.
+    events = _number_events(database, [event for event, _, _ in changes.batch])
+    database.put_events(events)
+    saving_items.replace_items(items, changes.save, changes.removed_items)
+    return events
 
 
 def _is_wanted(event: Event, wanted: EventFilter) -> bool:

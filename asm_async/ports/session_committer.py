@@ -5,10 +5,19 @@ What a session store writes in one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.execution_result import ExecutionResult
+
+ExpectedRevisions: TypeAlias = (
+    Mapping[str, int]
+    | Mapping[tuple[str, str], int]
+    | Mapping[str | tuple[str, str], int]
+)
+"""
+Revisions by the ids of runs, or by the scopes and keys of state items.
+"""
 
 
 class SessionCommitter(Protocol):
@@ -55,17 +64,19 @@ class SessionCommitter(Protocol):
         *,
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
-        expected_revisions: Mapping[str, int] | None = None,
+        expected_revisions: ExpectedRevisions | None = None,
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Committed:
         """
-        Store events, a session and runs of it in one transaction, all or nothing.
+        Store events, a session, runs of it and state items, all or nothing.
 
         The session and the runs are saved as by :meth:`save_session` and
         :meth:`save_run`, the events appended as by :meth:`append_events`; these, and
-        :meth:`flush`, are cases of this method. What *changes* leaves out is not
-        touched; a session that it brings along need not exist before.
+        :meth:`flush`, are cases of this method. Items are saved and removed as by
+        :class:`~asm_async.ports.state_store.StateStore`, and may name a session that is
+        brought along. What *changes* leaves out is not touched; a session that it
+        brings along need not exist before.
 
         Args:
             changes: What to store.
@@ -82,9 +93,10 @@ class SessionCommitter(Protocol):
                 :meth:`save_session`; needs a session in *changes*.
 
             expected_revisions:
-                The revisions of runs that the caller has seen, by run id, as in
-                :meth:`save_run`. A run that is not in *changes* is only looked at: so
-                events are appended only while a run is as it was.
+                The revisions that the caller has seen, 0 for "not stored": of runs, by
+                id, as in :meth:`save_run`, and of state items, by scope and key. What
+                is not in *changes* is only looked at: so events are appended only while
+                a run is as it was.
 
             operation_id:
                 As in :meth:`save_session`; known by any of the values that are saved.
@@ -96,9 +108,10 @@ class SessionCommitter(Protocol):
 
         Raises:
             ValidationError: As :meth:`save_session` and :meth:`append_events` do, and
-                if *expected_revision* comes without a session.
+                if something is expected of a session that is not there.
 
-            SessionNotFoundError: If *changes* has no session, and none is stored.
+            SessionNotFoundError: If *changes* has no session, and none is stored, or
+                that of an item does not exist.
 
             RunNotFoundError: As :meth:`save_run` does.
 

@@ -16,6 +16,7 @@ from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilt
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.ports.session_store import SessionStore
+from asm_async.redaction.state_store import redacted_item
 from asm_async.values import fields
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventSnapshot
@@ -103,12 +104,15 @@ class RedactingSessionStore(SessionStoreFront):
         self, changes: ChangesSnapshot, expected: Expectations
     ) -> Committed:
         policy, session, created = self._policy, changes.session, changes.create_session
+        items = () if changes.save is None else changes.save.items
         return await self._store.commit(
             Changes(
                 session=session and redacted(session, policy),
                 create_session=created and redacted(created, policy),
                 runs=tuple(redacted(run, policy) for run in changes.runs),
                 events=tuple(redacted(event, policy) for event, _, _ in changes.batch),
+                items=tuple(redacted_item(item, policy) for item in items),
+                removed_items=changes.removed_items,
             ),
             **attrs.asdict(expected, recurse=False),
         )

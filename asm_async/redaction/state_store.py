@@ -17,6 +17,13 @@ from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.state_item import StateItem
 
 
+def redacted_item(item: StateItem, policy: RedactionPolicy) -> StateItem:
+    """
+    Return *item*, whose *data* is in normal form, as it may be stored.
+    """
+    return attrs.evolve(item, data=policy.redact(item.data))
+
+
 class RedactingStateStore(StateStore):
     """
     A :class:`~asm_async.ports.state_store.StateStore` in front of another one.
@@ -74,7 +81,7 @@ class RedactingStateStore(StateStore):
             item, _ = item.snapshot()
         except ValidationError as error:
             raise ValidationError(f"{name}.{error}") from None
-        return attrs.evolve(item, data=self._policy.redact(item.data))
+        return redacted_item(item, self._policy)
 
     # What is read is what is stored: all that follows is the inner store's.
 

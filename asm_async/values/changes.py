@@ -4,7 +4,7 @@ What one commit writes, and what it has written.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import attrs
 
@@ -13,13 +13,14 @@ from asm_async.values.event import Event
 from asm_async.values.execution_result import check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.state_item import ItemName, StateItem
 from asm_async.values.value import Value
 
 
 @attrs.frozen(kw_only=True)
 class Changes(Value):
     """
-    Events, a session and runs of it, to be stored all or nothing.
+    Events, a session and runs of it, and state items, to be stored all or nothing.
 
     Raises:
         ValidationError: If there is nothing to store, or its parts do not belong to one
@@ -47,6 +48,16 @@ class Changes(Value):
     *session*.
     """
 
+    items: tuple[StateItem, ...] = ()
+    """
+    The state items to be saved, of any scopes; a scope and key once.
+    """
+
+    removed_items: tuple[ItemName, ...] = ()
+    """
+    The scopes and keys of items to be deleted; one that is not there is no error.
+    """
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if self.session is not None and self.create_session is not None:
@@ -55,26 +66,28 @@ class Changes(Value):
                 " them"
             )
         session_id = self.session_id
-        check_members(session_id, "events", self.events)
-        check_members(session_id, "runs", self.runs)
-        seen: set[str] = set()
-        for index, run in enumerate(self.runs):
-            if run.id in seen:
-                raise ValidationError(f"runs[{index}]: {run.id!r} comes twice")
-            seen.add(run.id)
+        if session_id is not None:
+            check_members(session_id, "events", self.events)
+            check_members(session_id, "runs", self.runs)
+        elif not self.items and not self.removed_items:
+            raise ValidationError(
+                "changes: there is neither a session, a run, an event nor an item"
+            )
+        _check_unrepeated("runs", [run.id for run in self.runs])
+        saved = [(item.scope, item.key) for item in self.items]
+        _check_unrepeated("items", saved)
+        _check_unrepeated("removed_items", self.removed_items, saved)
 
     @property
-    def session_id(self) -> str:
+    def session_id(self) -> str | None:
         """
-        The session that all of it belongs to.
+        The session that all but the items belongs to; None if there are only items.
         """
         session = self.session or self.create_session
         if session is not None:
             return session.id
         owned: Sequence[Run] | Sequence[Event] = self.runs or self.events
-        if owned:
-            return owned[0].session_id
-        raise ValidationError("changes: there is neither a session, a run nor an event")
+        return owned[0].session_id if owned else None
 
 
 @attrs.frozen(kw_only=True)
@@ -97,3 +110,18 @@ class Committed:
     """
     The events, in the order in which they were given.
     """
+
+    items: tuple[StateItem, ...] = ()
+    """
+    The state items, in the order in which they were given.
+    """
+
+
+def _check_unrepeated(
+    name: str, members: Iterable[object], others: Iterable[object] = ()
+) -> None:
+    seen = set(others)
+    for index, member in enumerate(members):
+        if member in seen:
+            raise ValidationError(f"{name}[{index}]: {member!r} comes twice")
+        seen.add(member)

@@ -86,7 +86,20 @@ def opaque_bytes(value: object, name: str) -> bytes:
     return content
 
 
+def item_name(value: object, name: str) -> tuple[str, str]:
+    """
+    Accept an item's scope and key, as a tuple.
+    """
+    pair = cast("tuple[object, ...]", fields.instance(value, name, tuple))
+    try:
+        scope, key = pair
+    except ValueError:
+        raise fields.unexpected(name, "a pair of scope and key", value) from None
+    return fields.text(scope, f"{name}[0]"), item_key(key, f"{name}[1]")
+
+
 ItemKey: TypeAlias = Annotated[str, item_key]
+ItemName: TypeAlias = Annotated[tuple[str, str], item_name]
 OpaqueBytes: TypeAlias = Annotated[bytes, opaque_bytes]
 
 

@@ -9,6 +9,7 @@ from asm_async.fronts.snapshots import checked_changes
 from asm_async.sql.writes.operations import AppendEvents, Commit, Operation
 from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.values.changes import Changes
+from asm_async.values.state_item import StateItem
 
 NO_JSON = ("{}", "{}")
 
@@ -19,7 +20,8 @@ def commit(changes: Changes, **expectations: Any) -> Commit:
     """
     texts = (NO_JSON,) * len(changes.events)
     expected = Expectations(**expectations)
-    return Commit(checked_changes(changes), expected, changes.events, texts)
+    checked = checked_changes(changes, expected)
+    return Commit(checked, expected, changes.events, texts)
 
 
 SESSION, RUN, EVENTS = make_session(), make_run(), (make_event(),)
@@ -27,6 +29,8 @@ EVENTS_ALONE = Changes(events=EVENTS)
 ALL = Changes(session=SESSION, runs=(RUN,), events=EVENTS)
 VALUES = Changes(session=SESSION, runs=(RUN,))
 OTHER_RUN = {"run_2": 1}
+ITEM = StateItem(scope="notes", key="a", session_id="ses_5")
+NAME = ("notes", "a")
 
 
 @pytest.mark.parametrize(
@@ -48,6 +52,12 @@ OTHER_RUN = {"run_2": 1}
         (commit(EVENTS_ALONE), True),
         (commit(EVENTS_ALONE, expected_revisions=OTHER_RUN), True),
         (commit(Changes(create_session=SESSION, events=EVENTS)), True),
+        (commit(Changes(events=EVENTS, items=(ITEM,))), False),
+        (commit(Changes(items=(ITEM,)), expected_revisions={NAME: 0}), True),
+        (commit(Changes(removed_items=(NAME,))), False),
+        (commit(Changes(removed_items=(NAME,)), expected_revisions={NAME: 2}), True),
+        (commit(Changes(items=(ITEM,)), expected_revisions=OTHER_RUN), False),
+        (commit(EVENTS_ALONE, expected_revisions={NAME: 0}), True),
     ],
 )
 def test_only_what_can_be_recognised_is_repeatable(
@@ -75,6 +85,8 @@ def test_only_what_can_be_recognised_is_repeatable(
         (commit(Changes(runs=(make_run(session_id="ses_4"),))), {"ses_4"}),
         (commit(ALL), {"ses_1"}),
         (commit(EVENTS_ALONE), {"ses_1"}),
+        (commit(Changes(events=EVENTS, items=(ITEM,))), {"ses_1", "ses_5"}),
+        (commit(Changes(removed_items=(NAME,))), set[str]()),
     ],
 )
 def test_an_operation_locks_the_sessions_that_it_writes(
@@ -84,3 +96,17 @@ def test_an_operation_locks_the_sessions_that_it_writes(
     The sessions of an operation are those whose rows it may change.
     """
     assert operation.session_ids == session_ids
+
+
+def test_a_commit_locks_the_scopes_of_its_items() -> None:
+    """
+    Those of what it saves, removes or looks at, beside its sessions.
+    """
+    operation = commit(
+        Changes(events=EVENTS, items=(ITEM,), removed_items=(("gone", "a"),)),
+        expected_revisions={("seen", "a"): 1, "run_1": 1},
+    )
+    assert operation.locks == {"ses_1", "ses_5", "\0notes", "\0gone", "\0seen"}
+    assert operation.partition_key == "ses_1"
+    alone = commit(Changes(items=(ITEM,), removed_items=(("gone", "a"),)))
+    assert alone.partition_key == "\0gone"

@@ -5,7 +5,9 @@ How a commit is decided: gate, expectations, status, next revisions.
 from __future__ import annotations
 
 from asm_async.errors import SequenceConflictError
-from asm_async.fronts import saving
+from asm_async.fronts import saving, saving_items
+from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.writes import decide_append
 from asm_async.sql.writes.operations import Commit
 from asm_async.sql.writes.unit_of_work import UnitOfWork
@@ -15,7 +17,7 @@ from asm_async.values.session import Session
 
 def commit(unit: UnitOfWork, operation: Commit) -> Committed:
     """
-    Store the operation's session, runs and events, or refuse them all.
+    Store the operation's session, runs, events and state items, or refuse them all.
 
     Raises:
         SessionNotFoundError: If it brings no session along, and there is none, or it is
@@ -35,33 +37,54 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
         InvalidTransitionError: If a status may not follow the stored one.
     """
     changes, expected = operation.changes, operation.expected
-    session_id, number = changes.session_id, expected.expected_sequence
-    session, is_new = changes.session, unit.is_gone(session_id)
-    may_be_new = session is not None or changes.create_session is not None
-    unit.check_tenant(session_id, expected.expected_tenant, may_be_new=may_be_new)
-    unit.check_not_deleted(session_id)
-    if not may_be_new:
-        unit.check_live(session_id)
-    for run in changes.runs:
-        saving.check_owner(unit, run.id, session_id, expected)
-    events = operation.events
+    _check_session(unit, changes, expected)
+    save, events = changes.save, operation.events
+    if save is not None:
+        saving_items.check_sessions(unit.items, save, changes.session_id)
     decide_append.check_duplicates(unit, events)
+    are_items_saved = save is not None and (
+        saving_items.saved_before(unit.items, save) is not None
+    )
     was_committed = saving.was_committed(
         unit,
         changes,
         expected,
         has_events=all((e.session_id, e.id) in unit.events for e in events),
         are_events_behind=lambda number: decide_append.are_behind(unit, events, number),
+        are_items_saved=are_items_saved,
     )
-    if was_committed:
-        return _committed(unit, operation)
-    if is_new and session is None:
+    if not was_committed:
+        _store(unit, operation)
+    return _committed(unit, operation)
+
+
+def _check_session(
+    unit: UnitOfWork, changes: ChangesSnapshot, expected: Expectations
+) -> None:
+    session_id = changes.session_id
+    if session_id is None:
+        return
+    may_be_new = changes.session is not None or changes.create_session is not None
+    unit.check_tenant(session_id, expected.expected_tenant, may_be_new=may_be_new)
+    unit.check_not_deleted(session_id)
+    if not may_be_new:
+        unit.check_live(session_id)
+    for run in changes.runs:
+        saving.check_owner(unit, run.id, session_id, expected)
+
+
+def _store(unit: UnitOfWork, operation: Commit) -> None:
+    changes, expected = operation.changes, operation.expected
+    session, session_id = changes.session, changes.session_id
+    if session is None and session_id is not None and unit.is_gone(session_id):
         session = changes.create_session
     # The revisions come first: if they are met, this has not been done before, and what
     # else is refused then is known not to have happened.
-    saving.check_revisions(unit, session, session_id, expected)
-    if number is not None:
-        _check_sequence(unit, session_id, session, number)
+    if session_id is not None:
+        saving.check_revisions(unit, session, session_id, expected)
+    saving_items.check_expected(unit.items, expected.of_items)
+    if session_id is not None and expected.expected_sequence is not None:
+        _check_sequence(unit, session_id, session, expected.expected_sequence)
     for run in changes.runs:
         saving.check_next(unit, run)
     if session is not None:
@@ -69,21 +92,21 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
         unit.put_session(session, expected.operation_id)
     for run in changes.runs:
         unit.put_run(run, expected.operation_id)
-    decide_append.number_events(unit, events, operation.texts)
-    return _committed(unit, operation)
+    decide_append.number_events(unit, operation.events, operation.texts)
+    saving_items.replace_items(unit.items, changes.save, changes.removed_items)
 
 
 def _committed(unit: UnitOfWork, operation: Commit) -> Committed:
     changes = operation.changes
-    session = unit.sessions.get(changes.session_id)
-    if changes.session is None:
-        key = Session, changes.session_id
-        if unit.operation_ids.get(key) != operation.expected.operation_id:
-            session = None
+    session = unit.sessions.get(changes.session_id or "")
+    if session is not None and changes.session is None:
+        saved_by = unit.operation_ids.get((Session, session.id))
+        session = session if saved_by == operation.expected.operation_id else None
     return Committed(
         session=session,
         runs=tuple(unit.runs[run.id] for run in changes.runs),
         events=tuple(unit.events[e.session_id, e.id] for e in operation.events),
+        items=saving_items.stored_items(unit.items, changes.save),
     )
 
 

@@ -133,6 +133,9 @@ def load_items(
     saves: Sequence[ItemsToSave],
     deletions: Sequence[ItemsToDelete],
     check_live: Callable[[str], None],
+    *,
+    removed: Collection[Name] = (),
+    repeated: Collection[str | None] = (),
 ) -> Script[ItemWork]:
     """
     Read all that saves and deletions concern, of most items no more than the revision.
@@ -145,10 +148,16 @@ def load_items(
         deletions: What is to be deleted.
 
         check_live: Refuses a session that is not live, as it is when asked.
+
+        removed: What is to be removed by name.
+
+        repeated: The ids of operations that may have been done already, by other values
+            than items.
     """
-    if not saves and not deletions:
+    if not saves and not deletions and not removed:
         return ItemWork(check_live)
     wanted = [name for save in saves for name in (*save.names, *save.expected)]
+    wanted += removed
     for deletion in deletions:
         wanted += [(deletion.scope, key) for key in deletion.keys]
         wanted += deletion.expected
@@ -161,12 +170,12 @@ def load_items(
         for save in saves
         for name in save.names
         if (head := heads.get(name)) is not None
-        and (save.keep_existing or head.operation_id == save.operation_id)
+        and (save.keep_existing or save.operation_id in {head.operation_id, *repeated})
     ]
     # Of a save that was done before, also those that others have saved since.
     if looked_at:
-        repeated = {name for save in saves for name in save.names}
-        whole = yield from _load_whole(dialect, repeated & heads.keys())
+        names = {name for save in saves for name in save.names}
+        whole = yield from _load_whole(dialect, names & heads.keys())
         heads |= whole
     number = sum(len(save.items) for save in saves)
     found = (yield dialect.direct.new_revisions(number)) if number else ()

@@ -96,23 +96,32 @@ class Commit:
     @property
     def partition_key(self) -> str:
         """
-        The session whose order counts, and whose rows are written.
+        The session whose order counts, or the first scope if there is none.
         """
-        return self.changes.session_id
+        changes = self.changes
+        return changes.session_id or min(map(scope_lock, self._scopes))
 
     @property
     def session_ids(self) -> set[str]:
         """
-        The sessions whose rows are written.
+        The sessions whose rows are written, or must be live.
         """
-        return {self.changes.session_id}
+        items = () if self.changes.save is None else self.changes.save.items
+        ids = {self.changes.session_id, *(item.session_id for item in items)}
+        return {session_id for session_id in ids if session_id is not None}
 
     @property
     def locks(self) -> set[str]:
         """
-        What is to be locked: the session.
+        What is to be locked: sessions and scopes.
         """
-        return self.session_ids
+        return self.session_ids.union(map(scope_lock, self._scopes))
+
+    @property
+    def _scopes(self) -> set[str]:
+        save, removed = self.changes.save, self.changes.removed_items
+        names = () if save is None else (*save.names, *save.expected)
+        return {scope for scope, _ in (*names, *removed)}
 
     @property
     def saved_session(self) -> Session | None:
@@ -126,9 +135,7 @@ class Commit:
         """
         The runs that are saved, or of which a revision is expected.
         """
-        return {run.id for run in self.changes.runs}.union(
-            self.expected.expected_revisions
-        )
+        return {run.id for run in self.changes.runs}.union(self.expected.of_runs)
 
     @property
     def size(self) -> int:
@@ -136,7 +143,8 @@ class Commit:
         About how many bytes it sends, but for the JSON of session and runs.
         """
         values = len(self.changes.runs) + (self.saved_session is not None)
-        return _BASE_SIZE * values + _size_of(self.texts)
+        of_items = 0 if self.changes.save is None else _size_of_items(self.changes.save)
+        return _BASE_SIZE * values + _size_of(self.texts) + of_items
 
     @property
     def is_repeatable(self) -> bool:
@@ -148,10 +156,12 @@ class Commit:
         time could undo what another wrote in between.
         """
         changes, expected = self.changes, self.expected
+        names = () if changes.save is None else changes.save.names
+        written = {*(run.id for run in changes.runs), *names, *changes.removed_items}
         return (
-            (changes.session is None and not changes.runs)
+            not changes.may_replace
             or expected.expected_revision is not None
-            or any(run.id in expected.expected_revisions for run in changes.runs)
+            or not written.isdisjoint(expected.expected_revisions)
             or (expected.expected_sequence is not None and bool(self.events))
         )
 
@@ -235,10 +245,7 @@ class SaveItems:
         """
         About how many bytes it sends.
         """
-        texts, items = self.save.texts, self.save.items
-        payload = sum([len(text or "") for text in texts])
-        payload += sum([len(item.content or b"") for item in items])
-        return payload + _BASE_SIZE * (len(items) or 1)
+        return _size_of_items(self.save)
 
     @property
     def session_ids(self) -> set[str]:
@@ -322,7 +329,8 @@ def may_hide_a_commit(operation: Operation, outcome: Outcome) -> bool:
     removed what it saved. Where another's is the next revision it was not. Revisions of
     items leave gaps, so that theirs say nothing.
     """
-    if isinstance(operation, SaveItems | DeleteItems):
+    of_items = isinstance(operation, SaveItems | DeleteItems)
+    if of_items or (isinstance(operation, Commit) and operation.changes.has_items):
         return isinstance(outcome, ASMError)
     if not isinstance(outcome, RevisionConflictError):
         return False
@@ -351,3 +359,9 @@ class Written:
 def _size_of(texts: Sequence[EventTexts]) -> int:
     payload = sum([len(data) + len(metadata) for data, metadata in texts])
     return payload + _BASE_SIZE * len(texts)
+
+
+def _size_of_items(save: ItemsToSave) -> int:
+    payload = sum([len(text or "") for text in save.texts])
+    payload += sum([len(item.content or b"") for item in save.items])
+    return payload + _BASE_SIZE * (len(save.items) or 1)

@@ -40,7 +40,7 @@ def publish_commit(
             events = cast("list[Event]", outcome)
             appended += zip(events, operation.texts, strict=True)
         elif _is_seen(operation, outcome):
-            changed |= operation.session_ids
+            changed.add(operation.partition_key)
     if changed or appended:
         hub.publish(changed, appended, written.first_position)
 

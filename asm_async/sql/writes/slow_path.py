@@ -133,9 +133,12 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
             unit.run_tombstones[run_id] = RunTombstone(tenant_id, revision)
     unit.items = yield from load_items(
         dialect,
-        [each.save for each in operations if isinstance(each, SaveItems)],
+        [each.save for each in operations if isinstance(each, SaveItems)]
+        + [each.changes.save for each in commits if each.changes.save is not None],
         [each.deletion for each in operations if isinstance(each, DeleteItems)],
         unit.check_live,
+        removed={name for each in commits for name in each.changes.removed_items},
+        repeated=set(unit.operation_ids.values()),
     )
     return unit
 

@@ -15,6 +15,7 @@ from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
 
 __all__ = [
     "changes_of",
@@ -31,7 +32,7 @@ def plain(value: Any) -> Any:
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    if isinstance(value, Session | Run | Event):
+    if isinstance(value, Session | Run | Event | StateItem):
         return value.to_dict()
     if isinstance(value, ExecutionResult | Changes | Committed):
         value = attrs.asdict(value, recurse=False)
@@ -68,7 +69,9 @@ def changes_of(value: Mapping[str, Any]) -> Changes:
     Give the changes that :func:`plain` made *value* of.
     """
     return Changes(
-        create_session=_session_of(value["create_session"]), **_members_of(value)
+        create_session=_session_of(value["create_session"]),
+        removed_items=tuple((scope, key) for scope, key in value["removed_items"]),
+        **_members_of(value),
     )
 
 
@@ -84,6 +87,7 @@ def _members_of(value: Mapping[str, Any]) -> dict[str, Any]:
         "session": _session_of(value["session"]),
         "runs": tuple(map(Run.from_dict, value["runs"])),
         "events": events_of(value["events"]),
+        "items": tuple(map(StateItem.from_dict, value["items"])),
     }
 
 

@@ -4,11 +4,12 @@ A session store whose calls are written down.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Sequence
 from datetime import datetime
 from typing import Any, TypeVar
 
 from asm_async.fronts.updating import update_run, update_session
+from asm_async.ports.session_committer import ExpectedRevisions
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history.files import HistoryWriter
 from asm_async.values.changes import Changes, Committed
@@ -285,7 +286,7 @@ class RecordingSessionStore:
         *,
         expected_sequence: int | None = None,
         expected_revision: int | None = None,
-        expected_revisions: Mapping[str, int] | None = None,
+        expected_revisions: ExpectedRevisions | None = None,
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Committed:

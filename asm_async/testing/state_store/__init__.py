@@ -15,6 +15,7 @@ The author of an adapter gives the fixture ``backend``, a
 
 from asm_async.testing.state_store.item_cancellations import TestItemCancellations
 from asm_async.testing.state_store.item_closing import TestItemClosing
+from asm_async.testing.state_store.item_commits import TestItemCommits
 from asm_async.testing.state_store.item_deletions import TestItemDeletions
 from asm_async.testing.state_store.item_expectations import TestItemExpectations
 from asm_async.testing.state_store.item_lists import TestItemLists
@@ -26,6 +27,7 @@ from asm_async.testing.state_store.item_sessions import TestItemSessions
 __all__ = [
     "TestItemCancellations",
     "TestItemClosing",
+    "TestItemCommits",
     "TestItemDeletions",
     "TestItemExpectations",
     "TestItemLists",
