@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import Callable, Coroutine, Mapping
-from inspect import getmro
 from typing import Any, TypeAlias
 
 import pytest
@@ -76,11 +75,7 @@ class TestClosing(SessionStoreContract):
         """
         methods = {
             name
-<<<<<<< HEAD
             for port in inspect.getmro(SessionStore)[:-1]
-=======
-            for port in getmro(SessionStore)[:-1]
->>>>>>> ad232d2 (Store state items in the same commit as events)
             for name in vars(port)
             if name[0] != "_"
         }
