@@ -22,8 +22,8 @@ from asm_async.errors import (
 from asm_async.sql import SQLSessionStore
 from asm_async.sql.transactions.connections import Pooled
 from asm_async.sql.writes.operations import Operation
-from asm_async.sql.writes.queue import Interrupt
-from asm_async.sql.writes.writer import Ended, Writer
+from asm_async.sql.writes.queue import Ended, Interrupt
+from asm_async.sql.writes.writer import Writer
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,

@@ -12,8 +12,8 @@ from typing import TypeAlias
 from asm_async.errors import ASMError, StorageError
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
-from asm_async.sql.writes.queue import Interrupt
-from asm_async.sql.writes.writer import Begin, Ended, Writer
+from asm_async.sql.writes.queue import Begin, Ended, Interrupt
+from asm_async.sql.writes.writer import Writer
 from asm_async.testing.factories import make_event
 
 __all__ = [

@@ -6,12 +6,15 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
 
+from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EventValues
+from asm_async.values.state_item import StateItem
 
 T = TypeVar("T")
 
@@ -44,6 +47,65 @@ class AppendBlock:
     """
 
 
+def scope_lock(scope: str) -> str:
+    """
+    Return the name under which a scope is locked, which no session has.
+    """
+    return f"\0{scope}"
+
+
+@attrs.frozen
+class ItemRow:
+    """
+    An item to be saved.
+    """
+
+    item: StateItem
+    text: str | None
+    """
+    Its *data* as it is stored.
+    """
+
+    expected: int | None
+    """
+    The revision that must be stored, 0 for none at all; None for any.
+    """
+
+    operation_id: str
+
+
+@attrs.frozen(kw_only=True)
+class ItemBlock:
+    """
+    State items of living sessions, of which nothing is known to be unusual.
+    """
+
+    rows: Sequence[ItemRow]
+    """
+    The items, none of them twice.
+    """
+
+    at: datetime
+    """
+    When they are saved.
+    """
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions that must be live.
+        """
+        ids = {row.item.session_id for row in self.rows}
+        return {session_id for session_id in ids if session_id is not None}
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What it locks: sessions and scopes.
+        """
+        return self.session_ids | {scope_lock(row.item.scope) for row in self.rows}
+
+
 @attrs.frozen(kw_only=True)
 class GroupWork(Generic[T]):
     """
@@ -60,14 +122,19 @@ class GroupWork(Generic[T]):
     What may be appended at once.
     """
 
+    items: ItemBlock | None
+    """
+    What may be saved at once, behind it.
+    """
+
     rest: Callable[[], Script[T]] | None
     """
-    All that is to be done beside the block, if there is any.
+    All that is to be done beside the blocks, if there is any.
     """
 
     whole: Callable[[], Script[T]]
     """
-    All that is to be done, should something about the block turn out to be unusual.
+    All that is to be done, should something about a block turn out to be unusual.
     """
 
 
@@ -85,6 +152,11 @@ class Committed(Generic[T]):
     result: T | None
     """
     What the rest gave, or the whole.
+    """
+
+    revisions: Mapping[Name, int] = attrs.field(factory=dict[Name, int])
+    """
+    Those of the items that were saved at once.
     """
 
     first_position: int | None = None

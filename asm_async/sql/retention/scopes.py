@@ -8,9 +8,9 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async.sql.core.tables import state_items
+from asm_async.sql.dialects.direct import scope_lock
 from asm_async.sql.retention.batches import MAX_ROWS_PER_TRANSACTION
 from asm_async.sql.transactions.transaction import Transaction
-from asm_async.sql.writes.operations import scope_lock
 
 
 @attrs.define

@@ -14,6 +14,7 @@ from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
+from asm_async.sql.dialects.direct import scope_lock
 from asm_async.values.changes import Committed
 from asm_async.values.event import Event
 from asm_async.values.session import Session
@@ -215,13 +216,6 @@ class RetractEvents:
         Whether doing it twice is as good as once: it is known by its operation's id.
         """
         return True
-
-
-def scope_lock(scope: str) -> str:
-    """
-    Return the name under which a scope is locked, which no session has.
-    """
-    return f"\0{scope}"
 
 
 @attrs.define(eq=False)

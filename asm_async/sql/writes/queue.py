@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Generic, Protocol, TypeAlias, TypeGuard, TypeVar, cast
 
 import attrs
@@ -173,6 +173,17 @@ Seconds between two looks at what is under way.
 Interrupt: TypeAlias = Callable[[], object]
 """
 Has a transaction that is under way end soon, however it does.
+"""
+
+Begin: TypeAlias = Callable[[Interrupt], Sequence[Operation]]
+"""
+Called when a transaction begins; returns its operations.
+"""
+
+Ended: TypeAlias = Callable[[Written | None, Exception | None], None]
+"""
+Called in the event loop when a group's transaction has ended: with the outcomes, or
+with what kept it from being committed.
 """
 
 

@@ -25,10 +25,19 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
+from asm_async.sql.writes.item_plan import ItemPlan
+from asm_async.sql.writes.operations import (
+    AppendEvents,
+    Operation,
+    Outcome,
+    SaveItems,
+    Written,
+)
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.queue import (
     LOOK_INTERVAL,
+    Begin,
+    Ended,
     FairQueue,
     Flight,
     Interrupt,
@@ -43,18 +52,6 @@ _ID, _SESSION_ID, _NUMBER = map(
 )
 
 _MakeScript: TypeAlias = Callable[[Sequence[Operation]], Script[list[Outcome]]]
-
-Begin: TypeAlias = Callable[[Interrupt], Sequence[Operation]]
-"""
-Called when a transaction begins; returns its operations.
-"""
-
-
-Ended: TypeAlias = Callable[[Written | None, Exception | None], None]
-"""
-Called in the event loop when a group's transaction has ended: with the outcomes, or
-with what kept it from being committed.
-"""
 
 
 class Writer:
@@ -295,11 +292,11 @@ def _committed(
 @attrs.define(init=False)
 class _Plan:
     """
-    Which operations of a group are usual appends, and which need to be looked at.
+    Which operations of a group are usual, and which need to be looked at.
 
     Usual are events that nobody else in the group touches the session of, but for other
-    appends. An operation behind one that is not usual, in the same session, is not
-    usual either: none overtakes another.
+    appends, and items. An operation behind one that is not usual, in the same session
+    or scope, is not usual either: none overtakes another.
     """
 
     operations: Sequence[Operation]
@@ -308,20 +305,25 @@ class _Plan:
     expected: dict[str, int]
     tenants: dict[str, str]
     rows: list[EventValues]
+    items: ItemPlan | None
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
         self.counts, self.expected, self.tenants, self.rows = {}, {}, {}, []
+        self.items = None
         others: set[str] = set()
         self.is_usual = [self._add(operation, others) for operation in operations]
         ids = {(row[_SESSION_ID], row[_ID]) for row in self.rows}
         if len(ids) < len(self.rows):
-            self.rows = []
+            self.rows, self.items = [], None
             self.is_usual = [False] * len(operations)
 
     def _add(self, operation: Operation, others: set[str]) -> bool:
+        if isinstance(operation, SaveItems):
+            self.items = self.items or ItemPlan()
+            return self.items.add(operation, others)
         if not isinstance(operation, AppendEvents):
-            others |= operation.session_ids
+            others |= operation.locks
             return False
         counts, expected = self.counts, operation.expected_sequence
         first, tenant = operation.events[0].session_id, operation.expected_tenant
@@ -355,18 +357,20 @@ class _Plan:
             for operation, is_usual in zip(operations, self.is_usual, strict=True)
             if not is_usual
         ]
-        if not self.rows:
-            locks = {name for operation in operations for name in operation.locks}
-            return GroupWork(locks=locks, block=None, rest=whole, whole=whole)
         locks = {name for operation in rest for name in operation.locks}
+        items = None if self.items is None else self.items.block
+        block = AppendBlock(
+            counts=self.counts,
+            expected=self.expected,
+            tenants=self.tenants,
+            rows=self.rows,
+        )
+        if items is not None:
+            locks |= items.locks
         return GroupWork(
             locks=locks.union(self.counts) if locks else self.counts.keys(),
-            block=AppendBlock(
-                counts=self.counts,
-                expected=self.expected,
-                tenants=self.tenants,
-                rows=self.rows,
-            ),
+            block=block if self.rows else None,
+            items=items,
             rest=partial(script, rest) if rest else None,
             whole=whole,
         )
@@ -376,19 +380,20 @@ class _Plan:
         Return the outcomes, in the order of the operations.
         """
         latest, outcomes = committed.latest, committed.result or []
-        if latest is None or not self.rows:
+        if latest is None:
             return Written(outcomes=outcomes)
         bases = {name: number - self.counts[name] for name, number in latest.items()}
         numbers = iter([bases[row[_SESSION_ID]] + row[_NUMBER] for row in self.rows])
         others = iter(outcomes)
+        told: list[Outcome] = []
+        for operation, is_usual in zip(self.operations, self.is_usual, strict=True):
+            if not is_usual:
+                told.append(next(others))
+            elif isinstance(operation, AppendEvents):
+                told.append(operation.numbered(islice(numbers, len(operation.events))))
+            elif self.items is not None:
+                told.append(self.items.saved(operation, committed.revisions))
         return Written(
-            outcomes=[
-                operation.numbered(islice(numbers, len(operation.events)))
-                if is_usual and isinstance(operation, AppendEvents)
-                else next(others)
-                for operation, is_usual in zip(
-                    self.operations, self.is_usual, strict=True
-                )
-            ],
+            outcomes=told,
             first_position=committed.first_position,
         )

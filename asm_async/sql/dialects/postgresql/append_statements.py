@@ -84,7 +84,6 @@ _APPEND_MANY = """
         LEFT JOIN gate ON gate.session_id = new.session_id
         ORDER BY new.ordinality
     )
-    SELECT session_id, last_sequence FROM gate
 """
 
 _NUMBER_OF_MANY = """
@@ -92,6 +91,75 @@ _NUMBER_OF_MANY = """
         AND coalesce(gate.tenant_id = gate.tenant, gate.tenant IS NULL)
         AND gate.last_sequence <= 9007199254740991
     THEN gate.base + new.sequence_number END
+"""
+
+
+ITEM_COLUMNS = (
+    *("live_ids", "at", "scope", "key", "data"),
+    *("content", "session_id", "expected", "operation_id"),
+)
+"""
+The parameters of items: the sessions that must be live, the time, then columns.
+"""
+
+# A session is locked to be read as it is now: a plain read in the statement that has
+# waited for the lock would see what was there before. Of an item the same is true: what
+# is not seen yet violates the key, and what is gone by now is inserted. A session that
+# is not live, or a revision that is not as expected, leaves the revision NULL, and the
+# column's NOT NULL aborts the whole.
+_SAVE_ITEMS = """
+    new AS MATERIALIZED (
+        SELECT * FROM unnest(
+            string_to_array({scope}, chr(31)), string_to_array({key}, chr(31)),
+            string_to_array({data}, chr(31), ''), {content}::bytea[],
+            string_to_array({session_id}, chr(31), ''),
+            string_to_array({expected}, chr(31), '')::bigint[],
+            string_to_array({operation_id}, chr(31))
+        ) AS new (scope, key, data, content, session_id, expected, operation_id)
+    ),
+    locked AS MATERIALIZED (
+        SELECT session_id, state FROM asm_session_sequences
+        WHERE session_id = ANY (string_to_array({live_ids}, chr(31)))
+            AND (SELECT taken FROM locks) > 0
+        FOR SHARE
+    ),
+    live AS MATERIALIZED (SELECT session_id FROM locked WHERE state = 'live'),
+    changed AS (
+        UPDATE asm_state_items AS old
+        SET data = new.data::json, content = new.content,
+            session_id = new.session_id, updated_at = {at}::timestamptz,
+            operation_id = new.operation_id,
+            revision = CASE
+                WHEN (new.session_id IS NULL OR new.{is_live})
+                    AND old.revision = coalesce(new.expected, old.revision)
+                THEN nextval('asm_state_items_revision_seq') END
+        FROM new
+        WHERE old.scope = new.scope AND old.key = new.key
+            AND new.expected IS DISTINCT FROM 0 AND (SELECT taken FROM locks) > 0
+        RETURNING old.scope, old.key, old.revision
+    ),
+    added AS (
+        INSERT INTO asm_state_items
+            (scope, key, data, content, session_id, revision, updated_at, operation_id)
+        SELECT scope, key, new.data::json, new.content, new.session_id,
+            CASE
+                WHEN (new.session_id IS NULL OR new.{is_live})
+                    AND coalesce(new.expected, 0) = 0
+                THEN nextval('asm_state_items_revision_seq') END,
+            {at}::timestamptz, new.operation_id
+        FROM new LEFT JOIN changed USING (scope, key)
+        WHERE changed.revision IS NULL
+        RETURNING scope, key, revision
+    )
+"""
+
+_LATEST = """
+    SELECT session_id, last_sequence FROM gate
+"""
+
+_SAVED = """
+    SELECT scope, key, revision FROM changed
+    UNION ALL SELECT scope, key, revision FROM added
 """
 
 
@@ -121,6 +189,41 @@ def append_many() -> str:
     """
     Write the statement for a block: $1 timeout, $2 keys, $3 to $6 gates, then columns.
     """
+    return _append_many() + _LATEST
+
+
+@cache
+def save_items() -> str:
+    """
+    Write the statement for items: $1 timeout, $2 keys, then :data:`ITEM_COLUMNS`.
+    """
+    keys = "string_to_array($2, chr(31))::bigint[]"
+    saved = _save_items(first=3, is_live="session_id IN (SELECT session_id FROM live)")
+    return _LOCKED.format(keys=keys) + saved + _SAVED
+
+
+@cache
+def append_and_save() -> str:
+    """
+    Write the statement for a block and items: what each has, with one timeout and keys.
+    """
+    first = 7 + len(EVENT_COLUMNS)
+    # What the statement itself has locked by counting it up, it cannot lock again.
+    is_live = """session_id IN (
+        SELECT session_id FROM live
+        UNION ALL SELECT session_id FROM gate WHERE state = 'live'
+    )"""
+    counted = "SELECT session_id, NULL, last_sequence FROM gate UNION ALL"
+    saved = _save_items(first=first, is_live=is_live)
+    return f"{_append_many()}, {saved} {counted} {_SAVED}"
+
+
+def _save_items(*, first: int, is_live: str) -> str:
+    places = {name: f"${first + index}" for index, name in enumerate(ITEM_COLUMNS)}
+    return _SAVE_ITEMS.format(is_live=is_live, **places)
+
+
+def _append_many() -> str:
     places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=7)}
     values = {name: _cast(name, f"new.{name}") for name in EVENT_COLUMNS}
     values["sequence_number"] = _NUMBER_OF_MANY

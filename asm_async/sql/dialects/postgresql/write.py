@@ -9,9 +9,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import blake2b
+from itertools import chain
 from typing import Any, TypeVar, cast
 
+import attrs
+
 from asm_async.errors import StorageUnavailableError
+from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EVENT_COLUMNS
@@ -21,10 +25,13 @@ from asm_async.sql.dialects.direct import (
     DirectDialect,
     Done,
     GroupWork,
+    ItemBlock,
 )
 from asm_async.sql.dialects.postgresql.append_statements import (
+    append_and_save,
     append_many,
     append_one,
+    save_items,
 )
 from asm_async.sql.dialects.postgresql.driver import (
     Driver,
@@ -146,47 +153,31 @@ async def _write_group(
         raise StorageUnavailableError("the server closed the connection")
     await roll_back(driver)
     committed: Committed[T] | None = None
-    if work.block is not None and work.rest is not None:
+    has_block = work.block is not None or work.items is not None
+    if has_block and work.rest is not None:
         committed = await _in_transaction(driver, work, timeout, with_block=True)
-    elif work.block is not None and caches_statements(driver):
-        latest = await _append(driver, work.block, timeout)
-        committed = None if latest is None else Committed(latest=latest, result=None)
+    elif has_block and caches_statements(driver):
+        committed = await _write_block(driver, work, timeout)
     if committed is None:
         committed = await _in_transaction(driver, work, timeout, with_block=False)
     return cast("Committed[T]", committed)
 
 
-async def _append(
-    driver: Driver, block: AppendBlock, timeout: float
-) -> Mapping[str, int] | None:
+async def _write_block(
+    driver: Driver, work: GroupWork[T], timeout: float
+) -> Committed[T] | None:
     """
-    Append a block in one statement, which outside of a transaction commits by itself.
+    Append and save in one statement, which outside of a transaction commits by itself.
 
     Returns:
-        The latest number of each session; None if something about it is unusual.
+        What was written; None if something about it is unusual.
     """
-    keys = session_lock_keys(block.counts)
-    if any(_SEPARATOR in tenant_id for tenant_id in block.tenants.values()):
-        # Split at it, its parts would be compared with other sessions' tenants.
-        return None
+    block, items = work.block, work.items
     try:
-        if len(block.rows) == 1:
-            values = list(block.rows[0])
-            values[_NUMBER] = block.expected.get(values[_SESSION_ID])
-            values += block.tenants.values()
-            statement = append_one(has_tenant=bool(block.tenants))
-            found = await driver.fetch(
-                statement, milliseconds(timeout), keys[0], *values
-            )
-        else:
-            columns: list[Sequence[object]] = [keys, [*block.counts]]
-            columns.append([*block.counts.values()])
-            columns.append([block.expected.get(name) for name in block.counts])
-            columns.append([block.tenants.get(name) for name in block.counts])
-            columns += zip(*block.rows, strict=True)
-            found = await driver.fetch(
-                append_many(), milliseconds(timeout), *map(_column, columns)
-            )
+        if items is not None:
+            return await _save(driver, block, items, timeout)
+        latest = await _append(driver, cast("AppendBlock", block), timeout)
+        return None if latest is None else Committed(latest=latest, result=None)
     except Exception as error:
         if getattr(error, "sqlstate", None) in _UNUSUAL:
             return None
@@ -196,14 +187,94 @@ async def _append(
             ) from error
         with translated_errors(committing=True):
             raise
-    return dict(cast("Any", found))
+
+
+async def _append(
+    driver: Driver, block: AppendBlock, timeout: float
+) -> Mapping[str, int] | None:
+    """
+    Append a block in one statement.
+
+    Returns:
+        The latest number of each session; None if that cannot be told apart.
+    """
+    if _is_split(block.tenants.values()):
+        return None
+    keys, wait = session_lock_keys(block.counts), milliseconds(timeout)
+    if len(block.rows) == 1:
+        values = list(block.rows[0])
+        values[_NUMBER] = block.expected.get(values[_SESSION_ID])
+        values += block.tenants.values()
+        statement = append_one(has_tenant=bool(block.tenants))
+        return dict(cast("Any", await driver.fetch(statement, wait, keys[0], *values)))
+    parameters = [_column(keys), *_columns_of(block)]
+    return dict(cast("Any", await driver.fetch(append_many(), wait, *parameters)))
+
+
+async def _save(
+    driver: Driver, block: AppendBlock | None, items: ItemBlock, timeout: float
+) -> Committed[Any] | None:
+    """
+    Save items in one statement, behind a block of events if there is one.
+
+    Returns:
+        What was written; None if that cannot be told apart.
+    """
+    names = {(row.item.scope, row.item.key): row for row in items.rows}
+    operation_ids = [row.operation_id for row in items.rows]
+    texts = [*chain.from_iterable(names), *items.session_ids, *operation_ids]
+    if _is_split(texts) or (block is not None and _is_split(block.tenants.values())):
+        return None
+    counts: Mapping[str, int] = {} if block is None else block.counts
+    parameters: list[object] = [_column(session_lock_keys(items.locks.union(counts)))]
+    if block is not None:
+        parameters += _columns_of(block)
+    parameters += [_column(list(items.session_ids.difference(counts))), items.at]
+    parameters += [_column(column) for column in zip(*names, strict=True)]
+    parameters += [
+        _column([row.text for row in items.rows]),
+        [row.item.content for row in items.rows],
+        _column([row.item.session_id for row in items.rows]),
+        _column([row.expected for row in items.rows]),
+        _column(operation_ids),
+    ]
+    statement = save_items() if block is None else append_and_save()
+    found = await driver.fetch(statement, milliseconds(timeout), *parameters)
+    latest: dict[str, int] = {}
+    revisions: dict[Name, int] = {}
+    for name, key, number in cast("Any", found):
+        if key is None:
+            latest[name] = number
+        else:
+            revisions[name, key] = number
+    return Committed(latest=latest, result=None, revisions=revisions)
+
+
+def _columns_of(block: AppendBlock) -> list[object]:
+    columns: list[Sequence[object]] = [
+        [*block.counts],
+        [*block.counts.values()],
+        [block.expected.get(name) for name in block.counts],
+        [block.tenants.get(name) for name in block.counts],
+        *zip(*block.rows, strict=True),
+    ]
+    return [_column(column) for column in columns]
+
+
+def _is_split(texts: Iterable[str]) -> bool:
+    """
+    Return whether a text holds what separates the members of a column.
+
+    Split at it, its parts would be taken for those of others.
+    """
+    return any(_SEPARATOR in text for text in texts)
 
 
 def _column(values: Sequence[object]) -> object:
     """
     Write a column as the server splits it; None is no text at all.
     """
-    if isinstance(values[0], datetime):
+    if values and isinstance(values[0], datetime):
         return values
     return _SEPARATOR.join(["" if value is None else str(value) for value in values])
 
@@ -231,18 +302,20 @@ async def _in_transaction(
         # after a lock see what was committed while it was waited for.
         keys = ",".join(map(str, session_lock_keys(work.locks)))
         await driver.execute(_BEGIN.format(milliseconds(timeout), keys))
-        latest: Mapping[str, int] | None = None
+        written: Committed[T] | None = None
         script = work.whole()
         if with_block:
-            latest = await _append(driver, cast("AppendBlock", work.block), timeout)
-            if latest is None:
+            written = await _write_block(driver, work, timeout)
+            if written is None:
                 await roll_back(driver)
                 return None
             script = cast("Script[T]", work.rest and work.rest())
         result = await _do_script(driver, script)
         with translated_errors(committing=True):
             await driver.execute("COMMIT;")
-        return Committed(latest=latest, result=result)
+        if written is None:
+            return Committed(latest=None, result=result)
+        return attrs.evolve(written, result=result)
     except BaseException as error:
         # What the caller hears of is that, and whether it may be committed; a
         # connection on which a transaction stays open is given up.

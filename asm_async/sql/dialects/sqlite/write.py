@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, Protocol, TypeVar, cast
 
+from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.column_types import EPOCH, MICROSECOND
 from asm_async.sql.core.error_translation import requires_reconnect, translated_errors
 from asm_async.sql.core.prepared import Row, Script, Step
@@ -21,6 +22,7 @@ from asm_async.sql.dialects.direct import (
     DirectDialect,
     Done,
     GroupWork,
+    ItemBlock,
 )
 from asm_async.sql.dialects.sqlite.driver import (
     file_of,
@@ -59,6 +61,19 @@ _INSERT = f"""
 
 # AUTOINCREMENT counts one by one within a transaction, and nobody else writes.
 _LAST_POSITION = "SELECT last_insert_rowid()"
+
+_IS_LIVE = """
+    SELECT 1 FROM asm_session_sequences WHERE session_id = ? AND state = 'live'
+"""
+
+_REVISION = "SELECT revision FROM asm_state_items WHERE scope = ? AND key = ?"
+
+# What is replaced is deleted, and its successor gets the next revision.
+_REPLACE = """
+    INSERT OR REPLACE INTO asm_state_items
+        (scope, key, data, content, session_id, updated_at, operation_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
 
 _NEW_REVISIONS = """
     WITH RECURSIVE place(number) AS (
@@ -173,12 +188,13 @@ def _do_block(
     connection: sqlite3.Connection, work: GroupWork[T]
 ) -> Committed[T] | None:
     """
-    Append the block and do the rest.
+    Append and save the blocks and do the rest.
 
     Returns:
-        None if a session is not living or not as expected, or an id is taken.
+        None if a session or an item is not as it must be, or an id is taken.
     """
     latest: Mapping[str, int] = {}
+    revisions: Mapping[Name, int] = {}
     first_position: int | None = None
     if block := work.block:
         try:
@@ -192,8 +208,52 @@ def _do_block(
         if work.rest is None:
             ((last_position,),) = connection.execute(_LAST_POSITION)
             first_position = last_position - len(block.rows) + 1
+    if items := work.items:
+        saved = _save_items(connection, items)
+        if saved is None:
+            return None
+        revisions = saved
     result = None if work.rest is None else _do_script(connection, work.rest())
-    return Committed(latest=latest, result=result, first_position=first_position)
+    return Committed(
+        latest=latest,
+        result=result,
+        revisions=revisions,
+        first_position=first_position,
+    )
+
+
+def _save_items(
+    connection: sqlite3.Connection, block: ItemBlock
+) -> Mapping[Name, int] | None:
+    """
+    Save items; None if a session is not living, or an item is not as expected.
+    """
+    for session_id in block.session_ids:
+        if connection.execute(_IS_LIVE, (session_id,)).fetchone() is None:
+            return None
+    for row in block.rows:
+        if row.expected is not None:
+            name = row.item.scope, row.item.key
+            found = connection.execute(_REVISION, name).fetchone()
+            if row.expected != (found[0] if found else 0):
+                return None
+    at = (block.at - EPOCH) // MICROSECOND
+    connection.executemany(
+        _REPLACE,
+        [
+            (
+                *(row.item.scope, row.item.key, row.text, row.item.content),
+                *(row.item.session_id, at, row.operation_id),
+            )
+            for row in block.rows
+        ],
+    )
+    ((last,),) = connection.execute(_LAST_POSITION)
+    first = last - len(block.rows) + 1
+    return {
+        (row.item.scope, row.item.key): first + place
+        for place, row in enumerate(block.rows)
+    }
 
 
 def _count(
