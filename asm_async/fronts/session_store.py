@@ -9,6 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, cast
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.copying import SessionCopy, checked_copy
 from asm_async.fronts.expectations import Expectations, checked_tenant
 from asm_async.fronts.retracting import Retraction, checked_retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
@@ -262,6 +263,21 @@ class SessionStoreFront(SessionStore):
         retraction = checked_retraction(session_id, first, last, batch, expected)
         return await self._retract(retraction)
 
+    async def copy_session(
+        self,
+        source_id: str,
+        target: Session,
+        *,
+        through: int | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> Session:
+        expected = Expectations(
+            expected_tenant=expected_tenant, operation_id=operation_id
+        )
+        copy = checked_copy(source_id, target, through, expected)
+        return await self._copy_session(copy)
+
     @takes_arguments_of(SessionStore.get_events)
     async def get_events(self, session_id: str, **filters: Any) -> list[Event]:
         session_id = fields.text(session_id, "session_id")
@@ -316,6 +332,9 @@ class SessionStoreFront(SessionStore):
 
     @abstractmethod
     async def _retract(self, retraction: Retraction) -> list[Event]: ...
+
+    @abstractmethod
+    async def _copy_session(self, copy: SessionCopy) -> Session: ...
 
     @abstractmethod
     async def _get_events(

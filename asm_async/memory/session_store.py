@@ -16,12 +16,14 @@ from asm_async.errors import (
     SequenceConflictError,
 )
 from asm_async.fronts import retracting, saving, saving_items
+from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
+from asm_async.memory.copies import copy_session
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.retractions import hidden_of
 from asm_async.memory.state_store import ItemWriting
@@ -177,6 +179,9 @@ class InMemorySessionStore(SessionStoreFront):
             written = _number_events(database, [event, *retraction.replacement])
             database.put_events(written)
         return [attrs.evolve(event) for event in written]
+
+    async def _copy_session(self, copy: SessionCopy) -> Session:
+        return await copy_session(self._access.database, copy)
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         read = partial(self._read_events, session_id, wanted)

@@ -1,5 +1,5 @@
 """
-The part of a session store's port that rewinds sessions.
+The part of a session store's port that forks and rewinds sessions.
 """
 
 from __future__ import annotations
@@ -8,12 +8,13 @@ from collections.abc import Sequence
 from typing import Protocol, runtime_checkable
 
 from asm_async.values.event import Event
+from asm_async.values.session import Session
 
 
 @runtime_checkable
 class SessionRewriter(Protocol):
     """
-    How what was said is taken back, though a log only ever grows.
+    How what was said is taken back or goes another way, though a log only ever grows.
 
     :class:`~asm_async.ports.session_store.SessionStore` says what holds for all of it.
     """
@@ -84,5 +85,66 @@ class SessionRewriter(Protocol):
 
             UnsupportedOperationError: If the hidden events would lie in more than 1,000
                 ranges; adjacent ones are one.
+        """
+        ...
+
+    async def copy_session(
+        self,
+        source_id: str,
+        target: Session,
+        *,
+        through: int | None = None,
+        operation_id: str | None = None,
+        expected_tenant: str | None = None,
+    ) -> Session:
+        """
+        Copy a session up to a number under another id, so that it can go another way.
+
+        The copy has the source's events up to *through*, with their ids, numbers and
+        times, retractions among them, and its numbers go on from there. Events that
+        were pruned of the source are pruned of the copy. Nothing passes through this
+        process, and neither session knows of what happens to the other one later.
+
+        Runs, artifacts and state items stay the source's own, and count there: the
+        *run_id* of a copied event is that of a run of the source. In the feed of all
+        sessions the copied events come when they are copied.
+
+        A session of very many events is copied in several transactions, so that other
+        writers wait for none of them long. Until the last one the copy is as good as
+        soft-deleted, and is neither exported nor restored. A copy that breaks off is
+        gone on with by the same operation, and removed like a soft-deleted session.
+
+        Args:
+            source_id: The session to copy, which is not deleted.
+
+            target:
+                The copy, of the same tenant, under an id that never was a session's.
+                Its parent is the source, whether it says so or not.
+
+            through: The last number to copy, 0 for no event; None for the latest one.
+
+            operation_id:
+                The id of the call, to repeat it with. If the copy was made by this
+                operation, and nobody has saved it since, it is returned as it is.
+
+            expected_tenant: Whose both must be; None if that is not asked.
+
+        Returns:
+            The copy as stored.
+
+        Raises:
+            ValidationError: If *target* has the source's id, another parent or a
+                *deleted_at*, or is not of *expected_tenant*.
+
+            SessionNotFoundError: If there is no such session to copy.
+
+            SessionDeletedError: If it is soft-deleted.
+
+            ConflictError: If *target*'s id is or was another session's, its tenant is
+                another than the source's, the source has no number *through* yet, or
+                *operation_id* was that of another copy.
+
+            UnsupportedOperationError: If a retraction was pruned that may have hidden
+                something at *through*: a copy shows nothing that the source hides.
         """
         ...

@@ -10,6 +10,7 @@ from typing import Any, TypeVar
 
 import attrs
 
+from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
@@ -126,6 +127,15 @@ class RedactingSessionStore(SessionStoreFront):
             expected_sequence=retraction.expected.expected_sequence,
             operation_id=retraction.expected.operation_id,
             expected_tenant=retraction.expected.expected_tenant,
+        )
+
+    async def _copy_session(self, copy: SessionCopy) -> Session:
+        return await self._store.copy_session(
+            copy.source_id,
+            redacted(copy.target, self._policy),
+            through=copy.through,
+            operation_id=copy.expected.operation_id,
+            expected_tenant=copy.expected.expected_tenant,
         )
 
     # What is read is what is stored: all that follows is the inner store's.

@@ -13,6 +13,7 @@ import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
+from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
 from asm_async.fronts.retracting import Retraction
@@ -31,6 +32,7 @@ from asm_async.sql.retention.deleting import HardDeletion
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.state_store import SQLStateStore
 from asm_async.sql.transactions.transaction import Transactions
+from asm_async.sql.transfer.copies import CopyInParts
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
     AppendEvents,
@@ -210,6 +212,11 @@ class SQLSessionStore(SessionStoreFront):
     async def _retract(self, retraction: Retraction) -> list[Event]:
         operation = RetractEvents(retraction)
         return cast("list[Event]", await self._perform(operation))
+
+    async def _copy_session(self, copy: SessionCopy) -> Session:
+        async with self._lifecycle:
+            parts = CopyInParts(copy)
+            return await parts.write(self._transactions, self._lifecycle)
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         read = partial(self._read_events, session_id, wanted)

@@ -68,6 +68,15 @@ def visible_ranges(hidden: Ranges, first: int, last: int) -> Ranges:
     return tuple(found)
 
 
+def without_ranges(ranges: Ranges, others: Ranges) -> Ranges:
+    """
+    Return the numbers of *ranges* that are in none of the *others*.
+    """
+    return tuple(
+        left for first, last in ranges for left in visible_ranges(others, first, last)
+    )
+
+
 def retraction_data(first: int, last: int, hidden: Ranges) -> dict[str, Any]:
     """
     Return the *data* of a retraction of some events, after which all *hidden* are so.

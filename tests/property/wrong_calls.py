@@ -124,6 +124,12 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "expected_sequence": None,
             "expected_revisions": {"run_1": 0},
         },
+        "copy_session": {
+            "source_id": "ses_1",
+            "target": make_session(id="ses_copy"),
+            "through": 1,
+            "operation_id": "op_copy",
+        },
         "retract_events": {
             "session_id": "ses_1",
             "first": 1,

@@ -391,6 +391,15 @@ SESSION_STORE = dict(
             ),
         ),
         _at_once(
+            "copy_session",
+            lambda p, s: p.store.copy_session(
+                s.id("ses"),
+                attrs.evolve(s.session, id=s.id("ses_in")),
+                through=3,
+                operation_id=s.id("op"),
+            ),
+        ),
+        _at_once(
             "retract_events",
             lambda p, s: p.store.retract_events(
                 s.id("ses"),

@@ -177,6 +177,7 @@ async def test_every_method_is_recorded(path: Path) -> None:
         assert len(await store.get_events("ses_1", since=NOON, after=1)) == 4
         assert await store.get_latest_sequence("ses_1") == 5
         retracted = await store.retract_events("ses_1", first=1, last=2)
+        await store.copy_session("ses_1", make_session(id="copy"))
         await store.delete_session("ses_1")
         await store.aclose()
     calls = {call.operation: call for call in read_history(path)}

@@ -34,6 +34,7 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "flush": ["result"],
             "commit": ["changes"],
             "retract_events": ["session_id"],
+            "copy_session": ["source_id", "target"],
             "get_events": ["session_id"],
             "get_latest_sequence": ["session_id"],
             "aclose": [],

@@ -110,6 +110,15 @@ def _add_session_routes(router: APIRouter) -> None:
         body=schemas.SessionBody,
         problems=_CONDITIONAL,
     )
+    add_one(
+        f"{_SESSION}/copies",
+        session_routes.copy_session,
+        method="POST",
+        status=201,
+        body=schemas.CopyBody,
+        headers=["ETag", "Location"],
+        problems=[404, 409],
+    )
     add(_SESSION, session_routes.delete_session, None, method="DELETE", status=204)
     add_one(f"{_SESSION}/restore", session_routes.restore_session, method="POST")
     add(f"{_SESSION}/stats", session_routes.get_session_stats, stats)

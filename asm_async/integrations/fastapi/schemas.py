@@ -126,6 +126,23 @@ RunBody: type[BaseModel] = body(
     {"id", "session_id", "revision"},
     token_usage=_USAGE,
 )
+CopyBody: type[BaseModel] = model(
+    "CopyBody",
+    "A session to make as a copy of another one.\n\nIt has all events up to *through*."
+    " The same *operation_id* again is the same copy, and is made once.",
+    {"session": without(_SESSION, {"revision", "deleted_at"}), "through": 1},
+    session=(
+        body(
+            "CopiedSessionBody",
+            "The copy, under an id that never was a session's.",
+            _SESSION,
+            {"revision", "deleted_at"},
+        ),
+        ...,
+    ),
+    through=(Count | None, None),
+    operation_id=(Text | None, None),
+)
 _OF_LOG = frozenset({"session_id", "sequence_number"})
 EventBody: type[BaseModel] = body(
     "EventBody",

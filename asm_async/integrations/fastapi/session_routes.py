@@ -6,13 +6,20 @@ from __future__ import annotations
 
 from contextlib import aclosing
 from datetime import UTC, datetime
+from functools import partial
 from typing import Annotated
 
 from fastapi import Query, Request, Response
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
-from asm_async.integrations.fastapi.bodies import BodyDep, made_of, with_place
+from asm_async.integrations.fastapi.bodies import (
+    BodyDep,
+    made_by,
+    made_of,
+    members_of,
+    with_place,
+)
 from asm_async.integrations.fastapi.pages import page_response, session_texts
 from asm_async.integrations.fastapi.parameters import SessionIdPath, SessionQuery
 from asm_async.integrations.fastapi.responses import (
@@ -25,6 +32,7 @@ from asm_async.integrations.fastapi.responses import (
     with_tag,
 )
 from asm_async.integrations.fastapi.streams import JSONStream, Write
+from asm_async.values import fields
 from asm_async.values.ids import new_session_id
 from asm_async.values.session import Session
 
@@ -50,8 +58,8 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
         raise ValidationError("id: the server gives it; PUT takes one of your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "created_at": now, "updated_at": now}
-    fields = {**given, **body, "id": new_session_id()}
-    session = await made_of(Session.from_dict, fields)
+    members = {**given, **body, "id": new_session_id()}
+    session = await made_of(Session.from_dict, members)
     saved = await view.save_session(session, expected_revision=0)
     return with_tag(saved, 201, location=f"sessions/{saved.id}")
 
@@ -75,6 +83,23 @@ async def save_session(
     with precondition(expected):
         saved, is_new = await view.put_session(session, expected_revision=expected)
     return with_tag(saved, 201 if is_new else 200)
+
+
+async def copy_session(
+    session_id: SessionIdPath, view: ViewDep, body: BodyDep
+) -> Response:
+    """
+    Make a session that has the events of this one up to a number: a fork of it.
+    """
+    rules: fields.FieldRules = {
+        "session": made_by(Session.from_dict),
+        "through": partial(fields.optional, rule=fields.count),
+        "operation_id": partial(fields.optional, rule=fields.text),
+    }
+    optional = ("through", "operation_id")
+    given = await made_of(partial(members_of, rules=rules, optional=optional), body)
+    copied = await view.copy_session(session_id, given.pop("session"), **given)
+    return with_tag(copied, 201, location=f"../{copied.id}")
 
 
 async def delete_session(

@@ -101,6 +101,19 @@ class TenantView:
             expected_tenant=self._tenant_id,
         )
 
+    async def copy_session(
+        self, session_id: str, target: Session, **options: Any
+    ) -> Session:
+        """
+        Copy a session of the tenant's.
+        """
+        return await self._ports.store.copy_session(
+            session_id,
+            self._stamped(target),
+            **options,
+            expected_tenant=self._tenant_id,
+        )
+
     async def delete_session(self, session_id: str) -> None:
         """
         Remove the session permanently.

@@ -108,6 +108,8 @@ def only_what_was_appended_is_there(evidence: Evidence) -> Iterator[str]:
             possible = [a for a in attempts if a.call.outcome is not Outcome.FAILED]
             if event.type == EVENTS_RETRACTED and event.id in evidence.retractions:
                 continue
+            if id_ in evidence.copies and not attempts:
+                continue
             if not attempts:
                 yield f"{_name(event)} is stored, and nobody appended it"
             elif not possible:

@@ -118,6 +118,14 @@ class Evidence:
         self.attempts: dict[str, dict[str, list[Attempt]]] = {
             session_id: {} for session_id in contents
         }
+        self.copies: set[str] = {
+            call.arguments["target"]["id"]
+            for call in self.calls
+            if call.operation == "copy_session" and call.outcome != Outcome.FAILED
+        }
+        """
+        Sessions whose first events may be those of another one.
+        """
         for call in self.calls:
             for save in _saves(call):
                 self.saves.setdefault(save.subject, []).append(save)
@@ -232,7 +240,7 @@ def _appends(call: Call) -> Iterator[Append]:
         case "retract_events":
             # The event that tells of it is the store's own: it is what it came back as.
             first: Any = () if result is None else result[:1]
-            events = events_of([*first, *call.arguments["replacement"]])
+            events = events_of([*first, *call.arguments.get("replacement", ())])
             stored = result
         case "flush":
             events = execution_result_of(call.arguments["result"]).events

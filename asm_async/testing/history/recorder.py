@@ -305,15 +305,7 @@ class RecordingSessionStore:
         )
 
     async def retract_events(
-        self,
-        session_id: str,
-        *,
-        first: int,
-        last: int,
-        replacement: Sequence[Event] = (),
-        expected_sequence: int | None = None,
-        operation_id: str | None = None,
-        expected_tenant: str | None = None,
+        self, session_id: str, *, operation_id: str | None = None, **options: Any
     ) -> list[Event]:
         """
         Hide events, and append others in their place.
@@ -327,12 +319,22 @@ class RecordingSessionStore:
             "retract_events",
             self._store.retract_events,
             session_id=session_id,
-            first=first,
-            last=last,
-            replacement=replacement,
-            expected_sequence=expected_sequence,
             operation_id=operation_id,
-            expected_tenant=expected_tenant,
+            **options,
+        )
+
+    async def copy_session(
+        self, source_id: str, target: Session, **options: Any
+    ) -> Session:
+        """
+        Copy a session up to a number under another id.
+        """
+        return await self._record(
+            "copy_session",
+            self._store.copy_session,
+            source_id=source_id,
+            target=target,
+            **options,
         )
 
     async def get_events(

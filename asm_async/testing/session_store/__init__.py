@@ -21,6 +21,7 @@ from asm_async.testing.session_store.cancellations import TestCancellations
 from asm_async.testing.session_store.closing import TestClosing
 from asm_async.testing.session_store.commits import TestCommits
 from asm_async.testing.session_store.contention import TestContention
+from asm_async.testing.session_store.copies import TestCopies
 from asm_async.testing.session_store.deletions import TestDeletions, TestPruning
 from asm_async.testing.session_store.expected_flushes import TestExpectedFlushes
 from asm_async.testing.session_store.expected_revisions import TestExpectedRevisions
@@ -50,6 +51,7 @@ __all__ = [
     "TestClosing",
     "TestCommits",
     "TestContention",
+    "TestCopies",
     "TestDeletions",
     "TestExpectedFlushes",
     "TestExpectedRevisions",

@@ -58,6 +58,7 @@ _CALLS: Mapping[str, Call] = {
     "append_events": lambda store: store.append_events(make_events(1, first=3)),
     "flush": lambda store: store.flush(make_execution_result()),
     "commit": lambda store: store.commit(Changes(create_session=make_session())),
+    "copy_session": lambda store: store.copy_session("ses_1", make_session(id="copy")),
     "retract_events": lambda store: store.retract_events("ses_1", first=1, last=1),
     "get_events": lambda store: store.get_events("ses_1", wait_timeout=60),
     "get_latest_sequence": lambda store: store.get_latest_sequence("ses_1"),

@@ -68,17 +68,18 @@ _SUBJECTS: Mapping[str, Callable[[str], object]] = {
     "commit": lambda id_: Changes(runs=(make_run(id="run_9", session_id=id_),)),
     "update_session": str,
     "retract_events": str,
+    "copy_session": str,
     "delete_session": str,
 }
 
 
-def _renamed(session: Session) -> Session:
-    return session.with_metadata(title="renamed")
-
-
 # What some take beside that.
 _OTHERS: Mapping[str, Mapping[str, object]] = MappingProxyType(
-    {"update_session": {"change": _renamed}, "retract_events": {"first": 1, "last": 2}}
+    {
+        "update_session": {"change": Session.with_metadata},
+        "retract_events": {"first": 1, "last": 2},
+        "copy_session": {"target": make_session(id="copy", tenant_id="mine")},
+    }
 )
 
 

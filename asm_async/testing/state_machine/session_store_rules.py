@@ -8,7 +8,7 @@ import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import initialize, rule
 
-from asm_async.testing.factories import make_run, make_session
+from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.testing.state_machine.choices import (
     EVENT_IDS,
     EVENT_TYPES,
@@ -270,6 +270,34 @@ class SessionStoreRules(TwinMachine):
                 **options,
             )
         self.both("session_store", "get_events", session_id, visible_only=True)
+
+    @rule(
+        source_id=SESSION_IDS,
+        id_=st.sampled_from(["ses_1", "ses_2", "copy_1", "copy_2"]),
+        fields=SESSION_FIELDS,
+        options=some_of(
+            through=NUMBERS,
+            expected_tenant=TEXTS,
+            operation_id=st.sampled_from(["op_1", "op_2"]),
+        ),
+        times=st.integers(1, 2),
+    )
+    def copy_session(
+        self, *, source_id: str, id_: str, fields: Fields, options: Fields, times: int
+    ) -> None:
+        """
+        Copy a session, mostly as one of its own tenant, and go on with the copy.
+        """
+        source = self.both("session_store", "get_session", source_id)
+        tenant_id = None if source is None else source.tenant_id
+        given = {"tenant_id": tenant_id} | fields | {"parent_session_id": None}
+        for _ in range(times):
+            target = make_session(id=id_, **given)
+            self.both("session_store", "copy_session", source_id, target, **options)
+        event = make_event(id="evt_9", session_id=id_)
+        self.both("session_store", "append_event_with_sequence", event)
+        for visible_only in (False, True):
+            self.both("session_store", "get_events", id_, visible_only=visible_only)
 
     @rule(session_id=SESSION_IDS, options=_READ)
     def delete_session(self, session_id: str, options: Fields) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from asm_async import Session, SessionStatus
-from asm_async.testing.factories import make_event, make_session
+from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.values.json_values import encode_json
-from tests.integration.fastapi.serving import Service
+from tests.integration.fastapi.serving import Service, event_body
 
 NOW = "2026-01-02T12:00:00Z"
 
@@ -238,3 +238,34 @@ async def test_stats_and_export_tell_all_of_a_session(memory_service: Service) -
     assert stats.json()["status_counts"] == {"pending": 1}
     assert export.json()["runs"] == [run.json()]
     assert export.json()["latest_sequence"] == 0
+
+
+async def test_a_session_is_copied_up_to_a_number(service: Service) -> None:
+    """
+    The copy is a session of its own; the same operation makes it once.
+    """
+    client, session_id = service.client, await service.new_session()
+    events = [event_body(event) for event in make_events(3)]
+    await client.post(f"/sessions/{session_id}/events/batch", json={"events": events})
+    session = make_session(id="fork").to_dict()
+    body = {"session": session, "through": 2, "operation_id": "op"}
+    url = f"/sessions/{session_id}/copies"
+
+    made, again = await client.post(url, json=body), await client.post(url, json=body)
+    taken = await client.post(url, json={"session": session})
+    beyond = await client.post(
+        url, json={"session": session | {"id": "x"}, "through": 9}
+    )
+    wrong = await client.post(url, json={"through": 1})
+    unknown = await client.post(
+        "/sessions/none/copies", json={"session": session | {"id": "y"}}
+    )
+    copied = await client.get(made.url.join(made.headers["location"]))
+    listed = await client.get("/sessions/fork/events")
+
+    assert (made.status_code, made.headers["etag"]) == (201, '"1"')
+    assert made.json() == again.json() == copied.json()
+    assert copied.json()["parent_session_id"] == session_id
+    assert [item["sequence_number"] for item in listed.json()["items"]] == [1, 2]
+    statuses = [each.status_code for each in (taken, beyond, wrong, unknown)]
+    assert statuses == [409, 409, 422, 404]

@@ -47,6 +47,7 @@ BODIES: dict[tuple[str, str], Any] = {
     },
     ("POST", "/sessions/{session_id}/events"): EVENT,
     ("POST", "/sessions/{session_id}/events/batch"): {"events": [EVENT]},
+    ("POST", "/sessions/{session_id}/copies"): {"session": SESSION | {"id": "copy"}},
     ("POST", "/sessions/{session_id}/retractions"): {"first": 1, "last": 1},
 }
 

@@ -1,0 +1,173 @@
+"""
+Whether a session may be copied, by what is stored: the rules of all backends.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any
+
+import attrs
+
+from asm_async.errors import (
+    ConflictError,
+    SessionDeletedError,
+    UnsupportedOperationError,
+    ValidationError,
+)
+from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.snapshots import checked_session
+from asm_async.values import fields
+from asm_async.values.retraction import Ranges, hidden_ranges, merged, without_ranges
+from asm_async.values.session import Session
+
+
+@attrs.frozen(kw_only=True)
+class SessionCopy:
+    """
+    What one call of ``copy_session`` asks for.
+    """
+
+    source_id: str
+    target: Session
+    """
+    The copy as it is stored: with the source as its parent, and at its first revision.
+    """
+
+    through: int | None
+    expected: Expectations
+
+
+def checked_copy(
+    source_id: object, target: object, through: object, expected: Expectations
+) -> SessionCopy:
+    """
+    Check what can be checked of a copy without looking at what is stored.
+
+    Raises:
+        ValidationError: Naming the argument that is wrong.
+    """
+    source_id = fields.text(source_id, "source_id")
+    session = checked_session(target, "target")
+    expected.check_session(session, "target")
+    if session.id == source_id:
+        raise ValidationError(f"target.id: {source_id!r} is the session to copy")
+    if session.parent_session_id not in {None, source_id}:
+        raise ValidationError(
+            f"target.parent_session_id: expected {source_id!r}, the session to copy,"
+            f" got {session.parent_session_id!r}"
+        )
+    named = attrs.evolve(session, parent_session_id=source_id)
+    return SessionCopy(
+        source_id=source_id,
+        target=named.with_given(1),
+        through=fields.optional(through, "through", fields.count),
+        expected=expected,
+    )
+
+
+def is_repetition(
+    copy: SessionCopy,
+    stored: Session | None,
+    operation_id: str | None,
+    *,
+    is_whole: bool,
+) -> bool:
+    """
+    Return whether this very operation has made the copy, and nobody saved it since.
+
+    Args:
+        copy: What is asked for; there is or was a session of the target's id.
+
+        stored: That session, if it is there.
+
+        operation_id: The operation that saved it last.
+
+        is_whole: Whether it is there as a whole.
+
+    Returns:
+        False if a part of the copy is there, to go on with.
+
+    Raises:
+        ConflictError: If the id is that of something else.
+    """
+    target_id = copy.target.id
+    if stored is None:
+        raise ConflictError(
+            f"session {target_id!r} was removed, and its numbers are not used again: a"
+            " copy needs an id that never was a session's"
+        )
+    if operation_id != copy.expected.operation_id:
+        raise ConflictError(
+            f"session {target_id!r} is there already: a copy needs an id of its own"
+        )
+    if not is_whole:
+        return False
+    if stored.deleted_at is not None:
+        raise SessionDeletedError(target_id)
+    if not stored.has_same_content(copy.target):
+        raise ConflictError(
+            f"operation_id: {operation_id!r} was that of another copy; each operation"
+            " needs an id of its own"
+        )
+    return True
+
+
+def check_source(copy: SessionCopy, tenant_id: str | None, latest: int) -> int:
+    """
+    Refuse to copy from another tenant's session, or what is not there.
+
+    Returns:
+        The last number to copy.
+
+    Raises:
+        ConflictError: Saying why.
+    """
+    if copy.target.tenant_id != tenant_id:
+        raise ConflictError(
+            f"session {copy.source_id!r} is of tenant {tenant_id!r}, and a copy is of"
+            f" the same, not of {copy.target.tenant_id!r}"
+        )
+    through = latest if copy.through is None else copy.through
+    if through > latest:
+        raise ConflictError(
+            f"session {copy.source_id!r} is at sequence number {latest}: there is no"
+            f" {through} to copy through"
+        )
+    return through
+
+
+async def check_visibility(
+    copy: SessionCopy,
+    through: int,
+    hidden: Ranges,
+    later: Mapping[str, Any],
+    has_events: Callable[[Ranges], Awaitable[bool]],
+) -> None:
+    """
+    Refuse a copy in which pruning would bring back what is hidden in the source.
+
+    Args:
+        copy: What is asked for.
+
+        through: The last number to copy.
+
+        hidden: What the latest retraction up to it hides, which is copied.
+
+        later: The *data* of the first retraction behind it, which is not. What this
+            hides beside its own events must be hidden by the earlier one; if it is not,
+            one in between was pruned, and nobody knows on which side it stood.
+
+        has_events: Returns whether any event of some ranges is stored.
+
+    Raises:
+        UnsupportedOperationError: If it cannot be known what is hidden at *through*.
+    """
+    known = merged([*hidden, (later["first"], later["last"]), (through + 1, 2**53)])
+    lost = without_ranges(hidden_ranges(later), known)
+    if lost and await has_events(lost):
+        raise UnsupportedOperationError(
+            f"session {copy.source_id!r}: what was hidden at number {through} cannot be"
+            " known any more, since a retraction was pruned; copy it through a later"
+            " number"
+        )

@@ -1,0 +1,56 @@
+"""
+How a session is copied within the database in memory.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from asm_async.fronts.copying import (
+    SessionCopy,
+    check_source,
+    check_visibility,
+    is_repetition,
+)
+from asm_async.memory.database import InMemoryDatabase
+from asm_async.values.event import EVENTS_RETRACTED, Event
+from asm_async.values.retraction import Ranges, hidden_ranges, is_hidden
+from asm_async.values.session import Session
+
+
+async def copy_session(database: InMemoryDatabase, copy: SessionCopy) -> Session:
+    """
+    Copy a session up to a number; nothing here suspends.
+    """
+    target, source_id = copy.target, copy.source_id
+    if target.id in database.gates:
+        stored = database.sessions.get(target.id)
+        operation_id = database.operation_ids.get((Session, target.id))
+        if is_repetition(copy, stored, operation_id, is_whole=True):
+            return attrs.evolve(database.sessions[target.id])
+    source = database.existing(source_id, copy.expected.expected_tenant)
+    database.check_live(source_id)
+    through = check_source(copy, source.tenant_id, database.latest(source_id))
+    events = list(database.events[source_id].values())
+    await _check_visibility(copy, through, events)
+    database.put_session(target, copy.expected.operation_id)
+    copied = [event for event in events if event.sequence_number <= through]
+    database.put_events(attrs.evolve(event, session_id=target.id) for event in copied)
+    gate = database.gates[target.id]
+    gate.latest, gate.pruned = through, through - len(copied)
+    return attrs.evolve(target)
+
+
+async def _check_visibility(
+    copy: SessionCopy, through: int, events: list[Event]
+) -> None:
+    told = [event for event in events if event.type == EVENTS_RETRACTED]
+    earlier = [event for event in told if event.sequence_number <= through]
+    later = told[len(earlier) :]
+
+    async def has_events(ranges: Ranges) -> bool:
+        return any(is_hidden(event.sequence_number, ranges) for event in events)
+
+    if later:
+        hidden = hidden_ranges(earlier[-1].data) if earlier else ()
+        await check_visibility(copy, through, hidden, later[0].data, has_events)
