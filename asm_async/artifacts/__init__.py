@@ -2,6 +2,7 @@
 Artifacts and their contents together: a registry and a store, in the right order.
 """
 
+from asm_async.artifacts.copying import ContentCopier
 from asm_async.artifacts.library import ArtifactLibrary
 from asm_async.artifacts.unnamed_contents import remove_unnamed_contents
 from asm_async.values.artifact import Artifact, ArtifactContent, ArtifactStats
@@ -11,5 +12,6 @@ __all__ = [
     "ArtifactContent",
     "ArtifactLibrary",
     "ArtifactStats",
+    "ContentCopier",
     "remove_unnamed_contents",
 ]

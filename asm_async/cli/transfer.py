@@ -6,18 +6,22 @@ from __future__ import annotations
 
 import asyncio
 import sys
-from argparse import ArgumentTypeError, Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Callable
 from contextlib import aclosing
 from datetime import datetime
+from functools import partial
 from time import monotonic
 from typing import Any
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.artifacts import ContentCopier
 from asm_async.cli.database import add_command, on_database
 from asm_async.cli.files import STANDARD, pieces_of, written_file
 from asm_async.cli.streams import report
+from asm_async.errors import ValidationError
+from asm_async.files import LocalArtifactStore
 from asm_async.ports.history_transfer import MAX_LINE_BYTES
 from asm_async.sql import SQLQueryAPI
 from asm_async.values.session import SessionStatus
@@ -42,7 +46,8 @@ def add_transfer_commands(commands: Any) -> None:
     """
     Add the commands ``export`` and ``import``.
     """
-    purpose = "Write sessions, with their runs and events, as lines of JSON."
+    purpose = "Write sessions, with all that belongs to them, as lines of JSON."
+    purpose += " Contents of artifacts are copied if --contents says where to."
     command = add_command(commands, "export", _export, purpose)
     command.add_argument(
         "--output",
@@ -79,6 +84,7 @@ def add_transfer_commands(commands: Any) -> None:
     command.add_argument(
         "--include-deleted", action="store_true", help="also soft-deleted sessions"
     )
+    _add_stores(command, "where to copy the artifacts' contents to")
     purpose = "Store the sessions of an export that are not in the database yet."
     command = add_command(commands, "import", _import, purpose)
     command.add_argument(
@@ -93,6 +99,39 @@ def add_transfer_commands(commands: Any) -> None:
         metavar="BYTES",
         help="the longest line to accept; by default %(default)d",
     )
+    _add_stores(command, "where the contents of the export's artifacts lie")
+
+
+def _add_stores(command: ArgumentParser, purpose: str) -> None:
+    command.add_argument(
+        "--contents", metavar="DIRECTORY", help=f"{purpose}; needs --artifact-store"
+    )
+    command.add_argument(
+        "--artifact-store",
+        metavar="DIRECTORY",
+        help="the directory of the LocalArtifactStore that belongs to the database",
+    )
+
+
+def _stores(options: Namespace) -> tuple[LocalArtifactStore, LocalArtifactStore] | None:
+    """
+    Return the database's store of contents and the export's; None if none are given.
+    """
+    given = (options.artifact_store, options.contents)
+    if given == (None, None):
+        return None
+    if None in given:
+        raise ValidationError(
+            "--contents and --artifact-store: contents are copied from one to the"
+            " other, so that both are needed"
+        )
+    database, export = map(LocalArtifactStore, given)
+    return database, export
+
+
+def _check_source(store: LocalArtifactStore) -> None:
+    if not store.directory.is_dir():
+        raise ValidationError(f"{store.directory}: there is no such directory")
 
 
 def _time(text: str) -> datetime:
@@ -106,6 +145,10 @@ def _time(text: str) -> datetime:
 
 def _export(options: Namespace) -> str:
     filters: dict[str, Any] = {name: getattr(options, name) for name in _FILTERS}
+    stores, copier = _stores(options), None
+    if stores is not None:
+        _check_source(stores[0])
+        copier = ContentCopier(*stores)
 
     async def work(engine: AsyncEngine) -> str:
         query_api = SQLQueryAPI(engine, timeout=options.timeout)
@@ -115,17 +158,24 @@ def _export(options: Namespace) -> str:
                 await asyncio.to_thread(file.write, data)
 
             done = await query_api.export_sessions(
-                write, progress=_progress(_exported), **filters
+                write if copier is None else copier.writer(write),
+                progress=_progress(partial(_exported, copier=copier)),
+                **filters,
             )
         # Not on standard output: the export may be going there.
-        report(_exported(done))
+        report(_exported(done, copier))
         return ""
 
     return on_database(options, work)
 
 
 def _import(options: Namespace) -> str:
-    last, show = ImportReport(), _progress(_imported)
+    stores, copier = _stores(options), None
+    if stores is not None:
+        _check_source(stores[1])
+        copier = ContentCopier(stores[1], stores[0])
+    last = ImportReport()
+    show = _progress(partial(_imported, copier=copier))
 
     def remember(done: ImportReport) -> None:
         nonlocal last
@@ -135,30 +185,41 @@ def _import(options: Namespace) -> str:
     async def work(engine: AsyncEngine) -> str:
         query_api = SQLQueryAPI(engine, timeout=options.timeout)
         try:
-            async with aclosing(pieces_of(options.file)) as reader:
+            reader, longest = pieces_of(options.file), options.max_line_bytes
+            if copier is not None:
+                reader = copier.reader(reader, max_line_bytes=longest)
+            async with aclosing(reader):
                 await query_api.import_sessions(
-                    reader, max_line_bytes=options.max_line_bytes, progress=remember
+                    reader, max_line_bytes=longest, progress=remember
                 )
         finally:
             # Also before an error: what was imported stays.
-            report(_imported(last))
+            report(_imported(last, copier))
         return ""
 
     return on_database(options, work)
 
 
-def _exported(done: ExportReport) -> str:
+def _exported(done: ExportReport, copier: ContentCopier | None) -> str:
     return (
         f"exported {done.session_count:,} sessions, {done.run_count:,} runs,"
-        f" {done.event_count:,} events"
+        f" {done.artifact_count:,} artifacts, {done.event_count:,} events"
+        + _copied(copier)
     )
 
 
-def _imported(done: ImportReport) -> str:
+def _copied(copier: ContentCopier | None) -> str:
+    if copier is None:
+        return ""
+    return f"; copied {copier.content_count:,} contents, {copier.byte_count:,} bytes"
+
+
+def _imported(done: ImportReport, copier: ContentCopier | None) -> str:
     return (
         f"imported {done.sessions_imported:,} sessions,"
-        f" {done.runs_imported:,} runs, {done.events_imported:,} events;"
-        f" {done.sessions_unchanged:,} sessions were here already"
+        f" {done.runs_imported:,} runs, {done.artifacts_imported:,} artifacts,"
+        f" {done.events_imported:,} events;"
+        f" {done.sessions_unchanged:,} sessions were here already" + _copied(copier)
     )
 
 

@@ -41,7 +41,7 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
         return attrs.evolve(_existing(self._access.database, artifact_id))
 
     async def _get_by_key(self, key: str) -> Artifact:
-        found = _of_key(self._access.database, key)
+        found = artifact_of_key(self._access.database, key)
         if found is None:
             raise ArtifactNotFoundError(key)
         return attrs.evolve(found)
@@ -49,12 +49,14 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
     async def _list_by_session(
         self, session_id: str, *, include_deleted: bool, limit: int | None
     ) -> list[Artifact]:
-        found = self._of_session(session_id, include_deleted=include_deleted)
-        found.sort(key=lambda artifact: (artifact.created_at, artifact.id))
+        found = artifacts_of(
+            self._access.database, session_id, include_deleted=include_deleted
+        )
         return [attrs.evolve(artifact) for artifact in found[:limit]]
 
     async def _session_stats(self, session_id: str) -> ArtifactStats:
-        found = self._of_session(session_id, include_deleted=False)
+        database = self._access.database
+        found = artifacts_of(database, session_id, include_deleted=False)
         total_bytes = sum(artifact.byte_size for artifact in found)
         return ArtifactStats(artifact_count=len(found), total_bytes=total_bytes)
 
@@ -77,24 +79,34 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
         known = self._access.database.artifacts.values()
         return {artifact.checksum_sha256 for artifact in known} & checksums
 
-    def _of_session(self, session_id: str, *, include_deleted: bool) -> list[Artifact]:
-        return [
-            artifact
-            for artifact in self._access.database.artifacts.values()
-            if artifact.session_id == session_id
-            if include_deleted or artifact.deleted_at is None
-        ]
+
+def artifact_of_key(database: InMemoryDatabase, key: str) -> Artifact | None:
+    """
+    Return the artifact that has a key.
+    """
+    known = database.artifacts.values()
+    return next((artifact for artifact in known if artifact.key == key), None)
+
+
+def artifacts_of(
+    database: InMemoryDatabase, session_id: str, *, include_deleted: bool = True
+) -> list[Artifact]:
+    """
+    List a session's artifacts in the order they were created, then by id.
+    """
+    found = [
+        artifact
+        for artifact in database.artifacts.values()
+        if artifact.session_id == session_id
+        if include_deleted or artifact.deleted_at is None
+    ]
+    return sorted(found, key=lambda artifact: (artifact.created_at, artifact.id))
 
 
 def _existing(database: InMemoryDatabase, artifact_id: str) -> Artifact:
     if artifact_id not in database.artifacts:
         raise ArtifactNotFoundError(artifact_id)
     return database.artifacts[artifact_id]
-
-
-def _of_key(database: InMemoryDatabase, key: str) -> Artifact | None:
-    known = database.artifacts.values()
-    return next((artifact for artifact in known if artifact.key == key), None)
 
 
 def _registered_before(
@@ -105,7 +117,7 @@ def _registered_before(
     """
     found = {
         f"artifact {artifact.id!r}": database.artifacts.get(artifact.id),
-        f"key {artifact.key!r}": _of_key(database, artifact.key),
+        f"key {artifact.key!r}": artifact_of_key(database, artifact.key),
     }
     for subject, stored in found.items():
         if stored is not None:

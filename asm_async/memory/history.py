@@ -1,5 +1,5 @@
 """
-How a session is exported and imported, with its runs, its events and its counter.
+How a session is exported and imported, with all that belongs to it and its counter.
 """
 
 from __future__ import annotations
@@ -9,9 +9,11 @@ from contextlib import aclosing
 
 import attrs
 
+from asm_async.memory.artifact_registry import artifact_of_key, artifacts_of
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
 from asm_async.transfer.import_stream import (
+    check_artifact,
     check_owner,
     check_revision,
     check_unrepeated,
@@ -20,24 +22,26 @@ from asm_async.transfer.import_stream import (
 )
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.transfer.spool import Chunk
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
-from asm_async.values.session_export import SessionExport
+from asm_async.values.session_export import SessionExport, SessionMember
 
 _BATCH_ROWS = 100
 
 
 def export_session(database: InMemoryDatabase, session_id: str) -> SessionExport:
     """
-    Copy a session with all its runs and events.
+    Copy a session with all that belongs to it.
     """
     session = attrs.evolve(database.existing(session_id))
     gate = database.gates[session_id]
     return SessionExport(
         session=session,
         runs=tuple(attrs.evolve(run) for run in database.runs_of(session_id)),
+        artifacts=tuple(map(attrs.evolve, artifacts_of(database, session_id))),
         events=tuple(map(attrs.evolve, database.events[session_id].values())),
         latest_sequence=gate.latest,
         pruned_count=gate.pruned,
@@ -92,9 +96,10 @@ async def _history(
         latest_sequence=gate.latest,
         pruned_count=gate.pruned,
     )
-    runs, events = database.runs_of(session_id), [*database.events[session_id].values()]
+    runs, artifacts = database.runs_of(session_id), artifacts_of(database, session_id)
+    events = [*database.events[session_id].values()]
     yield [(head, encode_record(head))]
-    for members in (runs, events):
+    for members in (runs, artifacts, events):
         for start in range(0, len(members), _BATCH_ROWS):
             batch = members[start : start + _BATCH_ROWS]
             yield [(member, encode_record(member)) for member in batch]
@@ -103,11 +108,14 @@ async def _history(
 def _check_members(
     database: InMemoryDatabase, incoming: IncomingSession, batches: list[IncomingBatch]
 ) -> None:
-    known: dict[type[Run | Event], set[str]] = {Run: set(), Event: set()}
+    known: dict[type, set[str]] = {Run: set(), Artifact: set(), Event: set()}
+    keys: dict[str, Artifact] = {}
     for batch in batches:
         _, members = batch
         kind = type(members[0])
         for member in members:
+            if isinstance(member, Artifact):
+                _check_artifact(database, incoming, member, keys)
             if not isinstance(member, Run):
                 continue
             if stored := database.runs.get(member.id):
@@ -118,13 +126,28 @@ def _check_members(
         known[kind].update(member.id for member in members)
 
 
+def _check_artifact(
+    database: InMemoryDatabase,
+    incoming: IncomingSession,
+    artifact: Artifact,
+    keys: dict[str, Artifact],
+) -> None:
+    same_key = artifact_of_key(database, artifact.key)
+    earlier = keys.setdefault(artifact.key, artifact)
+    for stored in (database.artifacts.get(artifact.id), same_key, earlier):
+        if stored is not None:
+            check_artifact(incoming, artifact, stored)
+
+
 def _put(
-    database: InMemoryDatabase, incoming: IncomingSession, members: list[Run | Event]
+    database: InMemoryDatabase, incoming: IncomingSession, members: list[SessionMember]
 ) -> None:
     database.put_session(incoming.head.session)
     for member in members:
         if isinstance(member, Run):
             database.put_run(member)
+        if isinstance(member, Artifact):
+            database.artifacts[member.id] = member
     gate = database.gates[incoming.id]
     gate.pruned = incoming.head.pruned_count
     database.put_events(member for member in members if isinstance(member, Event))

@@ -75,7 +75,9 @@ class HistoryTransfer(Protocol):
         may write meanwhile. A session that is deleted before its turn comes is left
         out, and one whose *created_at* is changed meanwhile may be left out or come
         twice. ``schema/export.schema.json`` describes the lines, which are ASCII. The
-        same history always gives the same bytes. Artifacts are not exported.
+        same history always gives the same bytes. Of artifacts, soft-deleted ones too,
+        the export has what is registered; their contents are copied along by
+        :class:`~asm_async.artifacts.ContentCopier`.
 
         It takes memory for one mebibyte of history and for the largest event or run,
         however long a session is. What of a session has been read and not been written
@@ -107,9 +109,9 @@ class HistoryTransfer(Protocol):
         Store the sessions of an export that are not here yet.
 
         A session keeps everything: its id, its deletion, its revision and times, its
-        runs, its events with their numbers, and its counter, so that its next event
-        gets the number it would have got where it came from. Its events come into the
-        feed of all sessions as new ones.
+        runs, its artifacts, its events with their numbers, and its counter, so that its
+        next event gets the number it would have got where it came from. Its events come
+        into the feed of all sessions as new ones.
 
         **All or nothing.** Each session is read and checked to its end, then stored. If
         anything is wrong with one, those before it stay imported, nothing of it is
@@ -146,6 +148,7 @@ class HistoryTransfer(Protocol):
                 culprit.
 
             HistoryConflictError: If a session's id has another history here, or had
-                one, or one of its runs has the id of another session's run.
+                one, or one of its runs or artifacts has the id of another's here, or an
+                artifact the key of another one.
         """
         ...

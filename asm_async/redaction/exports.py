@@ -12,6 +12,7 @@ import attrs
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
 from asm_async.redaction.session_store import redacted
 from asm_async.transfer.incoming_session import IncomingRecords, split_lines
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
@@ -27,6 +28,8 @@ async def redacted_export(
 ) -> AsyncGenerator[bytes]:
     """
     Yield an export line by line without what *policy* replaces.
+
+    Of artifacts the *metadata* is redacted; what is in their contents is not looked at.
 
     What comes out is an export again, which ``import_sessions`` takes. The same export
     and policy always give the same lines, so that an import may be repeated.
@@ -52,6 +55,8 @@ async def redacted_export(
 
 def _redacted(record: ExportRecord, policy: RedactionPolicy) -> ExportRecord:
     if isinstance(record, Run):
+        return redacted(record, policy)
+    if isinstance(record, Artifact):
         return redacted(record, policy)
     # A retraction holds the store's numbers: without them hidden events came back.
     if isinstance(record, Event) and record.type != EVENTS_RETRACTED:

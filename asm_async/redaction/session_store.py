@@ -19,16 +19,18 @@ from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.ports.session_store import SessionStore
 from asm_async.redaction.state_store import redacted_item
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.session_export import SessionMember
 
-V = TypeVar("V", Session, Run, Event)
+V = TypeVar("V", Session, Run, Artifact, Event)
 
 # All that hold JSON. By the others values are found, counted and told apart.
-_FIELDS: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyType(
+_FIELDS: Mapping[type[Session | SessionMember], tuple[str, ...]] = MappingProxyType(
     {
         Session: ("metadata", "context"),
         Run: (
@@ -39,6 +41,7 @@ _FIELDS: Mapping[type[Session | Run | Event], tuple[str, ...]] = MappingProxyTyp
             "token_usage",
             "provider_metadata",
         ),
+        Artifact: ("metadata",),
         Event: ("data", "metadata"),
     }
 )

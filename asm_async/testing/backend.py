@@ -131,18 +131,6 @@ class MaintenanceBackend(SessionStoreBackend, Protocol):
         ...
 
 
-class QueryAPIBackend(SessionStoreBackend, Protocol):
-    """
-    A database whose history can also be searched.
-    """
-
-    async def open_query_api(self) -> QueryAPI:
-        """
-        Open another query API on the same database.
-        """
-        ...
-
-
 class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
     """
     A database in which artifacts can also be registered.
@@ -151,6 +139,18 @@ class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
     async def open_artifact_registry(self) -> ArtifactRegistry:
         """
         Open another artifact registry on the same database.
+        """
+        ...
+
+
+class QueryAPIBackend(ArtifactRegistryBackend, Protocol):
+    """
+    A database whose history can also be searched, exported and imported.
+    """
+
+    async def open_query_api(self) -> QueryAPI:
+        """
+        Open another query API on the same database.
         """
         ...
 

@@ -26,6 +26,7 @@ from asm_async.values.json_values import (
 )
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.token_usage import TOKEN_COUNTS
 
 __all__ = [
     "amounts",
@@ -313,7 +314,7 @@ def _nest(value: Any, layers: int, kinds: list[type]) -> Any:
 
 
 def _token_usage(some_counts: JSONObject, more: JSONObject) -> JSONObject:
-    own = {key: value for key, value in more.items() if key not in _TOKEN_COUNTS}
+    own = {key: value for key, value in more.items() if key not in TOKEN_COUNTS}
     return {**own, **some_counts}
 
 

@@ -19,6 +19,7 @@ from asm_async.transfer.incoming_session import (
     IncomingSession,
     split_lines,
 )
+from asm_async.values.artifact import Artifact
 from asm_async.values.export_lines import HistoryDigest, record_name
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
 from asm_async.values.run import Run
@@ -74,7 +75,8 @@ class _Tally:
 
     def __init__(self, progress: Callable[[ImportReport], object] | None) -> None:
         self.report = ImportReport()
-        self.session_count = self.run_count = self.event_count = 0
+        self.session_count = self.run_count = 0
+        self.artifact_count = self.event_count = 0
         self._progress = progress
         self._line_number = 0
 
@@ -84,14 +86,17 @@ class _Tally:
             self._change_report()
 
     def count_session(self, incoming: IncomingSession, *, is_new: bool) -> None:
-        runs, events = incoming.run_count, incoming.event_count
+        runs, artifacts = incoming.run_count, incoming.artifact_count
+        events = incoming.event_count
         self.session_count += 1
+        self.artifact_count += artifacts
         self.run_count += runs
         self.event_count += events
         self._change_report(
             sessions_imported=self.report.sessions_imported + is_new,
             sessions_unchanged=self.report.sessions_unchanged + (not is_new),
             runs_imported=self.report.runs_imported + runs * is_new,
+            artifacts_imported=self.report.artifacts_imported + artifacts * is_new,
             events_imported=self.report.events_imported + events * is_new,
         )
 
@@ -108,8 +113,8 @@ async def is_stored(
     """
     Return whether a session is stored already, and refuse it if its history differs.
 
-    The batches are what is stored of it: the session itself, its runs and its events,
-    in the order of an export.
+    The batches are what is stored of it: the session itself, its runs, its artifacts
+    and its events, in the order of an export.
     """
     stored: HistoryDigest | None = None
     async with aclosing(batches):
@@ -143,6 +148,28 @@ def check_owner(incoming: IncomingSession, run_id: str, owner: str) -> None:
         )
 
 
+def check_artifact(
+    incoming: IncomingSession, artifact: Artifact, stored: Artifact
+) -> None:
+    """
+    Refuse an artifact whose id is that of another session's, or whose key is another's.
+
+    *stored* has its id or its key.
+    """
+    if stored.id != artifact.id:
+        raise HistoryConflictError(
+            incoming.id,
+            f"the key {artifact.key!r} of artifact {artifact.id!r} is that of artifact"
+            f" {stored.id!r}",
+        )
+    if stored.session_id != incoming.id:
+        owner = stored.session_id
+        whose = "no session" if owner is None else f"session {owner!r}"
+        raise HistoryConflictError(
+            incoming.id, f"artifact {artifact.id!r} belongs to {whose} here"
+        )
+
+
 def check_revision(incoming: IncomingSession, run: Run, last_revision: int) -> None:
     """
     Refuse a run at a revision that an earlier run of its id may have had.
@@ -159,7 +186,7 @@ def check_unrepeated(
     incoming: IncomingSession, batch: IncomingBatch, known: Collection[str]
 ) -> None:
     """
-    Refuse a run or an event whose id occurs twice in its session.
+    Refuse a run, an artifact or an event whose id occurs twice in its session.
 
     Of the ids of earlier ones, *known* holds at least those that occur in *batch*.
     """
@@ -176,7 +203,7 @@ def check_unrepeated(
 
 async def refuse_repetition(incoming: IncomingSession, batch: IncomingBatch) -> None:
     """
-    Refuse a batch with a run or an event that is in an earlier batch as well.
+    Refuse a batch with a member that is in an earlier batch as well.
     """
     first_line, members = batch
     kind, ids = type(members[0]), {member.id for member in members}

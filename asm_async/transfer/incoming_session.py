@@ -7,12 +7,14 @@ from __future__ import annotations
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
 from contextlib import aclosing
+from datetime import datetime
 from functools import cached_property
 from typing import NoReturn, Self, TypeAlias, cast
 
 from asm_async.errors import ValidationError
 from asm_async.transfer.spool import Chunk, Spool
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import (
     HistoryDigest,
@@ -28,6 +30,7 @@ from asm_async.values.export_records import (
 )
 from asm_async.values.retraction import check_retraction
 from asm_async.values.run import Run
+from asm_async.values.session_export import SessionMember
 
 
 class IncomingRecords:
@@ -112,9 +115,10 @@ def _bytes(piece: object) -> bytes:
     return piece
 
 
-IncomingBatch: TypeAlias = tuple[int, list[Run | Event]]
+IncomingBatch: TypeAlias = tuple[int, list[SessionMember]]
 """
-Runs or events that stand one after another, and the number of the first one's line.
+Runs, artifacts or events that stand one after another, and the number of the first
+one's line.
 """
 
 _CHUNK_BYTES = 1 << 18
@@ -123,10 +127,10 @@ _CHUNK_LINES = 1_000
 
 class IncomingSession:
     """
-    A session of an export, with its runs and events in a spool.
+    A session of an export, with all that belongs to it in a spool.
 
-    Everything is checked but what needs a database, or unbounded memory: that no run
-    and no event occurs twice in it.
+    Everything is checked but what needs a database, or unbounded memory: that no run,
+    artifact or event occurs twice in it.
     """
 
     def __init__(self, head: ExportedSession, line_number: int) -> None:
@@ -134,13 +138,14 @@ class IncomingSession:
         self.id: str = head.session.id
         self.digest: HistoryDigest = HistoryDigest(head)
         self.run_count: int = 0
+        self.artifact_count: int = 0
         self.event_count: int = 0
         self.batch_count: int = 0
         self._line_number = line_number
         self._spool = Spool()
         self._lines: list[bytes] = []
         self._size = 0
-        self._last: Run | Event | None = None
+        self._last: SessionMember | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -155,9 +160,12 @@ class IncomingSession:
         while True:
             record = await records.next()
             match record:
-                case Run() if not self.event_count:
+                case Run() if not self.artifact_count + self.event_count:
                     self._check_run(record, records)
                     self.run_count += 1
+                case Artifact() if not self.event_count:
+                    self._check_artifact(record, records)
+                    self.artifact_count += 1
                 case Event():
                     self._check_event(record, records)
                     self.event_count += 1
@@ -178,7 +186,7 @@ class IncomingSession:
 
     async def batches(self) -> AsyncGenerator[IncomingBatch]:
         """
-        Yield the runs, then the events, in batches; as often as wanted.
+        Yield runs, then artifacts, then events, in batches; as often as wanted.
         """
         number = self._line_number + 1
         async with aclosing(self._spool.chunks()) as chunks:
@@ -194,6 +202,15 @@ class IncomingSession:
             records.refuse(
                 f"run.started_at: {run.id!r} comes after {last.id!r}; runs stand"
                 " in the order they were started, then by id"
+            )
+
+    def _check_artifact(self, artifact: Artifact, records: IncomingRecords) -> None:
+        self._check_owner("artifact", artifact, records)
+        last = self._last
+        if isinstance(last, Artifact) and _place(last) >= _place(artifact):
+            records.refuse(
+                f"artifact.created_at: {artifact.id!r} comes after {last.id!r};"
+                " artifacts stand in the order they were created, then by id"
             )
 
     def _check_event(self, event: Event, records: IncomingRecords) -> None:
@@ -212,7 +229,7 @@ class IncomingSession:
             )
 
     def _check_owner(
-        self, name: str, member: Run | Event, records: IncomingRecords
+        self, name: str, member: SessionMember, records: IncomingRecords
     ) -> None:
         if member.session_id != self.id:
             records.refuse(
@@ -227,6 +244,7 @@ class IncomingSession:
             )
         counts = {
             "run_count": (end.run_count, self.run_count),
+            "artifact_count": (end.artifact_count, self.artifact_count),
             "event_count": (end.event_count, self.event_count),
         }
         for name, (announced, found) in counts.items():
@@ -238,7 +256,7 @@ class IncomingSession:
                 f" pruned events do not add up to {self.head.latest_sequence}"
             )
 
-    async def _add(self, member: Run | Event) -> None:
+    async def _add(self, member: SessionMember) -> None:
         is_full = self._size >= _CHUNK_BYTES or len(self._lines) >= _CHUNK_LINES
         if is_full or type(member) is not type(self._last):
             await self._spool_lines()
@@ -253,3 +271,7 @@ class IncomingSession:
             await self._spool.put(Chunk(b"".join(self._lines)))
             self.batch_count += 1
             self._lines, self._size = [], 0
+
+
+def _place(artifact: Artifact) -> tuple[datetime, str]:
+    return artifact.created_at, artifact.id

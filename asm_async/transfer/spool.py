@@ -26,11 +26,12 @@ T = TypeVar("T")
 @attrs.frozen
 class Chunk:
     """
-    Some whole lines of an export, and how many of them are runs and events.
+    Some whole lines of an export, and how many of them are of each kind.
     """
 
     data: bytes
     run_count: int = 0
+    artifact_count: int = 0
     event_count: int = 0
 
 
@@ -44,7 +45,7 @@ class Spool:
 
     def __init__(self) -> None:
         self._kept: list[Chunk] = []
-        self._filed: list[tuple[int, int, int]] = []
+        self._filed: list[tuple[int, Chunk]] = []
         self._size = 0
         self._file: IO[bytes] | None = None
 
@@ -74,7 +75,7 @@ class Spool:
         if self._file is None:
             self._file = await _in_thread(tempfile.TemporaryFile)
         await _in_thread(self._file.write, chunk.data)
-        self._filed.append((len(chunk.data), chunk.run_count, chunk.event_count))
+        self._filed.append((len(chunk.data), attrs.evolve(chunk, data=b"")))
 
     async def chunks(self) -> AsyncGenerator[Chunk]:
         """
@@ -85,9 +86,9 @@ class Spool:
         if self._file is None:
             return
         await _in_thread(self._file.seek, 0)
-        for length, run_count, event_count in self._filed:
+        for length, chunk in self._filed:
             data = await _in_thread(self._file.read, length)
-            yield Chunk(data, run_count, event_count)
+            yield attrs.evolve(chunk, data=data)
 
 
 async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:

@@ -19,6 +19,7 @@ from typing import Any, cast
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, known_event_type
 from asm_async.values.export_records import (
     ExportedSession,
@@ -32,7 +33,7 @@ from asm_async.values.json_values import decode_json, encode_json
 from asm_async.values.not_json import with_article
 from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
-from asm_async.values.session_export import SessionExport
+from asm_async.values.session_export import SessionExport, SessionMember
 
 
 def record_name(record: ExportRecord) -> str:
@@ -47,7 +48,7 @@ def encode_record(record: ExportRecord) -> bytes:
     Return a record as its line, with the line's end.
     """
     name, plain = record_name(record), record.to_dict()
-    if isinstance(record, Run | Event):
+    if isinstance(record, Run | Artifact | Event):
         plain = {name: plain}
     return encode_json({"record": name, **plain}).encode("ascii") + b"\n"
 
@@ -58,26 +59,33 @@ def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
 
     It is what a file needs to hold to be imported again.
     """
-    session_count = run_count = event_count = 0
+    session_count = run_count = artifact_count = event_count = 0
     yield encode_record(ExportHeader())
     for one in sessions:
-        runs, events = len(one.runs), len(one.events)
+        runs, artifacts, events = len(one.runs), len(one.artifacts), len(one.events)
         head = ExportedSession(
             session=one.session,
             latest_sequence=one.latest_sequence,
             pruned_count=one.pruned_count,
         )
         end = ExportedSessionEnd(
-            session_id=one.session.id, run_count=runs, event_count=events
+            session_id=one.session.id,
+            run_count=runs,
+            artifact_count=artifacts,
+            event_count=events,
         )
-        records: list[ExportRecord] = [head, *one.runs, *one.events, end]
-        yield from map(encode_record, records)
+        members: list[ExportRecord] = [*one.runs, *one.artifacts, *one.events]
+        yield from map(encode_record, [head, *members, end])
         session_count += 1
         run_count += runs
+        artifact_count += artifacts
         event_count += events
     yield encode_record(
         ExportEnd(
-            session_count=session_count, run_count=run_count, event_count=event_count
+            session_count=session_count,
+            run_count=run_count,
+            artifact_count=artifact_count,
+            event_count=event_count,
         )
     )
 
@@ -102,21 +110,23 @@ def decode_record(line: bytes) -> ExportRecord:
     if not isinstance(name, str) or name not in _KINDS:
         raise ValidationError(f"record: expected one of {', '.join(_KINDS)}")
     kind = _KINDS[name]
-    if kind is Run or kind is Event:
+    if kind in {Run, Artifact, Event}:
         member = check_members(record, {name}, {name})
         return stored_value(member[name], kind)
     return kind.from_dict(record)
 
 
-def restore_member(line: bytes) -> Run | Event:
+def restore_member(line: bytes) -> SessionMember:
     """
-    Make a run or an event of the line that :func:`encode_record` made of it.
+    Make a run, artifact or event of the line that :func:`encode_record` made of it.
 
     Nothing is checked, since it was when the line was first decoded.
     """
     record = decode_json(line.decode("ascii"))
     if "run" in record:
         return Run.from_dict(record["run"])
+    if "artifact" in record:
+        return Artifact.from_dict(record["artifact"])
     event = record["event"]
     event["type"] = known_event_type(event["type"])
     event["timestamp"] = datetime.fromisoformat(event["timestamp"])
@@ -157,6 +167,7 @@ _KINDS: Mapping[str, type[ExportRecord]] = MappingProxyType(
         "header": ExportHeader,
         "session": ExportedSession,
         "run": Run,
+        "artifact": Artifact,
         "event": Event,
         "session_end": ExportedSessionEnd,
         "end": ExportEnd,
@@ -179,21 +190,23 @@ class HistoryDigest:
         self._latest_sequence = head.latest_sequence
         self._session = encode_record(head)
         self._runs = sha256()
+        self._artifacts = sha256()
         self._events = sha256()
 
-    def add(self, record: Run | Event, line: bytes) -> None:
+    def add(self, record: SessionMember, line: bytes) -> None:
         """
-        Add a run or an event, and the line that :func:`encode_record` makes of it.
+        Add what belongs to it, and the line that :func:`encode_record` makes of it.
         """
-        digest = self._runs if isinstance(record, Run) else self._events
-        digest.update(line)
+        digests = {Run: self._runs, Artifact: self._artifacts, Event: self._events}
+        digests[type(record)].update(line)
 
     @property
     def text(self) -> str:
         """
         The digest of all records, in hexadecimal digits.
         """
-        parts = self._session, self._runs.digest(), self._events.digest()
+        members = self._runs, self._artifacts, self._events
+        parts = self._session, *(digest.digest() for digest in members)
         return sha256(b"".join(parts)).hexdigest()
 
     def difference(self, other: HistoryDigest) -> str | None:
@@ -207,4 +220,6 @@ class HistoryDigest:
             return "it has other events here"
         if self._runs.digest() != other._runs.digest():
             return "it has other runs here"
+        if self._artifacts.digest() != other._artifacts.digest():
+            return "it has other artifacts here"
         return None if self._session == other._session else "it was changed here"

@@ -2,8 +2,8 @@
 What an export is made of.
 
 An export is a header, any number of sessions, and an end. A session is a line of its
-own, then its runs, in the order they were started, then by id, then its events, oldest
-first, then its end.
+own, then its runs, in the order they were started, then by id, then its artifacts, in
+the order they were created, then by id, then its events, oldest first, then its end.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ from asm_async.values.fields import Count, Text
 from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.session_export import SessionMember
 from asm_async.values.stored_value import StoredValue
 from asm_async.values.value import schema_of
 
@@ -144,6 +145,11 @@ class ExportedSessionEnd(PlainValue):
     How many runs it has.
     """
 
+    artifact_count: Count
+    """
+    How many artifacts it has.
+    """
+
     event_count: Count
     """
     How many events it has.
@@ -166,6 +172,11 @@ class ExportEnd(PlainValue):
     How many runs they have together.
     """
 
+    artifact_count: Count
+    """
+    How many artifacts they have together.
+    """
+
     event_count: Count
     """
     How many events they have together.
@@ -173,13 +184,15 @@ class ExportEnd(PlainValue):
 
 
 ExportRecord: TypeAlias = (
-    ExportHeader | ExportedSession | Run | Event | ExportedSessionEnd | ExportEnd
+    ExportHeader | ExportedSession | SessionMember | ExportedSessionEnd | ExportEnd
 )
 
 
 def stored_value(value: object, kind: type[V]) -> V:
     """
-    Make a session, run or event of its JSON, as :meth:`from_dict` does; it was stored.
+    Make a session, or a member of one, of its JSON, as :meth:`from_dict` does.
+
+    It was stored.
 
     Raises:
         ValidationError: If it carries no revision or sequence number, or a time is more

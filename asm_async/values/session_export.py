@@ -4,14 +4,15 @@ All there is to know of one session, as it stood at one moment.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Self, TypeVar
+from typing import Any, Self, TypeAlias, TypeVar
 
 import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.fields import Count
 from asm_async.values.plain_value import PlainValue, check_members
@@ -21,16 +22,21 @@ from asm_async.values.value import schema_of
 
 T = TypeVar("T")
 
+SessionMember: TypeAlias = Run | Artifact | Event
+"""
+What belongs to one session, beside the session itself.
+"""
+
 
 @attrs.frozen(kw_only=True)
 class SessionExport(PlainValue):
     """
-    A session with all its runs and stored events, as they stood at one moment.
+    A session with its runs, artifacts and stored events, as they stood at one moment.
 
     Raises:
-        ValidationError: If a run or an event belongs to another session or stands
-            twice, the events' numbers do not ascend within 1 to *latest_sequence*, or
-            stored and pruned events do not add up to it.
+        ValidationError: If a run, an artifact or an event belongs to another session or
+            stands twice, the events' numbers do not ascend within 1 to
+            *latest_sequence*, or stored and pruned events do not add up to it.
     """
 
     session: Session
@@ -41,6 +47,12 @@ class SessionExport(PlainValue):
     runs: tuple[Run, ...]
     """
     Its runs, in the order they were started, then by id.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    """
+    Its artifacts, soft-deleted ones too, in the order they were created, then by id;
+    not their contents, which lie in an artifact store under their checksums.
     """
 
     events: tuple[Event, ...]
@@ -61,10 +73,11 @@ class SessionExport(PlainValue):
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         self._check_members("runs", self.runs)
+        self._check_members("artifacts", self.artifacts)
         self._check_members("events", self.events)
         self._check_numbers()
 
-    def _check_members(self, name: str, members: tuple[Run | Event, ...]) -> None:
+    def _check_members(self, name: str, members: Sequence[SessionMember]) -> None:
         seen: set[str] = set()
         for index, member in enumerate(members):
             if member.session_id != self.session.id:
@@ -102,10 +115,12 @@ class SessionExport(PlainValue):
         names = schema_of(cls).rules
         given = dict(check_members(data, names, names.keys()))
         run = partial(_made_by, make=Run.from_dict)
+        artifact = partial(_made_by, make=Artifact.from_dict)
         event = partial(_made_by, make=Event.from_dict)
         return cls(
             session=_made_by(given.pop("session"), "session", make=Session.from_dict),
             runs=fields.tuple_of(given.pop("runs"), "runs", run),
+            artifacts=fields.tuple_of(given.pop("artifacts"), "artifacts", artifact),
             events=fields.tuple_of(given.pop("events"), "events", event),
             **given,
         )

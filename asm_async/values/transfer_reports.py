@@ -26,6 +26,11 @@ class ExportReport(Value):
     How many runs.
     """
 
+    artifact_count: Count = 0
+    """
+    How many artifacts.
+    """
+
     event_count: Count = 0
     """
     How many events.
@@ -61,6 +66,11 @@ class ImportReport(Value):
     runs_imported: Count = 0
     """
     How many runs the new sessions have.
+    """
+
+    artifacts_imported: Count = 0
+    """
+    How many artifacts the new sessions have.
     """
 
     events_imported: Count = 0

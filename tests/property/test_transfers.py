@@ -15,6 +15,7 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.testing import strategies
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import Elsewhere, exported, pieces
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_export
 from asm_async.values.json_values import encode_json
@@ -41,11 +42,13 @@ def numbered(events: list[Event], numbers: set[int]) -> list[Event]:
 @st.composite
 def histories(draw: st.DrawFn) -> SessionExport:
     """
-    Make any session with any runs and events, some of them pruned.
+    Make any session with any runs, artifacts and events, some of them pruned.
     """
     example = next(EXAMPLES)
     session = draw(strategies.sessions(id=st.just(f"ses_{example}")))
     runs = draw(st.lists(strategies.runs(session_id=st.just(session.id)), max_size=3))
+    artifact = strategies.artifacts(session_id=st.just(session.id))
+    artifacts = draw(st.lists(artifact, max_size=3))
     events = strategies.events(session_id=st.just(session.id))
     log = draw(st.lists(events, max_size=3, unique_by=lambda event: event.id))
     kept = numbered(log, draw(st.sets(st.integers(1, 2**52), max_size=3)))
@@ -59,6 +62,7 @@ def histories(draw: st.DrawFn) -> SessionExport:
             deleted_at=draw(st.none() | strategies.times()),
         ),
         runs=tuple(in_order(runs, draw(revisions), example)),
+        artifacts=tuple(artifacts_in_order(artifacts, example)),
         events=tuple(kept),
         latest_sequence=latest,
         pruned_count=latest - len(kept),
@@ -74,6 +78,22 @@ def in_order(runs: list[Run], revision: int, example: int) -> list[Run]:
         for number, run in enumerate(runs)
     ]
     return sorted(renamed, key=lambda run: (run.started_at, run.id))
+
+
+def artifacts_in_order(artifacts: list[Artifact], example: int) -> list[Artifact]:
+    """
+    Give artifacts ids and keys, delete every other, and sort them as an export does.
+    """
+    renamed = [
+        attrs.evolve(
+            artifact,
+            id=f"art_{example}_{number}",
+            key=f"{number} of {example}",
+            deleted_at=artifact.created_at if number % 2 else None,
+        )
+        for number, artifact in enumerate(artifacts)
+    ]
+    return sorted(renamed, key=lambda artifact: (artifact.created_at, artifact.id))
 
 
 def text_of(value: Session | SessionExport) -> str:

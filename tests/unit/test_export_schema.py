@@ -22,7 +22,14 @@ from jsonschema import Draft202012Validator
 
 from asm_async.errors import ValidationError
 from asm_async.testing import strategies
-from asm_async.testing.factories import NOON, make_event, make_run, make_session
+from asm_async.testing.factories import (
+    NOON,
+    make_artifact,
+    make_event,
+    make_run,
+    make_session,
+)
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, EventType
 from asm_async.values.export_lines import decode_record, encode_record
 from asm_async.values.export_records import (
@@ -69,14 +76,23 @@ RECORDS: dict[str, ExportRecord] = {
         provider="provider",
         cost_usd=0.5,
     ),
+    "artifact": make_artifact(
+        session_id="ses_1",
+        run_id="run_1",
+        content_type="text/plain",
+        metadata={"pages": 1},
+        deleted_at=NOON,
+    ),
     "event": make_event(
         sequence_number=1,
         run_id="run_1",
         provider="provider",
         correlation_id="correlation",
     ),
-    "session_end": ExportedSessionEnd(session_id="ses_1", run_count=1, event_count=2),
-    "end": ExportEnd(session_count=1, run_count=1, event_count=2),
+    "session_end": ExportedSessionEnd(
+        session_id="ses_1", run_count=1, artifact_count=3, event_count=2
+    ),
+    "end": ExportEnd(session_count=1, run_count=1, artifact_count=3, event_count=2),
 }
 
 # What may stand where something else is expected.
@@ -172,7 +188,7 @@ def without(record: JSONRecord, path: tuple[str, ...]) -> JSONRecord:
 
 
 @st.composite
-def export_records(draw: st.DrawFn) -> ExportRecord:
+def export_records(draw: st.DrawFn) -> ExportRecord:  # noqa: PLR0911 - one a kind
     """
     Make any record that an export may hold.
     """
@@ -193,18 +209,23 @@ def export_records(draw: st.DrawFn) -> ExportRecord:
             )
         case "run":
             return attrs.evolve(draw(strategies.runs()), revision=revision)
+        case "artifact":
+            deleted_at = draw(st.none() | strategies.times())
+            return attrs.evolve(draw(strategies.artifacts()), deleted_at=deleted_at)
         case "event":
             return attrs.evolve(draw(strategies.events()), sequence_number=revision)
         case "session_end":
             return ExportedSessionEnd(
                 session_id=draw(strategies.ids()),
                 run_count=draw(counts),
+                artifact_count=draw(counts),
                 event_count=draw(counts),
             )
         case "end":
             return ExportEnd(
                 session_count=draw(counts),
                 run_count=draw(counts),
+                artifact_count=draw(counts),
                 event_count=draw(counts),
             )
         case _:
@@ -225,7 +246,12 @@ def test_the_schema_names_every_field_and_every_choice() -> None:
     """
     parts = SCHEMA["$defs"]
 
-    for name, kind in (("session", Session), ("run", Run), ("event", Event)):
+    for name, kind in (
+        ("session", Session),
+        ("run", Run),
+        ("artifact", Artifact),
+        ("event", Event),
+    ):
         fields = {field.name for field in attrs.fields(kind)}
         assert set(parts[name]["properties"]) == fields
     session_status = parts["session"]["properties"]["status"]["enum"]

@@ -10,6 +10,7 @@ import pytest
 from asm_async.errors import ValidationError
 from asm_async.testing.factories import (
     NOON,
+    make_artifact,
     make_event,
     make_events,
     make_run,
@@ -18,16 +19,17 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.session_export import SessionExport
 
-FIELDS = ["session", "runs", "events", "latest_sequence", "pruned_count"]
+FIELDS = ["session", "runs", "artifacts", "events", "latest_sequence", "pruned_count"]
 
 
 def make_export(**fields: Any) -> SessionExport:
     """
-    Make the export of a session with a run and events 2, 3 and 4; event 1 is pruned.
+    Make the export of a session with a run, an artifact and events 2 to 4 of four.
     """
     defaults: dict[str, Any] = {
         "session": make_session(deleted_at=NOON, revision=2),
         "runs": [make_run()],
+        "artifacts": [make_artifact(deleted_at=NOON)],
         "events": numbered(make_events(3), first=2),
         "latest_sequence": 4,
         "pruned_count": 1,
@@ -37,12 +39,13 @@ def make_export(**fields: Any) -> SessionExport:
 
 def test_an_export_holds_a_session_whole() -> None:
     """
-    Session, runs, events and both counts are held, all of them required.
+    All its parts and both counts are held; all but the artifacts are required.
     """
     export = make_export()
 
     assert export.session == make_session(deleted_at=NOON, revision=2)
     assert export.runs == (make_run(),)
+    assert export.artifacts == (make_artifact(deleted_at=NOON),)
     assert [event.sequence_number for event in export.events] == [2, 3, 4]
     assert (export.latest_sequence, export.pruned_count) == (4, 1)
     make = cast("Callable[[], SessionExport]", SessionExport)
@@ -85,6 +88,11 @@ def test_numbers_may_be_missing_where_events_were_pruned(
         ),
         ({"runs": [make_run(), make_run()]}, "runs[1]: 'run_1' stands twice"),
         (
+            {"artifacts": [make_artifact(session_id=None)]},
+            "artifacts[0]: 'art_1' belongs to session None, not to 'ses_1'",
+        ),
+        ({"artifacts": [make_artifact()] * 2}, "artifacts[1]: 'art_1' stands twice"),
+        (
             {"events": numbered([make_event(), make_event()])},
             "events[1]: 'evt_1' stands twice",
         ),
@@ -109,7 +117,7 @@ def test_numbers_may_be_missing_where_events_were_pruned(
             "pruned_count: 1 and 3 stored events do not add up to 5",
         ),
     ],
-    ids=range(14),
+    ids=range(16),
 )
 def test_what_is_no_whole_session_is_refused(
     change: dict[str, Any], message: str
@@ -145,6 +153,7 @@ def test_to_dict_gives_plain_json() -> None:
     assert given == {
         "session": export.session.to_dict(),
         "runs": [make_run().to_dict()],
+        "artifacts": [make_artifact(deleted_at=NOON).to_dict()],
         "events": [event.to_dict() for event in export.events],
         "latest_sequence": 4,
         "pruned_count": 1,
@@ -176,9 +185,10 @@ def test_from_dict_makes_up_nothing(name: str) -> None:
             {"events": [make_event().to_dict() | {"data": {"a": {1: 1}}}]},
             "events[0]: data['a']: a key of type int is not a string",
         ),
+        ({"artifacts": [7]}, "artifacts[0]: expected a JSON object, got an int"),
         ({"pruned_count": 2}, "pruned_count: 2 and 3 stored events do not add up to 4"),
     ],
-    ids=range(7),
+    ids=range(8),
 )
 def test_from_dict_refuses_what_is_wrong(change: dict[str, Any], message: str) -> None:
     """

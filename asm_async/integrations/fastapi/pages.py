@@ -18,13 +18,12 @@ from asm_async.integrations.fastapi.responses import (
     link_to_next,
 )
 from asm_async.integrations.fastapi.tenant_view import TenantView
-from asm_async.values.event import Event
 from asm_async.values.json_values import encode_json
 from asm_async.values.page import Page
-from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.session_export import SessionMember
 
-Found: TypeAlias = Sequence[Session | Run | Event]
+Found: TypeAlias = Sequence[Session | SessionMember]
 
 _FIRST_ITEMS = 8
 _MAX_ITEMS = 64
@@ -142,7 +141,7 @@ async def page_response(
 
 async def session_texts(view: TenantView, session_id: str) -> AsyncGenerator[str]:
     """
-    Yield a session with its runs and events as the JSON of a ``SessionExport``.
+    Yield a session with all that belongs to it as the JSON of a ``SessionExport``.
 
     What is appended meanwhile is left out. Events may be pruned meanwhile, and count as
     pruned then; a session that is removed meanwhile breaks it off.
@@ -165,6 +164,8 @@ async def session_texts(view: TenantView, session_id: str) -> AsyncGenerator[str
             separator = ","
         if (cursor := runs.cursor) is None:
             break
+    artifacts = await view.list_artifacts(session_id)
+    yield f'],"artifacts":[{",".join(await encode_values(artifacts))}'
     yield '],"events":['
     separator, count, place, part = "", 0, 0, PartSize()
     while place < latest:

@@ -23,10 +23,10 @@ from starlette.responses import Response
 
 from asm_async.errors import RevisionConflictError, SequenceConflictError
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.values.event import Event
 from asm_async.values.json_values import EncodedJSON, encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.session_export import SessionMember
 from asm_async.values.value import schema_of
 
 
@@ -50,7 +50,7 @@ def json_text_response(
     return Response(text, status, headers, "application/json")
 
 
-def encode_value(value: Session | Run | Event) -> str:
+def encode_value(value: Session | SessionMember) -> str:
     """
     Encode what a port returned; JSON that it did not decode goes out as it is stored.
 

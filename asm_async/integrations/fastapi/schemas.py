@@ -23,6 +23,7 @@ from asm_async.integrations.fastapi.schema_models import (
     view,
     without,
 )
+from asm_async.values.artifact import Artifact, Checksum, Reference
 from asm_async.values.event import Event, EventType
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.maintenance import HealthIssue
@@ -53,6 +54,8 @@ _TokenUsage = Annotated[
         }
     ),
 ]
+
+_Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 _SESSION = Session(
@@ -224,7 +227,13 @@ EventCount: type[BaseModel] = model(
 )
 
 SessionExportView: type[BaseModel] = view(
-    SessionExport, {Session: SessionView, Run: RunView, Event: EventView}
+    SessionExport,
+    {
+        Session: SessionView,
+        Run: RunView,
+        Artifact: view(Artifact, {Checksum: _Checksum, Reference: str}),
+        Event: EventView,
+    },
 )
 _TOTALS: Mapping[Any, Any] = {
     kind: view(kind)

@@ -20,6 +20,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.ports.together import Ports
+from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.checkpoint import without_witness
 from asm_async.values.event import Event
@@ -144,6 +145,17 @@ class TenantView:
             # Only an empty page has to be told from that of no session.
             await self._get_latest_sequence(session_id)
         return page
+
+    async def list_artifacts(self, session_id: str) -> list[Artifact]:
+        """
+        List the session's artifacts, soft-deleted ones too.
+        """
+        found = await self._ports.artifacts.list_by_session(
+            session_id, include_deleted=True
+        )
+        # What was found is shown only if the session is the tenant's.
+        await self.get_session(session_id)
+        return found
 
     async def append_events(
         self,

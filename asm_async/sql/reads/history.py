@@ -1,5 +1,5 @@
 """
-How a session's history is read: its counter, then its runs and events in batches.
+How a session's history is read: its counter, then all that belongs to it in batches.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import is_behind
 from asm_async.sql.core.tables import (
     GateState,
+    artifacts,
     events,
     runs,
     session_sequences,
@@ -26,13 +27,14 @@ from asm_async.sql.core.tables import (
 )
 from asm_async.sql.transactions.transaction import prolong
 from asm_async.transfer.export_stream import HistoryBatch
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
 
-R = TypeVar("R", Run, Event)
+R = TypeVar("R", Run, Artifact, Event)
 
 _MAX_ROWS_PER_TRANSACTION = 1_000
 _BATCH_BYTES = 1 << 20
@@ -58,7 +60,7 @@ async def export_session(
     conn: AsyncConnection, session_id: str, tenant: str | None = None
 ) -> SessionExport:
     """
-    Read a session with all its runs and events, in one snapshot of the database.
+    Read a session with all that belongs to it, in one snapshot of the database.
 
     Raises:
         SessionNotFoundError: If no session of this id is stored, or it is not of the
@@ -72,12 +74,15 @@ async def export_session(
     size = _BatchSize(_MAX_ROWS_PER_TRANSACTION)
     async with aclosing(_runs(conn, session_id, size)) as batches:
         all_runs = [run async for batch in batches for run in batch]
+    async with aclosing(_artifacts(conn, session_id, size)) as batches:
+        all_artifacts = [artifact async for batch in batches for artifact in batch]
     async with aclosing(_events(conn, session_id, size)) as batches:
         all_events = [event async for batch in batches for event in batch]
     try:
         return SessionExport(
             session=head.session,
             runs=tuple(all_runs),
+            artifacts=tuple(all_artifacts),
             events=tuple(all_events),
             latest_sequence=head.latest_sequence,
             pruned_count=head.pruned_count,
@@ -133,7 +138,7 @@ async def read_history(
     if head is None:
         return
     yield [(head, encode_record(head))]
-    for read in (_runs, _events):
+    for read in (_runs, _artifacts, _events):
         size = _BatchSize()
         async with aclosing(read(conn, session_id, size)) as batches:
             async for batch in batches:
@@ -172,6 +177,9 @@ async def _batches(
 
 
 _runs = partial(_batches, table=runs, order=("started_at", "id"), read=rows.run_of)
+_artifacts = partial(
+    _batches, table=artifacts, order=("created_at", "id"), read=rows.artifact_of
+)
 _events = partial(
     _batches, table=events, order=("sequence_number",), read=Event.from_stored
 )

@@ -4,7 +4,7 @@ How sessions are imported: whole, and once.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
@@ -12,31 +12,25 @@ from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import HistoryConflictError, ValidationError
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.tables import GateState
-from asm_async.sql.dialects import dialect_of
 from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
+from asm_async.sql.transfer.imported_members import insert_batch, new_members
 from asm_async.sql.transfer.withdrawal import withdrawal_check
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.transfer.import_stream import (
-    check_owner,
-    check_revision,
-    check_unrepeated,
     is_stored,
-    refuse_repetition,
     refuse_tombstone,
 )
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.event import Event
-from asm_async.values.run import Run
 
 # A batch has a thousand lines at most, and hardly more than 256 KiB.
 _BATCHES_PER_PART = 4
@@ -97,9 +91,9 @@ async def _standing(
         # Lest a later part be refused, when the first one is there already.
         async with aclosing(incoming.batches()) as batches:
             async for batch in batches:
-                if not isinstance(batch[1][0], Run):
+                if isinstance(batch[1][0], Event):
                     break
-                await _new_runs(conn, incoming, batch)
+                await new_members(conn, incoming, batch)
     return None if state is None else GateState.IMPORTING
 
 
@@ -139,7 +133,7 @@ class _Part:
         for batch in self.batches:
             self.check_withdrawal()
             prolong(transaction.conn)
-            await _insert_batch(transaction, incoming, batch, gate)
+            await insert_batch(transaction, incoming, batch, gate)
         if not (self.is_first and self.is_last):
             await self._count(transaction, gate)
         return True
@@ -251,77 +245,6 @@ async def _insert_head(
         await conn.execute(sa.insert(tables.session_tags), tags)
 
 
-async def _insert_batch(
-    transaction: Transaction,
-    incoming: IncomingSession,
-    batch: IncomingBatch,
-    gate: Gate,
-) -> None:
-    """
-    Insert what is not stored of a batch, and count its events.
-    """
-    conn, members = transaction.conn, batch[1]
-    if isinstance(members[0], Run):
-        new_runs = await _new_runs(conn, incoming, batch)
-        await _insert(conn, incoming, batch, [*map(rows.run_row, new_runs)])
-        return
-    check_unrepeated(incoming, batch, ())
-    events = [member for member in members if isinstance(member, Event)]
-    new = [event for event in events if event.sequence_number > gate.last_sequence]
-    await _insert(conn, incoming, batch, [*map(rows.event_row, new)])
-    if new:
-        stored = gate.last_sequence - gate.pruned_count + len(new)
-        gate.last_sequence = new[-1].sequence_number
-        gate.pruned_count = gate.last_sequence - stored
-
-
-async def _insert(
-    conn: AsyncConnection,
-    incoming: IncomingSession,
-    batch: IncomingBatch,
-    new_rows: Sequence[Mapping[str, Any]],
-) -> None:
-    if not new_rows:
-        return
-    table = tables.runs if isinstance(batch[1][0], Run) else tables.events
-    try:
-        await conn.execute(sa.insert(table), new_rows)
-    except IntegrityError:
-        # To ask before whether an id is there would cost as much as to insert, and
-        # where nothing is known of the table yet, a plan for it may read the session
-        # from its start.
-        await refuse_repetition(incoming, batch)
-        raise
-
-
-async def _new_runs(
-    conn: AsyncConnection, incoming: IncomingSession, batch: IncomingBatch
-) -> list[Run]:
-    """
-    Return the runs that are not stored; refuse another one's id, and a revision of old.
-    """
-    runs, tombstones = tables.runs.c, tables.run_tombstones.c
-    members = {run.id: run for run in batch[1] if isinstance(run, Run)}
-    is_one_of = dialect_of(conn).is_one_of
-    query = sa.select(runs.id, runs.session_id, runs.started_at)
-    began: dict[str, datetime] = {}
-    for row in await conn.execute(query.where(is_one_of(runs.id, members))):
-        check_owner(incoming, row.id, row.session_id)
-        began[row.id] = row.started_at
-    # Runs stand in the order they were started: no two of an id began at one time.
-    new = [
-        run
-        for run in batch[1]
-        if isinstance(run, Run) and began.get(run.id) != run.started_at
-    ]
-    check_unrepeated(incoming, batch, {run.id for run in new} & began.keys())
-    buried = sa.select(tombstones.run_id, tombstones.revision)
-    buried = buried.where(is_one_of(tombstones.run_id, members))
-    for run_id, revision in await conn.execute(buried):
-        check_revision(incoming, members[run_id], revision)
-    return new
-
-
 async def _remove(
     transactions: Transactions, incoming: IncomingSession, *, of_others: bool
 ) -> None:
@@ -348,7 +271,11 @@ async def _remove_some(
     if importer is not None and (importer != incoming.import_id) != of_others:
         return True
     left, pruned = _MAX_ROWS_PER_REMOVAL, 0
-    for key in (tables.events.c.sequence_number, tables.runs.c.id):
+    for key in (
+        tables.events.c.sequence_number,
+        tables.runs.c.id,
+        tables.artifacts.c.id,
+    ):
         is_its = key.table.c.session_id == id_
         part = sa.select(key).where(is_its).limit(left)
         table: Any = key.table

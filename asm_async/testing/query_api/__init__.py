@@ -16,6 +16,7 @@ The author of an adapter gives one fixture, ``backend``, and takes over every cl
 one of its own, empty.
 """
 
+from asm_async.testing.query_api.artifact_transfers import TestArtifactTransfers
 from asm_async.testing.query_api.costs import TestCosts, TestPrices
 from asm_async.testing.query_api.cursors import TestCursors
 from asm_async.testing.query_api.event_searches import TestEventSearches
@@ -39,6 +40,7 @@ from asm_async.testing.query_api.usage_over_time import TestUsageOverTime
 from asm_async.testing.query_api.users import TestUsers
 
 __all__ = [
+    "TestArtifactTransfers",
     "TestCosts",
     "TestCursors",
     "TestEventSearches",

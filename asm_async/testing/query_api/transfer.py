@@ -9,10 +9,16 @@ from typing import Any
 
 import attrs
 
-from asm_async.memory import InMemoryDatabase, InMemoryQueryAPI, InMemorySessionStore
+from asm_async.memory import (
+    InMemoryArtifactRegistry,
+    InMemoryDatabase,
+    InMemoryQueryAPI,
+    InMemorySessionStore,
+)
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.factories import make_event, make_run, make_session
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import decode_record, encode_record
 from asm_async.values.export_records import (
@@ -39,13 +45,16 @@ __all__ = [
 
 class Elsewhere:
     """
-    Another database: in memory, with a store and a query API.
+    Another database: in memory, with a store, a query API and a registry.
     """
 
     def __init__(self) -> None:
         self.database: InMemoryDatabase = InMemoryDatabase()
         self.store: InMemorySessionStore = InMemorySessionStore(self.database)
         self.query_api: InMemoryQueryAPI = InMemoryQueryAPI(self.database)
+        self.registry: InMemoryArtifactRegistry = InMemoryArtifactRegistry(
+            self.database
+        )
 
 
 async def exported(query_api: QueryAPI, **filters: Any) -> bytes:
@@ -87,6 +96,7 @@ def history(
     session: Session | None = None,
     *,
     runs: Iterable[Run] | None = None,
+    artifacts: Iterable[Artifact] = (),
     events: Iterable[Event] | None = None,
     pruned_count: int = 0,
 ) -> list[ExportRecord]:
@@ -96,6 +106,7 @@ def history(
     session = make_session(revision=1) if session is None else session
     id_ = session.id
     own_runs = list([make_run(revision=1)] if runs is None else runs)
+    own_artifacts = [attrs.evolve(each, session_id=id_) for each in artifacts]
     own_events = list(_two_events() if events is None else events)
     return [
         ExportedSession(
@@ -104,9 +115,13 @@ def history(
             pruned_count=pruned_count,
         ),
         *(attrs.evolve(run, session_id=id_) for run in own_runs),
+        *own_artifacts,
         *(attrs.evolve(event, session_id=id_) for event in own_events),
         ExportedSessionEnd(
-            session_id=id_, run_count=len(own_runs), event_count=len(own_events)
+            session_id=id_,
+            run_count=len(own_runs),
+            artifact_count=len(own_artifacts),
+            event_count=len(own_events),
         ),
     ]
 
@@ -120,6 +135,7 @@ def export_of(*sessions: Iterable[ExportRecord]) -> bytes:
     end = ExportEnd(
         session_count=kinds.count(ExportedSession),
         run_count=kinds.count(Run),
+        artifact_count=kinds.count(Artifact),
         event_count=kinds.count(Event),
     )
     return encoded([ExportHeader(), *records, end])

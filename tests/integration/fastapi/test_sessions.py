@@ -7,8 +7,14 @@ from __future__ import annotations
 from http import HTTPStatus
 
 from asm_async import Session, SessionStatus
-from asm_async.testing.factories import make_event, make_events, make_session
+from asm_async.testing.factories import (
+    make_artifact,
+    make_event,
+    make_events,
+    make_session,
+)
 from asm_async.values.json_values import encode_json
+from asm_async.values.session_export import SessionExport
 from tests.integration.fastapi.serving import Service, event_body
 
 NOW = "2026-01-02T12:00:00Z"
@@ -231,12 +237,18 @@ async def test_stats_and_export_tell_all_of_a_session(memory_service: Service) -
     """
     session_id = await memory_service.new_session()
     run = await memory_service.client.post(f"/sessions/{session_id}/runs", json={})
+    artifact = make_artifact(session_id=session_id)
+    registry = memory_service.ports.artifacts
+    await registry.register(artifact)
+    artifact = await registry.soft_delete(artifact.id)
 
     stats = await memory_service.client.get(f"/sessions/{session_id}/stats")
     export = await memory_service.client.get(f"/sessions/{session_id}/export")
 
     assert stats.json()["status_counts"] == {"pending": 1}
     assert export.json()["runs"] == [run.json()]
+    assert export.json()["artifacts"] == [artifact.to_dict()]
+    assert SessionExport.from_dict(export.json()).artifacts == (artifact,)
     assert export.json()["latest_sequence"] == 0
 
 
