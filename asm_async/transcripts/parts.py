@@ -99,7 +99,7 @@ def _converted(
     if text is not None:
         converted = {"type": _text_type(form, message), "text": text}
     elif url := _image_url(part):
-        converted = _IMAGES[form](url)
+        converted = _IMAGES[form](url, _detail_of(part))
     else:
         kind = part["type"]
         is_foreign = kind in _KNOWN or kind in _IMAGE_TYPES.values()
@@ -108,7 +108,11 @@ def _converted(
     if converted["type"] == part["type"]:
         return deepcopy(part)
     kept = {*converted, "source", "image_url"}
-    for name, value in part.items():
+    members = {**part, "detail": _detail_of(part)}
+    if form is Form.CHAT_COMPLETIONS:
+        # It stands within the image there.
+        kept.add("detail")
+    for name, value in members.items():
         if name not in kept and value not in (None, "", [], {}):
             left_out.add(message, f"{name!r} of a part has no place here")
     return converted
@@ -139,7 +143,26 @@ def _image_url(part: Mapping[str, Any]) -> str | None:
     return found if isinstance(found, str) else None
 
 
-def _anthropic_image(url: str) -> dict[str, Any]:
+def _detail_of(part: Mapping[str, Any]) -> Any:
+    """
+    Return how closely OpenAI's models shall look at an image; None if nobody said.
+    """
+    image: Any = part.get("image_url")
+    within = cast("dict[str, Any]", image if isinstance(image, dict) else part)
+    return within.get("detail")
+
+
+def _chat_image(url: str, detail: Any) -> dict[str, Any]:
+    image = {"url": url} if detail is None else {"url": url, "detail": detail}
+    return {"type": "image_url", "image_url": image}
+
+
+def _responses_image(url: str, detail: Any) -> dict[str, Any]:
+    image = {"type": "input_image", "image_url": url}
+    return image if detail is None else {**image, "detail": detail}
+
+
+def _anthropic_image(url: str, _detail: Any) -> dict[str, Any]:
     source = {"type": "url", "url": url}
     if match := _DATA_URL.fullmatch(url):
         kind, data = match.groups()
@@ -154,13 +177,10 @@ _IMAGE_TYPES: Mapping[Form, str] = MappingProxyType(
         Form.ANTHROPIC: "image",
     }
 )
-_IMAGES: Mapping[Form, Callable[[str], dict[str, Any]]] = MappingProxyType(
+_IMAGES: Mapping[Form, Callable[[str, Any], dict[str, Any]]] = MappingProxyType(
     {
-        Form.CHAT_COMPLETIONS: lambda url: {
-            "type": "image_url",
-            "image_url": {"url": url},
-        },
-        Form.RESPONSES: lambda url: {"type": "input_image", "image_url": url},
+        Form.CHAT_COMPLETIONS: _chat_image,
+        Form.RESPONSES: _responses_image,
         Form.ANTHROPIC: _anthropic_image,
     }
 )

@@ -54,6 +54,46 @@ def test_an_image_is_one_in_each_form(name: str, log: Log) -> None:
     assert [found.left_out for found in forms.values()] == [(), (), ()]
 
 
+def test_how_closely_to_look_at_an_image_is_kept_or_said(log: Log) -> None:
+    """
+    OpenAI's two forms have a place for it, Anthropic's has none.
+    """
+    chat = {"type": "image_url", "image_url": {"url": IMAGE_URL, "detail": "high"}}
+    item = {"type": "input_image", "image_url": IMAGE_URL, "detail": "low"}
+    log.user([chat, item])
+    told = transcript_of(log.events)
+
+    assert told.to_responses()[0]["content"] == [{**item, "detail": "high"}, item]
+    low = {"url": IMAGE_URL, "detail": "low"}
+    assert told.to_openai()[0]["content"] == [chat, {**chat, "image_url": low}]
+    assert told.to_anthropic()[0]["content"] == [IMAGES["anthropic"]] * 2
+    assert (told.to_openai().left_out, told.to_responses().left_out) == ((), ())
+    complaint = "messages[0]: 'detail' of a part has no place here"
+    assert told.to_anthropic().left_out == (complaint, complaint)
+
+
+def test_an_error_of_several_parts_is_one_again() -> None:
+    """
+    What a failed tool told Anthropic in blocks comes back in blocks.
+    """
+    blocks = [{"type": "text", "text": "no"}, {"type": "text", "text": "way"}]
+    result = {
+        "type": "tool_result",
+        "tool_use_id": "a",
+        "content": blocks,
+        "is_error": True,
+    }
+    call: dict[str, Any] = {"type": "tool_use", "id": "a", "name": "f", "input": {}}
+    messages = [
+        {"role": "assistant", "content": [call]},
+        {"role": "user", "content": [result]},
+    ]
+    told = transcript_of(events_from_anthropic(messages, session_id=SESSION))
+
+    assert told.to_anthropic() == messages
+    assert told.messages[1].error_message == "no way"
+
+
 def test_what_has_no_place_in_a_form_is_said(log: Log) -> None:
     """
     Parts, members and places that a form does not have are named, with the message.

@@ -275,6 +275,7 @@ def test_events_of_an_application_are_told_by_its_rules(log: Log) -> None:
     types = ("myapp.call", "myapp.note", "myapp.answer", "myapp.note", "other.note")
     for number, name in enumerate(types, start=1):
         data = {"text": f"note {number}"} if number == 2 else {}
+        # The last note says nothing.
         event = Event.new(type=name, session_id=SESSION, data=data)
         log.events.append(event.with_given(number))
 
