@@ -9,7 +9,13 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.memory import InMemoryDatabase
 from asm_async.sql.core import rows, tables
-from asm_async.testing.factories import NOON, make_artifact, make_event, make_run
+from asm_async.testing.factories import (
+    NOON,
+    make_artifact,
+    make_event,
+    make_item,
+    make_run,
+)
 from asm_async.values.maintenance import HealthIssueKind
 
 __all__ = ["damage_memory", "damage_sql"]
@@ -35,6 +41,8 @@ def damage_memory(
         case HealthIssueKind.ORPHANED_ARTIFACTS:
             artifact = make_artifact(session_id=session_id)
             database.artifacts[artifact.id] = artifact
+        case HealthIssueKind.ORPHANED_ITEMS:
+            database.items.put(make_item(session_id=session_id), "op")
         case _:
             return None
     return session_id
@@ -69,6 +77,7 @@ def _statement(kind: HealthIssueKind, session_id: str) -> sa.Executable:
     event = make_event(session_id=session_id, sequence_number=1)
     run = make_run(id=f"run_of_{session_id}", session_id=session_id)
     artifact = make_artifact(session_id=session_id)
+    item = make_item(session_id=session_id).as_saved(1, NOON)
     first = (events.c.session_id == session_id) & (events.c.sequence_number == 1)
     statements: dict[HealthIssueKind, sa.Executable] = {
         HealthIssueKind.SEQUENCE_MISMATCH: sa.delete(events).where(first),
@@ -87,6 +96,9 @@ def _statement(kind: HealthIssueKind, session_id: str) -> sa.Executable:
         ),
         HealthIssueKind.ORPHANED_ARTIFACTS: sa.insert(tables.artifacts).values(
             rows.artifact_row(artifact)
+        ),
+        HealthIssueKind.ORPHANED_ITEMS: sa.insert(tables.state_items).values(
+            rows.stored_item_row(item, None, "op")
         ),
         HealthIssueKind.IMPOSSIBLE_STATUS: sa.update(sessions)
         .where(sessions.c.id == session_id)

@@ -128,6 +128,7 @@ def _check_health(database: InMemoryDatabase) -> list[HealthIssue]:
         for artifact in database.artifacts.values()
         if artifact.session_id is not None
     )
+    items = (item.session_id or "" for item in database.items.of_sessions())
     events = (id_ for id_, stored in database.events.items() for _ in stored)
     return bounded(
         [
@@ -138,6 +139,7 @@ def _check_health(database: InMemoryDatabase) -> list[HealthIssue]:
             _finding(
                 kind.ORPHANED_ARTIFACTS, _orphans(database, artifacts, "artifacts")
             ),
+            _finding(kind.ORPHANED_ITEMS, _orphans(database, items, "state items")),
         ]
     )
 

@@ -109,6 +109,11 @@ class HealthIssueKind(StrEnum):
     Artifacts belong to a session that does not exist.
     """
 
+    ORPHANED_ITEMS = "orphaned_items"
+    """
+    State items belong to a session that does not exist.
+    """
+
     IMPOSSIBLE_STATUS = "impossible_status"
     """
     A status is none there is, or a session and its counter disagree on its deletion.

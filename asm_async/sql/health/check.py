@@ -28,6 +28,7 @@ from asm_async.sql.core.tables import (
     session_sequences,
     session_tags,
     sessions,
+    state_items,
 )
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.dialects.feed import FeedDialect
@@ -140,6 +141,7 @@ def _checks() -> Iterator[_Check]:
     yield _orphans(HealthIssueKind.ORPHANED_RUNS, runs, "runs")
     yield _orphans(HealthIssueKind.ORPHANED_TAGS, session_tags, "tags")
     yield _orphans(HealthIssueKind.ORPHANED_ARTIFACTS, artifacts, "artifacts")
+    yield _orphans(HealthIssueKind.ORPHANED_ITEMS, state_items, "state items")
     yield _unknown_statuses(sessions, SessionStatus, "session")
     yield _unknown_statuses(runs, RunStatus, "run")
     yield _disagreements()
