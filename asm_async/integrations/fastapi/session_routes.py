@@ -8,6 +8,7 @@ from contextlib import aclosing
 from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated
+from urllib.parse import quote
 
 from fastapi import Query, Request, Response
 
@@ -99,7 +100,7 @@ async def copy_session(
     optional = ("through", "operation_id")
     given = await made_of(partial(members_of, rules=rules, optional=optional), body)
     copied = await view.copy_session(session_id, given.pop("session"), **given)
-    return with_tag(copied, 201, location=f"../{copied.id}")
+    return with_tag(copied, 201, location=f"../{quote(copied.id, safe='')}")
 
 
 async def delete_session(

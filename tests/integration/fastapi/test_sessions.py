@@ -259,7 +259,7 @@ async def test_a_session_is_copied_up_to_a_number(service: Service) -> None:
     client, session_id = service.client, await service.new_session()
     events = [event_body(event) for event in make_events(3)]
     await client.post(f"/sessions/{session_id}/events/batch", json={"events": events})
-    session = make_session(id="fork").to_dict()
+    session = make_session(id="Gr\u00f6\u00dfe 2").to_dict()
     body = {"session": session, "through": 2, "operation_id": "op"}
     url = f"/sessions/{session_id}/copies"
 
@@ -273,7 +273,7 @@ async def test_a_session_is_copied_up_to_a_number(service: Service) -> None:
         "/sessions/none/copies", json={"session": session | {"id": "y"}}
     )
     copied = await client.get(made.url.join(made.headers["location"]))
-    listed = await client.get("/sessions/fork/events")
+    listed = await client.get(f"{copied.url}/events")
 
     assert (made.status_code, made.headers["etag"]) == (201, '"1"')
     assert made.json() == again.json() == copied.json()
