@@ -20,6 +20,7 @@ from asm_async.testing.factories import (
     make_event,
     make_events,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
 )
@@ -186,6 +187,10 @@ async def fill(engine: AsyncEngine) -> None:
         make_artifact(id=session.id, key=session.id, session_id=session.id)
         for session in sessions
     ]
+    items = [
+        make_item(key=session.id, session_id=session.id).as_saved(number + 1, NOON)
+        for number, session in enumerate(sessions)
+    ]
     await insert_rows(
         engine,
         [
@@ -195,6 +200,10 @@ async def fill(engine: AsyncEngine) -> None:
             (tables.runs, [rows.run_row(run) for run in runs]),
             (tables.run_tombstones, tombstones),
             (tables.artifacts, [rows.artifact_row(one) for one in artifacts]),
+            (
+                tables.state_items,
+                [rows.stored_item_row(item, None, "op") for item in items],
+            ),
         ],
     )
     store = SQLSessionStore(engine)

@@ -142,7 +142,7 @@ async def test_what_becomes_anothers_before_any_step_is_neither_read_nor_written
     store, query = service.ports.store, service.ports.query
     session_id, run_id = "user-42", "run_own"
     async with service.client_of(OWN) as own:
-        for number in range(1, 9):
+        for number in range(1, 17):
             await store.delete_session(session_id)
             await store.flush(history_of(session_id, OWN, "own"))
 
