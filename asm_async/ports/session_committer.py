@@ -37,24 +37,12 @@ class SessionCommitter(Protocol):
         expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
-        Store a session, one of its runs and their events, as :meth:`commit` does.
+        Store what one execution left behind, all or nothing, as :meth:`commit` does.
 
-        Args:
-            result: What to store.
-
-            expected_sequence: As in :meth:`commit`.
-
-            expected_revision: As in :meth:`commit`; needs a session in *result*.
-
-            operation_id: As in :meth:`commit`.
-
-            expected_tenant: Whose the session must be; None if that is not asked.
+        That has the same options, and raises the same errors.
 
         Returns:
             The stored values: revisions and sequence numbers filled in.
-
-        Raises:
-            ASMError: As :meth:`commit` does.
         """
         ...
 

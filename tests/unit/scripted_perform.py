@@ -95,6 +95,10 @@ class ScriptedWriter(Writer):
         """
         How often a transaction was to be interrupted.
         """
+        self.on_interrupt: Callable[[], None] = lambda: None
+        """
+        What an interruption does, beside being counted.
+        """
         self.tested: int = 0
         """
         How many groups were to be written on a connection that answers.
@@ -128,6 +132,7 @@ class ScriptedWriter(Writer):
 
     def _interrupt(self) -> None:
         self.interrupted += 1
+        self.on_interrupt()
 
     def is_final(self, error: StorageError) -> bool:  # noqa: ARG002 - as it is called
         """

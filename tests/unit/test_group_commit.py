@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
+import time
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from asm_async.errors import (
 )
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.snapshots import ChangesSnapshot
+from asm_async.sql.core.deadlines import GRACE_SECONDS
 from asm_async.sql.writes import group_commit
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Commit, Outcome
@@ -95,6 +97,26 @@ async def test_an_idle_engine_adds_no_delay(monkeypatch: pytest.MonkeyPatch) -> 
 
     assert perform.tries == [[f"ses_1-{n}"] for n in range(50)]
     assert len(timers) <= 1 + (loop.time() - start) / LOOK_INTERVAL
+
+
+async def test_what_is_interrupted_late_says_itself_what_became_of_it() -> None:
+    """
+    Though the loop stood still, and it is time to tell the caller, too.
+    """
+    perform = ScriptedPerform(is_held=True)
+    perform.failures.append(StorageUnavailableError("broken off in time"))
+    writer = ScriptedWriter(perform)
+    writer.on_interrupt = perform.release
+    (task,) = submit(
+        GroupCommit(writer, locks_sessions=False), append("evt"), timeout=0
+    )
+    await perform.begun()
+    time.sleep(GRACE_SECONDS + 2 * LOOK_INTERVAL)  # noqa: ASYNC251 - it stands still
+    error = await task
+
+    assert isinstance(error, StorageUnavailableError)
+    assert str(error) == "broken off in time"
+    assert not error.outcome_unknown
 
 
 async def test_those_that_arrive_meanwhile_form_the_next_group() -> None:

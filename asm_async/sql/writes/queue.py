@@ -223,16 +223,19 @@ class Flight:
     def __attrs_post_init__(self) -> None:
         self.deadline = min([member.deadline for member in self.group])
 
-    def interrupt_if_late(self, now: float) -> None:
+    def interrupt_if_late(self, now: float) -> bool:
         """
-        Interrupt it, once, if the database should have answered long ago.
+        Interrupt it, once, if an answer is long overdue, and return whether it was.
 
         The first deadline counts: those whose time is not over are better served by
         another try.
         """
-        if self.interrupt is not None and now >= self.deadline + GRACE_SECONDS:
-            interrupt, self.interrupt = self.interrupt, None
-            interrupt()
+        interrupt = self.interrupt
+        if interrupt is None or now < self.deadline + GRACE_SECONDS:
+            return False
+        self.interrupt = None
+        interrupt()
+        return True
 
     def land(self, written: Written | None, error: Exception | None) -> bool:
         """

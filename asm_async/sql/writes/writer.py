@@ -258,20 +258,20 @@ class Watch:
     def _look(self) -> None:
         self._timer, loop = None, asyncio.get_running_loop()
         now = loop.time()
-        for flight in tuple(self.flights):
-            flight.interrupt_if_late(now)
-        self._tell_late(now)
+        ending = [f for f in tuple(self.flights) if f.interrupt_if_late(now)]
+        self._tell_late(now, {member for each in ending for member in each.begun})
         self._on_look(now)
         if self.waiting or self.flights:
             self._timer = loop.call_later(LOOK_INTERVAL, self._look)
 
-    def _tell_late(self, now: float) -> None:
+    def _tell_late(self, now: float, ending: set[PendingOperation]) -> None:
         """
         Fail those whose time is over; of those in flight, the outcome is unknown.
         """
         # What waits for a lock, a connection or an answer is about to end by itself.
         due = now - GRACE_SECONDS - LOOK_INTERVAL
-        late = [m for m in self.waiting if m.deadline <= (now if m.is_queued else due)]
+        others = self.waiting - ending
+        late = [m for m in others if m.deadline <= (now if m.is_queued else due)]
         for member in late:
             error = self.last_error or StorageBusyError("others kept it waiting")
             if member.is_in_flight:
