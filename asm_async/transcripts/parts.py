@@ -21,7 +21,7 @@ _DATA_URL = re.compile(r"data:([^;,]+);base64,(.*)", re.DOTALL)
 
 class Form(StrEnum):
     """
-    Whose form it is; the values are the keys of ``provider_data``.
+    The form that a message has; the values are the keys of ``provider_data``.
     """
 
     CHAT_COMPLETIONS = "openai"

@@ -119,7 +119,7 @@ class StateItem(StoredValue):
 
     scope: Text
     """
-    Whose state it is, such as ``langgraph/thread-1``: 1 to 255 characters.
+    What the state belongs to, such as ``langgraph/thread-1``: 1 to 255 characters.
     """
 
     key: ItemKey

@@ -34,7 +34,7 @@ CONTENTS = {"report": b"# Findings\n", "log": b"a line\n" * 300_000, "empty": b"
 @pytest.fixture
 async def ports(database_url: str | None) -> AsyncIterator[Ports]:
     """
-    Give the ports over each kind of database in turn.
+    Open the ports over each kind of database in turn.
     """
     opening = (
         InMemoryPorts()

@@ -33,7 +33,7 @@ LONG_SECONDS = 30.0
 @pytest.fixture
 def file_url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file that is not there yet.
+    Return the URL of an SQLite file that is not there yet.
     """
     return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
 

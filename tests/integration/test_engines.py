@@ -58,7 +58,7 @@ POSTGRES_OPTIONS: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def file_url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file that is not there yet.
+    Return the URL of an SQLite file that is not there yet.
     """
     return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
 

@@ -82,7 +82,7 @@ def in_order(runs: list[Run], revision: int, example: int) -> list[Run]:
 
 def artifacts_in_order(artifacts: list[Artifact], example: int) -> list[Artifact]:
     """
-    Give artifacts ids and keys, delete every other, and sort them as an export does.
+    Number artifacts, delete every other, and sort them as an export does.
     """
     renamed = [
         attrs.evolve(

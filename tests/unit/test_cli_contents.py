@@ -26,7 +26,7 @@ REPORT = b"# Findings\n"
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file with a session whose artifact's content is in "here".
+    Return the URL of an SQLite file with an artifact, whose content is in "here".
     """
     url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
 

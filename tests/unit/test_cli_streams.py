@@ -24,7 +24,7 @@ AWKWARD = "\u00e9\n\x1b[2J\u2028"
 @pytest.fixture
 async def url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file with a session whose id no terminal should see.
+    Return the URL of an SQLite file with a session whose id no terminal should see.
     """
     url = f"sqlite:///{tmp_path / 'asm.sqlite3'}"
     async with open_store(url, migrate=True) as store:

@@ -26,7 +26,7 @@ def no_url_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file that holds two sessions.
+    Return the URL of an SQLite file that holds two sessions.
     """
     url = f"sqlite:///{tmp_path / 'one.sqlite3'}"
     fill(url, "ses_1", "ses_2")
@@ -36,7 +36,7 @@ def url(tmp_path: Path) -> str:
 @pytest.fixture
 def empty_url(tmp_path: Path) -> str:
     """
-    Give the URL of an SQLite file that has our tables and nothing in them.
+    Return the URL of an SQLite file that has our tables and nothing in them.
     """
     url = f"sqlite:///{tmp_path / 'other.sqlite3'}"
     fill(url)

@@ -30,7 +30,7 @@ IMAGES: dict[str, dict[str, Any]] = {
 @pytest.fixture
 def log() -> Log:
     """
-    Give a log to fill.
+    Return a log to fill.
     """
     return Log()
 

@@ -14,7 +14,7 @@ from tests.told_sessions import SESSION, Log
 @pytest.fixture
 def log() -> Log:
     """
-    Give a log to fill.
+    Return a log to fill.
     """
     return Log()
 

@@ -17,7 +17,7 @@ from tests.told_sessions import MOMENT, SESSION, Log
 @pytest.fixture
 def log() -> Log:
     """
-    Give a log to fill.
+    Return a log to fill.
     """
     return Log()
 

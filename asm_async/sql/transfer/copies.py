@@ -28,8 +28,8 @@ from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 from asm_async.values.session import Session
 
-_MOST_ROWS = 4_000
-_FEWEST_SECONDS, _MOST_SECONDS = 0.05, 0.2
+_MAX_ROWS_PER_PART = 4_000
+_MIN_SECONDS_PER_PART, _MAX_SECONDS_PER_PART = 0.05, 0.2
 
 
 @attrs.define
@@ -114,10 +114,10 @@ class CopyInParts:
         """
         Copy more or fewer events at once, so that no other writer waits for long.
         """
-        if seconds > _MOST_SECONDS:
+        if seconds > _MAX_SECONDS_PER_PART:
             self._rows = max(1, self._rows // 2)
-        elif seconds < _FEWEST_SECONDS:
-            self._rows = min(2 * self._rows, _MOST_ROWS)
+        elif seconds < _MIN_SECONDS_PER_PART:
+            self._rows = min(2 * self._rows, _MAX_ROWS_PER_PART)
 
     async def _check_visibility(self, transaction: Transaction, through: int) -> None:
         """

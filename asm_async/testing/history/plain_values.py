@@ -66,7 +66,7 @@ def execution_result_of(value: Mapping[str, Any]) -> ExecutionResult:
 
 def changes_of(value: Mapping[str, Any]) -> Changes:
     """
-    Give the changes that :func:`plain` made *value* of.
+    Return the changes that :func:`plain` made *value* of.
     """
     return Changes(
         create_session=_session_of(value["create_session"]),
@@ -77,7 +77,7 @@ def changes_of(value: Mapping[str, Any]) -> Changes:
 
 def committed_of(value: Mapping[str, Any]) -> Committed:
     """
-    Give what was committed that :func:`plain` made *value* of.
+    Return what was committed that :func:`plain` made *value* of.
     """
     return Committed(**_members_of(value))
 

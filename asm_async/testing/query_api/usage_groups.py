@@ -49,7 +49,7 @@ _RUNS = (
 
 def tokens(groups: Iterable[UsageGroup]) -> dict[Any, int]:
     """
-    Give the tokens of groups by what they have in common, in their order.
+    Return the tokens of groups by what they have in common, in their order.
     """
 
     def named(key: Mapping[str, str | None]) -> Any:
