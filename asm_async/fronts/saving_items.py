@@ -50,7 +50,7 @@ class KeyRange:
 @attrs.frozen(kw_only=True)
 class ItemsToSave:
     """
-    What one ``save_items`` is to do; nobody else holds the items.
+    What a ``save_items``, or a commit, is to do; nobody else holds the items.
     """
 
     items: tuple[StateItem, ...]
@@ -71,6 +71,18 @@ class ItemsToSave:
     """
     Whether the caller may have made the call before: it has given the operation's id.
     """
+
+    removed: Collection[Name] = ()
+    """
+    Items that a commit removes.
+    """
+
+    @property
+    def scopes(self) -> set[str]:
+        """
+        The scopes of all items that it has anything to do with.
+        """
+        return {scope for scope, _ in (*self.names, *self.expected, *self.removed)}
 
     @property
     def names(self) -> list[Name]:
@@ -186,8 +198,11 @@ def check_sessions(
 
 def put_items(stored: StoredItems, save: ItemsToSave) -> list[StateItem]:
     """
-    Store items that nothing refuses any more.
+    Remove and store items that nothing refuses any more.
     """
+    for name in save.removed:
+        if stored.stored_item(name) is not None:
+            stored.remove_item(name)
     saved: list[StateItem] = []
     for item, text in zip(save.items, save.texts, strict=True):
         there = stored.stored_item((item.scope, item.key))
@@ -252,19 +267,6 @@ def _other_items(save: ItemsToSave, name: Name) -> ConflictError:
         f" {_named(name)}, or that one was deleted since; each operation needs an id of"
         " its own"
     )
-
-
-def replace_items(
-    stored: StoredItems, save: ItemsToSave | None, removed: Iterable[Name]
-) -> None:
-    """
-    Save and remove items that nothing refuses any more.
-    """
-    for name in removed:
-        if stored.stored_item(name) is not None:
-            stored.remove_item(name)
-    if save is not None:
-        put_items(stored, save)
 
 
 def stored_items(

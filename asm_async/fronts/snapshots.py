@@ -36,32 +36,24 @@ class ChangesSnapshot:
     batch: Sequence[EventSnapshot] = ()
     save: ItemsToSave | None = None
     """
-    The items to be saved, and what is expected of any; None if there are neither.
+    The items to be saved and removed, and what is expected of any; None if there are
+    none of these.
     """
-
-    removed_items: tuple[tuple[str, str], ...] = ()
 
     @property
     def may_replace(self) -> bool:
         """
         Whether something is saved or removed that may be there already.
         """
-        items = self.removed_items or (self.save and self.save.items)
+        items = self.save and (self.save.items or self.save.removed)
         return bool(self.session or self.runs or items)
-
-    @property
-    def has_items(self) -> bool:
-        """
-        Whether state items have anything to do with it.
-        """
-        return bool(self.save or self.removed_items)
 
     @property
     def is_events_alone(self) -> bool:
         """
         Whether nothing but events is stored, and nothing expected of state items.
         """
-        return not (self.create_session or self.has_items or self.may_replace)
+        return not (self.create_session or self.save or self.may_replace)
 
 
 def checked_session(session: object, name: str) -> Session:
@@ -141,7 +133,6 @@ def checked_changes(changes: object, expected: Expectations) -> ChangesSnapshot:
             ),
             batch=event_snapshots(changes.events, "events"),
             save=_checked_items(changes, expected),
-            removed_items=changes.removed_items,
         )
     except ValidationError as error:
         raise ValidationError(f"changes.{error}") from None
@@ -149,7 +140,7 @@ def checked_changes(changes: object, expected: Expectations) -> ChangesSnapshot:
 
 def _checked_items(changes: Changes, expected: Expectations) -> ItemsToSave | None:
     of_items = expected.of_items
-    if not changes.items and not of_items:
+    if not changes.items and not changes.removed_items and not of_items:
         return None
     save = checked_save(
         changes.items,
@@ -157,8 +148,9 @@ def _checked_items(changes: Changes, expected: Expectations) -> ItemsToSave | No
         keep_existing=False,
         expected=of_items,
         operation_id=expected.operation_id,
+        removed=changes.removed_items,
     )
-    check_number_of_scopes(save, changes.removed_items)
+    check_number_of_scopes(save)
     return save
 
 

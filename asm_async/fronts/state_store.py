@@ -5,7 +5,7 @@ The front of a state store: what every call checks before anything is read or wr
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import attrs
 
@@ -152,6 +152,7 @@ def checked_save(
     keep_existing: bool,
     expected: Mapping[Name, int],
     operation_id: str | None,
+    removed: Collection[Name] = (),
 ) -> ItemsToSave:
     """
     Make what a backend is to save of *items*, which nobody else holds then.
@@ -174,6 +175,7 @@ def checked_save(
         texts=tuple(text for _, text in snapshots),
         keep_existing=keep_existing,
         expected=expected,
+        removed=removed,
         operation_id=operation_id or new_operation_id(),
         may_be_repetition=operation_id is not None,
         # Without that, the second time could undo what another wrote in between.
@@ -198,13 +200,12 @@ def _snapshot(value: object, name: str) -> tuple[StateItem, str | None]:
         raise ValidationError(f"{name}.{error}") from None
 
 
-def check_number_of_scopes(save: ItemsToSave, removed: Iterable[Name] = ()) -> None:
+def check_number_of_scopes(save: ItemsToSave) -> None:
     """
     Refuse a call that would need too many locks.
     """
-    scopes = {scope for scope, _ in (*save.names, *save.expected, *removed)}
     sessions = {item.session_id for item in save.items} - {None}
-    if (number := len(scopes) + len(sessions)) > MAX_SCOPES_PER_CALL:
+    if (number := len(save.scopes) + len(sessions)) > MAX_SCOPES_PER_CALL:
         raise ValidationError(
             f"items: they belong to {number} scopes and sessions; a call may have"
             f" {MAX_SCOPES_PER_CALL}"

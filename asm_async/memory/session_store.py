@@ -238,7 +238,8 @@ def _store(
         session = changes.create_session
     if session_id is not None:
         saving.check_revisions(database, session, session_id, expected)
-    saving_items.check_expected(items, expected.of_items)
+    if changes.save is not None:
+        saving_items.check_expected(items, changes.save.expected)
     if session_id is not None:
         is_begun = session is not None and database.is_tombstone_of_another(session)
         actual = 0 if is_begun else database.latest(session_id)
@@ -253,7 +254,8 @@ def _store(
     # A session that is begun anew may go on from another place.
     events = _number_events(database, [event for event, _, _ in changes.batch])
     database.put_events(events)
-    saving_items.replace_items(items, changes.save, changes.removed_items)
+    if changes.save is not None:
+        saving_items.put_items(items, changes.save)
     return events
 
 

@@ -108,7 +108,8 @@ class RedactingSessionStore(SessionStoreFront):
         self, changes: ChangesSnapshot, expected: Expectations
     ) -> Committed:
         policy, session, created = self._policy, changes.session, changes.create_session
-        items = () if changes.save is None else changes.save.items
+        save = changes.save
+        items, removed = (save.items, save.removed) if save else ((), ())
         return await self._store.commit(
             Changes(
                 session=session and redacted(session, policy),
@@ -116,7 +117,7 @@ class RedactingSessionStore(SessionStoreFront):
                 runs=tuple(redacted(run, policy) for run in changes.runs),
                 events=tuple(redacted(event, policy) for event, _, _ in changes.batch),
                 items=tuple(redacted_item(item, policy) for item in items),
-                removed_items=changes.removed_items,
+                removed_items=tuple(removed),
             ),
             **attrs.asdict(expected, recurse=False),
         )

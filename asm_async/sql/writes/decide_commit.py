@@ -82,7 +82,8 @@ def _store(unit: UnitOfWork, operation: Commit) -> None:
     # else is refused then is known not to have happened.
     if session_id is not None:
         saving.check_revisions(unit, session, session_id, expected)
-    saving_items.check_expected(unit.items, expected.of_items)
+    if changes.save is not None:
+        saving_items.check_expected(unit.items, changes.save.expected)
     if session_id is not None and expected.expected_sequence is not None:
         _check_sequence(unit, session_id, session, expected.expected_sequence)
     for run in changes.runs:
@@ -93,7 +94,8 @@ def _store(unit: UnitOfWork, operation: Commit) -> None:
     for run in changes.runs:
         unit.put_run(run, expected.operation_id)
     decide_append.number_events(unit, operation.events, operation.texts)
-    saving_items.replace_items(unit.items, changes.save, changes.removed_items)
+    if changes.save is not None:
+        saving_items.put_items(unit.items, changes.save)
 
 
 def _committed(unit: UnitOfWork, operation: Commit) -> Committed:

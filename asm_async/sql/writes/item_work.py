@@ -134,7 +134,6 @@ def load_items(
     deletions: Sequence[ItemsToDelete],
     check_live: Callable[[str], None],
     *,
-    removed: Collection[Name] = (),
     repeated: Collection[str | None] = (),
 ) -> Script[ItemWork]:
     """
@@ -149,15 +148,12 @@ def load_items(
 
         check_live: Refuses a session that is not live, as it is when asked.
 
-        removed: What is to be removed by name.
-
         repeated: The ids of operations that may have been done already, by other values
             than items.
     """
-    if not saves and not deletions and not removed:
-        return ItemWork(check_live)
-    wanted = [name for save in saves for name in (*save.names, *save.expected)]
-    wanted += removed
+    wanted: list[Name] = []
+    for save in saves:
+        wanted += (*save.names, *save.expected, *save.removed)
     for deletion in deletions:
         wanted += [(deletion.scope, key) for key in deletion.keys]
         wanted += deletion.expected

@@ -100,7 +100,7 @@ class Commit:
         The session whose order counts, or the first scope if there is none.
         """
         changes = self.changes
-        return changes.session_id or min(map(scope_lock, self._scopes))
+        return changes.session_id or min(self._scope_locks)
 
     @property
     def session_ids(self) -> set[str]:
@@ -116,13 +116,12 @@ class Commit:
         """
         What is to be locked: sessions and scopes.
         """
-        return self.session_ids.union(map(scope_lock, self._scopes))
+        return self.session_ids | self._scope_locks
 
     @property
-    def _scopes(self) -> set[str]:
-        save, removed = self.changes.save, self.changes.removed_items
-        names = () if save is None else (*save.names, *save.expected)
-        return {scope for scope, _ in (*names, *removed)}
+    def _scope_locks(self) -> set[str]:
+        save = self.changes.save
+        return set() if save is None else set(map(scope_lock, save.scopes))
 
     @property
     def saved_session(self) -> Session | None:
@@ -157,8 +156,9 @@ class Commit:
         time could undo what another wrote in between.
         """
         changes, expected = self.changes, self.expected
-        names = () if changes.save is None else changes.save.names
-        written = {*(run.id for run in changes.runs), *names, *changes.removed_items}
+        save = changes.save
+        items = () if save is None else (*save.names, *save.removed)
+        written = {*(run.id for run in changes.runs), *items}
         return (
             not changes.may_replace
             or expected.expected_revision is not None
@@ -254,8 +254,7 @@ class SaveItems:
         """
         What is to be locked: sessions and scopes.
         """
-        names = [*self.save.names, *self.save.expected]
-        return self.session_ids | {scope_lock(scope) for scope, _ in names}
+        return self.session_ids.union(map(scope_lock, self.save.scopes))
 
     @property
     def is_repeatable(self) -> bool:
@@ -324,7 +323,7 @@ def may_hide_a_commit(operation: Operation, outcome: Outcome) -> bool:
     items leave gaps, so that theirs say nothing.
     """
     of_items = isinstance(operation, SaveItems | DeleteItems)
-    if of_items or (isinstance(operation, Commit) and operation.changes.has_items):
+    if of_items or (isinstance(operation, Commit) and operation.changes.save):
         return isinstance(outcome, ASMError)
     if not isinstance(outcome, RevisionConflictError):
         return False

@@ -131,15 +131,20 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
         else:
             run_id, revision = row[_RUN_ID], row[_RUN_REVISION]
             unit.run_tombstones[run_id] = RunTombstone(tenant_id, revision)
-    unit.items = yield from load_items(
-        dialect,
-        [each.save for each in operations if isinstance(each, SaveItems)]
-        + [each.changes.save for each in commits if each.changes.save is not None],
-        [each.deletion for each in operations if isinstance(each, DeleteItems)],
-        unit.check_live,
-        removed={name for each in commits for name in each.changes.removed_items},
-        repeated=set(unit.operation_ids.values()),
-    )
+    saves = [
+        operation.save if isinstance(operation, SaveItems) else operation.changes.save
+        for operation in operations
+        if isinstance(operation, SaveItems | Commit)
+    ]
+    deletions = [o.deletion for o in operations if isinstance(o, DeleteItems)]
+    if deletions or any(saves):
+        unit.items = yield from load_items(
+            dialect,
+            [save for save in saves if save is not None],
+            deletions,
+            unit.check_live,
+            repeated=set(unit.operation_ids.values()),
+        )
     return unit
 
 

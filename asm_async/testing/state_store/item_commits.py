@@ -207,6 +207,17 @@ class TestItemCommits(StateStoreContract):
             with pytest.raises(ValidationError, match=f"^{next(iter(options))}: "):
                 await store.commit(changes, **options)
 
+    async def test_a_commit_concerns_a_thousand_scopes_at_most(
+        self, store: SessionStore
+    ) -> None:
+        """
+        Each costs a lock, also where items are only removed.
+        """
+        names = tuple((f"scope_{number}", "a") for number in range(1_001))
+        with pytest.raises(ValidationError, match="belong to 1001 scopes"):
+            await store.commit(Changes(removed_items=names))
+        await store.commit(Changes(removed_items=names[1:]))
+
     async def test_what_is_saved_is_not_removed_beside_that(self) -> None:
         """
         No item stands twice in one commit; each message names the place.
