@@ -19,19 +19,9 @@ What a message says: text, or a list of parts, each an object with a ``type``.
 """
 
 
-class EventOptions(TypedDict, total=False):
+class SharedOptions(TypedDict, total=False):
     """
-    What every builder takes beside the members of its layout.
-    """
-
-    id: str
-    """
-    The event's name, unique in its session; a new one unless given.
-    """
-
-    timestamp: datetime
-    """
-    When it happened, an aware time; now unless given.
+    What events have in common that are made together.
     """
 
     run_id: str | None
@@ -52,6 +42,22 @@ class EventOptions(TypedDict, total=False):
     metadata: Mapping[str, Any]
     """
     Whatever the application wants to remember beside it.
+    """
+
+
+class EventOptions(SharedOptions, total=False):
+    """
+    What every builder takes beside the members of its layout.
+    """
+
+    id: str
+    """
+    The event's name, unique in its session; a new one unless given.
+    """
+
+    timestamp: datetime
+    """
+    When it happened, an aware time; now unless given.
     """
 
     schema_version: int

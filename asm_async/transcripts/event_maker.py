@@ -6,9 +6,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
-from typing import Any, TypeAlias, TypedDict, cast
+from typing import Any, TypeAlias, cast
 
 from asm_async.conventions import EventOptions
+from asm_async.conventions.building import SharedOptions
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -20,7 +21,7 @@ An object of a provider.
 """
 
 
-class ImportOptions(TypedDict, total=False):
+class ImportOptions(SharedOptions, total=False):
     """
     What the events made of a provider's messages have in common.
     """
@@ -34,26 +35,6 @@ class ImportOptions(TypedDict, total=False):
     timestamp: datetime
     """
     When it was said, for all; the present time of each unless given.
-    """
-
-    run_id: str | None
-    """
-    The run that it was said in.
-    """
-
-    correlation_id: str | None
-    """
-    What ties it to events and traces elsewhere.
-    """
-
-    provider: str | None
-    """
-    Who ran the model.
-    """
-
-    metadata: Mapping[str, Any]
-    """
-    Whatever the application wants to remember beside it.
     """
 
 

@@ -23,7 +23,7 @@ from asm_async.sql.reads.session_queries import is_retraction
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.sql.writes.gates import lock_gates
+from asm_async.sql.writes.gates import gate_row, insert_head, lock_gates
 from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 from asm_async.values.session import Session
@@ -196,28 +196,17 @@ async def _put_head(transaction: Transaction, copy: SessionCopy, gate: Gate) -> 
     """
     conn, now, session = transaction.conn, datetime.now(UTC), copy.target
     gates, sessions = tables.session_sequences, tables.sessions
-    counter: dict[str, Any] = {
-        "last_sequence": gate.last_sequence,
-        "pruned_count": gate.pruned_count,
-        "state": gate.state.value,
-        "updated_at": now,
-        "tenant_id": gate.tenant_id,
-    }
     deleted_at = None if gate.state is GateState.LIVE else now
-    if gate.is_stored:
-        is_its = gates.c.session_id == session.id
-        await conn.execute(sa.update(gates).where(is_its).values(counter))
-        await conn.execute(
-            sa.update(sessions)
-            .where(sessions.c.id == session.id)
-            .values(deleted_at=deleted_at)
+    if not gate.is_stored:
+        operation_id = copy.expected.operation_id
+        await insert_head(
+            conn, gate, session, deleted_at=deleted_at, operation_id=operation_id
         )
         return
-    row = rows.session_row(session) | {
-        "deleted_at": deleted_at,
-        "operation_id": copy.expected.operation_id,
-    }
-    await conn.execute(sa.insert(gates), counter | {"session_id": session.id})
-    await conn.execute(sa.insert(sessions), row)
-    if tags := rows.tag_rows(session):
-        await conn.execute(sa.insert(tables.session_tags), tags)
+    is_its = gates.c.session_id == session.id
+    await conn.execute(sa.update(gates).where(is_its).values(gate_row(gate, now)))
+    await conn.execute(
+        sa.update(sessions)
+        .where(sessions.c.id == session.id)
+        .values(deleted_at=deleted_at)
+    )

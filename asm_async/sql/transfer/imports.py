@@ -15,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import HistoryConflictError, ValidationError
-from asm_async.sql.core import rows, tables
+from asm_async.sql.core import tables
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
@@ -23,7 +23,7 @@ from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
 from asm_async.sql.transfer.imported_members import insert_batch, new_members
 from asm_async.sql.transfer.withdrawal import withdrawal_check
-from asm_async.sql.writes.gates import lock_gates
+from asm_async.sql.writes.gates import insert_head, lock_gates
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.transfer.import_stream import (
     is_stored,
@@ -226,23 +226,19 @@ def _final_state(deleted_at: datetime | None) -> GateState:
 async def _insert_head(
     conn: AsyncConnection, incoming: IncomingSession, *, is_whole: bool
 ) -> None:
-    head, session, now = incoming.head, incoming.head.session, datetime.now(UTC)
+    head, session = incoming.head, incoming.head.session
     state = _final_state(session.deleted_at) if is_whole else GateState.IMPORTING
-    gate = {
-        "session_id": session.id,
-        "last_sequence": head.latest_sequence if is_whole else 0,
-        "pruned_count": head.pruned_count if is_whole else 0,
-        "state": state.value,
-        "updated_at": now,
-        "tenant_id": session.tenant_id,
-    }
-    row = rows.session_row(session)
+    gate = Gate(
+        session_id=session.id,
+        last_sequence=head.latest_sequence if is_whole else 0,
+        pruned_count=head.pruned_count if is_whole else 0,
+        state=state,
+        tenant_id=session.tenant_id,
+    )
+    others: dict[str, Any] = {}
     if not is_whole:
-        row |= {"deleted_at": now, "operation_id": incoming.import_id}
-    await conn.execute(sa.insert(tables.session_sequences), gate)
-    await conn.execute(sa.insert(tables.sessions), row)
-    if tags := rows.tag_rows(session):
-        await conn.execute(sa.insert(tables.session_tags), tags)
+        others = {"deleted_at": datetime.now(UTC), "operation_id": incoming.import_id}
+    await insert_head(conn, gate, session, **others)
 
 
 async def _remove(

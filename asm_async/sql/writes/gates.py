@@ -5,14 +5,17 @@ How the counter rows of sessions are locked and read, by what writes past a grou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.sql.core import rows, tables
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.unit_of_work import Gate
+from asm_async.values.session import Session
 
 GATE_COLUMNS: tuple[sa.Column[Any], ...] = tuple(
     column for column in tables.session_sequences.c if column.name != "updated_at"
@@ -34,6 +37,36 @@ def gates_of(found: Iterable[Sequence[Any]]) -> dict[str, Gate]:
             values["state"] = GateState(values["state"])
             gates[values["session_id"]] = Gate(**values, is_stored=True)
     return gates
+
+
+def gate_row(gate: Gate, now: datetime) -> dict[str, Any]:
+    """
+    Return the columns of a counter row that was written to *now*.
+    """
+    return {
+        "session_id": gate.session_id,
+        "last_sequence": gate.last_sequence,
+        "pruned_count": gate.pruned_count,
+        "state": gate.state.value,
+        "updated_at": now,
+        "tenant_id": gate.tenant_id,
+        "session_revision": gate.session_revision,
+    }
+
+
+async def insert_head(
+    conn: AsyncConnection, gate: Gate, session: Session, **others: Any
+) -> None:
+    """
+    Insert a session with its counter row and its tags; *others* are further columns.
+    """
+    row = rows.session_row(session) | others
+    await conn.execute(
+        sa.insert(tables.session_sequences), gate_row(gate, datetime.now(UTC))
+    )
+    await conn.execute(sa.insert(tables.sessions), row)
+    if tags := rows.tag_rows(session):
+        await conn.execute(sa.insert(tables.session_tags), tags)
 
 
 async def lock_gates(

@@ -25,7 +25,7 @@ from asm_async.sql.reads import session_queries
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_commit import commit
 from asm_async.sql.writes.decide_retraction import retract
-from asm_async.sql.writes.gates import GATE_COLUMNS, gates_of
+from asm_async.sql.writes.gates import GATE_COLUMNS, gate_row, gates_of
 from asm_async.sql.writes.item_work import load_items
 from asm_async.sql.writes.operations import (
     AppendEvents,
@@ -190,18 +190,7 @@ def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
     yield from _insert_or_update(
         dialect,
         tables.session_sequences,
-        [
-            {
-                "session_id": gate.session_id,
-                "last_sequence": gate.last_sequence,
-                "pruned_count": gate.pruned_count,
-                "state": gate.state.value,
-                "updated_at": now,
-                "tenant_id": gate.tenant_id,
-                "session_revision": gate.session_revision,
-            }
-            for gate in gates
-        ],
+        [gate_row(gate, now) for gate in gates],
         {gate.session_id for gate in gates if gate.is_stored},
     )
     sessions = [unit.sessions[session_id] for session_id in unit.changed_sessions]
