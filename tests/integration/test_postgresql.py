@@ -235,7 +235,8 @@ async def test_a_deadlock_with_somebody_else_is_survived(
     await engine.dispose()
 
     assert [event.sequence_number for event in stored] == [1, 1]
-    assert await count_deadlocks(other) == 1
+    # A second try can be quicker to the row than the one who was waiting for it.
+    assert await count_deadlocks(other) >= 1
 
 
 async def test_a_statement_timeout_is_a_busy_database(
