@@ -25,6 +25,7 @@ PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
 BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
 URL_VARIABLE = "DATABASE_URL"
 FILE_NAME = re.compile(r"# (test_\w+\.py)\n")
+KEPT_IN = re.compile(r"[\w-]+\.sqlite3\b|LocalArtifactStore\(\"[\w-]+\"\)")
 
 
 def blocks(page: Path) -> Iterator[tuple[int, str]]:
@@ -88,6 +89,19 @@ def test_every_code_block_runs(
                 run_tests(file_name.group(1))
             else:
                 run_block(runner, namespace, page, line, text)
+
+
+def test_no_two_pages_share_a_database_or_a_directory() -> None:
+    """
+    A reader who follows one page after the other, in one directory, fails on none.
+    """
+    pages_of: dict[str, list[str]] = {}
+    for page in PAGES:
+        text = "".join(text for _, text in blocks(page))
+        for name in set(KEPT_IN.findall(text)):
+            pages_of.setdefault(name, []).append(page.name)
+
+    assert {name: pages for name, pages in pages_of.items() if len(pages) > 1} == {}
 
 
 def run_tests(file_name: str) -> None:
