@@ -33,11 +33,10 @@ from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.state_store import SQLStateStore
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.transfer.copies import CopyInParts
+from asm_async.sql.writes.append_plan import AppendEvents, EventTexts
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import (
-    AppendEvents,
     Commit,
-    EventTexts,
     Operation,
     Outcome,
     RetractEvents,

@@ -10,8 +10,9 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from asm_async.errors import ASMError, StorageError
+from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.group_commit import GroupCommit
-from asm_async.sql.writes.operations import AppendEvents, Operation, Outcome, Written
+from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import Begin, Ended, Interrupt
 from asm_async.sql.writes.writer import Writer
 from asm_async.testing.factories import make_event

@@ -10,7 +10,8 @@ from collections.abc import Sequence
 from asm_async.sql import create_engine
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.runtime.announcer import Announcer
-from asm_async.sql.writes.operations import AppendEvents, Outcome
+from asm_async.sql.writes.append_plan import AppendEvents
+from asm_async.sql.writes.operations import Outcome
 from asm_async.testing.factories import make_event
 from tests.unit.scripted_perform import group_commit_of
 

@@ -17,7 +17,7 @@ from asm_async.errors import (
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.core.deadlines import GRACE_SECONDS
-from asm_async.sql.writes import group_commit
+from asm_async.sql.writes import group_commit, retries
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Commit, Outcome
 from asm_async.sql.writes.queue import LOOK_INTERVAL
@@ -75,7 +75,7 @@ def pauses(monkeypatch: pytest.MonkeyPatch) -> list[int]:
         noted.append(failures)
         return 0
 
-    monkeypatch.setattr(group_commit, "pause_after", pause_after)
+    monkeypatch.setattr(retries, "pause_after", pause_after)
     return noted
 
 

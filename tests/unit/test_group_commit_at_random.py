@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 import pytest
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
-from asm_async.sql.writes import group_commit
+from asm_async.sql.writes import group_commit, retries
 from asm_async.sql.writes.operations import Operation, Outcome
 from asm_async.testing.factories import make_event
 from tests.unit.scripted_perform import (
@@ -87,7 +87,7 @@ async def test_no_wake_up_is_lost(
     Thousands come, fail, leave and come again at random; none waits for ever.
     """
     chance = random.Random(seed)
-    monkeypatch.setattr(group_commit, "pause_after", at_once)
+    monkeypatch.setattr(retries, "pause_after", at_once)
     monkeypatch.setattr(ScriptedWriter, "takes_lane", takes_lane)
     monkeypatch.setattr(group_commit, "_MAX_OPERATIONS", chance.choice((1, 4, 8, 20)))
     weather = Weather(chance)

@@ -6,7 +6,8 @@ import pytest
 
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.snapshots import checked_changes
-from asm_async.sql.writes.operations import AppendEvents, Commit, Operation
+from asm_async.sql.writes.append_plan import AppendEvents
+from asm_async.sql.writes.operations import Commit, Operation
 from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.values.changes import Changes
 from asm_async.values.state_item import StateItem

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
-from asm_async.sql.writes import group_commit
+from asm_async.sql.writes import retries
 from asm_async.sql.writes.operations import Outcome
 from tests.unit.scripted_perform import (
     ScriptedPerform,
@@ -48,7 +48,7 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     """
     Try again at once.
     """
-    monkeypatch.setattr(group_commit, "pause_after", pause_of(0))
+    monkeypatch.setattr(retries, "pause_after", pause_of(0))
 
 
 @pytest.fixture
@@ -240,7 +240,7 @@ async def test_between_two_tries_a_caller_can_withdraw(
     """
     While nothing was committed, the pause is a good time to leave.
     """
-    monkeypatch.setattr(group_commit, "pause_after", pause_of(0.05))
+    monkeypatch.setattr(retries, "pause_after", pause_of(0.05))
     perform.failures.append(BUSY)
     groups, operations = group_commit_of(perform), named(2)
     tasks = submit(groups, *operations)
@@ -260,7 +260,7 @@ async def test_an_unknown_commit_is_found_out_for_a_cancelled_caller(
     """
     Cancelled during the try that got lost or after it, it waits for the repetition.
     """
-    monkeypatch.setattr(group_commit, "pause_after", pause_of(0.02))
+    monkeypatch.setattr(retries, "pause_after", pause_of(0.02))
     perform.failures.append(LOST)
     groups = group_commit_of(perform)
     (task,) = submit(groups, append("evt"))

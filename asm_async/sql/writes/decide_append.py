@@ -7,7 +7,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from asm_async.errors import EventConflictError, SequenceConflictError
-from asm_async.sql.writes.operations import AppendEvents, EventTexts
+from asm_async.sql.writes.append_plan import AppendEvents, EventTexts
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.event import Event
 

@@ -5,15 +5,11 @@ Operations that wait at the same time share a transaction, as in a database's ow
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections import deque
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from math import inf
 
-from asm_async.errors import StorageBusyError, StorageError, StoreClosedError
-from asm_async.sql.core.deadlines import pause_after
-from asm_async.sql.core.error_translation import is_collision, is_cut_short
+from asm_async.errors import StorageError, StoreClosedError
 from asm_async.sql.writes.apart import Apart
 from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import (
@@ -25,13 +21,11 @@ from asm_async.sql.writes.queue import (
     abort_all,
     goes_on,
 )
+from asm_async.sql.writes.retries import Retries
 from asm_async.sql.writes.writer import Watch, Writer
-
-_LOG = logging.getLogger(__name__)
 
 _MAX_OPERATIONS = 512
 _MAX_BYTES = 4 * 2**20
-_MAX_COLLISIONS = 3
 _SHARED_LOCK_TIMEOUT_SECONDS = 0.1
 
 
@@ -65,15 +59,15 @@ class GroupCommit:
             _SHARED_LOCK_TIMEOUT_SECONDS if locks_sessions else inf
         )
         self._queue: FairQueue[PendingOperation] = FairQueue()
-        self._parts: deque[list[PendingOperation]] = deque()
         self._is_scheduled = False
         self._lane: Flight | None = None
-        self._watch = Watch(self._queue, self._look)
         self._idle: asyncio.Future[None] | None = None
         self._drainer: asyncio.Task[None] | None = None
         self._apart = Apart(self._queue, self._after_landing, self._abort_all)
-        self._failures = 0
-        self._collisions = 0
+        self._retries = Retries(
+            self._queue, self._apart, self._run, locks_sessions=locks_sessions
+        )
+        self._watch = Watch(self._queue, self._retries, self._look)
 
     async def submit(self, operation: Operation, timeout: float) -> Outcome:
         """
@@ -192,15 +186,15 @@ class GroupCommit:
         """
         Start the next group if anybody waits, and tell who waits for the end of all.
         """
-        if self._queue or self._parts:
+        if self._queue or self._retries.parts:
             # Those who were told just now may come again, and be in the group.
             self._schedule(asyncio.get_running_loop())
         if self._idle is not None and not self._idle.done():
             self._idle.set_result(None)
 
     def _settle(self, begun: Sequence[PendingOperation], written: Written) -> None:
-        self._failures = self._collisions = 0
-        self._watch.last_error = None
+        if self._retries.last_error is not None:
+            self._retries.reset()
         for member, outcome in zip(begun, written.outcomes, strict=True):
             member.settle(outcome)
 
@@ -269,14 +263,7 @@ class GroupCommit:
         """
         Take the next part of a group that failed, else the next group of the queue.
         """
-        held: list[PendingOperation] = []
-        part: list[PendingOperation] = []
-        while self._parts and not part:
-            members = self._parts.popleft()
-            held += [m for m in members if self._queue.is_held(m.partition_key)]
-            part = [m for m in members if not self._queue.is_held(m.partition_key)]
-            part = [m for m in part if not m.is_over]
-        self._put_back(held)
+        part = self._retries.next_part() if self._retries.parts else []
         group = part or self._queue.take(_MAX_OPERATIONS, _MAX_BYTES)
         for member in group:
             member.is_queued = False
@@ -324,69 +311,10 @@ class GroupCommit:
             self._settle(flight.begun, written)
 
     async def _after_failure(
-        self, group: Sequence[PendingOperation], error: StorageError
+        self, group: list[PendingOperation], error: StorageError
     ) -> None:
-        """
-        Try again what may succeed later, by itself what may be the culprit.
-        """
-        self._failures += 1
-        self._watch.last_error = error
-        self._collisions += is_collision(error)
         is_final = self._writer.is_final(error)
-        group = [m for m in group if m.should_retry(error, is_final=is_final)]
-        is_race = is_collision(error) and self._collisions <= _MAX_COLLISIONS
-        is_cut = is_cut_short(error)
-        if self._locks_sessions and isinstance(error, StorageBusyError) and not is_cut:
-            await self._after_waiting(group, error)
-        elif (error.retryable or is_race) and not (is_cut and len(group) > 1):
-            await self._try_later(group, error)
-        elif len(group) == 1:
-            group[0].fail(error)
-        elif group:
-            _LOG.debug("a group of %d failed and is halved", len(group))
-            middle = len(group) // 2
-            self._parts.extendleft((group[middle:], group[:middle]))
-
-    async def _after_waiting(
-        self, group: list[PendingOperation], error: StorageError
-    ) -> None:
-        """
-        Find the session whose lock another holds, and let it wait for that alone.
-        """
-        partitions: dict[str, list[PendingOperation]] = {}
-        for member in group:
-            partitions.setdefault(member.partition_key, []).append(member)
-        is_apart = any(self._queue.is_held(key) for key in partitions)
-        if len(partitions) > 1:
-            self._parts.extend(partitions.values())
-        elif is_apart or not self._apart.has_room:
-            await self._try_later(group, error)
-        else:
-            task = asyncio.get_running_loop().create_task(self._run(group, inf))
-            self._apart.add(group, task)
-
-    async def _try_later(
-        self, group: list[PendingOperation], error: StorageError
-    ) -> None:
-        pause = pause_after(self._failures)
-        end = asyncio.get_running_loop().time() + pause
-        for member in group:
-            if member.deadline < end:
-                member.fail(error)
-        # Parts of the same group would overtake it: they queue up behind it.
-        waiting = [*group, *(member for part in self._parts for member in part)]
-        self._parts.clear()
-        waiting = [member for member in waiting if not member.is_over]
-        if not waiting:
-            return
-        self._put_back(waiting)
-        _LOG.debug("a group is tried again in %.3f s: %s", pause, type(error).__name__)
-        await asyncio.sleep(pause)
-
-    def _put_back(self, members: list[PendingOperation]) -> None:
-        for member in members:
-            member.is_queued = True
-        self._queue.put_back(members)
+        await self._retries.after_failure(group, error, is_final=is_final)
 
     def _abort_all(self, group: Sequence[PendingOperation]) -> None:
         # The loop is being shut down: nobody may wait for what will never come.
@@ -394,5 +322,4 @@ class GroupCommit:
         waiting = self._queue.take_all()
         for member in waiting:
             member.is_queued = False
-        abort_all([*group, *(m for part in self._parts for m in part), *waiting], error)
-        self._parts.clear()
+        abort_all([*group, *self._retries.take_all(), *waiting], error)

@@ -25,7 +25,15 @@ class ItemPlan:
 
     def add(self, operation: SaveItems, others: set[str]) -> bool:
         """
-        Return whether the operation is usual; if not, add what it locks to *others*.
+        Add the operation's items, unless that calls for a closer look.
+
+        Args:
+            operation: What is to be saved.
+
+            others: What those that are not written at once lock.
+
+        Returns:
+            Whether it was added.
         """
         save, names = operation.save, set(operation.save.names)
         # A call that may have been done before is known by the expectations that it
@@ -36,7 +44,6 @@ class ItemPlan:
         if is_kept or not (
             is_told_apart and is_alone and save.expected.keys() <= names
         ):
-            others |= operation.locks
             return False
         default = 0 if save.keep_existing else None
         for name, item, text in zip(save.names, save.items, save.texts, strict=True):

@@ -4,7 +4,7 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import TypeAlias
 
 import attrs
@@ -15,72 +15,16 @@ from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.dialects.direct import scope_lock
+from asm_async.sql.writes.append_plan import (
+    BASE_SIZE,
+    AppendEvents,
+    EventTexts,
+    size_of_texts,
+)
 from asm_async.values.changes import Committed
 from asm_async.values.event import Event
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
-
-_BASE_SIZE = 1_024
-
-EventTexts: TypeAlias = tuple[str, str]
-"""
-An event's *data* and *metadata* as they are stored.
-"""
-
-
-@attrs.define(eq=False)
-class AppendEvents:
-    """
-    ``SessionStore.append_events``; nobody else holds the events.
-    """
-
-    events: Sequence[Event]
-    expected_sequence: int | None
-    texts: Sequence[EventTexts]
-    expected_tenant: str | None = None
-
-    def numbered(self, numbers: Iterable[int]) -> list[Event]:
-        """
-        Return the events, with the sequence numbers under which they are committed.
-        """
-        for event, number in zip(self.events, numbers, strict=False):
-            event.take_number(number)
-        return list(self.events)
-
-    @property
-    def partition_key(self) -> str:
-        """
-        The session whose order counts; the first, if there are several.
-        """
-        return self.events[0].session_id
-
-    @property
-    def size(self) -> int:
-        """
-        About how many bytes it sends.
-        """
-        return _size_of(self.texts)
-
-    @property
-    def session_ids(self) -> set[str]:
-        """
-        The sessions whose rows are written.
-        """
-        return {event.session_id for event in self.events}
-
-    @property
-    def locks(self) -> set[str]:
-        """
-        What is to be locked: sessions.
-        """
-        return self.session_ids
-
-    @property
-    def is_repeatable(self) -> bool:
-        """
-        Whether doing it twice is as good as once: events are deduplicated by id.
-        """
-        return True
 
 
 @attrs.define(eq=False)
@@ -144,7 +88,7 @@ class Commit:
         """
         values = len(self.changes.runs) + (self.saved_session is not None)
         of_items = 0 if self.changes.save is None else _size_of_items(self.changes.save)
-        return _BASE_SIZE * values + _size_of(self.texts) + of_items
+        return BASE_SIZE * values + size_of_texts(self.texts) + of_items
 
     @property
     def is_repeatable(self) -> bool:
@@ -208,7 +152,7 @@ class RetractEvents:
         """
         About how many bytes it sends.
         """
-        return _BASE_SIZE + _size_of(self.retraction.texts)
+        return BASE_SIZE + size_of_texts(self.retraction.texts)
 
     @property
     def is_repeatable(self) -> bool:
@@ -271,7 +215,7 @@ class DeleteItems:
     """
 
     deletion: ItemsToDelete
-    size: int = _BASE_SIZE
+    size: int = BASE_SIZE
 
     @property
     def partition_key(self) -> str:
@@ -349,12 +293,7 @@ class Written:
     """
 
 
-def _size_of(texts: Sequence[EventTexts]) -> int:
-    payload = sum([len(data) + len(metadata) for data, metadata in texts])
-    return payload + _BASE_SIZE * len(texts)
-
-
 def _size_of_items(save: ItemsToSave) -> int:
     payload = sum([len(text or "") for text in save.texts])
     payload += sum([len(item.content or b"") for item in save.items])
-    return payload + _BASE_SIZE * (len(save.items) or 1)
+    return payload + BASE_SIZE * (len(save.items) or 1)

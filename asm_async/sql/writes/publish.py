@@ -8,8 +8,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
+from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.operations import (
-    AppendEvents,
     Operation,
     Outcome,
     RetractEvents,

@@ -22,13 +22,13 @@ from asm_async.sql.core.column_types import as_stored
 from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.reads import session_queries
+from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_commit import commit
 from asm_async.sql.writes.decide_retraction import retract
 from asm_async.sql.writes.gates import GATE_COLUMNS, gate_row, gates_of
 from asm_async.sql.writes.item_work import load_items
 from asm_async.sql.writes.operations import (
-    AppendEvents,
     Commit,
     DeleteItems,
     Operation,

@@ -10,8 +10,8 @@ import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.sql.core.tables import GateState
+from asm_async.sql.writes.append_plan import EventTexts
 from asm_async.sql.writes.item_work import ItemWork
-from asm_async.sql.writes.operations import EventTexts
 from asm_async.values import ids
 from asm_async.values.event import Event
 from asm_async.values.fields import next_number

@@ -12,27 +12,19 @@ from functools import cached_property, partial
 from itertools import islice
 from typing import TypeAlias
 
-import attrs
-
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
 from asm_async.sql.core.deadlines import GRACE_SECONDS
 from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors, with_outcome
 from asm_async.sql.core.prepared import Script
-from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
-from asm_async.sql.dialects.direct import AppendBlock, Committed, GroupWork
+from asm_async.sql.dialects.direct import Committed, GroupWork
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
+from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan
 from asm_async.sql.writes.item_plan import ItemPlan
-from asm_async.sql.writes.operations import (
-    AppendEvents,
-    Operation,
-    Outcome,
-    SaveItems,
-    Written,
-)
+from asm_async.sql.writes.operations import Operation, Outcome, SaveItems, Written
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.queue import (
     LOOK_INTERVAL,
@@ -43,13 +35,10 @@ from asm_async.sql.writes.queue import (
     Interrupt,
     PendingOperation,
 )
+from asm_async.sql.writes.retries import Retries
 from asm_async.sql.writes.slow_path import perform
 
 _LOG = logging.getLogger(__name__)
-
-_ID, _SESSION_ID, _NUMBER = map(
-    EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
-)
 
 _MakeScript: TypeAlias = Callable[[Sequence[Operation]], Script[list[Outcome]]]
 
@@ -229,9 +218,13 @@ class Watch:
     """
 
     def __init__(
-        self, queue: FairQueue[PendingOperation], on_look: Callable[[float], None]
+        self,
+        queue: FairQueue[PendingOperation],
+        retries: Retries,
+        on_look: Callable[[float], None],
     ) -> None:
         self._queue = queue
+        self._retries = retries
         self._on_look = on_look
         self._timer: asyncio.TimerHandle | None = None
         self.flights: set[Flight] = set()
@@ -241,10 +234,6 @@ class Watch:
         self.waiting: set[PendingOperation] = set()
         """
         The operations whose callers wait.
-        """
-        self.last_error: StorageError | None = None
-        """
-        What the last transaction failed with; None if it was committed.
         """
 
     def add(self, member: PendingOperation, loop: asyncio.AbstractEventLoop) -> None:
@@ -273,9 +262,11 @@ class Watch:
         others = self.waiting - ending
         late = [m for m in others if m.deadline <= (now if m.is_queued else due)]
         for member in late:
-            error = self.last_error or StorageBusyError("others kept it waiting")
+            error = self._retries.last_error
             if member.is_in_flight:
                 error = StorageUnavailableError("the database did not answer in time")
+            elif error is None:
+                error = StorageBusyError("others kept it waiting")
             member.fail(with_outcome(error, outcome_unknown=member.is_in_flight))
         self._queue.withdraw_all([member for member in late if member.is_queued])
 
@@ -289,7 +280,6 @@ def _committed(
     return committed
 
 
-@attrs.define(init=False)
 class _Plan:
     """
     Which operations of a group are usual, and which need to be looked at.
@@ -299,80 +289,49 @@ class _Plan:
     or scope, is not usual either: none overtakes another.
     """
 
-    operations: Sequence[Operation]
-    is_usual: list[bool]
-    counts: dict[str, int]
-    expected: dict[str, int]
-    tenants: dict[str, str]
-    rows: list[EventValues]
-    items: ItemPlan | None
-
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
-        self.counts, self.expected, self.tenants, self.rows = {}, {}, {}, []
-        self.items = None
+        self.appends = AppendPlan()
+        self.items: ItemPlan | None = None
         others: set[str] = set()
         self.is_usual = [self._add(operation, others) for operation in operations]
-        ids = {(row[_SESSION_ID], row[_ID]) for row in self.rows}
-        if len(ids) < len(self.rows):
-            self.rows, self.items = [], None
+        if self.appends.has_twins:
+            self.appends, self.items = AppendPlan(), None
             self.is_usual = [False] * len(operations)
 
     def _add(self, operation: Operation, others: set[str]) -> bool:
-        if isinstance(operation, SaveItems):
+        is_usual = False
+        if isinstance(operation, AppendEvents):
+            is_usual = self.appends.add(operation, others)
+        elif isinstance(operation, SaveItems):
             self.items = self.items or ItemPlan()
-            return self.items.add(operation, others)
-        if not isinstance(operation, AppendEvents):
+            is_usual = self.items.add(operation, others)
+        if not is_usual:
             others |= operation.locks
-            return False
-        counts, expected = self.counts, operation.expected_sequence
-        first, tenant = operation.events[0].session_id, operation.expected_tenant
-        is_any = expected is None and tenant is None
-        if len(operation.events) > 1 or others or not is_any:
-            session_ids = operation.session_ids
-            is_late = expected is not None and first in counts
-            if tenant is not None:
-                of_it = (self.tenants.get(id_, tenant) for id_ in session_ids)
-                is_late |= any(other != tenant for other in of_it)
-            if is_late or not others.isdisjoint(session_ids):
-                others |= session_ids
-                return False
-            if expected is not None:
-                self.expected[first] = expected
-            if tenant is not None:
-                self.tenants |= dict.fromkeys(session_ids, tenant)
-        for event, texts in zip(operation.events, operation.texts, strict=True):
-            place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
-            self.rows.append((*leading_values(event), event.session_id, place, *texts))
-        return True
+        return is_usual
 
     def work(self, script: _MakeScript) -> GroupWork[list[Outcome]]:
         """
         Return what the transaction does.
         """
-        operations = self.operations
-        whole = partial(script, operations)
+        operations, locks = self.operations, set[str]()
         rest = [
             operation
             for operation, is_usual in zip(operations, self.is_usual, strict=True)
             if not is_usual
         ]
-        locks = {name for operation in rest for name in operation.locks}
+        block = self.appends.block
         items = None if self.items is None else self.items.block
-        block = AppendBlock(
-            counts=self.counts,
-            expected=self.expected,
-            tenants=self.tenants,
-            rows=self.rows,
-        )
+        if block is not None:
+            locks |= block.counts.keys()
         if items is not None:
             locks |= items.locks
         return GroupWork(
-            locks=locks.union(self.counts) if locks else self.counts.keys(),
-            block=block if self.rows else None,
+            locks=locks.union(*(operation.locks for operation in rest)),
+            block=block,
             items=items,
             rest=partial(script, rest) if rest else None,
-            whole=whole,
+            whole=partial(script, operations),
         )
 
     def written(self, committed: Committed[list[Outcome]]) -> Written:
@@ -382,9 +341,7 @@ class _Plan:
         latest, outcomes = committed.latest, committed.result or []
         if latest is None:
             return Written(outcomes=outcomes)
-        bases = {name: number - self.counts[name] for name, number in latest.items()}
-        numbers = iter([bases[row[_SESSION_ID]] + row[_NUMBER] for row in self.rows])
-        others = iter(outcomes)
+        numbers, others = iter(self.appends.numbers(latest)), iter(outcomes)
         told: list[Outcome] = []
         for operation, is_usual in zip(self.operations, self.is_usual, strict=True):
             if not is_usual:
@@ -393,7 +350,4 @@ class _Plan:
                 told.append(operation.numbered(islice(numbers, len(operation.events))))
             elif self.items is not None:
                 told.append(self.items.saved(operation, committed.revisions))
-        return Written(
-            outcomes=told,
-            first_position=committed.first_position,
-        )
+        return Written(outcomes=told, first_position=committed.first_position)

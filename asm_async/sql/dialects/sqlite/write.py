@@ -7,9 +7,9 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.column_types import EPOCH, MICROSECOND
@@ -22,7 +22,6 @@ from asm_async.sql.dialects.direct import (
     DirectDialect,
     Done,
     GroupWork,
-    ItemBlock,
 )
 from asm_async.sql.dialects.sqlite.driver import (
     file_of,
@@ -32,6 +31,8 @@ from asm_async.sql.dialects.sqlite.driver import (
     run,
     start,
 )
+from asm_async.sql.dialects.sqlite.item_write import save_items
+from asm_async.sql.dialects.sqlite.public_write import fetch_by_hops, write_by_hops
 from asm_async.values.fields import MAX_COUNT
 
 T = TypeVar("T")
@@ -61,19 +62,6 @@ _INSERT = f"""
 
 # AUTOINCREMENT counts one by one within a transaction, and nobody else writes.
 _LAST_POSITION = "SELECT last_insert_rowid()"
-
-_IS_LIVE = """
-    SELECT 1 FROM asm_session_sequences WHERE session_id = ? AND state = 'live'
-"""
-
-_REVISION = "SELECT revision FROM asm_state_items WHERE scope = ? AND key = ?"
-
-# What is replaced is deleted, and its successor gets the next revision.
-_REPLACE = """
-    INSERT OR REPLACE INTO asm_state_items
-        (scope, key, data, content, session_id, updated_at, operation_id)
-    VALUES (?, ?, ?, ?, ?, ?, ?)
-"""
 
 _NEW_REVISIONS = """
     WITH RECURSIVE place(number) AS (
@@ -114,7 +102,7 @@ class SQLiteDirect(DirectDialect):
         interface makes one for each.
         """
         if not has_thread(driver):
-            asyncio.ensure_future(_write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
+            asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
             return
 
         def write(connection: sqlite3.Connection) -> Committed[T]:
@@ -136,7 +124,7 @@ class SQLiteDirect(DirectDialect):
 
     async def fetch(self, driver: Any, step: Step) -> Sequence[Row]:
         if not has_thread(driver):
-            return await _fetch_by_hops(driver, step)
+            return await fetch_by_hops(driver, step)
 
         def read(connection: sqlite3.Connection) -> Sequence[Row]:
             file = find_file(driver, connection)
@@ -209,7 +197,7 @@ def _do_block(
             ((last_position,),) = connection.execute(_LAST_POSITION)
             first_position = last_position - len(block.rows) + 1
     if items := work.items:
-        saved = _save_items(connection, items)
+        saved = save_items(connection, items)
         if saved is None:
             return None
         revisions = saved
@@ -220,40 +208,6 @@ def _do_block(
         revisions=revisions,
         first_position=first_position,
     )
-
-
-def _save_items(
-    connection: sqlite3.Connection, block: ItemBlock
-) -> Mapping[Name, int] | None:
-    """
-    Save items; None if a session is not living, or an item is not as expected.
-    """
-    for session_id in block.session_ids:
-        if connection.execute(_IS_LIVE, (session_id,)).fetchone() is None:
-            return None
-    for row in block.rows:
-        if row.expected is not None:
-            name = row.item.scope, row.item.key
-            found = connection.execute(_REVISION, name).fetchone()
-            if row.expected != (found[0] if found else 0):
-                return None
-    at = (block.at - EPOCH) // MICROSECOND
-    connection.executemany(
-        _REPLACE,
-        [
-            (
-                *(row.item.scope, row.item.key, row.text, row.item.content),
-                *(row.item.session_id, at, row.operation_id),
-            )
-            for row in block.rows
-        ],
-    )
-    ((last,),) = connection.execute(_LAST_POSITION)
-    first = last - len(block.rows) + 1
-    return {
-        (row.item.scope, row.item.key): first + place
-        for place, row in enumerate(block.rows)
-    }
 
 
 def _count(
@@ -320,79 +274,3 @@ def _do_script(connection: sqlite3.Connection, script: Script[T]) -> T:
                 connection.executemany(each.sql, each.parameters)
             else:
                 rows = connection.execute(each.sql, each.parameters).fetchall()
-
-
-# What follows needs the driver's public interface alone.
-
-
-class _PublicDriver(Protocol):
-    """
-    What of aiosqlite's connection is used.
-    """
-
-    in_transaction: bool
-
-    async def execute_fetchall(
-        self, sql: str, parameters: Iterable[Any] | None = None
-    ) -> Iterable[Row]: ...
-
-    async def executemany(
-        self, sql: str, parameters: Iterable[Iterable[Any]]
-    ) -> Any: ...
-
-
-async def _fetch_by_hops(driver: _PublicDriver, step: Step) -> Sequence[Row]:
-    """
-    Do what :meth:`SQLiteDirect.fetch` says, without the driver's private names.
-    """
-    if driver.in_transaction:
-        await driver.execute_fetchall("ROLLBACK")
-    return list(await driver.execute_fetchall(step.sql, step.parameters))
-
-
-async def _write_by_hops(
-    driver: _PublicDriver, work: GroupWork[T], done: Done[T]
-) -> None:
-    """
-    Do what :meth:`SQLiteDirect.start_group` says, without the driver's private names.
-    """
-    committed: Committed[T] | None = None
-    failure: BaseException | None = None
-    try:
-        committed = await _do_by_hops(driver, work)
-    except BaseException as error:  # noqa: BLE001 - it is told to whoever started this
-        failure = error
-    done(committed, failure)
-
-
-async def _do_by_hops(driver: _PublicDriver, work: GroupWork[T]) -> Committed[T]:
-    if driver.in_transaction:
-        await driver.execute_fetchall("ROLLBACK")
-    try:
-        await driver.execute_fetchall("BEGIN IMMEDIATE")
-        result = await _do_script_by_hops(driver, work.whole())
-        with translated_errors(committing=True):
-            await driver.execute_fetchall("COMMIT")
-        return Committed(latest=None, result=result)
-    except BaseException as error:
-        try:
-            if driver.in_transaction:
-                await driver.execute_fetchall("ROLLBACK")
-        except sqlite3.Error as second:
-            error.add_note(f"and it could not be rolled back: {second!r}")
-        raise
-
-
-async def _do_script_by_hops(driver: _PublicDriver, script: Script[T]) -> T:
-    rows: Any = None
-    while True:
-        try:
-            step = script.send(rows)
-        except StopIteration as end:
-            return cast("T", end.value)
-        for each in (step,) if isinstance(step, Step) else step:
-            if each.is_many:
-                await driver.executemany(each.sql, each.parameters)
-            else:
-                found = await driver.execute_fetchall(each.sql, each.parameters)
-                rows = list(found)

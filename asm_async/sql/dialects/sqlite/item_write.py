@@ -1,0 +1,61 @@
+"""
+How state items are saved in the connection's own thread, beside a group's events.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Mapping
+
+from asm_async.fronts.saving_items import Name
+from asm_async.sql.core.column_types import EPOCH, MICROSECOND
+from asm_async.sql.dialects.direct import ItemBlock
+
+_LAST_ROWID = "SELECT last_insert_rowid()"
+
+_IS_LIVE = """
+    SELECT 1 FROM asm_session_sequences WHERE session_id = ? AND state = 'live'
+"""
+
+_REVISION = "SELECT revision FROM asm_state_items WHERE scope = ? AND key = ?"
+
+# What is replaced is deleted, and its successor gets the next revision.
+_REPLACE = """
+    INSERT OR REPLACE INTO asm_state_items
+        (scope, key, data, content, session_id, updated_at, operation_id)
+    VALUES (?, ?, ?, ?, ?, ?, ?)
+"""
+
+
+def save_items(
+    connection: sqlite3.Connection, block: ItemBlock
+) -> Mapping[Name, int] | None:
+    """
+    Save items; None if a session is not living, or an item is not as expected.
+    """
+    for session_id in block.session_ids:
+        if connection.execute(_IS_LIVE, (session_id,)).fetchone() is None:
+            return None
+    for row in block.rows:
+        if row.expected is not None:
+            name = row.item.scope, row.item.key
+            found = connection.execute(_REVISION, name).fetchone()
+            if row.expected != (found[0] if found else 0):
+                return None
+    at = (block.at - EPOCH) // MICROSECOND
+    connection.executemany(
+        _REPLACE,
+        [
+            (
+                *(row.item.scope, row.item.key, row.text, row.item.content),
+                *(row.item.session_id, at, row.operation_id),
+            )
+            for row in block.rows
+        ],
+    )
+    ((last,),) = connection.execute(_LAST_ROWID)
+    first = last - len(block.rows) + 1
+    return {
+        (row.item.scope, row.item.key): first + place
+        for place, row in enumerate(block.rows)
+    }

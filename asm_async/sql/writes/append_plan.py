@@ -1,0 +1,167 @@
+"""
+Appends: each as its caller wants it, and those of a group that are written at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
+
+import attrs
+
+from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
+from asm_async.sql.dialects.direct import AppendBlock
+from asm_async.values.event import Event
+
+BASE_SIZE = 1_024
+"""
+Bytes that a value is taken for beside its JSON.
+"""
+
+_ID, _SESSION_ID, _NUMBER = map(
+    EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
+)
+
+EventTexts: TypeAlias = tuple[str, str]
+"""
+An event's *data* and *metadata* as they are stored.
+"""
+
+
+@attrs.define(eq=False)
+class AppendEvents:
+    """
+    ``SessionStore.append_events``; nobody else holds the events.
+    """
+
+    events: Sequence[Event]
+    expected_sequence: int | None
+    texts: Sequence[EventTexts]
+    expected_tenant: str | None = None
+
+    def numbered(self, numbers: Iterable[int]) -> list[Event]:
+        """
+        Return the events, with the sequence numbers under which they are committed.
+        """
+        for event, number in zip(self.events, numbers, strict=False):
+            event.take_number(number)
+        return list(self.events)
+
+    @property
+    def partition_key(self) -> str:
+        """
+        The session whose order counts; the first, if there are several.
+        """
+        return self.events[0].session_id
+
+    @property
+    def size(self) -> int:
+        """
+        About how many bytes it sends.
+        """
+        return size_of_texts(self.texts)
+
+    @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions whose rows are written.
+        """
+        return {event.session_id for event in self.events}
+
+    @property
+    def locks(self) -> set[str]:
+        """
+        What is to be locked: sessions.
+        """
+        return self.session_ids
+
+    @property
+    def is_repeatable(self) -> bool:
+        """
+        Whether doing it twice is as good as once: events are deduplicated by id.
+        """
+        return True
+
+
+@attrs.define
+class AppendPlan:
+    """
+    The events that are appended at once, each behind those that came before it.
+    """
+
+    _counts: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
+    _expected: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
+    _tenants: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+    _rows: list[EventValues] = attrs.field(init=False, factory=list[EventValues])
+
+    def add(self, operation: AppendEvents, others: set[str]) -> bool:
+        """
+        Add the operation's events, unless that calls for a closer look.
+
+        Args:
+            operation: What is to be appended.
+
+            others: What those that are not written at once lock.
+
+        Returns:
+            Whether it was added.
+        """
+        counts, expected = self._counts, operation.expected_sequence
+        first, tenant = operation.events[0].session_id, operation.expected_tenant
+        is_any = expected is None and tenant is None
+        if len(operation.events) > 1 or others or not is_any:
+            session_ids = operation.session_ids
+            is_late = expected is not None and first in counts
+            if tenant is not None:
+                of_it = (self._tenants.get(id_, tenant) for id_ in session_ids)
+                is_late |= any(other != tenant for other in of_it)
+            if is_late or not others.isdisjoint(session_ids):
+                return False
+            if expected is not None:
+                self._expected[first] = expected
+            if tenant is not None:
+                self._tenants |= dict.fromkeys(session_ids, tenant)
+        for event, texts in zip(operation.events, operation.texts, strict=True):
+            place = counts[event.session_id] = counts.get(event.session_id, 0) + 1
+            self._rows.append((*leading_values(event), event.session_id, place, *texts))
+        return True
+
+    @property
+    def has_twins(self) -> bool:
+        """
+        Whether an id comes twice in a session.
+        """
+        ids = {(row[_SESSION_ID], row[_ID]) for row in self._rows}
+        return len(ids) < len(self._rows)
+
+    @property
+    def block(self) -> AppendBlock | None:
+        """
+        What is appended at once; None if there is nothing.
+        """
+        if not self._rows:
+            return None
+        return AppendBlock(
+            counts=self._counts,
+            expected=self._expected,
+            tenants=self._tenants,
+            rows=self._rows,
+        )
+
+    def numbers(self, latest: Mapping[str, int]) -> list[int]:
+        """
+        Return the numbers of the events, in the order in which they were added.
+
+        Args:
+            latest: The latest number of each session.
+        """
+        bases = {name: number - self._counts[name] for name, number in latest.items()}
+        return [bases[row[_SESSION_ID]] + row[_NUMBER] for row in self._rows]
+
+
+def size_of_texts(texts: Sequence[EventTexts]) -> int:
+    """
+    Return about how many bytes events with such texts are.
+    """
+    payload = sum([len(data) + len(metadata) for data, metadata in texts])
+    return payload + BASE_SIZE * len(texts)
