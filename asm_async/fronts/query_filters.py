@@ -99,6 +99,9 @@ class SessionSearch(Search):
         "created_at_asc": ordered_by(created_at=datetime, id=str),
         "created_at_desc": ordered_by(created_at=datetime, id=str, is_descending=True),
         "updated_at_desc": ordered_by(updated_at=datetime, id=str, is_descending=True),
+        "last_activity_desc": ordered_by(
+            last_activity_at=datetime, id=str, is_descending=True
+        ),
     }
 
 

@@ -12,6 +12,7 @@ from asm_async.fronts.copying import (
     check_visibility,
     is_repetition,
 )
+from asm_async.fronts.retention import utc_now
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.retraction import Ranges, hidden_ranges, is_hidden
@@ -33,6 +34,7 @@ async def copy_session(database: InMemoryDatabase, copy: SessionCopy) -> Session
     through = check_source(copy, source.tenant_id, database.latest(source_id))
     events = list(database.events[source_id].values())
     await _check_visibility(copy, through, events)
+    target = target.with_given(target.revision, utc_now())
     database.put_session(target, copy.expected.operation_id)
     copied = [event for event in events if event.sequence_number <= through]
     database.put_events(attrs.evolve(event, session_id=target.id) for event in copied)

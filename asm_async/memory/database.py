@@ -5,7 +5,7 @@ What the in-memory adapters share, as the SQL ones share a database.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
@@ -17,6 +17,8 @@ from asm_async.errors import (
     StoreClosedError,
     ValidationError,
 )
+from asm_async.fronts.retention import utc_now
+from asm_async.memory.feed_log import FeedLog
 from asm_async.memory.item_table import ItemTable
 from asm_async.values import fields, ids
 from asm_async.values.artifact import Artifact
@@ -63,52 +65,6 @@ class ConsumerRow:
     holder: str | None = None
     leased_until: datetime | None = None
     updated_at: datetime
-
-
-class FeedLog:
-    """
-    Events by position: 1, 2, 3 and so on, never used again.
-    """
-
-    def __init__(self) -> None:
-        self._events: list[Event | None] = []
-        self._positions: dict[tuple[str, str], int] = {}
-
-    @property
-    def latest(self) -> int:
-        """
-        The last position that was used.
-        """
-        return len(self._events)
-
-    def append(self, event: Event) -> None:
-        """
-        Append *event* at the next position.
-        """
-        self._events.append(event)
-        self._positions[event.session_id, event.id] = self.latest
-
-    def forget(self, event: Event) -> None:
-        """
-        Leave the position of *event* empty.
-        """
-        position = self._positions.pop((event.session_id, event.id))
-        self._events[position - 1] = None
-
-    def at(self, position: int) -> Event | None:
-        """
-        Return the event at *position*, which is at most the latest; None if it is gone.
-        """
-        return self._events[position - 1] if position else None
-
-    def behind(self, position: int) -> Iterator[tuple[int, Event]]:
-        """
-        Yield what is stored behind *position*, with positions.
-        """
-        for index in range(position, self.latest):
-            event = self._events[index]
-            if event is not None:
-                yield index + 1, event
 
 
 class InMemoryDatabase:
@@ -208,7 +164,7 @@ class InMemoryDatabase:
             gate.pruned += gap
             gate.session_revision += ids.random_gap()
         last = gate.session_revision if stored is None else stored.revision
-        self.put_session(session.with_given(last + 1), operation_id)
+        self.put_session(session.with_given(last + 1, utc_now()), operation_id)
 
     def is_tombstone_of_another(self, session: Session) -> bool:
         """
@@ -237,13 +193,30 @@ class InMemoryDatabase:
             if tombstone.tenant_id != self.sessions[run.session_id].tenant_id:
                 last += ids.random_gap()
         self.put_run(run.with_given(last + 1), operation_id)
+        self._note_activity(run.session_id, utc_now())
 
-    def put_events(self, events: Iterable[Event]) -> None:
+    def append(self, events: Iterable[Event]) -> None:
+        """
+        Do :meth:`put_events`, which is an activity of their sessions.
+        """
+        now = utc_now()
+        for session_id in self.put_events(events):
+            self._note_activity(session_id, now)
+
+    def _note_activity(self, session_id: str, now: datetime) -> None:
+        session = self.sessions[session_id]
+        self.sessions[session_id] = session.with_given(session.revision, now)
+
+    def put_events(self, events: Iterable[Event]) -> set[str]:
         """
         Add numbered events to their sessions and wake those who wait for them.
 
         An event whose id its session holds already stays as it is.
+
+        Returns:
+            The sessions that were given some.
         """
+        written: set[str] = set()
         for event in events:
             stored = self.events[event.session_id]
             if event.id not in stored:
@@ -251,6 +224,8 @@ class InMemoryDatabase:
                 self.gates[event.session_id].latest = event.sequence_number
                 self.log.append(event)
                 self._wake(event.session_id, None)
+                written.add(event.session_id)
+        return written
 
     def delete_session(self, session_id: str) -> None:
         """

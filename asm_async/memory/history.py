@@ -9,6 +9,7 @@ from contextlib import aclosing
 
 import attrs
 
+from asm_async.fronts.retention import utc_now
 from asm_async.memory.artifact_registry import artifact_of_key, artifacts_of
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.transfer.export_stream import HistoryBatch, encode_history
@@ -142,7 +143,9 @@ def _check_artifact(
 def _put(
     database: InMemoryDatabase, incoming: IncomingSession, members: list[SessionMember]
 ) -> None:
-    database.put_session(incoming.head.session)
+    session = incoming.head.session
+    active_at = session.last_activity_at or utc_now()
+    database.put_session(session.with_given(session.revision, active_at))
     for member in members:
         if isinstance(member, Run):
             database.put_run(member)

@@ -125,7 +125,7 @@ class InMemorySessionStore(SessionStoreFront):
         if numbered and not _are_stored_behind(database, expected_sequence, numbered):
             session_id = numbered[0].session_id
             _check_latest(session_id, database.latest(session_id), expected_sequence)
-            database.put_events(numbered)
+            database.append(numbered)
         return [attrs.evolve(event) for event in numbered]
 
     async def _commit(
@@ -177,7 +177,7 @@ class InMemorySessionStore(SessionStoreFront):
             retracting.check_retraction(retraction, latest, find)
             event, _ = retraction.event(hidden_of(database, session_id))
             written = _number_events(database, [event, *retraction.replacement])
-            database.put_events(written)
+            database.append(written)
         return [attrs.evolve(event) for event in written]
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
@@ -253,7 +253,7 @@ def _store(
         database.save_run(run, expected.operation_id)
     # A session that is begun anew may go on from another place.
     events = _number_events(database, [event for event, _, _ in changes.batch])
-    database.put_events(events)
+    database.append(events)
     if changes.save is not None:
         saving_items.put_items(items, changes.save)
     return events

@@ -32,7 +32,7 @@ The most groups that one summary of usage or cost tells apart.
 """
 
 SessionOrder: TypeAlias = Literal[
-    "created_at_asc", "created_at_desc", "updated_at_desc"
+    "created_at_asc", "created_at_desc", "updated_at_desc", "last_activity_desc"
 ]
 RunOrder: TypeAlias = Literal["started_at_desc", "started_at_asc", "token_usage_desc"]
 EventOrder: TypeAlias = Literal["sequence_asc", "timestamp_asc", "timestamp_desc"]
@@ -58,8 +58,8 @@ class QueryAPI(HistoryTransfer, Protocol):
     the same direction, and ids and other texts are compared by code point. A page
     begins behind the last item of the one before, whatever was inserted or deleted
     since, so that going on shows nothing twice and leaves nothing out but what has
-    changed its place: a session saved meanwhile moves in ``updated_at_desc``, a run in
-    ``token_usage_desc``.
+    changed its place: a session saved meanwhile moves in ``updated_at_desc``, one that
+    was written to in ``last_activity_desc``, a run in ``token_usage_desc``.
 
     **Cost.** A page that no filter narrows costs the same wherever it begins and
     however long the history is. So does one that is narrowed by what the search's
@@ -72,6 +72,10 @@ class QueryAPI(HistoryTransfer, Protocol):
     events by sessions, runs or *correlation_id*. Of events in order of their numbers by
     *types* or times, in order of time by a tenant, a user or more than 32 types, a page
     costs what sorting all of these costs as long as they are no more than 20,000.
+
+    By their last activity, sessions are kept in order for all and for a tenant; of a
+    user, a tag or a parent all are sorted. A page costs what looking at all that was
+    active within a minute of it costs.
 
     What remains is looked at one by one in the search's order until the page is full:
     more than those 20,000, a session's provider, *providers* of events, *min_tokens* in

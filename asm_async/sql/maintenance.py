@@ -107,7 +107,7 @@ class SQLMaintenance(MaintenanceFront):
             case MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS:
                 return remove_orphaned_artifacts(writes)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
-                return close_orphaned_counters(writes, policy, now)
+                return close_orphaned_counters(writes, policy)
 
     async def _prune_session_events(
         self, session_id: str, policy: RetentionPolicy
@@ -132,9 +132,7 @@ class SQLMaintenance(MaintenanceFront):
     async def _restore_session(
         self, session_id: str, expected_tenant: str | None
     ) -> Session:
-        undo = partial(
-            restore, session_id=session_id, tenant=expected_tenant, at=self._clock()
-        )
+        undo = partial(restore, session_id=session_id, tenant=expected_tenant)
         return await self._change(session_id, undo)
 
     async def _change(

@@ -4,9 +4,10 @@ The query API over an AsyncEngine.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from copy import copy
 from functools import partial
+from types import MappingProxyType
 from typing import Any, TypeVar
 
 import sqlalchemy as sa
@@ -29,6 +30,7 @@ from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.runtime.lifecycle import Lifecycle
+from asm_async.sql.search.activity_queries import page_by_activity
 from asm_async.sql.search.event_queries import (
     is_selective,
     number_of_events,
@@ -105,10 +107,15 @@ class SQLQueryAPI(QueryAPIFront):
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool
     ) -> Page[Session]:
         left_out = () if wanted.with_context else ("context",)
-        query = self._read_as_wanted(page_of_sessions(wanted, paging), left_out)
+        values: dict[str, Any] = {}
+        if "last_activity_at" in paging.order.key:
+            page, values = page_by_activity(wanted, paging)
+        else:
+            page = page_of_sessions(wanted, paging)
+        query = self._read_as_wanted(page, left_out)
 
         async def read(conn: AsyncConnection) -> Page[Session]:
-            found = await _planned(conn, query)
+            found = await _planned(conn, query, values)
             sessions = await in_pieces(rows.session_of, found)
             total_count: int | None = None
             if count_total:
@@ -232,6 +239,10 @@ class SQLQueryAPI(QueryAPIFront):
             return await self._transactions.read_snapshot(work)
 
 
-async def _planned(conn: AsyncConnection, query: sa.Executable) -> sa.CursorResult[Any]:
+async def _planned(
+    conn: AsyncConnection,
+    query: sa.Executable,
+    values: Mapping[str, Any] = MappingProxyType({}),
+) -> sa.CursorResult[Any]:
     await dialect_of(conn).force_custom_plan(conn)
-    return await conn.execute(query)
+    return await conn.execute(query, values)

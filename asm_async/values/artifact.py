@@ -151,7 +151,7 @@ class Artifact(StoredValue):
     When the artifact was soft-deleted; given by the registry alone.
     """
 
-    _GIVEN_BY_STORE: ClassVar = "deleted_at"
+    _GIVEN_BY_STORE: ClassVar = ("deleted_at",)
 
     @classmethod
     def new(

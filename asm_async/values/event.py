@@ -205,7 +205,7 @@ class Event(StoredValue):
     What ties it to events and traces elsewhere.
     """
 
-    _GIVEN_BY_STORE: ClassVar = "sequence_number"
+    _GIVEN_BY_STORE: ClassVar = ("sequence_number",)
 
     @classmethod
     def new(

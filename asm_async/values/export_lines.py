@@ -17,6 +17,8 @@ from hashlib import sha256
 from types import MappingProxyType
 from typing import Any, cast
 
+import attrs
+
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact
@@ -183,12 +185,14 @@ class HistoryDigest:
     """
     The digest of one session's records, added in the order of an export.
 
-    Two histories are the same if all their lines are.
+    Two histories are the same if all their lines are, but for when they were last
+    active: what was not said there, the import has said here.
     """
 
     def __init__(self, head: ExportedSession) -> None:
         self._latest_sequence = head.latest_sequence
-        self._session = encode_record(head)
+        session = head.session.with_given(head.session.revision, None)
+        self._session = encode_record(attrs.evolve(head, session=session))
         self._runs = sha256()
         self._artifacts = sha256()
         self._events = sha256()

@@ -143,7 +143,7 @@ class Run(StoredValue):
     How many times the run was saved; given by the store, 0 before the first time.
     """
 
-    _GIVEN_BY_STORE: ClassVar = "revision"
+    _GIVEN_BY_STORE: ClassVar = ("revision",)
 
     @classmethod
     def new(

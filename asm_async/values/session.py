@@ -130,7 +130,14 @@ class Session(StoredValue):
     How many times the session was saved; given by the store, 0 before the first time.
     """
 
-    _GIVEN_BY_STORE: ClassVar = "revision"
+    last_activity_at: UTCTime | None = attrs.field(default=None, eq=False)
+    """
+    When the session, one of its runs or an event was last written; given by the store.
+
+    It moves without a save, so it is no part of what makes sessions equal.
+    """
+
+    _GIVEN_BY_STORE: ClassVar = ("revision", "last_activity_at")
 
     @classmethod
     def new(

@@ -152,7 +152,7 @@ class StateItem(StoredValue):
     When it was saved, by the clock of the store's process; given by the store.
     """
 
-    _GIVEN_BY_STORE: ClassVar = "revision"
+    _GIVEN_BY_STORE: ClassVar = ("revision",)
 
     def snapshot(self) -> tuple[StateItem, str | None]:
         """

@@ -26,9 +26,9 @@ class StoredValue(PlainValue):
 
     __slots__ = ()
 
-    _GIVEN_BY_STORE: ClassVar[str]
+    _GIVEN_BY_STORE: ClassVar[tuple[str, ...]]
     """
-    The field that the store alone gives, which does not count as content.
+    The fields that the store alone gives, which do not count as content.
     """
 
     @classmethod
@@ -78,12 +78,16 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         """
         raise NotImplementedError
 
-    def with_given(self, number: int) -> Self:
+    def with_given(self, *given: Any) -> Self:
         """
         Return the value with what the store alone gives; the JSON is the same object.
+
+        Args:
+            given: The first of those fields, or the first ones.
         """
         value = self._opened()
-        setattr(value, self._GIVEN_BY_STORE, number)
+        for name, member in zip(self._GIVEN_BY_STORE, given, strict=False):
+            setattr(value, name, member)
         value.__class__ = type(self)
         return cast("Self", value)
 
@@ -102,14 +106,15 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         plain, others = self.to_dict(), other.to_dict()
         for name, value in plain.items():
             path = _path_to_difference(value, others[name])
-            if path is not None and name != self._GIVEN_BY_STORE:
+            if path is not None and name not in self._GIVEN_BY_STORE:
                 return f"{name}{path}"
         return ""
 
     def _content(self) -> str:
         # Both are normal already: what to_dict() checks takes five times as long.
         members = {name: getattr(self, name) for name in schema_of(type(self)).rules}
-        del members[self._GIVEN_BY_STORE]
+        for name in self._GIVEN_BY_STORE:
+            del members[name]
         for name, member in members.items():
             if isinstance(member, datetime):
                 members[name] = member.isoformat(timespec="microseconds")

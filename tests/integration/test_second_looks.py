@@ -220,4 +220,4 @@ async def test_a_counter_that_got_its_session_is_not_closed(
     writes = InterruptedWrites(
         engine, lambda store, _: store.save_session(make_session(id="ses_2"))
     )
-    assert await do_all(close_orphaned_counters(writes, POLICY, NOON)) == 0
+    assert await do_all(close_orphaned_counters(writes, POLICY)) == 0

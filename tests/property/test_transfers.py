@@ -60,6 +60,7 @@ def histories(draw: st.DrawFn) -> SessionExport:
             parent_session_id=f"example {example}",
             revision=draw(revisions),
             deleted_at=draw(st.none() | strategies.times()),
+            last_activity_at=draw(strategies.times()),
         ),
         runs=tuple(in_order(runs, draw(revisions), example)),
         artifacts=tuple(artifacts_in_order(artifacts, example)),

@@ -62,6 +62,7 @@ RECORDS: dict[str, ExportRecord] = {
             tenant_id="tenant",
             user_id="user",
             parent_session_id="ses_0",
+            last_activity_at=NOON,
             tags=("a",),
             deleted_at=NOON,
         ),

@@ -31,6 +31,7 @@ ALL_FIELDS: dict[str, Any] = {
     "tags": ("pinned", "blue"),
     "deleted_at": LATER,
     "revision": 3,
+    "last_activity_at": LATER,
 }
 REQUIRED = ["id", "agent_id", "status", "created_at", "updated_at"]
 
@@ -291,6 +292,7 @@ def test_to_dict_gives_plain_json() -> None:
         "created_at": "2026-01-02T12:00:00.000000+00:00",
         "updated_at": "2026-01-02T13:00:00.000000+00:00",
         "deleted_at": "2026-01-02T13:00:00.000000+00:00",
+        "last_activity_at": "2026-01-02T13:00:00.000000+00:00",
         "tags": ["pinned", "blue"],
     }
     assert type(given["status"]) is str

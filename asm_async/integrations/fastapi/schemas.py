@@ -67,6 +67,7 @@ _SESSION = Session(
     metadata={"topic": "travel"},
     tags=("demo",),
     revision=1,
+    last_activity_at=_NOON,
 )
 _RUN = Run(
     id="run_019b7e20a5c07d4f8a1b2c3d4e5f6072",
@@ -98,7 +99,7 @@ SessionView: type[BaseModel] = view(Session, example=_SESSION)
 RunView: type[BaseModel] = view(Run, example=_RUN, token_usage=_TokenUsage)
 EventView: type[BaseModel] = view(Event, example=_EVENT)
 
-_OF_STORE = frozenset({"id", "revision", "deleted_at"})
+_OF_STORE = frozenset({"id", "revision", "deleted_at", "last_activity_at"})
 NewSessionBody: type[BaseModel] = body(
     "NewSessionBody",
     "A session to begin; its id and times are given by the server.",
@@ -109,7 +110,8 @@ NewSessionBody: type[BaseModel] = body(
 SessionBody: type[BaseModel] = body(
     "SessionBody",
     "A session to save whole.\n\nWhat was answered may be sent back as it is: the *id*"
-    " of the URL, a *revision* of any value, and a *deleted_at* of null are accepted.",
+    " of the URL, a *revision* and a *last_activity_at* of any value, and a"
+    " *deleted_at* of null are accepted.",
     _SESSION,
     _OF_STORE,
 )
@@ -133,13 +135,13 @@ CopyBody: type[BaseModel] = model(
     "CopyBody",
     "A session to make as a copy of another one.\n\nIt has all events up to *through*."
     " The same *operation_id* again is the same copy, and is made once.",
-    {"session": without(_SESSION, {"revision", "deleted_at"}), "through": 1},
+    {"session": without(_SESSION, _OF_STORE - {"id"}), "through": 1},
     session=(
         body(
             "CopiedSessionBody",
             "The copy, under an id that never was a session's.",
             _SESSION,
-            {"revision", "deleted_at"},
+            _OF_STORE - {"id"},
         ),
         ...,
     ),

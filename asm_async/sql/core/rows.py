@@ -23,6 +23,29 @@ from asm_async.values.state_item import StateItem
 V = TypeVar("V", Session, Run, Artifact, StateItem)
 
 
+_LAST_ACTIVITY = (
+    sa.select(tables.session_sequences.c.updated_at)
+    .where(tables.session_sequences.c.session_id == tables.sessions.c.id)
+    .scalar_subquery()
+    .label("last_activity_at")
+)
+
+SESSION_COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
+    *tables.sessions.c,
+    _LAST_ACTIVITY,
+)
+"""
+What is read of a session: its row, and when it was last written to.
+"""
+
+
+def columns_of(table: sa.Table) -> Sequence[sa.ColumnElement[Any]]:
+    """
+    Return what is read of *table* to make its values.
+    """
+    return SESSION_COLUMNS if table is tables.sessions else tuple(table.c)
+
+
 def _as_row(table: sa.Table) -> Callable[[Any], dict[str, Any]]:
     names = [column.name for column in table.c if column.name != "operation_id"]
     values = attrgetter(*names)
@@ -43,7 +66,7 @@ def _reader(
     kind: type[V], table: sa.Table, **converters: Callable[[Any], Any]
 ) -> Callable[[Sequence[Any]], V]:
     names = [field.name for field in attrs.fields(kind)]
-    columns = [column.name for column in table.c]
+    columns = [str(column.key) for column in columns_of(table)]
     fields_of = itemgetter(*map(columns.index, names))
     conversions = [(names.index(name), made) for name, made in converters.items()]
 
@@ -68,7 +91,7 @@ run_of: Callable[[Sequence[Any]], Run] = _reader(Run, tables.runs, status=RunSta
 artifact_of: Callable[[Sequence[Any]], Artifact] = _reader(Artifact, tables.artifacts)
 item_of: Callable[[Sequence[Any]], StateItem] = _reader(StateItem, tables.state_items)
 """
-Make a value of the values of all columns of its table, in their order.
+Make a value of the values of :func:`columns_of` its table, in their order.
 """
 
 

@@ -140,6 +140,12 @@ class GateState(StrEnum):
 # The append gate: a session is appended to by updating its row here, in state "live".
 # tenant_id is the session's, so that an append need not look at another table. The row
 # outlives its session as a tombstone, and session_revision is that one's last revision.
+#
+# updated_at is when the session, a run or an event was last written. An index on it
+# would have every append write to the index too (on PostgreSQL, a new place for the row
+# in all of them), so active_until is indexed in its stead: an append moves it to a
+# minute ahead once the time has passed it, which is once a minute at the most. The
+# exact time lies within the minute before it. Tombstones have none.
 session_sequences: Table = Table(
     "asm_session_sequences",
     METADATA,
@@ -150,6 +156,7 @@ session_sequences: Table = Table(
     Column("updated_at", utc_time(), nullable=False),
     Column("tenant_id", text()),
     Column("session_revision", count(), nullable=False, server_default="0"),
+    Column("active_until", utc_time()),
 )
 
 artifacts: Table = Table(

@@ -234,6 +234,14 @@ class Dialect(ABC):
         """
 
     @abstractmethod
+    def present_time(
+        self, given: sa.BindParameter[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        """
+        Return the present time by the clock of the database; *given* if it has none.
+        """
+
+    @abstractmethod
     def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """
         Add up a column of counts without overflow, however large the sum.

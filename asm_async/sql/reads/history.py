@@ -100,7 +100,7 @@ async def _read_session(
     Raises:
         StorageError: If it has no counter.
     """
-    query = sa.select(sessions).where(sessions.c.id == session_id)
+    query = sa.select(*rows.SESSION_COLUMNS).where(sessions.c.id == session_id)
     if tenant is not None:
         query = query.where(sessions.c.tenant_id == tenant)
     row = (await conn.execute(query)).one_or_none()

@@ -16,6 +16,7 @@ import sqlalchemy as sa
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.prepared import Prepared, prepare
+from asm_async.sql.core.rows import SESSION_COLUMNS
 from asm_async.sql.core.tables import events, runs, session_sequences, sessions
 from asm_async.sql.dialects import Dialect
 from asm_async.values.event import EVENTS_RETRACTED
@@ -77,7 +78,7 @@ def session_by_id(
 
     Where it is not of *expected_tenant*, what it holds is not even read.
     """
-    columns = sessions.c if is_decoded else undecoded(sessions.c)
+    columns = SESSION_COLUMNS if is_decoded else undecoded(SESSION_COLUMNS)
     query = sa.select(*columns).where(sessions.c.id == _parameter(sessions.c.id))
     if has_tenant:
         query = query.where(_is_expected_tenants())
@@ -107,7 +108,7 @@ def listed_sessions(dialect: Dialect, names: frozenset[str]) -> Prepared:
     Takes what :class:`SessionFilter` does.
     """
     left_out = () if "with_context" in names else ("context",)
-    query = sa.select(*without(sessions.c, left_out))
+    query = sa.select(*without(SESSION_COLUMNS, left_out))
     query = query.order_by(sessions.c.created_at, sessions.c.id)
     query = query.where(
         *_equals(sessions, names, "status", "agent_id", "tenant_id", "user_id")

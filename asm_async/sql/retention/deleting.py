@@ -5,7 +5,7 @@ How sessions are marked as deleted, restored, and removed for good.
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, cast
 
 import attrs
@@ -61,7 +61,7 @@ async def soft_delete(
     if marked:
         is_live = gates.c.state == GateState.LIVE.value
         are_theirs = is_one_of(gates.c.session_id, marked) & is_live
-        await set_gates(transaction, are_theirs, GateState.SOFT_DELETED, at)
+        await set_gates(transaction, are_theirs, GateState.SOFT_DELETED)
     return len(marked)
 
 
@@ -69,19 +69,20 @@ async def set_gates(
     transaction: Transaction,
     condition: sa.ColumnElement[bool],
     state: GateState,
-    at: datetime,
-    **counts: sa.ColumnElement[int],
+    **values: sa.ColumnElement[Any],
 ) -> int:
     """
     Open or close the counters that meet *condition*, and count them.
+
+    That is no activity of the session's.
     """
     change = sa.update(tables.session_sequences).where(condition)
-    change = change.values(state=state.value, updated_at=at, **counts)
+    change = change.values(state=state.value, **values)
     return (await transaction.conn.execute(change)).rowcount
 
 
 async def restore(
-    transaction: Transaction, session_id: str, tenant: str | None, at: datetime
+    transaction: Transaction, session_id: str, tenant: str | None
 ) -> Session:
     """
     Undo a session's soft deletion, if it was not removed in part already.
@@ -100,7 +101,7 @@ async def restore(
     )
     if gate is not None and gate.state is GateState.SOFT_DELETED:
         is_its = tables.session_sequences.c.session_id == session_id
-        await set_gates(transaction, is_its, GateState.LIVE, at)
+        await set_gates(transaction, is_its, GateState.LIVE)
     return await stored_session(transaction, session_id, tenant)
 
 
@@ -114,7 +115,7 @@ async def stored_session(
         SessionNotFoundError: If there is none, or it is not of the *tenant* that is
             expected.
     """
-    query = sa.select(tables.sessions).where(tables.sessions.c.id == session_id)
+    query = sa.select(*rows.SESSION_COLUMNS).where(tables.sessions.c.id == session_id)
     if tenant is not None:
         query = query.where(tables.sessions.c.tenant_id == tenant)
     row = (await transaction.conn.execute(query)).one_or_none()
@@ -236,8 +237,8 @@ async def remove_sessions(
         transaction,
         is_one_of(gates.c.session_id, session_ids) & is_open,
         GateState.DELETED,
-        datetime.now(UTC),
         pruned_count=gates.c.last_sequence,
+        active_until=sa.null(),
     )
 
 

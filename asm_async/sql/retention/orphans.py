@@ -51,7 +51,7 @@ def remove_deleted_artifacts(
 
 
 def close_orphaned_counters(
-    writes: ThrottledWriter, policy: RetentionPolicy, now: datetime
+    writes: ThrottledWriter, policy: RetentionPolicy
 ) -> Batches:
     """
     Close the counters without a session, a page at a time.
@@ -61,7 +61,7 @@ def close_orphaned_counters(
     order = [session_sequences.c.session_id]
     query = sa.select(*order).where(is_orphaned())
     size = sessions_per_batch(policy)
-    closing = writes.write_pages(query, order, size, partial(_close, now=now))
+    closing = writes.write_pages(query, order, size, _close)
     return chained([closing, _finish_removals(writes, size)])
 
 
@@ -111,9 +111,11 @@ async def _remove_artifacts(
     return (await transaction.conn.execute(delete)).rowcount
 
 
-async def _close(page: Rows, transaction: Transaction, *, now: datetime) -> int:
+async def _close(page: Rows, transaction: Transaction) -> int:
     ids = [row.session_id for row in page]
     await lock_gates(transaction, ids)
     is_in_page = transaction.dialect.is_one_of(session_sequences.c.session_id, ids)
     condition = is_in_page & is_orphaned()
-    return await set_gates(transaction, condition, GateState.DELETED, now)
+    return await set_gates(
+        transaction, condition, GateState.DELETED, active_until=sa.null()
+    )

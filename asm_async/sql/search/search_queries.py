@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_filters import RunSearch, SessionSearch
 from asm_async.sql.core.column_types import is_behind
+from asm_async.sql.core.rows import SESSION_COLUMNS, columns_of
 from asm_async.sql.core.tables import runs, session_tags, sessions
 from asm_async.sql.dialects import Dialect
 
@@ -97,7 +98,7 @@ def matching_sessions(wanted: SessionSearch) -> sa.Select[Any]:
     A tag is a row that is joined, so that the search may begin at it; a provider may
     have many runs in a session, so that one is looked for in each.
     """
-    query = sa.select(sessions).where(
+    query = sa.select(*SESSION_COLUMNS).where(
         *given(eq, sessions.c.agent_id, wanted.agent_id),
         *given(eq, sessions.c.tenant_id, wanted.tenant_id),
         *given(eq, sessions.c.user_id, wanted.user_id),
@@ -186,7 +187,7 @@ def rows_of(keys: sa.Subquery, table: sa.Table, paging: Paging) -> sa.Select[Any
     Select the rows that have *keys*, in order.
     """
     are_equal = [column == keys.c[column.name] for column in table.primary_key]
-    rows = sa.select(table).join_from(keys, table, sa.and_(*are_equal))
+    rows = sa.select(*columns_of(table)).join_from(keys, table, sa.and_(*are_equal))
     return rows.order_by(*_directed(keys, paging))
 
 

@@ -23,7 +23,7 @@ from asm_async.sql.reads.session_queries import is_retraction
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.sql.writes.gates import gate_row, insert_head, lock_gates
+from asm_async.sql.writes.gates import gate_row, insert_head, lock_gates, present_time
 from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 from asm_async.values.session import Session
@@ -95,20 +95,20 @@ class CopyInParts:
         before = Gate(session_id=target_id) if gate is None else gate
         stored_count = before.last_sequence - before.pruned_count + count
         last = through if is_last else last
-        await _put_head(
-            transaction,
-            copy,
-            Gate(
-                session_id=target_id,
-                last_sequence=last,
-                pruned_count=last - stored_count,
-                state=GateState.LIVE if is_last else GateState.IMPORTING,
-                tenant_id=copy.target.tenant_id,
-                is_stored=gate is not None,
-            ),
+        now = await present_time(transaction)
+        after = Gate(
+            session_id=target_id,
+            last_sequence=last,
+            pruned_count=last - stored_count,
+            state=GateState.LIVE if is_last else GateState.IMPORTING,
+            tenant_id=copy.target.tenant_id,
+            is_stored=gate is not None,
         )
+        after.note_activity(now)
+        await _put_head(transaction, copy, after)
         self._adapt(time.monotonic() - began)
-        return copy.target if is_last else None
+        target = copy.target
+        return target.with_given(target.revision, now) if is_last else None
 
     def _adapt(self, seconds: float) -> None:
         """
@@ -154,7 +154,7 @@ class CopyInParts:
 async def _stored(
     transaction: Transaction, session_id: str
 ) -> tuple[Session | None, str | None]:
-    query = sa.select(tables.sessions).where(tables.sessions.c.id == session_id)
+    query = sa.select(*rows.SESSION_COLUMNS).where(tables.sessions.c.id == session_id)
     row = (await transaction.conn.execute(query)).one_or_none()
     if row is None:
         return None, None
@@ -204,7 +204,7 @@ async def _put_head(transaction: Transaction, copy: SessionCopy, gate: Gate) -> 
         )
         return
     is_its = gates.c.session_id == session.id
-    await conn.execute(sa.update(gates).where(is_its).values(gate_row(gate, now)))
+    await conn.execute(sa.update(gates).where(is_its).values(gate_row(gate)))
     await conn.execute(
         sa.update(sessions)
         .where(sessions.c.id == session.id)

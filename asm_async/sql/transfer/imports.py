@@ -23,7 +23,7 @@ from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
 from asm_async.sql.transfer.imported_members import insert_batch, new_members
 from asm_async.sql.transfer.withdrawal import withdrawal_check
-from asm_async.sql.writes.gates import insert_head, lock_gates
+from asm_async.sql.writes.gates import insert_head, lock_gates, present_time
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.transfer.import_stream import (
     is_stored,
@@ -125,7 +125,7 @@ class _Part:
             return False
         gate = found or Gate(session_id=incoming.id)
         if found is None and self.is_first:
-            await _insert_head(transaction.conn, incoming, is_whole=self.is_last)
+            await _insert_head(transaction, incoming, is_whole=self.is_last)
         elif found is None or await _importer(transaction, gate) != incoming.import_id:
             raise HistoryConflictError(
                 incoming.id, "another import of its id has just taken its place"
@@ -155,7 +155,6 @@ class _Part:
                 last_sequence=gate.last_sequence + missing,
                 pruned_count=gate.pruned_count + missing,
                 state=state.value,
-                updated_at=datetime.now(UTC),
             )
         )
         if self.is_last:
@@ -224,7 +223,7 @@ def _final_state(deleted_at: datetime | None) -> GateState:
 
 
 async def _insert_head(
-    conn: AsyncConnection, incoming: IncomingSession, *, is_whole: bool
+    transaction: Transaction, incoming: IncomingSession, *, is_whole: bool
 ) -> None:
     head, session = incoming.head, incoming.head.session
     state = _final_state(session.deleted_at) if is_whole else GateState.IMPORTING
@@ -235,10 +234,11 @@ async def _insert_head(
         state=state,
         tenant_id=session.tenant_id,
     )
+    gate.note_activity(session.last_activity_at or await present_time(transaction))
     others: dict[str, Any] = {}
     if not is_whole:
         others = {"deleted_at": datetime.now(UTC), "operation_id": incoming.import_id}
-    await insert_head(conn, gate, session, **others)
+    await insert_head(transaction.conn, gate, session, **others)
 
 
 async def _remove(

@@ -17,9 +17,7 @@ from asm_async.sql.transactions.transaction import Transaction
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.values.session import Session
 
-GATE_COLUMNS: tuple[sa.Column[Any], ...] = tuple(
-    column for column in tables.session_sequences.c if column.name != "updated_at"
-)
+GATE_COLUMNS: tuple[sa.Column[Any], ...] = tuple(tables.session_sequences.c)
 """
 What is read of a counter row.
 """
@@ -39,18 +37,19 @@ def gates_of(found: Iterable[Sequence[Any]]) -> dict[str, Gate]:
     return gates
 
 
-def gate_row(gate: Gate, now: datetime) -> dict[str, Any]:
+def gate_row(gate: Gate) -> dict[str, Any]:
     """
-    Return the columns of a counter row that was written to *now*.
+    Return the columns of a counter row.
     """
     return {
         "session_id": gate.session_id,
         "last_sequence": gate.last_sequence,
         "pruned_count": gate.pruned_count,
         "state": gate.state.value,
-        "updated_at": now,
+        "updated_at": gate.updated_at,
         "tenant_id": gate.tenant_id,
         "session_revision": gate.session_revision,
+        "active_until": gate.active_until,
     }
 
 
@@ -61,12 +60,22 @@ async def insert_head(
     Insert a session with its counter row and its tags; *others* are further columns.
     """
     row = rows.session_row(session) | others
-    await conn.execute(
-        sa.insert(tables.session_sequences), gate_row(gate, datetime.now(UTC))
-    )
+    await conn.execute(sa.insert(tables.session_sequences), gate_row(gate))
     await conn.execute(sa.insert(tables.sessions), row)
     if tags := rows.tag_rows(session):
         await conn.execute(sa.insert(tables.session_tags), tags)
+
+
+async def present_time(transaction: Transaction) -> datetime:
+    """
+    Return the time that activity is noted with: the database's, if it has a clock.
+    """
+    given = sa.bindparam(
+        "now", datetime.now(UTC), tables.session_sequences.c.updated_at.type
+    )
+    query = sa.select(transaction.dialect.present_time(given))
+    now: datetime = (await transaction.conn.execute(query)).scalar_one()
+    return now
 
 
 async def lock_gates(

@@ -42,6 +42,7 @@ from asm_async.values.retraction import hidden_ranges
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
+_SESSION_OPERATION = tables.sessions.c.keys().index("operation_id")
 _RUN_ID, _RUN_REVISION = map(tables.runs.c.keys().index, ("id", "revision"))
 
 _PrepareQuery: TypeAlias = Callable[..., Prepared]
@@ -108,7 +109,7 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
         for operation in operations
         if isinstance(operation, RetractEvents)
     ]
-    gates = yield from _load_gates(dialect, session_ids)
+    now, gates = yield from _load_gates(dialect, session_ids)
     sessions = yield from _load(dialect, _saved_sessions, saved_sessions)
     runs = yield from _load(dialect, _saved_runs, run_ids)
     # A session without a counter row has no events.
@@ -118,12 +119,13 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
     hidden = yield from _load(dialect, session_queries.latest_retractions, of_sessions)
     unit = UnitOfWork(
         gates=gates,
+        now=now,
         events=(yield from _load_events(dialect, keys)),
         hidden={session_id: hidden_ranges(data) for session_id, data in hidden},
     )
     for row in sessions:
         session = rows.session_of(row)
-        unit.add_stored(session, operation_id=row[-1])
+        unit.add_stored(session, operation_id=row[_SESSION_OPERATION])
     for row in runs:
         *_, operation_id, is_there, tenant_id = row
         if is_there:
@@ -150,12 +152,17 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
 
 def _load_gates(
     dialect: Dialect, session_ids: Collection[str]
-) -> Script[dict[str, Gate]]:
+) -> Script[tuple[datetime, dict[str, Gate]]]:
+    """
+    Read what time it is, under the sessions' locks, and their counter rows.
+    """
     if not session_ids:
-        return {}
+        return datetime.now(UTC), {}
     query = _gates(dialect, is_one=len(session_ids) == 1)
-    found = yield query.one({"ids": _one_or_list(dialect, session_ids)})
-    return gates_of(found)
+    parameters = {"ids": _one_or_list(dialect, session_ids), "now": datetime.now(UTC)}
+    found = query.read((yield query.one(parameters)))
+    now: datetime = found[0][0]
+    return now, gates_of(gate for _, *gate in found if gate[0] is not None)
 
 
 def _load(
@@ -185,12 +192,11 @@ def _load_events(
 
 
 def _changes(dialect: Dialect, unit: UnitOfWork) -> Iterator[Step]:
-    now = datetime.now(UTC)
     gates = [unit.gates[session_id] for session_id in sorted(unit.changed_gates)]
     yield from _insert_or_update(
         dialect,
         tables.session_sequences,
-        [gate_row(gate, now) for gate in gates],
+        map(gate_row, gates),
         {gate.session_id for gate in gates if gate.is_stored},
     )
     sessions = [unit.sessions[session_id] for session_id in unit.changed_sessions]
@@ -261,19 +267,27 @@ def _key_of(table: sa.Table) -> sa.Column[Any]:
 
 @cache
 def _gates(dialect: Dialect, *, is_one: bool) -> Prepared:
+    """
+    Select the present time and a counter row in each row; the time alone if none is.
+    """
     session_id = tables.session_sequences.c.session_id
     query = (
         sa.select(*GATE_COLUMNS)
         .where(dialect.is_any_of(session_id, "ids", is_one=is_one))
         .order_by(session_id)
     )
-    return prepare(dialect.locked(query), dialect.compiler)
+    gates = dialect.locked(query).cte("gates")
+    given = sa.bindparam("now", type_=tables.session_sequences.c.updated_at.type)
+    now = sa.select(dialect.present_time(given).label("now")).subquery("present")
+    joined = now.outerjoin(gates, sa.true())
+    both = sa.select(now.c.now, *gates.c).select_from(joined)
+    return prepare(both, dialect.compiler)
 
 
 @cache
 def _saved_sessions(dialect: Dialect, *, is_one: bool) -> Prepared:
     is_it = dialect.is_any_of(tables.sessions.c.id, "ids", is_one=is_one)
-    return prepare(sa.select(tables.sessions).where(is_it), dialect.compiler)
+    return prepare(sa.select(*rows.SESSION_COLUMNS).where(is_it), dialect.compiler)
 
 
 @cache

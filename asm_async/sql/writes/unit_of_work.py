@@ -4,11 +4,14 @@ What a group of operations sees and changes, between one reading and one writing
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import TypeVar
 
 import attrs
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
+from asm_async.fronts.retention import utc_now
+from asm_async.sql.core.activity import is_current, latest_coarse
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.writes.append_plan import EventTexts
 from asm_async.sql.writes.item_work import ItemWork
@@ -38,6 +41,8 @@ class Gate:
     The last revision of the session that was removed last.
     """
 
+    updated_at: datetime | None = None
+    active_until: datetime | None = None
     is_stored: bool = False
 
     def is_tombstone_of_another(self, tenant_id: str | None) -> bool:
@@ -46,6 +51,14 @@ class Gate:
         """
         is_tombstone = self.is_stored and self.state is GateState.DELETED
         return is_tombstone and self.tenant_id != tenant_id
+
+    def note_activity(self, now: datetime) -> None:
+        """
+        Say that the session, one of its runs or an event is written.
+        """
+        self.updated_at = now
+        if not is_current(self.active_until, now):
+            self.active_until = latest_coarse(now)
 
     def leave_gap(self) -> None:
         """
@@ -77,6 +90,11 @@ class UnitOfWork:
     """
 
     gates: dict[str, Gate]
+    now: datetime = attrs.field(factory=utc_now)
+    """
+    When all this is written, by the database's clock if it has one.
+    """
+
     sessions: dict[str, Session] = attrs.field(init=False, factory=dict[str, Session])
     runs: dict[str, Run] = attrs.field(init=False, factory=dict[str, Run])
     events: dict[tuple[str, str], Event] = attrs.field(
@@ -193,7 +211,7 @@ class UnitOfWork:
         stored = event.with_given(next_number(gate.last_sequence, gate.session_id))
         gate.last_sequence = stored.sequence_number
         self.events[event.session_id, event.id] = stored
-        self.changed_gates.add(event.session_id)
+        self._note_activity(gate)
         self.new_events.append((stored, texts))
         return stored
 
@@ -204,13 +222,12 @@ class UnitOfWork:
         gate = self.gates.setdefault(session.id, self.gate(session.id))
         if gate.is_tombstone_of_another(session.tenant_id):
             gate.leave_gap()
-        if gate.state is GateState.DELETED or gate.tenant_id != session.tenant_id:
-            gate.tenant_id = session.tenant_id
-            self.changed_gates.add(session.id)
+        gate.tenant_id = session.tenant_id
         if gate.state is GateState.DELETED:
             gate.state = GateState.LIVE
+        self._note_activity(gate)
         stored = _next_revision(
-            session, self.sessions.get(session.id), gate.session_revision
+            session, self.sessions.get(session.id), gate.session_revision, self.now
         )
         self.sessions[session.id] = stored
         self.operation_ids[Session, session.id] = operation_id
@@ -227,15 +244,22 @@ class UnitOfWork:
             if tombstone.tenant_id != self.gate(run.session_id).tenant_id:
                 last += ids.random_gap()
         stored = _next_revision(run, self.runs.get(run.id), last)
+        self._note_activity(self.gates[run.session_id])
         self.runs[run.id] = stored
         self.operation_ids[Run, run.id] = operation_id
         self.changed_runs.add(run.id)
         return stored
 
+    def _note_activity(self, gate: Gate) -> None:
+        gate.note_activity(self.now)
+        self.changed_gates.add(gate.session_id)
 
-def _next_revision(value: V, stored: V | None, last_removed: int) -> V:
+
+def _next_revision(
+    value: V, stored: V | None, last_removed: int, *activity: datetime
+) -> V:
     """
     Return *value* with a revision that no other content of its id ever had.
     """
     revision = 0 if stored is None else stored.revision
-    return value.with_given(max(revision, last_removed) + 1)
+    return value.with_given(max(revision, last_removed) + 1, *activity)

@@ -16,6 +16,7 @@ The author of an adapter gives one fixture, ``backend``, and takes over every cl
 one of its own, empty.
 """
 
+from asm_async.testing.query_api.activity import TestActivity
 from asm_async.testing.query_api.artifact_transfers import TestArtifactTransfers
 from asm_async.testing.query_api.costs import TestCosts, TestPrices
 from asm_async.testing.query_api.cursors import TestCursors
@@ -40,6 +41,7 @@ from asm_async.testing.query_api.usage_over_time import TestUsageOverTime
 from asm_async.testing.query_api.users import TestUsers
 
 __all__ = [
+    "TestActivity",
     "TestArtifactTransfers",
     "TestCosts",
     "TestCursors",

@@ -60,6 +60,7 @@ _ORDERS: Mapping[str, Mapping[str, tuple[tuple[str, ...], bool]]] = MappingProxy
             "created_at_asc": (("created_at", "id"), False),
             "created_at_desc": (("created_at", "id"), True),
             "updated_at_desc": (("updated_at", "id"), True),
+            "last_activity_desc": (("last_activity_at", "id"), True),
         },
         "search_runs": {
             "started_at_desc": (("started_at", "id"), True),

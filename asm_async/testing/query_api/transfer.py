@@ -104,6 +104,7 @@ def history(
     Make the records of one session, ``ses_1`` with a run and two events unless given.
     """
     session = make_session(revision=1) if session is None else session
+    session = session.with_given(session.revision, session.updated_at)
     id_ = session.id
     own_runs = list([make_run(revision=1)] if runs is None else runs)
     own_artifacts = [attrs.evolve(each, session_id=id_) for each in artifacts]

@@ -138,10 +138,10 @@ class TestFidelity(SessionStoreContract):
             provider_metadata=given,
         )
         saved = await store.save_session(session, operation_id="op")
-        ran = await store.save_run(run, operation_id="op")
         for back in (saved, await store.get_session("ses_1")):
             assert encode_json(back.to_dict()) == encode_json(saved.to_dict())
             assert back.has_same_content(session)
+        ran = await store.save_run(run, operation_id="op")
         for back_run in (ran, await store.get_run("run_1")):
             assert encode_json(back_run.to_dict()) == encode_json(ran.to_dict())
             assert back_run.has_same_content(run)

@@ -44,7 +44,11 @@ VIEWS: list[tuple[str, type[attrs.AttrsInstance]]] = [
     )
 ]
 BODIES: list[tuple[type[BaseModel], type[BaseModel], set[str]]] = [
-    (schemas.SessionBody, schemas.SessionView, {"id", "revision", "deleted_at"}),
+    (
+        schemas.SessionBody,
+        schemas.SessionView,
+        {"id", "revision", "deleted_at", "last_activity_at"},
+    ),
     (schemas.RunBody, schemas.RunView, {"id", "session_id", "revision"}),
     (schemas.EventBody, schemas.EventView, {"session_id", "sequence_number"}),
 ]

@@ -31,15 +31,27 @@ _SQL_TYPES: Mapping[str, str] = {
 _LOCKED = """
     WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
     locks AS MATERIALIZED (
-        SELECT count(pg_advisory_xact_lock(key)) AS taken
+        SELECT count(pg_advisory_xact_lock(key)) AS taken, clock_timestamp() AS moment
         FROM timeout, unnest({keys}) AS key
     ),
+"""
+
+# The time is that at which the locks are taken: what waited for another append is later
+# than that. The coarse time is indexed, so that it is left alone where it still holds,
+# by the rule of asm_async/sql/core/activity.py.
+_ACTIVITY = """
+    (updated_at, active_until) = (
+        SELECT moment, CASE
+            WHEN active_until BETWEEN moment AND moment + interval '1 minute'
+            THEN active_until ELSE moment + interval '1 minute' END
+        FROM locks
+    )
 """
 
 _APPEND_ONE = """
     gate AS (
         UPDATE asm_session_sequences
-        SET last_sequence = last_sequence + 1, updated_at = now()
+        SET last_sequence = last_sequence + 1, {activity}
         WHERE session_id = {session_id} AND (SELECT taken FROM locks) > 0
         RETURNING state, last_sequence, tenant_id
     )
@@ -66,7 +78,7 @@ _NUMBER_OF_ONE = """
 _APPEND_MANY = """
     gate AS (
         UPDATE asm_session_sequences AS old
-        SET last_sequence = old.last_sequence + added.number, updated_at = now()
+        SET last_sequence = old.last_sequence + added.number, {activity}
         FROM unnest(
             string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[],
             string_to_array($5, chr(31), '')::bigint[],
@@ -179,6 +191,7 @@ def append_one(*, has_tenant: bool) -> str:
     )
     return _LOCKED.format(keys="ARRAY[$2::bigint]") + _APPEND_ONE.format(
         session_id=f"{places['session_id']}::text",
+        activity=_ACTIVITY,
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),
     )
@@ -229,6 +242,7 @@ def _append_many() -> str:
     values["sequence_number"] = _NUMBER_OF_MANY
     keys = "string_to_array($2, chr(31))::bigint[]"
     return _LOCKED.format(keys=keys) + _APPEND_MANY.format(
+        activity=_ACTIVITY,
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),
         arrays=", ".join(_array(name, place) for name, place in places.items()),

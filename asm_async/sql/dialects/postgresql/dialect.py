@@ -217,6 +217,11 @@ class PostgreSQL(Dialect):
         """
         return rows.with_for_update()
 
+    def present_time(
+        self, given: sa.BindParameter[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        return sa.type_coerce(sa.func.clock_timestamp(), given.type)
+
     def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """
         Add up: the sum of BIGINT is NUMERIC.

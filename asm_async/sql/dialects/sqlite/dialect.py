@@ -253,6 +253,11 @@ class SQLite(Dialect):
         """
         return rows
 
+    def present_time(
+        self, given: sa.BindParameter[datetime]
+    ) -> sa.ColumnElement[datetime]:
+        return given
+
     def exact_sum(self, count: sa.ColumnElement[int]) -> sa.ColumnElement[int]:
         """
         Add up the halves of a count's bits: SQLite's own sum fails beyond 2**63.

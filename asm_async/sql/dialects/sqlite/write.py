@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
 from asm_async.fronts.saving_items import Name
+from asm_async.sql.core.activity import SLACK
 from asm_async.sql.core.column_types import EPOCH, MICROSECOND
 from asm_async.sql.core.error_translation import requires_reconnect, translated_errors
 from asm_async.sql.core.prepared import Row, Script, Step
@@ -22,6 +23,11 @@ from asm_async.sql.dialects.direct import (
     DirectDialect,
     Done,
     GroupWork,
+)
+from asm_async.sql.dialects.sqlite.append_statements import (
+    COUNT_MANY,
+    COUNT_ONE,
+    MOVE_ACTIVITY,
 )
 from asm_async.sql.dialects.sqlite.driver import (
     file_of,
@@ -37,23 +43,10 @@ from asm_async.values.fields import MAX_COUNT
 
 T = TypeVar("T")
 
+_SLACK = SLACK // MICROSECOND
+
 # A few sessions are found by key: to unpack a list of them takes longer than that.
 _FEW = 3
-
-_COUNT_ONE = """
-    UPDATE asm_session_sequences
-    SET last_sequence = last_sequence + ?, updated_at = ?
-    WHERE session_id = ? AND state = 'live'
-    RETURNING last_sequence, tenant_id
-"""
-
-_COUNT_MANY = """
-    UPDATE asm_session_sequences
-    SET last_sequence = last_sequence + added.number, updated_at = ?
-    FROM (SELECT key AS session_id, value AS number FROM json_each(?)) AS added
-    WHERE asm_session_sequences.session_id = added.session_id AND state = 'live'
-    RETURNING asm_session_sequences.session_id, last_sequence, tenant_id
-"""
 
 _INSERT = f"""
     INSERT INTO asm_events ({", ".join(EVENT_COLUMNS)})
@@ -219,18 +212,26 @@ def _count(
     counts, now = block.counts, (datetime.now(UTC) - EPOCH) // MICROSECOND
     latest: dict[str, int] = {}
     tenants: dict[str, str | None] = {}
+    until = now + _SLACK
+    passed: list[tuple[int, str]] = []
     if len(counts) <= _FEW:
         for session_id, count in counts.items():
-            row = connection.execute(_COUNT_ONE, (count, now, session_id)).fetchone()
+            row = connection.execute(COUNT_ONE, (count, now, session_id)).fetchone()
             if row is None:
                 return None
-            latest[session_id], tenants[session_id] = row
+            latest[session_id], tenants[session_id], coarse = row
+            if coarse is None or not now <= coarse <= until:
+                passed.append((until, session_id))
     else:
-        rows = connection.execute(_COUNT_MANY, (now, json.dumps(counts))).fetchall()
-        for session_id, number, tenant_id in rows:
+        rows = connection.execute(COUNT_MANY, (now, json.dumps(counts))).fetchall()
+        for session_id, number, tenant_id, coarse in rows:
             latest[session_id], tenants[session_id] = number, tenant_id
+            if coarse is None or not now <= coarse <= until:
+                passed.append((until, session_id))
         if len(latest) < len(counts):
             return None
+    if passed:
+        connection.executemany(MOVE_ACTIVITY, passed)
     return latest if _are_as_expected(block, latest, tenants) else None
 
 

@@ -162,11 +162,20 @@ CREATE TABLE asm_session_sequences (
     updated_at TIMESTAMP WITH TIME ZONE NOT NULL,
     tenant_id VARCHAR(255) COLLATE "C",
     session_revision BIGINT NOT NULL DEFAULT 0,
+    active_until TIMESTAMP WITH TIME ZONE,
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state
         CHECK (state IN ('live', 'soft_deleted', 'deleting', 'deleted', 'importing'))
 ) WITH (fillfactor = 50);
+
+CREATE INDEX ix_asm_session_sequences_active_until
+    ON asm_session_sequences (active_until, session_id)
+    WHERE active_until IS NOT NULL;
+
+CREATE INDEX ix_asm_session_sequences_tenant_id
+    ON asm_session_sequences (tenant_id, active_until, session_id)
+    WHERE active_until IS NOT NULL AND tenant_id IS NOT NULL;
 
 CREATE TABLE asm_artifacts (
     id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,

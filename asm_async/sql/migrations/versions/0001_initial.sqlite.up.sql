@@ -158,11 +158,20 @@ CREATE TABLE asm_session_sequences (
     updated_at INTEGER NOT NULL,
     tenant_id VARCHAR(255),
     session_revision INTEGER NOT NULL DEFAULT 0,
+    active_until INTEGER,
     CONSTRAINT ck_asm_session_sequences_pruned_count
         CHECK (pruned_count BETWEEN 0 AND last_sequence),
     CONSTRAINT ck_asm_session_sequences_state
         CHECK (state IN ('live', 'soft_deleted', 'deleting', 'deleted', 'importing'))
 ) WITHOUT ROWID;
+
+CREATE INDEX ix_asm_session_sequences_active_until
+    ON asm_session_sequences (active_until, session_id)
+    WHERE active_until IS NOT NULL;
+
+CREATE INDEX ix_asm_session_sequences_tenant_id
+    ON asm_session_sequences (tenant_id, active_until, session_id)
+    WHERE active_until IS NOT NULL AND tenant_id IS NOT NULL;
 
 CREATE TABLE asm_artifacts (
     id VARCHAR(255) NOT NULL PRIMARY KEY,
