@@ -19,6 +19,7 @@ stable ``code``, a ``category`` and whether the same call may succeed later::
     │   ├── SequenceConflictError
     │   ├── RevisionConflictError
     │   ├── LeaseLostError
+    │   ├── RunInProgressError
     │   ├── SessionDeletedError
     │   ├── ArtifactConflictError
     │   └── HistoryConflictError
@@ -60,6 +61,7 @@ from asm_async.errors.conflicts import (
     InvalidTransitionError,
     LeaseLostError,
     RevisionConflictError,
+    RunInProgressError,
     SequenceConflictError,
     SessionDeletedError,
 )
@@ -90,6 +92,7 @@ __all__ = [
     "NotFoundError",
     "PermissionDeniedError",
     "RevisionConflictError",
+    "RunInProgressError",
     "RunNotFoundError",
     "SequenceConflictError",
     "SessionDeletedError",

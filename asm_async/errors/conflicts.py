@@ -140,10 +140,35 @@ class RevisionConflictError(ConflictError):
 
 class LeaseLostError(ConflictError):
     """
-    Another consumer holds the lease now.
+    Another consumer holds the lease now, or a run was ended while it was recorded.
     """
 
     code = "lease_lost"
+
+
+class RunInProgressError(ConflictError):
+    """
+    The session has a run that is running, and another one may not begin beside it.
+    """
+
+    code = "run_in_progress"
+    _TEXT = (
+        "session {!r} has the run {!r}, which is running: wait until it has ended; if"
+        " its process is gone, recover_interrupted_runs ends it"
+    )
+
+    def __init__(self, session_id: str, run_id: str) -> None:
+        super().__init__(session_id, run_id)
+
+    session_id: Argument[str] = Argument(0)
+    """
+    The session.
+    """
+
+    run_id: Argument[str] = Argument(1)
+    """
+    The run that is running.
+    """
 
 
 class SessionDeletedError(ConflictError):

@@ -17,6 +17,7 @@ pytest.register_assert_rewrite(
     "asm_async.testing.event_feed",
     "asm_async.testing.maintenance",
     "asm_async.testing.query_api",
+    "asm_async.testing.recording",
     "asm_async.testing.session_store",
     "asm_async.testing.state_store",
 )

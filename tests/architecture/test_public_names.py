@@ -32,6 +32,7 @@ PUBLIC_PACKAGES = [
     "asm_async.files",
     "asm_async.memory",
     "asm_async.ports",
+    "asm_async.recording",
     "asm_async.redaction",
     "asm_async.sql",
     "asm_async.sql.migrations",

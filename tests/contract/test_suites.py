@@ -15,6 +15,7 @@ from asm_async.testing import (
     event_feed,
     maintenance,
     query_api,
+    recording,
     session_store,
     state_store,
 )
@@ -22,7 +23,15 @@ from asm_async.testing import (
 
 @pytest.mark.parametrize(
     "suite",
-    [artifacts, event_feed, maintenance, query_api, session_store, state_store],
+    [
+        artifacts,
+        event_feed,
+        maintenance,
+        query_api,
+        recording,
+        session_store,
+        state_store,
+    ],
 )
 def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     """

@@ -20,6 +20,7 @@ import asm_async.files
 import asm_async.integrations.fastapi
 import asm_async.memory
 import asm_async.ports
+import asm_async.recording
 import asm_async.redaction
 import asm_async.sql
 import asm_async.transcripts
@@ -39,6 +40,7 @@ PACKAGES = [
     asm_async.integrations.fastapi,
     asm_async.memory,
     asm_async.ports,
+    asm_async.recording,
     asm_async.redaction,
     asm_async.sql,
     asm_async.transcripts,

@@ -26,6 +26,7 @@ from asm_async.errors import (
     NotFoundError,
     PermissionDeniedError,
     RevisionConflictError,
+    RunInProgressError,
     RunNotFoundError,
     SequenceConflictError,
     SessionDeletedError,
@@ -61,6 +62,7 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (SequenceConflictError, (ConflictError,), "sequence_conflict", "conflict", False),
     (RevisionConflictError, (ConflictError,), "revision_conflict", "conflict", False),
     (LeaseLostError, (ConflictError,), "lease_lost", "conflict", False),
+    (RunInProgressError, (ConflictError,), "run_in_progress", "conflict", False),
     (SessionDeletedError, (ConflictError,), "session_deleted", "conflict", False),
     (ArtifactConflictError, (ConflictError,), "artifact_conflict", "conflict", False),
     (HistoryConflictError, (ConflictError,), "history_conflict", "conflict", False),
@@ -130,6 +132,13 @@ SAYINGS: list[tuple[ASMError, str]] = [
         "run 'run_1' is at revision 5, not at 3 as expected",
     ),
     (LeaseLostError("consumer 'billing'"), "consumer 'billing'"),
+    (
+        RunInProgressError("ses_1", "run_1"),
+        (
+            "session 'ses_1' has the run 'run_1', which is running: wait until it has"
+            " ended; if its process is gone, recover_interrupted_runs ends it"
+        ),
+    ),
     (
         SessionDeletedError("ses_1"),
         "session 'ses_1' is deleted; restore it to write to it",
