@@ -30,7 +30,9 @@ stable ``code``, a ``category`` and whether the same call may succeed later::
     │   ├── StorageBusyError             retryable
     │   ├── MigrationRequiredError
     │   ├── PermissionDeniedError
-    │   └── ArtifactDamagedError
+    │   ├── ArtifactDamagedError
+    │   └── EventsNotWrittenError
+    ├── QueueFullError                   retryable
     └── MissingDependencyError           (also an ImportError)
 
 All state lives in ``args``, so that exceptions survive ``pickle``, ``copy`` and a trip
@@ -47,6 +49,7 @@ from asm_async.errors.base import (
     InvalidCursorError,
     MissingDependencyError,
     NotFoundError,
+    QueueFullError,
     RunNotFoundError,
     SessionNotFoundError,
     StoreClosedError,
@@ -67,6 +70,7 @@ from asm_async.errors.conflicts import (
 )
 from asm_async.errors.storage import (
     ArtifactDamagedError,
+    EventsNotWrittenError,
     MigrationRequiredError,
     PermissionDeniedError,
     StorageBusyError,
@@ -81,6 +85,7 @@ __all__ = [
     "ArtifactNotFoundError",
     "ConflictError",
     "EventConflictError",
+    "EventsNotWrittenError",
     "HistoryConflictError",
     "HistoryLostError",
     "InvalidCheckpointError",
@@ -91,6 +96,7 @@ __all__ = [
     "MissingDependencyError",
     "NotFoundError",
     "PermissionDeniedError",
+    "QueueFullError",
     "RevisionConflictError",
     "RunInProgressError",
     "RunNotFoundError",

@@ -162,6 +162,16 @@ class StoreClosedError(ASMError):
     category = "closed"
 
 
+class QueueFullError(ASMError):
+    """
+    A queue in this process has no room for another event, which was not taken.
+    """
+
+    code = "queue_full"
+    category = "storage"
+    retryable = True
+
+
 class MissingDependencyError(ASMError, ImportError):
     """
     An optional dependency is not installed.

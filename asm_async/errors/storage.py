@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from asm_async.errors.base import Argument, ASMError
 
+_MAX_IDS_SHOWN = 3
+
 
 class StorageError(ASMError):
     """
@@ -69,3 +71,33 @@ class ArtifactDamagedError(StorageError):
     """
 
     code = "artifact_damaged"
+
+
+class EventsNotWrittenError(StorageError):
+    """
+    Events that were appended in the background could not be written.
+
+    ``__cause__`` is what stopped the first of them.
+    """
+
+    code = "events_not_written"
+
+    # Positional, so that unpickling can rebuild the error from its args.
+    def __init__(
+        self,
+        reason: str,
+        outcome_unknown: bool = False,  # noqa: FBT001, FBT002 - see above
+        event_ids: tuple[str, ...] = (),
+    ) -> None:
+        super(StorageError, self).__init__(reason, outcome_unknown, event_ids)
+
+    def __str__(self) -> str:
+        count = len(self.event_ids)
+        named = ", ".join([repr(each) for each in self.event_ids[:_MAX_IDS_SHOWN]])
+        rest = f" and {count - _MAX_IDS_SHOWN} more" if count > _MAX_IDS_SHOWN else ""
+        return f"events not written: {named}{rest}: {super().__str__()}"
+
+    event_ids: Argument[tuple[str, ...]] = Argument(2)
+    """
+    The ids of all that are not known to be written, oldest first.
+    """

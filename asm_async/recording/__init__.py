@@ -1,7 +1,8 @@
 """
-Runs that are recorded step by step, and ended whatever becomes of their process.
+Runs that are recorded step by step, and events that are written in the background.
 """
 
+from asm_async.recording.background_writer import BackgroundWriter
 from asm_async.recording.record_run import record_run
 from asm_async.recording.run_recorder import RunRecorder
 from asm_async.recording.step_options import (
@@ -13,6 +14,7 @@ from asm_async.recording.step_options import (
 
 __all__ = [
     "AnswerOptions",
+    "BackgroundWriter",
     "CallOptions",
     "MessageOptions",
     "ResultOptions",

@@ -15,6 +15,7 @@ from asm_async.errors import (
     ASMError,
     ConflictError,
     EventConflictError,
+    EventsNotWrittenError,
     HistoryConflictError,
     HistoryLostError,
     InvalidCheckpointError,
@@ -25,6 +26,7 @@ from asm_async.errors import (
     MissingDependencyError,
     NotFoundError,
     PermissionDeniedError,
+    QueueFullError,
     RevisionConflictError,
     RunInProgressError,
     RunNotFoundError,
@@ -80,6 +82,8 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (MigrationRequiredError, (StorageError,), "migration_required", "storage", False),
     (PermissionDeniedError, (StorageError,), "permission_denied", "storage", False),
     (ArtifactDamagedError, (StorageError,), "artifact_damaged", "storage", False),
+    (EventsNotWrittenError, (StorageError,), "events_not_written", "storage", False),
+    (QueueFullError, (ASMError,), "queue_full", "storage", True),
     (
         MissingDependencyError,
         (ASMError, ImportError),
@@ -166,6 +170,18 @@ SAYINGS: list[tuple[ASMError, str]] = [
     ),
     (PermissionDeniedError("not allowed"), "not allowed"),
     (ArtifactDamagedError("content is missing"), "content is missing"),
+    (
+        EventsNotWrittenError("disk full", event_ids=("a", "b")),
+        "events not written: 'a', 'b': disk full",
+    ),
+    (
+        EventsNotWrittenError("no server", True, ("a", "b", "c", "d")),  # noqa: FBT003 - as it is pickled
+        (
+            "events not written: 'a', 'b', 'c' and 1 more: no server;"
+            " it is not known whether it was committed"
+        ),
+    ),
+    (QueueFullError("event 'evt_1' has no room"), "event 'evt_1' has no room"),
     (
         MissingDependencyError("asyncpg", "postgres"),
         "asyncpg is not installed: pip install 'asm_async[postgres]'",

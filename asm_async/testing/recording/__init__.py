@@ -13,8 +13,16 @@ The author of an adapter gives the fixture ``backend``, a
         return MyBackend()
 """
 
+from asm_async.testing.recording.background_failures import TestBackgroundFailures
+from asm_async.testing.recording.background_writes import TestBackgroundWrites
 from asm_async.testing.recording.cancelled_steps import TestCancelledRuns
 from asm_async.testing.recording.endings import TestRunEndings
 from asm_async.testing.recording.steps import TestRunSteps
 
-__all__ = ["TestCancelledRuns", "TestRunEndings", "TestRunSteps"]
+__all__ = [
+    "TestBackgroundFailures",
+    "TestBackgroundWrites",
+    "TestCancelledRuns",
+    "TestRunEndings",
+    "TestRunSteps",
+]
