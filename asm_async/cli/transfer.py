@@ -46,7 +46,8 @@ def add_transfer_commands(commands: Any) -> None:
     """
     Add the commands ``export`` and ``import``.
     """
-    purpose = "Write sessions, with all that belongs to them, as lines of JSON."
+    purpose = "Write sessions, with all that belongs to them, as lines of JSON; if"
+    purpose += " none are chosen, also the state items that belong to none."
     purpose += " Contents of artifacts are copied if --contents says where to."
     command = add_command(commands, "export", _export, purpose)
     command.add_argument(
@@ -85,7 +86,7 @@ def add_transfer_commands(commands: Any) -> None:
         "--include-deleted", action="store_true", help="also soft-deleted sessions"
     )
     _add_stores(command, "where to copy the artifacts' contents to")
-    purpose = "Store the sessions of an export that are not in the database yet."
+    purpose = "Store what of an export is not in the database yet."
     command = add_command(commands, "import", _import, purpose)
     command.add_argument(
         "file",
@@ -203,8 +204,8 @@ def _import(options: Namespace) -> str:
 def _exported(done: ExportReport, copier: ContentCopier | None) -> str:
     return (
         f"exported {done.session_count:,} sessions, {done.run_count:,} runs,"
-        f" {done.artifact_count:,} artifacts, {done.event_count:,} events"
-        + _copied(copier)
+        f" {done.artifact_count:,} artifacts, {done.item_count:,} state items,"
+        f" {done.event_count:,} events" + _copied(copier)
     )
 
 
@@ -218,7 +219,7 @@ def _imported(done: ImportReport, copier: ContentCopier | None) -> str:
     return (
         f"imported {done.sessions_imported:,} sessions,"
         f" {done.runs_imported:,} runs, {done.artifacts_imported:,} artifacts,"
-        f" {done.events_imported:,} events;"
+        f" {done.items_imported:,} state items, {done.events_imported:,} events;"
         f" {done.sessions_unchanged:,} sessions were here already" + _copied(copier)
     )
 

@@ -137,8 +137,16 @@ class QueryAPIFront(QueryAPI):
             )
             return await self._search_sessions(wanted, paging, count_total=False)
 
+        # What belongs to no session meets no filter, and is nobody's: no tenant's.
+        everything = SessionSearch(
+            include_deleted=wanted.include_deleted, with_context=False
+        )
         return await self._export_sessions(
-            writer, search, include_deleted=wanted.include_deleted, progress=progress
+            writer,
+            search,
+            include_deleted=wanted.include_deleted,
+            with_items_of_none=wanted == everything,
+            progress=progress,
         )
 
     async def import_sessions(
@@ -202,6 +210,7 @@ class QueryAPIFront(QueryAPI):
         search: SearchPage,
         *,
         include_deleted: bool,
+        with_items_of_none: bool,
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport: ...
 

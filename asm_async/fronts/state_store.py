@@ -10,6 +10,7 @@ from collections.abc import Collection, Mapping, Sequence
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.expectations import checked_tenant
 from asm_async.fronts.saving_items import (
     ItemsToDelete,
     ItemsToSave,
@@ -40,6 +41,21 @@ class ItemFilter:
     descending: bool
     limit: int | None
     with_content: bool
+
+
+@attrs.frozen(kw_only=True)
+class SessionItemFilter:
+    """
+    Which of a session's items to list, and how.
+    """
+
+    session_id: str
+    scope: str | None
+    key_range: KeyRange
+    after: Name | None
+    limit: int | None
+    with_content: bool
+    expected_tenant: str | None
 
 
 class StateStoreFront(StateStore):
@@ -102,6 +118,28 @@ class StateStoreFront(StateStore):
         )
         return await self._list_items(scope, wanted)
 
+    async def list_session_items(
+        self,
+        session_id: str,
+        *,
+        scope: str | None = None,
+        prefix: str = "",
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+        with_content: bool = True,
+        expected_tenant: str | None = None,
+    ) -> list[StateItem]:
+        wanted = SessionItemFilter(
+            session_id=fields.text(session_id, "session_id"),
+            scope=fields.optional(scope, "scope", fields.text),
+            key_range=_beginning_with(key_prefix(prefix, "prefix")),
+            after=fields.optional(after, "after", item_name),
+            limit=fields.optional(limit, "limit", fields.count),
+            with_content=fields.boolean(with_content, "with_content"),
+            expected_tenant=checked_tenant(expected_tenant),
+        )
+        return await self._list_session_items(wanted)
+
     async def delete_items(
         self,
         scope: str,
@@ -137,6 +175,11 @@ class StateStoreFront(StateStore):
 
     @abstractmethod
     async def _list_items(self, scope: str, wanted: ItemFilter) -> list[StateItem]: ...
+
+    @abstractmethod
+    async def _list_session_items(
+        self, wanted: SessionItemFilter
+    ) -> list[StateItem]: ...
 
     @abstractmethod
     async def _delete_items(self, deletion: ItemsToDelete) -> int: ...

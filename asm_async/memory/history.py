@@ -4,15 +4,21 @@ How a session is exported and imported, with all that belongs to it and its coun
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.artifact_registry import artifact_of_key, artifacts_of
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.transfer.export_stream import HistoryBatch, encode_history
+from asm_async.transfer.export_stream import (
+    HistoryBatch,
+    encode_history,
+    encode_items,
+)
 from asm_async.transfer.import_stream import (
     check_artifact,
     check_owner,
@@ -21,14 +27,17 @@ from asm_async.transfer.import_stream import (
     is_stored,
     refuse_tombstone,
 )
+from asm_async.transfer.incoming_items import check_item, check_item_of_none
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.transfer.spool import Chunk
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
+from asm_async.values.ids import new_operation_id
 from asm_async.values.run import Run
-from asm_async.values.session_export import SessionExport, SessionMember
+from asm_async.values.session_export import SessionExport, SessionMember, identity
+from asm_async.values.state_item import StateItem
 
 _BATCH_ROWS = 100
 
@@ -43,6 +52,7 @@ def export_session(database: InMemoryDatabase, session_id: str) -> SessionExport
         session=session,
         runs=tuple(attrs.evolve(run) for run in database.runs_of(session_id)),
         artifacts=tuple(map(attrs.evolve, artifacts_of(database, session_id))),
+        items=tuple(map(attrs.evolve, database.items.exported(session_id))),
         events=tuple(map(attrs.evolve, database.events[session_id].values())),
         latest_sequence=gate.latest,
         pruned_count=gate.pruned,
@@ -64,6 +74,16 @@ async def export_lines(
             yield chunk
 
 
+async def lines_of_items(database: InMemoryDatabase) -> AsyncGenerator[Chunk]:
+    """
+    Yield the lines of the state items that belong to no session, as of one moment.
+    """
+    batches = _in_batches(database.items.exported(None))
+    async with aclosing(batches), aclosing(encode_items(batches)) as chunks:
+        async for chunk in chunks:
+            yield chunk
+
+
 async def import_session(database: InMemoryDatabase, incoming: IncomingSession) -> bool:
     """
     Store a session whole, unless it is stored already, and return whether it is new.
@@ -71,13 +91,29 @@ async def import_session(database: InMemoryDatabase, incoming: IncomingSession) 
     async with aclosing(incoming.batches()) as found:
         batches = [batch async for batch in found]
     # From here on nothing suspends.
-    if await is_stored(incoming, _history(database, incoming.id)):
+    if await is_stored(incoming, partial(_history, database, incoming.id)):
         return False
     if incoming.id in database.gates:
         refuse_tombstone(incoming)
     _check_members(database, incoming, batches)
     _put(database, incoming, [member for _, batch in batches for member in batch])
     return True
+
+
+async def import_items(database: InMemoryDatabase, items: Sequence[StateItem]) -> int:
+    """
+    Store items that belong to no session, or none of them; return how many are new.
+    """
+    new: list[StateItem] = []
+    for item in items:
+        there = database.items.find((item.scope, item.key))
+        if there is None or there.item is None:
+            new.append(item)
+        else:
+            check_item_of_none(item, there.item)
+    for item in new:
+        _put_item(database, item, new_operation_id())
+    return len(new)
 
 
 async def _history(
@@ -98,12 +134,19 @@ async def _history(
         pruned_count=gate.pruned,
     )
     runs, artifacts = database.runs_of(session_id), artifacts_of(database, session_id)
+    items = database.items.exported(session_id)
     events = [*database.events[session_id].values()]
     yield [(head, encode_record(head))]
-    for members in (runs, artifacts, events):
-        for start in range(0, len(members), _BATCH_ROWS):
-            batch = members[start : start + _BATCH_ROWS]
-            yield [(member, encode_record(member)) for member in batch]
+    for members in (runs, artifacts, items, events):
+        async with aclosing(_in_batches(members)) as batches:
+            async for batch in batches:
+                yield batch
+
+
+async def _in_batches(members: Sequence[SessionMember]) -> AsyncGenerator[HistoryBatch]:
+    for start in range(0, len(members), _BATCH_ROWS):
+        batch = members[start : start + _BATCH_ROWS]
+        yield [(member, encode_record(member)) for member in batch]
 
 
 def _check_members(
@@ -117,14 +160,21 @@ def _check_members(
         for member in members:
             if isinstance(member, Artifact):
                 _check_artifact(database, incoming, member, keys)
+            if isinstance(member, StateItem):
+                name = member.scope, member.key
+                there = database.items.find(name)
+                if there is not None and there.item is not None:
+                    check_item(incoming, name, there.item.session_id)
             if not isinstance(member, Run):
                 continue
             if stored := database.runs.get(member.id):
                 check_owner(incoming, stored.id, stored.session_id)
             elif tombstone := database.run_tombstones.get(member.id):
                 check_revision(incoming, member, tombstone.revision)
+        if kind is StateItem:
+            continue
         check_unrepeated(incoming, batch, known[kind])
-        known[kind].update(member.id for member in members)
+        known[kind].update(map(str, map(identity, members)))
 
 
 def _check_artifact(
@@ -151,7 +201,15 @@ def _put(
             database.put_run(member)
         if isinstance(member, Artifact):
             database.artifacts[member.id] = member
+        if isinstance(member, StateItem):
+            _put_item(database, member, incoming.import_id)
     gate = database.gates[incoming.id]
     gate.pruned = incoming.head.pruned_count
     database.put_events(member for member in members if isinstance(member, Event))
     gate.latest = incoming.head.latest_sequence
+
+
+def _put_item(database: InMemoryDatabase, item: StateItem, operation_id: str) -> None:
+    # An export's items all have their times.
+    updated_at = item.updated_at or datetime.now(UTC)
+    database.items.put_as_of(item, updated_at, operation_id)

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 
 from asm_async.fronts.saving_items import Name, StoredItem
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import OWN_SCOPES, StateItem
 
 
 class ItemTable:
@@ -38,8 +38,16 @@ class ItemTable:
         """
         Insert or replace an item, under the next revision.
         """
+        return self.put_as_of(item, datetime.now(UTC), operation_id)
+
+    def put_as_of(
+        self, item: StateItem, updated_at: datetime, operation_id: str
+    ) -> StateItem:
+        """
+        Insert or replace an item, which was saved then, under the next revision.
+        """
         self._latest_revision += 1
-        stored = item.as_saved(self._latest_revision, datetime.now(UTC))
+        stored = item.as_saved(self._latest_revision, updated_at)
         self._scopes.setdefault(item.scope, {})[item.key] = StoredItem(
             stored.revision, operation_id, stored
         )
@@ -60,15 +68,21 @@ class ItemTable:
         """
         self._scopes.pop(scope, None)
 
+    def exported(self, session_id: str | None) -> list[StateItem]:
+        """
+        Return the items of a session, or those of none, as an export has them.
+        """
+        return [
+            item.with_given(0)
+            for item in self._sorted()
+            if item.session_id == session_id and not item.scope.startswith(OWN_SCOPES)
+        ]
+
     def of_sessions(self) -> list[StateItem]:
         """
         Return the items that go with a session, by scope and key.
         """
-        items = [
-            each.item for scope in self._scopes.values() for each in scope.values()
-        ]
-        found = [item for item in items if item is not None and item.session_id]
-        return sorted(found, key=lambda item: (item.scope, item.key))
+        return [item for item in self._sorted() if item.session_id is not None]
 
     def remove_session(self, session_id: str) -> None:
         """
@@ -77,3 +91,15 @@ class ItemTable:
         for item in self.of_sessions():
             if item.session_id == session_id:
                 self.remove((item.scope, item.key))
+
+    def _sorted(self) -> list[StateItem]:
+        """
+        Return all items by scope and key.
+        """
+        items = [
+            each.item
+            for scope in self._scopes.values()
+            for each in scope.values()
+            if each.item is not None
+        ]
+        return sorted(items, key=lambda item: (item.scope, item.key))

@@ -19,7 +19,13 @@ from asm_async.fronts.query_filters import (
 )
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
-from asm_async.memory.history import export_lines, export_session, import_session
+from asm_async.memory.history import (
+    export_lines,
+    export_session,
+    import_items,
+    import_session,
+    lines_of_items,
+)
 from asm_async.memory.searches import (
     cut_page,
     find_events,
@@ -94,12 +100,16 @@ class InMemoryQueryAPI(QueryAPIFront):
         search: SearchPage,
         *,
         include_deleted: bool,
+        with_items_of_none: bool,
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
         lines_of = partial(
             export_lines, self._access.database, include_deleted=include_deleted
         )
-        return await write_export(writer, search, lines_of, progress)
+        items = partial(lines_of_items, self._access.database)
+        return await write_export(
+            writer, search, lines_of, items if with_items_of_none else None, progress
+        )
 
     async def _import_sessions(
         self,
@@ -110,6 +120,7 @@ class InMemoryQueryAPI(QueryAPIFront):
         return await read_import(
             reader,
             partial(import_session, self._access.database),
+            partial(import_items, self._access.database),
             max_line_bytes=max_line_bytes,
             progress=progress,
         )

@@ -15,9 +15,13 @@ from asm_async.fronts.saving_items import (
     Name,
     StoredItem,
 )
-from asm_async.fronts.state_store import ItemFilter, StateStoreFront
+from asm_async.fronts.state_store import (
+    ItemFilter,
+    SessionItemFilter,
+    StateStoreFront,
+)
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import OWN_SCOPES, StateItem
 
 
 @attrs.frozen
@@ -95,6 +99,24 @@ class InMemoryStateStore(StateStoreFront):
         keys = sorted(key for key in there if key in wanted.key_range)
         found = self._found(scope, keys[::-1] if wanted.descending else keys)
         page = found[: wanted.limit]
+        if wanted.with_content:
+            return page
+        return [attrs.evolve(item, content=None) for item in page]
+
+    async def _list_session_items(self, wanted: SessionItemFilter) -> list[StateItem]:
+        database = self._access.database
+        if wanted.expected_tenant is not None:
+            database.existing(wanted.session_id, wanted.expected_tenant)
+        found = [
+            item
+            for item in database.items.of_sessions()
+            if item.session_id == wanted.session_id
+            and not item.scope.startswith(OWN_SCOPES)
+            and wanted.scope in {None, item.scope}
+            and item.key in wanted.key_range
+            and (wanted.after is None or wanted.after < (item.scope, item.key))
+        ]
+        page = [attrs.evolve(item) for item in found[: wanted.limit]]
         if wanted.with_content:
             return page
         return [attrs.evolve(item, content=None) for item in page]

@@ -12,9 +12,11 @@ from asm_async.values.session import SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-MAX_LINE_BYTES = 1 << 26
+MAX_LINE_BYTES = 1 << 27
 """
-The longest line that is read unless another bound is given: 64 MiB.
+The longest line that is read unless another bound is given: 128 MiB.
+
+A state item whose content has 64 MiB, the most there is, takes 86 MiB.
 """
 
 ExportWriter: TypeAlias = Callable[[bytes], Awaitable[object]]
@@ -43,7 +45,7 @@ class HistoryTransfer(Protocol):
         """
         Return a session with all it has, soft-deleted or not, as of one moment.
 
-        The whole of it is held in memory.
+        The whole of it is held in memory, the contents of its state items among it.
 
         Raises:
             SessionNotFoundError: If no session of this id is stored, or it is not of
@@ -79,9 +81,16 @@ class HistoryTransfer(Protocol):
         the export has what is registered; their contents are copied along by
         :class:`~asm_async.artifacts.ContentCopier`.
 
-        It takes memory for one mebibyte of history and for the largest event or run,
-        however long a session is. What of a session has been read and not been written
-        yet waits in a temporary file, so that no transaction waits for the writer.
+        State items come with the session that they go with, and without revisions,
+        which each store gives itself. Where no filter narrows what is exported, those
+        that go with no session come behind the sessions, as of one moment: they have no
+        tenant, so that no export of one tenant has them. What the library keeps in
+        scopes that begin with ``asm.``, such as leases, stays.
+
+        It takes memory for one mebibyte of history and for some copies of the largest
+        event, run or state item, however long a session is. What of a session has been
+        read and not been written yet waits in a temporary file, so that no transaction
+        waits for the writer.
 
         The filters are those of ``search_sessions``. *writer* is an async callable that
         takes the next bytes, always whole lines; more are made once it has returned.
@@ -109,21 +118,25 @@ class HistoryTransfer(Protocol):
         Store the sessions of an export that are not here yet.
 
         A session keeps everything: its id, its deletion, its revision and times, its
-        runs, its artifacts, its events with their numbers, and its counter, so that its
-        next event gets the number it would have got where it came from. Its events come
-        into the feed of all sessions as new ones.
+        runs, its artifacts, its state items, its events with their numbers, and its
+        counter, so that its next event gets the number it would have got where it came
+        from. Its events come into the feed of all sessions as new ones, and its state
+        items get new revisions.
 
         **All or nothing.** Each session is read and checked to its end, then stored. If
         anything is wrong with one, those before it stay imported, nothing of it is
         left, and those after it are not read. In a database one of more than some
         thousand lines, or a mebibyte, is stored in parts: until the last of them it is
-        as good as soft-deleted, and is not to be exported or restored.
+        as good as soft-deleted, and is not to be exported or restored. State items that
+        go with no session are stored some at a time, after the sessions.
 
         **Idempotence.** A session that is here already, exactly as it is in the export,
         is left as it is; so an import that was interrupted is repeated from the start,
         and goes on with the session that was in hand.
         One that is here with any other content, with more or fewer events, or that was
-        hard-deleted here, is refused: histories are neither merged nor replaced.
+        hard-deleted here, is refused: histories are neither merged nor replaced. So it
+        is with a state item that goes with no session: the same content is left as it
+        is, whenever it was saved, and any other is refused.
 
         **Cost.** While a session is being stored, no other caller writes to it. Other
         writers on SQLite, and the feed of all sessions on PostgreSQL, wait for a part.
@@ -149,6 +162,9 @@ class HistoryTransfer(Protocol):
 
             HistoryConflictError: If a session's id has another history here, or had
                 one, or one of its runs or artifacts has the id of another's here, or an
-                artifact the key of another one.
+                artifact the key of another one, or a state item the scope and key.
+
+            ConflictError: If a state item that goes with no session is here with other
+                content.
         """
         ...

@@ -142,6 +142,45 @@ class StateStore(Protocol):
         """
         ...
 
+    async def list_session_items(
+        self,
+        session_id: str,
+        *,
+        scope: str | None = None,
+        prefix: str = "",
+        after: tuple[str, str] | None = None,
+        limit: int | None = None,
+        with_content: bool = True,
+        expected_tenant: str | None = None,
+    ) -> list[StateItem]:
+        """
+        Return the items that go with a session, of all scopes, by scope and key.
+
+        All of them are as they were at one moment. A session that does not exist has
+        none. What the library itself keeps of a session, in scopes that begin with
+        ``asm.``, is left out.
+
+        Args:
+            session_id: Whose.
+
+            scope: Only items of this scope.
+
+            prefix: What the keys begin with; every character stands for itself.
+
+            after: Only items behind this scope and key, which need not be stored.
+
+            limit: At most so many.
+
+            with_content: Read *content*, too; None stands in its place if not.
+
+            expected_tenant: The tenant that the session must be of.
+
+        Raises:
+            SessionNotFoundError: If *expected_tenant* is given, and no session of this
+                id is that tenant's.
+        """
+        ...
+
     async def delete_items(
         self,
         scope: str,

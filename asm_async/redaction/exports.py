@@ -11,6 +11,7 @@ import attrs
 
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
 from asm_async.redaction.session_store import redacted
+from asm_async.redaction.state_store import redacted_item
 from asm_async.transfer.incoming_session import IncomingRecords, split_lines
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import EVENTS_RETRACTED, Event
@@ -18,6 +19,7 @@ from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
 from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
+from asm_async.values.state_item import StateItem
 
 
 async def redacted_export(
@@ -29,7 +31,8 @@ async def redacted_export(
     """
     Yield an export line by line without what *policy* replaces.
 
-    Of artifacts the *metadata* is redacted; what is in their contents is not looked at.
+    Of artifacts the *metadata* is redacted, of state items the *data*; what is in their
+    contents is not looked at.
 
     What comes out is an export again, which ``import_sessions`` takes. The same export
     and policy always give the same lines, so that an import may be repeated.
@@ -58,6 +61,8 @@ def _redacted(record: ExportRecord, policy: RedactionPolicy) -> ExportRecord:
         return redacted(record, policy)
     if isinstance(record, Artifact):
         return redacted(record, policy)
+    if isinstance(record, StateItem):
+        return redacted_item(record, policy)
     # A retraction holds the store's numbers: without them hidden events came back.
     if isinstance(record, Event) and record.type != EVENTS_RETRACTED:
         return redacted(record, policy)

@@ -100,6 +100,15 @@ class RedactingStateStore(StateStore):
         """
         return await self._state.list_items(scope, **options)
 
+    @takes_arguments_of(StateStore.list_session_items)
+    async def list_session_items(
+        self, session_id: str, **options: Any
+    ) -> list[StateItem]:
+        """
+        Return the items of a session.
+        """
+        return await self._state.list_session_items(session_id, **options)
+
     @takes_arguments_of(StateStore.delete_items)
     async def delete_items(self, scope: str, **options: Any) -> int:
         """

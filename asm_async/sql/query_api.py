@@ -49,7 +49,8 @@ from asm_async.sql.search.summaries import (
     usage_sums,
 )
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.sql.transfer.exports import export_lines
+from asm_async.sql.transfer.exports import export_lines, lines_of_items
+from asm_async.sql.transfer.imported_items import import_items
 from asm_async.sql.transfer.imports import import_session
 from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import
@@ -186,13 +187,21 @@ class SQLQueryAPI(QueryAPIFront):
         search: SearchPage,
         *,
         include_deleted: bool,
+        with_items_of_none: bool,
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
         lines_of = partial(
             export_lines, self._transactions, include_deleted=include_deleted
         )
+        items = partial(lines_of_items, self._transactions)
         async with self._lifecycle:
-            return await write_export(writer, search, lines_of, progress)
+            return await write_export(
+                writer,
+                search,
+                lines_of,
+                items if with_items_of_none else None,
+                progress,
+            )
 
     async def _import_sessions(
         self,
@@ -205,6 +214,7 @@ class SQLQueryAPI(QueryAPIFront):
                 return await read_import(
                     reader,
                     partial(import_session, self._transactions),
+                    partial(import_items, self._transactions),
                     max_line_bytes=max_line_bytes,
                     progress=progress,
                 )

@@ -9,13 +9,17 @@ from typing import Any, Self, cast
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.errors import ASMError
+from asm_async.errors import ASMError, SessionNotFoundError
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
-from asm_async.fronts.state_store import ItemFilter, StateStoreFront
+from asm_async.fronts.state_store import (
+    ItemFilter,
+    SessionItemFilter,
+    StateStoreFront,
+)
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.prepared import Prepared
-from asm_async.sql.reads import item_queries
+from asm_async.sql.reads import item_queries, session_queries
 from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.scopes import ScopeDeletion
 from asm_async.sql.runtime.lifecycle import Lifecycle
@@ -92,6 +96,24 @@ class SQLStateStore(StateStoreFront):
             bounds=item_queries.bounds_of(wanted),
         )
         return await self._fetch(query, item_queries.given(scope, wanted))
+
+    async def _list_session_items(self, wanted: SessionItemFilter) -> list[StateItem]:
+        values = item_queries.given_of_session(wanted)
+        bounds = frozenset(name for name in values if values[name] not in {None, ""})
+        query = item_queries.items_of_session(
+            self._dialect, with_content=wanted.with_content, bounds=bounds
+        )
+        if (
+            found := await self._fetch(query, values)
+        ) or "expected_tenant" not in bounds:
+            return found
+        # A session that is the tenant's by now had nothing when it began.
+        its = session_queries.session_by_id(self._dialect, has_tenant=True)
+        whose = {"id": wanted.session_id, "expected_tenant": wanted.expected_tenant}
+        async with self._lifecycle:
+            if await self._transactions.fetch(its, whose):
+                return []
+        raise SessionNotFoundError(wanted.session_id)
 
     async def _delete_items(self, deletion: ItemsToDelete) -> int:
         return cast("int", await self._perform(DeleteItems(deletion)))

@@ -143,7 +143,21 @@ class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
         ...
 
 
-class QueryAPIBackend(ArtifactRegistryBackend, Protocol):
+class StateStoreBackend(SessionStoreBackend, Protocol):
+    """
+    A database in which state can also be kept.
+    """
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store on the same database, as another process would.
+
+        The suite closes it.
+        """
+        ...
+
+
+class QueryAPIBackend(ArtifactRegistryBackend, StateStoreBackend, Protocol):
     """
     A database whose history can also be searched, exported and imported.
     """
@@ -187,20 +201,6 @@ class EventFeedBackend(SessionStoreBackend, Protocol):
     async def open_event_feed(self) -> EventFeed:
         """
         Open another event feed on the same database, as another process would.
-
-        The suite closes it.
-        """
-        ...
-
-
-class StateStoreBackend(SessionStoreBackend, Protocol):
-    """
-    A database in which state can also be kept.
-    """
-
-    async def open_state_store(self) -> StateStore:
-        """
-        Open another state store on the same database, as another process would.
 
         The suite closes it.
         """

@@ -26,6 +26,7 @@ from asm_async.values.json_values import (
 )
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import MAX_KEY_BYTES, OWN_SCOPES, StateItem
 from asm_async.values.token_usage import TOKEN_COUNTS
 
 __all__ = [
@@ -282,6 +283,22 @@ def artifacts(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[Artifact]:
         "metadata": json_objects(),
     }
     return st.builds(Artifact, **(defaults | fields))
+
+
+def state_items(**fields: st.SearchStrategy[Any]) -> st.SearchStrategy[StateItem]:
+    """
+    Make any state item that may be exported.
+    """
+    characters = st.characters(exclude_categories=["Cs"], exclude_characters="\0")
+    defaults: dict[str, st.SearchStrategy[Any]] = {
+        "scope": text_fields().filter(lambda scope: not scope.startswith(OWN_SCOPES)),
+        "key": st.text(characters, min_size=1, max_size=MAX_KEY_BYTES // 4),
+        "data": json_values(),
+        "content": st.none() | st.binary(max_size=100),
+        "session_id": st.none() | ids(),
+        "updated_at": times(),
+    }
+    return st.builds(StateItem, **(defaults | fields))
 
 
 def execution_results() -> st.SearchStrategy[ExecutionResult]:

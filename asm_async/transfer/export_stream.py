@@ -27,6 +27,7 @@ from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
+from asm_async.values.state_item import StateItem
 from asm_async.values.transfer_reports import ExportReport
 
 SESSIONS_PER_PAGE = 100
@@ -44,13 +45,15 @@ async def write_export(
     writer: ExportWriter,
     search: Callable[[str | None], Awaitable[Page[Session]]],
     history_of: Callable[[str], AsyncGenerator[Chunk]],
+    items_of_none: Callable[[], AsyncGenerator[Chunk]] | None,
     progress: Callable[[ExportReport], object] | None,
 ) -> ExportReport:
     """
     Write an export of the sessions that are found, one after another.
 
     *history_of* yields a session's lines as of one moment, and nothing if the session
-    does not exist any more; *progress* is called after each chunk.
+    does not exist any more; *items_of_none* those of the state items that belong to
+    none, where they are wanted. *progress* is called after each chunk.
     """
     report = ExportReport()
 
@@ -61,6 +64,7 @@ async def write_export(
             report,
             run_count=report.run_count + chunk.run_count,
             artifact_count=report.artifact_count + chunk.artifact_count,
+            item_count=report.item_count + chunk.item_count,
             event_count=report.event_count + chunk.event_count,
             byte_count=report.byte_count + len(chunk.data),
         )
@@ -79,10 +83,15 @@ async def write_export(
                     await write(chunk)
             count = report.session_count + is_there
             report = attrs.evolve(report, session_count=count)
+    if items_of_none is not None:
+        async with aclosing(items_of_none()) as chunks:
+            async for chunk in chunks:
+                await write(chunk)
     end = ExportEnd(
         session_count=report.session_count,
         run_count=report.run_count,
         artifact_count=report.artifact_count,
+        item_count=report.item_count,
         event_count=report.event_count,
     )
     await write(Chunk(encode_record(end)))
@@ -109,8 +118,8 @@ async def encode_history(
     """
     Yield the lines of one session: a chunk for each batch, and one for its end.
 
-    The batches hold the session itself, its runs, its artifacts and its events, in the
-    order of an export; nothing if it is not there.
+    The batches hold the session itself, its runs, its artifacts, its state items and
+    its events, in the order of an export; nothing if it is not there.
 
     Raises:
         StorageError: If its counter does not agree with its events.
@@ -125,7 +134,7 @@ async def encode_history(
         size = Counter({type(first): len(batch)})
         counts += size
         lines = b"".join(line for _, line in batch)
-        yield Chunk(lines, size[Run], size[Artifact], size[Event])
+        yield Chunk(lines, size[Run], size[Artifact], size[StateItem], size[Event])
     if head is None:
         return
     event_count = counts[Event]
@@ -139,9 +148,19 @@ async def encode_history(
         session_id=head.session.id,
         run_count=counts[Run],
         artifact_count=counts[Artifact],
+        item_count=counts[StateItem],
         event_count=event_count,
     )
     yield Chunk(encode_record(end))
+
+
+async def encode_items(batches: AsyncIterator[HistoryBatch]) -> AsyncGenerator[Chunk]:
+    """
+    Yield the lines of state items that belong to no session, a chunk for each batch.
+    """
+    async for batch in batches:
+        lines = b"".join(line for _, line in batch)
+        yield Chunk(lines, item_count=len(batch))
 
 
 def _is_hidden(record: ExportedSession | SessionMember) -> bool:

@@ -4,7 +4,12 @@ How every adapter reads an import, and what it refuses.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from collections.abc import (
+    AsyncGenerator,
+    Awaitable,
+    Callable,
+    Collection,
+)
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from typing import NoReturn, cast
 
@@ -13,6 +18,12 @@ import attrs
 from asm_async.errors import HistoryConflictError, ValidationError
 from asm_async.ports.history_transfer import ImportReader
 from asm_async.transfer.export_stream import HistoryBatch
+from asm_async.transfer.incoming_items import (
+    StoreItems,
+    differing_item,
+    owner_shown,
+    read_items,
+)
 from asm_async.transfer.incoming_session import (
     IncomingBatch,
     IncomingRecords,
@@ -21,8 +32,14 @@ from asm_async.transfer.incoming_session import (
 )
 from asm_async.values.artifact import Artifact
 from asm_async.values.export_lines import HistoryDigest, record_name
-from asm_async.values.export_records import ExportedSession, ExportEnd, ExportHeader
+from asm_async.values.export_records import (
+    ExportedSession,
+    ExportEnd,
+    ExportHeader,
+)
 from asm_async.values.run import Run
+from asm_async.values.session_export import identity
+from asm_async.values.state_item import StateItem
 from asm_async.values.transfer_reports import ImportReport
 
 _LINES_BETWEEN_REPORTS = 1_000
@@ -31,6 +48,7 @@ _LINES_BETWEEN_REPORTS = 1_000
 async def read_import(
     reader: ImportReader,
     store: Callable[[IncomingSession], Awaitable[bool]],
+    store_items: StoreItems,
     *,
     max_line_bytes: int,
     progress: Callable[[ImportReport], object] | None,
@@ -39,7 +57,9 @@ async def read_import(
     Read an export and store its sessions, one after another.
 
     *store* stores a session, unless it is stored already, and returns whether it is
-    new; *progress* is called after each session, and every thousand lines.
+    new; *store_items* stores some state items that belong to none, those that are not
+    stored already, and returns how many are new. *progress* is called after each
+    session, and every thousand lines.
     """
     tally = _Tally(progress)
     async with _closing(reader), aclosing(split_lines(reader, max_line_bytes)) as lines:
@@ -50,6 +70,8 @@ async def read_import(
             with IncomingSession(record, records.line_number) as incoming:
                 await incoming.read(records)
                 tally.count_session(incoming, is_new=await store(incoming))
+        if isinstance(record, StateItem):
+            record = await read_items(record, records, store_items, tally.count_items)
         if not isinstance(record, ExportEnd):
             records.refuse(f"record: {record_name(record)!r} is out of place")
         for name, announced in attrs.asdict(record).items():
@@ -76,7 +98,7 @@ class _Tally:
     def __init__(self, progress: Callable[[ImportReport], object] | None) -> None:
         self.report = ImportReport()
         self.session_count = self.run_count = 0
-        self.artifact_count = self.event_count = 0
+        self.artifact_count = self.item_count = self.event_count = 0
         self._progress = progress
         self._line_number = 0
 
@@ -87,9 +109,10 @@ class _Tally:
 
     def count_session(self, incoming: IncomingSession, *, is_new: bool) -> None:
         runs, artifacts = incoming.run_count, incoming.artifact_count
-        events = incoming.event_count
+        items, events = incoming.item_count, incoming.event_count
         self.session_count += 1
         self.artifact_count += artifacts
+        self.item_count += items
         self.run_count += runs
         self.event_count += events
         self._change_report(
@@ -97,7 +120,15 @@ class _Tally:
             sessions_unchanged=self.report.sessions_unchanged + (not is_new),
             runs_imported=self.report.runs_imported + runs * is_new,
             artifacts_imported=self.report.artifacts_imported + artifacts * is_new,
+            items_imported=self.report.items_imported + items * is_new,
             events_imported=self.report.events_imported + events * is_new,
+        )
+
+    def count_items(self, read: int, new: int) -> None:
+        self.item_count += read
+        self._change_report(
+            items_imported=self.report.items_imported + new,
+            items_unchanged=self.report.items_unchanged + read - new,
         )
 
     def _change_report(self, **counts: int) -> None:
@@ -108,16 +139,16 @@ class _Tally:
 
 
 async def is_stored(
-    incoming: IncomingSession, batches: AsyncGenerator[HistoryBatch]
+    incoming: IncomingSession, history: Callable[[], AsyncGenerator[HistoryBatch]]
 ) -> bool:
     """
     Return whether a session is stored already, and refuse it if its history differs.
 
-    The batches are what is stored of it: the session itself, its runs, its artifacts
-    and its events, in the order of an export.
+    *history* yields what is stored of it, in the order of an export: each time the
+    same.
     """
     stored: HistoryDigest | None = None
-    async with aclosing(batches):
+    async with aclosing(history()) as batches:
         async for batch in batches:
             for record, line in batch:
                 if isinstance(record, ExportedSession):
@@ -125,6 +156,8 @@ async def is_stored(
                 elif stored is not None:
                     stored.add(record, line)
     if stored is not None and (difference := stored.difference(incoming.digest)):
+        if stored.has_other_items(incoming.digest):
+            difference += f": {await differing_item(incoming, history())} differs"
         raise HistoryConflictError(incoming.id, difference)
     return stored is not None
 
@@ -163,8 +196,7 @@ def check_artifact(
             f" {stored.id!r}",
         )
     if stored.session_id != incoming.id:
-        owner = stored.session_id
-        whose = "no session" if owner is None else f"session {owner!r}"
+        whose = owner_shown(stored.session_id)
         raise HistoryConflictError(
             incoming.id, f"artifact {artifact.id!r} belongs to {whose} here"
         )
@@ -189,10 +221,13 @@ def check_unrepeated(
     Refuse a run, an artifact or an event whose id occurs twice in its session.
 
     Of the ids of earlier ones, *known* holds at least those that occur in *batch*.
+    State items stand in the order of their names, so that none can.
     """
     number, members = batch
     seen = set(known)
     for line, member in enumerate(members, number):
+        if isinstance(member, StateItem):
+            return
         if member.id in seen:
             raise ValidationError(
                 f"line {line}: {record_name(member)}.id: {member.id!r} stands twice in"
@@ -206,11 +241,12 @@ async def refuse_repetition(incoming: IncomingSession, batch: IncomingBatch) -> 
     Refuse a batch with a member that is in an earlier batch as well.
     """
     first_line, members = batch
-    kind, ids = type(members[0]), {member.id for member in members}
+    kind, ids = type(members[0]), {identity(member) for member in members}
     known: set[str] = set()
     async with aclosing(incoming.batches()) as batches:
         async for number, earlier in batches:
             if number >= first_line:
                 break
-            known |= {one.id for one in earlier if type(one) is kind and one.id in ids}
+            found = {identity(one) for one in earlier if type(one) is kind}
+            known |= {each for each in found & ids if isinstance(each, str)}
     check_unrepeated(incoming, batch, known)

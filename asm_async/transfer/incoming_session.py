@@ -30,7 +30,8 @@ from asm_async.values.export_records import (
 )
 from asm_async.values.retraction import check_retraction
 from asm_async.values.run import Run
-from asm_async.values.session_export import SessionMember
+from asm_async.values.session_export import SessionMember, identity
+from asm_async.values.state_item import StateItem
 
 
 class IncomingRecords:
@@ -44,6 +45,10 @@ class IncomingRecords:
         self._lines = lines
         self._on_line = on_line
         self.line_number: int = 0
+        self.line_size: int = 0
+        """
+        How many bytes the line has that was read last.
+        """
 
     async def next(self) -> ExportRecord:
         """
@@ -52,6 +57,7 @@ class IncomingRecords:
         line = await self._next_line()
         if line is None:
             self.refuse("the export is cut off here: its end is missing")
+        self.line_size = len(line)
         if self.line_number == 1:
             # Editors and shells of Windows put it there; RFC 8259 lets us ignore it.
             line = line.removeprefix(BOM_UTF8)
@@ -117,12 +123,15 @@ def _bytes(piece: object) -> bytes:
 
 IncomingBatch: TypeAlias = tuple[int, list[SessionMember]]
 """
-Runs, artifacts or events that stand one after another, and the number of the first
-one's line.
+Runs, artifacts, state items or events that stand one after another, and the number of
+the first one's line.
 """
 
-_CHUNK_BYTES = 1 << 18
-_CHUNK_LINES = 1_000
+CHUNK_BYTES = 1 << 18
+CHUNK_LINES = 1_000
+"""
+A batch has about so many bytes, or one long line more, and at most so many lines.
+"""
 
 
 class IncomingSession:
@@ -139,8 +148,10 @@ class IncomingSession:
         self.digest: HistoryDigest = HistoryDigest(head)
         self.run_count: int = 0
         self.artifact_count: int = 0
+        self.item_count: int = 0
         self.event_count: int = 0
         self.batch_count: int = 0
+        self.byte_count: int = 0
         self._line_number = line_number
         self._spool = Spool()
         self._lines: list[bytes] = []
@@ -160,12 +171,15 @@ class IncomingSession:
         while True:
             record = await records.next()
             match record:
-                case Run() if not self.artifact_count + self.event_count:
+                case Run() if not isinstance(self._last, Artifact | StateItem | Event):
                     self._check_run(record, records)
                     self.run_count += 1
-                case Artifact() if not self.event_count:
+                case Artifact() if not isinstance(self._last, StateItem | Event):
                     self._check_artifact(record, records)
                     self.artifact_count += 1
+                case StateItem() if not isinstance(self._last, Event):
+                    self._check_item(record, records)
+                    self.item_count += 1
                 case Event():
                     self._check_event(record, records)
                     self.event_count += 1
@@ -186,7 +200,7 @@ class IncomingSession:
 
     async def batches(self) -> AsyncGenerator[IncomingBatch]:
         """
-        Yield runs, then artifacts, then events, in batches; as often as wanted.
+        Yield runs, artifacts, items, then events, in batches; as often as wanted.
         """
         number = self._line_number + 1
         async with aclosing(self._spool.chunks()) as chunks:
@@ -213,6 +227,13 @@ class IncomingSession:
                 " artifacts stand in the order they were created, then by id"
             )
 
+    def _check_item(self, item: StateItem, records: IncomingRecords) -> None:
+        self._check_owner("state_item", item, records)
+        last = self._last
+        check_order_of_items(
+            last if isinstance(last, StateItem) else None, item, records
+        )
+
     def _check_event(self, event: Event, records: IncomingRecords) -> None:
         self._check_owner("event", event, records)
         try:
@@ -233,7 +254,7 @@ class IncomingSession:
     ) -> None:
         if member.session_id != self.id:
             records.refuse(
-                f"{name}.session_id: {member.id!r} belongs to session"
+                f"{name}.session_id: {identity(member)!r} belongs to session"
                 f" {member.session_id!r}, not to {self.id!r}"
             )
 
@@ -245,6 +266,7 @@ class IncomingSession:
         counts = {
             "run_count": (end.run_count, self.run_count),
             "artifact_count": (end.artifact_count, self.artifact_count),
+            "item_count": (end.item_count, self.item_count),
             "event_count": (end.event_count, self.event_count),
         }
         for name, (announced, found) in counts.items():
@@ -257,7 +279,7 @@ class IncomingSession:
             )
 
     async def _add(self, member: SessionMember) -> None:
-        is_full = self._size >= _CHUNK_BYTES or len(self._lines) >= _CHUNK_LINES
+        is_full = self._size >= CHUNK_BYTES or len(self._lines) >= CHUNK_LINES
         if is_full or type(member) is not type(self._last):
             await self._spool_lines()
         line = encode_record(member)
@@ -270,7 +292,22 @@ class IncomingSession:
         if self._lines:
             await self._spool.put(Chunk(b"".join(self._lines)))
             self.batch_count += 1
+            self.byte_count += self._size
             self._lines, self._size = [], 0
+
+
+def check_order_of_items(
+    last: StateItem | None, item: StateItem, records: IncomingRecords
+) -> None:
+    """
+    Refuse a state item that does not come behind the last one: so none comes twice.
+    """
+    if last is None or (last.scope, last.key) < (item.scope, item.key):
+        return
+    records.refuse(
+        f"state_item.key: {item.key!r} of scope {item.scope!r} comes after {last.key!r}"
+        f" of scope {last.scope!r}; items stand by scope and key, and each stands once"
+    )
 
 
 def _place(artifact: Artifact) -> tuple[datetime, str]:

@@ -32,6 +32,7 @@ class Chunk:
     data: bytes
     run_count: int = 0
     artifact_count: int = 0
+    item_count: int = 0
     event_count: int = 0
 
 

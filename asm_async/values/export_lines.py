@@ -36,6 +36,7 @@ from asm_async.values.not_json import with_article
 from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport, SessionMember
+from asm_async.values.state_item import StateItem
 
 
 def record_name(record: ExportRecord) -> str:
@@ -49,8 +50,11 @@ def encode_record(record: ExportRecord) -> bytes:
     """
     Return a record as its line, with the line's end.
     """
+    if isinstance(record, StateItem):
+        # Each store gives revisions of its own, and equal histories equal lines.
+        record = record.with_given(0)
     name, plain = record_name(record), record.to_dict()
-    if isinstance(record, Run | Artifact | Event):
+    if isinstance(record, SessionMember):
         plain = {name: plain}
     return encode_json({"record": name, **plain}).encode("ascii") + b"\n"
 
@@ -61,10 +65,11 @@ def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
 
     It is what a file needs to hold to be imported again.
     """
-    session_count = run_count = artifact_count = event_count = 0
+    session_count = run_count = artifact_count = item_count = event_count = 0
     yield encode_record(ExportHeader())
     for one in sessions:
-        runs, artifacts, events = len(one.runs), len(one.artifacts), len(one.events)
+        runs, artifacts = len(one.runs), len(one.artifacts)
+        items, events = len(one.items), len(one.events)
         head = ExportedSession(
             session=one.session,
             latest_sequence=one.latest_sequence,
@@ -74,19 +79,24 @@ def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
             session_id=one.session.id,
             run_count=runs,
             artifact_count=artifacts,
+            item_count=items,
             event_count=events,
         )
-        members: list[ExportRecord] = [*one.runs, *one.artifacts, *one.events]
-        yield from map(encode_record, [head, *members, end])
+        yield encode_record(head)
+        for members in (one.runs, one.artifacts, one.items, one.events):
+            yield from map(encode_record, members)
+        yield encode_record(end)
         session_count += 1
         run_count += runs
         artifact_count += artifacts
+        item_count += items
         event_count += events
     yield encode_record(
         ExportEnd(
             session_count=session_count,
             run_count=run_count,
             artifact_count=artifact_count,
+            item_count=item_count,
             event_count=event_count,
         )
     )
@@ -112,7 +122,7 @@ def decode_record(line: bytes) -> ExportRecord:
     if not isinstance(name, str) or name not in _KINDS:
         raise ValidationError(f"record: expected one of {', '.join(_KINDS)}")
     kind = _KINDS[name]
-    if kind in {Run, Artifact, Event}:
+    if kind in {Run, Artifact, StateItem, Event}:
         member = check_members(record, {name}, {name})
         return stored_value(member[name], kind)
     return kind.from_dict(record)
@@ -120,7 +130,7 @@ def decode_record(line: bytes) -> ExportRecord:
 
 def restore_member(line: bytes) -> SessionMember:
     """
-    Make a run, artifact or event of the line that :func:`encode_record` made of it.
+    Make what belongs to a session of the line that :func:`encode_record` made of it.
 
     Nothing is checked, since it was when the line was first decoded.
     """
@@ -129,6 +139,8 @@ def restore_member(line: bytes) -> SessionMember:
         return Run.from_dict(record["run"])
     if "artifact" in record:
         return Artifact.from_dict(record["artifact"])
+    if "state_item" in record:
+        return StateItem.from_dict(record["state_item"])
     event = record["event"]
     event["type"] = known_event_type(event["type"])
     event["timestamp"] = datetime.fromisoformat(event["timestamp"])
@@ -170,6 +182,7 @@ _KINDS: Mapping[str, type[ExportRecord]] = MappingProxyType(
         "session": ExportedSession,
         "run": Run,
         "artifact": Artifact,
+        "state_item": StateItem,
         "event": Event,
         "session_end": ExportedSessionEnd,
         "end": ExportEnd,
@@ -195,13 +208,19 @@ class HistoryDigest:
         self._session = encode_record(attrs.evolve(head, session=session))
         self._runs = sha256()
         self._artifacts = sha256()
+        self._items = sha256()
         self._events = sha256()
 
     def add(self, record: SessionMember, line: bytes) -> None:
         """
         Add what belongs to it, and the line that :func:`encode_record` makes of it.
         """
-        digests = {Run: self._runs, Artifact: self._artifacts, Event: self._events}
+        digests = {
+            Run: self._runs,
+            Artifact: self._artifacts,
+            StateItem: self._items,
+            Event: self._events,
+        }
         digests[type(record)].update(line)
 
     @property
@@ -209,9 +228,15 @@ class HistoryDigest:
         """
         The digest of all records, in hexadecimal digits.
         """
-        members = self._runs, self._artifacts, self._events
+        members = self._runs, self._artifacts, self._items, self._events
         parts = self._session, *(digest.digest() for digest in members)
         return sha256(b"".join(parts)).hexdigest()
+
+    def has_other_items(self, other: HistoryDigest) -> bool:
+        """
+        Return whether *other* has other state items.
+        """
+        return self._items.digest() != other._items.digest()
 
     def difference(self, other: HistoryDigest) -> str | None:
         """
@@ -226,4 +251,6 @@ class HistoryDigest:
             return "it has other runs here"
         if self._artifacts.digest() != other._artifacts.digest():
             return "it has other artifacts here"
+        if self.has_other_items(other):
+            return "it has other state items here"
         return None if self._session == other._session else "it was changed here"

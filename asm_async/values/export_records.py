@@ -3,7 +3,9 @@ What an export is made of.
 
 An export is a header, any number of sessions, and an end. A session is a line of its
 own, then its runs, in the order they were started, then by id, then its artifacts, in
-the order they were created, then by id, then its events, oldest first, then its end.
+the order they were created, then by id, then its state items, by scope and key, then
+its events, oldest first, then its end. Behind the sessions stand the state items that
+belong to none, by scope and key, where everything is exported.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
+from asm_async.values.state_item import OWN_SCOPES, StateItem
 from asm_async.values.stored_value import StoredValue
 from asm_async.values.value import schema_of
 
@@ -150,6 +153,11 @@ class ExportedSessionEnd(PlainValue):
     How many artifacts it has.
     """
 
+    item_count: Count
+    """
+    How many state items it has.
+    """
+
     event_count: Count
     """
     How many events it has.
@@ -177,6 +185,11 @@ class ExportEnd(PlainValue):
     How many artifacts they have together.
     """
 
+    item_count: Count
+    """
+    How many state items they have together, and how many belong to no session.
+    """
+
     event_count: Count
     """
     How many events they have together.
@@ -195,11 +208,11 @@ def stored_value(value: object, kind: type[V]) -> V:
     It was stored.
 
     Raises:
-        ValidationError: If it carries no revision or sequence number, or a time is more
-            or less than RFC 3339 says, which would be lost; the message begins with the
-            path of the culprit.
+        ValidationError: If it carries no revision or sequence number, or an item a
+            revision, or a time is more or less than RFC 3339 says, which would be lost;
+            the message begins with the path of the culprit.
     """
-    name = kind.__name__.lower()
+    name = "state_item" if kind is StateItem else kind.__name__.lower()
     if not isinstance(value, dict):
         raise fields.unexpected(name, "a JSON object", value)
     data = cast("dict[str, Any]", value)
@@ -217,6 +230,23 @@ def _check_given_by_store(value: StoredValue) -> None:
         raise ValidationError("sequence_number: expected at least 1, got 0")
     if isinstance(value, Session | Run) and not value.revision:
         raise ValidationError("revision: expected at least 1, got 0")
+    if isinstance(value, StateItem):
+        _check_item(value)
+
+
+def _check_item(item: StateItem) -> None:
+    if item.revision:
+        raise ValidationError(
+            f"revision: expected 0, got {item.revision}: each store gives items"
+            " revisions of its own"
+        )
+    if item.updated_at is None:
+        raise ValidationError("updated_at: expected a time, got None")
+    if item.scope.startswith(OWN_SCOPES):
+        raise ValidationError(
+            f"scope: {item.scope!r} has the reserved prefix {OWN_SCOPES!r}: such state"
+            " is neither exported nor imported"
+        )
 
 
 def _check_times(data: Mapping[str, Any], names: Iterable[str]) -> None:

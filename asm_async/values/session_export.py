@@ -18,24 +18,34 @@ from asm_async.values.fields import Count
 from asm_async.values.plain_value import PlainValue, check_members
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
 from asm_async.values.value import schema_of
 
 T = TypeVar("T")
 
-SessionMember: TypeAlias = Run | Artifact | Event
+SessionMember: TypeAlias = Run | Artifact | StateItem | Event
 """
 What belongs to one session, beside the session itself.
 """
 
 
+def identity(member: SessionMember) -> str | tuple[str, str]:
+    """
+    Return what tells *member* from all others of its kind: an id, or scope and key.
+    """
+    if isinstance(member, StateItem):
+        return member.scope, member.key
+    return member.id
+
+
 @attrs.frozen(kw_only=True)
 class SessionExport(PlainValue):
     """
-    A session with its runs, artifacts and stored events, as they stood at one moment.
+    A session with its runs, artifacts, state items and stored events, as of one moment.
 
     Raises:
-        ValidationError: If a run, an artifact or an event belongs to another session or
-            stands twice, the events' numbers do not ascend within 1 to
+        ValidationError: If a run, an artifact, an item or an event belongs to another
+            session or stands twice, the events' numbers do not ascend within 1 to
             *latest_sequence*, or stored and pruned events do not add up to it.
     """
 
@@ -53,6 +63,12 @@ class SessionExport(PlainValue):
     """
     Its artifacts, soft-deleted ones too, in the order they were created, then by id;
     not their contents, which lie in an artifact store under their checksums.
+    """
+
+    items: tuple[StateItem, ...] = ()
+    """
+    Its state items, by scope and key; at revision 0, since each store gives revisions
+    of its own, and without those in the library's own scopes.
     """
 
     events: tuple[Event, ...]
@@ -74,20 +90,22 @@ class SessionExport(PlainValue):
         super().__attrs_post_init__()
         self._check_members("runs", self.runs)
         self._check_members("artifacts", self.artifacts)
+        self._check_members("items", self.items)
         self._check_members("events", self.events)
         self._check_numbers()
 
     def _check_members(self, name: str, members: Sequence[SessionMember]) -> None:
-        seen: set[str] = set()
+        seen: set[str | tuple[str, str]] = set()
         for index, member in enumerate(members):
+            own = identity(member)
             if member.session_id != self.session.id:
                 raise ValidationError(
-                    f"{name}[{index}]: {member.id!r} belongs to session"
+                    f"{name}[{index}]: {own!r} belongs to session"
                     f" {member.session_id!r}, not to {self.session.id!r}"
                 )
-            if member.id in seen:
-                raise ValidationError(f"{name}[{index}]: {member.id!r} stands twice")
-            seen.add(member.id)
+            if own in seen:
+                raise ValidationError(f"{name}[{index}]: {own!r} stands twice")
+            seen.add(own)
 
     def _check_numbers(self) -> None:
         previous = 0
@@ -116,11 +134,13 @@ class SessionExport(PlainValue):
         given = dict(check_members(data, names, names.keys()))
         run = partial(_made_by, make=Run.from_dict)
         artifact = partial(_made_by, make=Artifact.from_dict)
+        item = partial(_made_by, make=StateItem.from_dict)
         event = partial(_made_by, make=Event.from_dict)
         return cls(
             session=_made_by(given.pop("session"), "session", make=Session.from_dict),
             runs=fields.tuple_of(given.pop("runs"), "runs", run),
             artifacts=fields.tuple_of(given.pop("artifacts"), "artifacts", artifact),
+            items=fields.tuple_of(given.pop("items"), "items", item),
             events=fields.tuple_of(given.pop("events"), "events", event),
             **given,
         )

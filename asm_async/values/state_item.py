@@ -36,6 +36,12 @@ MAX_CONTENT_BYTES = 64 * 2**20
 The longest content of an item: 64 MiB.
 """
 
+OWN_SCOPES = "asm."
+"""
+What the scopes begin with in which the library keeps state of its own: that is neither
+exported nor copied, and an import refuses it.
+"""
+
 
 def item_key(value: object, name: str) -> str:
     """

@@ -31,6 +31,11 @@ class ExportReport(Value):
     How many artifacts.
     """
 
+    item_count: Count = 0
+    """
+    How many state items, those that belong to no session among them.
+    """
+
     event_count: Count = 0
     """
     How many events.
@@ -71,6 +76,16 @@ class ImportReport(Value):
     artifacts_imported: Count = 0
     """
     How many artifacts the new sessions have.
+    """
+
+    items_imported: Count = 0
+    """
+    How many state items the new sessions have, and how many new ones belong to none.
+    """
+
+    items_unchanged: Count = 0
+    """
+    How many state items that belong to no session were here already.
     """
 
     events_imported: Count = 0

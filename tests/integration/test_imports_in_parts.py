@@ -28,6 +28,7 @@ from asm_async.testing.factories import (
     NOON,
     make_event,
     make_events,
+    make_item,
     make_run,
     make_session,
 )
@@ -50,7 +51,7 @@ SECOND = timedelta(seconds=1)
 
 def long_history(**fields: Any) -> list[Any]:
     """
-    Make the records of a session whose events take three parts, with gaps.
+    Make the records of a session whose items and events take five parts, with gaps.
     """
     session = make_session(revision=3, tags=("a",), **fields)
     runs = [make_run(id=f"run_{number}", revision=1) for number in range(3)]
@@ -59,7 +60,13 @@ def long_history(**fields: Any) -> list[Any]:
         event.with_given(number + PRUNED_COUNT * (number > 4_200))
         for number, event in enumerate(events, 1)
     ]
-    return history(session, runs=runs, events=numbered, pruned_count=PRUNED_COUNT)
+    items = [
+        make_item(scope=f"scope/{number:04}", data=number, updated_at=NOON)
+        for number in range(1_200)
+    ]
+    return history(
+        session, runs=runs, items=items, events=numbered, pruned_count=PRUNED_COUNT
+    )
 
 
 @contextmanager
@@ -101,6 +108,7 @@ async def stored_counts(engine: AsyncEngine) -> dict[str, int]:
         tables.session_sequences,
         tables.session_tags,
         tables.runs,
+        tables.state_items,
         tables.events,
     ]
     async with engine.connect() as conn:
@@ -293,7 +301,7 @@ async def test_what_a_later_part_is_refused_for_leaves_nothing(
     """
     records = long_history()
     records[-2] = records[-2].__class__.from_dict(
-        records[-2].to_dict() | {"id": records[10].id}
+        records[-2].to_dict() | {"id": records[1_210].id}
     )
     with pytest.raises(ValidationError, match="stands twice"):
         await SQLQueryAPI(engine).import_sessions(pieces(export_of(records)))

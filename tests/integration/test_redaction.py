@@ -16,7 +16,12 @@ from asm_async.errors import (
     SequenceConflictError,
     ValidationError,
 )
-from asm_async.memory import InMemoryDatabase, InMemoryQueryAPI, InMemorySessionStore
+from asm_async.memory import (
+    InMemoryDatabase,
+    InMemoryQueryAPI,
+    InMemorySessionStore,
+    InMemoryStateStore,
+)
 from asm_async.redaction import (
     RedactingSessionStore,
     RedactingStateStore,
@@ -190,6 +195,12 @@ async def test_an_import_is_redacted_on_its_way(engine: AsyncEngine) -> None:
             events=[make_event(data=SECRETS)],
         )
     )
+    await InMemoryStateStore(database).save_items(
+        [
+            make_item(data=SECRETS, content=b"sk-1", session_id="ses_1"),
+            make_item(key="of none", data=SECRETS),
+        ]
+    )
     data = await exported(InMemoryQueryAPI(database))
     query = SQLQueryAPI(engine)
 
@@ -204,6 +215,10 @@ async def test_an_import_is_redacted_on_its_way(engine: AsyncEngine) -> None:
     assert export.session.metadata == CLEAN
     assert export.runs[0].input == CLEAN
     assert export.events[0].data == CLEAN
+    assert (export.items[0].data, export.items[0].content) == (CLEAN, b"sk-1")
+    state = SQLStateStore(engine)
+    assert (await state.get_items("app/user", ["of none"]))["of none"].data == CLEAN
+    await state.aclose()
 
 
 @pytest.mark.parametrize(

@@ -22,6 +22,7 @@ from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
+from asm_async.values.state_item import StateItem
 
 # All examples of a test share a database, so that no two may have an id in common.
 EXAMPLES = count()
@@ -42,13 +43,15 @@ def numbered(events: list[Event], numbers: set[int]) -> list[Event]:
 @st.composite
 def histories(draw: st.DrawFn) -> SessionExport:
     """
-    Make any session with any runs, artifacts and events, some of them pruned.
+    Make any session with any runs, artifacts, items and events, some of them pruned.
     """
     example = next(EXAMPLES)
     session = draw(strategies.sessions(id=st.just(f"ses_{example}")))
     runs = draw(st.lists(strategies.runs(session_id=st.just(session.id)), max_size=3))
     artifact = strategies.artifacts(session_id=st.just(session.id))
     artifacts = draw(st.lists(artifact, max_size=3))
+    item = strategies.state_items(session_id=st.just(session.id))
+    items = draw(st.lists(item, max_size=3))
     events = strategies.events(session_id=st.just(session.id))
     log = draw(st.lists(events, max_size=3, unique_by=lambda event: event.id))
     kept = numbered(log, draw(st.sets(st.integers(1, 2**52), max_size=3)))
@@ -64,6 +67,7 @@ def histories(draw: st.DrawFn) -> SessionExport:
         ),
         runs=tuple(in_order(runs, draw(revisions), example)),
         artifacts=tuple(artifacts_in_order(artifacts, example)),
+        items=tuple(items_in_order(items, example)),
         events=tuple(kept),
         latest_sequence=latest,
         pruned_count=latest - len(kept),
@@ -95,6 +99,17 @@ def artifacts_in_order(artifacts: list[Artifact], example: int) -> list[Artifact
         for number, artifact in enumerate(artifacts)
     ]
     return sorted(renamed, key=lambda artifact: (artifact.created_at, artifact.id))
+
+
+def items_in_order(items: list[StateItem], example: int) -> list[StateItem]:
+    """
+    Give items scopes of their own, and sort them as an export does.
+    """
+    renamed = [
+        attrs.evolve(item, scope=f"{number} of {example}")
+        for number, item in enumerate(items)
+    ]
+    return sorted(renamed, key=lambda item: (item.scope, item.key))
 
 
 def text_of(value: Session | SessionExport) -> str:

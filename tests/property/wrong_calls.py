@@ -252,6 +252,15 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "limit": 1,
             "with_content": True,
         },
+        "list_session_items": {
+            "session_id": "ses_1",
+            "scope": None,
+            "prefix": "",
+            "after": None,
+            "limit": 1,
+            "with_content": True,
+            "expected_tenant": None,
+        },
         "delete_items": {
             "scope": "app/none",
             "keys": ["theme"],

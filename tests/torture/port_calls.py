@@ -527,6 +527,9 @@ STATE_STORE = {
     "save_items": PortCall(call=lambda p, s: p.state.save_items(s.items("later"))),
     "get_items": PortCall(call=lambda p, s: p.state.get_items(s.id("scope"), ["a"])),
     "list_items": PortCall(call=lambda p, s: p.state.list_items(s.id("scope"))),
+    "list_session_items": PortCall(
+        call=lambda p, s: p.state.list_session_items(s.id("ses"))
+    ),
     "delete_items": PortCall(
         call=lambda p, s: p.state.delete_items(s.id("scope"), prefix="")
     ),

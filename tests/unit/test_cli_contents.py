@@ -79,7 +79,10 @@ def test_contents_go_along_and_come_back(
     file = str(tmp_path / "export.jsonl")
     assert main(["import", "--url", other, *places, file]) == 0
 
-    moved, copied = "1 sessions, 2 runs, 1 artifacts, 5 events", "copied 1 contents"
+    moved, copied = (
+        "1 sessions, 2 runs, 1 artifacts, 0 state items, 5 events",
+        "copied 1 contents",
+    )
     assert capsys.readouterr().err.splitlines() == [
         f"exported {moved}; {copied}, 11 bytes",
         f"imported {moved}; 0 sessions were here already; {copied}, 11 bytes",

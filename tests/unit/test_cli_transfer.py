@@ -82,7 +82,8 @@ def test_what_is_exported_can_be_imported(
     assert exported(empty_url, tmp_path / "again.jsonl") == export
     printed = capsys.readouterr()
     assert printed.out == ""
-    moved, none = "2 sessions, 4 runs, 0 artifacts, 10 events", "0 artifacts, 0 events"
+    moved = "2 sessions, 4 runs, 0 artifacts, 0 state items, 10 events"
+    none = "0 artifacts, 0 state items, 0 events"
     assert printed.err.splitlines()[:3] == [
         f"exported {moved}",
         f"imported {moved}; 0 sessions were here already",

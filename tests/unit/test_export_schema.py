@@ -26,6 +26,7 @@ from asm_async.testing.factories import (
     NOON,
     make_artifact,
     make_event,
+    make_item,
     make_run,
     make_session,
 )
@@ -41,6 +42,7 @@ from asm_async.values.export_records import (
 )
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from asm_async.values.state_item import StateItem
 
 JSONRecord: TypeAlias = dict[str, Any]
 
@@ -84,6 +86,12 @@ RECORDS: dict[str, ExportRecord] = {
         metadata={"pages": 1},
         deleted_at=NOON,
     ),
+    "state_item": make_item(
+        data={"n": [1]},
+        content=b"\0\xff",
+        session_id="ses_1",
+        updated_at=NOON,
+    ),
     "event": make_event(
         sequence_number=1,
         run_id="run_1",
@@ -91,9 +99,11 @@ RECORDS: dict[str, ExportRecord] = {
         correlation_id="correlation",
     ),
     "session_end": ExportedSessionEnd(
-        session_id="ses_1", run_count=1, artifact_count=3, event_count=2
+        session_id="ses_1", run_count=1, artifact_count=3, item_count=4, event_count=2
     ),
-    "end": ExportEnd(session_count=1, run_count=1, artifact_count=3, event_count=2),
+    "end": ExportEnd(
+        session_count=1, run_count=1, artifact_count=3, item_count=4, event_count=2
+    ),
 }
 
 # What may stand where something else is expected.
@@ -213,6 +223,8 @@ def export_records(draw: st.DrawFn) -> ExportRecord:  # noqa: PLR0911 - one a ki
         case "artifact":
             deleted_at = draw(st.none() | strategies.times())
             return attrs.evolve(draw(strategies.artifacts()), deleted_at=deleted_at)
+        case "state_item":
+            return draw(strategies.state_items())
         case "event":
             return attrs.evolve(draw(strategies.events()), sequence_number=revision)
         case "session_end":
@@ -220,6 +232,7 @@ def export_records(draw: st.DrawFn) -> ExportRecord:  # noqa: PLR0911 - one a ki
                 session_id=draw(strategies.ids()),
                 run_count=draw(counts),
                 artifact_count=draw(counts),
+                item_count=draw(counts),
                 event_count=draw(counts),
             )
         case "end":
@@ -227,6 +240,7 @@ def export_records(draw: st.DrawFn) -> ExportRecord:  # noqa: PLR0911 - one a ki
                 session_count=draw(counts),
                 run_count=draw(counts),
                 artifact_count=draw(counts),
+                item_count=draw(counts),
                 event_count=draw(counts),
             )
         case _:
@@ -251,6 +265,7 @@ def test_the_schema_names_every_field_and_every_choice() -> None:
         ("session", Session),
         ("run", Run),
         ("artifact", Artifact),
+        ("state_item", StateItem),
         ("event", Event),
     ):
         fields = {field.name for field in attrs.fields(kind)}

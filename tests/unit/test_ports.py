@@ -46,6 +46,7 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "save_items": ["items"],
             "get_items": ["scope", "keys"],
             "list_items": ["scope"],
+            "list_session_items": ["session_id"],
             "delete_items": ["scope"],
             "delete_scope": ["scope"],
             "aclose": [],

@@ -13,23 +13,34 @@ from asm_async.testing.factories import (
     make_artifact,
     make_event,
     make_events,
+    make_item,
     make_run,
     make_session,
     numbered,
 )
 from asm_async.values.session_export import SessionExport
 
-FIELDS = ["session", "runs", "artifacts", "events", "latest_sequence", "pruned_count"]
+FIELDS = [
+    "session",
+    "runs",
+    "artifacts",
+    "items",
+    "events",
+    "latest_sequence",
+    "pruned_count",
+]
+ITEM = make_item(session_id="ses_1", data=1, content=b"\xff")
 
 
 def make_export(**fields: Any) -> SessionExport:
     """
-    Make the export of a session with a run, an artifact and events 2 to 4 of four.
+    Make the export of a session with one of each, and events 2 to 4 of four.
     """
     defaults: dict[str, Any] = {
         "session": make_session(deleted_at=NOON, revision=2),
         "runs": [make_run()],
         "artifacts": [make_artifact(deleted_at=NOON)],
+        "items": [ITEM],
         "events": numbered(make_events(3), first=2),
         "latest_sequence": 4,
         "pruned_count": 1,
@@ -39,13 +50,14 @@ def make_export(**fields: Any) -> SessionExport:
 
 def test_an_export_holds_a_session_whole() -> None:
     """
-    All its parts and both counts are held; all but the artifacts are required.
+    All its parts and both counts are held; artifacts and items may be left out.
     """
     export = make_export()
 
     assert export.session == make_session(deleted_at=NOON, revision=2)
     assert export.runs == (make_run(),)
     assert export.artifacts == (make_artifact(deleted_at=NOON),)
+    assert export.items == (ITEM,)
     assert [event.sequence_number for event in export.events] == [2, 3, 4]
     assert (export.latest_sequence, export.pruned_count) == (4, 1)
     make = cast("Callable[[], SessionExport]", SessionExport)
@@ -93,6 +105,11 @@ def test_numbers_may_be_missing_where_events_were_pruned(
         ),
         ({"artifacts": [make_artifact()] * 2}, "artifacts[1]: 'art_1' stands twice"),
         (
+            {"items": [make_item()]},
+            "items[0]: ('app/user', 'theme') belongs to session None, not to 'ses_1'",
+        ),
+        ({"items": [ITEM, ITEM]}, "items[1]: ('app/user', 'theme') stands twice"),
+        (
             {"events": numbered([make_event(), make_event()])},
             "events[1]: 'evt_1' stands twice",
         ),
@@ -117,7 +134,7 @@ def test_numbers_may_be_missing_where_events_were_pruned(
             "pruned_count: 1 and 3 stored events do not add up to 5",
         ),
     ],
-    ids=range(16),
+    ids=range(18),
 )
 def test_what_is_no_whole_session_is_refused(
     change: dict[str, Any], message: str
@@ -154,6 +171,7 @@ def test_to_dict_gives_plain_json() -> None:
         "session": export.session.to_dict(),
         "runs": [make_run().to_dict()],
         "artifacts": [make_artifact(deleted_at=NOON).to_dict()],
+        "items": [ITEM.to_dict()],
         "events": [event.to_dict() for event in export.events],
         "latest_sequence": 4,
         "pruned_count": 1,

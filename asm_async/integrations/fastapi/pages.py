@@ -5,6 +5,7 @@ Pages of what is found: bounded in bytes as well as in number.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Awaitable, Callable, Sequence
+from contextlib import aclosing
 from typing import Any, TypeAlias
 
 import attrs
@@ -28,6 +29,7 @@ Found: TypeAlias = Sequence[Session | SessionMember]
 _FIRST_ITEMS = 8
 _MAX_ITEMS = 64
 _PART_BYTES = 1 << 20
+_NAMES_PER_PART = 100
 
 
 @attrs.define
@@ -166,6 +168,10 @@ async def session_texts(view: TenantView, session_id: str) -> AsyncGenerator[str
             break
     artifacts = await view.list_artifacts(session_id)
     yield f'],"artifacts":[{",".join(await encode_values(artifacts))}'
+    yield '],"items":['
+    async with aclosing(_item_texts(view, session_id)) as item_texts:
+        async for text in item_texts:
+            yield text
     yield '],"events":['
     separator, count, place, part = "", 0, 0, PartSize()
     while place < latest:
@@ -184,3 +190,21 @@ async def session_texts(view: TenantView, session_id: str) -> AsyncGenerator[str
     await view.get_session(session_id)
     pruned = latest - count
     yield f'],"latest_sequence":{latest},"pruned_count":{pruned}}}'
+
+
+async def _item_texts(view: TenantView, session_id: str) -> AsyncGenerator[str]:
+    """
+    Yield a session's state items as a ``SessionExport`` has them, and what parts them.
+    """
+    place: tuple[str, str] | None = None
+    separator = ""
+    while heads := await view.list_session_items(
+        session_id, after=place, limit=_NAMES_PER_PART, with_content=False
+    ):
+        for head in heads:
+            place = head.scope, head.key
+            # Each may hold 64 MiB: they are read one by one.
+            item = await view.find_item(session_id, *place)
+            if item is not None:
+                yield separator + encode_value(item.with_given(0))
+                separator = ","

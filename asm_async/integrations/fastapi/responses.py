@@ -7,6 +7,7 @@ A revision, or a latest sequence number, is an entity tag (RFC 9110, sections 8.
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
@@ -65,6 +66,8 @@ def encode_value(value: Session | SessionMember) -> str:
 def _text_of(member: object) -> str:
     if isinstance(member, EncodedJSON):
         return member
+    if isinstance(member, bytes):
+        return f'"{base64.b64encode(member).decode()}"'
     if isinstance(member, datetime):
         member = member.isoformat(timespec="microseconds")
     return encode_json(member)

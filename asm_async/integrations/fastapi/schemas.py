@@ -30,6 +30,12 @@ from asm_async.values.maintenance import HealthIssue
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 from asm_async.values.session_export import SessionExport
+from asm_async.values.state_item import (
+    MAX_KEY_LENGTH,
+    ItemKey,
+    OpaqueBytes,
+    StateItem,
+)
 from asm_async.values.summaries import (
     CostGroup,
     CostSummary,
@@ -56,6 +62,13 @@ _TokenUsage = Annotated[
 ]
 
 _Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+_Key = Annotated[
+    str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")
+]
+_Base64 = Annotated[
+    str, WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+]
 
 _NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
 _SESSION = Session(
@@ -95,9 +108,21 @@ _EVENT = attrs.evolve(
     sequence_number=1,
 )
 
+_ITEM = StateItem(
+    scope=_SESSION.id,
+    key="summary",
+    data={"text": "They asked for a product."},
+    session_id=_SESSION.id,
+    revision=7,
+    updated_at=_NOON,
+)
+
 SessionView: type[BaseModel] = view(Session, example=_SESSION)
 RunView: type[BaseModel] = view(Run, example=_RUN, token_usage=_TokenUsage)
 EventView: type[BaseModel] = view(Event, example=_EVENT)
+StateItemView: type[BaseModel] = view(
+    StateItem, {ItemKey: _Key, OpaqueBytes: _Base64}, example=_ITEM
+)
 
 _OF_STORE = frozenset({"id", "revision", "deleted_at", "last_activity_at"})
 NewSessionBody: type[BaseModel] = body(
@@ -234,6 +259,7 @@ SessionExportView: type[BaseModel] = view(
         Session: SessionView,
         Run: RunView,
         Artifact: view(Artifact, {Checksum: _Checksum, Reference: str}),
+        StateItem: StateItemView,
         Event: EventView,
     },
 )

@@ -56,7 +56,7 @@ session_row: Callable[[Session], dict[str, Any]] = _as_row(tables.sessions)
 run_row: Callable[[Run], dict[str, Any]] = _as_row(tables.runs)
 event_row: Callable[[Event], dict[str, Any]] = _as_row(tables.events)
 artifact_row: Callable[[Artifact], dict[str, Any]] = _as_row(tables.artifacts)
-_item_row: Callable[[StateItem], dict[str, Any]] = _as_row(tables.state_items)
+item_row: Callable[[StateItem], dict[str, Any]] = _as_row(tables.state_items)
 """
 Return the columns that hold the fields of a value.
 """
@@ -137,7 +137,7 @@ def stored_item_row(
     """
     Return the columns of asm_state_items, with its JSON as it is stored.
     """
-    return {**_item_row(item), "data": text, "operation_id": operation_id}
+    return {**item_row(item), "data": text, "operation_id": operation_id}
 
 
 @contextmanager

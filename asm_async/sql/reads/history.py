@@ -24,7 +24,10 @@ from asm_async.sql.core.tables import (
     runs,
     session_sequences,
     sessions,
+    state_items,
 )
+from asm_async.sql.reads.item_batches import item_batches
+from asm_async.sql.reads.item_queries import is_in_users_scope
 from asm_async.sql.transactions.transaction import prolong
 from asm_async.transfer.export_stream import HistoryBatch
 from asm_async.values.artifact import Artifact
@@ -33,6 +36,7 @@ from asm_async.values.export_lines import encode_record
 from asm_async.values.export_records import ExportedSession
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport
+from asm_async.values.state_item import StateItem
 
 R = TypeVar("R", Run, Artifact, Event)
 
@@ -76,6 +80,8 @@ async def export_session(
         all_runs = [run async for batch in batches for run in batch]
     async with aclosing(_artifacts(conn, session_id, size)) as batches:
         all_artifacts = [artifact async for batch in batches for artifact in batch]
+    async with aclosing(items_of(conn, session_id)) as batches:
+        all_items = [item async for batch in batches for item in batch]
     async with aclosing(_events(conn, session_id, size)) as batches:
         all_events = [event async for batch in batches for event in batch]
     try:
@@ -83,6 +89,7 @@ async def export_session(
             session=head.session,
             runs=tuple(all_runs),
             artifacts=tuple(all_artifacts),
+            items=tuple(all_items),
             events=tuple(all_events),
             latest_sequence=head.latest_sequence,
             pruned_count=head.pruned_count,
@@ -138,18 +145,33 @@ async def read_history(
     if head is None:
         return
     yield [(head, encode_record(head))]
-    for read in (_runs, _artifacts, _events):
+    for read in (_runs, _artifacts, items_of, _events):
         size = _BatchSize()
         async with aclosing(read(conn, session_id, size)) as batches:
             async for batch in batches:
                 check_withdrawal()
                 prolong(conn)
-                lines = await in_pieces(_with_line, batch)
+                lines = await in_pieces(with_line, batch)
                 size.adapt(len(lines), sum(len(line) for _, line in lines))
                 yield lines
 
 
-def _with_line(record: Any) -> tuple[Any, bytes]:
+async def items_of(
+    conn: AsyncConnection, session_id: str | None, _: object = None
+) -> AsyncGenerator[Sequence[StateItem]]:
+    """
+    Yield the state items of a session, or those that belong to none, as exports do.
+    """
+    is_its = (state_items.c.session_id == session_id) & is_in_users_scope()
+    async with aclosing(item_batches(conn, is_its)) as batches:
+        async for batch in batches:
+            yield [item.with_given(0) for item in batch]
+
+
+def with_line(record: Any) -> tuple[Any, bytes]:
+    """
+    Return a record with its line.
+    """
     return record, encode_record(record)
 
 

@@ -9,11 +9,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from asm_async.fronts.state_store import ItemFilter
+from asm_async.fronts.state_store import ItemFilter, SessionItemFilter
 from asm_async.sql.core.column_types import text
 from asm_async.sql.core.prepared import Prepared, prepare
-from asm_async.sql.core.tables import state_items
+from asm_async.sql.core.tables import sessions, state_items
 from asm_async.sql.dialects import Dialect
+from asm_async.values.state_item import OWN_SCOPES
 
 
 def given(scope: str, wanted: ItemFilter) -> dict[str, Any]:
@@ -43,6 +44,16 @@ def bounds_of(wanted: ItemFilter) -> frozenset[str]:
     return frozenset(name for name in names if values[name] not in {None, ""})
 
 
+def is_in_users_scope() -> sa.ColumnElement[bool]:
+    """
+    Make the condition that an item is in no scope of the library's own.
+    """
+    # LIKE would take no index on PostgreSQL, and no note of case on SQLite.
+    behind = OWN_SCOPES[:-1] + chr(ord(OWN_SCOPES[-1]) + 1)
+    first, end = (sa.literal_column(f"'{end}'", text()) for end in (OWN_SCOPES, behind))
+    return (state_items.c.scope < first) | (state_items.c.scope >= end)
+
+
 @cache
 def items_of_keys(dialect: Dialect) -> Prepared:
     """
@@ -62,12 +73,7 @@ def listed_items(
     Prepare a list of a scope's items, which one range of the key's index serves.
     """
     key = state_items.c.key
-    left_out = () if with_content else ("content",)
-    columns = [
-        sa.null().label(column.name) if column.name in left_out else column
-        for column in state_items.c
-    ]
-    query = sa.select(*columns).where(_is_its())
+    query = _items(with_content=with_content).where(_is_its())
     if "first" in bounds:
         query = query.where(key >= _parameter("first"))
     if "after" in bounds:
@@ -78,6 +84,66 @@ def listed_items(
     if "limit" in bounds:
         query = query.limit(sa.bindparam("limit", type_=sa.BigInteger()))
     return prepare(query, dialect.compiler)
+
+
+def given_of_session(wanted: SessionItemFilter) -> dict[str, Any]:
+    """
+    Return the parameters of a list of a session's items, those that are None as well.
+    """
+    after_scope, after_key = wanted.after or (None, None)
+    return {
+        "session_id": wanted.session_id,
+        "scope": wanted.scope,
+        "first": wanted.key_range.first,
+        "before": wanted.key_range.before,
+        "after_scope": after_scope,
+        "after_key": after_key,
+        "limit": wanted.limit,
+        "expected_tenant": wanted.expected_tenant,
+    }
+
+
+@cache
+def items_of_session(
+    dialect: Dialect, *, with_content: bool, bounds: frozenset[str]
+) -> Prepared:
+    """
+    Prepare a list of a session's items, which one range of the session's index serves.
+    """
+    scope, key = state_items.c.scope, state_items.c.key
+    query = _items(with_content=with_content).where(
+        state_items.c.session_id == sa.bindparam("session_id", type_=text()),
+        is_in_users_scope(),
+    )
+    if "scope" in bounds:
+        query = query.where(_is_its())
+    if "first" in bounds:
+        query = query.where(key >= _parameter("first"))
+    if "before" in bounds:
+        query = query.where(key < _parameter("before"))
+    if "after_scope" in bounds:
+        reached = sa.bindparam("after_scope", type_=text()), _parameter("after_key")
+        query = query.where(sa.tuple_(scope, key) > sa.tuple_(*reached))
+    if "expected_tenant" in bounds:
+        is_theirs = sa.exists().where(
+            sessions.c.id == state_items.c.session_id,
+            sessions.c.tenant_id == sa.bindparam("expected_tenant", type_=text()),
+        )
+        query = query.where(is_theirs)
+    query = query.order_by(scope, key)
+    if "limit" in bounds:
+        query = query.limit(sa.bindparam("limit", type_=sa.BigInteger()))
+    return prepare(query, dialect.compiler)
+
+
+def _items(*, with_content: bool) -> sa.Select[Any]:
+    left_out = () if with_content else ("content",)
+    return sa.select(
+        *(
+            sa.null().label(column.name) if column.name in left_out else column
+            for column in state_items.c
+        )
+    )
 
 
 def _is_its() -> sa.ColumnElement[bool]:

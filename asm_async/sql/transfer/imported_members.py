@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.sql.core import rows, tables
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.transactions.transaction import Transaction
+from asm_async.sql.transfer.imported_items import new_item_rows
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.transfer.import_stream import (
     check_artifact,
@@ -28,9 +29,15 @@ from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.run import Run
+from asm_async.values.state_item import StateItem
 
 _TABLES = MappingProxyType(
-    {Run: tables.runs, Artifact: tables.artifacts, Event: tables.events}
+    {
+        Run: tables.runs,
+        Artifact: tables.artifacts,
+        StateItem: tables.state_items,
+        Event: tables.events,
+    }
 )
 
 
@@ -81,8 +88,10 @@ async def new_members(
     conn: AsyncConnection, incoming: IncomingSession, batch: IncomingBatch
 ) -> list[dict[str, Any]]:
     """
-    Return the rows of the runs or artifacts that are not stored yet.
+    Return the rows of the runs, artifacts or items that are not stored yet.
     """
+    if isinstance(batch[1][0], StateItem):
+        return await new_item_rows(conn, incoming, batch)
     if isinstance(batch[1][0], Run):
         return [*map(rows.run_row, await _new_runs(conn, incoming, batch))]
     return [*map(rows.artifact_row, await _new_artifacts(conn, incoming, batch))]

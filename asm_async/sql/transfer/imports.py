@@ -17,13 +17,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import HistoryConflictError, ValidationError
 from asm_async.sql.core import tables
 from asm_async.sql.core.tables import GateState
+from asm_async.sql.dialects.direct import scope_lock
 from asm_async.sql.reads.history import read_history
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
 from asm_async.sql.transfer.imported_members import insert_batch, new_members
 from asm_async.sql.transfer.withdrawal import withdrawal_check
-from asm_async.sql.writes.gates import insert_head, lock_gates, present_time
+from asm_async.sql.writes.gates import (
+    insert_head,
+    lock_gates,
+    present_time,
+    read_gates,
+)
 from asm_async.sql.writes.unit_of_work import Gate
 from asm_async.transfer.import_stream import (
     is_stored,
@@ -31,8 +37,9 @@ from asm_async.transfer.import_stream import (
 )
 from asm_async.transfer.incoming_session import IncomingBatch, IncomingSession
 from asm_async.values.event import Event
+from asm_async.values.state_item import StateItem
 
-# A batch has a thousand lines at most, and hardly more than 256 KiB.
+# A batch has a thousand lines at most, and hardly more than 256 KiB, or one long line.
 _BATCHES_PER_PART = 4
 _MAX_ROWS_PER_REMOVAL = 1_000
 
@@ -79,7 +86,7 @@ async def _standing(
         ``LIVE`` if it is stored, even if it is soft-deleted; ``IMPORTING`` if a part of
         it is, or of another history; None if there is nothing.
     """
-    history = read_history(conn, incoming.id, check_withdrawal)
+    history = partial(read_history, conn, incoming.id, check_withdrawal)
     if await is_stored(incoming, history):
         return GateState.LIVE
     gates = tables.session_sequences
@@ -87,7 +94,7 @@ async def _standing(
     state = await conn.scalar(query)
     if state is not None and state != GateState.IMPORTING:
         refuse_tombstone(incoming)
-    if incoming.batch_count > _BATCHES_PER_PART:
+    if incoming.batch_count > _BATCHES_PER_PART or incoming.item_count:
         # Lest a later part be refused, when the first one is there already.
         async with aclosing(incoming.batches()) as batches:
             async for batch in batches:
@@ -120,7 +127,8 @@ class _Part:
             HistoryConflictError: If an import of another history took the id.
         """
         incoming = self.incoming
-        found = (await lock_gates(transaction, {incoming.id})).get(incoming.id)
+        await transaction.lock_sessions({incoming.id, *_scope_locks(self.batches)})
+        found = (await read_gates(transaction, {incoming.id})).get(incoming.id)
         if found is not None and found.state is not GateState.IMPORTING:
             return False
         gate = found or Gate(session_id=incoming.id)
@@ -197,15 +205,30 @@ async def _parts(
 ) -> AsyncGenerator[tuple[Sequence[IncomingBatch], bool]]:
     """
     Yield the batches of each part, and whether it is the last; one at least.
+
+    One of state items, each of which may hold 64 MiB and need the lock of a scope of
+    its own, is a part for itself.
     """
     part: list[IncomingBatch] = []
     async with aclosing(incoming.batches()) as batches:
         async for batch in batches:
-            if len(part) == _BATCHES_PER_PART:
+            has_items = any(
+                isinstance(each[1][0], StateItem) for each in (batch, *part)
+            )
+            if part and (has_items or len(part) == _BATCHES_PER_PART):
                 yield part, False
                 part = []
             part.append(batch)
     yield part, True
+
+
+def _scope_locks(batches: Sequence[IncomingBatch]) -> set[str]:
+    return {
+        scope_lock(member.scope)
+        for _, members in batches
+        for member in members
+        if isinstance(member, StateItem)
+    }
 
 
 async def _importer(transaction: Transaction, gate: Gate) -> str | None:
@@ -271,6 +294,7 @@ async def _remove_some(
         tables.events.c.sequence_number,
         tables.runs.c.id,
         tables.artifacts.c.id,
+        tables.state_items.c.revision,
     ):
         is_its = key.table.c.session_id == id_
         part = sa.select(key).where(is_its).limit(left)

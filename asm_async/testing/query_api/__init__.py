@@ -24,6 +24,7 @@ from asm_async.testing.query_api.event_searches import TestEventSearches
 from asm_async.testing.query_api.exports import TestExports
 from asm_async.testing.query_api.import_refusals import TestImportRefusals
 from asm_async.testing.query_api.imports import TestImports
+from asm_async.testing.query_api.item_transfers import TestItemTransfers
 from asm_async.testing.query_api.last_numbers import TestLastNumbers
 from asm_async.testing.query_api.other_histories import TestOtherHistories
 from asm_async.testing.query_api.pages import TestPages
@@ -49,6 +50,7 @@ __all__ = [
     "TestExports",
     "TestImportRefusals",
     "TestImports",
+    "TestItemTransfers",
     "TestLastNumbers",
     "TestOtherHistories",
     "TestPages",

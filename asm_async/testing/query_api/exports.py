@@ -57,7 +57,13 @@ class TestExports(QueryAPIContract):
         """
         assert records_in(await exported(query_api)) == [
             ExportHeader(),
-            ExportEnd(session_count=0, run_count=0, artifact_count=0, event_count=0),
+            ExportEnd(
+                session_count=0,
+                run_count=0,
+                artifact_count=0,
+                item_count=0,
+                event_count=0,
+            ),
         ]
 
     async def test_each_session_comes_with_all_it_has(
@@ -85,13 +91,14 @@ class TestExports(QueryAPIContract):
                 session_id=session_id,
                 run_count=2,
                 artifact_count=0,
+                item_count=0,
                 event_count=len(events),
             )
             expected += [head, *runs, *events, tail]
         assert records == expected
         assert header == ExportHeader()
         assert end == ExportEnd(
-            session_count=2, run_count=4, artifact_count=0, event_count=9
+            session_count=2, run_count=4, artifact_count=0, item_count=0, event_count=9
         )
 
     async def test_the_same_history_gives_the_same_bytes(
@@ -245,7 +252,11 @@ class TestExports(QueryAPIContract):
 
         *_, session_end, _ = records_in(b"".join(written))
         assert session_end == ExportedSessionEnd(
-            session_id="ses_1", run_count=2, artifact_count=0, event_count=3_005
+            session_id="ses_1",
+            run_count=2,
+            artifact_count=0,
+            item_count=0,
+            event_count=3_005,
         )
 
     @pytest.mark.parametrize("for_ever", [True, False])
@@ -275,7 +286,7 @@ class TestExports(QueryAPIContract):
         *_, end = records_in(b"".join(written))
         assert sessions_in(b"".join(written)) == ["ses_1"]
         assert end == ExportEnd(
-            session_count=1, run_count=2, artifact_count=0, event_count=5
+            session_count=1, run_count=2, artifact_count=0, item_count=0, event_count=5
         )
         assert report.session_count == 1
 

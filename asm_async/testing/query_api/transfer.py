@@ -14,6 +14,7 @@ from asm_async.memory import (
     InMemoryDatabase,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
@@ -30,6 +31,7 @@ from asm_async.values.export_records import (
 )
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
 
 __all__ = [
     "Elsewhere",
@@ -45,12 +47,13 @@ __all__ = [
 
 class Elsewhere:
     """
-    Another database: in memory, with a store, a query API and a registry.
+    Another database: in memory, with stores, a query API and a registry.
     """
 
     def __init__(self) -> None:
         self.database: InMemoryDatabase = InMemoryDatabase()
         self.store: InMemorySessionStore = InMemorySessionStore(self.database)
+        self.state: InMemoryStateStore = InMemoryStateStore(self.database)
         self.query_api: InMemoryQueryAPI = InMemoryQueryAPI(self.database)
         self.registry: InMemoryArtifactRegistry = InMemoryArtifactRegistry(
             self.database
@@ -97,6 +100,7 @@ def history(
     *,
     runs: Iterable[Run] | None = None,
     artifacts: Iterable[Artifact] = (),
+    items: Iterable[StateItem] = (),
     events: Iterable[Event] | None = None,
     pruned_count: int = 0,
 ) -> list[ExportRecord]:
@@ -108,6 +112,7 @@ def history(
     id_ = session.id
     own_runs = list([make_run(revision=1)] if runs is None else runs)
     own_artifacts = [attrs.evolve(each, session_id=id_) for each in artifacts]
+    own_items = [attrs.evolve(each, session_id=id_) for each in items]
     own_events = list(_two_events() if events is None else events)
     return [
         ExportedSession(
@@ -117,11 +122,13 @@ def history(
         ),
         *(attrs.evolve(run, session_id=id_) for run in own_runs),
         *own_artifacts,
+        *own_items,
         *(attrs.evolve(event, session_id=id_) for event in own_events),
         ExportedSessionEnd(
             session_id=id_,
             run_count=len(own_runs),
             artifact_count=len(own_artifacts),
+            item_count=len(own_items),
             event_count=len(own_events),
         ),
     ]
@@ -129,7 +136,7 @@ def history(
 
 def export_of(*sessions: Iterable[ExportRecord]) -> bytes:
     """
-    Encode an export of sessions whose records :func:`history` made.
+    Encode an export of sessions whose records :func:`history` made, and of items.
     """
     records = [record for session in sessions for record in session]
     kinds = [type(record) for record in records]
@@ -137,6 +144,7 @@ def export_of(*sessions: Iterable[ExportRecord]) -> bytes:
         session_count=kinds.count(ExportedSession),
         run_count=kinds.count(Run),
         artifact_count=kinds.count(Artifact),
+        item_count=kinds.count(StateItem),
         event_count=kinds.count(Event),
     )
     return encoded([ExportHeader(), *records, end])

@@ -22,6 +22,7 @@ from asm_async.testing.state_store.item_lists import TestItemLists
 from asm_async.testing.state_store.item_races import TestItemRaces
 from asm_async.testing.state_store.item_refusals import TestItemRefusals
 from asm_async.testing.state_store.item_saves import TestItemSaves
+from asm_async.testing.state_store.item_session_lists import TestItemSessionLists
 from asm_async.testing.state_store.item_sessions import TestItemSessions
 
 __all__ = [
@@ -34,5 +35,6 @@ __all__ = [
     "TestItemRaces",
     "TestItemRefusals",
     "TestItemSaves",
+    "TestItemSessionLists",
     "TestItemSessions",
 ]

@@ -25,6 +25,7 @@ _CALLS: Mapping[str, Call] = {
     "save_items": lambda state: state.save_items([make_item(data=2)]),
     "get_items": lambda state: state.get_items("app/user", ["theme"]),
     "list_items": lambda state: state.list_items("app/user"),
+    "list_session_items": lambda state: state.list_session_items("ses_1"),
     "delete_items": lambda state: state.delete_items("app/user", keys=["theme"]),
     "delete_scope": lambda state: state.delete_scope("app/user"),
 }

@@ -11,6 +11,7 @@ from asm_async.testing.factories import (
     make_artifact,
     make_event,
     make_events,
+    make_item,
     make_session,
 )
 from asm_async.values.json_values import encode_json
@@ -241,6 +242,11 @@ async def test_stats_and_export_tell_all_of_a_session(memory_service: Service) -
     registry = memory_service.ports.artifacts
     await registry.register(artifact)
     artifact = await registry.soft_delete(artifact.id)
+    items = [
+        make_item(key=f"{n:03}", content=bytes([n]), session_id=session_id)
+        for n in range(120)
+    ]
+    await memory_service.ports.state.save_items([*items, make_item(key="of none")])
 
     stats = await memory_service.client.get(f"/sessions/{session_id}/stats")
     export = await memory_service.client.get(f"/sessions/{session_id}/export")
@@ -249,6 +255,9 @@ async def test_stats_and_export_tell_all_of_a_session(memory_service: Service) -
     assert export.json()["runs"] == [run.json()]
     assert export.json()["artifacts"] == [artifact.to_dict()]
     assert SessionExport.from_dict(export.json()).artifacts == (artifact,)
+    exported = await memory_service.ports.query.export_session(session_id)
+    assert export.json()["items"] == [item.to_dict() for item in exported.items]
+    assert len(exported.items) == 120
     assert export.json()["latest_sequence"] == 0
 
 
