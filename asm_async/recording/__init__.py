@@ -4,6 +4,7 @@ Runs that are recorded step by step, and events that are written in the backgrou
 
 from asm_async.recording.background_writer import BackgroundWriter
 from asm_async.recording.record_run import record_run
+from asm_async.recording.recovery import RecoveryReport, recover_interrupted_runs
 from asm_async.recording.run_recorder import RunRecorder
 from asm_async.recording.step_options import (
     AnswerOptions,
@@ -17,7 +18,9 @@ __all__ = [
     "BackgroundWriter",
     "CallOptions",
     "MessageOptions",
+    "RecoveryReport",
     "ResultOptions",
     "RunRecorder",
     "record_run",
+    "recover_interrupted_runs",
 ]

@@ -26,6 +26,7 @@ __all__ = [
     "Gate",
     "MaintenanceBackend",
     "QueryAPIBackend",
+    "RecordingBackend",
     "SessionStoreBackend",
     "StateStoreBackend",
 ]
@@ -203,5 +204,17 @@ class EventFeedBackend(SessionStoreBackend, Protocol):
         Open another event feed on the same database, as another process would.
 
         The suite closes it.
+        """
+        ...
+
+
+class RecordingBackend(QueryAPIBackend, EventFeedBackend, Protocol):
+    """
+    A database all of whose ports can be opened.
+    """
+
+    async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
+        """
+        Open another maintenance on the same database.
         """
         ...

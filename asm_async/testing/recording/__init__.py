@@ -17,12 +17,16 @@ from asm_async.testing.recording.background_failures import TestBackgroundFailur
 from asm_async.testing.recording.background_writes import TestBackgroundWrites
 from asm_async.testing.recording.cancelled_steps import TestCancelledRuns
 from asm_async.testing.recording.endings import TestRunEndings
+from asm_async.testing.recording.exclusive_runs import TestExclusiveRuns
+from asm_async.testing.recording.recoveries import TestRecoveries
 from asm_async.testing.recording.steps import TestRunSteps
 
 __all__ = [
     "TestBackgroundFailures",
     "TestBackgroundWrites",
     "TestCancelledRuns",
+    "TestExclusiveRuns",
+    "TestRecoveries",
     "TestRunEndings",
     "TestRunSteps",
 ]
