@@ -9,15 +9,9 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import UTC, datetime, timedelta
 
-from asm_async.errors import ValidationError
+from asm_async.fronts.retention import checked_grace_period, time_ago
 from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
-from asm_async.ports.artifact_store import ArtifactStore
-from asm_async.values import fields
-
-GRACE_PERIOD = timedelta(days=1)
-"""
-How long a content may wait for its artifact, unless another time is given.
-"""
+from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
 
 
 async def remove_unnamed_contents(
@@ -48,10 +42,8 @@ async def remove_unnamed_contents(
     Raises:
         ValidationError: If *grace_period* is negative.
     """
-    fields.instance(grace_period, "grace_period", timedelta)
-    if grace_period < timedelta(0):
-        raise ValidationError("grace_period: expected no negative time")
-    put_before, last = datetime.now(UTC) - grace_period, None
+    put_before = time_ago(datetime.now(UTC), checked_grace_period(grace_period))
+    last: str | None = None
     await store.remove_leftovers()
     while checksums := await store.list_checksums(
         last_put_before=put_before, after=last, limit=MAX_CHECKSUMS

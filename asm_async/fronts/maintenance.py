@@ -7,17 +7,29 @@ from __future__ import annotations
 import inspect
 import time
 from abc import abstractmethod
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
-from typing import TypeAlias
+from datetime import timedelta
+from typing import Any, TypeAlias
 
 import attrs
 
 from asm_async.errors import StorageUnavailableError, ValidationError
+from asm_async.fronts.erasing import (
+    ContentRemover,
+    Erasure,
+    ErasureBackend,
+    ErasureFilter,
+)
 from asm_async.fronts.expectations import checked_tenant
+from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
 from asm_async.ports.maintenance import Maintenance
 from asm_async.values import fields
-from asm_async.values.maintenance import MaintenanceReport, MaintenanceStep
+from asm_async.values.maintenance import (
+    ErasureReport,
+    MaintenanceReport,
+    MaintenanceStep,
+)
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
@@ -106,6 +118,31 @@ class MaintenanceFront(Maintenance):
             MaintenanceStep.CLEAN_ORPHANED_ARTIFACTS, RetentionPolicy()
         )
 
+    async def erase(
+        self,
+        *,
+        tenant_id: str | None = None,
+        user_id: str | None = None,
+        session_ids: Iterable[str] | None = None,
+        with_children: bool = False,
+        artifact_store: ArtifactStore | None = None,
+        grace_period: timedelta = GRACE_PERIOD,
+        progress: Callable[[ErasureReport], object] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> ErasureReport:
+        chosen: dict[str, Any] = {
+            "tenant_id": tenant_id,
+            "user_id": user_id,
+            "session_ids": session_ids,
+        }
+        wanted = ErasureFilter(**chosen, with_children=with_children)
+        contents = ContentRemover.of(artifact_store, grace_period)
+        _check_callback(progress, "progress")
+        _check_callback(should_stop, "should_stop")
+        async with self._call():
+            erasure = Erasure(self._erasure(), wanted, contents, progress, should_stop)
+            return await erasure.run()
+
     async def _take(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:
         async with self._call():
             return await do_all(self._batches(step, policy))
@@ -118,6 +155,9 @@ class MaintenanceFront(Maintenance):
 
     @abstractmethod
     def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches: ...
+
+    @abstractmethod
+    def _erasure(self) -> ErasureBackend: ...
 
     @abstractmethod
     async def _prune_session_events(

@@ -8,7 +8,9 @@ from datetime import UTC, datetime, timedelta
 
 import attrs
 
+from asm_async.errors import ValidationError
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
+from asm_async.values import fields
 from asm_async.values.retention import RetentionPolicy
 
 _BEGINNING = datetime.min.replace(tzinfo=UTC)
@@ -57,6 +59,27 @@ def _days_before(now: datetime, days: int | None) -> datetime | None:
     if days is None:
         return None
     try:
-        return now - timedelta(days=days)
+        period = timedelta(days=days)
     except OverflowError:
         return _BEGINNING
+    return time_ago(now, period)
+
+
+def time_ago(now: datetime, period: timedelta) -> datetime:
+    """
+    Return the moment so long before *now*, or the first there is.
+    """
+    try:
+        return now - period
+    except OverflowError:
+        return _BEGINNING
+
+
+def checked_grace_period(grace_period: object) -> timedelta:
+    """
+    Refuse what is no time, or a negative one.
+    """
+    period = fields.instance(grace_period, "grace_period", timedelta)
+    if period < timedelta(0):
+        raise ValidationError("grace_period: expected no negative time")
+    return period

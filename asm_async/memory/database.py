@@ -83,6 +83,8 @@ class InMemoryDatabase:
         self.run_tombstones: dict[str, RunTombstone] = {}
         # Which operation saved a session or a run last, by class and id.
         self.operation_ids: dict[tuple[type[Session | Run], str], str | None] = {}
+        # Those that are being erased: neither written to nor restored any more.
+        self.closed: set[str] = set()
         # By session id and event id, in order of sequence number.
         self.events: dict[str, dict[str, Event]] = {}
         # Of all sessions that are or ever were.
@@ -234,15 +236,16 @@ class InMemoryDatabase:
         session = self.sessions.pop(session_id, None)
         if session is None:
             return
+        gate = self.gates[session_id]
         for event in self.events.pop(session_id).values():
             self.log.forget(event)
         for run in self.runs_of(session_id):
             del self.runs[run.id], self.operation_ids[Run, run.id]
-            self.run_tombstones[run.id] = RunTombstone(session.tenant_id, run.revision)
+            self.run_tombstones[run.id] = RunTombstone(gate.tenant_id, run.revision)
         self.remove_artifacts(lambda artifact: artifact.session_id == session_id)
         self.items.remove_session(session_id)
         del self.operation_ids[Session, session_id]
-        gate = self.gates[session_id]
+        self.closed.discard(session_id)
         gate.pruned, gate.session_revision = gate.latest, session.revision
         self._wake(session_id, None)
 
@@ -257,9 +260,11 @@ class InMemoryDatabase:
 
     def restore(self, session_id: str) -> None:
         """
-        Undo :meth:`soft_delete`.
+        Undo :meth:`soft_delete`; of a session that is being erased there is none.
         """
         session = self.existing(session_id)
+        if session_id in self.closed:
+            raise SessionNotFoundError(session_id)
         self.sessions[session_id] = attrs.evolve(session, deleted_at=None)
 
     def prune(self, session_id: str, sequence_numbers: Iterable[int]) -> int:

@@ -21,6 +21,7 @@ from asm_async.fronts.health_findings import (
 from asm_async.fronts.maintenance import Batch, Batches, MaintenanceFront
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
+from asm_async.memory.erasing import InMemoryErasure
 from asm_async.memory.retention import (
     hard_delete_expired_sessions,
     prune_events,
@@ -78,6 +79,9 @@ class InMemoryMaintenance(MaintenanceFront):
                 return _clean_orphaned_artifacts(database)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
                 return _nothing()
+
+    def _erasure(self) -> InMemoryErasure:
+        return InMemoryErasure(self._access.database, self._clock())
 
     async def _prune_session_events(
         self, session_id: str, policy: RetentionPolicy

@@ -99,6 +99,9 @@ async def _archived(
     for session in expired:
         if database.sessions.get(session.id) is not session:
             continue
+        if session.id in database.closed:
+            taken.append(session)
+            continue
         try:
             await archive(export_session(database, session.id))
         except Exception as error:  # noqa: BLE001 - it is reported

@@ -5,10 +5,15 @@ The port through which the contents of artifacts are kept.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, runtime_checkable
 
 from asm_async.values.artifact import ArtifactContent
+
+GRACE_PERIOD = timedelta(days=1)
+"""
+How long a content may wait for its artifact, unless another time is given.
+"""
 
 
 @runtime_checkable

@@ -4,10 +4,12 @@ The port through which old history is deleted and the database is checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from datetime import timedelta
 from typing import Protocol, runtime_checkable
 
-from asm_async.values.maintenance import HealthIssue, MaintenanceReport
+from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
+from asm_async.values.maintenance import ErasureReport, HealthIssue, MaintenanceReport
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
@@ -187,6 +189,76 @@ class Maintenance(Protocol):
 
         Returns:
             How many artifacts were removed.
+        """
+        ...
+
+    async def erase(
+        self,
+        *,
+        tenant_id: str | None = None,
+        user_id: str | None = None,
+        session_ids: Iterable[str] | None = None,
+        with_children: bool = False,
+        artifact_store: ArtifactStore | None = None,
+        grace_period: timedelta = GRACE_PERIOD,
+        progress: Callable[[ErasureReport], object] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> ErasureReport:
+        """
+        Hard-delete all sessions of a tenant or a user, or some of them.
+
+        At least one of *tenant_id*, *user_id* and *session_ids* is given; the sessions
+        to erase are all that is given. They are erased whatever their state, soft-
+        deleted ones too, with their runs, events, tags, artifacts and the state items
+        that go with them. Nothing is archived. State items and artifacts of no session
+        have no owner, and stay.
+
+        Of each session a counter stays as of any that was hard-deleted, and a small row
+        for each run, so that neither numbers nor revisions are used again; they do not
+        say any more whose it was.
+
+        **Resuming.** Up to 1,000 sessions at a time are closed first: from then on they
+        cannot be written to or restored, and the next call finds those that this one
+        leaves behind. Their contents go before the artifacts that name them. It is
+        looked again, ten times at most, for sessions that were begun meanwhile.
+
+        **Children.** With *with_children* the sessions whose *parent_session_id* is an
+        erased one go too, theirs, and so on, before their parents: those of the
+        parent's tenant that are its user's or nobody's. Others stay, unless they are to
+        be erased by themselves, and the report names them.
+
+        **Contents.** A content is removed from *artifact_store* if no artifact of
+        another session, or of none, names it. What was put less than *grace_period* ago
+        stays, since someone else may have put the same content to register it. What is
+        left, of an erasure that was broken off and sessions with equal contents that
+        were erased at the same time as well, is removed by
+        :func:`asm_async.artifacts.remove_unnamed_contents`.
+
+        Args:
+            tenant_id: Whose sessions.
+
+            user_id: For whom the agents worked.
+
+            session_ids: Which sessions; an id that is not there is passed over.
+
+            with_children: Whether to erase child sessions with their parents.
+
+            artifact_store:
+                Where the contents of artifacts lie; None to leave them to
+                :func:`asm_async.artifacts.remove_unnamed_contents`.
+
+            grace_period: As there.
+
+            progress:
+                Called after each batch with the report as it stands; not awaited.
+
+            should_stop: Asked before each batch, as by :meth:`execute`.
+
+        Returns:
+            What was removed, and whether nothing is left.
+
+        Raises:
+            ValidationError: Also if none of the three is given.
         """
         ...
 

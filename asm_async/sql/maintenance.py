@@ -17,6 +17,7 @@ from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
 from asm_async.sql.retention.batches import ThrottledWriter, chained
 from asm_async.sql.retention.deleting import restore, soft_delete, stored_session
+from asm_async.sql.retention.erasing import SQLErasure
 from asm_async.sql.retention.expiry import (
     hard_delete_expired_sessions,
     soft_delete_expired_sessions,
@@ -108,6 +109,9 @@ class SQLMaintenance(MaintenanceFront):
                 return remove_orphaned_artifacts(writes)
             case MaintenanceStep.CLEAN_ORPHANED_SEQUENCES:
                 return close_orphaned_counters(writes, policy)
+
+    def _erasure(self) -> SQLErasure:
+        return SQLErasure(self._writes, self._clock(), self._lifecycle.tell_of)
 
     async def _prune_session_events(
         self, session_id: str, policy: RetentionPolicy

@@ -100,9 +100,35 @@ class SessionStoreBackend(Protocol):
         ...
 
 
-class MaintenanceBackend(SessionStoreBackend, Protocol):
+class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
     """
-    A database that can also be maintained, and damaged.
+    A database in which artifacts can also be registered.
+    """
+
+    async def open_artifact_registry(self) -> ArtifactRegistry:
+        """
+        Open another artifact registry on the same database.
+        """
+        ...
+
+
+class StateStoreBackend(SessionStoreBackend, Protocol):
+    """
+    A database in which state can also be kept.
+    """
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store on the same database, as another process would.
+
+        The suite closes it.
+        """
+        ...
+
+
+class MaintenanceBackend(ArtifactRegistryBackend, StateStoreBackend, Protocol):
+    """
+    A database with all a session can have, that can be maintained, and damaged.
     """
 
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
@@ -128,32 +154,6 @@ class MaintenanceBackend(SessionStoreBackend, Protocol):
         Returns:
             The subject of the issues there are then; None if nothing was done, since
             this database cannot be damaged so.
-        """
-        ...
-
-
-class ArtifactRegistryBackend(SessionStoreBackend, Protocol):
-    """
-    A database in which artifacts can also be registered.
-    """
-
-    async def open_artifact_registry(self) -> ArtifactRegistry:
-        """
-        Open another artifact registry on the same database.
-        """
-        ...
-
-
-class StateStoreBackend(SessionStoreBackend, Protocol):
-    """
-    A database in which state can also be kept.
-    """
-
-    async def open_state_store(self) -> StateStore:
-        """
-        Open another state store on the same database, as another process would.
-
-        The suite closes it.
         """
         ...
 

@@ -69,6 +69,64 @@ class MaintenanceReport(Value):
     """
 
 
+@attrs.frozen(kw_only=True)
+class ErasureReport(Value):
+    """
+    What an erasure has removed so far.
+    """
+
+    session_count: Count = 0
+    """
+    How many sessions are gone.
+    """
+
+    run_count: Count = 0
+    """
+    How many runs they had.
+    """
+
+    event_count: Count = 0
+    """
+    How many events they had.
+    """
+
+    item_count: Count = 0
+    """
+    How many state items they had.
+    """
+
+    artifact_count: Count = 0
+    """
+    How many artifacts they had.
+    """
+
+    content_count: Count = 0
+    """
+    How many contents of these artifacts were removed from the artifact store.
+    """
+
+    contents_left: Count = 0
+    """
+    How many of their contents were not: an artifact of a session that stays names the
+    same content, it was put within the grace period, or it was not there.
+    """
+
+    children_left: Count = 0
+    """
+    How many child sessions stay, since they are another tenant's or user's.
+    """
+
+    child_ids_left: tuple[Text, ...] = ()
+    """
+    The ids of the first 100 of them, in order.
+    """
+
+    is_complete: bool = False
+    """
+    Whether a last look found none of the sessions that were to be erased.
+    """
+
+
 class HealthIssueKind(StrEnum):
     """
     What can be wrong with a database.

@@ -4,6 +4,7 @@ Every statement of maintenance finds its rows by an index, but where it must see
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from pathlib import Path
@@ -12,6 +13,7 @@ from typing import TypeAlias
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.memory import InMemoryArtifactStore
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
 from asm_async.sql.core import rows, tables
 from asm_async.testing.factories import (
@@ -55,17 +57,34 @@ CALLS: dict[str, Call] = {
     "prune_long": lambda maintenance: maintenance.prune_session_events(
         "ses_1001", RetentionPolicy(max_events_per_session=100)
     ),
+    "erase": lambda maintenance: maintenance.erase(
+        user_id="ann", with_children=True, artifact_store=InMemoryArtifactStore()
+    ),
+    "erase_ids": lambda maintenance: maintenance.erase(
+        tenant_id="acme", session_ids=["ses_2002", "ses_2003"]
+    ),
+    "erase_tenant": lambda maintenance: maintenance.erase(tenant_id="acme"),
 }
 
 INDEXES = {
     "expire": {"ix_asm_sessions_created_at", "ix_asm_sessions_updated_at"},
     "remove": {"ix_asm_sessions_deleted_at", "ix_asm_runs_session_id"},
+    "erase": {
+        "ix_asm_session_sequences_deleting",
+        "ix_asm_sessions_user_id",
+        "ix_asm_sessions_parent_session_id",
+        "ix_asm_artifacts_checksum_sha256",
+        "ix_asm_state_items_session_id",
+    },
+    "erase_tenant": {"ix_asm_sessions_tenant_id"},
 }
 
 
 def made_session(number: int) -> Session:
     """
     Make a session: the first two are too old, the next two have long been deleted.
+
+    Some later ones belong to somebody, and have a child.
     """
     at = NOON - timedelta(days=40 if number < 4 else 0)
     return make_session(
@@ -75,6 +94,9 @@ def made_session(number: int) -> Session:
         updated_at=at,
         deleted_at=at if number in {2, 3} else None,
         tags=["a"],
+        tenant_id="acme" if 2_000 <= number < 2_010 else None,
+        user_id="ann" if 2_500 <= number < 2_510 else None,
+        parent_session_id=f"ses_{number - 10}" if 2_510 <= number < 2_515 else None,
     )
 
 
@@ -98,7 +120,15 @@ async def fill(engine: AsyncEngine) -> None:
     ]
     runs = [make_run(id=f"run_{id_}", session_id=id_) for id_ in lengths]
     tombstones = [{"run_id": f"gone_{number}", "revision": 1} for number in range(2000)]
-    artifacts = [make_artifact(id=id_, key=id_, session_id=id_) for id_ in lengths]
+    artifacts = [
+        make_artifact(
+            id=id_,
+            key=id_,
+            session_id=id_,
+            checksum_sha256=hashlib.sha256(id_.encode()).hexdigest(),
+        )
+        for id_ in lengths
+    ]
     items = [
         make_item(key=id_, session_id=id_).as_saved(number, NOON)
         for number, id_ in enumerate(lengths, 1)

@@ -118,7 +118,7 @@ def test_what_is_wrong_with_an_adapter_is_told_in_few_calls() -> None:
 
     with pytest.raises(AssertionError, match="append_event") as found:
         # Hypothesis gives up on long runs before it has left out all that it could.
-        check(open_broken, runs=500, steps=5)
+        check(open_broken, runs=500, steps=4)
 
     steps = [note for note in found.value.__notes__ if note.startswith("state.")]
     assert len(steps) <= 3

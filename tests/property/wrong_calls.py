@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Mapping
+from datetime import timedelta
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -206,6 +207,16 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
         "restore_session": {"session_id": "ses_none"},
         "soft_delete_expired_sessions": {"policy": RetentionPolicy()},
         "hard_delete_expired_sessions": {"policy": RetentionPolicy()},
+        "erase": {
+            "tenant_id": "nobody",
+            "user_id": "nobody",
+            "session_ids": ["ses_none"],
+            "with_children": False,
+            "artifact_store": None,
+            "grace_period": timedelta(0),
+            "progress": None,
+            "should_stop": None,
+        },
     },
     "feed": {
         "follow_session": {

@@ -8,6 +8,7 @@ import hashlib
 import json
 from collections.abc import AsyncGenerator, Callable, Coroutine, Mapping
 from contextlib import aclosing
+from datetime import timedelta
 from types import MappingProxyType
 from typing import Any, TypeAlias
 
@@ -474,6 +475,14 @@ MAINTENANCE = {
     ),
     "clean_orphaned_artifacts": PortCall(
         call=lambda p, _: p.maintenance.clean_orphaned_artifacts()
+    ),
+    "erase": PortCall(
+        call=lambda p, s: p.maintenance.erase(
+            session_ids=[s.id("ses")],
+            artifact_store=p.contents,
+            grace_period=timedelta(0),
+        ),
+        is_atomic=False,
     ),
     "health_check": PortCall(call=lambda p, _: p.maintenance.health_check()),
 }

@@ -77,6 +77,7 @@ PORTS: list[tuple[type[Any], dict[str, list[str]]]] = [
             "soft_delete_expired_sessions": ["policy"],
             "hard_delete_expired_sessions": ["policy"],
             "clean_orphaned_artifacts": [],
+            "erase": [],
             "health_check": [],
         },
     ),

@@ -10,6 +10,7 @@ from collections.abc import (
     Callable,
     Collection,
     Iterable,
+    Iterator,
     Sequence,
 )
 from contextlib import aclosing
@@ -21,7 +22,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.sql.core.column_types import is_behind
-from asm_async.sql.core.tables import session_tags
+from asm_async.sql.core.tables import (
+    GateState,
+    artifacts,
+    runs,
+    session_sequences,
+    session_tags,
+    sessions,
+    state_items,
+)
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
@@ -117,3 +126,43 @@ def has_tag(
         return sa.false()
     is_its, tag = session_tags.c.session_id == session_id, session_tags.c.tag
     return sa.exists().where(is_its, dialect.is_one_of(tag, tags))
+
+
+def sized_sessions(*order: sa.Column[Any]) -> sa.Select[*tuple[Any, ...]]:
+    """
+    Select sessions with their revisions, their counters' states and how much they have.
+
+    Args:
+        order: Columns that come first; the id is next.
+    """
+    gates = session_sequences
+    stored = sa.func.coalesce(gates.c.last_sequence - gates.c.pruned_count, 0)
+    owned = [
+        sa.select(sa.func.count())
+        .where(table.c.session_id == sessions.c.id)
+        .scalar_subquery()
+        for table in (runs, artifacts, state_items)
+    ]
+    return sa.select(
+        *order,
+        sessions.c.id,
+        sessions.c.revision,
+        sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value).label("state"),
+        sum(owned, stored).label("size"),
+    ).outerjoin(gates, gates.c.session_id == sessions.c.id)
+
+
+def grouped(sized: Rows) -> Iterator[Rows]:
+    """
+    Put neighbours together up to the size of a transaction; what is larger stays alone.
+    """
+    group: list[Any] = []
+    size = 0
+    for session in sized:
+        if group and size + session.size > MAX_ROWS_PER_TRANSACTION:
+            yield group
+            group, size = [], 0
+        group.append(session)
+        size += session.size
+    if group:
+        yield group

@@ -4,6 +4,7 @@ How sessions are marked as deleted, restored, and removed for good.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any, cast
@@ -182,7 +183,9 @@ async def finish_removal(transaction: Transaction, session_id: str) -> bool:
     return await remove_part(transaction, session_id)
 
 
-async def remove_part(transaction: Transaction, session_id: str) -> bool:
+async def remove_part(
+    transaction: Transaction, session_id: str, removed: Counter[str] | None = None
+) -> bool:
     """
     Remove some rows of a session that is locked, or what is left of it.
 
@@ -190,15 +193,24 @@ async def remove_part(transaction: Transaction, session_id: str) -> bool:
     the first part on it is closed to writers and cannot be restored, so that whatever
     breaks off here is for the next call to finish.
 
+    Args:
+        transaction: In which the session is locked.
+
+        session_id: Which one.
+
+        removed: Where rows are counted, by table.
+
     Returns:
         Whether the session is gone.
     """
     left = MAX_ROWS_PER_TRANSACTION
     pruned = 0
+    removed = Counter[str]() if removed is None else removed
     for key in _ROW_KEYS:
         is_its = key.table.c.session_id == session_id
         part = sa.select(key).where(is_its).limit(left)
         count = await _remove_rows(transaction, key.table, is_its & key.in_(part))
+        removed[key.table.name] += count
         left -= count
         pruned += count if key.table is tables.events else 0
         if not left:
@@ -212,25 +224,29 @@ async def remove_part(transaction: Transaction, session_id: str) -> bool:
                 )
             )
             return False
-    await remove_sessions(transaction, {session_id})
+    await remove_sessions(transaction, {session_id}, removed)
     return True
 
 
 async def remove_sessions(
-    transaction: Transaction, session_ids: Collection[str]
+    transaction: Transaction,
+    session_ids: Collection[str],
+    removed: Counter[str] | None = None,
 ) -> None:
     """
     Delete the rows of sessions that are locked, and close their counters.
 
     The counter rows stay as tombstones, all their events counted as pruned, so that
     neither a number nor a revision is ever used twice. The contents of artifacts are
-    removed where they lie.
+    removed where they lie. *removed* counts rows, as :func:`remove_part` does.
     """
     is_one_of = transaction.dialect.is_one_of
+    removed = Counter[str]() if removed is None else removed
     for key in _ROW_KEYS:
-        are_theirs = is_one_of(key.table.c.session_id, session_ids)
-        await _remove_rows(transaction, key.table, are_theirs)
-    await _remove_heads(transaction, session_ids)
+        table = key.table
+        are_theirs = is_one_of(table.c.session_id, session_ids)
+        removed[table.name] += await _remove_rows(transaction, table, are_theirs)
+    removed += await _remove_heads(transaction, session_ids)
     gates = tables.session_sequences
     is_open = gates.c.state != GateState.DELETED.value
     await set_gates(
@@ -242,9 +258,14 @@ async def remove_sessions(
     )
 
 
-async def _remove_heads(transaction: Transaction, session_ids: Collection[str]) -> None:
+async def _remove_heads(
+    transaction: Transaction, session_ids: Collection[str]
+) -> Counter[str]:
     """
     Delete what is found by a session's id alone, and remember its last revision.
+
+    Returns:
+        How many rows that were, by table.
     """
     gates, sessions = tables.session_sequences, tables.sessions
     is_one_of = transaction.dialect.is_one_of
@@ -255,9 +276,12 @@ async def _remove_heads(transaction: Transaction, session_ids: Collection[str]) 
         .where(is_one_of(gates.c.session_id, session_ids), has_session)
         .values(session_revision=revision.scalar_subquery())
     )
+    removed = Counter[str]()
     for column in _HEADS:
         delete = sa.delete(column.table).where(is_one_of(column, session_ids))
-        await transaction.conn.execute(delete)
+        count = (await transaction.conn.execute(delete)).rowcount
+        removed[column.table.name] += count
+    return removed
 
 
 async def _remove_rows(

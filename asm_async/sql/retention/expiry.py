@@ -4,7 +4,7 @@ How sessions that have grown too old are soft-deleted, and later removed for goo
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import aclosing
 from datetime import datetime
 from functools import partial
@@ -16,21 +16,15 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import StorageError
 from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
-from asm_async.sql.core.tables import (
-    GateState,
-    artifacts,
-    runs,
-    session_sequences,
-    sessions,
-    state_items,
-)
+from asm_async.sql.core.tables import GateState, session_sequences, sessions
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.retention.batches import (
-    MAX_ROWS_PER_TRANSACTION,
     Rows,
     ThrottledWriter,
     chained,
+    grouped,
     has_tag,
+    sized_sessions,
 )
 from asm_async.sql.retention.deleting import remove_part, remove_sessions, soft_delete
 from asm_async.sql.transactions.transaction import Transaction
@@ -90,7 +84,7 @@ async def hard_delete_expired_sessions(
     if cutoff is None:
         return
     order = [sessions.c.deleted_at, sessions.c.id]
-    query = _deleted_sessions().where(sessions.c.deleted_at < cutoff)
+    query = sized_sessions(sessions.c.deleted_at).where(sessions.c.deleted_at < cutoff)
     found = writes.pages(query, order, sessions_per_batch(policy))
     async with aclosing(found):
         async for page in found:
@@ -103,27 +97,9 @@ async def hard_delete_expired_sessions(
                     if await _is_archived(writes, policy.archive, session, failures)
                 ]
             count = 0
-            for group in _groups(expired):
+            for group in grouped(expired):
                 count += await _remove(writes, group)
             yield Batch(count, failures)
-
-
-def _deleted_sessions() -> sa.Select[*tuple[Any, ...]]:
-    gates = session_sequences
-    stored = sa.func.coalesce(gates.c.last_sequence - gates.c.pruned_count, 0)
-    owned = [
-        sa.select(sa.func.count())
-        .where(table.c.session_id == sessions.c.id)
-        .scalar_subquery()
-        for table in (runs, artifacts, state_items)
-    ]
-    return sa.select(
-        sessions.c.deleted_at,
-        sessions.c.id,
-        sessions.c.revision,
-        sa.func.coalesce(gates.c.state, GateState.SOFT_DELETED.value).label("state"),
-        sum(owned, stored).label("size"),
-    ).outerjoin(gates, gates.c.session_id == sessions.c.id)
 
 
 async def _is_archived(
@@ -171,22 +147,6 @@ async def _whole_export(
         return await export_session(conn, session_id)
 
     return await writes.transactions.read_snapshot(read)
-
-
-def _groups(expired: Rows) -> Iterator[Rows]:
-    """
-    Put neighbours together up to the size of a transaction; what is larger stays alone.
-    """
-    group: list[Any] = []
-    size = 0
-    for session in expired:
-        if group and size + session.size > MAX_ROWS_PER_TRANSACTION:
-            yield group
-            group, size = [], 0
-        group.append(session)
-        size += session.size
-    if group:
-        yield group
 
 
 async def _remove(writes: ThrottledWriter, group: Rows) -> int:

@@ -62,10 +62,13 @@ def close_orphaned_counters(
     query = sa.select(*order).where(is_orphaned())
     size = sessions_per_batch(policy)
     closing = writes.write_pages(query, order, size, _close)
-    return chained([closing, _finish_removals(writes, size)])
+    return chained([closing, finish_removals(writes, size)])
 
 
-async def _finish_removals(writes: ThrottledWriter, size: int) -> Batches:
+async def finish_removals(writes: ThrottledWriter, size: int) -> Batches:
+    """
+    Remove what is left of sessions whose own row is gone, *size* of them at a time.
+    """
     order = [session_sequences.c.session_id]
     query = sa.select(*order).where(
         session_sequences.c.state == GateState.DELETING.value, ~_has_session()
@@ -75,7 +78,7 @@ async def _finish_removals(writes: ThrottledWriter, size: int) -> Batches:
             for (session_id,) in page:
                 remove = partial(finish_removal, session_id=session_id)
                 while not await writes.write(remove):
-                    pass
+                    yield Batch(0)
             yield Batch(len(page))
 
 

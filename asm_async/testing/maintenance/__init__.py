@@ -17,6 +17,12 @@ one of its own, empty.
 """
 
 from asm_async.testing.maintenance.deletions import TestSoftDeletion
+from asm_async.testing.maintenance.erased_contents import (
+    TestErasedContents,
+    TestInterruptedErasures,
+)
+from asm_async.testing.maintenance.erased_families import TestErasedFamilies
+from asm_async.testing.maintenance.erasures import TestErasures, TestWrongErasures
 from asm_async.testing.maintenance.execution import TestExecution, TestRefusals
 from asm_async.testing.maintenance.expiry import TestExpiry
 from asm_async.testing.maintenance.health import TestHealth
@@ -27,9 +33,13 @@ from asm_async.testing.maintenance.retractions import TestPrunedRetractions
 
 __all__ = [
     "TestArchiving",
+    "TestErasedContents",
+    "TestErasedFamilies",
+    "TestErasures",
     "TestExecution",
     "TestExpiry",
     "TestHealth",
+    "TestInterruptedErasures",
     "TestMaintainers",
     "TestPrunedRetractions",
     "TestRefusals",
@@ -37,4 +47,5 @@ __all__ = [
     "TestSessionPruning",
     "TestSoftDeletion",
     "TestTotalPruning",
+    "TestWrongErasures",
 ]

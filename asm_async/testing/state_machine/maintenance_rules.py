@@ -125,6 +125,21 @@ class MaintenanceRules(TwinMachine):
         """
         self.both("maintenance", "clean_orphaned_artifacts")
 
+    @precondition(lambda self: self.has("maintenance"))
+    @rule(
+        chosen=some_of(
+            tenant_id=TEXTS,
+            user_id=TEXTS,
+            session_ids=st.lists(SESSION_IDS, max_size=2),
+            with_children=st.booleans(),
+        )
+    )
+    def erase(self, chosen: Fields) -> None:
+        """
+        Remove for ever what belongs to somebody.
+        """
+        self.both("maintenance", "erase", **chosen)
+
     def compare_contents(self) -> None:
         """
         Compare what a health check finds: nothing.

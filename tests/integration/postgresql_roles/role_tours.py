@@ -118,7 +118,8 @@ async def record(url: str, mark: str) -> None:
         async with aclosing(feed.consumer(f"two_{mark}").batches()) as batches:
             await (await anext(batches)).acknowledge()
         await feed.aclose()
-        await SQLQueryAPI(engine).import_sessions(exported(f"imported_{mark}"))
+        for session_id in (f"imported_{mark}", f"erased_{mark}"):
+            await SQLQueryAPI(engine).import_sessions(exported(session_id))
 
 
 async def read(url: str, mark: str) -> None:
@@ -173,6 +174,8 @@ async def maintain(url: str, mark: str) -> None:
         yet_later = SQLMaintenance(engine, clock=lambda: later + timedelta(days=9))
         assert await yet_later.hard_delete_expired_sessions(policy)
         await store.delete_session(f"imported_{mark}")
+        erased = await maintenance.erase(session_ids=[f"erased_{mark}"])
+        assert erased.session_count == 1
         await maintenance.clean_orphaned_artifacts()
         feed = SQLEventFeed(engine)
         for name in (mark, f"two_{mark}"):

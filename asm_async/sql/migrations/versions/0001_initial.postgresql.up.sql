@@ -177,6 +177,9 @@ CREATE INDEX ix_asm_session_sequences_tenant_id
     ON asm_session_sequences (tenant_id, active_until, session_id)
     WHERE active_until IS NOT NULL AND tenant_id IS NOT NULL;
 
+CREATE INDEX ix_asm_session_sequences_deleting
+    ON asm_session_sequences (session_id) WHERE state = 'deleting';
+
 CREATE TABLE asm_artifacts (
     id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
     session_id VARCHAR(255) COLLATE "C",
