@@ -17,9 +17,11 @@ from asm_async.errors import (
 )
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.snapshots import checked_session
+from asm_async.ports.state_store import MAX_SCOPES_PER_CALL
 from asm_async.values import fields
 from asm_async.values.retraction import Ranges, hidden_ranges, merged, without_ranges
 from asm_async.values.session import Session
+from asm_async.values.state_item import OWN_SCOPES
 
 
 @attrs.frozen(kw_only=True)
@@ -35,11 +37,45 @@ class SessionCopy:
     """
 
     through: int | None
+    scopes: Mapping[str, str]
     expected: Expectations
+
+    def scope_of(self, scope: str) -> str | None:
+        """
+        Return the scope of the copies of the items that a scope of the source has.
+
+        Returns:
+            None if they are not copied. It may be none that :meth:`check_scope` lets
+            pass.
+        """
+        if scope.startswith(OWN_SCOPES):
+            return None
+        if (given := self.scopes.get(scope)) is not None:
+            return given
+        if not _is_under(scope, self.source_id):
+            return None
+        return self.target.id + scope.removeprefix(self.source_id)
+
+    def check_scope(self, scope: str, made: str) -> None:
+        """
+        Refuse that the items of *scope* come under one that no user's item may have.
+
+        Raises:
+            ConflictError: Naming both.
+        """
+        if len(made) > fields.MAX_TEXT_LENGTH or made.startswith(OWN_SCOPES):
+            raise ConflictError(
+                f"the items of scope {scope!r} would come under {made!r}, which is the"
+                " library's own or longer than a scope may be: name another in scopes"
+            )
 
 
 def checked_copy(
-    source_id: object, target: object, through: object, expected: Expectations
+    source_id: object,
+    target: object,
+    through: object,
+    scopes: object,
+    expected: Expectations,
 ) -> SessionCopy:
     """
     Check what can be checked of a copy without looking at what is stored.
@@ -62,7 +98,49 @@ def checked_copy(
         source_id=source_id,
         target=named.with_given(1),
         through=fields.optional(through, "through", fields.count),
+        scopes=_checked_scopes(scopes, session.id),
         expected=expected,
+    )
+
+
+def _checked_scopes(scopes: object, target_id: str) -> dict[str, str]:
+    given = fields.mapping_of(scopes, "scopes", fields.text, fields.text)
+    if len(given) > MAX_SCOPES_PER_CALL:
+        raise ValidationError(
+            f"scopes: expected up to {MAX_SCOPES_PER_CALL}, got {len(given)}"
+        )
+    sources: dict[str, str] = {}
+    for scope, made in given.items():
+        for one in (scope, made):
+            if one.startswith(OWN_SCOPES):
+                raise ValidationError(
+                    f"scopes[{scope!r}]: {one!r} has the reserved prefix {OWN_SCOPES!r}"
+                )
+        # Two scopes that become one could have items of the same key.
+        other = sources.setdefault(made, scope)
+        if other != scope:
+            raise ValidationError(
+                f"scopes[{scope!r}]: {made!r} is where the items of {other!r} come"
+            )
+        if _is_under(made, target_id):
+            raise ValidationError(
+                f"scopes[{scope!r}]: {made!r} is where the items of the scopes come"
+                " that are named after the source"
+            )
+    return given
+
+
+def _is_under(scope: str, session_id: str) -> bool:
+    return scope == session_id or scope.startswith(f"{session_id}/")
+
+
+def item_is_there(scope: str, key: str) -> ConflictError:
+    """
+    Return the error for a copy of an item whose scope and key another one has.
+    """
+    return ConflictError(
+        f"state item {key!r} of scope {scope!r} is there already, and no copy takes its"
+        " place: name another scope in scopes"
     )
 
 

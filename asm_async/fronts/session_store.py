@@ -5,7 +5,7 @@ The front of a session store: what every call checks before anything is read or 
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, cast
 
 from asm_async.errors import ValidationError
@@ -23,6 +23,7 @@ from asm_async.fronts.snapshots import (
 )
 from asm_async.fronts.updating import update_run, update_session
 from asm_async.ports.session_committer import ExpectedRevisions
+from asm_async.ports.session_rewriter import NO_SCOPES
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
 from asm_async.values import fields
 from asm_async.values.changes import Changes, Committed
@@ -269,13 +270,14 @@ class SessionStoreFront(SessionStore):
         target: Session,
         *,
         through: int | None = None,
+        scopes: Mapping[str, str] = NO_SCOPES,
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Session:
         expected = Expectations(
             expected_tenant=expected_tenant, operation_id=operation_id
         )
-        copy = checked_copy(source_id, target, through, expected)
+        copy = checked_copy(source_id, target, through, scopes, expected)
         return await self._copy_session(copy)
 
     @takes_arguments_of(SessionStore.get_events)

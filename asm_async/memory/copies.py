@@ -11,12 +11,14 @@ from asm_async.fronts.copying import (
     check_source,
     check_visibility,
     is_repetition,
+    item_is_there,
 )
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.database import InMemoryDatabase
 from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.retraction import Ranges, hidden_ranges, is_hidden
 from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
 
 
 async def copy_session(database: InMemoryDatabase, copy: SessionCopy) -> Session:
@@ -34,13 +36,33 @@ async def copy_session(database: InMemoryDatabase, copy: SessionCopy) -> Session
     through = check_source(copy, source.tenant_id, database.latest(source_id))
     events = list(database.events[source_id].values())
     await _check_visibility(copy, through, events)
+    items = _copied_items(database, copy)
     target = target.with_given(target.revision, utc_now())
     database.put_session(target, copy.expected.operation_id)
     copied = [event for event in events if event.sequence_number <= through]
     database.put_events(attrs.evolve(event, session_id=target.id) for event in copied)
     gate = database.gates[target.id]
     gate.latest, gate.pruned = through, through - len(copied)
+    for item in items:
+        database.items.put_as_of(
+            item, item.updated_at or utc_now(), copy.expected.operation_id or ""
+        )
     return attrs.evolve(target)
+
+
+def _copied_items(database: InMemoryDatabase, copy: SessionCopy) -> list[StateItem]:
+    """
+    Return the copies of the source's items, none of which may be there already.
+    """
+    made: list[StateItem] = []
+    for item in database.items.exported(copy.source_id):
+        if (scope := copy.scope_of(item.scope)) is None:
+            continue
+        copy.check_scope(item.scope, scope)
+        if database.items.find((scope, item.key)) is not None:
+            raise item_is_there(scope, item.key)
+        made.append(attrs.evolve(item, scope=scope, session_id=copy.target.id))
+    return made
 
 
 async def _check_visibility(

@@ -4,11 +4,14 @@ The part of a session store's port that forks and rewinds sessions.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Protocol, runtime_checkable
 
 from asm_async.values.event import Event
 from asm_async.values.session import Session
+
+NO_SCOPES: Mapping[str, str] = MappingProxyType({})
 
 
 @runtime_checkable
@@ -94,6 +97,7 @@ class SessionRewriter(Protocol):
         target: Session,
         *,
         through: int | None = None,
+        scopes: Mapping[str, str] = NO_SCOPES,
         operation_id: str | None = None,
         expected_tenant: str | None = None,
     ) -> Session:
@@ -105,11 +109,17 @@ class SessionRewriter(Protocol):
         were pruned of the source are pruned of the copy. Nothing passes through this
         process, and neither session knows of what happens to the other one later.
 
-        Runs, artifacts and state items stay the source's own, and count there: the
-        *run_id* of a copied event is that of a run of the source. In the feed of all
-        sessions the copied events come when they are copied.
+        State items that go with the source are copied if their scope is the source's id
+        or begins with that and ``/``: the target's id stands in its place. Others are
+        copied where *scopes* says under which scope, and stay behind else. Items have
+        no history: they are copied as they are now, whatever *through* is, with their
+        times and new revisions.
 
-        A session of very many events is copied in several transactions, so that other
+        Runs and artifacts stay the source's own, and count there: the *run_id* of a
+        copied event is that of a run of the source. In the feed of all sessions the
+        copied events come when they are copied.
+
+        A session of very much is copied in several transactions, so that other
         writers wait for none of them long. Until the last one the copy is as good as
         soft-deleted, and is neither exported nor restored. A copy that breaks off is
         gone on with by the same operation, and removed like a soft-deleted session.
@@ -123,6 +133,10 @@ class SessionRewriter(Protocol):
 
             through: The last number to copy, 0 for no event; None for the latest one.
 
+            scopes:
+                Under which scope the items of another one come, each under a scope of
+                its own; up to 1,000.
+
             operation_id:
                 The id of the call, to repeat it with. If the copy was made by this
                 operation, and nobody has saved it since, it is returned as it is.
@@ -134,15 +148,17 @@ class SessionRewriter(Protocol):
 
         Raises:
             ValidationError: If *target* has the source's id, another parent or a
-                *deleted_at*, or is not of *expected_tenant*.
+                *deleted_at*, or is not of *expected_tenant*, or two scopes would become
+                one, or *scopes* names one that begins with ``asm.``.
 
             SessionNotFoundError: If there is no such session to copy.
 
             SessionDeletedError: If it is soft-deleted.
 
             ConflictError: If *target*'s id is or was another session's, its tenant is
-                another than the source's, the source has no number *through* yet, or
-                *operation_id* was that of another copy.
+                another than the source's, the source has no number *through* yet,
+                *operation_id* was that of another copy, or an item is there already
+                where one is to be copied to; nothing takes its place.
 
             UnsupportedOperationError: If a retraction was pruned that may have hidden
                 something at *through*: a copy shows nothing that the source hides.

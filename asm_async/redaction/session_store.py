@@ -138,6 +138,7 @@ class RedactingSessionStore(SessionStoreFront):
             copy.source_id,
             redacted(copy.target, self._policy),
             through=copy.through,
+            scopes=copy.scopes,
             operation_id=copy.expected.operation_id,
             expected_tenant=copy.expected.expected_tenant,
         )

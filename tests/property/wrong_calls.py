@@ -129,6 +129,7 @@ _CALLS: Mapping[str, Mapping[str, Arguments]] = {
             "source_id": "ses_1",
             "target": make_session(id="ses_copy"),
             "through": 1,
+            "scopes": {"app/one": "app/copy"},
             "operation_id": "op_copy",
         },
         "retract_events": {

@@ -35,7 +35,7 @@ async def item_batches(
 
         wanted: Which items.
     """
-    sizes = sa.select(_size()).where(wanted).order_by(*_ORDER).limit(_MAX_SIZES)
+    sizes = sa.select(stored_size()).where(wanted).order_by(*_ORDER).limit(_MAX_SIZES)
     items = sa.select(state_items).where(wanted).order_by(*_ORDER)
     place: sa.ColumnElement[bool] = sa.true()
     while True:
@@ -50,7 +50,10 @@ async def item_batches(
             return
 
 
-def _size() -> sa.ColumnElement[Any]:
+def stored_size() -> sa.ColumnElement[Any]:
+    """
+    Return how large an item is, without its names.
+    """
     columns = state_items.c
     text = sa.func.length(sa.cast(columns.data, sa.Text))
     content = sa.func.length(columns.content)

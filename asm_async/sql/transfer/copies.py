@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.fronts.copying import (
     SessionCopy,
@@ -23,7 +24,8 @@ from asm_async.sql.reads.session_queries import is_retraction
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.sql.writes.gates import gate_row, insert_head, lock_gates, present_time
+from asm_async.sql.transfer.copied_items import ItemCopy
+from asm_async.sql.writes.gates import gate_row, insert_head, present_time, read_gates
 from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 from asm_async.values.session import Session
@@ -49,6 +51,10 @@ class CopyInParts:
     """
 
     _rows: int = attrs.field(init=False, default=1_000)
+    _items: ItemCopy = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: ItemCopy(self.copy), takes_self=True),
+    )
 
     async def write(self, transactions: Transactions, lifecycle: Lifecycle) -> Session:
         """
@@ -69,7 +75,14 @@ class CopyInParts:
         """
         began = time.monotonic()
         copy, target_id = self.copy, self.copy.target.id
-        gates = await lock_gates(transaction, {copy.source_id, target_id})
+        conn, items, session_ids = (
+            transaction.conn,
+            self._items,
+            {copy.source_id, target_id},
+        )
+        await items.look(conn)
+        await transaction.lock_sessions(session_ids | items.locks)
+        gates = await read_gates(transaction, session_ids)
         gate = gates.get(target_id)
         if gate is not None:
             stored, operation_id = await _stored(transaction, target_id)
@@ -87,14 +100,16 @@ class CopyInParts:
         wanted &= events.c.sequence_number.between(reached + 1, through)
         if gate is None:
             await self._check_visibility(transaction, through)
+            await items.check(conn)
         count, last = await _copy_events(transaction, target_id, wanted, self._rows)
-        is_last = count < self._rows or last == through
-        if is_last and gate is not None:
+        has_all_events = count < self._rows or last == through
+        is_last = has_all_events and await self._has_all_items(conn)
+        if has_all_events and gate is not None:
             # What was pruned meanwhile may be a retraction that was not copied yet.
             await self._check_visibility(transaction, through)
         before = Gate(session_id=target_id) if gate is None else gate
         stored_count = before.last_sequence - before.pruned_count + count
-        last = through if is_last else last
+        last = through if has_all_events else last
         now = await present_time(transaction)
         after = Gate(
             session_id=target_id,
@@ -109,6 +124,16 @@ class CopyInParts:
         self._adapt(time.monotonic() - began)
         target = copy.target
         return target.with_given(target.revision, now) if is_last else None
+
+    async def _has_all_items(self, conn: AsyncConnection) -> bool:
+        """
+        Copy the items that come next, and return whether these were the last.
+
+        Nobody saves any while the source is locked, so that the items of a part are as
+        they are at one moment.
+        """
+        await self._items.write(conn)
+        return not await self._items.look(conn)
 
     def _adapt(self, seconds: float) -> None:
         """

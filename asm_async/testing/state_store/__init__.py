@@ -16,6 +16,7 @@ The author of an adapter gives the fixture ``backend``, a
 from asm_async.testing.state_store.item_cancellations import TestItemCancellations
 from asm_async.testing.state_store.item_closing import TestItemClosing
 from asm_async.testing.state_store.item_commits import TestItemCommits
+from asm_async.testing.state_store.item_copies import TestItemCopies
 from asm_async.testing.state_store.item_deletions import TestItemDeletions
 from asm_async.testing.state_store.item_expectations import TestItemExpectations
 from asm_async.testing.state_store.item_lists import TestItemLists
@@ -29,6 +30,7 @@ __all__ = [
     "TestItemCancellations",
     "TestItemClosing",
     "TestItemCommits",
+    "TestItemCopies",
     "TestItemDeletions",
     "TestItemExpectations",
     "TestItemLists",
