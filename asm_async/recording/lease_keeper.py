@@ -9,7 +9,7 @@ import logging
 
 from asm_async.errors import ASMError, LeaseLostError, RevisionConflictError
 from asm_async.ports.session_store import SessionStore
-from asm_async.recording.leases import RunItems
+from asm_async.recording.leases import RENEWALS_PER_LEASE, RunItems
 from asm_async.recording.run_log import RunLog
 from asm_async.values.changes import Changes
 
@@ -65,12 +65,12 @@ class LeaseKeeper:
                 _LOG.error("a lease could not be renewed: %s", type(error).__name__)
 
     async def _renew(self, revision: int) -> None:
-        pause = self._seconds / 3
+        pause = self._seconds / RENEWALS_PER_LEASE
         while True:
             await asyncio.sleep(pause)
             try:
                 revision = await self._renew_once(revision)
-                pause = self._seconds / 3
+                pause = self._seconds / RENEWALS_PER_LEASE
             except LeaseLostError:
                 _LOG.warning("run %s was ended by somebody else", self._items.run_id)
                 return

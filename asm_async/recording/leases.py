@@ -28,6 +28,11 @@ MAX_LEASE_SECONDS = 86_400.0
 The longest lease: a day.
 """
 
+RENEWALS_PER_LEASE = 3
+"""
+How often a recorder renews its lease in the time that it lasts.
+"""
+
 
 @attrs.frozen
 class RunItems:
@@ -103,6 +108,16 @@ class LeaseTerm:
 
     renewed_at: datetime
     seconds: float
+
+    @property
+    def longest_silence(self) -> float:
+        """
+        How many seconds may pass between two renewals by a recorder that lives.
+
+        It may stand still for as long as its lease lasts, and begin to just before it
+        would have renewed it.
+        """
+        return self.seconds * (1 + 1 / RENEWALS_PER_LEASE)
 
 
 def _members(item: StateItem) -> Mapping[str, Any]:

@@ -97,10 +97,10 @@ async def recover_interrupted_runs(
     once, and none that is recorded by a process that renews its lease.
 
     A lease that ran out more than *max_clock_skew* ago, by the recorder's clock, is
-    given up at once. Any other one is watched for as long as it lasts (60 seconds
-    unless the recorder asked for another time); so the call takes that long if there
-    are any, also where they are alive. Call it when a process starts, in a task of its
-    own, and from time to time.
+    given up at once. Any other one is watched for as long as a recorder that lives may
+    be silent: a third longer than its lease lasts, 80 seconds unless the recorder asked
+    for another time; so the call takes that long if there are any, also where they are
+    alive. Call it when a process starts, in a task of its own, and from time to time.
 
     Tool calls without a result are left as they are: a transcript closes them.
 
@@ -216,12 +216,13 @@ class _Recovery:
         Return how long to watch a lease before its recorder is known to be dead.
 
         By the clocks alone that is known once it ran out so long ago that no clock can
-        be so wrong. A recorder that lives renews its lease within the time that it
-        lasts, whatever its clock says.
+        be so wrong. A recorder that lives is never silent for longer than its lease
+        allows, whatever its clock says.
         """
-        over = term.renewed_at + timedelta(seconds=term.seconds) + self._skew
+        silence = term.longest_silence
+        over = term.renewed_at + timedelta(seconds=silence) + self._skew
         left = (over - datetime.now(UTC)).total_seconds()
-        return min(left, term.seconds)
+        return min(left, silence)
 
     async def _look_at_unleased(self, suspect: _Suspect) -> None:
         age = datetime.now(UTC) - suspect.run.started_at
