@@ -2,14 +2,16 @@
 A process that forks writers, which are ready much sooner than ones that are started.
 
 It takes a URL and a directory. Each line it reads orders a writer: a name for its
-history and its events, the kind of its work (``appends`` or ``mixed``), a seed, whose
-history to read for calls of unknown outcome, which are repeated first ("-": nobody's),
-how many tasks shall write, how many calls each (0: without end), and the sessions. It
-answers "forked NAME PID". The writers begin at the line "go", or at once after it. Each
-writes its history to a file of its name in the directory, and says "stored NAME NUMBER"
-when it was told that something is stored: of appends how many events, of mixed work how
-many calls. When there are no more lines, the process waits for the writers and says
-"ended PID STATUS" of each.
+history and its events, the kind of its work (``appends``, ``mixed``, ``runs`` or
+``recovery``), a seed, whose history to read for calls of unknown outcome, which are
+repeated first ("-": nobody's), how many tasks shall write, how many calls each (0:
+without end), and the sessions. It answers "forked NAME PID". The writers begin at the
+line "go", or at once after it. Each writes its history to a file of its name in the
+directory, and says "stored NAME NUMBER" when it was told that something is stored: of
+appends how many events, of mixed work how many calls, of runs that are recorded each
+step, of a recovery how many runs it has ended, whose ids it leaves in a file. When
+there are no more lines, the process waits for the writers and says "ended PID STATUS"
+of each.
 """
 
 from __future__ import annotations
@@ -22,10 +24,11 @@ from contextlib import suppress
 from itertools import count, islice
 from pathlib import Path
 from random import Random
+from types import MappingProxyType
 
 import attrs
 
-from asm_async import Event, EventType, open_store
+from asm_async import Event, EventType, open_ports
 from asm_async.errors import SequenceConflictError
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.history import (
@@ -35,6 +38,15 @@ from asm_async.testing.history import (
     read_history,
 )
 from tests.fault.mixed_writing import MixedWriter
+from tests.fault.recorded_runs import (
+    LEASE_SECONDS,
+    leave_ended,
+    ports_with,
+    record_one,
+    recover,
+)
+
+_SLOW_SHARE = 0.05
 
 
 @attrs.frozen
@@ -91,11 +103,16 @@ async def write_all(url: str, directory: Path, order: Order) -> None:
     Write with several tasks, which share a store.
     """
     with HistoryWriter(directory / f"{order.name}.jsonl") as history:
-        async with open_store(url) as store, asyncio.TaskGroup() as group:
-            recording = RecordingSessionStore(store, history)
+        async with open_ports(url) as ports, asyncio.TaskGroup() as group:
+            recording = RecordingSessionStore(ports.store, history)
+            if order.kind == "recovery":
+                ended = await recover(ports_with(ports, recording))
+                leave_ended(directory, order.name, ended)
+                say(f"stored {order.name} {len(ended)}")
+                return
             if order.repeated != "-":
                 await repeat(recording, directory / f"{order.repeated}.jsonl")
-            write = append if order.kind == "appends" else work
+            write = WORKS[order.kind]
             for task in range(order.tasks):
                 random = Random(order.random.getrandbits(32))
                 group.create_task(write(recording, order, task, random))
@@ -141,6 +158,28 @@ async def work(store: SessionStore, order: Order, task: int, random: Random) -> 
     for _ in numbers(order):
         if await writer.do_one():
             say(f"stored {order.name} 1")
+
+
+async def record(store: SessionStore, order: Order, task: int, random: Random) -> None:
+    """
+    Record run after run, of a few steps each.
+    """
+    for number in numbers(order):
+        name = f"{order.name}-{task}-{number}"
+        session_id = random.choice(order.sessions)
+        # Some last for longer than their lease, which is renewed meanwhile.
+        pause = LEASE_SECONDS if random.random() < _SLOW_SHARE else 0.0
+        await record_one(
+            store,
+            session_id,
+            name,
+            lambda: say(f"stored {order.name} 1"),
+            turns=random.randint(1, 3),
+            pause=pause,
+        )
+
+
+WORKS = MappingProxyType({"appends": append, "mixed": work, "runs": record})
 
 
 def numbers(order: Order) -> Iterator[int]:

@@ -10,8 +10,10 @@ from pathlib import Path
 import pytest
 
 from tests.torture import (
+    cancelled_recorders,
     crashed_servers,
     cut_commits,
+    killed_recorders,
     killed_writers,
     terminated_backends,
 )
@@ -98,3 +100,25 @@ async def test_what_was_cut_at_its_commit_is_there_once_at_most(
     Whether a COMMIT or its answer is lost, under load nothing is lost and doubled.
     """
     await brought_about(cut_commits.CAMPAIGN, postgresql, faults=20, directory=tmp_path)
+
+
+async def test_every_run_of_a_killed_recorder_is_ended_once(
+    database: Database, tmp_path: Path
+) -> None:
+    """
+    Four processes recover at once what killed ones have left: all, and nothing twice.
+    """
+    await brought_about(
+        killed_recorders.CAMPAIGN, database, faults=8, directory=tmp_path
+    )
+
+
+async def test_a_cancelled_recorder_leaves_no_run_without_its_end(
+    database: Database, tmp_path: Path
+) -> None:
+    """
+    Cancelled once or twice, wherever that is, it ends when its run has.
+    """
+    await brought_about(
+        cancelled_recorders.CAMPAIGN, database, faults=60, directory=tmp_path
+    )

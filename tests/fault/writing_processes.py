@@ -57,7 +57,7 @@ class WritingProcesses:
         tasks: int,
         calls: int,
         sessions: Sequence[str],
-        kind: Literal["appends", "mixed"] = "appends",
+        kind: Literal["appends", "mixed", "runs", "recovery"] = "appends",
         seed: int = 0,
         repeated: str | None = None,
     ) -> None:

@@ -305,10 +305,12 @@ def _saves_of_commit(call: Call) -> Iterator[Save]:
     arguments = call.arguments
     given = changes_of(arguments["changes"])
     back = None if call.result is None else committed_of(call.result)
-    expected = arguments["expected_revision"]
-    of_runs: dict[str, int] = arguments["expected_revisions"] or {}
-    is_repeat = arguments["operation_id"] is not None or (
-        expected is None and not of_runs and arguments["expected_sequence"] is not None
+    # A history that was written to a file has no arguments that are None.
+    expected = arguments.get("expected_revision")
+    of_runs: dict[str, int] = arguments.get("expected_revisions") or {}
+    sequence = arguments.get("expected_sequence")
+    is_repeat = arguments.get("operation_id") is not None or (
+        expected is None and not of_runs and sequence is not None
     )
     session = None if back is None else back.session
     if given.session is not None:
