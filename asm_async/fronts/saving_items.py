@@ -67,11 +67,6 @@ class ItemsToSave:
     Whether doing it twice is as good as once.
     """
 
-    may_be_repetition: bool
-    """
-    Whether the caller may have made the call before: it has given the operation's id.
-    """
-
     removed: Collection[Name] = ()
     """
     Items that a commit removes.

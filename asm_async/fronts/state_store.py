@@ -220,7 +220,6 @@ def checked_save(
         expected=expected,
         removed=removed,
         operation_id=operation_id or new_operation_id(),
-        may_be_repetition=operation_id is not None,
         # Without that, the second time could undo what another wrote in between.
         is_repeatable=keep_existing or names.keys() <= expected.keys(),
     )

@@ -15,7 +15,7 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async import Event, ExecutionResult, RetentionPolicy
+from asm_async import Changes, Event, ExecutionResult, RetentionPolicy
 from asm_async.fronts.following import READ_BATCH_SIZE
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.dialects.sqlite import feed as sqlite_feed
@@ -23,6 +23,7 @@ from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.factories import (
     make_event,
     make_events,
+    make_item,
     make_run,
     make_session,
 )
@@ -93,15 +94,18 @@ async def test_what_this_process_commits_is_not_read_back(
     await typed.until(1)
     readings = readings_of(engine)
 
+    made = [make_event(id="evt_item"), make_event(id="evt_run")]
     await store.append_events(make_events(3, first=2), expected_sequence=2)
     await another.append_events(make_events(3, first=4))
     await store.save_run(make_run(id="run_alone"))
     await asyncio.gather(
         *(store.append_event(make_event(id=f"evt_{n}")) for n in range(10, 30)),
         store.save_run(make_run()),
+        store.commit(Changes(events=(made[0],), items=(make_item(),))),
+        store.commit(Changes(events=(made[1],), runs=(make_run(id="run_2"),))),
         store.append_event(make_event(id="evt_more", type="app.noted")),
     )
-    given = await follower.until(28)
+    given = await follower.until(30)
 
     assert readings == []
     assert given == await store.get_events("ses_1")
@@ -139,20 +143,23 @@ async def test_on_sqlite_the_feed_of_all_sessions_is_not_read_back(
             store.append_event(make_event(id=f"evt_{n}", session_id="ses_2"))
             for n in range(10, 20)
         ),
+        store.commit(
+            Changes(events=(make_event(id="evt_item"),), items=(make_item(),))
+        ),
         store.append_event(make_event(id="evt_more", type="app.noted")),
     )
-    given = await follower.until(23)
+    given = await follower.until(24)
     first = await anext(consumer)
     assert readings == []
     again = await anext(consumer)
     assert len(readings) == 1
-    await store.append_events(make_events(1, first=2), expected_sequence=13)
-    last = (await follower.until(24))[-1]
+    await store.append_events(make_events(1, first=2), expected_sequence=14)
+    last = (await follower.until(25))[-1]
 
     assert again.events == first.events == tuple(event for event, _ in given[2:9])
     assert [event.id for event, _ in await typed.until(2)] == ["evt_note", "evt_more"]
     fresh = SQLEventFeed(engine)
-    assert await take(fresh.follow_all(), 24) == [*given[:23], last]
+    assert await take(fresh.follow_all(), 25) == [*given[:24], last]
     await consumer.aclose()
     for each in (follower, typed):
         await each.stop()

@@ -40,6 +40,12 @@ class AppendBlock:
     The tenant that a session must have, of those for which one is expected.
     """
 
+    runs: Mapping[str, tuple[str, int]]
+    """
+    The session and the revision that a run must have, of those for which a revision is
+    expected.
+    """
+
     rows: Sequence[EventValues]
     """
     The events; in the place of the sequence number stands an event's place, from 1,
@@ -72,6 +78,24 @@ class ItemRow:
     """
 
     operation_id: str
+    """
+    The operation that saves it, and must not be the one that saved it last.
+    """
+
+
+@attrs.frozen
+class ItemCheck:
+    """
+    An item that is removed, or only looked at.
+    """
+
+    name: Name
+    expected: int | None
+    """
+    The revision that must be stored, 0 for none at all; None for any, or none.
+    """
+
+    is_removed: bool
 
 
 @attrs.frozen(kw_only=True)
@@ -82,7 +106,12 @@ class ItemBlock:
 
     rows: Sequence[ItemRow]
     """
-    The items, none of them twice.
+    The items that are saved; no name stands twice, here or in the checks.
+    """
+
+    checks: Sequence[ItemCheck]
+    """
+    Those that are removed, or looked at.
     """
 
     at: datetime
@@ -103,7 +132,9 @@ class ItemBlock:
         """
         What it locks: sessions and scopes.
         """
-        return self.session_ids | {scope_lock(row.item.scope) for row in self.rows}
+        scopes = {row.item.scope for row in self.rows}
+        scopes.update(scope for scope, _ in (check.name for check in self.checks))
+        return self.session_ids.union(map(scope_lock, scopes))
 
 
 @attrs.frozen(kw_only=True)

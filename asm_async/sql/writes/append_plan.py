@@ -4,8 +4,9 @@ Appends: each as its caller wants it, and those of a group that are written at o
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import TypeAlias
+from collections.abc import Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import Protocol, TypeAlias
 
 import attrs
 
@@ -17,6 +18,8 @@ BASE_SIZE = 1_024
 """
 Bytes that a value is taken for beside its JSON.
 """
+
+_NO_RUNS: Mapping[str, int] = MappingProxyType({})
 
 _ID, _SESSION_ID, _NUMBER = map(
     EVENT_COLUMNS.index, ("id", "session_id", "sequence_number")
@@ -39,13 +42,12 @@ class AppendEvents:
     texts: Sequence[EventTexts]
     expected_tenant: str | None = None
 
-    def numbered(self, numbers: Iterable[int]) -> list[Event]:
+    @property
+    def expected_runs(self) -> Mapping[str, int]:
         """
-        Return the events, with the sequence numbers under which they are committed.
+        The revisions that are expected of runs: none.
         """
-        for event, number in zip(self.events, numbers, strict=False):
-            event.take_number(number)
-        return list(self.events)
+        return _NO_RUNS
 
     @property
     def partition_key(self) -> str:
@@ -83,6 +85,30 @@ class AppendEvents:
         return True
 
 
+class _Appending(Protocol):
+    """
+    What a group's plan asks of an operation that appends events, one at least.
+    """
+
+    @property
+    def events(self) -> Sequence[Event]: ...
+
+    @property
+    def texts(self) -> Sequence[EventTexts]: ...
+
+    @property
+    def session_ids(self) -> set[str]: ...
+
+    @property
+    def expected_sequence(self) -> int | None: ...
+
+    @property
+    def expected_tenant(self) -> str | None: ...
+
+    @property
+    def expected_runs(self) -> Mapping[str, int]: ...
+
+
 @attrs.define
 class AppendPlan:
     """
@@ -92,9 +118,12 @@ class AppendPlan:
     _counts: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
     _expected: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
     _tenants: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
+    _runs: dict[str, tuple[str, int]] = attrs.field(
+        init=False, factory=dict[str, tuple[str, int]]
+    )
     _rows: list[EventValues] = attrs.field(init=False, factory=list[EventValues])
 
-    def add(self, operation: AppendEvents, others: set[str]) -> bool:
+    def add(self, operation: _Appending, others: set[str]) -> bool:
         """
         Add the operation's events, unless that calls for a closer look.
 
@@ -108,17 +137,23 @@ class AppendPlan:
         """
         counts, expected = self._counts, operation.expected_sequence
         first, tenant = operation.events[0].session_id, operation.expected_tenant
-        is_any = expected is None and tenant is None
+        runs = operation.expected_runs
+        is_any = expected is None and tenant is None and not runs
         if len(operation.events) > 1 or others or not is_any:
             session_ids = operation.session_ids
             is_late = expected is not None and first in counts
             if tenant is not None:
                 of_it = (self._tenants.get(id_, tenant) for id_ in session_ids)
                 is_late |= any(other != tenant for other in of_it)
+            for run_id, revision in runs.items():
+                of_run = first, revision
+                is_late |= self._runs.get(run_id, of_run) != of_run
             if is_late or not others.isdisjoint(session_ids):
                 return False
             if expected is not None:
                 self._expected[first] = expected
+            for run_id, revision in runs.items():
+                self._runs[run_id] = first, revision
             if tenant is not None:
                 self._tenants |= dict.fromkeys(session_ids, tenant)
         for event, texts in zip(operation.events, operation.texts, strict=True):
@@ -145,6 +180,7 @@ class AppendPlan:
             counts=self._counts,
             expected=self._expected,
             tenants=self._tenants,
+            runs=self._runs,
             rows=self._rows,
         )
 
@@ -157,6 +193,15 @@ class AppendPlan:
         """
         bases = {name: number - self._counts[name] for name, number in latest.items()}
         return [bases[row[_SESSION_ID]] + row[_NUMBER] for row in self._rows]
+
+
+def numbered(events: Sequence[Event], numbers: Iterator[int]) -> list[Event]:
+    """
+    Return *events*, which nobody else holds, with the next of the numbers.
+    """
+    for event in events:
+        event.take_number(next(numbers))
+    return list(events)
 
 
 def size_of_texts(texts: Sequence[EventTexts]) -> int:

@@ -1,72 +1,115 @@
 """
-Which saves of state items in a group are usual.
+Which state items of a group are written at once, and commits of them with events.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
 import attrs
 
-from asm_async.fronts.saving_items import Name
-from asm_async.sql.dialects.direct import ItemBlock, ItemRow
-from asm_async.sql.writes.operations import Operation, Outcome, SaveItems
+from asm_async.fronts.saving_items import ItemsToSave, Name
+from asm_async.sql.dialects.direct import ItemBlock, ItemCheck, ItemRow
+from asm_async.sql.writes.append_plan import AppendPlan, numbered
+from asm_async.sql.writes.operations import Commit, Outcome, SaveItems
+from asm_async.values.changes import Committed
 
 
 @attrs.define
 class ItemPlan:
     """
-    The items that are saved at once: those that nobody else in the group saves.
+    The items that are saved, removed or looked at at once, each by one operation.
+
+    The events of commits are added to the appends.
     """
 
+    _appends: AppendPlan
     _rows: dict[Name, ItemRow] = attrs.field(init=False, factory=dict[Name, ItemRow])
+    _checks: dict[Name, ItemCheck] = attrs.field(
+        init=False, factory=dict[Name, ItemCheck]
+    )
     _at: datetime = attrs.field(init=False, factory=lambda: datetime.now(UTC))
 
-    def add(self, operation: SaveItems, others: set[str]) -> bool:
+    def add(self, operation: SaveItems | Commit, others: set[str]) -> bool:
         """
-        Add the operation's items, unless that calls for a closer look.
+        Add the operation's items and events, unless that calls for a closer look.
 
         Args:
-            operation: What is to be saved.
+            operation: What is to be saved or committed.
 
             others: What those that are not written at once lock.
 
         Returns:
             Whether it was added.
         """
-        save, names = operation.save, set(operation.save.names)
-        # A call that may have been done before is known by the expectations that it
-        # does not meet any more. One that keeps an item has to be given it.
-        is_told_apart = save.is_repeatable or not save.may_be_repetition
-        is_kept = save.keep_existing and any(save.expected.values())
-        is_alone = names.isdisjoint(self._rows) and others.isdisjoint(operation.locks)
-        if is_kept or not (
-            is_told_apart and is_alone and save.expected.keys() <= names
-        ):
+        if not operation.is_usual or not others.isdisjoint(operation.locks):
             return False
+        save = operation.save
+        if save is not None and not self._accepts(save):
+            return False
+        if isinstance(operation, Commit) and operation.events:
+            is_added = self._appends.add(operation, others)
+        else:
+            is_added = True
+        if is_added and save is not None:
+            self._add(save)
+        return is_added
+
+    def _accepts(self, save: ItemsToSave) -> bool:
+        # One that keeps what is there has to be given it.
+        is_kept = save.keep_existing and any(save.expected.values())
+        names = {*save.names, *save.expected, *save.removed}
+        is_alone = names.isdisjoint(self._rows) and names.isdisjoint(self._checks)
+        return is_alone and not is_kept
+
+    def _add(self, save: ItemsToSave) -> None:
+        expected = dict(save.expected)
         default = 0 if save.keep_existing else None
         for name, item, text in zip(save.names, save.items, save.texts, strict=True):
-            expected = save.expected.get(name, default)
-            self._rows[name] = ItemRow(item, text, expected, save.operation_id)
-        return True
+            revision = expected.pop(name, default)
+            self._rows[name] = ItemRow(item, text, revision, save.operation_id)
+        for name in save.removed:
+            revision = expected.pop(name, None)
+            self._checks[name] = ItemCheck(name, revision, is_removed=True)
+        for name, revision in expected.items():
+            self._checks[name] = ItemCheck(name, revision, is_removed=False)
 
     @property
     def block(self) -> ItemBlock | None:
         """
-        What is saved at once; None if there is nothing.
+        What is saved, removed and looked at; None if there is nothing.
         """
-        return (
-            ItemBlock(rows=list(self._rows.values()), at=self._at)
-            if self._rows
-            else None
+        if not self._rows and not self._checks:
+            return None
+        return ItemBlock(
+            rows=list(self._rows.values()),
+            checks=list(self._checks.values()),
+            at=self._at,
         )
 
-    def saved(self, operation: Operation, revisions: Mapping[Name, int]) -> Outcome:
+    def outcome(
+        self,
+        operation: SaveItems | Commit,
+        numbers: Iterator[int],
+        revisions: Mapping[Name, int],
+    ) -> Outcome:
         """
-        Return the outcome of a usual operation.
+        Return the outcome of an operation that was added.
+
+        Args:
+            operation: What was saved or committed.
+
+            numbers: Those of its events come next.
+
+            revisions: The new revisions of the items.
         """
-        items = operation.save.items if isinstance(operation, SaveItems) else ()
-        return [
-            item.as_saved(revisions[item.scope, item.key], self._at) for item in items
+        save = operation.save
+        items = [
+            item.as_saved(revisions[item.scope, item.key], self._at)
+            for item in (save.items if save is not None else ())
         ]
+        if isinstance(operation, SaveItems):
+            return items
+        events = numbered(operation.events, numbers)
+        return Committed(events=tuple(events), items=tuple(items))

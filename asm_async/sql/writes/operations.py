@@ -4,7 +4,7 @@ What callers want written, as values: so that several can share one transaction.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TypeAlias
 
 import attrs
@@ -61,6 +61,42 @@ class Commit:
         What is to be locked: sessions and scopes.
         """
         return self.session_ids | self._scope_locks
+
+    @property
+    def is_usual(self) -> bool:
+        """
+        Whether nothing but events and state items is stored, and one of them is.
+        """
+        is_stored = self.events or (self.save is not None and self.save.items)
+        return bool(is_stored) and not (self.saved_session or self.changes.runs)
+
+    @property
+    def save(self) -> ItemsToSave | None:
+        """
+        What is done to state items, if there is anything.
+        """
+        return self.changes.save
+
+    @property
+    def expected_sequence(self) -> int | None:
+        """
+        The latest number that its session must have; None for any.
+        """
+        return self.expected.expected_sequence
+
+    @property
+    def expected_tenant(self) -> str | None:
+        """
+        The tenant that its session must have; None for any.
+        """
+        return self.expected.expected_tenant
+
+    @property
+    def expected_runs(self) -> Mapping[str, int]:
+        """
+        The revisions that are expected of runs, by id.
+        """
+        return self.expected.of_runs
 
     @property
     def _scope_locks(self) -> set[str]:
@@ -169,6 +205,13 @@ class SaveItems:
     """
 
     save: ItemsToSave
+
+    @property
+    def is_usual(self) -> bool:
+        """
+        Whether something is saved, and not only looked at.
+        """
+        return bool(self.save.items)
 
     @property
     def partition_key(self) -> str:

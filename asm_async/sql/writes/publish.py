@@ -10,8 +10,8 @@ from typing import cast
 from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
 from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.operations import (
+    Commit,
     Operation,
-    Outcome,
     RetractEvents,
     Written,
 )
@@ -35,20 +35,16 @@ def publish_commit(
     appended: list[CommittedEvent] = []
     changed: set[str] = set()
     for operation, outcome in zip(operations, written.outcomes, strict=True):
+        # An event that was stored before has the same content: the same texts.
         if isinstance(operation, AppendEvents) and isinstance(outcome, list):
-            # An event that was stored before has the same content: the same texts.
             events = cast("list[Event]", outcome)
             appended += zip(events, operation.texts, strict=True)
-        elif _is_seen(operation, outcome):
+        elif isinstance(operation, Commit) and isinstance(outcome, Committed):
+            appended += zip(outcome.events, operation.texts, strict=True)
+            # Followers see no runs and no state.
+            if outcome.session is not None:
+                changed.add(outcome.session.id)
+        elif isinstance(operation, RetractEvents) and isinstance(outcome, list):
             changed.add(operation.partition_key)
     if changed or appended:
         hub.publish(changed, appended, written.first_position)
-
-
-def _is_seen(operation: Operation, outcome: Outcome) -> bool:
-    if isinstance(operation, RetractEvents):
-        return isinstance(outcome, list)
-    if not isinstance(outcome, Committed):
-        return False
-    # Followers see no runs and no state.
-    return bool(outcome.session or outcome.events)

@@ -9,7 +9,6 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import cached_property, partial
-from itertools import islice
 from typing import TypeAlias
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
@@ -22,9 +21,15 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
-from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan
+from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan, numbered
 from asm_async.sql.writes.item_plan import ItemPlan
-from asm_async.sql.writes.operations import Operation, Outcome, SaveItems, Written
+from asm_async.sql.writes.operations import (
+    Commit,
+    Operation,
+    Outcome,
+    SaveItems,
+    Written,
+)
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.queue import (
     LOOK_INTERVAL,
@@ -285,8 +290,8 @@ class _Plan:
     Which operations of a group are usual, and which need to be looked at.
 
     Usual are events that nobody else in the group touches the session of, but for other
-    appends, and items. An operation behind one that is not usual, in the same session
-    or scope, is not usual either: none overtakes another.
+    appends, and items, also both in one commit. An operation behind one that is not
+    usual, in the same session or scope, is not usual either: none overtakes another.
     """
 
     def __init__(self, operations: Sequence[Operation]) -> None:
@@ -303,8 +308,8 @@ class _Plan:
         is_usual = False
         if isinstance(operation, AppendEvents):
             is_usual = self.appends.add(operation, others)
-        elif isinstance(operation, SaveItems):
-            self.items = self.items or ItemPlan()
+        elif isinstance(operation, SaveItems | Commit):
+            self.items = self.items or ItemPlan(self.appends)
             is_usual = self.items.add(operation, others)
         if not is_usual:
             others |= operation.locks
@@ -347,7 +352,8 @@ class _Plan:
             if not is_usual:
                 told.append(next(others))
             elif isinstance(operation, AppendEvents):
-                told.append(operation.numbered(islice(numbers, len(operation.events))))
-            elif self.items is not None:
-                told.append(self.items.saved(operation, committed.revisions))
+                told.append(numbered(operation.events, numbers))
+            elif self.items is not None and isinstance(operation, SaveItems | Commit):
+                revisions = committed.revisions
+                told.append(self.items.outcome(operation, numbers, revisions))
         return Written(outcomes=told, first_position=committed.first_position)

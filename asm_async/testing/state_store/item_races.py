@@ -4,6 +4,9 @@ Callers that write the same items at the same moment.
 
 from __future__ import annotations
 
+from contextlib import suppress
+from itertools import chain
+
 import attrs
 import pytest
 
@@ -11,13 +14,20 @@ from asm_async.errors import RevisionConflictError
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.testing.concurrency import race, run_together
-from asm_async.testing.factories import make_events, make_item
-from asm_async.testing.session_store.contract import numbers_of
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_item,
+    make_run,
+    make_session,
+)
+from asm_async.testing.session_store.contract import OpenStore, numbers_of
 from asm_async.testing.state_store.contract import (
     OpenStateStore,
     StateStoreContract,
     keys_of,
 )
+from asm_async.values.changes import Changes
 
 __all__ = ["TestItemRaces"]
 
@@ -169,6 +179,106 @@ class TestItemRaces(StateStoreContract):
         assert len(await state.list_items("app/user")) == 12
         log = await store.get_events("ses_1")
         assert numbers_of(log) == list(range(1, 13))
+
+    @pytest.mark.usefixtures("session")
+    async def test_a_counter_and_its_events_agree(
+        self, open_store: OpenStore, open_state_store: OpenStateStore
+    ) -> None:
+        """
+        Commits of both, beside others that save the items and append the events alone.
+        """
+        stores = [await open_store() for _ in range(3)]
+        state = await open_state_store()
+        await stores[0].save_session(make_session(id="ses_2"))
+        await state.save_items([make_item(data=0), make_item(scope="b", data=0)])
+
+        async def count(number: int) -> None:
+            store, session_id = stores[number % 3], f"ses_{number % 2 + 1}"
+            event = make_event(id=f"count {number}", session_id=session_id)
+            scopes = ["app/user", "b"][:: -1 if number % 4 < 2 else 1]
+            while True:
+                items = [
+                    item
+                    for scope in scopes
+                    for item in (await state.get_items(scope, ["theme"])).values()
+                ]
+                try:
+                    await store.commit(
+                        Changes(
+                            events=(event,),
+                            items=tuple(
+                                attrs.evolve(
+                                    item, data=item.data + 1, session_id=session_id
+                                )
+                                for item in items
+                            ),
+                        ),
+                        expected_revisions={
+                            (item.scope, item.key): item.revision for item in items
+                        },
+                    )
+                except RevisionConflictError:
+                    continue
+                return
+
+        beside = [
+            [
+                state.save_items([make_item(scope="b", key=f"beside {n}")]),
+                stores[0].append_events(
+                    [make_event(id=f"{n}", session_id=f"ses_{n % 2 + 1}")]
+                ),
+            ]
+            for n in range(_CALLERS)
+        ]
+        await run_together([*map(count, range(_CALLERS)), *chain(*beside)])
+        items = [
+            item
+            for scope in ("app/user", "b")
+            for item in (await state.get_items(scope, ["theme"])).values()
+        ]
+        assert [item.data for item in items] == [_CALLERS, _CALLERS]
+        for session_id in ("ses_1", "ses_2"):
+            log = await stores[0].get_events(session_id)
+            assert numbers_of(log) == list(range(1, _CALLERS + 1))
+
+    @pytest.mark.usefixtures("session")
+    async def test_events_behind_a_runs_revision_stand_where_it_had_it(
+        self, open_store: OpenStore
+    ) -> None:
+        """
+        Whoever looks at the run while others save it appends before the next save.
+        """
+        stores = [await open_store() for _ in range(3)]
+        await stores[0].save_run(make_run())
+
+        async def look(number: int) -> None:
+            for turn in range(4):
+                run = await stores[number % 3].get_run("run_1")
+                event = make_event(
+                    id=f"look {number} {turn}", data={"seen": run.revision}
+                )
+                with suppress(RevisionConflictError):
+                    await stores[number % 3].commit(
+                        Changes(events=(event,)),
+                        expected_revisions={"run_1": run.revision},
+                    )
+
+        async def save(number: int) -> None:
+            run = await stores[number % 3].get_run("run_1")
+            event = make_event(id=f"save {number}", data={})
+            with suppress(RevisionConflictError):
+                await stores[number % 3].commit(
+                    Changes(events=(event,), runs=(run,)),
+                    expected_revisions={"run_1": run.revision},
+                )
+
+        await run_together([*map(look, range(6)), *map(save, range(6))])
+        revision = 1
+        for event in await stores[0].get_events("ses_1"):
+            seen = event.data.get("seen")
+            assert seen in {None, revision}
+            revision += seen is None
+        assert (await stores[0].get_run("run_1")).revision == revision > 1
 
 
 _NAMED = ("app/user", ["theme"])

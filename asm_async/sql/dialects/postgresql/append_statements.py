@@ -1,10 +1,10 @@
 """
-The statements with which PostgreSQL locks, numbers and inserts events at once.
+The statements with which PostgreSQL locks, numbers, inserts and saves at once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 
 from asm_async.sql.core.column_types import JSONText
@@ -49,6 +49,7 @@ _ACTIVITY = """
 """
 
 _APPEND_ONE = """
+    {run}
     gate AS (
         UPDATE asm_session_sequences
         SET last_sequence = last_sequence + 1, {activity}
@@ -66,9 +67,41 @@ _APPEND_ONE = """
 _NUMBER_OF_ONE = """
     CASE WHEN gate.state = 'live'
         AND gate.last_sequence = coalesce({place}::bigint + 1, gate.last_sequence)
-        AND {is_expected_tenants}
-        AND gate.last_sequence <= 9007199254740991
+        AND {is_met} AND gate.last_sequence <= 9007199254740991
     THEN gate.last_sequence END
+"""
+
+# A run is locked to be read as it is now, like a session of an item. Its session is
+# locked by all that write to it, so nobody waits here.
+_RUN_OF_ONE = """
+    run AS MATERIALIZED (
+        SELECT revision FROM asm_runs
+        WHERE id = {run_id}::text AND session_id = {session_id}
+            AND (SELECT taken FROM locks) > 0
+        FOR SHARE
+    ),
+"""
+
+_IS_RUN_MET = "(SELECT revision FROM run) = {revision}::bigint"
+
+_RUNS = """
+    expected_runs AS MATERIALIZED (
+        SELECT * FROM unnest(
+            string_to_array({run_id}, chr(31)), string_to_array({of_session}, chr(31)),
+            string_to_array({run_revision}, chr(31))::bigint[]
+        ) AS expected (id, session_id, revision)
+    ),
+    runs AS MATERIALIZED (
+        SELECT run.id, run.revision
+        FROM asm_runs AS run JOIN expected_runs AS expected USING (id, session_id)
+        WHERE (SELECT taken FROM locks) > 0
+        FOR SHARE OF run
+    ),
+    other_runs AS MATERIALIZED (
+        SELECT count(*) AS number
+        FROM expected_runs AS expected LEFT JOIN runs USING (id)
+        WHERE runs.revision IS DISTINCT FROM expected.revision
+    ),
 """
 
 # A column is one text that the server splits: of every member of an array asyncpg asks
@@ -101,7 +134,7 @@ _APPEND_MANY = """
 _NUMBER_OF_MANY = """
     CASE WHEN gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
         AND coalesce(gate.tenant_id = gate.tenant, gate.tenant IS NULL)
-        AND gate.last_sequence <= 9007199254740991
+        AND gate.last_sequence <= 9007199254740991 AND {is_met}
     THEN gate.base + new.sequence_number END
 """
 
@@ -114,11 +147,21 @@ ITEM_COLUMNS = (
 The parameters of items: the sessions that must be live, the time, then columns.
 """
 
+RUN_COLUMNS = ("run_id", "of_session", "run_revision")
+"""
+The parameters of runs whose revisions are expected.
+"""
+
+CHECK_COLUMNS = ("checked_scope", "checked_key", "checked_revision", "is_removed")
+"""
+The parameters of items that are removed or looked at.
+"""
+
 # A session is locked to be read as it is now: a plain read in the statement that has
 # waited for the lock would see what was there before. Of an item the same is true: what
 # is not seen yet violates the key, and what is gone by now is inserted. A session that
-# is not live, or a revision that is not as expected, leaves the revision NULL, and the
-# column's NOT NULL aborts the whole.
+# is not live, a revision that is not as expected, or an operation that has saved the
+# item before, leaves the revision NULL, and the column's NOT NULL aborts the whole.
 _SAVE_ITEMS = """
     new AS MATERIALIZED (
         SELECT * FROM unnest(
@@ -142,8 +185,9 @@ _SAVE_ITEMS = """
             session_id = new.session_id, updated_at = {at}::timestamptz,
             operation_id = new.operation_id,
             revision = CASE
-                WHEN (new.session_id IS NULL OR new.{is_live})
+                WHEN (new.session_id IS NULL OR new.{is_live}) AND {is_met}
                     AND old.revision = coalesce(new.expected, old.revision)
+                    AND old.operation_id <> new.operation_id
                 THEN nextval('asm_state_items_revision_seq') END
         FROM new
         WHERE old.scope = new.scope AND old.key = new.key
@@ -155,7 +199,7 @@ _SAVE_ITEMS = """
             (scope, key, data, content, session_id, revision, updated_at, operation_id)
         SELECT scope, key, new.data::json, new.content, new.session_id,
             CASE
-                WHEN (new.session_id IS NULL OR new.{is_live})
+                WHEN (new.session_id IS NULL OR new.{is_live}) AND {is_met}
                     AND coalesce(new.expected, 0) = 0
                 THEN nextval('asm_state_items_revision_seq') END,
             {at}::timestamptz, new.operation_id
@@ -165,8 +209,42 @@ _SAVE_ITEMS = """
     )
 """
 
+# An item that is there must have been seen to be removed or looked at: one that is as
+# new as that nobody sees is not. So this is for revisions that are expected, or for a
+# statement that begins when the locks are taken.
+_CHECK_ITEMS = """
+    checked AS MATERIALIZED (
+        SELECT * FROM unnest(
+            string_to_array({checked_scope}, chr(31)),
+            string_to_array({checked_key}, chr(31)),
+            string_to_array({checked_revision}, chr(31), '')::bigint[],
+            string_to_array({is_removed}, chr(31))::boolean[]
+        ) AS checked (scope, key, expected, is_removed)
+    ),
+    removed AS (
+        DELETE FROM asm_state_items AS old USING checked
+        WHERE old.scope = checked.scope AND old.key = checked.key
+            AND checked.is_removed AND (SELECT taken FROM locks) > 0
+        RETURNING old.scope, old.key, old.revision
+    ),
+    kept AS MATERIALIZED (
+        SELECT old.scope, old.key, old.revision
+        FROM asm_state_items AS old JOIN checked USING (scope, key)
+        WHERE NOT checked.is_removed AND (SELECT taken FROM locks) > 0
+        FOR SHARE OF old
+    ),
+    there AS (SELECT * FROM removed UNION ALL SELECT * FROM kept),
+    other_items AS MATERIALIZED (
+        SELECT count(*) AS number FROM checked LEFT JOIN there USING (scope, key)
+        WHERE coalesce(there.revision, 0) <> checked.expected
+    ),
+"""
+
+_ARE_RUNS_MET = "(SELECT number FROM other_runs) = 0"
+_ARE_ITEMS_MET = "(SELECT number FROM other_items) = 0"
+
 _LATEST = """
-    SELECT session_id, last_sequence FROM gate
+    SELECT session_id, NULL AS key, last_sequence AS number FROM gate
 """
 
 _SAVED = """
@@ -176,21 +254,29 @@ _SAVED = """
 
 
 @cache
-def append_one(*, has_tenant: bool) -> str:
+def append_one(*, has_tenant: bool, has_run: bool) -> str:
     """
     Write the statement for one event: $1 timeout, $2 key, then the columns.
 
-    The tenant that is expected comes last, if there is one.
+    The run and the revision that is expected of it come next, if there is one; then the
+    tenant that is expected, if there is one.
     """
-    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=3)}
+    places = _places(3, EVENT_COLUMNS)
     values = {name: _cast(name, place) for name, place in places.items()}
-    tenant_id = f"${len(EVENT_COLUMNS) + 3}::text"
+    session_id, last = values["session_id"], 2 + len(places)
+    run, conditions = "", ["true"]
+    if has_run:
+        run = _RUN_OF_ONE.format(run_id=f"${last + 1}", session_id=session_id)
+        conditions.append(_IS_RUN_MET.format(revision=f"${last + 2}"))
+        last += 2
+    if has_tenant:
+        conditions.append(f"gate.tenant_id = ${last + 1}::text")
     values["sequence_number"] = _NUMBER_OF_ONE.format(
-        place=places["sequence_number"],
-        is_expected_tenants=f"gate.tenant_id = {tenant_id}" if has_tenant else "true",
+        place=places["sequence_number"], is_met=" AND ".join(conditions)
     )
     return _LOCKED.format(keys="ARRAY[$2::bigint]") + _APPEND_ONE.format(
-        session_id=f"{places['session_id']}::text",
+        run=run,
+        session_id=session_id,
         activity=_ACTIVITY,
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),
@@ -198,50 +284,57 @@ def append_one(*, has_tenant: bool) -> str:
 
 
 @cache
-def append_many() -> str:
+def write_block(
+    *, has_events: bool, has_runs: bool, has_items: bool, has_checks: bool
+) -> str:
     """
-    Write the statement for a block: $1 timeout, $2 keys, $3 to $6 gates, then columns.
+    Write the statement for all that a group has to write at once.
+
+    Its parameters are $1 timeout, $2 keys; of events $3 to $6 gates, then the columns;
+    then, of what there is, :data:`RUN_COLUMNS`, :data:`ITEM_COLUMNS` and
+    :data:`CHECK_COLUMNS`. It returns sessions with NULL and their latest numbers, and
+    scopes with keys and their new revisions.
     """
-    return _append_many() + _LATEST
+    parts = [_LOCKED.format(keys="string_to_array($2, chr(31))::bigint[]")]
+    conditions, found = ["true"], list[str]()
+    first = 7 + len(EVENT_COLUMNS) if has_events else 3
+    if has_runs:
+        parts.append(_RUNS.format(**_places(first, RUN_COLUMNS)))
+        conditions.append(_ARE_RUNS_MET)
+        first += len(RUN_COLUMNS)
+    item_places = _places(first, ITEM_COLUMNS)
+    if has_items:
+        first += len(ITEM_COLUMNS)
+    if has_checks:
+        parts.append(_CHECK_ITEMS.format(**_places(first, CHECK_COLUMNS)))
+        conditions.append(_ARE_ITEMS_MET)
+    is_met = " AND ".join(conditions)
+    writes = list[str]()
+    is_live = "session_id IN (SELECT session_id FROM live)"
+    if has_events:
+        writes.append(_append_many(is_met))
+        found.append(_LATEST)
+        # What the statement itself has locked by counting it up, it cannot lock again.
+        is_live = """session_id IN (
+            SELECT session_id FROM live
+            UNION ALL SELECT session_id FROM gate WHERE state = 'live'
+        )"""
+    if has_items:
+        saved = _SAVE_ITEMS.format(is_live=is_live, is_met=is_met, **item_places)
+        writes.append(saved)
+        found.append(_SAVED)
+    return f"{''.join(parts)} {', '.join(writes)} {' UNION ALL '.join(found)}"
 
 
-@cache
-def save_items() -> str:
-    """
-    Write the statement for items: $1 timeout, $2 keys, then :data:`ITEM_COLUMNS`.
-    """
-    keys = "string_to_array($2, chr(31))::bigint[]"
-    saved = _save_items(first=3, is_live="session_id IN (SELECT session_id FROM live)")
-    return _LOCKED.format(keys=keys) + saved + _SAVED
+def _places(first: int, names: Sequence[str]) -> dict[str, str]:
+    return {name: f"${index}" for index, name in enumerate(names, start=first)}
 
 
-@cache
-def append_and_save() -> str:
-    """
-    Write the statement for a block and items: what each has, with one timeout and keys.
-    """
-    first = 7 + len(EVENT_COLUMNS)
-    # What the statement itself has locked by counting it up, it cannot lock again.
-    is_live = """session_id IN (
-        SELECT session_id FROM live
-        UNION ALL SELECT session_id FROM gate WHERE state = 'live'
-    )"""
-    counted = "SELECT session_id, NULL, last_sequence FROM gate UNION ALL"
-    saved = _save_items(first=first, is_live=is_live)
-    return f"{_append_many()}, {saved} {counted} {_SAVED}"
-
-
-def _save_items(*, first: int, is_live: str) -> str:
-    places = {name: f"${first + index}" for index, name in enumerate(ITEM_COLUMNS)}
-    return _SAVE_ITEMS.format(is_live=is_live, **places)
-
-
-def _append_many() -> str:
-    places = {name: f"${index}" for index, name in enumerate(EVENT_COLUMNS, start=7)}
+def _append_many(is_met: str) -> str:
+    places = _places(7, EVENT_COLUMNS)
     values = {name: _cast(name, f"new.{name}") for name in EVENT_COLUMNS}
-    values["sequence_number"] = _NUMBER_OF_MANY
-    keys = "string_to_array($2, chr(31))::bigint[]"
-    return _LOCKED.format(keys=keys) + _APPEND_MANY.format(
+    values["sequence_number"] = _NUMBER_OF_MANY.format(is_met=is_met)
+    return _APPEND_MANY.format(
         activity=_ACTIVITY,
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),

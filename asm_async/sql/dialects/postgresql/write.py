@@ -5,11 +5,9 @@ One group's transaction on PostgreSQL: one round trip where nothing is unusual.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Callable, Iterable, Sequence
 from functools import lru_cache, partial
 from hashlib import blake2b
-from itertools import chain
 from typing import Any, TypeVar, cast
 
 import attrs
@@ -27,12 +25,8 @@ from asm_async.sql.dialects.direct import (
     GroupWork,
     ItemBlock,
 )
-from asm_async.sql.dialects.postgresql.append_statements import (
-    append_and_save,
-    append_many,
-    append_one,
-    save_items,
-)
+from asm_async.sql.dialects.postgresql.append_statements import append_one
+from asm_async.sql.dialects.postgresql.block_statement import block_statement, column
 from asm_async.sql.dialects.postgresql.driver import (
     Driver,
     caches_statements,
@@ -44,7 +38,6 @@ from asm_async.sql.dialects.postgresql.driver import (
 
 T = TypeVar("T")
 
-_SEPARATOR = chr(31)
 _PERSON = b"asm_async"
 
 # What the slow path is for: NOT NULL (no living gate), a taken id, and a server whose
@@ -154,13 +147,24 @@ async def _write_group(
     await roll_back(driver)
     committed: Committed[T] | None = None
     has_block = work.block is not None or work.items is not None
-    if has_block and work.rest is not None:
+    if has_block and (work.rest is not None or _needs_second_look(work.items)):
         committed = await _in_transaction(driver, work, timeout, with_block=True)
     elif has_block and caches_statements(driver):
         committed = await _write_block(driver, work, timeout)
     if committed is None:
         committed = await _in_transaction(driver, work, timeout, with_block=False)
     return cast("Committed[T]", committed)
+
+
+def _needs_second_look(items: ItemBlock | None) -> bool:
+    """
+    Return whether items must be seen by a statement that begins with the locks taken.
+
+    One that waits for them sees what was there before, and of that what it locks as it
+    is now. An item that has come since is not seen, and one that must have a revision
+    is missed then; but not one of which nobody knows whether it is there.
+    """
+    return items is not None and any(not check.expected for check in items.checks)
 
 
 async def _write_block(
@@ -174,10 +178,9 @@ async def _write_block(
     """
     block, items = work.block, work.items
     try:
-        if items is not None:
-            return await _save(driver, block, items, timeout)
-        latest = await _append(driver, cast("AppendBlock", block), timeout)
-        return None if latest is None else Committed(latest=latest, result=None)
+        if block is not None and items is None and _is_one(block):
+            return await _append_one(driver, block, timeout)
+        return await _write_together(driver, block, items, timeout)
     except Exception as error:
         if getattr(error, "sqlstate", None) in _UNUSUAL:
             return None
@@ -189,94 +192,53 @@ async def _write_block(
             raise
 
 
-async def _append(
+def _is_one(block: AppendBlock) -> bool:
+    return len(block.rows) == 1 and len(block.runs) <= 1
+
+
+async def _append_one(
     driver: Driver, block: AppendBlock, timeout: float
-) -> Mapping[str, int] | None:
+) -> Committed[Any]:
     """
-    Append a block in one statement.
-
-    Returns:
-        The latest number of each session; None if that cannot be told apart.
+    Append the one event of a block in one statement.
     """
-    if _is_split(block.tenants.values()):
-        return None
     keys, wait = session_lock_keys(block.counts), milliseconds(timeout)
-    if len(block.rows) == 1:
-        values = list(block.rows[0])
-        values[_NUMBER] = block.expected.get(values[_SESSION_ID])
-        values += block.tenants.values()
-        statement = append_one(has_tenant=bool(block.tenants))
-        return dict(cast("Any", await driver.fetch(statement, wait, keys[0], *values)))
-    parameters = [_column(keys), *_columns_of(block)]
-    return dict(cast("Any", await driver.fetch(append_many(), wait, *parameters)))
+    values = list(block.rows[0])
+    values[_NUMBER] = block.expected.get(values[_SESSION_ID])
+    for run_id, (_, revision) in block.runs.items():
+        values += (run_id, revision)
+    values += block.tenants.values()
+    statement = append_one(has_tenant=bool(block.tenants), has_run=bool(block.runs))
+    found = await driver.fetch(statement, wait, keys[0], *values)
+    return Committed(latest=dict(cast("Any", found)), result=None)
 
 
-async def _save(
-    driver: Driver, block: AppendBlock | None, items: ItemBlock, timeout: float
+async def _write_together(
+    driver: Driver, block: AppendBlock | None, items: ItemBlock | None, timeout: float
 ) -> Committed[Any] | None:
     """
-    Save items in one statement, behind a block of events if there is one.
+    Append a block of events, and save items behind it, in one statement.
 
     Returns:
         What was written; None if that cannot be told apart.
     """
-    names = {(row.item.scope, row.item.key): row for row in items.rows}
-    operation_ids = [row.operation_id for row in items.rows]
-    texts = [*chain.from_iterable(names), *items.session_ids, *operation_ids]
-    if _is_split(texts) or (block is not None and _is_split(block.tenants.values())):
+    made = block_statement(block, items)
+    if made is None:
         return None
-    counts: Mapping[str, int] = {} if block is None else block.counts
-    parameters: list[object] = [_column(session_lock_keys(items.locks.union(counts)))]
-    if block is not None:
-        parameters += _columns_of(block)
-    parameters += [_column(list(items.session_ids.difference(counts))), items.at]
-    parameters += [_column(column) for column in zip(*names, strict=True)]
-    parameters += [
-        _column([row.text for row in items.rows]),
-        [row.item.content for row in items.rows],
-        _column([row.item.session_id for row in items.rows]),
-        _column([row.expected for row in items.rows]),
-        _column(operation_ids),
-    ]
-    statement = save_items() if block is None else append_and_save()
-    found = await driver.fetch(statement, milliseconds(timeout), *parameters)
+    statement, columns = made
+    locks = set[str]() if block is None else {*block.counts}
+    if items is not None:
+        locks |= items.locks
+    keys, wait = column(session_lock_keys(locks)), milliseconds(timeout)
     latest: dict[str, int] = {}
     revisions: dict[Name, int] = {}
+    found = await driver.fetch(statement, wait, keys, *columns)
     for name, key, number in cast("Any", found):
         if key is None:
             latest[name] = number
         else:
             revisions[name, key] = number
     return Committed(latest=latest, result=None, revisions=revisions)
-
-
-def _columns_of(block: AppendBlock) -> list[object]:
-    columns: list[Sequence[object]] = [
-        [*block.counts],
-        [*block.counts.values()],
-        [block.expected.get(name) for name in block.counts],
-        [block.tenants.get(name) for name in block.counts],
-        *zip(*block.rows, strict=True),
-    ]
-    return [_column(column) for column in columns]
-
-
-def _is_split(texts: Iterable[str]) -> bool:
-    """
-    Return whether a text holds what separates the members of a column.
-
-    Split at it, its parts would be taken for those of others.
-    """
-    return any(_SEPARATOR in text for text in texts)
-
-
-def _column(values: Sequence[object]) -> object:
-    """
-    Write a column as the server splits it; None is no text at all.
-    """
-    if values and isinstance(values[0], datetime):
-        return values
-    return _SEPARATOR.join(["" if value is None else str(value) for value in values])
 
 
 async def _in_transaction(
@@ -303,14 +265,16 @@ async def _in_transaction(
         keys = ",".join(map(str, session_lock_keys(work.locks)))
         await driver.execute(_BEGIN.format(milliseconds(timeout), keys))
         written: Committed[T] | None = None
-        script = work.whole()
+        make_script: Callable[[], Script[T]] | None = work.whole
         if with_block:
             written = await _write_block(driver, work, timeout)
             if written is None:
                 await roll_back(driver)
                 return None
-            script = cast("Script[T]", work.rest and work.rest())
-        result = await _do_script(driver, script)
+            make_script = work.rest
+        result = (
+            None if make_script is None else await _do_script(driver, make_script())
+        )
         with translated_errors(committing=True):
             await driver.execute("COMMIT;")
         if written is None:

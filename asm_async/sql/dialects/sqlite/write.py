@@ -48,6 +48,8 @@ _SLACK = SLACK // MICROSECOND
 # A few sessions are found by key: to unpack a list of them takes longer than that.
 _FEW = 3
 
+_RUN_REVISION = "SELECT revision FROM asm_runs WHERE id = ? AND session_id = ?"
+
 _INSERT = f"""
     INSERT INTO asm_events ({", ".join(EVENT_COLUMNS)})
     VALUES ({", ".join("?" * len(EVENT_COLUMNS))})
@@ -180,7 +182,7 @@ def _do_block(
     if block := work.block:
         try:
             counted = _count(connection, block)
-            if counted is None:
+            if counted is None or not _are_runs_met(connection, block):
                 return None
             latest = counted
             connection.executemany(_INSERT, _numbered(block, latest))
@@ -233,6 +235,14 @@ def _count(
     if passed:
         connection.executemany(MOVE_ACTIVITY, passed)
     return latest if _are_as_expected(block, latest, tenants) else None
+
+
+def _are_runs_met(connection: sqlite3.Connection, block: AppendBlock) -> bool:
+    return all(
+        connection.execute(_RUN_REVISION, (run_id, session_id)).fetchone()
+        == (revision,)
+        for run_id, (session_id, revision) in block.runs.items()
+    )
 
 
 def _are_as_expected(
