@@ -40,6 +40,7 @@ _TABLES = {
         "pruned_count",
         "state",
         "updated_at",
+        "active_until",
     ),
     "asm_events": (
         "session_id",
@@ -127,7 +128,7 @@ def _rows(log: Log, database: Database) -> dict[str, Iterator[Row]]:
 
     def gates() -> Iterator[Row]:
         for agent, size in log.sessions.items():
-            yield session_name(agent), size, 0, "live", time(agent)
+            yield session_name(agent), size, 0, "live", time(agent), time(agent)
 
     return dict(zip(_TABLES, (sessions(), gates(), events()), strict=True))
 

@@ -32,7 +32,8 @@ _TEXT = "The flight at 9:40 is full, but there are seats on the one at 11:15. " 
 _COLUMNS = {
     "asm_sessions": "id agent_id status metadata context tags created_at updated_at"
     " revision",
-    "asm_session_sequences": "session_id last_sequence pruned_count state updated_at",
+    "asm_session_sequences": "session_id last_sequence pruned_count state updated_at"
+    " active_until",
     "asm_runs": "id session_id status input output metadata turn_count token_usage"
     " input_tokens output_tokens total_tokens started_at ended_at provider"
     " provider_metadata model cost_usd revision",
@@ -63,7 +64,8 @@ def _rows(
 
     def gates() -> Iterator[Row]:
         for number in sessions:
-            yield session_id(number), events_a_session, 0, "live", time(number)
+            at = time(number)
+            yield session_id(number), events_a_session, 0, "live", at, at
 
     def runs() -> Iterator[Row]:
         chance = Random(1)  # noqa: S311 - chance makes figures here, no secret

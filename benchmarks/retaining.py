@@ -47,7 +47,8 @@ _ROWS = {
     " '[\"old\"]', :at, :at, 1 FROM numbers",
     "asm_session_tags (session_id, tag)": "'old_' || n, 'old' FROM numbers",
     "asm_session_sequences (session_id, last_sequence, pruned_count, state,"
-    " updated_at)": "'old_' || n, :events, 0, 'live', :at FROM numbers",
+    " updated_at, active_until)": "'old_' || n, :events, 0, 'live', :at, :at"
+    " FROM numbers",
     "asm_runs (id, session_id, status, metadata, turn_count, token_usage, input_tokens,"
     " output_tokens, total_tokens, started_at, provider_metadata, revision)": "'run_'"
     " || n, 'old_' || n, 'completed', '{}', 1, '{}', 5, 5, 10, :at, '{}', 1"

@@ -38,7 +38,12 @@ _ORDERS: tuple[tuple[str, int, Sequence[str], Mapping[str, Any]], ...] = (
     (
         "search_sessions",
         9,
-        ("created_at_asc", "created_at_desc", "updated_at_desc"),
+        (
+            "created_at_asc",
+            "created_at_desc",
+            "updated_at_desc",
+            "last_activity_desc",
+        ),
         {},
     ),
     (

@@ -40,6 +40,7 @@ from asm_async.sql import (
     migrations,
 )
 from asm_async.sql.core import tables
+from asm_async.sql.core.activity import latest_coarse
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.backend import Gate
 from asm_async.values.maintenance import HealthIssueKind
@@ -109,6 +110,12 @@ class InMemoryBackend:
         Open another maintenance of the one database.
         """
         return InMemoryMaintenance(self._database, clock=clock_at(now))
+
+    async def set_last_activity(self, session_id: str, at: datetime) -> None:
+        """
+        Have a stored session have been last written to then.
+        """
+        self._database.note_activity(session_id, at)
 
     async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
         """
@@ -224,6 +231,17 @@ class SQLBackend:
         Open another maintenance.
         """
         return SQLMaintenance(self._another_engine(), clock=clock_at(now))
+
+    async def set_last_activity(self, session_id: str, at: datetime) -> None:
+        """
+        Have a stored session have been last written to then.
+        """
+        gates = tables.session_sequences
+        change = sa.update(gates).where(gates.c.session_id == session_id)
+        async with self._engine.begin() as conn:
+            await conn.execute(
+                change.values(updated_at=at, active_until=latest_coarse(at))
+            )
 
     async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
         """

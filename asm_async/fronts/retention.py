@@ -35,12 +35,14 @@ class Cutoffs:
     """
     A policy's ages as moments: what happened before one of them is too long ago.
 
-    A session is too old if it was *created* before, or is over and was last updated
-    before *completed*; it is removed if it was soft-deleted before *deleted*.
+    A session is too old if it was last active before *active* and its status is not
+    exempt, before *completed* and it is over, too, or before *idle*, whatever its
+    status; it is removed if it was soft-deleted before *deleted*.
     """
 
-    created: datetime | None
+    active: datetime | None
     completed: datetime | None
+    idle: datetime | None
     deleted: datetime | None
 
     @classmethod
@@ -49,8 +51,9 @@ class Cutoffs:
         Count back from *now*.
         """
         return cls(
-            created=_days_before(now, policy.max_session_age_days),
+            active=_days_before(now, policy.max_session_age_days),
             completed=_days_before(now, policy.max_completed_session_age_days),
+            idle=_days_before(now, policy.max_idle_days),
             deleted=_days_before(now, policy.hard_delete_after_days),
         )
 

@@ -195,7 +195,7 @@ class InMemoryDatabase:
             if tombstone.tenant_id != self.sessions[run.session_id].tenant_id:
                 last += ids.random_gap()
         self.put_run(run.with_given(last + 1), operation_id)
-        self._note_activity(run.session_id, utc_now())
+        self.note_activity(run.session_id, utc_now())
 
     def append(self, events: Iterable[Event]) -> None:
         """
@@ -203,9 +203,12 @@ class InMemoryDatabase:
         """
         now = utc_now()
         for session_id in self.put_events(events):
-            self._note_activity(session_id, now)
+            self.note_activity(session_id, now)
 
-    def _note_activity(self, session_id: str, now: datetime) -> None:
+    def note_activity(self, session_id: str, now: datetime) -> None:
+        """
+        Let a session have been last written to *now*.
+        """
         session = self.sessions[session_id]
         self.sessions[session_id] = session.with_given(session.revision, now)
 

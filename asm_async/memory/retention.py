@@ -53,14 +53,17 @@ def _has_expired(
 ) -> bool:
     if session is None or session.deleted_at is not None:
         return False
-    is_exempt = session.status in policy.exempt_statuses or _is_exempt(policy, session)
-    is_old = cutoffs.created is not None and session.created_at < cutoffs.created
-    is_completed = (
-        session.status.is_over
-        and cutoffs.completed is not None
-        and session.updated_at < cutoffs.completed
+    if session.last_activity_at is None or _is_exempt(policy, session):
+        return False
+    limits = [cutoffs.idle]
+    if session.status not in policy.exempt_statuses:
+        limits += [
+            cutoffs.active,
+            cutoffs.completed if session.status.is_over else None,
+        ]
+    return any(
+        limit is not None and session.last_activity_at < limit for limit in limits
     )
-    return not is_exempt and (is_old or is_completed)
 
 
 async def hard_delete_expired_sessions(

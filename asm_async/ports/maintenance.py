@@ -40,8 +40,8 @@ class Maintenance(Protocol):
     **Numbers.** Deleting and pruning never renumber, and no number is used again. At
     every moment a session's latest number is its stored and its pruned events together.
 
-    **Time.** Ages are measured by the caller's clock. Exactly as old as the limit is
-    not older.
+    **Time.** Ages are measured by the caller's clock, those of sessions from their
+    *last_activity_at*. Exactly as old as the limit is not older.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read or written, ``StoreClosedError`` from another event loop than the
@@ -129,8 +129,8 @@ class Maintenance(Protocol):
         """
         Undo a soft deletion; one that is not soft-deleted stays as it is.
 
-        What has expired would soon be deleted again: save it afterwards, with a later
-        *updated_at* or an exempt tag, to keep it.
+        That is no activity, so that what has expired would soon be deleted again: write
+        to it afterwards, or save it with an exempt tag, to keep it.
 
         Returns:
             The stored session, without *deleted_at*.

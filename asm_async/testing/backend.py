@@ -140,6 +140,12 @@ class MaintenanceBackend(ArtifactRegistryBackend, StateStoreBackend, Protocol):
         """
         ...
 
+    async def set_last_activity(self, session_id: str, at: datetime) -> None:
+        """
+        Have a stored session have been last written to then.
+        """
+        ...
+
     async def damage(self, kind: HealthIssueKind, session_id: str) -> str | None:
         """
         Do the least that makes the database be damaged so.

@@ -70,7 +70,8 @@ class RetentionPolicy(Value):
     How long sessions and events are kept.
 
     Ages are whole days of 24 hours, numbers of events whole numbers, each at least 1;
-    None means no limit.
+    None means no limit. A session's age counts from its *last_activity_at*, so that
+    what was written to a moment ago is never too old.
 
     Raises:
         ValidationError: Naming the field that is wrong.
@@ -78,12 +79,19 @@ class RetentionPolicy(Value):
 
     max_session_age_days: PositiveCount | None = None
     """
-    Sessions that were created longer ago are soft-deleted, over or not.
+    Sessions that were last active longer ago are soft-deleted, over or not.
     """
 
     max_completed_session_age_days: PositiveCount | None = 90
     """
-    Sessions that are over and were last updated longer ago are soft-deleted.
+    Sessions that are over and were last active longer ago are soft-deleted.
+    """
+
+    max_idle_days: PositiveCount | None = None
+    """
+    Sessions that were last active longer ago are soft-deleted, whatever their status.
+
+    No status is exempt from that; the tags of *exempt_tags* are.
     """
 
     max_events_per_session: PositiveCount | None = None
@@ -116,7 +124,7 @@ class RetentionPolicy(Value):
         SessionStatus.PAUSED,
     )
     """
-    Sessions that stand so never grow too old.
+    Sessions that stand so never grow too old, but for *max_idle_days*.
     """
 
     exempt_tags: Tags = ("pinned",)
@@ -143,6 +151,7 @@ class RetentionPolicy(Value):
         *,
         max_session_age_days: int | None = None,
         max_completed_session_age_days: int | None = 90,
+        max_idle_days: int | None = None,
         max_events_per_session: int | None = None,
         max_total_events: int | None = None,
         hard_delete_after_days: int | None = 30,
@@ -167,6 +176,7 @@ class RetentionPolicy(Value):
         return cls(
             max_session_age_days=max_session_age_days,
             max_completed_session_age_days=max_completed_session_age_days,
+            max_idle_days=max_idle_days,
             max_events_per_session=max_events_per_session,
             max_total_events=max_total_events,
             hard_delete_after_days=hard_delete_after_days,

@@ -308,7 +308,12 @@ async def load(engine: AsyncEngine, sessions: list[Any]) -> None:
     Store sessions with two events, a run and a tag each, in one transaction.
     """
     ids = [session.id for session in sessions]
-    gate = {"pruned_count": 0, "last_sequence": 2, "state": "live", "updated_at": NOON}
+    gates = [
+        {"session_id": session.id, "pruned_count": 0, "last_sequence": 2}
+        | {"state": "live", "updated_at": session.updated_at}
+        | {"active_until": session.updated_at}
+        for session in sessions
+    ]
     events = [
         rows.event_row(make_event(id=f"evt_{n}", session_id=id_, sequence_number=n))
         for id_ in ids
@@ -319,7 +324,7 @@ async def load(engine: AsyncEngine, sessions: list[Any]) -> None:
         for table, values in (
             (tables.sessions, [rows.session_row(session) for session in sessions]),
             (tables.session_tags, [{"session_id": id_, "tag": "a"} for id_ in ids]),
-            (tables.session_sequences, [gate | {"session_id": id_} for id_ in ids]),
+            (tables.session_sequences, gates),
             (tables.runs, runs),
             (tables.events, events),
         ):

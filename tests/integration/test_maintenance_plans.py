@@ -16,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.memory import InMemoryArtifactStore
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine, migrations
 from asm_async.sql.core import rows, tables
+from asm_async.sql.core.activity import latest_coarse
 from asm_async.testing.factories import (
     NOON,
     make_artifact,
@@ -42,6 +43,7 @@ SESSIONS = 3_000
 POLICY = RetentionPolicy(
     max_session_age_days=10,
     max_completed_session_age_days=5,
+    max_idle_days=20,
     exempt_statuses=(),
     batch_size=2,
 )
@@ -67,7 +69,7 @@ CALLS: dict[str, Call] = {
 }
 
 INDEXES = {
-    "expire": {"ix_asm_sessions_created_at", "ix_asm_sessions_updated_at"},
+    "expire": {"ix_asm_session_sequences_active_until"},
     "remove": {"ix_asm_sessions_deleted_at", "ix_asm_runs_session_id"},
     "erase": {
         "ix_asm_session_sequences_deleting",
@@ -90,8 +92,7 @@ def made_session(number: int) -> Session:
     return make_session(
         id=f"ses_{number}",
         status=SessionStatus.COMPLETED,
-        created_at=at if number else NOON,
-        updated_at=at,
+        last_activity_at=at,
         deleted_at=at if number in {2, 3} else None,
         tags=["a"],
         tenant_id="acme" if 2_000 <= number < 2_010 else None,
@@ -108,9 +109,11 @@ async def fill(engine: AsyncEngine) -> None:
     lengths = {session.id: 8 for session in sessions}
     lengths |= {"ses_1000": 60, "ses_1001": 200}
     deleted = {session.id for session in sessions if session.deleted_at}
+    times = {one.id: one.last_activity_at or NOON for one in sessions}
     gates = [
         {"session_id": id_, "last_sequence": length, "pruned_count": 0}
-        | {"state": "soft_deleted" if id_ in deleted else "live", "updated_at": NOON}
+        | {"state": "soft_deleted" if id_ in deleted else "live"}
+        | {"updated_at": times[id_], "active_until": latest_coarse(times[id_])}
         for id_, length in lengths.items()
     ]
     events = [

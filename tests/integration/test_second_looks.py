@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import timedelta
 from typing import TypeAlias, TypeVar
 
+import attrs
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -15,6 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.fronts.maintenance import Batches, do_all
 from asm_async.sql import SQLMaintenance, SQLSessionStore, create_engine
 from asm_async.sql.core import tables
+from asm_async.sql.core.activity import latest_coarse
 from asm_async.sql.retention.batches import ThrottledWriter
 from asm_async.sql.retention.expiry import (
     hard_delete_expired_sessions,
@@ -23,7 +25,7 @@ from asm_async.sql.retention.expiry import (
 from asm_async.sql.retention.orphans import close_orphaned_counters
 from asm_async.sql.retention.pruning import prune_long_sessions, prune_to_total
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.testing.factories import NOON, make_events, make_session
+from asm_async.testing.factories import NOON, make_event, make_events, make_session
 from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import SessionStatus
@@ -34,9 +36,7 @@ T = TypeVar("T")
 Action: TypeAlias = Callable[[SQLSessionStore, SQLMaintenance], Awaitable[object]]
 
 LONG_AGO = NOON - timedelta(days=200)
-OVER = make_session(
-    status=SessionStatus.COMPLETED, created_at=LONG_AGO, updated_at=LONG_AGO
-)
+OVER = make_session(status=SessionStatus.COMPLETED)
 POLICY = RetentionPolicy(max_events_per_session=4, max_total_events=3)
 
 
@@ -69,25 +69,31 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     store = SQLSessionStore(engine)
     await store.save_session(OVER)
     await store.append_events(make_events(6))
+    await let_rest(engine)
     yield engine
     await engine.dispose()
 
 
-def saved_with(**fields: object) -> Action:
+async def let_rest(engine: AsyncEngine) -> None:
     """
-    Make the action that saves the session with other fields.
+    Have the session have been last active long ago.
     """
-    values: dict[str, object] = {
-        "status": SessionStatus.COMPLETED,
-        "created_at": LONG_AGO,
-        "updated_at": LONG_AGO,
-    }
-    return lambda store, _: store.save_session(make_session(**(values | fields)))
+    times = {"updated_at": LONG_AGO, "active_until": latest_coarse(LONG_AGO)}
+    await execute(engine, sa.update(tables.session_sequences).values(times))
+
+
+async def tag(store: SQLSessionStore, maintenance: SQLMaintenance) -> None:
+    """
+    Let the session be pinned, though that be long ago.
+    """
+    await store.save_session(attrs.evolve(OVER, tags=("pinned",)))
+    await let_rest(maintenance.engine)
 
 
 CHANGED: dict[str, Action] = {
-    "changed": saved_with(updated_at=NOON),
-    "tagged": saved_with(tags=["pinned"]),
+    "saved": lambda store, _: store.save_session(OVER),
+    "written_to": lambda store, _: store.append_event(make_event(id="evt_new")),
+    "tagged": tag,
     "deleted": lambda store, _: store.delete_session("ses_1"),
     "soft_deleted": lambda _, maintenance: maintenance.soft_delete_session("ses_1"),
 }
@@ -167,7 +173,7 @@ async def test_what_another_is_removing_in_parts_is_not_archived(
 
 
 SHORTENED: dict[str, Action] = {
-    "tagged": saved_with(tags=["pinned"]),
+    "tagged": tag,
     "deleted": lambda store, _: store.delete_session("ses_1"),
     "pruned": lambda _, maintenance: maintenance.prune_session_events(
         "ses_1", RetentionPolicy(max_events_per_session=3)

@@ -64,8 +64,7 @@ def owners(draw: st.DrawFn) -> list[Owner]:
         session = make_session(
             id=f"ses_{number}",
             status=draw(st.sampled_from(SessionStatus)),
-            created_at=draw(_DAYS),
-            updated_at=draw(_DAYS),
+            last_activity_at=draw(_DAYS),
             tags=draw(st.sets(st.sampled_from(["pinned", "kept", "a"]))),
         )
         events = [
@@ -86,6 +85,7 @@ policies = st.builds(
     RetentionPolicy,
     max_session_age_days=_LIMITS,
     max_completed_session_age_days=_LIMITS,
+    max_idle_days=_LIMITS,
     max_events_per_session=_LIMITS,
     max_total_events=st.none() | st.integers(1, 20),
     hard_delete_after_days=_LIMITS,
@@ -108,6 +108,10 @@ async def maintained(
     for owner in made:
         await store.save_session(owner.session)
         await store.append_events(owner.events)
+        assert owner.session.last_activity_at is not None
+        await backend.set_last_activity(
+            owner.session.id, owner.session.last_activity_at
+        )
         if owner.deleted_days_ago is not None:
             then = NOON - timedelta(days=owner.deleted_days_ago)
             earlier = await backend.open_maintenance(now=then)

@@ -9,7 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Awaitable, Callable
 from contextlib import aclosing
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from itertools import count
 from random import Random
 from typing import TypeAlias, TypeVar
@@ -19,7 +19,6 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import NotFoundError
 from asm_async.sql import SQLEventFeed, SQLMaintenance, SQLQueryAPI, SQLSessionStore
 from asm_async.testing.factories import (
-    NOON,
     make_event,
     make_execution_result,
     make_run,
@@ -46,11 +45,12 @@ _BETWEEN_RETENTIONS = 2.0
 # A machine that is busy with other things is no fault of the store's.
 _TIMEOUT_SECONDS = 300.0
 
-# Ages are whole days, so that a day of the load's own clock lasts a second.
+# Ages are whole days, so that a day of the load's own clock lasts a second. Activity is
+# noted by the real one, so that after a second whatever has ended is too old.
 _SECONDS_PER_DAY = 1.0
 _POLICY = RetentionPolicy(
-    max_completed_session_age_days=20,
-    hard_delete_after_days=10,
+    max_completed_session_age_days=1,
+    hard_delete_after_days=30,
     max_events_per_session=1_000,
 )
 _CROWD = {
@@ -82,6 +82,7 @@ class MixedLoad:
     def __init__(self, engine: AsyncEngine, measurer: Measurer, random: Random) -> None:
         self._measurer = measurer
         self._random = random
+        self._began = datetime.now(UTC)
         timeout = _TIMEOUT_SECONDS
         self._store = SQLSessionStore(engine, timeout=timeout)
         self._query = SQLQueryAPI(engine, timeout=timeout)
@@ -251,7 +252,7 @@ class MixedLoad:
         assert {issue.kind for issue in issues} <= {durability}, issues
 
     def _now(self) -> datetime:
-        return NOON + timedelta(days=self._measurer.elapsed / _SECONDS_PER_DAY)
+        return self._began + timedelta(days=self._measurer.elapsed / _SECONDS_PER_DAY)
 
     def _session(self, session_id: str, status: SessionStatus) -> Session:
         now = self._now()
@@ -260,7 +261,7 @@ class MixedLoad:
             status=status,
             tags=["soak"],
             metadata={"is": self._new_id("metadata")},
-            created_at=NOON if session_id in _BUSY else now,
+            created_at=self._began if session_id in _BUSY else now,
             updated_at=now,
         )
 

@@ -38,8 +38,9 @@ def test_ages_are_counted_back_from_now() -> None:
     policy = RetentionPolicy(max_session_age_days=3, hard_delete_after_days=None)
 
     assert Cutoffs.of(policy, NOW) == Cutoffs(
-        created=NOW - timedelta(hours=72),
+        active=NOW - timedelta(hours=72),
         completed=NOW - timedelta(days=90),
+        idle=None,
         deleted=None,
     )
 
@@ -50,7 +51,7 @@ def test_no_age_is_too_great() -> None:
     """
     for days in (1_000_000, MAX_COUNT):
         policy = RetentionPolicy(max_session_age_days=days)
-        assert Cutoffs.of(policy, NOW).created == datetime.min.replace(tzinfo=UTC)
+        assert Cutoffs.of(policy, NOW).active == datetime.min.replace(tzinfo=UTC)
 
 
 def test_a_batch_locks_a_thousand_sessions_at_most() -> None:

@@ -24,6 +24,7 @@ from asm_async.values.session_export import SessionExport
 LIMITS = [
     "max_session_age_days",
     "max_completed_session_age_days",
+    "max_idle_days",
     "max_events_per_session",
     "max_total_events",
     "hard_delete_after_days",
@@ -86,6 +87,7 @@ def test_the_default_policy_keeps_what_is_alive() -> None:
     assert attrs.asdict(policy) == {
         "max_session_age_days": None,
         "max_completed_session_age_days": 90,
+        "max_idle_days": None,
         "max_events_per_session": None,
         "max_total_events": None,
         "hard_delete_after_days": 30,
@@ -239,6 +241,7 @@ def test_a_policy_can_be_made_of_anything_that_fits() -> None:
     policy = RetentionPolicy.new(
         max_session_age_days=1,
         max_completed_session_age_days=None,
+        max_idle_days=6,
         max_events_per_session=2,
         max_total_events=3,
         hard_delete_after_days=4,
@@ -251,6 +254,7 @@ def test_a_policy_can_be_made_of_anything_that_fits() -> None:
     assert policy == RetentionPolicy(
         max_session_age_days=1,
         max_completed_session_age_days=None,
+        max_idle_days=6,
         max_events_per_session=2,
         max_total_events=3,
         hard_delete_after_days=4,

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
+from datetime import datetime
 from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias, TypeVar
 
@@ -23,16 +24,20 @@ from asm_async.values.state_item import StateItem
 V = TypeVar("V", Session, Run, Artifact, StateItem)
 
 
-_LAST_ACTIVITY = (
+LAST_ACTIVITY: sa.Label[datetime] = (
     sa.select(tables.session_sequences.c.updated_at)
     .where(tables.session_sequences.c.session_id == tables.sessions.c.id)
+    .correlate(tables.sessions)
     .scalar_subquery()
     .label("last_activity_at")
 )
+"""
+When a session was last written to, of which its own row says nothing.
+"""
 
 SESSION_COLUMNS: tuple[sa.ColumnElement[Any], ...] = (
     *tables.sessions.c,
-    _LAST_ACTIVITY,
+    LAST_ACTIVITY,
 )
 """
 What is read of a session: its row, and when it was last written to.

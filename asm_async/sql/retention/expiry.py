@@ -16,7 +16,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.errors import StorageError
 from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.fronts.retention import Cutoffs, sessions_per_batch
+from asm_async.sql.core import rows
+from asm_async.sql.core.activity import latest_coarse
 from asm_async.sql.core.tables import GateState, session_sequences, sessions
+from asm_async.sql.dialects import Dialect
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.retention.batches import (
     Rows,
@@ -40,28 +43,55 @@ def soft_delete_expired_sessions(
     """
     Soft-delete the sessions that are too old by *policy*, a page at a time.
 
-    The two ages are looked for one after the other, each along an index of its own.
+    They are looked for in the order of their coarse times, among all that can have been
+    last active before the latest of the moments that count.
     """
     cutoffs = Cutoffs.of(policy, now)
-    exempt = [status.value for status in policy.exempt_statuses]
-    is_tagged = has_tag(sessions.c.id, policy.exempt_tags, writes.transactions.dialect)
-    is_expirable = sessions.c.status.not_in(exempt) & ~is_tagged
-    over = [status.value for status in SessionStatus if status.is_over]
-    ages = (
-        (sessions.c.created_at, cutoffs.created, sa.true()),
-        (sessions.c.updated_at, cutoffs.completed, sessions.c.status.in_(over)),
+    moments = (cutoffs.active, cutoffs.completed, cutoffs.idle)
+    given = [moment for moment in moments if moment is not None]
+    if not given:
+        return chained([])
+    gates = session_sequences
+    has_expired = partial(
+        _has_expired, policy, cutoffs, dialect=writes.transactions.dialect
     )
-    parts: list[Batches] = []
-    for column, cutoff, is_meant in ages:
-        if cutoff is not None:
-            condition = (column < cutoff) & is_meant & is_expirable
-            order = [column, sessions.c.id]
-            query = sa.select(*order).where(sessions.c.deleted_at.is_(None), condition)
-            work = partial(_soft_delete_page, at=now, condition=condition)
-            parts.append(
-                writes.write_pages(query, order, sessions_per_batch(policy), work)
-            )
-    return chained(parts)
+    order = [gates.c.active_until, gates.c.session_id]
+    query = (
+        sa.select(*order, sessions.c.id)
+        .join_from(gates, sessions, sessions.c.id == gates.c.session_id)
+        .where(
+            gates.c.active_until < latest_coarse(max(given)),
+            sessions.c.deleted_at.is_(None),
+            has_expired(gates.c.updated_at),
+        )
+    )
+    work = partial(_soft_delete_page, at=now, condition=has_expired(rows.LAST_ACTIVITY))
+    return writes.write_pages(query, order, sessions_per_batch(policy), work)
+
+
+def _has_expired(
+    policy: RetentionPolicy,
+    cutoffs: Cutoffs,
+    last_activity: sa.ColumnElement[datetime],
+    dialect: Dialect,
+) -> sa.ColumnElement[bool]:
+    """
+    Make the condition that a session is too old, which has been active then.
+    """
+    exempt = [status.value for status in policy.exempt_statuses]
+    over = [status.value for status in SessionStatus if status.is_over]
+    is_meant = sessions.c.status.not_in(exempt)
+    ages = (
+        (cutoffs.active, is_meant),
+        (cutoffs.completed, is_meant & sessions.c.status.in_(over)),
+        (cutoffs.idle, sa.true()),
+    )
+    is_too_old = [
+        (last_activity < moment) & is_of_these
+        for moment, is_of_these in ages
+        if moment is not None
+    ]
+    return sa.or_(*is_too_old) & ~has_tag(sessions.c.id, policy.exempt_tags, dialect)
 
 
 async def _soft_delete_page(
@@ -164,11 +194,13 @@ async def _remove_unchanged(
     """
     await lock_gates(transaction, found)
     query = sa.select(sessions.c.id, sessions.c.deleted_at, sessions.c.revision)
-    rows = await transaction.conn.execute(
+    stored = await transaction.conn.execute(
         query.where(transaction.dialect.is_one_of(sessions.c.id, found))
     )
     unchanged = [
-        id_ for id_, *now in rows if now == [found[id_].deleted_at, found[id_].revision]
+        id_
+        for id_, *now in stored
+        if now == [found[id_].deleted_at, found[id_].revision]
     ]
     if len(found) == 1 and unchanged:
         (session_id,) = unchanged

@@ -19,7 +19,13 @@ from asm_async.values.event import EventType
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session
 
-__all__ = ["MaintenanceContract", "days_ago", "make_policy", "store_log"]
+__all__ = [
+    "MaintenanceContract",
+    "days_ago",
+    "make_policy",
+    "save_as_active",
+    "store_log",
+]
 
 
 def make_policy(**fields: Any) -> RetentionPolicy:
@@ -38,6 +44,17 @@ def days_ago(days: float) -> Any:
     Give the time so many days before the maintenance's clock.
     """
     return NOON - timedelta(days=days)
+
+
+async def save_as_active(
+    store: SessionStore, backend: MaintenanceBackend, session: Session
+) -> None:
+    """
+    Store *session*, last written to when it says; now, if it does not.
+    """
+    await store.save_session(session)
+    if session.last_activity_at is not None:
+        await backend.set_last_activity(session.id, session.last_activity_at)
 
 
 async def store_log(

@@ -21,6 +21,7 @@ from asm_async.testing.maintenance.contract import (
     MaintenanceContract,
     days_ago,
     make_policy,
+    save_as_active,
     store_log,
 )
 from asm_async.values.event import EventType
@@ -43,10 +44,10 @@ async def fill(store: SessionStore, backend: MaintenanceBackend) -> None:
     """
     Store five sessions that are too old, three deleted long ago, and four too long.
     """
-    old = {"status": SessionStatus.COMPLETED, "updated_at": days_ago(20)}
+    old = {"status": SessionStatus.COMPLETED, "last_activity_at": days_ago(20)}
     earlier = await backend.open_maintenance(now=days_ago(40))
     for number in range(5):
-        await store.save_session(make_session(id=f"old_{number}", **old))
+        await save_as_active(store, backend, make_session(id=f"old_{number}", **old))
     for number in range(3):
         await store.save_session(make_session(id=f"deleted_{number}"))
         await earlier.soft_delete_session(f"deleted_{number}")
@@ -268,13 +269,17 @@ class TestRefusals(MaintenanceContract):
     """
 
     async def test_arguments_are_checked_first(
-        self, store: SessionStore, maintenance: Maintenance
+        self,
+        store: SessionStore,
+        maintenance: Maintenance,
+        backend: MaintenanceBackend,
     ) -> None:
         """
         The message begins with the argument's name.
         """
-        await store.save_session(make_session(created_at=days_ago(10_000)))
+        await store.save_session(make_session())
         await store.append_events(make_events(3))
+        await backend.set_last_activity("ses_1", days_ago(10_000))
         policy = make_policy(max_session_age_days=1, max_events_per_session=1)
         wrong: list[Any] = [None, {}, RetentionPolicy]
 

@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
+from asm_async.fronts.retention import utc_now
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import MaintenanceBackend
@@ -25,6 +27,7 @@ from asm_async.testing.maintenance.contract import (
     MaintenanceContract,
     days_ago,
     make_policy,
+    save_as_active,
     store_log,
 )
 from asm_async.testing.session_store.contract import OpenStore, numbers_of
@@ -58,10 +61,11 @@ async def write_all_kinds(store: SessionStore, writer: int) -> None:
     """
     Save, flush, append and delete, over and over, in sessions that may be deleted.
     """
-    created_at = days_ago(20 if writer % 2 else 0)
     for number in range(5):
         for session_id in _SESSIONS[:: -1 if writer % 3 else 1]:
-            session = make_session(id=session_id, created_at=created_at)
+            is_exempt = session_id in _SESSIONS[::2]
+            status = SessionStatus.ACTIVE if is_exempt else SessionStatus.PENDING
+            session = make_session(id=session_id, status=status)
             name = f"{writer}_{number}_{session_id}"
             result = make_execution_result(
                 session=session,
@@ -116,9 +120,9 @@ class TestMaintainers(MaintenanceContract):
             over = make_session(
                 id=f"old_{number}",
                 status=SessionStatus.COMPLETED,
-                updated_at=days_ago(20),
+                last_activity_at=days_ago(20),
             )
-            await store.save_session(over)
+            await save_as_active(store, backend, over)
             await store_log(
                 store, [EventType.MESSAGE_SENT] * 6, id=f"long_{number}", tags=["a"]
             )
@@ -250,18 +254,21 @@ class TestMaintainers(MaintenanceContract):
             )
             is_done.set()
 
-        today, later = await several(backend, 1), days_ago(-3)
+        # What is written meanwhile is too old by both, unless its status is exempt.
+        now = utc_now() + timedelta(days=20)
+        today = await backend.open_maintenance(now=now)
+        later = await backend.open_maintenance(now=now + timedelta(days=3))
         await run_together(
             [
                 write_all(),
-                execute_until(is_done, today[0]),
-                execute_until(is_done, await backend.open_maintenance(now=later)),
-                restore_until(is_done, today[0]),
+                execute_until(is_done, today),
+                execute_until(is_done, later),
+                restore_until(is_done, today),
             ]
         )
-        found = await today[0].health_check()
+        found = await today.health_check()
         assert {issue.kind for issue in found} <= {HealthIssueKind.WEAK_DURABILITY}
-        await today[0].execute(_STRICT)
+        await today.execute(_STRICT)
         stored = [gate.stored for gate in (await backend.gates()).values()]
         assert max(stored) <= 3
         assert sum(stored) <= 10

@@ -31,6 +31,7 @@ _LIMITS = st.none() | st.integers(1, 5)
 _POLICIES = some_of(
     max_session_age_days=_LIMITS,
     max_completed_session_age_days=_LIMITS,
+    max_idle_days=_LIMITS,
     max_events_per_session=_LIMITS,
     max_total_events=_LIMITS,
     hard_delete_after_days=_LIMITS,

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import AsyncExitStack
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
@@ -16,7 +16,6 @@ from hypothesis.stateful import RuleBasedStateMachine, rule
 
 from asm_async.errors import ASMError
 from asm_async.fronts import retracting
-from asm_async.testing.factories import NOON
 from asm_async.testing.state_machine.differences import difference
 from asm_async.testing.state_machine.ports import OpenPorts, Ports, ports_in_memory
 from asm_async.values import ids
@@ -38,7 +37,8 @@ class TwinMachine(RuleBasedStateMachine):
         super().__init__()
         self._runner = asyncio.Runner()
         self._opened = AsyncExitStack()
-        self._now = NOON
+        # Activity is noted by the real time, and ages are whole days.
+        self._now = datetime.now(UTC) + timedelta(hours=12)
         self._is_equal = True
         # What is left out where another tenant's history must not show is random.
         self._opened.enter_context(patch.object(ids, "random_gap", lambda: 2))

@@ -216,6 +216,28 @@ async def test_links_lead_through_all_pages(memory_service: Service) -> None:
     assert set(seen) == ids
 
 
+async def test_sessions_are_listed_by_their_last_activity(service: Service) -> None:
+    """
+    Page by page, and the entity tag of one that was only written to stays.
+    """
+    client = service.client
+    ids = [await service.new_session() for _ in range(5)]
+    before = await client.get(f"/sessions/{ids[1]}")
+    await client.post(f"/sessions/{ids[1]}/events", json=event_body(make_event()))
+    after = await client.get(f"/sessions/{ids[1]}")
+    answer = await client.get(
+        "/sessions", params={"order_by": "last_activity_desc", "limit": 2}
+    )
+    seen = [item["id"] for item in answer.json()["items"]]
+    while "next" in answer.links:
+        answer = await client.get(answer.url.join(answer.links["next"]["url"]))
+        seen += [item["id"] for item in answer.json()["items"]]
+
+    assert seen == [ids[number] for number in (1, 4, 3, 2, 0)]
+    assert before.json()["last_activity_at"] < after.json()["last_activity_at"]
+    assert before.headers["etag"] == after.headers["etag"] == '"1"'
+
+
 async def test_what_the_url_says_cannot_be_said_otherwise(
     memory_service: Service,
 ) -> None:
