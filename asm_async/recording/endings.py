@@ -86,12 +86,11 @@ def ended_by(error: BaseException) -> Ending:
     Return how a run ends out of which an exception came.
     """
     if isinstance(error, TimeoutError):
-        return _ended(RunStatus.TIMEOUT, run_timeout, _message(error))
+        return _ended(RunStatus.TIMEOUT, run_timeout, message_of(error))
     if isinstance(error, Exception):
-        code = error.code if isinstance(error, ASMError) else type(error).__name__
-        return failed(code, _message(error))
+        return failed(code_of(error), message_of(error))
     # Cancelled, or stopped as by Ctrl-C.
-    return _ended(RunStatus.CANCELLED, run_cancelled, _message(error))
+    return _ended(RunStatus.CANCELLED, run_cancelled, message_of(error))
 
 
 def _ended(status: RunStatus, build: Callable[..., Event], reason: str) -> Ending:
@@ -116,7 +115,14 @@ def _options(run: Run, now: datetime, correlation_id: str | None) -> EventOption
     }
 
 
-def _message(error: BaseException) -> str:
+def code_of(error: Exception) -> str:
+    """
+    Return the code of an error of this library, the name of any other one's class.
+    """
+    return error.code if isinstance(error, ASMError) else type(error).__name__
+
+
+def message_of(error: BaseException) -> str:
     """
     Return what an exception says; its class's name where that is nothing.
     """

@@ -5,7 +5,6 @@ The beginning and the end of a run that is recorded.
 from __future__ import annotations
 
 import asyncio
-import logging
 from contextlib import suppress
 
 from asm_async.conventions import run_started
@@ -18,21 +17,22 @@ from asm_async.errors import (
     SequenceConflictError,
     StorageBusyError,
 )
-from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.ports.session_store import SessionStore
 from asm_async.recording.endings import Ending, completed, ended_by, event_id
 from asm_async.recording.lease_keeper import LeaseKeeper
 from asm_async.recording.leases import RunItems
 from asm_async.recording.repeated_commit import commit_repeatedly
 from asm_async.recording.run_log import RunLog
+from asm_async.recording.uninterrupted import (
+    finish,
+    is_loop_running,
+    wait_in_any_case,
+)
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.ids import new_operation_id
 from asm_async.values.run import Run
 
-_LOG = logging.getLogger(__name__)
-
 _MAX_ATTEMPTS = 100
-_MAX_SECONDS_TO_END = 120.0
 
 
 class RecordedRun:
@@ -94,7 +94,7 @@ class RecordedRun:
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
-            await _wait_in_any_case(task)
+            await wait_in_any_case(task)
             if self._log is not None:
                 await self.end_after(error)
             elif task.done() and not task.cancelled():
@@ -107,7 +107,7 @@ class RecordedRun:
         """
         End the run well.
         """
-        failure = await self._end(completed)
+        failure = await finish(self._end(completed), self._subject)
         if failure is not None:
             raise failure
 
@@ -117,12 +117,12 @@ class RecordedRun:
 
         If the run could not be ended, a note of that is added to the exception.
         """
-        if isinstance(error, GeneratorExit) and not _is_loop_running():
+        if isinstance(error, GeneratorExit) and not is_loop_running():
             # The coroutine is torn down without a loop: nothing can be waited for.
             return
-        failure = await self._end(ended_by(error))
+        failure = await finish(self._end(ended_by(error)), self._subject)
         if failure is not None and not isinstance(error, LeaseLostError):
-            error.add_note(f"run {self._run.id!r} was not ended: {failure}")
+            error.add_note(f"{self._subject} was not ended: {failure}")
 
     async def _begin(self) -> None:
         committed = await self._commit_beginning()
@@ -167,7 +167,7 @@ class RecordedRun:
             except SequenceConflictError:
                 continue
             except RevisionConflictError as error:
-                if error.subject == f"run {run.id!r}":
+                if error.subject == self._subject:
                     raise ConflictError(
                         f"run_id: run {run.id!r} is stored already; leave run_id out,"
                         " or choose another one"
@@ -200,39 +200,11 @@ class RecordedRun:
         if active is not None:
             raise RunInProgressError(self._run.session_id, active.id)
 
-    async def _end(self, ending: Ending) -> Exception | None:
-        """
-        End the run, and return what kept it from being ended.
-        """
-        task = asyncio.create_task(self._finish(ending), name="asm_async run ends")
-        try:
-            await asyncio.wait({task}, timeout=_MAX_SECONDS_TO_END)
-        except asyncio.CancelledError:
-            await _wait_in_any_case(task)
-            self._failure_of(task)
-            raise
-        return self._failure_of(task)
+    @property
+    def _subject(self) -> str:
+        return f"run {self._run.id!r}"
 
-    def _failure_of(self, task: asyncio.Task[None]) -> Exception | None:
-        if not task.done():
-            task.cancel()
-            failure: BaseException | None = StorageBusyError(
-                f"the store took more than {_MAX_SECONDS_TO_END:.0f} seconds"
-            )
-        elif task.cancelled():
-            failure = StorageBusyError("the event loop was ended meanwhile")
-        else:
-            failure = task.exception()
-        if not isinstance(failure, Exception):
-            return None
-        _LOG.warning(
-            "run %s was not ended by its recorder: %s",
-            self._run.id,
-            failure.code if isinstance(failure, ASMError) else type(failure).__name__,
-        )
-        return failure
-
-    async def _finish(self, ending: Ending) -> None:
+    async def _end(self, ending: Ending) -> None:
         if self._keeper is not None:
             await self._keeper.stop()
         removed: tuple[tuple[str, str], ...] = (self._items.lease,)
@@ -250,19 +222,3 @@ class RecordedRun:
                     Changes(removed_items=removed), expected_revisions=expected
                 )
             raise
-
-
-async def _wait_in_any_case(task: asyncio.Task[None]) -> None:
-    """
-    Wait for a task that was begun, also if the caller is cancelled again.
-    """
-    deadline = asyncio.get_running_loop().time() + _MAX_SECONDS_TO_END
-    await wait_uninterruptible(task, deadline)
-
-
-def _is_loop_running() -> bool:
-    try:
-        asyncio.get_running_loop()
-    except RuntimeError:
-        return False
-    return True

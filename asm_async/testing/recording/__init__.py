@@ -18,6 +18,7 @@ from asm_async.testing.recording.background_writes import TestBackgroundWrites
 from asm_async.testing.recording.cancelled_steps import TestCancelledRuns
 from asm_async.testing.recording.endings import TestRunEndings
 from asm_async.testing.recording.exclusive_runs import TestExclusiveRuns
+from asm_async.testing.recording.recorded_sessions import TestRecordedSessions
 from asm_async.testing.recording.recoveries import TestRecoveries
 from asm_async.testing.recording.steps import TestRunSteps
 
@@ -26,6 +27,7 @@ __all__ = [
     "TestBackgroundWrites",
     "TestCancelledRuns",
     "TestExclusiveRuns",
+    "TestRecordedSessions",
     "TestRecoveries",
     "TestRunEndings",
     "TestRunSteps",

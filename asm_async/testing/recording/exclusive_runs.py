@@ -108,6 +108,8 @@ class TestExclusiveRuns(RecordingContract):
         async with standing_still(store, session, exclusive=True) as run:
             await expect_refused(store, session, run.id)
             await recover_interrupted_runs(ports)
+            async with record_run(store, session), record_run(store, session):
+                pass
             async with record_run(store, session, exclusive=True) as after:
                 await expect_refused(store, session, after.id)
 
