@@ -4,12 +4,8 @@ Processes that erase and are killed.
 
 from __future__ import annotations
 
-import asyncio
-import os
-import sys
 from pathlib import Path
 
-import asm_async
 from asm_async.artifacts import ArtifactLibrary
 from asm_async.files import LocalArtifactStore
 from asm_async.sql import SQLPorts, create_engine
@@ -22,9 +18,8 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.session import Session
 from tests.artifact_stores import files_in
+from tests.fault.killed_processes import kill_until_done
 from tests.integration.by_hand import issues_of
-
-PROGRAM = Path(__file__).with_name("erasing_process.py")
 
 
 async def fill(ports: SQLPorts, library: ArtifactLibrary, session: Session) -> None:
@@ -64,17 +59,8 @@ async def test_what_a_killed_erasure_leaves_the_next_one_erases(
     await ports.aclose()
     await engine.dispose()
 
-    root = Path(asm_async.__file__).parents[1]
-    environment = {**os.environ, "PYTHONPATH": str(root)}
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, PROGRAM, url, str(tmp_path / "contents")),
-        env=environment,
-        stdout=asyncio.subprocess.PIPE,
-    )
-    output, _ = await process.communicate()
+    assert await kill_until_done("erase", url, tmp_path / "contents") > 3
 
-    assert process.returncode == 0
-    assert int(output) > 5
     ports = SQLPorts(engine)
     assert await ports.store.list_sessions(include_deleted=True) == [kept.session]
     assert await ports.query.export_session("bobs") == kept
