@@ -4,12 +4,14 @@ How an append is decided: gate, duplicates, expectation, numbers.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
 from asm_async.errors import EventConflictError, SequenceConflictError
 from asm_async.sql.writes.append_plan import AppendEvents, EventTexts
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.event import Event
+from asm_async.values.fields import next_number
 
 
 def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
@@ -24,6 +26,8 @@ def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
         EventConflictError: If an id is taken by an event with other content.
 
         SequenceConflictError: If the expectation is not met.
+
+        ConflictError: If a session has not so many numbers left.
     """
     events, expected = operation.events, operation.expected_sequence
     for session_id in dict.fromkeys(event.session_id for event in events):
@@ -32,6 +36,7 @@ def append(unit: UnitOfWork, operation: AppendEvents) -> list[Event]:
     check_duplicates(unit, events)
     if expected is not None and events and not are_behind(unit, events, expected):
         check_sequence(unit, events[0].session_id, expected)
+    check_numbers(unit, events)
     return number_events(unit, events, operation.texts)
 
 
@@ -72,11 +77,26 @@ def check_sequence(unit: UnitOfWork, session_id: str, expected: int) -> None:
         raise SequenceConflictError(session_id, expected, actual)
 
 
+def check_numbers(unit: UnitOfWork, events: Sequence[Event]) -> None:
+    """
+    Refuse more events that are not stored than their sessions have numbers left.
+
+    Raises:
+        ConflictError: Naming the session.
+    """
+    new = {(event.session_id, event.id) for event in events} - unit.events.keys()
+    for session_id, count in Counter(session_id for session_id, _ in new).items():
+        next_number(unit.gate(session_id).last_sequence + count - 1, session_id)
+
+
 def number_events(
     unit: UnitOfWork, events: Sequence[Event], texts: Sequence[EventTexts]
 ) -> list[Event]:
     """
     Append those of *events* that are not stored, and return all as stored.
+
+    Nothing may refuse them any more: a group writes what was appended, whatever becomes
+    of the operation.
     """
     return [
         unit.events.get((event.session_id, event.id)) or unit.append(event, its_texts)

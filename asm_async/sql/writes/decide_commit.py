@@ -90,6 +90,8 @@ def _store(unit: UnitOfWork, operation: Commit) -> None:
         saving.check_next(unit, run)
     if session is not None:
         saving.check_next(unit, session)
+    decide_append.check_numbers(unit, operation.events)
+    if session is not None:
         unit.put_session(session, expected.operation_id)
     for run in changes.runs:
         unit.put_run(run, expected.operation_id)

@@ -4,6 +4,8 @@ Importing what has used up its numbers.
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 
 from asm_async.errors import ConflictError
@@ -17,6 +19,7 @@ from asm_async.testing.query_api.transfer import (
     history,
     pieces,
 )
+from asm_async.values.changes import Changes
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.fields import MAX_COUNT
 
@@ -48,6 +51,35 @@ class TestLastNumbers(QueryAPIContract):
         assert await store.get_events("ses_1") == [last]
         assert await store.append_events(make_events(1)) == [last]
         assert str(MAX_COUNT).encode() in await exported(query_api)
+
+    async def test_what_has_too_few_numbers_left_leaves_nothing(
+        self, store: SessionStore, query_api: QueryAPI
+    ) -> None:
+        """
+        Also in the group of others, whatever is stored with the events.
+        """
+        records = history(runs=(), events=(), pruned_count=MAX_COUNT - 1)
+        await query_api.import_sessions(pieces(export_of(records)))
+        await store.save_session(make_session(id="ses_2"))
+        before = await store.get_session("ses_1")
+        two = tuple(make_events(2, first=3))
+        outcomes = await asyncio.gather(
+            store.append_event(make_event(session_id="ses_2")),
+            store.append_events([*two, make_event(id="evt_5", session_id="ses_2")]),
+            store.commit(Changes(events=two, runs=(make_run(),))),
+            store.commit(Changes(events=two, session=make_session(agent_id="b"))),
+            store.append_event(make_event(id="evt_4", session_id="ses_2")),
+            return_exceptions=True,
+        )
+        assert [type(each) for each in outcomes[1:4]] == [ConflictError] * 3
+        assert await store.get_latest_sequence("ses_1") == MAX_COUNT - 1
+        assert await store.get_events("ses_1") == []
+        assert await store.list_runs("ses_1") == []
+        assert await store.get_session("ses_1") == before
+        assert [event.id for event in await store.get_events("ses_2")] == [
+            "evt_1",
+            "evt_4",
+        ]
 
     async def test_the_last_revision_is_the_last(
         self, store: SessionStore, query_api: QueryAPI
