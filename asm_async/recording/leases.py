@@ -75,7 +75,8 @@ class RunItems:
             self.lease,
             recorder_id=recorder_id,
             lease_seconds=seconds,
-            renewed_at=datetime.now(UTC).isoformat(),
+            # A number, which no policy of redaction takes for a date of birth.
+            renewed_at=datetime.now(UTC).timestamp(),
         )
 
     def new_exclusive(self) -> StateItem:
@@ -147,10 +148,9 @@ def term_of(lease: StateItem) -> LeaseTerm | None:
     """
     data = _members(lease)
     try:
-        renewed_at = datetime.fromisoformat(data["renewed_at"])
         return LeaseTerm(
-            fields.utc_time(renewed_at, "renewed_at"),
+            datetime.fromtimestamp(data["renewed_at"], UTC),
             checked_lease(data["lease_seconds"]),
         )
-    except (KeyError, TypeError, ValueError):
+    except (KeyError, OSError, OverflowError, TypeError, ValueError):
         return None

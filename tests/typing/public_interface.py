@@ -32,6 +32,7 @@ from asm_async.memory import (
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.recording import record_run, record_session
 from asm_async.sql import (
     SQLMaintenance,
     SQLSessionStore,
@@ -88,6 +89,23 @@ async def transcripts_are_lists_of_dicts(store: SessionStore) -> None:
     assert_type(await update_transcript(store, transcript), Transcript)
     told: list[dict[str, Any]] = transcript.last(max_messages=3).to_openai()
     assert_type(events_from_openai(told, session_id="s", run_id="r"), list[Event])
+
+
+async def steps_give_stored_events(store: SessionStore) -> None:
+    """
+    A recorded run knows the arguments of its steps.
+    """
+    new = Session.new(agent_id="assistant")
+    async with (
+        record_session(store, new) as session,
+        record_run(store, session, exclusive=True) as run,
+    ):
+        assert_type(session, Session)
+        assert_type(run.run, Run)
+        assert_type(await run.message_sent("Hello", message_id="m_1"), Event)
+        assert_type(
+            await run.append(Event.new(type="a.b", session_id="s")), list[Event]
+        )
 
 
 async def engines_are_migrated() -> None:

@@ -107,7 +107,7 @@ async def make_old(
     """
     lease = await lease_of(state, run)
     assert lease is not None
-    renewed_at = (datetime.now(UTC) - age).isoformat()
+    renewed_at = (datetime.now(UTC) - age).timestamp()
     data = {**lease.data, "renewed_at": renewed_at}
     await state.save_items([attrs.evolve(lease, data=data)])
 

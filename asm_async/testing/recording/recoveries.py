@@ -188,7 +188,7 @@ class TestRecoveries(RecordingContract):
         async with standing_still(store, session, lease=60.0) as run:
             lease = await lease_of(ports.state, run)
             assert lease is not None
-            for data in (None, {}, {"renewed_at": 3, "lease_seconds": 0.1}):
+            for data in (None, {}, {"renewed_at": "then", "lease_seconds": 1}):
                 await ports.state.save_items([attrs.evolve(lease, data=data)])
                 report = await recover_interrupted_runs(ports)
                 assert (report.ended, report.without_lease) == ([], 1)
