@@ -3,7 +3,9 @@ Every Python block of the README and of docs/ runs, as a reader would run it.
 
 The blocks of a page run in order, in one namespace and one event loop, with ``await``
 at the top level, as in ``python -m asyncio``. A block that begins with a comment like
-``# test_name.py`` is a file of tests, for which pytest is called.
+``# name.py`` is a file, which is written; one named ``test_name.py`` has tests, for
+which pytest is called. Of a console's block, what follows ``$ python`` is run, and
+prints the lines below it.
 """
 
 from __future__ import annotations
@@ -13,42 +15,63 @@ import asyncio
 import inspect
 import os
 import re
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import attrs
 import pytest
 
 ROOT = Path(__file__).parents[2]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
-BLOCK = re.compile(r"^```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+BLOCK = re.compile(r"^```(python|console)\n(.*?)^```$", flags=re.DOTALL | re.MULTILINE)
 URL_VARIABLE = "DATABASE_URL"
-FILE_NAME = re.compile(r"# (test_\w+\.py)\n")
+FILE_NAME = re.compile(r"# (\w+\.py)\n")
+COMMAND = re.compile(r"^\$ python (.+)\n((?:(?!\$ ).*\n)*)", re.MULTILINE)
 KEPT_IN = re.compile(r"[\w-]+\.sqlite3\b|LocalArtifactStore\(\"[\w-]+\"\)")
 
 
-def blocks(page: Path) -> Iterator[tuple[int, str]]:
+@attrs.frozen
+class Block:
     """
-    Give each Python block of a page with the number of the line above it.
+    A block of a page, with the number of the line above it.
+    """
+
+    language: str
+    line: int
+    text: str
+
+
+def blocks(page: Path) -> Iterator[Block]:
+    """
+    Yield each block of Python, or of a console, of a page.
     """
     text = page.read_text(encoding="utf-8")
     for match in BLOCK.finditer(text):
-        yield text.count("\n", 0, match.start(1)), match.group(1)
+        line = text.count("\n", 0, match.start(2))
+        yield Block(match.group(1), line, match.group(2))
+
+
+def python_of(page: Path) -> str:
+    """
+    Return all Python of a page.
+    """
+    return "".join(block.text for block in blocks(page) if block.language == "python")
 
 
 def run_block(
-    runner: asyncio.Runner,
-    namespace: dict[str, object],
-    page: Path,
-    line: int,
-    text: str,
+    runner: asyncio.Runner, namespace: dict[str, object], page: Path, block: Block
 ) -> None:
     """
-    Run one block, so that a traceback shows the page and the line.
+    Run one block of Python, so that a traceback shows the page and the line.
     """
     code = compile(
-        "\n" * line + text, page, "exec", flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        "\n" * block.line + block.text,
+        page,
+        "exec",
+        flags=ast.PyCF_ALLOW_TOP_LEVEL_AWAIT,
     )
     if code.co_flags & inspect.CO_COROUTINE:
         # Such a code object, evaluated, is a coroutine.
@@ -59,10 +82,10 @@ def run_block(
 
 def cases() -> Iterator[object]:
     """
-    Give each page that has Python blocks; some of them need a PostgreSQL server.
+    Yield each page that has Python blocks; some of them need a PostgreSQL server.
     """
     for page in PAGES:
-        text = "".join(text for _, text in blocks(page))
+        text = python_of(page)
         marks = [pytest.mark.postgres] if URL_VARIABLE in text else []
         if text:
             yield pytest.param(page, marks=marks, id=page.relative_to(ROOT).as_posix())
@@ -76,19 +99,20 @@ def test_every_code_block_runs(
     request: pytest.FixtureRequest,
 ) -> None:
     """
-    The Python blocks of the page run from top to bottom without an error.
+    The blocks of the page run from top to bottom without an error.
     """
     if request.node.get_closest_marker("postgres"):
         monkeypatch.setenv(URL_VARIABLE, request.getfixturevalue("postgres_url"))
     monkeypatch.chdir(tmp_path)
     namespace: dict[str, object] = {"__name__": "__main__"}
     with asyncio.Runner() as runner:
-        for line, text in blocks(page):
-            if file_name := FILE_NAME.match(text):
-                Path(file_name.group(1)).write_text(text, encoding="utf-8")
-                run_tests(file_name.group(1))
+        for block in blocks(page):
+            if block.language == "console":
+                run_commands(block.text)
+            elif match := FILE_NAME.match(block.text):
+                run_file(Path(match.group(1)), block.text)
             else:
-                run_block(runner, namespace, page, line, text)
+                run_block(runner, namespace, page, block)
 
 
 def test_no_two_pages_share_a_database_or_a_directory() -> None:
@@ -97,20 +121,40 @@ def test_no_two_pages_share_a_database_or_a_directory() -> None:
     """
     pages_of: dict[str, list[str]] = {}
     for page in PAGES:
-        text = "".join(text for _, text in blocks(page))
-        for name in set(KEPT_IN.findall(text)):
+        for name in set(KEPT_IN.findall(python_of(page))):
             pages_of.setdefault(name, []).append(page.name)
 
     assert {name: pages for name, pages in pages_of.items() if len(pages) > 1} == {}
 
 
-def run_tests(file_name: str) -> None:
+def run_file(path: Path, text: str) -> None:
     """
-    Run a file of tests with pytest, in a process of its own.
+    Write a file; if it has tests, they pass.
     """
-    command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", file_name]
+    path.write_text(text, encoding="utf-8")
+    if path.name.startswith("test_"):
+        done = run_python("-m", "pytest", "-p", "no:cacheprovider", path.name)
+        assert done.returncode == 0, done.stdout
+
+
+def run_commands(text: str) -> None:
+    """
+    Run what a console's block has after ``$ python``: it prints what stands below it.
+    """
+    for arguments, printed in COMMAND.findall(text):
+        done = run_python(*shlex.split(arguments))
+        assert done.stdout == printed, done.stderr
+
+
+def run_python(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """
+    Run this Python in a process of its own.
+    """
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    result = subprocess.run(  # noqa: S603 - this Python, on the page's own file
-        command, env=environment, check=False, capture_output=True, text=True
+    return subprocess.run(  # noqa: S603 - this Python, on what the page says
+        [sys.executable, *arguments],
+        env=environment,
+        check=False,
+        capture_output=True,
+        text=True,
     )
-    assert result.returncode == 0, result.stdout
