@@ -13,7 +13,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import os
-from collections.abc import AsyncGenerator, Callable
+from collections.abc import AsyncGenerator, Coroutine
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -23,27 +23,23 @@ import uvicorn
 from fastapi import Body, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
-from asm_async import Event, Run, RunStatus, Session, SessionStatus
-from asm_async.conventions import (
-    message_received,
-    message_sent,
-    run_cancelled,
-    run_completed,
-    run_started,
-    tool_call_completed,
-    tool_call_started,
-)
+from asm_async import Session, SessionStatus
 from asm_async.integrations.fastapi import (
     StoreDep,
     add_problem_handlers,
     lifespan,
+    ports_of,
     router,
 )
 from asm_async.ports.session_store import SessionStore
+from asm_async.recording import record_run, recover_interrupted_runs
 
 PAGE = Path(__file__).with_suffix(".html")
 URL_VARIABLE = "ASM_DATABASE_URL"
 DEFAULT_URL = "sqlite+aiosqlite:///asm.sqlite3"
+
+# So long a killed server's runs are watched before the next server ends them.
+LEASE_SECONDS = 5
 
 TOOL = "look_up"
 FACTS = {
@@ -70,12 +66,15 @@ async def authorize(request: Request) -> None:
 @asynccontextmanager
 async def app_lifespan(app: FastAPI) -> AsyncGenerator[None]:
     """
-    Keep the ports open and the agents at work for as long as the server runs.
+    Keep the ports open, and the agents at work, for as long as the server runs.
+
+    What an earlier server was killed at is ended first.
     """
     url = os.environ.get(URL_VARIABLE, DEFAULT_URL)
     async with lifespan(url, migrate=True)(app):
-        agents: set[asyncio.Task[None]] = set()
+        agents: set[asyncio.Task[Any]] = set()
         app.state.agents = agents
+        start(agents, recover_interrupted_runs(ports_of(app)))
         yield
         for agent in agents:
             agent.cancel()
@@ -108,65 +107,57 @@ async def chat(
     The answer is not waited for: it is seen in the session's stream.
     """
     if session_id is None:
-        opened = Session.new(agent_id="scripted", metadata={"title": message[:60]})
+        chat = Session.new(agent_id="scripted", metadata={"title": message[:60]})
+        chat = await store.save_session(chat.update_status(SessionStatus.ACTIVE))
+        session_id = chat.id
     else:
-        opened = await store.get_session(session_id)
-    session = await store.save_session(opened.update_status(SessionStatus.ACTIVE))
-    run = Run.new(
-        session_id=session.id,
-        input=message,
-        provider="script",
-        provider_metadata={"model": "scripted-1"},
-    )
-    run = await store.save_run(run.update_status(RunStatus.RUNNING))
-    agents: set[asyncio.Task[None]] = request.app.state.agents
-    agent = asyncio.create_task(answer(store, run, message))
-    agents.add(agent)
-    agent.add_done_callback(agents.discard)
-    return {"session_id": session.id, "run_id": run.id}
+        await store.get_session(session_id)
+    start(request.app.state.agents, answer(store, session_id, message))
+    return {"session_id": session_id}
 
 
-async def answer(store: SessionStore, run: Run, message: str) -> None:
+def start(agents: set[asyncio.Task[Any]], work: Coroutine[Any, Any, Any]) -> None:
+    """
+    Begin something that goes on beside the requests.
+    """
+    task = asyncio.create_task(work)
+    agents.add(task)
+    task.add_done_callback(agents.discard)
+
+
+async def answer(store: SessionStore, session_id: str, message: str) -> None:
     """
     Play the agent: think, use a tool if there is one for it, and answer.
+
+    However this ends, also by the server's stop, the run ends with its event.
     """
-    try:
-        await say(store, run, run_started, model="scripted-1")
-        await say(store, run, message_sent, content=message)
+    async with record_run(
+        store,
+        session_id,
+        input=message,
+        provider="script",
+        model="scripted-1",
+        lease=LEASE_SECONDS,
+    ) as run:
+        await run.message_sent(message)
         topics = [topic for topic in FACTS if topic in message.lower()]
         for number, topic in enumerate(topics, start=1):
-            call = {"tool_call_id": f"call_{number}", "tool_name": TOOL}
+            call = (f"call_{number}", TOOL)
             await asyncio.sleep(0.3)
-            given = {"topic": topic}
-            await say(store, run, tool_call_started, **call, tool_input=given)
+            await run.tool_call_started(*call, {"topic": topic})
             await asyncio.sleep(0.5)
-            fact = FACTS[topic]
-            await say(store, run, tool_call_completed, **call, tool_output=fact)
+            await run.tool_call_completed(*call, FACTS[topic])
         await asyncio.sleep(0.3)
         facts = [FACTS[topic] for topic in topics]
         text = " ".join(facts or [f"You said: {message}"])
-        await say(store, run, message_received, content=text)
-        words = {
-            "input_tokens": len(message.split()),
-            "output_tokens": len(text.split()),
-        }
-        await store.save_run(run.update_token_usage(words).complete(text))
-        await say(store, run, run_completed, output=text)
-    except asyncio.CancelledError:
-        # The server stops: what the run was doing is over, and the log says so.
-        await store.save_run(run.update_status(RunStatus.CANCELLED))
-        await say(store, run, run_cancelled, reason="The server was stopped.")
-        raise
-
-
-async def say(
-    store: SessionStore, run: Run, build: Callable[..., Event], **members: Any
-) -> None:
-    """
-    Append an event of the run, as a builder of the conventions makes it.
-    """
-    event = build(session_id=run.session_id, run_id=run.id, **members)
-    await store.append_event(event)
+        run.add_usage(
+            {
+                "input_tokens": len(message.split()),
+                "output_tokens": len(text.split()),
+            }
+        )
+        run.set_output(text)
+        await run.message_received(text)
 
 
 if __name__ == "__main__":
