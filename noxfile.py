@@ -95,6 +95,17 @@ def pgbouncer(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/pgbouncer", *session.posargs)
 
 
+@nox.session
+def peers(session: nox.Session) -> None:
+    """
+    Do what an application does on its first day, here and with what else is used.
+    """
+    session.install(".[bench,test]")
+    # Their warnings are theirs.
+    options = ["-W", "ignore", "tests/peers"]
+    session.run("python", "-m", "pytest", *options, *session.posargs)
+
+
 def oldest(requirements: list[str]) -> list[str]:
     """
     Pin each requirement that names a floor to that floor.
