@@ -19,6 +19,7 @@ from asm_async.testing.factories import (
     make_event,
     make_events,
     make_execution_result,
+    make_item,
     make_run,
     make_session,
 )
@@ -111,6 +112,10 @@ class Case:
 
     call: Callable[[SQLSessionStore], Awaitable[Any]]
     stored: tuple[int, int, list[int]]
+    message: bytes = COMMIT
+    """
+    What it is committed by: a statement of its own, or the one that does all of it.
+    """
 
 
 REPEATABLE = {
@@ -142,6 +147,22 @@ REPEATABLE = {
             Changes(events=RESULT.events), expected_revisions={SAVED_RUN.id: 1}
         ),
         (1, 1, [1, 2, 3]),
+        EVENT,
+    ),
+    "commit_of_events_with_an_item": Case(
+        lambda store: store.commit(
+            Changes(events=RESULT.events, items=(make_item(),)),
+            expected_revisions={("app/user", "theme"): 0},
+        ),
+        (1, 1, [1, 2, 3]),
+        EVENT,
+    ),
+    "commit_of_events_with_any_item": Case(
+        lambda store: store.commit(
+            Changes(events=RESULT.events, items=(make_item(),)), expected_sequence=1
+        ),
+        (1, 1, [1, 2, 3]),
+        EVENT,
     ),
     "commit_that_creates_what_is_there": Case(
         lambda store: store.commit(
@@ -200,7 +221,7 @@ async def test_a_write_with_an_expectation_recognises_itself(
     Tried again after its COMMIT was lost, it succeeds and is done once.
     """
     case = REPEATABLE[name]
-    fault = way.arm(ProxyAct.CUT, COMMIT, moment=moment)
+    fault = way.arm(ProxyAct.CUT, case.message, moment=moment)
     await case.call(store)
 
     assert fault.happened.is_set()
