@@ -80,6 +80,14 @@ class ItemsToSave:
         return {scope for scope, _ in (*self.names, *self.expected, *self.removed)}
 
     @property
+    def session_ids(self) -> set[str]:
+        """
+        The sessions that the items go with.
+        """
+        ids = {item.session_id for item in self.items}
+        return {session_id for session_id in ids if session_id is not None}
+
+    @property
     def names(self) -> list[Name]:
         """
         The scopes and keys of the items, in their order.

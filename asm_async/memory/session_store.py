@@ -136,6 +136,8 @@ class InMemorySessionStore(SessionStoreFront):
         if session_id is not None:
             _check_session(database, session_id, changes, expected)
         if save is not None:
+            for id_ in save.session_ids - {session_id}:
+                database.existing(id_, expected.expected_tenant)
             saving_items.check_sessions(items, save, session_id)
         events = _number_events(database, [event for event, _, _ in changes.batch])
         latest = database.latest(session_id) if session_id is not None else 0

@@ -89,7 +89,8 @@ class SessionCommitter(Protocol):
             operation_id:
                 As in :meth:`save_session`; known by any of the values that are saved.
 
-            expected_tenant: Whose the session must be; None if that is not asked.
+            expected_tenant: Whose the session must be, and those that the items go
+                with; None if that is not asked.
 
         Returns:
             The stored values: revisions and sequence numbers filled in.

@@ -198,13 +198,13 @@ async def _item_texts(view: TenantView, session_id: str) -> AsyncGenerator[str]:
     """
     place: tuple[str, str] | None = None
     separator = ""
-    while heads := await view.list_session_items(
+    while heads := await view.items.list_all(
         session_id, after=place, limit=_NAMES_PER_PART, with_content=False
     ):
         for head in heads:
             place = head.scope, head.key
             # Each may hold 64 MiB: they are read one by one.
-            item = await view.find_item(session_id, *place)
+            item = await view.items.find(session_id, *place)
             if item is not None:
                 yield separator + encode_value(item.with_given(0))
                 separator = ","

@@ -28,6 +28,7 @@ from asm_async.values.json_values import EncodedJSON, encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
+from asm_async.values.state_item import StateItem
 from asm_async.values.value import schema_of
 
 
@@ -156,26 +157,28 @@ def entity_tag(number: int) -> str:
     return f'"{number}"'
 
 
-def _tag_of(value: Session | Run) -> str:
+def _tag_of(value: Session | Run | StateItem) -> str:
     # Soft deletion changes what is shown of a session, but not its revision.
     is_deleted = isinstance(value, Session) and value.deleted_at is not None
     return f'"{value.revision}-deleted"' if is_deleted else entity_tag(value.revision)
 
 
 def with_tag(
-    value: Session | Run, status: int = 200, location: str | None = None
+    value: Session | Run | StateItem, status: int = 200, location: str | None = None
 ) -> Response:
     """
-    Answer with a session or a run, and with its entity tag.
+    Answer with a session, a run or an item, and with its entity tag.
     """
     headers = {} if location is None else {"Location": location}
     headers["ETag"] = _tag_of(value)
     return json_text_response(encode_value(value), status, headers)
 
 
-def unless_known(value: Session | Run, if_none_match: str | None) -> Response:
+def unless_known(
+    value: Session | Run | StateItem, if_none_match: str | None
+) -> Response:
     """
-    Answer with a session or a run, unless the client knows its entity tag.
+    Answer with a session, a run or an item, unless the client knows its entity tag.
     """
     tag, known = _tag_of(value), if_none_match or ""
     if known.strip() == "*" or tag in _ANY_TAG.findall(known):

@@ -12,6 +12,7 @@ from fastapi import APIRouter
 from asm_async.errors import ValidationError
 from asm_async.integrations.fastapi import (
     event_routes,
+    item_routes,
     run_routes,
     schemas,
     service_routes,
@@ -71,6 +72,7 @@ def router(
     _add_session_routes(made)
     _add_run_routes(made)
     _add_event_routes(made)
+    _add_item_routes(made)
     _add_search_routes(made)
     _add_stream_routes(made)
     _add_service_routes(made)
@@ -191,6 +193,31 @@ def _add_event_routes(router: APIRouter) -> None:
         events,
         body=schemas.RetractionBody,
         others={200: {"model": events, "description": there}},
+    )
+
+
+def _add_item_routes(router: APIRouter) -> None:
+    add = partial(add_route, router, tags=["state"])
+    one, item = f"{_SESSION}/state/item", schemas.StateItemView
+    page = schemas.StateItemPage
+    add(f"{_SESSION}/state", item_routes.list_items, page, headers=["Link"])
+    add(one, item_routes.get_item, item, headers=["ETag"], others=_NOT_MODIFIED)
+    add(
+        one,
+        item_routes.save_item,
+        item,
+        method="PUT",
+        body=schemas.StateItemBody,
+        headers=["ETag"],
+        problems=_CONDITIONAL,
+    )
+    add(
+        one,
+        item_routes.delete_item,
+        None,
+        method="DELETE",
+        status=204,
+        problems=_CONDITIONAL,
     )
 
 

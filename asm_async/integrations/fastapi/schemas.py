@@ -173,6 +173,13 @@ CopyBody: type[BaseModel] = model(
     through=(Count | None, None),
     operation_id=(Text | None, None),
 )
+StateItemBody: type[BaseModel] = body(
+    "StateItemBody",
+    "A state item to save whole.\n\nWhat was answered may be sent back as it is.",
+    _ITEM,
+    {"scope", "key", "session_id", "revision", "updated_at"},
+    content=(_Base64 | None, None),
+)
 _OF_LOG = frozenset({"session_id", "sequence_number"})
 EventBody: type[BaseModel] = body(
     "EventBody",
@@ -238,7 +245,7 @@ CommittedView: type[BaseModel] = model(
 
 def _page(name: str, item: type[BaseModel]) -> type[BaseModel]:
     return model(
-        f"{name.title()}Page",
+        f"{name.title().replace(' ', '')}Page",
         f"A page of {name}s.",
         items=(GenericAlias(list, item), ...),
         cursor=(str | None, ...),
@@ -249,6 +256,7 @@ def _page(name: str, item: type[BaseModel]) -> type[BaseModel]:
 SessionPage: type[BaseModel] = _page("session", SessionView)
 RunPage: type[BaseModel] = _page("run", RunView)
 EventPage: type[BaseModel] = _page("event", EventView)
+StateItemPage: type[BaseModel] = _page("state item", StateItemView)
 EventCount: type[BaseModel] = model(
     "EventCount", "How many events there are.", {"count": 42}, count=(Count, ...)
 )

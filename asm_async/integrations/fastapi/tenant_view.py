@@ -19,6 +19,7 @@ from asm_async.errors import (
     RunNotFoundError,
     ValidationError,
 )
+from asm_async.integrations.fastapi.tenant_items import TenantItems
 from asm_async.ports.together import Ports
 from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes, Committed
@@ -27,7 +28,6 @@ from asm_async.values.event import Event
 from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
-from asm_async.values.state_item import OWN_SCOPES, StateItem
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
 from asm_async.values.transfer_reports import ExportReport
 
@@ -55,9 +55,7 @@ class TenantView:
         self.get_session: Find[Session] = own(store.get_session)
         self.soft_delete_session: Find[Session] = own(maintenance.soft_delete_session)
         self.restore_session: Find[Session] = own(maintenance.restore_session)
-        self.list_session_items: Find[list[StateItem]] = own(
-            ports.state.list_session_items
-        )
+        self.items: TenantItems = TenantItems(ports, tenant_id)
         self.get_session_stats: Find[SessionStats] = own(query.get_session_stats)
         self.save_run: Find[Run] = own(store.save_run)
         # What takes a tenant itself is asked for no other one than this.
@@ -160,18 +158,6 @@ class TenantView:
         # What was found is shown only if the session is the tenant's.
         await self.get_session(session_id)
         return found
-
-    async def find_item(
-        self, session_id: str, scope: str, key: str
-    ) -> StateItem | None:
-        """
-        Return the item that goes with the session and has this scope and key, if any.
-        """
-        found = (await self._ports.state.get_items(scope, [key])).get(key)
-        # What was found is shown only if the session is the tenant's.
-        await self.get_session(session_id)
-        is_its = found is not None and found.session_id == session_id
-        return found if is_its and not scope.startswith(OWN_SCOPES) else None
 
     async def append_events(
         self,

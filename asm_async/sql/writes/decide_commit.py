@@ -40,6 +40,8 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
     _check_session(unit, changes, expected)
     save, events = changes.save, operation.events
     if save is not None:
+        for id_ in save.session_ids - {changes.session_id}:
+            unit.check_tenant(id_, expected.expected_tenant)
         saving_items.check_sessions(unit.items, save, changes.session_id)
     decide_append.check_duplicates(unit, events)
     are_items_saved = save is not None and (

@@ -66,7 +66,13 @@ class Commit:
     def is_usual(self) -> bool:
         """
         Whether nothing but events and state items is stored, and one of them is.
+
+        Items of other sessions than that of the events are looked at where these have
+        to be of one tenant.
         """
+        items = set[str]() if self.save is None else self.save.session_ids
+        if self.expected_tenant is not None and items - {self.changes.session_id}:
+            return False
         is_stored = self.events or (self.save is not None and self.save.items)
         return bool(is_stored) and not (self.saved_session or self.changes.runs)
 
@@ -233,8 +239,7 @@ class SaveItems:
         """
         The sessions that must be live.
         """
-        ids = {item.session_id for item in self.save.items}
-        return {session_id for session_id in ids if session_id is not None}
+        return self.save.session_ids
 
     @property
     def locks(self) -> set[str]:

@@ -234,3 +234,27 @@ class TestItemCommits(StateStoreContract):
             given: dict[str, Any] = dict(fields)
             with pytest.raises(ValidationError, match=f"^{place}: "):
                 Changes(**given)
+
+    async def test_items_go_with_sessions_of_the_expected_tenant(
+        self, store: SessionStore, state: StateStore
+    ) -> None:
+        """
+        Another's session is not found, and nothing is stored.
+        """
+        for id_, tenant in (("mine", "me"), ("theirs", "them")):
+            await store.save_session(make_session(id=id_, tenant_id=tenant))
+        mine = make_item(key="mine", session_id="mine")
+        theirs = make_item(key="theirs", session_id="theirs")
+        event = make_event(id="new", session_id="mine")
+        for changes in (
+            Changes(items=(mine, theirs)),
+            Changes(items=(theirs,)),
+            Changes(items=(theirs,), events=(event,)),
+        ):
+            with pytest.raises(SessionNotFoundError, match="theirs"):
+                await store.commit(changes, expected_tenant="me")
+        assert await state.list_items("app/user") == []
+        await store.commit(Changes(items=(mine,)), expected_tenant="me")
+        assert len(await state.list_items("app/user")) == 1
+        with pytest.raises(ValidationError, match=r"^expected_tenant"):
+            await store.commit(Changes(items=(make_item(),)), expected_tenant="me")

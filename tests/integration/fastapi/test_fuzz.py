@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from asm_async.integrations.fastapi import Limits
-from asm_async.testing.factories import make_event, make_run, make_session
+from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from tests.integration.fastapi.serving import Service, as_tenant, open_service
 
 CHECKS = (
@@ -71,11 +71,13 @@ async def test_whatever_is_asked_the_answer_is_one_that_is_described(
         await store.save_session(make_session(tenant_id="theirs"))
         await store.save_run(make_run())
         await store.append_event(make_event())
+        item = make_item(scope="app/user", key="theme", session_id="ses_1")
+        await service.ports.state.save_items([item])
         before = await query.export_session("ses_1")
         said = await fuzz(service, tenant_id, tmp_path, "--exclude-path-regex", STREAMS)
         after = await query.export_session("ses_1")
 
-    assert "Tested: 26" in said
+    assert "Tested: 30" in said
     if tenant_id != "*":
         assert after == before
 

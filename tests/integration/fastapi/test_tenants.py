@@ -14,7 +14,7 @@ from fastapi.routing import APIRoute
 
 from asm_async import errors
 from asm_async.integrations.fastapi import router
-from asm_async.testing.factories import make_event, make_run, make_session
+from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from tests.integration.fastapi.event_source import open_stream
 from tests.integration.fastapi.serving import Service, authorize
 
@@ -49,6 +49,7 @@ BODIES: dict[tuple[str, str], Any] = {
     ("POST", "/sessions/{session_id}/events/batch"): {"events": [EVENT]},
     ("POST", "/sessions/{session_id}/copies"): {"session": SESSION | {"id": "copy"}},
     ("POST", "/sessions/{session_id}/retractions"): {"first": 1, "last": 1},
+    ("PUT", "/sessions/{session_id}/state/item"): {"data": 1},
 }
 
 
@@ -69,12 +70,14 @@ OF_ALL = [route for route in ROUTES if route not in OF_ONE_SESSION]
 
 def body_for(method: str, path: str) -> dict[str, Any]:
     """
-    Give what a request needs of a body, if any.
+    Give what a request needs of parameters and of a body, if any.
     """
-    if method in {"GET", "DELETE"}:
-        return {}
-    body = BODIES[method, path]
-    return {} if body is None else {"json": body}
+    given: dict[str, Any] = {}
+    if path.endswith("/item"):
+        given["params"] = {"scope": "ses_1", "key": "summary"}
+    if method not in {"GET", "DELETE"} and (body := BODIES[method, path]) is not None:
+        given["json"] = body
+    return given
 
 
 @pytest.fixture
@@ -89,6 +92,8 @@ async def other(service: Service) -> AsyncGenerator[httpx.AsyncClient]:
         await store.save_session(session)
     await store.save_run(make_run(provider=SECRET, token_usage={"total_tokens": 7}))
     await store.append_event(make_event(data={"content": SECRET}, run_id="run_1"))
+    item = make_item(scope="ses_1", key="summary", data=SECRET, session_id="ses_1")
+    await service.ports.state.save_items([item])
     async with service.client_of(OWN) as client:
         yield client
 
