@@ -216,7 +216,7 @@ def _plain(value: Any) -> dict[str, Any]:
     Give a value's fields, and of times that the store gives only whether they are set.
     """
     told: dict[str, Any] = value.to_dict()
-    for name in ("updated_at", "deleted_at"):
+    for name in ("updated_at", "deleted_at", "last_activity_at"):
         if name in told:
             told[name] = told[name] is not None
     if told.get("type") == EVENTS_RETRACTED:
