@@ -43,6 +43,7 @@ async def sql_ports(url: str, clock: Clock) -> AsyncGenerator[Ports]:
         query_api=SQLQueryAPI(engine),
         maintenance=SQLMaintenance(engine, clock=clock),
         artifact_registry=SQLArtifactRegistry(engine),
+        state_store=store.state_store(),
     )
     await store.aclose()
     await engine.dispose()
@@ -70,7 +71,7 @@ def test_sqlite_in_memory_does_what_memory_does() -> None:
     """
     SQLite in memory gives the same results, errors and contents.
     """
-    check(lambda clock: sql_ports("sqlite+aiosqlite://", clock), runs=50)
+    check(lambda clock: sql_ports("sqlite+aiosqlite://", clock), runs=80)
 
 
 def test_an_sqlite_file_does_what_memory_does(

@@ -11,6 +11,7 @@ from asm_async.testing.state_machine.maintenance_rules import MaintenanceRules
 from asm_async.testing.state_machine.ports import Clock, OpenPorts, Ports
 from asm_async.testing.state_machine.query_rules import QueryRules
 from asm_async.testing.state_machine.session_store_rules import SessionStoreRules
+from asm_async.testing.state_machine.state_store_rules import StateStoreRules
 from asm_async.testing.state_machine.twins import TwinMachine
 
 __all__ = ["state_machine"]
@@ -31,7 +32,13 @@ def state_machine(open_ports: OpenPorts) -> type[TwinMachine]:
         A machine for ``hypothesis.stateful.run_state_machine_as_test``.
     """
 
-    class Machine(SessionStoreRules, QueryRules, MaintenanceRules, ArtifactRules):
+    class Machine(
+        SessionStoreRules,
+        StateStoreRules,
+        QueryRules,
+        MaintenanceRules,
+        ArtifactRules,
+    ):
         """
         All rules, over that database.
         """

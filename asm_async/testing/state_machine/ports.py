@@ -17,11 +17,13 @@ from asm_async.memory import (
     InMemoryMaintenance,
     InMemoryQueryAPI,
     InMemorySessionStore,
+    InMemoryStateStore,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 
 __all__ = ["Clock", "OpenPorts", "Ports", "ports_in_memory"]
 
@@ -38,6 +40,7 @@ class Ports:
     query_api: QueryAPI | None = None
     maintenance: Maintenance | None = None
     artifact_registry: ArtifactRegistry | None = None
+    state_store: StateStore | None = None
 
 
 OpenPorts: TypeAlias = Callable[[Clock], AbstractAsyncContextManager[Ports]]
@@ -58,4 +61,5 @@ def ports_in_memory(clock: Clock) -> Ports:
         query_api=InMemoryQueryAPI(database),
         maintenance=InMemoryMaintenance(database, clock=clock),
         artifact_registry=InMemoryArtifactRegistry(database),
+        state_store=InMemoryStateStore(database),
     )

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from operator import attrgetter
 from typing import Any, get_args
 
+import attrs
 from hypothesis import strategies as st
 from hypothesis.stateful import precondition, rule
 
@@ -18,6 +19,7 @@ from asm_async.ports.query_api import (
     TimeBucket,
     UsageDimension,
 )
+from asm_async.testing.factories import NOON
 from asm_async.testing.state_machine.choices import (
     EVENT_TYPES,
     RUN_IDS,
@@ -30,6 +32,7 @@ from asm_async.testing.state_machine.choices import (
     some_of,
 )
 from asm_async.testing.state_machine.twins import TwinMachine
+from asm_async.values.session_export import SessionExport
 
 __all__ = ["QueryRules"]
 
@@ -60,6 +63,11 @@ _USAGE_FILTERS = some_of(
 
 def _order(orders: Any) -> st.SearchStrategy[str]:
     return st.sampled_from(get_args(orders))
+
+
+def _without_times_of_items(export: SessionExport) -> SessionExport:
+    items = tuple(attrs.evolve(item, updated_at=NOON) for item in export.items)
+    return attrs.evolve(export, items=items)
 
 
 class QueryRules(TwinMachine):
@@ -163,7 +171,8 @@ class QueryRules(TwinMachine):
         """
         Export a session.
         """
-        self.both("query_api", "export_session", session_id, **options)
+        seen_as = _without_times_of_items
+        self.both("query_api", "export_session", session_id, seen_as=seen_as, **options)
 
     def _search(self, method: str, filters: Fields, limit: int) -> None:
         # Each has its own clock, whose times stand in the cursors of this order: what

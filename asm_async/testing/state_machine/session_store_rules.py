@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 from hypothesis import strategies as st
-from hypothesis.stateful import initialize, rule
+from hypothesis.stateful import rule
 
 from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.testing.state_machine.choices import (
@@ -53,12 +53,12 @@ class SessionStoreRules(TwinMachine):
     Saves, appends, flushes, deletions and reads.
     """
 
-    @initialize()
-    def begin(self) -> None:
+    def save_first_contents(self) -> None:
         """
         Save a session, since little can be done without one.
         """
         self.both("session_store", "save_session", make_session())
+        super().save_first_contents()
 
     @rule(id_=SESSION_IDS, fields=SESSION_FIELDS, options=_SAVE)
     def save_session(self, id_: str, fields: Fields, options: Fields) -> None:

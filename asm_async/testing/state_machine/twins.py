@@ -5,16 +5,16 @@ Two databases that are asked the same, one of which is known to answer right.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from unittest.mock import patch
 
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, rule
+from hypothesis.stateful import RuleBasedStateMachine, initialize, rule
 
-from asm_async.errors import ASMError
+from asm_async.errors import ASMError, RevisionConflictError
 from asm_async.fronts import retracting
 from asm_async.testing.state_machine.differences import difference
 from asm_async.testing.state_machine.ports import OpenPorts, Ports, ports_in_memory
@@ -49,6 +49,18 @@ class TwinMachine(RuleBasedStateMachine):
             self._opened.enter_async_context(self.open_ports(self._clock))
         )
 
+    @initialize()
+    def begin(self) -> None:
+        """
+        Save what there is from the beginning.
+        """
+        self.save_first_contents()
+
+    def save_first_contents(self) -> None:
+        """
+        Save what the rules of each port need; they add what they know of.
+        """
+
     @rule(days=st.integers(1, 5))
     def let_days_pass(self, days: int) -> None:
         """
@@ -69,6 +81,7 @@ class TwinMachine(RuleBasedStateMachine):
         /,
         *args: Any,
         seen_as: Callable[[Any], Any] | None = None,
+        prepared_by: Callable[[Ports], Awaitable[dict[str, Any]]] | None = None,
         **options: Any,
     ) -> Any:
         """
@@ -83,6 +96,9 @@ class TwinMachine(RuleBasedStateMachine):
 
             seen_as: What to compare, if results may differ in something.
 
+            prepared_by: Makes further options for each database, such as revisions
+                that it has given; then those in errors are not compared.
+
             options: What the method is given by name.
 
         Returns:
@@ -90,9 +106,13 @@ class TwinMachine(RuleBasedStateMachine):
         """
 
         async def outcome(ports: Ports) -> tuple[Any, Any]:
+            own = {} if prepared_by is None else await prepared_by(ports)
             try:
                 call = getattr(getattr(ports, port), method)
-                result = await call(*args, **options)
+                result = await call(*args, **options, **own)
+            except RevisionConflictError as error:
+                told = error.args if prepared_by is None else (error.subject,)
+                return (type(error), told), None
             except ASMError as error:
                 return (type(error), error.args), None
             return (None, seen_as(result) if seen_as else result), result
