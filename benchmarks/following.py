@@ -111,7 +111,7 @@ def _idle_followers(feed: SQLEventFeed) -> list[Any]:
 
 async def _delays(place: Place, *, elsewhere: bool) -> dict[str, float]:
     """
-    Give the medians for a session's follower and for one of all sessions.
+    Return the medians for a session's follower and for one of all sessions.
     """
     async with open_store(place.url) as store:
         feed = SQLEventFeed(store.engine)
@@ -154,7 +154,7 @@ async def _other_process(what: str, place: Place) -> Process:
 
 async def _idle_cost(place: Place) -> float:
     """
-    Give the share of a core that idle followers take.
+    Return the share of a core that idle followers take.
     """
     async with open_store(place.url) as store:
         feed = SQLEventFeed(store.engine)
@@ -196,7 +196,7 @@ class Contender:
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
         """
-        Give who follows; nobody.
+        Return who follows; nobody.
         """
         _ = feed
         return []
@@ -225,7 +225,7 @@ class Followed(Contender):
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
         """
-        Give five followers.
+        Return five followers.
         """
         return [
             _follow(feed.follow_session(_NAME.format(_IDLE + number)), {})
@@ -240,7 +240,7 @@ class FollowedWhole(Contender):
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
         """
-        Give one follower, from now on.
+        Return one follower, from now on.
         """
         checkpoint = await feed.get_latest_checkpoint()
         return [_follow(feed.follow_all(checkpoint=checkpoint), {})]
@@ -253,7 +253,7 @@ class ReadBack(Contender):
 
     async def followers(self, feed: SQLEventFeed) -> list[Any]:
         """
-        Give one who does without a feed.
+        Return one who does without a feed.
         """
         _ = feed
         return [follow_with_driver(self.place)]

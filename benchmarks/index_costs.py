@@ -62,7 +62,7 @@ async def stores_without_an_index(
     databases: Databases, database: Database
 ) -> list[Maker]:
     """
-    Give a store for each index of the events that no constraint needs.
+    Return a store for each index of the events that no constraint needs.
     """
     place = await databases.new(database)
     async with open_store(place.url, migrate=True):

@@ -206,7 +206,7 @@ class LangGraphPostgreSQL(_LangGraphSaver):
 
 def peers_on(database: Database) -> list[type[Contender]]:
     """
-    Give those that run on *database*.
+    Return those that run on *database*.
     """
     if database == "sqlite":
         saver: type[Contender] = LangGraphSQLite

@@ -13,7 +13,7 @@ _STATUS = Path("/proc/self/status")
 
 def mebibytes(field: str) -> float:
     """
-    Give what is resident now, ``VmRSS``, or was at its highest, ``VmHWM``.
+    Return what is resident now, ``VmRSS``, or was at its highest, ``VmHWM``.
     """
     for line in _STATUS.read_text().splitlines():
         if line.startswith(f"{field}:"):

@@ -98,7 +98,7 @@ _FILTERS: tuple[tuple[str, Mapping[str, Any]], ...] = (
 
 async def timed(call: Callable[..., Awaitable[object]], **arguments: Any) -> float:
     """
-    Give the milliseconds that a call takes.
+    Return the milliseconds that a call takes.
     """
     start = perf_counter()
     await call(**arguments)
@@ -134,7 +134,7 @@ async def measure_orders(
 
 def described(filters: Mapping[str, Any]) -> str:
     """
-    Give a search's arguments as the documentation has them.
+    Return a search's arguments as the documentation has them.
     """
     given = (
         f"{name} ({len(value)})"

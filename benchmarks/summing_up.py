@@ -78,7 +78,7 @@ def by_hand(database: Database) -> dict[str, str]:
 
 def summaries(query_api: SQLQueryAPI) -> dict[str, Ask]:
     """
-    Give the calls that stand beside them.
+    Return the calls that stand beside them.
     """
     usage, cost = query_api.get_usage_summary, query_api.get_cost_summary
     return {

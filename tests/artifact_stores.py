@@ -18,14 +18,14 @@ __all__ = ["InMemoryArtifactPlace", "LocalArtifactPlace", "files_in", "open_file
 
 def files_in(directory: Path) -> list[Path]:
     """
-    Give everything in a directory and beneath it that is no directory.
+    Return everything in a directory and beneath it that is no directory.
     """
     return sorted(path for path in directory.rglob("*") if not path.is_dir())
 
 
 def open_files(directory: Path) -> list[str]:
     """
-    Give what this process holds open in a directory.
+    Return what this process holds open in a directory.
     """
     if not Path("/proc/self/fd").exists():
         return []
@@ -50,7 +50,7 @@ class InMemoryArtifactPlace:
 
     async def open_artifact_store(self) -> ArtifactStore:
         """
-        Give the one store there is.
+        Return the one store there is.
         """
         return self._store
 

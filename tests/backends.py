@@ -59,7 +59,7 @@ async def migrate(engine: AsyncEngine) -> None:
 
 def clock_at(now: datetime | None) -> Callable[[], datetime]:
     """
-    Give a clock that stands at *now*, or the real one.
+    Return a clock that stands at *now*, or the real one.
     """
     return utc_now if now is None else lambda: now
 
@@ -144,7 +144,7 @@ class InMemoryBackend:
 
     async def gates(self) -> Mapping[str, Gate]:
         """
-        Give the counters of all sessions that are or ever were.
+        Return the counters of all sessions that are or ever were.
         """
         return {
             session_id: Gate(

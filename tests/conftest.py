@@ -23,7 +23,7 @@ from tests.postgres_server import PostgresServer
 @pytest.fixture(scope="session")
 def postgres_server_url() -> Generator[str]:
     """
-    Give a PostgreSQL server: that of ASM_TEST_POSTGRES_URL, or one of our own.
+    Yield a PostgreSQL server: that of ASM_TEST_POSTGRES_URL, or one of our own.
     """
     if url := os.environ.get("ASM_TEST_POSTGRES_URL"):
         yield url
@@ -39,7 +39,7 @@ def postgres_server_url() -> Generator[str]:
 @pytest.fixture(scope="session")
 def postgres_databases(postgres_server_url: str) -> Generator[PostgresDatabases]:
     """
-    Give what makes databases on the server.
+    Yield what makes databases on the server.
     """
     databases = PostgresDatabases(postgres_server_url)
     yield databases
@@ -49,7 +49,7 @@ def postgres_databases(postgres_server_url: str) -> Generator[PostgresDatabases]
 @pytest.fixture(scope="session")
 def postgres_template(postgres_databases: PostgresDatabases) -> Generator[str]:
     """
-    Give the name of a database that has our tables and is copied, never used.
+    Yield the name of a database that has our tables and is copied, never used.
     """
     with postgres_databases.migrated() as name:
         yield name
@@ -58,7 +58,7 @@ def postgres_template(postgres_databases: PostgresDatabases) -> Generator[str]:
 @pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
-    Give a database file that has our tables and is copied, never used.
+    Return a database file that has our tables and is copied, never used.
     """
     path = tmp_path_factory.mktemp("sqlite") / "template.sqlite3"
     with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
@@ -69,7 +69,7 @@ def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def postgres_url(postgres_databases: PostgresDatabases) -> Generator[str]:
     """
-    Give an empty PostgreSQL database of the test's own.
+    Yield an empty PostgreSQL database of the test's own.
     """
     with postgres_databases.empty() as url:
         yield url
@@ -80,7 +80,7 @@ def migrated_postgres_url(
     postgres_databases: PostgresDatabases, postgres_template: str
 ) -> Generator[str]:
     """
-    Give a PostgreSQL database of the test's own that has our tables.
+    Yield a PostgreSQL database of the test's own that has our tables.
     """
     with postgres_databases.copy(postgres_template) as url:
         yield url
@@ -91,7 +91,7 @@ def undisputed_postgres_url(
     postgres_databases: PostgresDatabases, migrated_postgres_url: str
 ) -> Generator[str]:
     """
-    Give such a database and prove in the end that there was no deadlock in it.
+    Yield such a database and prove in the end that there was no deadlock in it.
 
     A store survives a deadlock, as it does those with other programs, so that nobody
     would notice one that its own transactions run into.
@@ -103,7 +103,7 @@ def undisputed_postgres_url(
 @pytest.fixture
 def migrated_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
     """
-    Give an SQLite file of the test's own that has our tables.
+    Return an SQLite file of the test's own that has our tables.
     """
     path = shutil.copy(sqlite_template, tmp_path / "asm.sqlite3")
     return f"sqlite+aiosqlite:///{path}"
@@ -119,7 +119,7 @@ def migrated_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 )
 def database_url(request: pytest.FixtureRequest) -> str | None:
     """
-    Give a database of each kind in turn; the adapter without one has no URL.
+    Return a database of each kind in turn; the adapter without one has no URL.
     """
     match request.param:
         case "memory":
@@ -135,7 +135,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
 @pytest.fixture
 async def backend(database_url: str | None) -> AsyncGenerator[QueryAPIBackend]:
     """
-    Give each backend in turn, over a database of the test's own.
+    Yield each backend in turn, over a database of the test's own.
     """
     if database_url is None:
         yield InMemoryBackend()
@@ -149,7 +149,7 @@ def artifact_store_backend(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> ArtifactStoreBackend:
     """
-    Give each place for the contents of artifacts in turn, the test's own.
+    Return each place for the contents of artifacts in turn, the test's own.
     """
     if request.param == "memory":
         return InMemoryArtifactPlace()

@@ -48,7 +48,7 @@ class PostgresDatabases:
     @contextmanager
     def empty(self) -> Generator[str]:
         """
-        Give the URL of a new, empty database, which is dropped in the end.
+        Yield the URL of a new, empty database, which is dropped in the end.
         """
         with self._database("template1") as url:
             yield url.render_as_string(hide_password=False)
@@ -56,7 +56,7 @@ class PostgresDatabases:
     @contextmanager
     def migrated(self) -> Generator[str]:
         """
-        Give the name of a new database that has our tables, to be a template.
+        Yield the name of a new database that has our tables, to be a template.
         """
         with self._database("template1") as url:
             self._runner.run(migrate(create_engine(url)))
@@ -65,7 +65,7 @@ class PostgresDatabases:
     @contextmanager
     def copy(self, template: str) -> Generator[str]:
         """
-        Give the URL of a copy of *template*, which is dropped in the end.
+        Yield the URL of a copy of *template*, which is dropped in the end.
         """
         with self._database(template) as url:
             yield url.render_as_string(hide_password=False)

@@ -36,7 +36,7 @@ class PostgresRoles:
 
     def name(self, role: str) -> str:
         """
-        Give the name that a role has on the server.
+        Return the name that a role has on the server.
         """
         return f"{self._prefix}_{role}"
 
@@ -94,7 +94,7 @@ class PostgresRoles:
 
     def url_as(self, role: str, url: str) -> str:
         """
-        Give the URL of a database for the login of a role; "admin" is a superuser.
+        Return the URL of a database for the login of a role; "admin" is a superuser.
         """
         target = sa.make_url(url).set(
             username=f"{self.name(role)}_login", password=self._password

@@ -111,7 +111,7 @@ def _installed_binaries() -> Path:
 
 def _can_run(program: Path, top: Path) -> bool:
     """
-    Tell whether the server's user can get at a program.
+    Return whether the server's user can get at a program.
 
     A virtual environment below a closed directory, such as root's home, is out of the
     reach of any other user.
@@ -303,7 +303,7 @@ class PostgresServer:
 
 def _children_of(pid: int) -> list[int]:
     """
-    Give the processes that a process has started; none where the system tells nobody.
+    Return the processes that a process has started; none where the system tells nobody.
 
     Those of a server that are left end by themselves when they notice that it is gone.
     """

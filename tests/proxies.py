@@ -21,7 +21,7 @@ def way_to(url: str) -> TCPProxy:
 
 def by_way(way: TCPProxy, url: str) -> str:
     """
-    Give the URL of a database by a way; what is encrypted could not be read there.
+    Return the URL of a database by a way; what is encrypted could not be read there.
     """
     plain = sa.make_url(way.url(url)).update_query_dict({"ssl": "disable"})
     return plain.render_as_string(hide_password=False)

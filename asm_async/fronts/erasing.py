@@ -92,7 +92,7 @@ class ErasureBackend(Protocol):
 
     def finish_removals(self) -> AsyncGenerator[object]:
         """
-        Finish the removals that were broken off, whoever has begun them, part by part.
+        Finish the removals that anybody has begun and broken off, part by part.
 
         A session whose row is gone first can be found by nothing else.
         """
@@ -116,7 +116,7 @@ class ErasureBackend(Protocol):
 
     async def close(self, members: Sequence[Member]) -> Sequence[str]:
         """
-        Keep writers, and whoever would restore them, out of some sessions, for good.
+        Keep writers out of some sessions, for good, and let nobody restore them.
 
         Returns:
             The ids of those that are as they were found; others stay as they are.

@@ -105,7 +105,7 @@ class LeaseTable(Protocol):
 
     async def release(self, holder: str) -> None:
         """
-        Give the lease up if it is still this holder's.
+        Release the lease if it is still this holder's.
         """
         ...
 

@@ -119,7 +119,7 @@ class EventReader(Protocol[P]):
 
     def expect(self, witness: Witness | None) -> None:
         """
-        Say which event stood at the place that the next read begins behind.
+        Set which event stood at the place that the next read begins behind.
 
         Needed only where that is not the place that the last read came to.
         """

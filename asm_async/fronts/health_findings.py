@@ -60,7 +60,7 @@ def issue(kind: HealthIssueKind, subject: object, message: str) -> HealthIssue:
 
 def sequence_mismatch(latest: int, pruned: int, stored: int, highest: int) -> str:
     """
-    Say that a counter does not agree with the events.
+    Return the message of a counter that does not agree with the events.
     """
     return (
         f"the latest number is {latest}, but {stored} events are stored, numbered up to"
@@ -70,6 +70,6 @@ def sequence_mismatch(latest: int, pruned: int, stored: int, highest: int) -> st
 
 def orphans(count: int, what: str) -> str:
     """
-    Say that something has no session.
+    Return the message of what has no session.
     """
     return f"{count} {what} belong to a session that does not exist"

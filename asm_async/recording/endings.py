@@ -41,8 +41,8 @@ def event_id(run_id: str, place: int | str) -> str:
     """
     Return the id of an event of a run, the same for the same place in it.
 
-    So a step that is repeated adds nothing, and a run has one end at most, whoever ends
-    it: a second one's event would have the id of the first.
+    So a step that is repeated adds nothing, and a run has one end at most: a second
+    one's event would have the id of the first.
     """
     digest = hashlib.sha256(f"{run_id}\0{place}".encode())
     return f"evt_{digest.hexdigest()[:32]}"

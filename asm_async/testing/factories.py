@@ -168,7 +168,7 @@ def run_of(result: ExecutionResult) -> Run:
 
 def numbered(events: Iterable[Event], *, first: int = 1) -> list[Event]:
     """
-    Give *events* as a session would that numbers them from *first* on.
+    Return *events* as a session would that numbers them from *first* on.
     """
     return [
         attrs.evolve(event, sequence_number=number)

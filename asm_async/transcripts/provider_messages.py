@@ -50,7 +50,7 @@ class LeftOut:
 
     def add(self, message: Message, what: str) -> None:
         """
-        Say that *what* is left out of a message.
+        Note that *what* is left out of a message.
         """
         self.texts.append(f"messages[{self._places.get(id(message), '?')}]: {what}")
 

@@ -240,7 +240,7 @@ class HistoryDigest:
 
     def difference(self, other: HistoryDigest) -> str | None:
         """
-        Say what keeps *other* from being the same history as this, which is stored.
+        Return what keeps *other* from being the same history as this, which is stored.
         """
         here, there = self._latest_sequence, other._latest_sequence
         if here != there:

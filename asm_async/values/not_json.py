@@ -57,7 +57,7 @@ def type_name(value: object) -> str:
 
 def remedy_for(value: object) -> str:
     """
-    Say how what is no JSON value becomes one.
+    Return how what is no JSON value becomes one.
     """
     ways = [way for name, way in _WAYS.items() if hasattr(value, name)]
     return f"; convert it{ways[0] if ways else ''}{OR_DEFAULT}"

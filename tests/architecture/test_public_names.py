@@ -59,7 +59,7 @@ def module_file(name: str) -> Path:
 
 def declared_names(tree: ast.Module) -> list[str]:
     """
-    Give what a module's ``__all__`` lists.
+    Return what a module's ``__all__`` lists.
     """
     for statement in tree.body:
         if isinstance(statement, ast.Assign):
@@ -71,7 +71,7 @@ def declared_names(tree: ast.Module) -> list[str]:
 
 def imported_names(tree: ast.Module) -> Iterator[tuple[str, str]]:
     """
-    Give each name of the package that a module imports, and from which module of it.
+    Yield each name of the package that a module imports, and from which module of it.
     """
     for node in ast.walk(tree):
         if isinstance(node, ast.ImportFrom) and node.module in IMPORTABLE:

@@ -133,7 +133,7 @@ def database(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 def url(request: pytest.FixtureRequest, database: str) -> str:
     """
-    Give a database that has our tables.
+    Return a database that has our tables.
     """
     name = "sqlite" if database == "SQLite" else "postgres"
     return str(request.getfixturevalue(f"migrated_{name}_url"))

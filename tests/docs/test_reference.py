@@ -62,7 +62,7 @@ def name_of(path: Path) -> str:
 
 def table_rows(path: str) -> list[list[str]]:
     """
-    Give the cells of each row of a page's tables that begins with a piece of code.
+    Return the cells of each row of a page's tables that begins with a piece of code.
     """
     lines = (ROOT / path).read_text(encoding="utf-8").splitlines()
     return [

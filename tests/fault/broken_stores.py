@@ -66,7 +66,7 @@ class ForgetfulStore(InMemorySessionStore):
         expected_tenant: str | None,
     ) -> list[Event]:
         """
-        Give every event the next number.
+        Return every event the next number.
         """
         if expected_sequence is not None:
             return await super()._append(batch, expected_sequence, expected_tenant)

@@ -32,7 +32,7 @@ async def no_task_is_left() -> AsyncIterator[None]:
 @pytest.fixture
 async def sqlite_url(tmp_path: Path) -> str:
     """
-    Give an SQLite file that has our tables.
+    Return an SQLite file that has our tables.
     """
     url = f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
     engine = create_engine(url)
@@ -46,7 +46,7 @@ async def sqlite_url(tmp_path: Path) -> str:
 )
 def url(request: pytest.FixtureRequest) -> str:
     """
-    Give a database of each kind in turn.
+    Return a database of each kind in turn.
     """
     is_sqlite = request.param == "sqlite"
     name = "sqlite_url" if is_sqlite else "migrated_postgres_url"
@@ -56,7 +56,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def open_engine() -> AsyncIterator[OpenEngine]:
     """
-    Give the function that makes engines; none may leave a connection checked out.
+    Yield the function that makes engines; none may leave a connection checked out.
 
     Nothing is announced on them, since it would come between statements that fail.
     """
@@ -77,7 +77,7 @@ async def open_engine() -> AsyncIterator[OpenEngine]:
 @pytest.fixture
 def engine(url: str, open_engine: OpenEngine) -> AsyncEngine:
     """
-    Give an engine on each database in turn.
+    Return an engine on each database in turn.
     """
     return open_engine(url)
 
@@ -85,7 +85,7 @@ def engine(url: str, open_engine: OpenEngine) -> AsyncEngine:
 @pytest.fixture
 async def way(migrated_postgres_url: str) -> AsyncIterator[TCPProxy]:
     """
-    Give a way to a PostgreSQL server on which messages can get lost.
+    Yield a way to a PostgreSQL server on which messages can get lost.
     """
     async with way_to(migrated_postgres_url) as way:
         yield way
@@ -96,6 +96,6 @@ def engine_by_way(
     way: TCPProxy, migrated_postgres_url: str, open_engine: OpenEngine
 ) -> AsyncEngine:
     """
-    Give an engine whose connections go by the faulty way.
+    Return an engine whose connections go by the faulty way.
     """
     return open_engine(by_way(way, migrated_postgres_url))

@@ -142,7 +142,7 @@ async def _table(url: str) -> list[Given]:
 
 def _wanted(follower: FollowingProcess, table: Sequence[Given]) -> list[Given]:
     """
-    Give what the follower must have been given.
+    Return what the follower must have been given.
     """
     everything = follower.session_id == "-"
     return [row for row in table if everything or row[0] == follower.session_id]

@@ -20,7 +20,7 @@ CONTENTS = [bytes([number]) * size for number, size in enumerate((0, 10, 70_000)
 
 async def pieces(content: bytes) -> AsyncIterator[bytes]:
     """
-    Give a content in two pieces.
+    Yield a content in two pieces.
     """
     yield content[: len(content) // 2]
     yield content[len(content) // 2 :]

@@ -32,7 +32,7 @@ class Countdown:
 
     def counted(self, name: str) -> Callable[..., Any]:
         """
-        Give a function of ``os`` that counts how often it is called.
+        Return a function of ``os`` that counts how often it is called.
         """
         original = getattr(os, name)
 
@@ -49,7 +49,7 @@ class Countdown:
 
 async def pieces() -> AsyncIterator[bytes]:
     """
-    Give the content in three pieces.
+    Yield the content in three pieces.
     """
     for start in range(0, len(CONTENT), len(CONTENT) // 3):
         yield CONTENT[start : start + len(CONTENT) // 3]

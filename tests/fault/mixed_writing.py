@@ -194,7 +194,7 @@ class MixedWriter:
 
     async def _known_sequence(self, session_id: str) -> int:
         """
-        Give the number seen last, or, as often, one that is just read.
+        Return the number seen last, or, as often, one that is just read.
         """
         if session_id not in self._sequences or self._random.random() < 0.5:
             latest = await self._store.get_latest_sequence(session_id)

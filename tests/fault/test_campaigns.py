@@ -34,7 +34,7 @@ def postgresql(postgres_server_url: str, monkeypatch: pytest.MonkeyPatch) -> Dat
 )
 def database(request: pytest.FixtureRequest) -> Database:
     """
-    Give each kind of database in turn.
+    Return each kind of database in turn.
     """
     if request.param == "sqlite":
         return "sqlite"

@@ -86,7 +86,7 @@ WRITES = {
 
 async def what_is_stored(store: SQLSessionStore, session_id: str) -> Stored:
     """
-    Give the revisions of session and run and the events; None if all is gone.
+    Return the revisions of session and run and the events; None if all is gone.
     """
     events = await store.get_events(session_id)
     latest = await store.get_latest_sequence(session_id)

@@ -54,7 +54,7 @@ A write, a read, and one that has nothing to do with a database.
 @pytest.fixture
 async def arena(database_url: str | None, tmp_path: Path) -> AsyncIterator[Arena]:
     """
-    Give an arena on each backend in turn.
+    Yield an arena on each backend in turn.
     """
     async with open_arena(database_url, tmp_path / "contents") as arena:
         yield arena

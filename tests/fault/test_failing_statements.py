@@ -31,7 +31,7 @@ from tests.fault.acts import refusing
 @pytest.fixture
 def points(engine: AsyncEngine) -> Iterator[FaultPoints]:
     """
-    Give the fault points of the engine's connections.
+    Yield the fault points of the engine's connections.
     """
     with watched_engine(engine) as points:
         yield points

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.postgres
 @pytest.fixture
 def server() -> Iterator[PostgresServer]:
     """
-    Give a server of the test's own, whose data outlives it.
+    Yield a server of the test's own, whose data outlives it.
     """
     server = PostgresServer(is_durable=True)
     server.start()

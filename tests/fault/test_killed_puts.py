@@ -34,7 +34,7 @@ async def run(*args: str) -> int | None:
 
 def children_of(directory: Path) -> list[Path]:
     """
-    Give the directories of the children, in the order in which they were killed.
+    Return the directories of the children, in the order in which they were killed.
     """
     return sorted(directory.iterdir(), key=lambda path: int(path.name))
 

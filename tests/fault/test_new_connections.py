@@ -23,7 +23,7 @@ async def store(
     migrated_postgres_url: str, open_engine: OpenEngine
 ) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store whose first three connections are ended as soon as they are there.
+    Yield a store whose first three connections are ended as soon as they are there.
     """
     engine = open_engine(migrated_postgres_url)
     ends = [True] * 3

@@ -35,7 +35,7 @@ LONG_SECONDS = 20
 
 async def goes_on(task: asyncio.Task[object]) -> bool:
     """
-    Tell whether *task* is still at it, having had some time.
+    Return whether *task* is still at it, having had some time.
     """
     await asyncio.wait({task}, timeout=0.1)
     return not task.done()
@@ -44,7 +44,7 @@ async def goes_on(task: asyncio.Task[object]) -> bool:
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store with a session, on each database in turn.
+    Return a store with a session, on each database in turn.
     """
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
@@ -54,7 +54,7 @@ async def store(engine: AsyncEngine) -> SQLSessionStore:
 @pytest.fixture
 async def store_by_way(engine_by_way: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store with a session, on connections that can be cut.
+    Return a store with a session, on connections that can be cut.
     """
     store = SQLSessionStore(engine_by_way)
     await store.save_session(make_session())

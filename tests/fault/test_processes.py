@@ -19,7 +19,7 @@ SESSIONS = ["ses_1", "ses_2", "ses_3"]
 
 async def open_sessions(engine: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store with the sessions that are written to.
+    Return a store with the sessions that are written to.
     """
     store = SQLSessionStore(engine)
     for session_id in SESSIONS:

@@ -25,7 +25,7 @@ def database(
     request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 ) -> Database:
     """
-    Give each kind of database in turn, PostgreSQL on the server of the tests.
+    Return each kind of database in turn, PostgreSQL on the server of the tests.
     """
     if request.param == "postgresql":
         server_url = str(request.getfixturevalue("postgres_server_url"))
@@ -59,7 +59,7 @@ async def test_mixed_load_leaves_no_connection_behind(
 
 def flat(seconds: int = 100) -> Figures:
     """
-    Give figures in which nothing grows.
+    Return figures in which nothing grows.
     """
     looks = range(seconds)
     samples = [

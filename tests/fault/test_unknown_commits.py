@@ -51,7 +51,7 @@ The connection breaks before the server gets a message, or when it has obeyed it
 @pytest.fixture
 async def store(engine_by_way: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store with a session, a run and an event, on connections that can be cut.
+    Yield a store with a session, a run and an event, on connections that can be cut.
     """
     store = SQLSessionStore(engine_by_way)
     await store.save_session(make_session())
@@ -63,7 +63,7 @@ async def store(engine_by_way: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 
 async def what_is_stored(store: SQLSessionStore) -> tuple[int, int, list[int]]:
     """
-    Give the revisions of session and run, and the numbers of the events.
+    Return the revisions of session and run, and the numbers of the events.
     """
     session, run = await store.get_session("ses_1"), await store.get_run("run_1")
     events = await store.get_events("ses_1")

@@ -20,7 +20,7 @@ from asm_async.sql import create_engine
 )
 def url(request: pytest.FixtureRequest) -> str:
     """
-    Give a database of each kind in turn, with our tables.
+    Return a database of each kind in turn, with our tables.
     """
     is_sqlite = request.param == "sqlite"
     name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
@@ -30,7 +30,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on it.
+    Yield an engine on it.
     """
     engine = create_engine(url)
     yield engine
@@ -40,7 +40,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[Any]]:
     """
-    Give a connection of somebody else's to the PostgreSQL database.
+    Yield a connection of somebody else's to the PostgreSQL database.
     """
     url = sa.make_url(migrated_postgres_url).set(drivername="postgresql")
     other = await asyncpg.connect(url.render_as_string(hide_password=False))

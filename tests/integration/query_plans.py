@@ -94,7 +94,7 @@ def statements_of(engine: AsyncEngine) -> Generator[list[Statement]]:
 
 def postgres_steps(plan: dict[str, Any]) -> Iterator[str]:
     """
-    Give a plan's steps: what is done, with which table and which index.
+    Yield a plan's steps: what is done, with which table and which index.
     """
     names = ("Node Type", "Relation Name", "Index Name")
     yield " ".join(str(plan[name]) for name in names if name in plan)
@@ -119,7 +119,7 @@ async def steps_of(engine: AsyncEngine, statement: Statement) -> list[str]:
 
 def is_scan(step: str) -> bool:
     """
-    Tell whether a step reads a whole table of ours.
+    Return whether a step reads a whole table of ours.
     """
     if step.startswith("SCAN asm_"):
         return " USING " not in step
@@ -128,6 +128,6 @@ def is_scan(step: str) -> bool:
 
 def is_sort(step: str) -> bool:
     """
-    Tell whether a step sorts what it was given.
+    Return whether a step sorts what it was given.
     """
     return "TEMP B-TREE" in step or "Sort" in step

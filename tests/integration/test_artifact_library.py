@@ -39,7 +39,7 @@ AT_ONCE = timedelta(0)
 @pytest.fixture(params=["memory", "sqlite and files"])
 def url(request: pytest.FixtureRequest) -> str | None:
     """
-    Give a database of each kind in turn; the one in memory has no URL.
+    Return a database of each kind in turn; the one in memory has no URL.
     """
     if request.param == "memory":
         return None
@@ -51,7 +51,7 @@ async def parts(
     url: str | None, tmp_path: Path
 ) -> AsyncGenerator[tuple[SessionStore, ArtifactLibrary]]:
     """
-    Give a session store and a library over one database.
+    Yield a session store and a library over one database.
     """
     if url is None:
         database = InMemoryDatabase()
@@ -69,7 +69,7 @@ async def parts(
 @pytest.fixture
 async def library(parts: tuple[SessionStore, ArtifactLibrary]) -> ArtifactLibrary:
     """
-    Give the library, with the session ``ses_1`` in its database.
+    Return the library, with the session ``ses_1`` in its database.
     """
     await parts[0].save_session(make_session())
     return parts[1]
@@ -78,7 +78,7 @@ async def library(parts: tuple[SessionStore, ArtifactLibrary]) -> ArtifactLibrar
 @pytest.fixture
 def store(parts: tuple[SessionStore, ArtifactLibrary]) -> SessionStore:
     """
-    Give the session store on the library's database.
+    Return the session store on the library's database.
     """
     return parts[0]
 

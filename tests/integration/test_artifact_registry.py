@@ -32,7 +32,7 @@ ARTIFACTS = 3_000
 @pytest.fixture
 async def registry(engine: AsyncEngine) -> SQLArtifactRegistry:
     """
-    Give a registry in whose database the session ``ses_1`` is.
+    Return a registry in whose database the session ``ses_1`` is.
     """
     store = SQLSessionStore(engine)
     await store.save_session(make_session())

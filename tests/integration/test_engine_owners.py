@@ -43,7 +43,7 @@ def file_url(tmp_path: Path) -> str:
 )
 def any_url(request: pytest.FixtureRequest) -> str:
     """
-    Give the URL of each database in turn.
+    Return the URL of each database in turn.
     """
     return str(request.getfixturevalue(request.param))
 

@@ -66,7 +66,7 @@ def file_url(tmp_path: Path) -> str:
 @pytest.fixture
 def asyncpg_url(postgres_url: str) -> sa.URL:
     """
-    Give an empty PostgreSQL database, under SQLAlchemy's name for the driver.
+    Return an empty PostgreSQL database, under SQLAlchemy's name for the driver.
     """
     return sa.make_url(postgres_url).set(drivername="postgresql+asyncpg")
 
@@ -76,7 +76,7 @@ def asyncpg_url(postgres_url: str) -> sa.URL:
 )
 def any_url(request: pytest.FixtureRequest) -> str | sa.URL:
     """
-    Give an empty database of each kind in turn.
+    Return an empty database of each kind in turn.
     """
     name = {"sqlite": "file_url", "postgresql": "asyncpg_url"}[request.param]
     url: str | sa.URL = request.getfixturevalue(name)
@@ -86,7 +86,7 @@ def any_url(request: pytest.FixtureRequest) -> str | sa.URL:
 @pytest.fixture
 async def engine_of_one(any_url: str | sa.URL) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine with one connection, whose transactions its pool does not end.
+    Yield an engine with one connection, whose transactions its pool does not end.
     """
     engine = create_async_engine(
         any_url, pool_size=1, max_overflow=0, pool_reset_on_return=None

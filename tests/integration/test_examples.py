@@ -47,7 +47,7 @@ class Log:
 
     def data_of(self, types: set[EventType]) -> list[Any]:
         """
-        Give what the events of some types say.
+        Return what the events of some types say.
         """
         return [event.data for event in self.events if event.type in types]
 
@@ -57,7 +57,7 @@ class Log:
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database, of either kind.
+    Return an empty database, of either kind.
     """
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}"
@@ -66,7 +66,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 def stored_in(url: str) -> list[Log]:
     """
-    Give all that a database holds.
+    Return all that a database holds.
     """
 
     async def read() -> list[Log]:

@@ -52,7 +52,7 @@ async def store_on(
     engine: AsyncEngine, *ids: str, tenant_id: str | None = None
 ) -> AsyncGenerator[SQLSessionStore]:
     """
-    Give a store with some sessions, on an engine that is disposed in the end.
+    Yield a store with some sessions, on an engine that is disposed in the end.
     """
     store = SQLSessionStore(engine)
     for id_ in ids:
@@ -74,7 +74,7 @@ def in_turn(count: int, *session_ids: str, prefix: str = "evt") -> list[Event]:
 
 def usual_calls(ids: list[str]) -> list[list[list[Event]]]:
     """
-    Give what is appended at a time: to a session, to several, and by several callers.
+    Return what is appended at a time: to a session, to several, and by several callers.
     """
     return [
         [[make_event(id="second", session_id="ses_0")]],

@@ -35,7 +35,7 @@ from asm_async.testing.faults.engines import watched_engine
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on each database in turn, which has made no connection yet.
+    Yield an engine on each database in turn, which has made no connection yet.
     """
     engine = create_engine(url, execution_options={"asm_announces": False})
     yield engine
@@ -45,7 +45,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def points(engine: AsyncEngine) -> Iterator[FaultPoints]:
     """
-    Give the fault points of its connections.
+    Yield the fault points of its connections.
     """
     with watched_engine(engine) as points:
         yield points
@@ -54,7 +54,7 @@ def points(engine: AsyncEngine) -> Iterator[FaultPoints]:
 @pytest.fixture
 async def store(engine: AsyncEngine, points: FaultPoints) -> SQLSessionStore:
     """
-    Give a store with the session ``ses_1``.
+    Return a store with the session ``ses_1``.
     """
     assert points.count == 0
     store = SQLSessionStore(engine)

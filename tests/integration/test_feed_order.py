@@ -47,7 +47,7 @@ LOCK = sa.text("SELECT pg_advisory_xact_lock(:key)")
 @pytest.fixture
 async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database of the test's own, with sessions a, b and c.
+    Yield an engine on a database of the test's own, with sessions a, b and c.
     """
     engine = create_engine(migrated_postgres_url)
     store = SQLSessionStore(engine)
@@ -61,7 +61,7 @@ async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store.
+    Yield a store.
     """
     store = SQLSessionStore(engine)
     yield store
@@ -71,7 +71,7 @@ async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 @pytest.fixture
 async def feed(engine: AsyncEngine) -> AsyncIterator[SQLEventFeed]:
     """
-    Give a feed.
+    Yield a feed.
     """
     feed = SQLEventFeed(engine)
     yield feed
@@ -91,7 +91,7 @@ async def append_by_hand(conn: AsyncConnection, session_id: str, event: str) -> 
 
 def names_of(found: list[tuple[Event, str]]) -> list[str]:
     """
-    Give the ids of events.
+    Return the ids of events.
     """
     return [event.id for event, _ in found]
 

@@ -29,7 +29,7 @@ LONG_SECONDS = 60
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database, of either kind.
+    Return an empty database, of either kind.
     """
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}"
@@ -60,7 +60,7 @@ def follower(url: str, *options: str) -> Generator[subprocess.Popen[str]]:
 @pytest.fixture
 def sample(tmp_path: Path) -> list[tuple[str, int]]:
     """
-    Give session and number of each event that the sample makes.
+    Return session and number of each event that the sample makes.
     """
     path = tmp_path / "sample.sqlite3"
     record(SAMPLE, f"sqlite+aiosqlite:///{path}").check_returncode()
@@ -71,7 +71,7 @@ def sample(tmp_path: Path) -> list[tuple[str, int]]:
 
 def keys_of(output: str) -> list[tuple[str, int]]:
     """
-    Give session and number of each line.
+    Return session and number of each line.
     """
     words = [line.split() for line in output.splitlines()]
     return [(session_id, int(number)) for session_id, number, *_ in words]

@@ -39,7 +39,7 @@ TERMINATE = sa.text("SELECT pg_terminate_backend(:pid)")
 )
 def url(request: pytest.FixtureRequest) -> str:
     """
-    Give a database of each kind in turn.
+    Return a database of each kind in turn.
     """
     is_sqlite = request.param == "sqlite"
     name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
@@ -49,7 +49,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """
-    Give two engines that share a database and nothing else, as two processes do.
+    Yield two engines that share a database and nothing else, as two processes do.
 
     In the end neither has a connection checked out, and no task is left.
     """
@@ -67,7 +67,7 @@ async def store(
     engines: tuple[AsyncEngine, AsyncEngine],
 ) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store on the first, with session ``ses_1``.
+    Yield a store on the first, with session ``ses_1``.
     """
     store = SQLSessionStore(engines[0])
     await store.save_session(make_session())
@@ -97,7 +97,7 @@ def watching_threads() -> list[str]:
 
 async def soon(is_true: Callable[[], bool]) -> bool:
     """
-    Tell whether something comes true before long.
+    Return whether something comes true before long.
     """
     end = asyncio.get_running_loop().time() + LONG_SECONDS
     while not is_true() and asyncio.get_running_loop().time() < end:

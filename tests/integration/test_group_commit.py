@@ -63,7 +63,7 @@ POISON = {
 @pytest.fixture
 async def backend(url: str) -> AsyncIterator[SQLBackend]:
     """
-    Give a backend on each database in turn, which asserts that no connection is kept.
+    Yield a backend on each database in turn, which asserts that no connection is kept.
     """
     async with SQLBackend(url) as backend:
         yield backend
@@ -72,7 +72,7 @@ async def backend(url: str) -> AsyncIterator[SQLBackend]:
 @pytest.fixture
 async def store(backend: SQLBackend) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store that has the session ``ses_1``.
+    Yield a store that has the session ``ses_1``.
     """
     store = await backend.open_store()
     assert isinstance(store, SQLSessionStore)
@@ -113,14 +113,14 @@ async def in_order(calls: Iterable[Awaitable[object]]) -> list[object]:
 
 def numbers(events: Sequence[Event]) -> list[int]:
     """
-    Give the events' sequence numbers.
+    Return the events' sequence numbers.
     """
     return [event.sequence_number for event in events]
 
 
 def kinds(outcomes: Sequence[object]) -> list[str]:
     """
-    Give the names of the outcomes' classes.
+    Return the names of the outcomes' classes.
     """
     return [type(outcome).__name__ for outcome in outcomes]
 

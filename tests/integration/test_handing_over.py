@@ -39,7 +39,7 @@ READS_ALL = "asm_events.position > "
 )
 def url(request: pytest.FixtureRequest) -> str:
     """
-    Give a database of each kind in turn.
+    Return a database of each kind in turn.
     """
     is_sqlite = request.param == "sqlite"
     name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
@@ -49,7 +49,7 @@ def url(request: pytest.FixtureRequest) -> str:
 @pytest.fixture
 async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """
-    Give two engines that share a database and nothing else, as two processes do.
+    Yield two engines that share a database and nothing else, as two processes do.
     """
     engines = create_engine(url), create_engine(url)
     yield engines

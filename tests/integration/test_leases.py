@@ -37,7 +37,7 @@ Much shorter than a lease lasts.
 @pytest.fixture
 async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store with session ``ses_1``.
+    Yield a store with session ``ses_1``.
     """
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
@@ -48,7 +48,7 @@ async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 @pytest.fixture
 async def another(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give a second engine on the same database, as another process has.
+    Yield a second engine on the same database, as another process has.
     """
     engine = create_engine(url)
     yield engine

@@ -38,7 +38,7 @@ HELLO = hashlib.sha256(b"hello").hexdigest()
 @pytest.fixture
 def directory(tmp_path: Path) -> Path:
     """
-    Give the path of a directory that is not there yet.
+    Return the path of a directory that is not there yet.
     """
     return tmp_path / "some" / "artifacts"
 
@@ -46,14 +46,14 @@ def directory(tmp_path: Path) -> Path:
 @pytest.fixture
 def store(directory: Path) -> LocalArtifactStore:
     """
-    Give a store on the directory whose timeout runs out soon.
+    Return a store on the directory whose timeout runs out soon.
     """
     return LocalArtifactStore(directory, timeout=0.5)
 
 
 def modes_in(directory: Path) -> dict[str, int]:
     """
-    Give the permissions of a directory and of all that is in it.
+    Return the permissions of a directory and of all that is in it.
     """
     return {
         path.relative_to(directory).as_posix(): stat.S_IMODE(path.stat().st_mode)

@@ -158,7 +158,7 @@ async def fill(engine: AsyncEngine) -> None:
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database that is filled.
+    Yield an engine on a database that is filled.
     """
     engine = create_engine(url)
     await fill(engine)

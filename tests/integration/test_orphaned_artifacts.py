@@ -36,7 +36,7 @@ SOON = timedelta(hours=1)
 
 def writes_of(engine: AsyncEngine) -> ThrottledWriter:
     """
-    Give what maintenance writes with.
+    Return what maintenance writes with.
     """
     return ThrottledWriter(Transactions(engine, 10.0))
 
@@ -74,7 +74,7 @@ async def insert_artifacts(
 
 async def ids_in(engine: AsyncEngine) -> list[str]:
     """
-    Give the ids of all artifacts.
+    Return the ids of all artifacts.
     """
     query = sa.select(tables.artifacts.c.id).order_by(tables.artifacts.c.id)
     async with engine.connect() as conn:

@@ -49,7 +49,7 @@ TIMEOUT = 0.3
 @pytest.fixture
 async def engine(migrated_postgres_url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database that has our tables.
+    Yield an engine on a database that has our tables.
 
     Nothing is announced on it, since no test here closes its store.
     """

@@ -40,7 +40,7 @@ from tests.integration.query_plans import (
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database that is filled.
+    Yield an engine on a database that is filled.
     """
     engine = create_engine(url)
     await fill(engine)

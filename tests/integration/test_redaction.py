@@ -47,7 +47,7 @@ CLEAN = {"token": "[redacted]", "text": "it is [redacted]", "n": 1.0}
 @pytest.fixture
 async def plain(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give the store that is written to in the end.
+    Yield the store that is written to in the end.
     """
     store = SQLSessionStore(engine)
     yield store
@@ -57,7 +57,7 @@ async def plain(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 @pytest.fixture
 async def store(plain: SQLSessionStore) -> RedactingSessionStore:
     """
-    Give a redacting store in front of it, with a live session.
+    Return a redacting store in front of it, with a live session.
     """
     store = RedactingSessionStore(plain, POLICY)
     await store.save_session(make_session(metadata=SECRETS))

@@ -251,7 +251,7 @@ VALUES: dict[str, dict[str, tuple[Any, ...]]] = {
 
 def event_type(number: int) -> EventType:
     """
-    Give the type of an event: two are frequent, one is rare.
+    Return the type of an event: two are frequent, one is rare.
     """
     if number % 900 == 4:
         return EventType.ERROR_OCCURRED
@@ -260,7 +260,7 @@ def event_type(number: int) -> EventType:
 
 def values() -> Iterator[RowsOf]:
     """
-    Give rows: of some kinds there are many, of others a few.
+    Yield rows: of some kinds there are many, of others a few.
     """
     sessions = [
         make_session(
@@ -323,7 +323,7 @@ def values() -> Iterator[RowsOf]:
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database of each kind in turn.
+    Return an empty database of each kind in turn.
     """
     if request.param == "postgresql":
         return str(request.getfixturevalue("postgres_url"))
@@ -333,7 +333,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database that is filled; SQLite need not know its statistics.
+    Yield an engine on a database that is filled; SQLite need not know its statistics.
     """
     engine = create_engine(url)
     await migrations.upgrade(engine)
@@ -348,7 +348,7 @@ async def statements_of_search(
     engine: AsyncEngine, search: str, **arguments: Any
 ) -> list[Statement]:
     """
-    Give the statements that a search takes.
+    Return the statements that a search takes.
     """
     query_api = SQLQueryAPI(engine)
     # The first call of all looks at the schema's version.
@@ -362,7 +362,7 @@ async def steps_of_search(
     engine: AsyncEngine, search: str, filters: dict[str, Any]
 ) -> list[list[str]]:
     """
-    Give the steps of a search's first page and of its second.
+    Return the steps of a search's first page and of its second.
     """
     find = getattr(SQLQueryAPI(engine), search)
     found: list[list[str]] = []
@@ -381,7 +381,7 @@ async def steps_of_search(
 
 def filters_of(find: Callable[..., object]) -> set[str]:
     """
-    Give the names of a search's filters.
+    Return the names of a search's filters.
     """
     no_filters = {"self", "order_by", "limit", "cursor", "count_total", "with_context"}
     return signature(find).parameters.keys() - no_filters
@@ -389,7 +389,7 @@ def filters_of(find: Callable[..., object]) -> set[str]:
 
 def uses(steps: list[str], index: str) -> bool:
     """
-    Tell whether a step goes by the index, or by one of several.
+    Return whether a step goes by the index, or by one of several.
     """
     return any(name in step for step in steps for name in index.split("|"))
 

@@ -63,7 +63,7 @@ class InterruptedWrites(ThrottledWriter):
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on it, with a session that is too old and has too many events.
+    Yield an engine on it, with a session that is too old and has too many events.
     """
     engine = create_engine(url)
     store = SQLSessionStore(engine)

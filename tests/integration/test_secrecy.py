@@ -40,7 +40,7 @@ def open_umask() -> Iterator[None]:
 @pytest.fixture
 async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
     """
-    Give a store with a live session.
+    Yield a store with a live session.
     """
     store = SQLSessionStore(engine)
     await store.save_session(make_session())
@@ -50,7 +50,7 @@ async def store(engine: AsyncEngine) -> AsyncIterator[SQLSessionStore]:
 
 def permissions(directory: Path) -> dict[str, int]:
     """
-    Give the permissions of all files in a directory.
+    Return the permissions of all files in a directory.
     """
     return {
         path.name: path.stat().st_mode & PERMISSIONS for path in directory.iterdir()

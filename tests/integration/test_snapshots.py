@@ -25,7 +25,7 @@ from asm_async.testing.faults.engines import watched_engine
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine, and prove in the end that all its connections were given back.
+    Yield an engine, and prove in the end that all its connections were given back.
     """
     engine = create_engine(url)
     yield engine

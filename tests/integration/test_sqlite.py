@@ -42,7 +42,7 @@ TIMEOUT = 0.3
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """
-    Give the path of a file that is not there yet.
+    Return the path of a file that is not there yet.
     """
     return tmp_path / "asm.sqlite3"
 
@@ -50,7 +50,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 async def engine(path: Path) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a file that has our tables and the session ``ses_1``.
+    Yield an engine on a file that has our tables and the session ``ses_1``.
     """
     engine = create_engine(f"sqlite+aiosqlite:///{path}")
     await migrations.upgrade(engine)

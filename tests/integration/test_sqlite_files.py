@@ -30,7 +30,7 @@ TIMEOUT = 0.3
 @pytest.fixture
 def path(migrated_sqlite_url: str) -> Path:
     """
-    Give a file that has our tables, alone in its directory.
+    Return a file that has our tables, alone in its directory.
     """
     path = Path(str(sa.make_url(migrated_sqlite_url).database))
     place = path.parent / "place"
@@ -41,7 +41,7 @@ def path(migrated_sqlite_url: str) -> Path:
 @pytest.fixture
 async def engine(path: Path) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on that file; none of its connections is checked out in the end.
+    Yield an engine on that file; none of its connections is checked out in the end.
     """
     engine = create_engine(f"sqlite+aiosqlite:///{path}")
     yield engine
@@ -51,7 +51,7 @@ async def engine(path: Path) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 async def store(engine: AsyncEngine) -> SQLSessionStore:
     """
-    Give a store in which ``ses_1`` has three events, most of which lie in the log.
+    Return a store in which ``ses_1`` has three events, most of which lie in the log.
     """
     store = SQLSessionStore(engine, timeout=TIMEOUT)
     await store.save_session(make_session())
@@ -75,7 +75,7 @@ def read(path: Path) -> bytes:
 
 def names_beside(path: Path) -> list[str]:
     """
-    Give the names in a file's directory.
+    Return the names in a file's directory.
     """
     return sorted(each.name for each in path.parent.iterdir())
 

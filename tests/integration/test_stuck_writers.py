@@ -28,7 +28,7 @@ SESSIONS = [f"ses_{number}" for number in range(1, 21)]
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine of few connections, on a database with twenty sessions.
+    Yield an engine of few connections, on a database with twenty sessions.
     """
     engine = create_engine(url, pool_size=4, max_overflow=0)
     store = SQLSessionStore(engine)

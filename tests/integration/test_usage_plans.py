@@ -98,7 +98,7 @@ OF_FEW_RUNS: dict[str, tuple[Call, str]] = {
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on a database that holds many runs.
+    Yield an engine on a database that holds many runs.
     """
     engine = create_engine(url)
     await fill(engine)
@@ -156,7 +156,7 @@ async def fill(engine: AsyncEngine) -> None:
 
 async def plan_of(engine: AsyncEngine, call: Call) -> list[str]:
     """
-    Give all steps of what a call asks the database.
+    Return all steps of what a call asks the database.
     """
     query_api = SQLQueryAPI(engine)
     await query_api.get_usage_summary(session_id="ses_0")

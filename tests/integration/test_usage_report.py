@@ -62,7 +62,7 @@ sys.exit(usage_report.main())
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database, of either kind.
+    Return an empty database, of either kind.
     """
     if request.param == "sqlite":
         return sqlite_url(tmp_path)
@@ -72,7 +72,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def pictures(tmp_path: Path) -> Path:
     """
-    Give a directory with nothing in it.
+    Return a directory with nothing in it.
     """
     directory = tmp_path / "pictures"
     directory.mkdir()
@@ -100,7 +100,7 @@ def report(
 
 def runs_in(url: str) -> list[Run]:
     """
-    Give all runs that a database holds, in order.
+    Return all runs that a database holds, in order.
     """
 
     async def read() -> list[Run]:
@@ -113,7 +113,7 @@ def runs_in(url: str) -> list[Run]:
 
 def cells_in(text: str, name: str) -> list[str]:
     """
-    Give what stands in the row of this name.
+    Return what stands in the row of this name.
     """
     (row,) = [line for line in text.splitlines() if line.split()[:1] == [name]]
     return row.split()[1:]

@@ -36,7 +36,7 @@ CREATE TABLE asm_later (
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database.
+    Return an empty database.
     """
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
@@ -46,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Give an engine on the empty database.
+    Yield an engine on the empty database.
     """
     engine = create_engine(url)
     yield engine
@@ -56,7 +56,7 @@ async def engine(url: str) -> AsyncIterator[AsyncEngine]:
 @pytest.fixture
 def catalog() -> Callable[[AsyncEngine], Awaitable[Catalog]]:
     """
-    Give the function that reads all that the database knows of its schema.
+    Return the function that reads all that the database knows of its schema.
     """
 
     async def read(engine: AsyncEngine) -> Catalog:
@@ -75,7 +75,7 @@ def catalog() -> Callable[[AsyncEngine], Awaitable[Catalog]]:
 @pytest.fixture
 def apply_script() -> Callable[[AsyncEngine, str], Awaitable[None]]:
     """
-    Give the function that runs a script of SQL as it stands, in the driver itself.
+    Return the function that runs a script of SQL as it stands, in the driver itself.
     """
 
     async def apply(engine: AsyncEngine, script: str) -> None:
@@ -94,7 +94,7 @@ def apply_script() -> Callable[[AsyncEngine, str], Awaitable[None]]:
 @pytest.fixture
 def environment() -> dict[str, str]:
     """
-    Give child processes the package that the tests run on, installed or not.
+    Return child processes the package that the tests run on, installed or not.
     """
     return {**os.environ, "PYTHONPATH": str(Path(asm_async.__file__).parents[1])}
 

@@ -35,7 +35,7 @@ pytestmark = pytest.mark.usefixtures("two_revisions")
 )
 def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database to an application that is synchronous or asynchronous.
+    Return an empty database to an application that is synchronous or asynchronous.
     """
     if request.param != "postgresql+asyncpg":
         return f"{request.param}:///{tmp_path / 'host.sqlite3'}"
@@ -46,7 +46,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 @pytest.fixture
 def host(url: str) -> Config:
     """
-    Give the application's Alembic configuration.
+    Return the application's Alembic configuration.
     """
     config = Config(output_buffer=io.StringIO(), stdout=io.StringIO())
     config.set_main_option("script_location", str(Path(__file__).with_name("host")))

@@ -21,7 +21,7 @@ PROGRAM = Path(__file__).with_name("upgrading.py")
 @pytest.fixture
 def start(url: str, environment: dict[str, str]) -> Iterator[Start]:
     """
-    Give the function that starts a process which is ready to upgrade the database.
+    Yield the function that starts a process which is ready to upgrade the database.
     """
     started: list[Process] = []
 

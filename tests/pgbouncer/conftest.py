@@ -46,7 +46,7 @@ def pgbouncer(
 @pytest.fixture
 def plain_url(pgbouncer: PgBouncer, migrated_postgres_url: str) -> sa.URL:
     """
-    Give a database that has our tables, through PgBouncer and without its setting.
+    Return a database that has our tables, through PgBouncer and without its setting.
     """
     return pgbouncer.url(migrated_postgres_url)
 
@@ -54,7 +54,7 @@ def plain_url(pgbouncer: PgBouncer, migrated_postgres_url: str) -> sa.URL:
 @pytest.fixture
 def pooled_url(plain_url: sa.URL) -> str:
     """
-    Give the same with the one setting that is needed.
+    Return the same with the one setting that is needed.
     """
     pooled = plain_url.update_query_dict({"statement_cache_size": "0"})
     return pooled.render_as_string(hide_password=False)
@@ -63,7 +63,7 @@ def pooled_url(plain_url: sa.URL) -> str:
 @pytest.fixture
 async def backend(pooled_url: str) -> AsyncGenerator[QueryAPIBackend]:
     """
-    Give the backend that the contract suites run over.
+    Yield the backend that the contract suites run over.
     """
     async with PooledBackend(pooled_url) as backend:
         yield backend

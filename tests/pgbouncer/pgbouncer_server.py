@@ -57,7 +57,7 @@ class PgBouncer:
 
     def url(self, database_url: str) -> sa.URL:
         """
-        Give the way through PgBouncer to a database of the server's.
+        Return the way through PgBouncer to a database of the server's.
         """
         database = sa.make_url(database_url).database
         return sa.URL.create(

@@ -18,7 +18,7 @@ from asm_async.values.json_values import encode_json
 
 async def is_free(registry: ArtifactRegistry, artifact: Artifact) -> bool:
     """
-    Tell whether neither its id nor its key was drawn before.
+    Return whether neither its id nor its key was drawn before.
     """
     for find, wanted in (
         (registry.get, artifact.id),

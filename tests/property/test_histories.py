@@ -179,7 +179,7 @@ async def play(
 
 def killed(call: Call) -> Call:
     """
-    Give the call as one whose caller never learnt how it ended.
+    Return the call as one whose caller never learnt how it ended.
     """
     return attrs.evolve(
         call, end=None, outcome=Outcome.UNKNOWN, result=None, error=None

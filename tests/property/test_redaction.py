@@ -85,7 +85,7 @@ def expression(pattern: Pattern | re.Pattern[str]) -> re.Pattern[str]:
 
 def same_where_unnamed(value: Any, redacted: Any, policy: RedactionPolicy) -> bool:
     """
-    Tell whether all that *policy* does not name is the same, and of the same type.
+    Return whether all that *policy* does not name is the same, and of the same type.
     """
     if isinstance(value, dict):
         members = cast("dict[str, Any]", value)

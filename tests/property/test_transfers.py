@@ -32,7 +32,7 @@ revisions = st.integers(1, 2**53 - 1)
 
 def numbered(events: list[Event], numbers: set[int]) -> list[Event]:
     """
-    Give as many events as there are numbers, or the other way round, their numbers.
+    Return as many events as there are numbers, or the other way round, their numbers.
     """
     return [
         attrs.evolve(event, sequence_number=number)
@@ -76,7 +76,7 @@ def histories(draw: st.DrawFn) -> SessionExport:
 
 def in_order(runs: list[Run], revision: int, example: int) -> list[Run]:
     """
-    Give runs ids and a revision, and sort them as an export does.
+    Return runs ids and a revision, and sort them as an export does.
     """
     renamed = [
         attrs.evolve(run, id=f"run_{example}_{number}", revision=revision)
@@ -103,7 +103,7 @@ def artifacts_in_order(artifacts: list[Artifact], example: int) -> list[Artifact
 
 def items_in_order(items: list[StateItem], example: int) -> list[StateItem]:
     """
-    Give items scopes of their own, and sort them as an export does.
+    Return items scopes of their own, and sort them as an export does.
     """
     renamed = [
         attrs.evolve(item, scope=f"{number} of {example}")

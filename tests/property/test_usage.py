@@ -110,7 +110,7 @@ def rounded(costs: CostSummary) -> CostSummary:
 
 def amounts(costs: CostSummary) -> list[float]:
     """
-    Give all sums, in order.
+    Return all sums, in order.
     """
     groups: list[Mapping[Any, CostTotals]] = [
         costs.by_provider,

@@ -21,7 +21,7 @@ class TestWrongImports(QueryAPIContract):
     @pytest.fixture
     async def wrong_imports(self, query_api: QueryAPI) -> WrongImports:
         """
-        Give what imports into each database in turn, and into one in memory.
+        Return what imports into each database in turn, and into one in memory.
         """
         return WrongImports(query_api)
 

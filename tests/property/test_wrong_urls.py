@@ -37,7 +37,7 @@ queries = st.dictionaries(parameters | texts, texts | st.lists(texts), max_size=
 
 def refusal(url: Any) -> ASMError | None:
     """
-    Give the error that *url* is refused with; None if there is none.
+    Return the error that *url* is refused with; None if there is none.
     """
     try:
         create_engine(url)

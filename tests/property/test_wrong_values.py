@@ -94,7 +94,7 @@ RUN_CHANGES = (
 
 def told(call: Callable[[], object]) -> str | None:
     """
-    Give the message of the refusal, or None if there is none.
+    Return the message of the refusal, or None if there is none.
     """
     try:
         call()

@@ -315,7 +315,7 @@ class Ports:
     @property
     def consumer(self) -> Any:
         """
-        Give a durable consumer of the feed.
+        Return a durable consumer of the feed.
         """
         return self.feed.consumer("one")
 
@@ -331,7 +331,7 @@ class Ports:
 
     async def contents(self) -> Any:
         """
-        Give all rows of all tables; nothing where there are none.
+        Return all rows of all tables; nothing where there are none.
         """
         if self.engine is None:
             return None

@@ -117,7 +117,7 @@ def _parent(number: int) -> str:
 
 def _lines(number: int) -> list[bytes]:
     """
-    Give a good export: header, session, run, two events, session's end, end.
+    Return a good export: header, session, run, two events, session's end, end.
     """
     session = make_session(
         id=f"ses_imported_{number}",

@@ -48,7 +48,7 @@ class Faults:
 
     def of(self, campaign: Campaign) -> int:
         """
-        Give the number for one campaign, at least one.
+        Return the number for one campaign, at least one.
         """
         if self.number is not None:
             return max(1, self.number)

@@ -27,7 +27,7 @@ _Check = Callable[[st.DataObject], Coroutine[Any, Any, None]]
 
 async def run(setting: Setting) -> Tally:
     """
-    Give methods and imports what chance thinks of: of each four, one is an import.
+    Return methods and imports what chance thinks of: of each four, one is an import.
 
     Everything is compared with the adapter in memory: both refuse, in the same words,
     or neither does; and what is refused has written nothing.

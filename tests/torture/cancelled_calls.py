@@ -48,7 +48,7 @@ async def run(setting: Setting) -> Tally:
 
 def _places(setting: Setting, url: str) -> list[tuple[str | None, int]]:
     """
-    Give the databases, and how many faults there shall be on each.
+    Return the databases, and how many faults there shall be on each.
     """
     if setting.database == "postgresql":
         return [(url, setting.faults)]
@@ -59,7 +59,7 @@ def _places(setting: Setting, url: str) -> list[tuple[str | None, int]]:
 
 def _shuffled(blows: list[Blow], random: Random) -> Iterator[Blow]:
     """
-    Give all of them in random order, again and again.
+    Yield all of them in random order, again and again.
 
     There may be none: the adapter in memory hardly ever waits.
     """

@@ -24,7 +24,7 @@ __all__ = ["exported_if_wrong", "migrated_database", "postgres_server"]
 @asynccontextmanager
 async def migrated_database(setting: Setting) -> AsyncGenerator[str]:
     """
-    Give the URL of a database that has our tables and nothing in them.
+    Yield the URL of a database that has our tables and nothing in them.
 
     On PostgreSQL it is one on the server of ASM_TEST_POSTGRES_URL, or on one of its own
     that is not made to survive a crash.
@@ -72,7 +72,7 @@ async def postgres_server(
     *, is_durable: bool = False
 ) -> AsyncGenerator[PostgresServer]:
     """
-    Give a PostgreSQL server that nobody else knows.
+    Yield a PostgreSQL server that nobody else knows.
     """
     server = PostgresServer(is_durable=is_durable)
     try:

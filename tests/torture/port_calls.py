@@ -70,7 +70,7 @@ class Subject:
 
     def id(self, kind: str) -> str:
         """
-        Give the id of something of its own.
+        Return the id of something of its own.
         """
         return f"{kind}_{self.name}"
 

@@ -24,7 +24,7 @@ _HEAD = ("campaign", "database", *_COUNTS, "seconds", "seed")
 
 def row_of(outcome: Outcome) -> Row:
     """
-    Give one line of the table as plain JSON.
+    Return one line of the table as plain JSON.
     """
     order, tally = outcome.order, outcome.tally
     return {
@@ -45,7 +45,7 @@ def update(
     rows: Iterable[Row], new: Iterable[Row], campaigns: Sequence[Campaign]
 ) -> list[Row]:
     """
-    Give *rows* with *new* ones in the places of those they come after, in order.
+    Return *rows* with *new* ones in the places of those they come after, in order.
 
     Those of a campaign that there is no more are left out.
     """
@@ -60,7 +60,7 @@ def update(
 
 def table(rows: Iterable[Row]) -> str:
     """
-    Give the rows as Markdown.
+    Return the rows as Markdown.
     """
     lines = [_HEAD, _rule(), *(_cells(row) for row in rows)]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

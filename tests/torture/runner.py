@@ -184,7 +184,7 @@ async def _bounded(running: Awaitable[Tally], seconds: float) -> Tally:
 
 def _messages(error: BaseException) -> list[str]:
     """
-    Give what an error says, or those that a group of errors is made of.
+    Return what an error says, or those that a group of errors is made of.
     """
     if isinstance(error, BaseExceptionGroup):
         group = cast("BaseExceptionGroup[BaseException]", error)

@@ -41,7 +41,7 @@ async def run(setting: Setting) -> Tally:
 
 async def soak(setting: Setting) -> tuple[Figures, int]:
     """
-    Give what was measured, and how many calls returned.
+    Return what was measured, and how many calls returned.
     """
     async with migrated_database(setting) as url:
         engine = create_engine(url, pool_size=_CONNECTIONS, max_overflow=0)

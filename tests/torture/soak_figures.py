@@ -98,7 +98,7 @@ class Figures:
 
     def mean(self, field: str) -> float:
         """
-        Give the mean of *field* over the second half.
+        Return the mean of *field* over the second half.
         """
         half = [sample for sample in self.samples if sample.at >= self.seconds / 2]
         return fmean(float(getattr(sample, field)) for sample in half)
@@ -111,7 +111,7 @@ class Figures:
 
     def to_dict(self) -> dict[str, Any]:
         """
-        Give plain JSON.
+        Return plain JSON.
         """
         return attrs.asdict(self)
 
@@ -198,7 +198,7 @@ class Measurer:
 
     def figures(self, database: str) -> Figures:
         """
-        Give all that was measured.
+        Return all that was measured.
         """
         return Figures(
             database=database,

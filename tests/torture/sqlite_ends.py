@@ -20,7 +20,7 @@ __all__ = ["judged", "new_database", "url_of"]
 
 def url_of(path: Path) -> str:
     """
-    Give the URL of a file.
+    Return the URL of a file.
     """
     return f"sqlite+aiosqlite:///{path}"
 

@@ -85,7 +85,7 @@ class Ports:
 
 def later() -> datetime:
     """
-    Give a time at which everything that can expire has expired.
+    Return a time at which everything that can expire has expired.
     """
     return datetime.now(UTC) + timedelta(days=400)
 

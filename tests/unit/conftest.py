@@ -11,7 +11,7 @@ from sqlalchemy import event as sa_event
 @pytest.fixture
 def interrupt_at() -> Iterator[Callable[[str], None]]:
     """
-    Give the function that has Ctrl-C pressed before a statement that holds a text.
+    Yield the function that has Ctrl-C pressed before a statement that holds a text.
     """
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     parts: list[str] = []

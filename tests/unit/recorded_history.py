@@ -163,7 +163,7 @@ def _is_object(value: object) -> TypeGuard[dict[str, Any]]:
 
 def ticking() -> Callable[[], int]:
     """
-    Give a clock that shows a later time at every look.
+    Return a clock that shows a later time at every look.
     """
     return count().__next__
 

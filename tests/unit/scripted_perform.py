@@ -48,7 +48,7 @@ def append(name: str, session_id: str = "ses_1") -> AppendEvents:
 
 def name_of(operation: Operation) -> str:
     """
-    Give the name of what is written.
+    Return the name of what is written.
     """
     match operation:
         case AppendEvents(events=(event, *_)):
@@ -67,7 +67,7 @@ def named(count: int, session_id: str = "ses_1", first: int = 0) -> list[Operati
 
 def names(*operations: Operation) -> list[str]:
     """
-    Give the names of what is written.
+    Return the names of what is written.
     """
     return [name_of(operation) for operation in operations]
 

@@ -101,7 +101,7 @@ def test_no_other_text_is_a_checkpoint(text: str) -> None:
 
 def summed(beginning: str, rest: str) -> str:
     """
-    Give what may be a checkpoint its form, and its sum.
+    Return what may be a checkpoint its form, and its sum.
     """
     packed = base64.urlsafe_b64encode(beginning.encode()).decode().rstrip("=")
     return f"{packed}.{rest}{crc32(f'{packed}.{rest}'.encode())}"

@@ -29,7 +29,7 @@ def no_url_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """
-    Give the place of an SQLite file that is not there yet.
+    Return the place of an SQLite file that is not there yet.
     """
     return tmp_path / "asm.sqlite3"
 
@@ -37,7 +37,7 @@ def path(tmp_path: Path) -> Path:
 @pytest.fixture
 def url(path: Path) -> str:
     """
-    Give its plain URL.
+    Return its plain URL.
     """
     return f"sqlite:///{path}"
 

@@ -15,7 +15,7 @@ from asm_async.cli.main import main
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """
-    Give an SQLite file that has our tables.
+    Return an SQLite file that has our tables.
     """
     path = tmp_path / "asm.sqlite3"
     assert main(["db", "upgrade", "--url", f"sqlite:///{path}"]) == 0

@@ -126,7 +126,7 @@ TABLE = sa.Table(
 
 def ddl(dialect: sa.Dialect) -> list[str]:
     """
-    Give the columns' types as a database's DDL names them.
+    Return the columns' types as a database's DDL names them.
     """
     return [column.type.compile(dialect=dialect) for column in TABLE.c]
 

@@ -339,7 +339,7 @@ def test_a_disabled_connection_is_no_lost_one(code: str) -> None:
 
 def undecodable_text() -> Exception:
     """
-    Give what the driver raises for a text that is no UTF-8, and repeats it in.
+    Return what the driver raises for a text that is no UTF-8, and repeats it in.
     """
     with closing(sqlite3.connect(":memory:")) as connection:
         text = f"{WORDS}\xff".encode("latin-1")
@@ -376,7 +376,7 @@ def test_what_cannot_be_decoded_is_damage(error: Exception) -> None:
 
 def all_subclasses(kind: type[Exception]) -> Iterator[type[Exception]]:
     """
-    Give the classes of sqlalchemy.exc below *kind*.
+    Yield the classes of sqlalchemy.exc below *kind*.
     """
     for subclass in kind.__subclasses__():
         if subclass.__module__ == exc.__name__:

@@ -146,14 +146,14 @@ STRANGERS: list[Any] = [
 
 def is_in_schema(record: Any) -> bool:
     """
-    Tell whether the schema accepts a record.
+    Return whether the schema accepts a record.
     """
     return bool(VALIDATOR.is_valid(record))
 
 
 def is_imported(record: Any) -> bool:
     """
-    Tell whether an import accepts a record's line.
+    Return whether an import accepts a record's line.
     """
     try:
         decode_record(json.dumps(record).encode())
@@ -164,7 +164,7 @@ def is_imported(record: Any) -> bool:
 
 def paths(value: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
     """
-    Give the path of each member of objects within objects.
+    Yield the path of each member of objects within objects.
     """
     if isinstance(value, dict):
         for key, member in cast("JSONRecord", value).items():

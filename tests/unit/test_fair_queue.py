@@ -28,7 +28,7 @@ class Waiting:
 
 def names(group: list[Waiting]) -> str:
     """
-    Give the members' names on one line.
+    Return the members' names on one line.
     """
     return " ".join(member.name for member in group)
 

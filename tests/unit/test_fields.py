@@ -73,7 +73,7 @@ def zone(**offset: int) -> timezone:
 
 def refusal(rule: Callable[[Any, str], object], value: object) -> str:
     """
-    Give the message with which a rule refuses a value.
+    Return the message with which a rule refuses a value.
     """
     with pytest.raises(ValidationError) as caught:
         rule(value, "field")

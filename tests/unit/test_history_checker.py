@@ -22,14 +22,14 @@ from tests.unit.recorded_history import Case, flushed, make_case
 @pytest.fixture
 async def case(tmp_path: Path) -> Case:
     """
-    Give a history without a violation.
+    Return a history without a violation.
     """
     return await make_case(tmp_path)
 
 
 def first_violation(case: Case) -> str | None:
     """
-    Give the first thing that is wrong.
+    Return the first thing that is wrong.
     """
     return next(find_violations(case.calls, case.contents), None)
 
@@ -53,7 +53,7 @@ def test_an_error_names_the_first_violation(case: Case) -> None:
 
 def plain(id_: str, number: int, **fields: Any) -> dict[str, Any]:
     """
-    Give an event of ``ses_1`` as a call returns it.
+    Return an event of ``ses_1`` as a call returns it.
     """
     return make_event(id=id_, sequence_number=number, **fields).to_dict()
 

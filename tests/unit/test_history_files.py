@@ -30,7 +30,7 @@ from asm_async.testing.history import (
 @pytest.fixture
 def path(tmp_path: Path) -> Path:
     """
-    Give where a history is written.
+    Return where a history is written.
     """
     return tmp_path / "writer-1.jsonl"
 

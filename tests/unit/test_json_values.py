@@ -130,7 +130,7 @@ def nested(depth: int, wrap: Callable[[Any], Any], core: Any = "core") -> Any:
 
 def refusal(value: object, path: str = "data") -> str:
     """
-    Give the message with which a value is refused.
+    Return the message with which a value is refused.
     """
     with pytest.raises(ValidationError) as caught:
         normalise_json(value, path)

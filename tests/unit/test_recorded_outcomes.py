@@ -43,7 +43,7 @@ class UncertainStore(InMemorySessionStore):
 @pytest.fixture
 async def store() -> UncertainStore:
     """
-    Give such a store, with one session.
+    Return such a store, with one session.
     """
     store = UncertainStore()
     await store.save_session(make_session())

@@ -71,7 +71,7 @@ class Attic:
 
 def refusal(**fields: Any) -> str:
     """
-    Give the message with which a policy is refused.
+    Return the message with which a policy is refused.
     """
     with pytest.raises(ValidationError) as caught:
         make_policy(**fields)

@@ -17,7 +17,7 @@ CHUNKS = [Chunk(bytes([65 + number]) * (1 << 20), number, 1) for number in range
 @pytest.fixture
 async def spool() -> AsyncGenerator[Spool]:
     """
-    Give an empty spool.
+    Yield an empty spool.
     """
     with Spool() as spool:
         yield spool
@@ -25,7 +25,7 @@ async def spool() -> AsyncGenerator[Spool]:
 
 async def read(spool: Spool) -> list[Chunk]:
     """
-    Give everything that is in a spool.
+    Return everything that is in a spool.
     """
     return [chunk async for chunk in spool.chunks()]
 

@@ -48,7 +48,7 @@ class Server:
 @pytest.fixture
 def server() -> Server:
     """
-    Give the server that the proxy leads to.
+    Return the server that the proxy leads to.
     """
     return Server()
 
@@ -56,7 +56,7 @@ def server() -> Server:
 @pytest.fixture
 async def proxy(server: Server) -> AsyncIterator[TCPProxy]:
     """
-    Give a way to the server, and prove in the end that no task is left.
+    Yield a way to the server, and prove in the end that no task is left.
     """
     listening = await asyncio.start_server(
         server.serve, "127.0.0.1", 0, limit=LONGEST_LINE
@@ -73,7 +73,7 @@ async def proxy(server: Server) -> AsyncIterator[TCPProxy]:
 @pytest.fixture
 async def client(proxy: TCPProxy) -> AsyncIterator[Streams]:
     """
-    Give a connection by the way.
+    Yield a connection by the way.
     """
     streams = await asyncio.open_connection("127.0.0.1", proxy.port, limit=LONGEST_LINE)
     yield streams
@@ -94,7 +94,7 @@ async def ask(client: Streams, line: bytes) -> bytes:
 
 async def is_silent(client: Streams) -> bool:
     """
-    Tell whether nothing comes for some time.
+    Return whether nothing comes for some time.
     """
     reading = asyncio.ensure_future(client[0].read(1))
     await asyncio.wait({reading}, timeout=HELD_SECONDS)

@@ -107,7 +107,7 @@ def _kept_by_pytest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def played() -> Played:
     """
-    Give what campaigns do.
+    Return what campaigns do.
     """
     return Played()
 
@@ -115,7 +115,7 @@ def played() -> Played:
 @pytest.fixture
 def page(tmp_path: Path) -> Path:
     """
-    Give a page that has a place for the table.
+    Return a page that has a place for the table.
     """
     page = tmp_path / "page.md"
     page.write_text(TEXT)

@@ -37,7 +37,7 @@ def committed(*numbers: int) -> list[tuple[int, CommittedEvent]]:
 
 def numbers_of(drained: list[tuple[int, CommittedEvent]] | None) -> list[int] | None:
     """
-    Give the numbers of what was drained.
+    Return the numbers of what was drained.
     """
     return drained if drained is None else [number for number, _ in drained]
 
@@ -54,7 +54,7 @@ def new_buffer() -> WakeUp:
 @pytest.fixture
 def buffer() -> WakeUp:
     """
-    Give the wake-up of a follower that has just read up to number 4.
+    Return the wake-up of a follower that has just read up to number 4.
     """
     buffer = new_buffer()
     buffer.seen = (0, 4)

@@ -54,7 +54,7 @@ def without_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.fixture
 def perform() -> ScriptedPerform:
     """
-    Give a stand-in whose tries end when the test says so.
+    Return a stand-in whose tries end when the test says so.
     """
     return ScriptedPerform(is_held=True)
 

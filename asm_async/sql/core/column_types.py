@@ -101,7 +101,7 @@ class ZonedTime(UserDefinedType[datetime]):
 
     def result_processor(self, dialect: sa.Dialect, coltype: object) -> Processor:
         """
-        Give the first and the last time there is their zone back.
+        Return a time with its zone, also the first and the last time there is.
 
         asyncpg writes them as minus infinity and infinity and reads them without one.
         """

@@ -301,7 +301,7 @@ def _is_driver_error(error: BaseException) -> bool:
 
 def _message(error: BaseException) -> str:
     """
-    Say what the database said, without the statement, which holds the caller's data.
+    Return what the database said, without the statement, which holds the caller's data.
     """
     told = _innermost(error)
     name = type(told).__name__

@@ -161,7 +161,7 @@ def reading(table: sa.Table) -> Generator[None]:
 
 def _damaged(table: sa.Table, error: Exception) -> StorageError:
     """
-    Say that a row is none of ours: the caller, who only reads, has done nothing wrong.
+    Return the error of a row that is none of ours: the caller has done nothing wrong.
     """
     return StorageError(
         f"damaged: {table.name} holds a row that was never stored: {error}"

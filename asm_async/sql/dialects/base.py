@@ -113,7 +113,7 @@ class Dialect(ABC):
     @abstractmethod
     async def leave_transaction(self, conn: AsyncConnection) -> None:
         """
-        Roll back a transaction that was begun past SQLAlchemy, by whoever had *conn*.
+        Roll back a transaction that was begun past SQLAlchemy, by code that had *conn*.
         """
 
     @abstractmethod
@@ -137,7 +137,7 @@ class Dialect(ABC):
     @abstractmethod
     async def roll_back(self, conn: AsyncConnection) -> None:
         """
-        Leave no transaction open, whoever began it.
+        Leave no transaction open, however it was begun.
         """
 
     @abstractmethod

@@ -128,7 +128,7 @@ class FeedDialect(ABC):
         self, driver: Any, origin: str, session_ids: Collection[str]
     ) -> None:
         """
-        Tell all processes that listen that *origin* wrote to sessions, past SQLAlchemy.
+        Notify the processes that listen that *origin* wrote, past SQLAlchemy.
         """
 
     @abstractmethod

@@ -182,7 +182,7 @@ def refuse_unknown(found: str) -> None:
 
 def verbatim(statement: str) -> sa.TextClause:
     """
-    Give *statement* to SQLAlchemy as it stands, without parameters.
+    Pass *statement* to SQLAlchemy as it stands, without parameters.
     """
     return sa.text(statement.replace(":", r"\:"))
 

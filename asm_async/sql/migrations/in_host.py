@@ -101,7 +101,7 @@ def include_name(name: str | None, type_: str, parent_names: object) -> bool:  #
     """
     Keep ``alembic revision --autogenerate`` from proposing to drop our tables.
 
-    Give it to ``context.configure(include_name=...)`` in your ``env.py``, or call it
+    Pass it to ``context.configure(include_name=...)`` in your ``env.py``, or call it
     from the function that you give there.
 
     Returns:

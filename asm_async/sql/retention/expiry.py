@@ -139,7 +139,7 @@ async def _is_archived(
     failures: list[Exception],
 ) -> bool:
     """
-    Give a session to the archive, unless that was done before its removal began.
+    Archive a session, unless that was done before its removal began.
     """
     if session.state == GateState.DELETING:
         return True

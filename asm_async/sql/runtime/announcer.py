@@ -55,7 +55,7 @@ class Announcer:
 
     def announce(self, session_ids: Collection[str]) -> None:
         """
-        Tell other processes of these sessions, soon.
+        Notify other processes of these sessions, soon.
         """
         self._pending.update(session_ids)
         # A task that the loop cancels before it has begun cannot say that it is over.

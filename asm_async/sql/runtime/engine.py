@@ -63,7 +63,7 @@ def create_engine(
     fields.one_of(durability, "durability", get_args(Durability))
     target, connect_args = read_url(url)
     connect_args = _joined(connect_args, options.pop("connect_args", {}))
-    # They are what agents said, and whoever logs an error logs what caused it.
+    # They are what agents said, and to log an error is to log what caused it.
     defaults: dict[str, Any] = {"hide_parameters": True}
     if not options.keys() & {"pool", "poolclass"}:
         # What was used last is used next: its cache holds what has just been written,

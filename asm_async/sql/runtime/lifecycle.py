@@ -124,7 +124,7 @@ class Lifecycle:
 
     def tell_of(self, session_id: str) -> None:
         """
-        Wake whoever waits for a change of this session, here and elsewhere.
+        Wake those who wait for a change of this session, here and elsewhere.
         """
         if self._shared is not None:
             self._shared.hub.publish((session_id,))

@@ -109,7 +109,7 @@ class PendingOperation:
 
     def settle(self, outcome: Outcome) -> None:
         """
-        Tell the caller.
+        Resume the caller.
         """
         if not self.is_over:
             self.outcome = self._known(outcome)
@@ -133,7 +133,7 @@ class PendingOperation:
 
     def fail(self, error: StorageError) -> None:
         """
-        Tell the caller, in an error of its own, what became of the transaction.
+        Raise an error of its own for the caller: what became of the transaction.
         """
         unknown = self._may_be_committed or error.outcome_unknown
         self.settle(with_outcome(error, outcome_unknown=unknown))

@@ -54,7 +54,7 @@ class Gate:
 
     def note_activity(self, now: datetime) -> None:
         """
-        Say that the session, one of its runs or an event is written.
+        Note that the session, one of its runs or an event is written.
         """
         self.updated_at = now
         if not is_current(self.active_until, now):
@@ -140,7 +140,7 @@ class UnitOfWork:
 
     def add_stored(self, value: Session | Run, operation_id: str | None) -> None:
         """
-        Say what is stored, and by which operation it was saved last.
+        Note what is stored, and by which operation it was saved last.
         """
         self.operation_ids[type(value), value.id] = operation_id
         if isinstance(value, Session):

@@ -45,7 +45,7 @@ async def in_pieces(
     pieces: Iterable[bytes], *, error: Exception | None = None
 ) -> AsyncIterator[bytes]:
     """
-    Give pieces as a stream would, each in a turn of its own, and then *error*.
+    Yield pieces as a stream would, each in a turn of its own, and then *error*.
     """
     for piece in pieces:
         await asyncio.sleep(0)
@@ -56,7 +56,7 @@ async def in_pieces(
 
 async def all_of(store: ArtifactStore, checksum: str) -> list[bytes]:
     """
-    Give the pieces of a content.
+    Return the pieces of a content.
     """
     async with aclosing(store.stream(checksum)) as pieces:
         return [piece async for piece in pieces]

@@ -46,7 +46,7 @@ async def consume(consumer: EventConsumer, count: int, **options: int) -> list[i
 
 async def next_batch(consumer: EventConsumer) -> EventBatch:
     """
-    Give the next batch, which is not acknowledged.
+    Return the next batch, which is not acknowledged.
     """
     (batch,) = await take(consumer.batches(), 1)
     return batch

@@ -37,7 +37,7 @@ Longer than anything takes that comes at all.
 
 async def take(following: AsyncGenerator[T], count: int) -> list[T]:
     """
-    Give the first *count* of what comes, or fewer if that is all, and close it.
+    Return the first *count* of what comes, or fewer if that is all, and close it.
     """
     taken: list[T] = []
     async with asyncio.timeout(LONG_SECONDS), aclosing(following):

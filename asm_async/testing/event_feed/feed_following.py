@@ -37,7 +37,7 @@ __all__ = ["TestFeedFollowing"]
 
 def keys_of(found: Iterable[tuple[Event, str]]) -> list[tuple[str, int]]:
     """
-    Give session and number of each event.
+    Return session and number of each event.
     """
     return [(event.session_id, event.sequence_number) for event, _ in found]
 

@@ -120,7 +120,7 @@ class Fault:
 
     def strikes(self, statement: str, moment: Moment) -> bool:
         """
-        Tell whether it happens here, and count those points that are let pass.
+        Return whether it happens here, and count those points that are let pass.
         """
         if moment is not self.moment or not self.pattern.match(statement):
             return False

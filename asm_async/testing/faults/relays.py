@@ -98,7 +98,7 @@ class ProxyFault:
 
     def strikes(self, direction: Direction, before: bytes, message: bytes) -> bool:
         """
-        Tell whether this is the message, and count those that are let pass.
+        Return whether this is the message, and count those that are let pass.
 
         Args:
             direction: Which way it goes.

@@ -75,7 +75,7 @@ class TCPProxy:
 
     def url(self, url: str) -> str:
         """
-        Give the URL by which what *url* names is reached through the proxy.
+        Return the URL by which what *url* names is reached through the proxy.
         """
         parts = urlsplit(url)
         user, at, _ = parts.netloc.rpartition("@")

@@ -124,7 +124,7 @@ def _breaks(
 
 def _given_behind(evidence: Evidence) -> Iterator[tuple[Attempt, int, int]]:
     """
-    Give what stands behind an expected number: with its due place, and its number.
+    Yield what stands behind an expected number: with its due place, and its number.
     """
     for append in evidence.appends:
         expected = append.expected_sequence

@@ -102,7 +102,7 @@ def find_violations(
     calls: Iterable[Call], contents: Mapping[str, SessionContents]
 ) -> Iterator[str]:
     """
-    Give a sentence for each violation; one fault is often seen from several sides.
+    Return a sentence for each violation; one fault is often seen from several sides.
     """
     evidence = Evidence(calls, contents)
     return chain.from_iterable(rule(evidence) for rule in _RULES)

@@ -155,7 +155,7 @@ def _absence(evidence: Evidence, attempt: Attempt) -> Iterator[str]:
 
 def _is_last(evidence: Evidence, attempt: Attempt) -> bool:
     """
-    Tell whether what is there can only be what *attempt* has stored or found stored.
+    Return whether what is there can only be what *attempt* has stored or found stored.
     """
     session_id = attempt.event.session_id
     return attempt.stored is not None or not evidence.has_lost_some(session_id)

@@ -50,7 +50,7 @@ class Append:
 
     def by_session(self) -> dict[str, list[Attempt]]:
         """
-        Give the attempts of each session.
+        Return the attempts of each session.
         """
         found: dict[str, list[Attempt]] = {}
         for attempt in self.attempts:
@@ -146,25 +146,25 @@ class Evidence:
 
     def held(self, session_id: str) -> SessionContents:
         """
-        Give what a session holds in the end.
+        Return what a session holds in the end.
         """
         return self.contents.get(session_id) or SessionContents()
 
     def event(self, session_id: str, event_id: str) -> Event | None:
         """
-        Give the event of this id that is there in the end.
+        Return the event of this id that is there in the end.
         """
         return self._by_id.get(session_id, {}).get(event_id)
 
     def event_at(self, session_id: str, number: int) -> Event | None:
         """
-        Give the event that has this number in the end.
+        Return the event that has this number in the end.
         """
         return self._by_number.get(session_id, {}).get(number)
 
     def number_of(self, attempt: Attempt) -> int | None:
         """
-        Give the number the caller was told, or else the one its event has in the end.
+        Return the number the caller was told, or else the one its event has in the end.
         """
         if attempt.stored is not None:
             return attempt.stored.sequence_number
@@ -173,14 +173,14 @@ class Evidence:
 
     def knows_number_of(self, attempt: Attempt) -> bool:
         """
-        Tell whether :meth:`number_of` is about this attempt, not about a later one.
+        Return whether :meth:`number_of` is about this attempt, not about a later one.
         """
         is_told = attempt.stored is not None
         return is_told or not self.has_lost_some(attempt.event.session_id)
 
     def is_own(self, attempt: Attempt) -> bool:
         """
-        Tell whether no other call can have stored the event.
+        Return whether no other call can have stored the event.
         """
         attempts = self.attempts[attempt.event.session_id][attempt.event.id]
         return not any(
@@ -190,13 +190,13 @@ class Evidence:
 
     def has_lost_some(self, session_id: str) -> bool:
         """
-        Tell whether some of the session's events were pruned, or it may be deleted.
+        Return whether some of the session's events were pruned, or it may be deleted.
         """
         return bool(self.held(session_id).pruned or self.deletions.get(session_id))
 
     def may_be_gone(self, session_id: str, since: Call) -> bool:
         """
-        Tell whether what *since* stored may have been pruned or deleted after it.
+        Return whether what *since* stored may have been pruned or deleted after it.
         """
         if self.held(session_id).pruned:
             return True
@@ -206,7 +206,7 @@ class Evidence:
 
 def named_sessions(calls: Iterable[Call]) -> list[str]:
     """
-    Give the ids of the sessions that *calls* have to do with.
+    Return the ids of the sessions that *calls* have to do with.
     """
     found: dict[str, None] = {}
     for call in calls:
@@ -220,7 +220,7 @@ def named_sessions(calls: Iterable[Call]) -> list[str]:
 
 def _is_invalid(call: Call) -> bool:
     """
-    Tell whether the arguments were refused; then they may be anything.
+    Return whether the arguments were refused; then they may be anything.
     """
     return call.error is not None and call.error["type"] == "ValidationError"
 

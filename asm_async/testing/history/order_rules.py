@@ -32,7 +32,7 @@ class Span:
     @classmethod
     def of(cls, name: str, number: int, call: Call) -> Self:
         """
-        Give the span of what one call did.
+        Return the span of what one call did.
         """
         is_known = call.outcome is Outcome.OK and call.end is not None
         end = call.end if is_known else math.inf
@@ -85,7 +85,7 @@ def revisions_follow_time(evidence: Evidence) -> Iterator[str]:
 
 def _incarnations(evidence: Evidence, attempts: Iterable[Attempt]) -> list[Span]:
     """
-    Give one span for each number that an event was given.
+    Return one span for each number that an event was given.
 
     Those can be several, since an event that was pruned may be appended again.
     """
@@ -115,7 +115,7 @@ def _incarnations(evidence: Evidence, attempts: Iterable[Attempt]) -> list[Span]
 
 def _inversions(spans: list[Span]) -> Iterator[tuple[Span, Span]]:
     """
-    Give two spans of which the one that ended first has the greater number.
+    Yield two spans of which the one that ended first has the greater number.
     """
     ended = iter(sorted(spans, key=lambda span: span.end))
     upcoming = next(ended, None)

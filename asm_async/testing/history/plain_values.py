@@ -28,7 +28,7 @@ __all__ = [
 
 def plain(value: Any) -> Any:
     """
-    Give *value* as plain JSON; what no port takes or gives is given as its text.
+    Return *value* as plain JSON; what no port takes or gives is given as its text.
     """
     if value is None or isinstance(value, bool | int | float | str):
         return value
@@ -47,14 +47,14 @@ def plain(value: Any) -> Any:
 
 def events_of(values: Sequence[Any]) -> tuple[Event, ...]:
     """
-    Give the events that :func:`plain` made *values* of.
+    Return the events that :func:`plain` made *values* of.
     """
     return tuple(Event.from_dict(value) for value in values)
 
 
 def execution_result_of(value: Mapping[str, Any]) -> ExecutionResult:
     """
-    Give the execution's result that :func:`plain` made *value* of.
+    Return the execution's result that :func:`plain` made *value* of.
     """
     run = value["run"]
     return ExecutionResult(

@@ -99,7 +99,7 @@ def followers_were_given_everything(evidence: Evidence) -> Iterator[str]:
 
 def _seen(call: Call) -> dict[str, list[Event]]:
     """
-    Give the events that a call has read or was given, by session.
+    Return the events that a call has read or was given, by session.
     """
     plain: Sequence[dict[str, object]] = call.given
     if call.operation == "get_events" and call.outcome is Outcome.OK:

@@ -64,7 +64,7 @@ class RecordingSessionStore:
         self, session_id: str, *, expected_tenant: str | None = None
     ) -> Session:
         """
-        Give the session, soft-deleted or not.
+        Return the session, soft-deleted or not.
         """
         return await self._record(
             "get_session",
@@ -136,7 +136,7 @@ class RecordingSessionStore:
 
     async def get_run(self, run_id: str, *, expected_tenant: str | None = None) -> Run:
         """
-        Give the run.
+        Return the run.
         """
         return await self._record(
             "get_run",
@@ -195,7 +195,7 @@ class RecordingSessionStore:
         self, session_id: str, *, expected_tenant: str | None = None
     ) -> Run | None:
         """
-        Give the session's running run, the last started if there are several.
+        Return the session's running run, the last started if there are several.
         """
         return await self._record(
             "get_active_run",
@@ -355,7 +355,7 @@ class RecordingSessionStore:
         expected_tenant: str | None = None,
     ) -> list[Event]:
         """
-        Give the session's events that match every filter, in order, oldest first.
+        Return the session's events that match every filter, in order, oldest first.
         """
         return await self._record(
             "get_events",
@@ -379,7 +379,7 @@ class RecordingSessionStore:
         self, session_id: str, *, expected_tenant: str | None = None
     ) -> int:
         """
-        Give the session's latest sequence number.
+        Return the session's latest sequence number.
         """
         return await self._record(
             "get_latest_sequence",

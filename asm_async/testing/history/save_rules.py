@@ -135,7 +135,7 @@ def _held(evidence: Evidence, save: Save) -> Session | Run | None:
 
 def _is_same(one: Session | Run, other: Session | Run) -> bool:
     """
-    Tell whether both have the content of one save; only maintenance marks deletion.
+    Return whether both have the content of one save; only maintenance marks deletion.
     """
     return _as_saved(one) == _as_saved(other)
 

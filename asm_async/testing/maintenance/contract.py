@@ -41,7 +41,7 @@ def make_policy(**fields: Any) -> RetentionPolicy:
 
 def days_ago(days: float) -> Any:
     """
-    Give the time so many days before the maintenance's clock.
+    Return the time so many days before the maintenance's clock.
     """
     return NOON - timedelta(days=days)
 

@@ -57,7 +57,7 @@ async def fill(store: SessionStore, backend: MaintenanceBackend) -> None:
 
 def counts_of(report: MaintenanceReport) -> tuple[int, int, int]:
     """
-    Give what was soft-deleted, removed and pruned.
+    Return what was soft-deleted, removed and pruned.
     """
     return (
         report.sessions_soft_deleted,
@@ -68,7 +68,7 @@ def counts_of(report: MaintenanceReport) -> tuple[int, int, int]:
 
 def has_done_something(told: Sequence[MaintenanceReport]) -> bool:
     """
-    Tell whether a number in the last of some reports is not 0.
+    Return whether a number in the last of some reports is not 0.
     """
     return any(counts_of(report) != (0, 0, 0) for report in told[-1:])
 

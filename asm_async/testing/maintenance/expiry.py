@@ -41,7 +41,7 @@ async def save(
 
 async def deleted(store: SessionStore) -> set[str]:
     """
-    Give the ids of the sessions that are soft-deleted.
+    Return the ids of the sessions that are soft-deleted.
     """
     everything = await store.list_sessions(include_deleted=True)
     return {session.id for session in everything if session.deleted_at is not None}

@@ -39,6 +39,6 @@ class QueryAPIContract(SessionStoreContract):
 
 def ids_of(page: Page[Session] | Page[Run] | Page[Event]) -> list[str]:
     """
-    Give the ids of what is on a page, in order.
+    Return the ids of what is on a page, in order.
     """
     return [item.id for item in page.items]

@@ -28,7 +28,7 @@ _PROMISED = 1e-12
 
 def close_to(amount: float) -> float:
     """
-    Give what equals *amount* as far as the digits of a sum are promised.
+    Return what equals *amount* as far as the digits of a sum are promised.
     """
     return cast("float", pytest.approx(amount, rel=_PROMISED, abs=0))  # pyright: ignore[reportUnknownMemberType] - pytest leaves it open
 
@@ -54,7 +54,7 @@ def run_of(name: str, provider: str | None, model: str | None, **fields: Any) ->
 
 async def total(query_api: QueryAPI, table: PricingTable) -> float | None:
     """
-    Give what the only run costs, or None if its cost is unknown.
+    Return what the only run costs, or None if its cost is unknown.
     """
     costs = await query_api.get_cost_summary(pricing_table=table)
     assert costs.run_count == 1

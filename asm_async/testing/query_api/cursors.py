@@ -103,7 +103,7 @@ _FORGED_KEYS: tuple[list[Any], ...] = (
 
 def opened(cursor: str) -> Any:
     """
-    Give what is sealed in a cursor.
+    Return what is sealed in a cursor.
     """
     return json.loads(base64.urlsafe_b64decode(cursor + "==")[16:])
 

@@ -40,7 +40,7 @@ __all__ = ["TestExports"]
 
 def sessions_in(export: bytes) -> list[str]:
     """
-    Give the ids of the sessions of an export.
+    Return the ids of the sessions of an export.
     """
     heads = [one for one in records_in(export) if isinstance(one, ExportedSession)]
     return [head.session.id for head in heads]

@@ -121,7 +121,7 @@ async def pages(
     query_api: QueryAPI, search: str, **arguments: Any
 ) -> AsyncIterator[Page[Item]]:
     """
-    Give a search's pages, each when the one before is done with.
+    Yield a search's pages, each when the one before is done with.
     """
     cursor: str | None = None
     while True:

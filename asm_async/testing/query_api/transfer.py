@@ -75,7 +75,7 @@ async def exported(query_api: QueryAPI, **filters: Any) -> bytes:
 
 async def pieces(data: bytes, size: int = 1 << 16) -> AsyncGenerator[bytes]:
     """
-    Give *data* as a reader does, in pieces of so many bytes.
+    Yield *data* as a reader does, in pieces of so many bytes.
     """
     for start in range(0, len(data), size):
         yield data[start : start + size]

@@ -48,7 +48,7 @@ def used(name: str, input_tokens: int, output_tokens: int = 0, **fields: Any) ->
 
 def totals(run_count: int, input_tokens: int, output_tokens: int = 0) -> UsageTotals:
     """
-    Give what so many runs add up to.
+    Return what so many runs add up to.
     """
     return UsageTotals(
         run_count=run_count,

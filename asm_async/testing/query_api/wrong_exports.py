@@ -50,7 +50,7 @@ def replaced(line: int, *replacements: bytes) -> bytes:
 
 def reordered(*order: int) -> bytes:
     """
-    Give some lines of a good export, in some order.
+    Return some lines of a good export, in some order.
 
     They are header, session, run, event, event, session's end, end: 1 to 7.
     """

@@ -87,7 +87,7 @@ async def save_and_flush(
 
 def numbers_by_session(events: Sequence[Event]) -> dict[str, list[int]]:
     """
-    Give each session's numbers, sorted.
+    Return each session's numbers, sorted.
     """
     numbers: defaultdict[str, list[int]] = defaultdict(list)
     for event in events:

@@ -24,7 +24,7 @@ OpenStore: TypeAlias = Callable[[], Awaitable[SessionStore]]
 
 def numbers_of(events: Iterable[Event]) -> list[int]:
     """
-    Give the sequence numbers of *events*, in their order.
+    Return the sequence numbers of *events*, in their order.
     """
     return [event.sequence_number for event in events]
 

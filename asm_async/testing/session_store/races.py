@@ -60,7 +60,7 @@ class TestRaces(SessionStoreContract):
     @pytest_asyncio.fixture
     async def writers(self, open_store: OpenStore) -> list[SessionStore]:
         """
-        Give each writer a store, which it shares with some of the others.
+        Return each writer a store, which it shares with some of the others.
         """
         stores = [await open_store() for _ in range(_STORES)]
         return stores * (_WRITERS // _STORES)

@@ -45,7 +45,7 @@ def full_run() -> Run:
 
 def ids_of(runs: Iterable[Run]) -> list[str]:
     """
-    Give the ids of *runs*, in their order.
+    Return the ids of *runs*, in their order.
     """
     return [run.id for run in runs]
 

@@ -23,7 +23,7 @@ _IDS_IN_ORDER = ("0", "B", "a", "a ", "ab", "b", "\u00e9", "\ufffd", "\U0001f600
 
 def ids_of(sessions: Iterable[Session]) -> list[str]:
     """
-    Give the ids of *sessions*, in their order.
+    Return the ids of *sessions*, in their order.
     """
     return [session.id for session in sessions]
 

@@ -31,7 +31,7 @@ _IN_LONG_TIME = NOON + timedelta(days=10_000)
 
 def _at_noon(artifact: Artifact) -> Artifact:
     """
-    Give the artifact with the one time that each database takes from its own clock.
+    Return the artifact with the one time that each database takes from its own clock.
     """
     is_deleted = artifact.deleted_at is not None
     return attrs.evolve(artifact, deleted_at=NOON if is_deleted else None)

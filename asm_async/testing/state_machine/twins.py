@@ -70,7 +70,7 @@ class TwinMachine(RuleBasedStateMachine):
 
     def has(self, port: str) -> bool:
         """
-        Tell whether there is such a port to test.
+        Return whether there is such a port to test.
         """
         return getattr(self._tested, port) is not None
 

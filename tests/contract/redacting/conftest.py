@@ -50,6 +50,6 @@ class RedactingBackend(InMemoryBackend):
 )
 def backend(request: pytest.FixtureRequest) -> RedactingBackend:
     """
-    Give a backend whose policy replaces nothing of what the suite stores.
+    Return a backend whose policy replaces nothing of what the suite stores.
     """
     return RedactingBackend(request.param)

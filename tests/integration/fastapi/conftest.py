@@ -16,7 +16,7 @@ from tests.integration.fastapi.serving import Service, open_service
 )
 def served_url(request: pytest.FixtureRequest) -> str | None:
     """
-    Give a database of each kind in turn that has our tables; none for memory.
+    Return a database of each kind in turn that has our tables; none for memory.
     """
     if request.param == "memory":
         return None

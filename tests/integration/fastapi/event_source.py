@@ -71,7 +71,7 @@ class EventSource:
 
     async def take(self, count: int) -> list[Message]:
         """
-        Give the next messages: so many, or fewer if the stream ends before.
+        Return the next messages: so many, or fewer if the stream ends before.
         """
         found: list[Message] = []
         while len(found) < count and (message := await self.next()):

@@ -52,14 +52,14 @@ What a request says that is no tenant's.
 
 def as_tenant(tenant_id: str) -> dict[str, str]:
     """
-    Give what a request of a tenant says.
+    Return what a request of a tenant says.
     """
     return {"X-Tenant": tenant_id}
 
 
 def event_body(event: Event) -> dict[str, Any]:
     """
-    Give what POST takes for an event.
+    Return what POST takes for an event.
     """
     plain = event.to_dict()
     del plain["session_id"], plain["sequence_number"]

@@ -29,7 +29,7 @@ KEYS = [
 
 def named(key: str, scope: str = "ses_1") -> dict[str, str]:
     """
-    Give the parameters that name an item.
+    Return the parameters that name an item.
     """
     return {"scope": scope, "key": key}
 

@@ -66,7 +66,7 @@ def openapi() -> dict[str, Any]:
 
 def operations(openapi: dict[str, Any]) -> Iterator[tuple[str, dict[str, Any]]]:
     """
-    Give each operation with its name.
+    Yield each operation with its name.
     """
     for path, methods in openapi["paths"].items():
         for method, operation in methods.items():

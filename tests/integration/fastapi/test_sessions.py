@@ -23,7 +23,7 @@ NOW = "2026-01-02T12:00:00Z"
 
 def body_of(session: Session, **changes: object) -> dict[str, object]:
     """
-    Give what PUT takes for a session.
+    Return what PUT takes for a session.
     """
     return {**session.to_dict(), **changes}
 

@@ -55,7 +55,7 @@ BODIES: dict[tuple[str, str], Any] = {
 
 def routes() -> Iterator[tuple[str, str]]:
     """
-    Give method and path of every route there is.
+    Yield method and path of every route there is.
     """
     for route in router(authorize=authorize).routes:
         assert isinstance(route, APIRoute)
@@ -70,7 +70,7 @@ OF_ALL = [route for route in ROUTES if route not in OF_ONE_SESSION]
 
 def body_for(method: str, path: str) -> dict[str, Any]:
     """
-    Give what a request needs of parameters and of a body, if any.
+    Return what a request needs of parameters and of a body, if any.
     """
     given: dict[str, Any] = {}
     if path.endswith("/item"):

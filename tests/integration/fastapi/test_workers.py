@@ -27,7 +27,7 @@ EVENTS_EACH = 10
 )
 def empty_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     """
-    Give an empty database of each kind that several processes can use.
+    Return an empty database of each kind that several processes can use.
     """
     if request.param == "sqlite":
         return f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"

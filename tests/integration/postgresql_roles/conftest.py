@@ -21,7 +21,7 @@ from tests.postgres_roles import PostgresRoles
 @pytest.fixture(scope="session")
 def roles(postgres_server_url: str) -> Generator[PostgresRoles]:
     """
-    Give the roles; they go when all databases that know them have gone.
+    Yield the roles; they go when all databases that know them have gone.
     """
     roles = PostgresRoles(postgres_server_url)
     yield roles
@@ -34,7 +34,7 @@ def roles_template(
     roles: PostgresRoles, postgres_databases: PostgresDatabases
 ) -> Generator[str]:
     """
-    Give the name of a database that its owner has migrated, and that is only copied.
+    Yield the name of a database that its owner has migrated, and that is only copied.
     """
     with postgres_databases.empty() as url, asyncio.Runner() as runner:
         roles.apply(url)
@@ -49,7 +49,7 @@ def roles_url(
     postgres_databases: PostgresDatabases, roles_template: str
 ) -> Generator[str]:
     """
-    Give a database of the test's own, migrated, whose roles have their privileges.
+    Yield a database of the test's own, migrated, whose roles have their privileges.
     """
     with postgres_databases.copy(roles_template) as url:
         yield url
@@ -60,7 +60,7 @@ async def backend(
     roles: PostgresRoles, roles_url: str
 ) -> AsyncGenerator[QueryAPIBackend]:
     """
-    Give a backend each of whose ports is connected as the role that it is for.
+    Yield a backend each of whose ports is connected as the role that it is for.
     """
     async with RoleBackend(roles, roles_url) as backend:
         yield backend

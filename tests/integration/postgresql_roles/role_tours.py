@@ -54,7 +54,7 @@ async def opened(url: str) -> AsyncGenerator[tuple[AsyncEngine, SQLSessionStore]
 
 async def first_of(items: AsyncGenerator[T]) -> T:
     """
-    Give the first item, and end the iteration.
+    Return the first item, and end the iteration.
     """
     async with aclosing(items) as iterator:
         return await anext(iterator)
@@ -62,7 +62,7 @@ async def first_of(items: AsyncGenerator[T]) -> T:
 
 async def exported(session_id: str) -> AsyncGenerator[bytes]:
     """
-    Give an export of a session that is stored nowhere else.
+    Yield an export of a session that is stored nowhere else.
     """
     database, pieces = InMemoryDatabase(), list[bytes]()
     session, run_id = make_session(id=session_id, tags=("a",)), f"run_{session_id}"

@@ -94,7 +94,7 @@ class Granted:
 
     def url_as(self, role: str) -> str:
         """
-        Give its URL for the login of a role.
+        Return its URL for the login of a role.
         """
         return self.roles.url_as(role, self.url)
 
@@ -123,7 +123,7 @@ class Granted:
 @asynccontextmanager
 async def store_as(role: str, granted: Granted) -> AsyncGenerator[SQLSessionStore]:
     """
-    Give a store that is connected as a role.
+    Yield a store that is connected as a role.
     """
     engine = create_engine(granted.url_as(role))
     store = SQLSessionStore(engine)
@@ -137,7 +137,7 @@ async def store_as(role: str, granted: Granted) -> AsyncGenerator[SQLSessionStor
 @pytest.fixture
 async def granted(roles: PostgresRoles, roles_url: str) -> Granted:
     """
-    Give a database in which nobody but the roles may do anything.
+    Return a database in which nobody but the roles may do anything.
     """
     database = sa.make_url(roles_url).database
     await roles.execute([f"REVOKE ALL ON DATABASE {database} FROM PUBLIC"])
@@ -150,7 +150,7 @@ async def empty_granted(
     roles: PostgresRoles, roles_template: str, postgres_url: str
 ) -> Granted:
     """
-    Give a database that was prepared for its first migration.
+    Return a database that was prepared for its first migration.
     """
     # It made the logins.
     del roles_template

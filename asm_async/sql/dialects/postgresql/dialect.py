@@ -264,7 +264,7 @@ class PostgreSQL(Dialect):
 
     def without_index(self, column: sa.ColumnElement[T]) -> sa.ColumnElement[T]:
         """
-        Give *column* as it is: the planner has statistics.
+        Return *column* as it is: the planner has statistics.
         """
         return column
 

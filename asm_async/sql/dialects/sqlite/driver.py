@@ -178,7 +178,7 @@ class OneHopConnection(Connection):
 
     def forbid_to_outlive_the_process(self) -> None:
         """
-        Let whoever forgets to close it exit all the same, as SQLAlchemy does.
+        Let a process that forgets to close it exit all the same, as SQLAlchemy does.
         """
         self._thread.daemon = True
 

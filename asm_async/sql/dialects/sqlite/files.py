@@ -111,7 +111,7 @@ def _journal_mode(connection: sqlite3.Connection, setting: str = "") -> str:
 
 def not_in_wal(journal: str) -> str:
     """
-    Say what follows from another journal mode than that of a write-ahead log.
+    Return what follows from another journal mode than that of a write-ahead log.
 
     A journal that is deleted may be there again after a power cut, since its directory
     is not synced then ("PRAGMA synchronous", on EXTRA).

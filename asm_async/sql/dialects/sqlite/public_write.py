@@ -50,7 +50,7 @@ async def write_by_hops(
     failure: BaseException | None = None
     try:
         committed = await _do_by_hops(driver, work)
-    except BaseException as error:  # noqa: BLE001 - it is told to whoever started this
+    except BaseException as error:  # noqa: BLE001 - the caller is told
         failure = error
     done(committed, failure)
 
