@@ -9,11 +9,22 @@ from sqlalchemy import event as sa_event
 
 
 @pytest.fixture
-def interrupt_at() -> Iterator[Callable[[str], None]]:
+def heard_interrupts() -> Iterator[None]:
+    """
+    Let SIGINT interrupt, also where a shell started the tests without it.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture
+def interrupt_at(
+    heard_interrupts: None,  # noqa: ARG001 - asked for what it does
+) -> Iterator[Callable[[str], None]]:
     """
     Yield the function that has Ctrl-C pressed before a statement that holds a text.
     """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
     parts: list[str] = []
 
     def press(_conn: object, _cursor: object, statement: str, *_: object) -> None:
@@ -24,4 +35,3 @@ def interrupt_at() -> Iterator[Callable[[str], None]]:
     sa_event.listen(sa.Engine, "before_cursor_execute", press)
     yield parts.append
     sa_event.remove(sa.Engine, "before_cursor_execute", press)
-    signal.signal(signal.SIGINT, before)
