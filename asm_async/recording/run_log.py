@@ -98,7 +98,7 @@ class RunLog:
     def __init__(
         self, store: SessionStore, run: Run, expected_tenant: str | None
     ) -> None:
-        self.run = run
+        self.run: Run = run
         self._store = store
         self._tenant = expected_tenant
         self._stored: Run = run

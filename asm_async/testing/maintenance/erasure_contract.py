@@ -114,8 +114,8 @@ class World:
         self.state = state
         self.registry = registry
         self.maintenance = maintenance
-        self.contents = Contents()
-        self.library = ArtifactLibrary(registry, self.contents)
+        self.contents: Contents = Contents()
+        self.library: ArtifactLibrary = ArtifactLibrary(registry, self.contents)
 
     async def fill(
         self, session_id: str, *, content: bytes | None = None, **fields: Any
