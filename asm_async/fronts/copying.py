@@ -21,7 +21,7 @@ from asm_async.ports.state_store import MAX_SCOPES_PER_CALL
 from asm_async.values import fields
 from asm_async.values.retraction import Ranges, hidden_ranges, merged, without_ranges
 from asm_async.values.session import Session
-from asm_async.values.state_item import OWN_SCOPES
+from asm_async.values.state_item import OWN_SCOPES, check_users_scope, item_shown
 
 
 @attrs.frozen(kw_only=True)
@@ -112,10 +112,7 @@ def _checked_scopes(scopes: object, target_id: str) -> dict[str, str]:
     sources: dict[str, str] = {}
     for scope, made in given.items():
         for one in (scope, made):
-            if one.startswith(OWN_SCOPES):
-                raise ValidationError(
-                    f"scopes[{scope!r}]: {one!r} has the reserved prefix {OWN_SCOPES!r}"
-                )
+            check_users_scope(one, f"scopes[{scope!r}]")
         # Two scopes that become one could have items of the same key.
         other = sources.setdefault(made, scope)
         if other != scope:
@@ -139,8 +136,8 @@ def item_is_there(scope: str, key: str) -> ConflictError:
     Return the error for a copy of an item whose scope and key another one has.
     """
     return ConflictError(
-        f"state item {key!r} of scope {scope!r} is there already, and no copy takes its"
-        " place: name another scope in scopes"
+        f"{item_shown((scope, key))} is there already, and no copy takes its place:"
+        " name another scope in scopes"
     )
 
 

@@ -40,7 +40,7 @@ _COUNTS: tuple[str, ...] = tuple(
 
 class Member(NamedTuple):
     """
-    A session to erase, as it was found: whose it is is looked at again under its lock.
+    A session to erase, as it was found; its owner is looked at again under its lock.
     """
 
     id: str
@@ -227,12 +227,7 @@ class Erasure:
                 batch = await anext(batches, None)
                 if batch is None:
                     break
-                counts = {
-                    n: getattr(self._done, n) + getattr(batch, n) for n in _COUNTS
-                }
-                self._done = attrs.evolve(
-                    self._done, is_complete=batch.is_complete, **counts
-                )
+                self._add(batch)
                 if self._progress is not None:
                     self._progress(self.report)
         return self.report
@@ -286,7 +281,7 @@ class Erasure:
         families = {member.id: member for member in page}
         while self._wanted.with_children and generations[-1]:
             children: list[Member] = []
-            for part in _parts(generations[-1]):
+            for part in parts_of(generations[-1]):
                 parent_ids = [member.id for member in part]
                 for parent_id, child in await self._backend.children_of(parent_ids):
                     family = families[parent_id]
@@ -305,7 +300,7 @@ class Erasure:
         return generations
 
     async def _erase(self, members: Sequence[Member]) -> AsyncGenerator[ErasureReport]:
-        for part in _parts(members):
+        for part in parts_of(members):
             closed = await self._backend.close(part)
             self._children_left.difference_update(closed)
             if self._contents is not None:
@@ -328,7 +323,10 @@ class Erasure:
         )
 
 
-def _parts(members: Sequence[T]) -> Iterator[Sequence[T]]:
+def parts_of(members: Sequence[T]) -> Iterator[Sequence[T]]:
+    """
+    Divide what may be too much for one call, or one transaction.
+    """
     size = MAX_SESSIONS_PER_BATCH
     for start in range(0, len(members), size):
         yield members[start : start + size]

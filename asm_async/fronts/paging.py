@@ -13,7 +13,12 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.values import fields
-from asm_async.values.cursor import CursorCodec, Key, KeyPart
+from asm_async.values.cursor import (
+    MAX_CURSOR_LENGTH,
+    CursorCodec,
+    Key,
+    KeyType,
+)
 from asm_async.values.page import Page
 from asm_async.values.plain_value import plain_fields
 from asm_async.values.value import Value, schema_of
@@ -29,7 +34,7 @@ class Order:
     No two items share a key.
     """
 
-    key: Mapping[str, type[KeyPart]]
+    key: Mapping[str, KeyType]
     is_descending: bool = False
 
     def key_of(self, item: object) -> Key:
@@ -39,7 +44,7 @@ class Order:
         return tuple(getattr(item, name) for name in self.key)
 
 
-def ordered_by(*, is_descending: bool = False, **key: type[KeyPart]) -> Order:
+def ordered_by(*, is_descending: bool = False, **key: KeyType) -> Order:
     """
     Make an order by the attributes *key*.
     """
@@ -57,6 +62,7 @@ class Search(Value):
     The fields that change nothing about which items are found, or in which order.
     """
 
+    LONGEST_CURSOR: ClassVar[int] = MAX_CURSOR_LENGTH
     RESOURCE: ClassVar[str]
     ORDERS: ClassVar[Mapping[str, Order]]
 
@@ -123,6 +129,7 @@ def check_paging(
         order=order_name,
         filters=search.filters,
         key_types=tuple(order.key.values()),
+        max_length=search.LONGEST_CURSOR,
     )
     behind = None if cursor is None else codec.decode(cursor)
     return Paging(order=order, limit=size, behind=behind, codec=codec)

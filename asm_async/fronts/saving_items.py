@@ -10,7 +10,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from asm_async.errors import ConflictError, RevisionConflictError
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import StateItem, item_shown
 
 Name: TypeAlias = tuple[str, str]
 """
@@ -267,8 +267,8 @@ def _there(save: ItemsToSave, name: Name, stored: StoredItem | None) -> StoredIt
 def _other_items(save: ItemsToSave, name: Name) -> ConflictError:
     return ConflictError(
         f"operation_id: {save.operation_id!r} was that of a save of other items than"
-        f" {_named(name)}, or that one was deleted since; each operation needs an id of"
-        " its own"
+        f" {item_shown(name)}, or that one was deleted since; each operation needs an"
+        " id of its own"
     )
 
 
@@ -298,12 +298,7 @@ def check_expected(stored: StoredItems, expected: Mapping[Name, int]) -> None:
         there = stored.stored_item(name)
         actual = 0 if there is None else there.revision
         if actual != revision:
-            raise RevisionConflictError(_named(name), revision, actual)
-
-
-def _named(name: Name) -> str:
-    scope, key = name
-    return f"state item {key!r} of scope {scope!r}"
+            raise RevisionConflictError(item_shown(name), revision, actual)
 
 
 def _whole(stored: StoredItem) -> StateItem:

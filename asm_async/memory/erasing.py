@@ -9,10 +9,9 @@ from datetime import datetime
 
 import attrs
 
-from asm_async.fronts.erasing import NOBODY, ErasureFilter, Member
+from asm_async.fronts.erasing import NOBODY, ErasureFilter, Member, parts_of
 from asm_async.fronts.maintenance import Batch, Batches
 from asm_async.memory.database import InMemoryDatabase
-from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values.maintenance import ErasureReport
 from asm_async.values.session import Session
 
@@ -39,8 +38,8 @@ class InMemoryErasure:
         """
         members = map(_member, self.database.sessions.values())
         found = [member for member in members if wanted.is_met_by(member)]
-        for start in range(0, len(found), MAX_SESSIONS_PER_BATCH):
-            yield found[start : start + MAX_SESSIONS_PER_BATCH]
+        for part in parts_of(found):
+            yield part
 
     async def children_of(
         self, parent_ids: Sequence[str]

@@ -19,7 +19,7 @@ from asm_async.transfer.incoming_session import (
 )
 from asm_async.values.export_lines import encode_record, record_name
 from asm_async.values.export_records import ExportEnd, ExportRecord
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import StateItem, item_shown
 
 StoreItems: TypeAlias = Callable[[Sequence[StateItem]], Awaitable[int]]
 """
@@ -81,7 +81,7 @@ def check_item(
     """
     if owner != incoming.id:
         raise HistoryConflictError(
-            incoming.id, f"{_shown(name)} belongs to {owner_shown(owner)} here"
+            incoming.id, f"{item_shown(name)} belongs to {owner_shown(owner)} here"
         )
 
 
@@ -94,7 +94,7 @@ def check_item_of_none(item: StateItem, stored: StateItem) -> None:
     """
     if not stored.has_same_content(item):
         raise ConflictError(
-            f"{_shown((item.scope, item.key))} cannot be imported: it is here with"
+            f"{item_shown((item.scope, item.key))} cannot be imported: it is here with"
             f" another {stored.differing_field(item)}"
         )
 
@@ -123,7 +123,7 @@ async def differing_item(
         while (one := await anext(there, None)) == (other := await anext(here, None)):
             pass
     # Both are sorted: what the other side lacks has the lesser name.
-    return _shown(min(found[0] for found in (one, other) if found is not None))
+    return item_shown(min(found[0] for found in (one, other) if found is not None))
 
 
 def owner_shown(owner: str | None) -> str:
@@ -131,8 +131,3 @@ def owner_shown(owner: str | None) -> str:
     Return what a message calls the session with the id *owner*, or the lack of one.
     """
     return "no session" if owner is None else f"session {owner!r}"
-
-
-def _shown(name: tuple[str, str]) -> str:
-    scope, key = name
-    return f"state item {key!r} of scope {scope!r}"

@@ -22,11 +22,15 @@ from asm_async.values import fields
 
 MAX_CURSOR_LENGTH = 4_096
 """
-No cursor is longer, whatever the item's id.
+No cursor is longer, whatever the item's id, unless its search says otherwise.
 """
 
 KeyPart: TypeAlias = datetime | str | int
 Key: TypeAlias = tuple[KeyPart, ...]
+KeyType: TypeAlias = type[KeyPart] | fields.FieldRule
+"""
+What a part of a key is: a type, where text is as ids are; or the rule of other text.
+"""
 
 _VERSION = 1
 _NAMES = ("version", "resource", "order", "choice of filters")
@@ -55,9 +59,14 @@ class CursorCodec:
     What is asked of the items, as JSON in normal form.
     """
 
-    key_types: tuple[type[KeyPart], ...]
+    key_types: tuple[KeyType, ...]
     """
     What an item's key is made of.
+    """
+
+    max_length: int = MAX_CURSOR_LENGTH
+    """
+    No cursor is longer, whatever the item's key.
     """
 
     def encode(self, key: Key) -> str:
@@ -75,7 +84,7 @@ class CursorCodec:
             InvalidCursorError: If no search has made it, or another one.
         """
         try:
-            parts = _unsealed(cursor)
+            parts = _unsealed(cursor, self.max_length)
         except (ValueError, RecursionError):
             kind = "another text" if isinstance(cursor, str) else type(cursor).__name__
             raise InvalidCursorError(
@@ -102,13 +111,13 @@ def _sealed(body: bytes) -> str:
     return base64.urlsafe_b64encode(checksum + body).rstrip(b"=").decode()
 
 
-def _unsealed(cursor: object) -> list[object]:
+def _unsealed(cursor: object, max_length: int) -> list[object]:
     """
     Return what was sealed.
 
     Sealed again it must give the same text, since many texts decode to the same bytes.
     """
-    if not isinstance(cursor, str) or len(cursor) > MAX_CURSOR_LENGTH:
+    if not isinstance(cursor, str) or len(cursor) > max_length:
         raise ValueError
     padding = "=" * (-len(cursor) % 4)
     body = base64.urlsafe_b64decode(cursor + padding)[_CHECKSUM_SIZE:]
@@ -124,11 +133,14 @@ def _plain(part: KeyPart) -> str | int:
     return part.isoformat() if isinstance(part, datetime) else part
 
 
-def _key_part(part: object, kind: type[KeyPart]) -> KeyPart:
+def _key_part(part: object, kind: KeyType) -> KeyPart:
     if kind is int:
         if type(part) is not int or not 0 <= part <= _MAX_NUMBER:
             raise ValueError
         return part
+    if not isinstance(kind, type):
+        own: str = kind(part, "key")
+        return own
     text = fields.text(part, "key")
     if kind is datetime:
         return fields.utc_time(datetime.fromisoformat(text), "key")

@@ -104,7 +104,29 @@ def item_name(value: object, name: str) -> tuple[str, str]:
     return fields.text(scope, f"{name}[0]"), item_key(key, f"{name}[1]")
 
 
+def item_shown(name: tuple[str, str]) -> str:
+    """
+    Return what a message calls the item of this scope and key.
+    """
+    scope, key = name
+    return f"state item {key!r} of scope {scope!r}"
+
+
+def check_users_scope(scope: str, name: str) -> None:
+    """
+    Refuse a scope of the library's own; *name* is where it stands.
+
+    Raises:
+        ValidationError: If it begins with :data:`OWN_SCOPES`.
+    """
+    if scope.startswith(OWN_SCOPES):
+        raise ValidationError(
+            f"{name}: {scope!r} has the reserved prefix {OWN_SCOPES!r}"
+        )
+
+
 ItemKey: TypeAlias = Annotated[str, item_key]
+KeyPrefix: TypeAlias = Annotated[str, key_prefix]
 ItemName: TypeAlias = Annotated[tuple[str, str], item_name]
 OpaqueBytes: TypeAlias = Annotated[bytes, opaque_bytes]
 

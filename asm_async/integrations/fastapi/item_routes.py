@@ -11,7 +11,6 @@ from functools import partial
 from typing import Annotated, TypeAlias
 
 from fastapi import Query, Request, Response
-from pydantic import Field
 
 from asm_async.integrations.fastapi import schema_models
 from asm_async.integrations.fastapi.access import ContextDep, ViewDep
@@ -32,22 +31,18 @@ from asm_async.integrations.fastapi.responses import (
 )
 from asm_async.values.state_item import MAX_KEY_LENGTH, StateItem
 
-_NO_NUL = r"^[^\x00]*$"
-_KeyText: TypeAlias = Annotated[
-    str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=_NO_NUL)
-]
 Scope: TypeAlias = Annotated[
     schema_models.Text, Query(description="The item's scope.", examples=["app/user"])
 ]
 Key: TypeAlias = Annotated[
-    _KeyText, Query(description="The item's key.", examples=["theme"])
+    schema_models.KeyText, Query(description="The item's key.", examples=["theme"])
 ]
 Prefix: TypeAlias = Annotated[
     str,
     Query(
         description="What the keys begin with.",
         max_length=MAX_KEY_LENGTH,
-        pattern=_NO_NUL,
+        pattern=r"^[^\x00]*$",
     ),
 ]
 

@@ -29,7 +29,6 @@ Found: TypeAlias = Sequence[Session | SessionMember]
 _FIRST_ITEMS = 8
 _MAX_ITEMS = 64
 _PART_BYTES = 1 << 20
-_NAMES_PER_PART = 100
 
 
 @attrs.define
@@ -198,13 +197,8 @@ async def _item_texts(view: TenantView, session_id: str) -> AsyncGenerator[str]:
     """
     place: tuple[str, str] | None = None
     separator = ""
-    while heads := await view.items.list_all(
-        session_id, after=place, limit=_NAMES_PER_PART, with_content=False
-    ):
-        for head in heads:
-            place = head.scope, head.key
-            # Each may hold 64 MiB: they are read one by one.
-            item = await view.items.find(session_id, *place)
-            if item is not None:
-                yield separator + encode_value(item.with_given(0))
-                separator = ","
+    # Each may hold 64 MiB: they are read one by one.
+    while found := await view.items.list_all(session_id, after=place, limit=1):
+        (item,) = found
+        yield separator + encode_value(item.with_given(0))
+        separator, place = ",", (item.scope, item.key)

@@ -30,9 +30,13 @@ from asm_async.values import fields
 from asm_async.values.event import AnyEventType, EventType
 from asm_async.values.fields import MAX_AMOUNT, MAX_COUNT, MAX_TEXT_LENGTH
 from asm_async.values.json_values import JSONObject, JSONValue
+from asm_async.values.state_item import MAX_KEY_LENGTH
 
 Text: TypeAlias = Annotated[
     str, Field(min_length=1, max_length=MAX_TEXT_LENGTH, pattern=r"^[^\x00]*$")
+]
+KeyText: TypeAlias = Annotated[
+    str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")
 ]
 Count: TypeAlias = Annotated[int, Field(ge=0, le=MAX_COUNT)]
 Time: TypeAlias = Annotated[

@@ -16,6 +16,7 @@ from pydantic import BaseModel, Field, WithJsonSchema
 
 from asm_async.integrations.fastapi.schema_models import (
     Count,
+    KeyText,
     PositiveCount,
     Text,
     body,
@@ -31,7 +32,6 @@ from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 from asm_async.values.session_export import SessionExport
 from asm_async.values.state_item import (
-    MAX_KEY_LENGTH,
     ItemKey,
     OpaqueBytes,
     StateItem,
@@ -63,9 +63,6 @@ _TokenUsage = Annotated[
 
 _Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
-_Key = Annotated[
-    str, Field(min_length=1, max_length=MAX_KEY_LENGTH, pattern=r"^[^\x00]*$")
-]
 _Base64 = Annotated[
     str, WithJsonSchema({"type": "string", "contentEncoding": "base64"})
 ]
@@ -121,7 +118,7 @@ SessionView: type[BaseModel] = view(Session, example=_SESSION)
 RunView: type[BaseModel] = view(Run, example=_RUN, token_usage=_TokenUsage)
 EventView: type[BaseModel] = view(Event, example=_EVENT)
 StateItemView: type[BaseModel] = view(
-    StateItem, {ItemKey: _Key, OpaqueBytes: _Base64}, example=_ITEM
+    StateItem, {ItemKey: KeyText, OpaqueBytes: _Base64}, example=_ITEM
 )
 
 _OF_STORE = frozenset({"id", "revision", "deleted_at", "last_activity_at"})

@@ -4,22 +4,45 @@ State items as one tenant sees them: those that go with its sessions.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, ClassVar
 
-from asm_async.errors import (
-    ConflictError,
-    NotFoundError,
-    RevisionConflictError,
-    ValidationError,
-)
-from asm_async.integrations.fastapi.item_cursors import cursor_of_item, item_of_cursor
+import attrs
+
+from asm_async.errors import ConflictError, NotFoundError, RevisionConflictError
+from asm_async.fronts.paging import Order, Search, check_paging, ordered_by
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
+from asm_async.values.fields import Text
 from asm_async.values.page import Page
 from asm_async.values.session import Session
-from asm_async.values.state_item import OWN_SCOPES, StateItem
+from asm_async.values.state_item import (
+    OWN_SCOPES,
+    KeyPrefix,
+    StateItem,
+    check_users_scope,
+    item_key,
+    item_shown,
+)
+
+
+@attrs.frozen(kw_only=True)
+class _ItemSearch(Search):
+    """
+    Which items of a session to list.
+    """
+
+    session_id: Text
+    scope: Text | None = None
+    prefix: KeyPrefix = ""
+
+    # In JSON, of which cursors are made, a control character of a key takes six bytes.
+    LONGEST_CURSOR: ClassVar[int] = 12_288
+    RESOURCE: ClassVar[str] = "state items"
+    ORDERS: ClassVar[Mapping[str, Order]] = {
+        "name_asc": ordered_by(scope=str, key=item_key)
+    }
 
 
 class TenantItems:
@@ -37,34 +60,24 @@ class TenantItems:
             ports.store.get_session, expected_tenant=tenant_id
         )
 
-    async def find(self, session_id: str, scope: str, key: str) -> StateItem | None:
-        """
-        Return the item that goes with the session and has this scope and key, if any.
-        """
-        found = (await self._ports.state.get_items(scope, [key])).get(key)
-        # What was found is shown only if the session is the tenant's.
-        await self._get_session(session_id)
-        is_its = found is not None and found.session_id == session_id
-        return found if is_its and not scope.startswith(OWN_SCOPES) else None
-
     async def page(
         self, session_id: str, *, limit: int, cursor: str | None, **filters: Any
     ) -> Page[StateItem]:
         """
         Return a page of the items that go with the session, without their contents.
         """
+        search = _ItemSearch(session_id=session_id, **filters)
+        paging = check_paging(search, order_by="name_asc", limit=limit, cursor=cursor)
         found = await self.list_all(
             session_id,
             **filters,
-            after=None if cursor is None else item_of_cursor(cursor),
-            limit=limit and limit + 1,
+            after=paging.behind,
+            limit=paging.needed,
             with_content=False,
         )
         if not found:
             await self._get_session(session_id)
-        items = tuple(found[:limit])
-        has_more = len(found) > len(items)
-        return Page(items=items, cursor=cursor_of_item(items[-1]) if has_more else None)
+        return paging.page(found)
 
     async def put(
         self, item: StateItem, *, expected_revision: int | None = None
@@ -93,17 +106,14 @@ class TenantItems:
                 return stored.items[0], not expected
 
     async def _own_revision(self, item: StateItem) -> int:
-        if item.scope.startswith(OWN_SCOPES):
-            raise ValidationError(
-                f"scope: {item.scope!r} has the reserved prefix {OWN_SCOPES!r}"
-            )
+        check_users_scope(item.scope, "scope")
         found = await self._ports.state.get_items(item.scope, [item.key])
         await self._get_session(item.session_id)
         there = found.get(item.key)
         if there is not None and there.session_id != item.session_id:
             raise ConflictError(
-                f"state item {item.key!r} of scope {item.scope!r} does not go with this"
-                " session: take another scope, such as one that begins with its id"
+                f"{item_shown((item.scope, item.key))} does not go with this session:"
+                " take another scope, such as one that begins with its id"
             )
         return 0 if there is None else there.revision
 
@@ -136,9 +146,12 @@ class TenantItems:
         Raises:
             NotFoundError: If there is none.
         """
-        item = await self.find(session_id, scope, key)
-        if item is None:
+        item = (await self._ports.state.get_items(scope, [key])).get(key)
+        # What was found is shown only if the session is the tenant's.
+        await self._get_session(session_id)
+        is_its = item is not None and item.session_id == session_id
+        if item is None or not is_its or scope.startswith(OWN_SCOPES):
             raise NotFoundError(
-                f"session {session_id!r} has no state item {key!r} of scope {scope!r}"
+                f"session {session_id!r} has no {item_shown((scope, key))}"
             )
         return item

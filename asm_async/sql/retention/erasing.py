@@ -15,7 +15,7 @@ import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async.fronts.erasing import NOBODY, ErasureFilter, Member
+from asm_async.fronts.erasing import NOBODY, ErasureFilter, Member, parts_of
 from asm_async.fronts.maintenance import Batches
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.sql.core import tables
@@ -87,10 +87,9 @@ class SQLErasure:
             order = [sessions.c.created_at, sessions.c.id]
             places = [(order, conditions)]
         else:
-            size, ids = MAX_SESSIONS_PER_BATCH, sorted(wanted.session_ids)
             places = [
                 ([sessions.c.id], [*conditions, is_one_of(sessions.c.id, part)])
-                for part in (ids[n : n + size] for n in range(0, len(ids), size))
+                for part in parts_of(sorted(wanted.session_ids))
             ]
         for order, condition in places:
             async with aclosing(self._pages(order, condition)) as pages:

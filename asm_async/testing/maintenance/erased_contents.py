@@ -194,7 +194,7 @@ class TestInterruptedErasures(ErasureContract):
         self, world: World
     ) -> None:
         """
-        Whose it is is looked at again when it is closed.
+        The owner is looked at again when the session is closed.
         """
         await world.fill("parent", user_id="ann")
         await world.fill("child", parent_session_id="parent")

@@ -169,7 +169,7 @@ class TestErasures(ErasureContract):
         """
         Numbers and revisions are not used again, and go on behind a gap.
 
-        Whose the session was is not remembered, so that the same tenant, and one who
+        The owner of the session is not remembered, so that the same tenant, and one who
         has none, are strangers to it as well.
         """
         gaps: set[int] = set()

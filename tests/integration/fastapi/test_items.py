@@ -11,6 +11,7 @@ import pytest
 
 from asm_async.integrations.fastapi import Limits
 from asm_async.testing.factories import make_item, make_session
+from asm_async.values.state_item import MAX_KEY_BYTES, MAX_KEY_LENGTH
 from tests.integration.fastapi.serving import Service, open_service
 
 ITEM = "/sessions/ses_1/state/item"
@@ -130,6 +131,29 @@ async def test_items_are_listed_page_by_page(service: Service) -> None:
     for wrong in ({"cursor": "?"}, {"cursor": "WzFd"}, {"scope": ""}, {"limit": -1}):
         answer = await service.client.get("/sessions/ses_1/state", params=wrong)
         assert answer.status_code == HTTPStatus.UNPROCESSABLE_ENTITY
+
+
+@pytest.mark.parametrize("character", ["\x01", "\U0001f600"])
+async def test_a_page_begins_behind_the_longest_key(
+    service: Service, character: str
+) -> None:
+    """
+    Whatever it takes in the JSON that a cursor is made of.
+    """
+    await service.ports.store.save_session(make_session())
+    key = character * min(MAX_KEY_LENGTH, MAX_KEY_BYTES // len(character.encode()))
+    names = [(character * 255, key), ("\U0010ffff", "last")]
+    await service.ports.state.save_items(
+        [make_item(scope=scope, key=key, session_id="ses_1") for scope, key in names]
+    )
+    one = {"limit": 1}
+    first = (await service.client.get("/sessions/ses_1/state", params=one)).json()
+    again = {"limit": 1, "cursor": first["cursor"]}
+    second = (await service.client.get("/sessions/ses_1/state", params=again)).json()
+
+    found = [*first["items"], *second["items"]]
+    assert [(item["scope"], item["key"]) for item in found] == names
+    assert second["cursor"] is None
 
 
 async def test_no_item_of_another_is_shown_replaced_or_removed(

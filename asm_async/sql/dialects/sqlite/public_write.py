@@ -1,5 +1,5 @@
 """
-The same through the driver's public interface alone: one hop for each statement.
+Groups and reads through the driver's public interface: one hop for each statement.
 """
 
 from __future__ import annotations
