@@ -12,6 +12,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async import InMemoryPorts, Ports, open_ports
 from asm_async.sql import create_engine
 
 
@@ -46,3 +47,17 @@ async def other(migrated_postgres_url: str) -> AsyncIterator[asyncpg.Connection[
     other = await asyncpg.connect(url.render_as_string(hide_password=False))
     yield other
     await other.close()
+
+
+@pytest.fixture
+async def ports(database_url: str | None) -> AsyncIterator[Ports]:
+    """
+    Open the ports over each kind of database in turn.
+    """
+    opening = (
+        InMemoryPorts()
+        if database_url is None
+        else open_ports(database_url, migrate=True)
+    )
+    async with opening as ports:
+        yield ports

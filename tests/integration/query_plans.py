@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sql.core.prepared import Prepared, Step
 
@@ -20,6 +20,7 @@ __all__ = [
     "RowsOf",
     "Statement",
     "analyse",
+    "generic_plan",
     "insert_rows",
     "is_scan",
     "is_sort",
@@ -131,3 +132,20 @@ def is_sort(step: str) -> bool:
     Return whether a step sorts what it was given.
     """
     return "TEMP B-TREE" in step or "Sort" in step
+
+
+async def generic_plan(conn: AsyncConnection, statement: str) -> list[str]:
+    """
+    Return the lines of PostgreSQL's plan for a statement, whatever its parameters are.
+    """
+    await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
+    await conn.exec_driver_sql(f"PREPARE planned AS {statement}")
+    count = await conn.scalar(
+        sa.text(
+            "SELECT cardinality(parameter_types) FROM pg_prepared_statements"
+            " WHERE name = 'planned'"
+        )
+    )
+    arguments = ", ".join(["NULL"] * int(str(count)))
+    explain = f"EXPLAIN EXECUTE planned ({arguments})"
+    return list((await conn.exec_driver_sql(explain)).scalars())

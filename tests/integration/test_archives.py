@@ -5,7 +5,6 @@ What is archived with its contents and then removed for ever is not lost.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -29,20 +28,6 @@ from asm_async.values.session_export import SessionExport
 
 LONG_AGO = datetime(2020, 1, 2, tzinfo=UTC)
 CONTENTS = {"report": b"# Findings\n", "log": b"a line\n" * 300_000, "empty": b""}
-
-
-@pytest.fixture
-async def ports(database_url: str | None) -> AsyncIterator[Ports]:
-    """
-    Open the ports over each kind of database in turn.
-    """
-    opening = (
-        InMemoryPorts()
-        if database_url is None
-        else open_ports(database_url, migrate=True)
-    )
-    async with opening as ports:
-        yield ports
 
 
 async def fill(ports: Ports, library: ArtifactLibrary) -> SessionExport:

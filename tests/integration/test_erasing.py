@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
 from pathlib import Path
 from typing import Any
@@ -16,7 +15,7 @@ import sqlalchemy as sa
 from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async import InMemoryPorts, Ports, open_ports
+from asm_async import Ports
 from asm_async.sql import (
     SQLMaintenance,
     SQLPorts,
@@ -45,20 +44,6 @@ from tests.integration.test_maintenance import (
 )
 
 SAID = "my number is 555-0100"
-
-
-@pytest.fixture
-async def ports(database_url: str | None) -> AsyncIterator[Ports]:
-    """
-    Open the ports over each kind of database in turn.
-    """
-    opening = (
-        InMemoryPorts()
-        if database_url is None
-        else open_ports(database_url, migrate=True)
-    )
-    async with opening as ports:
-        yield ports
 
 
 async def tell_secrets(ports: Ports, session_id: str = "ses_1") -> None:

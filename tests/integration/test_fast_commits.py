@@ -11,7 +11,6 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
-import sqlalchemy as sa
 
 from asm_async.errors import (
     ConflictError,
@@ -30,8 +29,9 @@ from asm_async.testing.state_store.contract import keys_of
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
 from tests.integration.lock_waiters import lock_waiters
-from tests.integration.test_fast_items import ports_on
-from tests.integration.test_fast_path import QUIET, UNIT, counted_hops
+from tests.integration.query_plans import generic_plan
+from tests.integration.test_fast_items import ports_by_hops, ports_by_way, ports_on
+from tests.integration.test_fast_path import QUIET, UNIT
 from tests.proxies import by_way, way_to
 
 Call: TypeAlias = Callable[[], Awaitable[object]]
@@ -135,11 +135,8 @@ async def test_the_usual_commit_is_one_round_trip(migrated_postgres_url: str) ->
     """
     Events with items, with a run's revision, or behind a number, also many together.
     """
-    async with way_to(migrated_postgres_url) as way:
-        url = by_way(way, migrated_postgres_url)
-        engine = create_engine(url, pool_size=1, execution_options=QUIET)
-        async with ports_on(engine) as ports:
-            costs = await costs_of(ports, lambda: way.round_trips)
+    async with ports_by_way(migrated_postgres_url) as (ports, measure):
+        costs = await costs_of(ports, measure)
 
     assert set(costs.values()) == {1}, costs
 
@@ -148,10 +145,8 @@ async def test_the_usual_commit_is_one_hop(migrated_sqlite_url: str) -> None:
     """
     To SQLite's thread and back.
     """
-    engine = create_engine(migrated_sqlite_url)
-    hops = counted_hops(engine)
-    async with ports_on(engine) as ports:
-        costs = await costs_of(ports, lambda: len(hops))
+    async with ports_by_hops(migrated_sqlite_url) as (ports, measure):
+        costs = await costs_of(ports, measure)
 
     assert set(costs.values()) == {1}, costs
 
@@ -380,17 +375,7 @@ async def test_the_usual_commit_compares_nothing_with_all(
     )
     engine = create_engine(migrated_postgres_url, execution_options=QUIET)
     async with ports_on(engine), engine.connect() as conn:
-        await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-        await conn.exec_driver_sql(f"PREPARE committing AS {statement}")
-        count = await conn.scalar(
-            sa.text(
-                "SELECT cardinality(parameter_types) FROM pg_prepared_statements"
-                " WHERE name = 'committing'"
-            )
-        )
-        arguments = ", ".join(["NULL"] * int(str(count)))
-        explain = f"EXPLAIN EXECUTE committing ({arguments})"
-        lines = list((await conn.exec_driver_sql(explain)).scalars())
+        lines = await generic_plan(conn, statement)
 
     assert [line for line in lines if "asm_runs" in line]
     assert not [line for line in lines if "Join Filter" in line]

@@ -27,6 +27,7 @@ from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import make_event, make_item, make_session
 from asm_async.testing.state_store.contract import keys_of
 from tests.integration.lock_waiters import lock_waiters
+from tests.integration.query_plans import generic_plan
 from tests.integration.test_fast_path import QUIET, UNIT, counted_hops
 from tests.proxies import by_way, way_to
 
@@ -45,6 +46,28 @@ async def ports_on(engine: AsyncEngine) -> AsyncGenerator[SQLPorts]:
             await ports.store.save_session(make_session(id=session_id))
         yield ports
     await engine.dispose()
+
+
+@asynccontextmanager
+async def ports_by_way(url: str) -> AsyncGenerator[tuple[SQLPorts, Callable[[], int]]]:
+    """
+    Open such ports on PostgreSQL, with what counts their round trips.
+    """
+    async with way_to(url) as way:
+        engine = create_engine(by_way(way, url), pool_size=1, execution_options=QUIET)
+        async with ports_on(engine) as ports:
+            yield ports, lambda: way.round_trips
+
+
+@asynccontextmanager
+async def ports_by_hops(url: str) -> AsyncGenerator[tuple[SQLPorts, Callable[[], int]]]:
+    """
+    Open such ports on SQLite, with what counts their hops to its thread.
+    """
+    engine = create_engine(url)
+    hops = counted_hops(engine)
+    async with ports_on(engine) as ports:
+        yield ports, lambda: len(hops)
 
 
 async def costs_of(ports: SQLPorts, measure: Callable[[], int]) -> dict[str, int]:
@@ -110,12 +133,8 @@ async def test_the_usual_save_is_one_round_trip(migrated_postgres_url: str) -> N
     """
     A new item, one that is there, expected, many, and what shares it with appends.
     """
-    async with way_to(migrated_postgres_url) as way:
-        engine = create_engine(
-            by_way(way, migrated_postgres_url), pool_size=1, execution_options=QUIET
-        )
-        async with ports_on(engine) as ports:
-            costs = await costs_of(ports, lambda: way.round_trips)
+    async with ports_by_way(migrated_postgres_url) as (ports, measure):
+        costs = await costs_of(ports, measure)
 
     assert set(costs.values()) == {1}, costs
 
@@ -124,10 +143,8 @@ async def test_the_usual_save_is_one_hop(migrated_sqlite_url: str) -> None:
     """
     To SQLite's thread and back.
     """
-    engine = create_engine(migrated_sqlite_url)
-    hops = counted_hops(engine)
-    async with ports_on(engine) as ports:
-        costs = await costs_of(ports, lambda: len(hops))
+    async with ports_by_hops(migrated_sqlite_url) as (ports, measure):
+        costs = await costs_of(ports, measure)
 
     assert set(costs.values()) == {1}, costs
 
@@ -266,11 +283,7 @@ async def test_the_usual_save_compares_no_item_with_all(
                 # Not in the text, or the question would find itself.
                 {"what": "%INSERT INTO asm_state_items%"},
             )
-            await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            await conn.exec_driver_sql(f"PREPARE saving AS {statement}")
-            arguments = ", ".join(["NULL"] * 11)
-            explain = f"EXPLAIN EXECUTE saving ({arguments})"
-            lines = list((await conn.exec_driver_sql(explain)).scalars())
+            lines = await generic_plan(conn, str(statement))
 
     assert [line for line in lines if "asm_state_items" in line]
     assert not [line for line in lines if "Join Filter" in line]

@@ -33,6 +33,7 @@ from asm_async.testing.factories import make_event, make_events, make_session, n
 from asm_async.values.event import Event
 from tests.backends import SQLBackend
 from tests.integration.lock_waiters import lock_waiters
+from tests.integration.query_plans import generic_plan
 from tests.proxies import by_way, way_to
 
 # Announcements would come between what is counted.
@@ -170,11 +171,7 @@ async def test_the_usual_append_compares_no_session_with_all(
                 # Not in the text, or the question would find itself.
                 {"what": "%INSERT INTO asm_events%"},
             )
-            await conn.exec_driver_sql("SET plan_cache_mode = force_generic_plan")
-            await conn.exec_driver_sql(f"PREPARE appending AS {statement}")
-            arguments = ", ".join(["NULL"] * 17)
-            explain = f"EXPLAIN EXECUTE appending ({arguments})"
-            lines = list((await conn.exec_driver_sql(explain)).scalars())
+            lines = await generic_plan(conn, str(statement))
 
     assert [line for line in lines if "asm_session_sequences" in line]
     assert not [line for line in lines if "Join Filter" in line]

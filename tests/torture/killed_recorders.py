@@ -4,7 +4,6 @@ Four processes record runs, one after the other is killed, and four recover at o
 
 from __future__ import annotations
 
-import asyncio
 import signal
 
 from asm_async import open_ports, open_store
@@ -16,15 +15,12 @@ from tests.fault.writing_processes import WritingProcesses, writing_processes
 from tests.torture.campaign import Campaign, Setting, Tally
 from tests.torture.databases import migrated_database
 from tests.torture.deadlines import in_time
+from tests.torture.killed_processes import PROCESSES, kill_in_turn
 from tests.torture.tallies import judged
 
 __all__ = ["CAMPAIGN"]
 
-_PROCESSES = 4
 _TASKS = 3
-
-# Within it a recorder comes to any point of several runs.
-_LONGEST_LIFE = 0.05
 
 # One that has failed by itself says nothing any more.
 _LONGEST_SILENCE = 60
@@ -61,11 +57,8 @@ async def _kill(processes: WritingProcesses, setting: Setting) -> int:
     """
     Kill a recorder, again and again, and all of them in the end; return how many.
     """
-    names: list[str] = []
-    faults = 0
 
-    def begin(place: int) -> None:
-        name = f"recorder-{faults}-{place}"
+    def order(name: str, _: str | None) -> None:
         processes.order(
             name,
             kind="runs",
@@ -74,30 +67,18 @@ async def _kill(processes: WritingProcesses, setting: Setting) -> int:
             calls=0,
             sessions=SESSIONS,
         )
-        names[place : place + 1] = [name]
 
-    for place in range(_PROCESSES):
-        begin(place)
-    processes.go()
-    for _ in setting.each_fault():
-        place = setting.random.randrange(_PROCESSES)
-        name = names[place]
+    async def wait(name: str) -> None:
         await in_time(processes.hear(1, of=name), seconds=_LONGEST_SILENCE)
-        await asyncio.sleep(setting.random.uniform(0, _LONGEST_LIFE))
-        processes.kill(name)
-        faults += 1
-        begin(place)
-    for name in names:
-        await processes.hear_of(name)
-        processes.kill(name)
-    return faults
+
+    return await kill_in_turn(processes, setting, order=order, wait=wait)
 
 
 async def _recover(processes: WritingProcesses) -> None:
     """
     Have several processes end the runs of the dead at the same time.
     """
-    for place in range(_PROCESSES):
+    for place in range(PROCESSES):
         processes.order(
             f"recovery-{place}", kind="recovery", tasks=0, calls=0, sessions=SESSIONS
         )

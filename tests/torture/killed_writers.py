@@ -4,7 +4,6 @@ Four processes do mixed work, and one after the other is killed and succeeded.
 
 from __future__ import annotations
 
-import asyncio
 import signal
 
 from asm_async import open_store
@@ -14,15 +13,12 @@ from tests.fault.writing_processes import WritingProcesses, writing_processes
 from tests.torture.campaign import Campaign, Setting, Tally
 from tests.torture.databases import migrated_database
 from tests.torture.deadlines import in_time
+from tests.torture.killed_processes import kill_in_turn
 from tests.torture.tallies import judged
 
 __all__ = ["CAMPAIGN"]
 
-_PROCESSES = 4
 _TASKS = 4
-
-# Within it a writer comes to any point of several calls.
-_LONGEST_LIFE = 0.05
 
 # One that has failed by itself says nothing any more.
 _LONGEST_SILENCE = 60
@@ -52,13 +48,10 @@ async def run(setting: Setting) -> Tally:
 
 async def _kill(processes: WritingProcesses, setting: Setting) -> int:
     """
-    Kill a writer, again and again, and all of them in the end; tell how many.
+    Kill a writer, again and again, and all of them in the end; return how many.
     """
-    names: list[str] = []
-    faults = 0
 
-    def begin(place: int, *, repeated: str | None = None) -> None:
-        name = f"writer-{faults}-{place}"
+    def order(name: str, repeated: str | None) -> None:
         processes.order(
             name,
             kind="mixed",
@@ -68,26 +61,15 @@ async def _kill(processes: WritingProcesses, setting: Setting) -> int:
             calls=0,
             sessions=SESSIONS,
         )
-        names[place : place + 1] = [name]
 
-    for place in range(_PROCESSES):
-        begin(place)
-    processes.go()
-    for _ in setting.each_fault():
-        place = setting.random.randrange(_PROCESSES)
-        name, repeated = names[place], None
+    async def wait(name: str) -> str | None:
         if setting.random.random() < _STILLBORN:
             await processes.hear_of(name)
-        else:
-            await in_time(processes.hear(1, of=name), seconds=_LONGEST_SILENCE)
-            repeated = setting.random.choice([None, name])
-        await asyncio.sleep(setting.random.uniform(0, _LONGEST_LIFE))
-        processes.kill(name)
-        faults += 1
-        begin(place, repeated=repeated)
-    for name in names:
-        await processes.hear_of(name)
-        processes.kill(name)
+            return None
+        await in_time(processes.hear(1, of=name), seconds=_LONGEST_SILENCE)
+        return setting.random.choice([None, name])
+
+    faults = await kill_in_turn(processes, setting, order=order, wait=wait)
     await processes.finish()
     return faults
 
