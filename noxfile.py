@@ -26,6 +26,9 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 DIALECTS = ["sqlite", "postgresql"]
+FRAMEWORKS = sorted(
+    path.name for path in Path("tests/frameworks").iterdir() if (path / "suite.txt").exists()
+)
 
 
 @nox.session
@@ -104,6 +107,22 @@ def peers(session: nox.Session) -> None:
     # Their warnings are theirs.
     options = ["-W", "ignore", "tests/peers"]
     session.run("python", "-m", "pytest", *options, *session.posargs)
+
+
+@nox.session
+@nox.parametrize("framework", FRAMEWORKS)
+def frameworks(session: nox.Session, framework: str) -> None:
+    """
+    Run a framework's own tests over our store, and ours of its adapter.
+
+    Each has an environment of its own: what one needs, another cannot stand.
+    """
+    tests = Path("tests/frameworks", framework)
+    extra = framework.replace("_", "-")
+    # Their tests come as source distributions, which pip alone downloads.
+    requirements = ["pip", "--requirement", str(tests / "suite.txt")]
+    session.install(f".[test,{extra}]", *requirements)
+    session.run("python", "-m", "pytest", str(tests), *session.posargs)
 
 
 def oldest(requirements: list[str]) -> list[str]:
