@@ -6,13 +6,21 @@ from __future__ import annotations
 
 import asyncio
 import atexit
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from types import TracebackType
 from typing import Self, TypeVar
 
+import attrs
+
 from asm_async.errors import StoreClosedError
-from asm_async.portal.portal_ports import PortalPorts
+from asm_async.portal.forwarding import forward
 from asm_async.portal.ports_thread import PortsFactory, PortsThread
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 
@@ -61,7 +69,7 @@ class Portal:
         self._thread = thread
         self._leave = leave
         self._is_closed = False
-        self._ports = PortalPorts(self._thread)
+        self._ports = PortalPorts(self)
         atexit.register(self.close)
 
     @property
@@ -79,9 +87,17 @@ class Portal:
         Raises:
             StoreClosedError: If they are not open, or not any more.
         """
-        if self._is_closed or self._thread.opened is None:
+        opened = self.opened_ports
+        if opened is None:
             raise StoreClosedError("the portal is not open")
-        return self._thread.opened
+        return opened
+
+    @property
+    def opened_ports(self) -> Ports | None:
+        """
+        What :attr:`opened` is; None instead of an error.
+        """
+        return None if self._is_closed else self._thread.opened
 
     async def run(self, make: Callable[[], Awaitable[T]]) -> T:
         """
@@ -112,6 +128,18 @@ class Portal:
             StoreClosedError: As for :meth:`run`.
         """
         return self._started().call(make)
+
+    def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """
+        Yield in this loop what a generator yields in the portal's, in its order.
+
+        Some 64 items are fetched ahead. Closing the iterator, or the cancellation of
+        its consumer, closes the generator and waits for that.
+
+        Args:
+            make: Called in the portal's loop; returns the generator.
+        """
+        return self._started().stream(make)
 
     def close(self) -> None:
         """
@@ -172,3 +200,35 @@ class Portal:
         if self._is_closed:
             raise StoreClosedError("the portal was closed")
         return self._thread
+
+
+@attrs.frozen(kw_only=True, eq=False, init=False)
+class PortalPorts(Ports):
+    """
+    The ports of a portal: each method is carried out in its loop, from any other.
+
+    What follows is fetched some 64 events ahead. The reader of an import, and the
+    writer of an export, are called in the caller's loop; functions such as *progress*,
+    and the *change* of ``update_session``, in the portal's thread.
+
+    Closing one of them refuses what comes after through it, and closes nothing else.
+
+    Args:
+        portal: Whose.
+    """
+
+    portal: Portal
+    """
+    Through which they are reached.
+    """
+
+    def __init__(self, portal: Portal) -> None:
+        object.__setattr__(self, "portal", portal)
+        super().__init__(
+            store=forward(portal, SessionStore, "store"),
+            state=forward(portal, StateStore, "state"),
+            query=forward(portal, QueryAPI, "query"),
+            maintenance=forward(portal, Maintenance, "maintenance"),
+            feed=forward(portal, EventFeed, "feed"),
+            artifacts=forward(portal, ArtifactRegistry, "artifacts"),
+        )
