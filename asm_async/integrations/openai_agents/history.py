@@ -15,7 +15,6 @@ from asm_async.errors import (
     EventConflictError,
     SequenceConflictError,
     SessionNotFoundError,
-    UnsupportedOperationError,
 )
 from asm_async.integrations.openai_agents.items import is_item, item_of
 from asm_async.ports.session_store import SessionStore
@@ -24,7 +23,7 @@ from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.ids import new_event_id
 from asm_async.values.retraction import (
     RETRACTIONS,
-    Range,
+    Ranges,
     hidden_ranges,
     is_hidden,
     merged,
@@ -34,6 +33,18 @@ from asm_async.values.session import Session
 SECONDS_TO_RETRY = 30.0
 """
 How long an item is taken back anew while others write to the session.
+"""
+
+MAX_RANGES = 100
+"""
+In how many ranges hidden events may lie before some become one.
+
+A store takes 1,000, but each retraction names them all.
+"""
+
+MIN_MERGED = 10
+"""
+How many ranges there are less at least when some become one.
 """
 
 PAGE_SIZE = 200
@@ -252,40 +263,27 @@ class History:
 
         An event right before them that tells of an earlier retraction is hidden too: it
         says nothing that this one does not, and would lie between two ranges.
-        """
-        for before in await self._events(before=first, last=1):
-            if before.type == EVENTS_RETRACTED:
-                first = before.sequence_number
-        try:
-            await self._replace(first, last, latest, replacement)
-        except UnsupportedOperationError:
-            await self._retract_and_merge((first, last), latest, replacement)
 
-    async def _retract_and_merge(
-        self, hidden: Range, latest: int, replacement: Sequence[Event]
-    ) -> None:
+        Where there would be too many ranges, some become one: what is visible between
+        them, and behind, is hidden as well, and is written once more. So items can be
+        taken back without end.
         """
-        Retract events where they would lie in more ranges than a session may have.
-
-        The later half of the ranges becomes one: what is visible between them is hidden
-        as well, and stands behind it once more. So items can be taken back without end,
-        and the cost of writing others again is shared by hundreds of them.
-        """
-        ranges = [hidden]
-        for event in await self._events(correlation_id=RETRACTIONS, last=1):
-            ranges += hidden_ranges(event.data)
-        several = merged(ranges)
-        first, _ = several[len(several) // 2]
-        kept = [
-            attrs.evolve(event, id=new_event_id(), sequence_number=0)
-            for event in await self._visible(after=first - 1)
-            if not is_hidden(event.sequence_number, (hidden,))
-        ]
-        await self._replace(first, latest, latest, [*kept, *replacement])
-
-    async def _replace(
-        self, first: int, last: int, latest: int, replacement: Sequence[Event]
-    ) -> None:
+        ranges: Ranges = ()
+        for told in await self._events(correlation_id=RETRACTIONS, last=1):
+            ranges = hidden_ranges(told.data)
+            for before in await self._events(before=first, last=1):
+                if before.type == EVENTS_RETRACTED:
+                    first = before.sequence_number
+        hidden = (first, last)
+        ranges = merged([*ranges, hidden])
+        if len(ranges) > MAX_RANGES:
+            first, last = _first_to_merge(ranges, latest), latest
+            kept = [
+                attrs.evolve(event, id=new_event_id(), sequence_number=0)
+                for event in await self._visible(after=first - 1)
+                if not is_hidden(event.sequence_number, (hidden,))
+            ]
+            replacement = [*kept, *replacement]
         await self.store.retract_events(
             self.session_id,
             first=first,
@@ -317,6 +315,25 @@ class History:
 
 def _may_go(event: Event, is_expired: IsExpired) -> bool:
     return not is_item(event) or is_expired(item_of(event))
+
+
+def _first_to_merge(ranges: Ranges, latest: int) -> int:
+    """
+    Return from where on everything becomes one range at the least cost.
+
+    All that is visible behind is written again, so that ranges are joined where little
+    lies between them: what was written again once lies behind a range of its own, and
+    is left alone as long as there are others.
+    """
+    costs: list[tuple[float, int]] = []
+    visible = latest - ranges[-1][1]
+    for place in range(len(ranges) - 2, -1, -1):
+        visible += ranges[place + 1][0] - ranges[place][1] - 1
+        saved = len(ranges) - 1 - place
+        if saved >= MIN_MERGED:
+            costs.append((visible / saved, place))
+    _, place = min(costs)
+    return ranges[place][0]
 
 
 def _now() -> float:

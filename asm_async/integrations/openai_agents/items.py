@@ -17,7 +17,7 @@ from asm_async.conventions import (
 )
 from asm_async.errors import ValidationError
 from asm_async.transcripts.outputs import input_of_text
-from asm_async.values.event import Event
+from asm_async.values.event import Event, EventType
 from asm_async.values.ids import new_event_id
 from asm_async.values.json_values import normalise_json
 from asm_async.values.not_json import OR_DEFAULT
@@ -30,6 +30,19 @@ The type of the event of an item that is neither a message nor about a function 
 ORIGINAL = "original"
 """
 The member of an event's data that is the item, whole.
+"""
+
+ITEM_TYPES = frozenset(
+    {
+        EventType.MESSAGE_SENT,
+        EventType.MESSAGE_RECEIVED,
+        EventType.TOOL_CALL_STARTED,
+        EventType.TOOL_CALL_COMPLETED,
+        ITEM,
+    }
+)
+"""
+The types that the events of items have.
 """
 
 UNKNOWN_TOOL = "unknown"
@@ -83,7 +96,7 @@ def is_item(event: Event) -> bool:
     """
     Return whether an event is that of an item.
     """
-    return ORIGINAL in event.data
+    return event.type in ITEM_TYPES and ORIGINAL in event.data
 
 
 def item_of(event: Event) -> Any:

@@ -209,7 +209,7 @@ class AsmSession:
         Raises:
             TypeError: If an item is no JSON value, naming what in it is none.
 
-            ValidationError: If *event_ids* are not as many as the items.
+            ValidationError: If *items* is no list, or *event_ids* are not as many.
 
             EventConflictError: If an id is that of another item.
 
@@ -217,7 +217,9 @@ class AsmSession:
 
             SessionNotFoundError: If it is another tenant's.
         """
-        added = fields.instance(items, "items", list)
+        if not fields.is_list(items):
+            raise fields.unexpected("items", "a list", items)
+        added = list[object](items)
         if event_ids is not None and len(event_ids) != len(added):
             raise ValidationError(
                 f"event_ids: {len(event_ids)}, and there are {len(added)} items"
@@ -297,7 +299,7 @@ class AsmSession:
         )
 
     def _events_of(
-        self, items: list[Any], event_ids: Sequence[str] | None = None
+        self, items: Sequence[object], event_ids: Sequence[str] | None = None
     ) -> list[Event]:
         return events_of(
             items,

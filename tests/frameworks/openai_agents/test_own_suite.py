@@ -52,18 +52,20 @@ GROUPS: Mapping[str, tuple[int, Sequence[str]]] = {
     ),
 }
 
+_SQLALCHEMY = "tests.extensions.memory.test_sqlalchemy_session"
+_ENCRYPTED = "tests.extensions.memory.test_encrypt_session"
+_OF_REDIS = (
+    "test_encrypted_session_scan_budget_does_not_turn_redis_negative_limit_into_history"
+)
+_PROGRAMS = "tests.test_programmatic_tool_calling"
+
 # Takes SQLite's write lock by a statement that no other database has.
-OF_SQLITE = {
-    "tests.extensions.memory.test_sqlalchemy_session"
-    "::test_add_items_waits_for_transient_sqlite_write_lock"
-}
+OF_SQLITE = {f"{_SQLALCHEMY}::test_add_items_waits_for_transient_sqlite_write_lock"}
 
 # Need a package that the SDK does not, or a newer Python.
 SKIPPED = {
-    "tests.extensions.memory.test_encrypt_session"
-    "::test_encrypted_session_scan_budget_does_not_turn_redis_negative_limit_into_history",
-    "tests.test_programmatic_tool_calling"
-    "::test_sync_callable_does_not_infer_through_pep695_awaitable_alias",
+    f"{_ENCRYPTED}::{_OF_REDIS}",
+    f"{_PROGRAMS}::test_sync_callable_does_not_infer_through_pep695_awaitable_alias",
 }
 
 
