@@ -6,7 +6,9 @@ from __future__ import annotations
 
 import asyncio
 import random
+import subprocess
 import sys
+import time
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +29,12 @@ async def test_killed_processes_leave_whole_batches(framework_url: str | None) -
         pytest.skip("what is in memory ends with its process")
     chance = random.Random(7)
     said = await asyncio.gather(
-        *(_work_and_die(framework_url, f"w{place}", chance) for place in range(4))
+        *(
+            asyncio.to_thread(
+                _work_and_die, framework_url, f"w{place}", chance.uniform(0.3, 1.0)
+            )
+            for place in range(4)
+        )
     )
 
     async with open_ports(framework_url) as ports:
@@ -59,18 +66,14 @@ def numbered_without_hole(numbers: list[int]) -> bool:
     return numbers == list(range(1, len(numbers) + 1))
 
 
-async def _work_and_die(
-    url: str, name: str, chance: random.Random
-) -> list[tuple[str, str]]:
-    process = await asyncio.create_subprocess_exec(
-        sys.executable, str(PROGRAM), url, name, stdout=asyncio.subprocess.PIPE
-    )
-    assert process.stdout is not None
-    # It is at work from its first line on.
-    said = [await asyncio.wait_for(process.stdout.readline(), 60)]
-    await asyncio.sleep(chance.uniform(0.3, 1.0))
-    process.kill()
-    said += (await process.stdout.read()).splitlines(keepends=True)
-    await process.wait()
+def _work_and_die(url: str, name: str, lifetime: float) -> list[tuple[str, str]]:
+    command = [sys.executable, str(PROGRAM), url, name]
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+        assert process.stdout is not None
+        # It is at work from its first line on.
+        said = [process.stdout.readline()]
+        time.sleep(lifetime)
+        process.kill()
+        said += process.stdout.readlines()
     whole = [line.decode().split() for line in said if line.endswith(b"\n")]
     return [(word, what) for word, what in whole if what != "None"]
