@@ -169,7 +169,10 @@ def _flat(report: Mapping[str, Any]) -> dict[str, object]:
 
 
 def _members(report: Mapping[str, Any], path: str) -> Iterable[tuple[str, object]]:
-    for key, value in report.items():
+    for key, member in report.items():
+        # A dataclass of one SDK may hold models of another.
+        dump = getattr(member, "model_dump", None)
+        value: object = dump() if callable(dump) else member
         place = path + _HUMP.sub("_", str(key)).lower()
         if isinstance(value, Mapping) and not path:
             yield from _members(cast("Mapping[str, Any]", value), f"{place}.")

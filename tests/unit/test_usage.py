@@ -243,6 +243,28 @@ class _Dict:
         return {"prompt_tokens": 3, "completion_tokens": 4}
 
 
+@dataclasses.dataclass
+class _Nested:
+    input_tokens: int = 3
+    output_tokens: int = 4
+    details: _Details = dataclasses.field(default_factory=lambda: _Details())
+
+
+class _Details:
+    def model_dump(self) -> dict[str, Any]:
+        """
+        Return the members, as models in dataclasses of other SDKs do.
+        """
+        return {"reasoning_tokens": 2}
+
+
+def test_a_model_in_a_dataclass_is_looked_into() -> None:
+    """
+    The parts of counts are found where a dataclass of one SDK holds models of another.
+    """
+    assert token_usage_of(_Nested()) == counts(3, 4, reasoning_tokens=2)
+
+
 @pytest.mark.parametrize("report", [_Dataclass(), _Model(), _Dict()], ids=range(3))
 def test_objects_of_sdks_are_taken_as_they_are(report: object) -> None:
     """
