@@ -11,7 +11,7 @@ from typing import Any, cast
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.claude_agent.keys import AGENT_ID
+from asm_async.integrations.claude_agent.keys import AGENT_ID, TranscriptKey
 from asm_async.integrations.ids import safe_id
 from asm_async.transcripts import events_from_anthropic
 from asm_async.usage import token_usage_of
@@ -76,8 +76,14 @@ class Entry:
         Return the message's blocks of one *kind*.
         """
         content = self.message.get("content")
-        blocks = cast("list[Any]", content) if isinstance(content, list) else []
-        return [b for b in blocks if isinstance(b, dict) and b.get("type") == kind]
+        if not isinstance(content, list):
+            return []
+        blocks = [
+            cast("Mapping[str, Any]", block)
+            for block in cast("Sequence[object]", content)
+            if isinstance(block, dict)
+        ]
+        return [block for block in blocks if block.get("type") == kind]
 
 
 def entries_of(originals: object) -> list[Entry]:
@@ -94,12 +100,14 @@ def entries_of(originals: object) -> list[Entry]:
         if not isinstance(original, Mapping):
             raise fields.unexpected(f"entries[{index}]", "an object", original)
         members = cast("Mapping[str, Any]", original)
-        uuid = members.get("uuid")
-        is_named = isinstance(uuid, str) and uuid != ""
-        name = (uuid,) if is_named else ("", new_event_id())
+        name = _name_of(members.get("uuid"))
         time = _time_of(members.get("timestamp"))
         entries.setdefault(name, Entry(members, name, time))
     return list(entries.values())
+
+
+def _name_of(uuid: object) -> tuple[str, ...]:
+    return (uuid,) if isinstance(uuid, str) and uuid else ("", new_event_id())
 
 
 def _time_of(value: object) -> datetime:
@@ -132,7 +140,7 @@ def answered_calls(entries: Iterable[Entry]) -> list[str]:
 
 
 def events_of(
-    entry: Entry, session_id: str, tool_names: Mapping[str, str]
+    entry: Entry, key: TranscriptKey, tool_names: Mapping[str, str]
 ) -> list[Event]:
     """
     Return the events of an entry, with the entry whole in the first.
@@ -140,16 +148,16 @@ def events_of(
     Args:
         entry: Which.
 
-        session_id: The session that they are of.
+        key: The transcript that it is of.
 
         tool_names: The names of tools, by the ids of calls whose results may be there.
 
     Raises:
         ValidationError: If the entry is not JSON.
     """
-    message, run = entry.message, run_of(entry, session_id)
+    message, run = entry.message, run_of(entry, key)
     events: list[Event] = []
-    for place, said in enumerate(_said_by(entry, session_id)):
+    for place, said in enumerate(_said_by(entry, key)):
         data: dict[str, Any] = dict(said.data)
         if said.type in _OF_MODEL:
             data["message_id"] = _name_or_none(message.get("id")) or entry.event_id
@@ -173,7 +181,7 @@ def events_of(
     if not events:
         own = Event.new(
             type=ENTRY_TYPE,
-            session_id=session_id,
+            session_id=key.asm_id,
             id=entry.event_id,
             timestamp=entry.timestamp,
         )
@@ -182,21 +190,21 @@ def events_of(
     return [attrs.evolve(events[0], data=whole), *events[1:]]
 
 
-def _said_by(entry: Entry, session_id: str) -> list[Event]:
+def _said_by(entry: Entry, key: TranscriptKey) -> list[Event]:
     content = entry.message.get("content")
     if not content:
         return []
     message = {"role": entry.original["type"], "content": content}
     try:
         return events_from_anthropic(
-            [message], session_id=session_id, timestamp=entry.timestamp
+            [message], session_id=key.asm_id, timestamp=entry.timestamp
         )
     except ValidationError:
         # An entry is the SDK's own: what is no message that we know is kept as it is.
         return []
 
 
-def run_of(entry: Entry, session_id: str) -> Run | None:
+def run_of(entry: Entry, key: TranscriptKey) -> Run | None:
     """
     Return the request to the model that an entry is an answer to, with its tokens.
 
@@ -212,19 +220,20 @@ def run_of(entry: Entry, session_id: str) -> Run | None:
     model = _name_or_none(message.get("model"))
     try:
         run = Run.new(
-            session_id=session_id,
-            id=safe_id(_RUN_PREFIX, session_id, cast("str", message_id)),
+            session_id=key.asm_id,
+            id=safe_id(_RUN_PREFIX, *key.parts, cast("str", message_id)),
             provider=PROVIDER,
             provider_metadata={} if model is None else {"model": model},
             started_at=entry.timestamp,
         )
-        counts = token_usage_of(usage, provider=PROVIDER)
-        told = attrs.evolve(run, token_usage=counts)
+        told = cast("Mapping[str, Any]", usage)
+        counts = token_usage_of(told, provider=PROVIDER)
+        run = attrs.evolve(run, token_usage=counts)
     except ValidationError:
         return None
     # What the SDK says itself, such as that a request failed, costs nothing.
     is_free = not any(counts.values())
-    done = told.update_status(RunStatus.COMPLETED, at=entry.timestamp)
+    done = run.update_status(RunStatus.COMPLETED, at=entry.timestamp)
     return None if is_free else done
 
 

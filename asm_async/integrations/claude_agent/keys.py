@@ -66,15 +66,16 @@ class TranscriptKey:
         if not isinstance(key, Mapping):
             raise fields.unexpected("key", "an object", key)
         members = cast("Mapping[str, object]", key)
-        texts = [_text_at(members, name) for name in ("project_key", "session_id")]
+        project_key = _text_at(members, "project_key")
+        session_id = _text_at(members, "session_id")
         if members.get("subpath") is None:
-            return cls(*texts)
+            return cls(project_key, session_id)
         subpath = _text_at(members, "subpath")
         if not subpath:
             raise ValidationError(
                 "key['subpath']: it is empty; a main transcript's key has none"
             )
-        return cls(*texts, subpath)
+        return cls(project_key, session_id, subpath)
 
     @property
     def main(self) -> TranscriptKey:
@@ -88,17 +89,23 @@ class TranscriptKey:
         """
         The id of the session.
         """
-        parts = [self.project_key, self.session_id]
-        if self.subpath is not None:
-            parts.append(self.subpath)
-        return safe_id(AGENT_ID, *parts)
+        return safe_id(AGENT_ID, *self.parts)
+
+    @property
+    def parts(self) -> tuple[str, ...]:
+        """
+        The texts that it consists of.
+        """
+        below = () if self.subpath is None else (self.subpath,)
+        return (self.project_key, self.session_id, *below)
 
     @property
     def plain(self) -> dict[str, str]:
         """
         The key as it is kept with the session.
         """
-        return {name: v for name, v in attrs.asdict(self).items() if v is not None}
+        names = ("project_key", "session_id", "subpath")
+        return dict(zip(names, self.parts, strict=False))
 
     def is_of(self, session: Session) -> bool:
         """

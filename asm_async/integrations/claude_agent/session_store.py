@@ -211,7 +211,7 @@ class AsmSessionStore(AgentSessionStore):
         if not entries:
             return
         events = await _events(store, key, entries)
-        runs = [run_of(entry, key.asm_id) for entry in entries]
+        runs = [run_of(entry, key) for entry in entries]
         # Of the entries of one answer the last one tells all its tokens.
         last = {run.id: run for run in runs if run is not None}
         session = stored or key.new_session(self._user_id)
@@ -238,8 +238,7 @@ class AsmSessionStore(AgentSessionStore):
         return cast("list[SessionStoreEntry]", entries) or None
 
     async def _do_list(self, project_key: str) -> list[SessionSummaryEntry]:
-        if not isinstance(project_key, str):
-            raise fields.unexpected("project_key", "text", project_key)
+        fields.instance(project_key, "project_key", str)
         found = await self._runner.ports.store.list_sessions(
             agent_id=AGENT_ID, tenant_id=tenant_of(project_key), with_context=False
         )
@@ -302,7 +301,7 @@ async def _events(
             # An earlier batch has the call, whose result knows no more than its id.
             for call in await search(key.asm_id, correlation_id=call_id):
                 names[call_id] = call.data["tool_name"]
-    return [e for entry in entries for e in events_of(entry, key.asm_id, names)]
+    return [e for entry in entries for e in events_of(entry, key, names)]
 
 
 def _summarised(

@@ -9,7 +9,7 @@ import logging
 import secrets
 from contextlib import suppress
 from functools import partial
-from typing import Any, Self, cast
+from typing import Any, Self
 
 from mcp.server.streamable_http import EventCallback, EventMessage, EventStore
 from mcp_types import JSONRPCMessage, JSONRPCResponse, jsonrpc_message_adapter
@@ -182,8 +182,7 @@ class AsmEventStore(EventStore):
 
             SessionDeletedError: If the session is soft-deleted.
         """
-        if not isinstance(stream_id, str):
-            raise fields.unexpected("stream_id", "text", stream_id)
+        fields.instance(stream_id, "stream_id", str)
         data: dict[str, Any] = {"stream_id": stream_id}
         if message is not None:
             data["original"] = _plain(message)
@@ -213,8 +212,7 @@ class AsmEventStore(EventStore):
         Returns:
             The stream; None if the event is not known here: then nothing was sent.
         """
-        if not isinstance(last_event_id, str):
-            raise fields.unexpected("last_event_id", "text", last_event_id)
+        fields.instance(last_event_id, "last_event_id", str)
         if not last_event_id.startswith(self._token):
             return None
         last = await self._runner.run(partial(self._do_find, last_event_id))
@@ -302,5 +300,4 @@ def _is_beginning(message: JSONRPCMessage | None) -> bool:
     """
     if not isinstance(message, JSONRPCResponse):
         return False
-    result = cast("dict[str, Any]", message.result)
-    return {"protocolVersion", "serverInfo"} <= result.keys()
+    return {"protocolVersion", "serverInfo"} <= message.result.keys()

