@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asm_async import EventType, Ports
+from asm_async import EventType, Ports, Session
 from asm_async.conventions import shape_warnings
 from asm_async.integrations.claude_agent import AGENT_ID, AsmSessionStore
 from asm_async.transcripts import read_transcript
@@ -226,3 +226,23 @@ async def test_events_of_others_are_not_loaded(ports: Ports) -> None:
     await store.append(KEY, [said("v", "y")])
 
     assert await store.load(KEY) == [said("u", "x"), said("v", "y")]
+
+
+async def test_a_session_made_by_the_application_is_filled(ports: Ports) -> None:
+    """
+    A session that is there already, without entries, was never written, and keeps all.
+    """
+    store = AsmSessionStore(ports)
+    session = Session.new(
+        id=SESSION_ID, agent_id=AGENT_ID, tenant_id="-srv-shop", user_id="ada"
+    )
+    await ports.store.save_session(session.with_metadata(title="Mine"))
+
+    assert await store.load(KEY) is None
+    assert await store.list_sessions("-srv-shop") == []
+    await store.append(KEY, [said("u", "x")])
+
+    assert await store.load(KEY) == [said("u", "x")]
+    assert len(await store.list_sessions("-srv-shop")) == 1
+    stored = await ports.store.get_session(SESSION_ID)
+    assert (stored.user_id, stored.metadata["title"]) == ("ada", "Mine")

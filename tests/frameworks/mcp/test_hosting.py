@@ -98,7 +98,10 @@ async def test_no_client_is_told_what_another_ones_session_said(
                 seen.append(await first_event(response))
         may_answer.set()
         # The first is told its own; by then the others' answers are stored, too.
-        own = [await c.replay(e, until=is_answer) for c, e in zip(clients, seen)]
+        own = [
+            await client.replay(event_id, until=is_answer)
+            for client, event_id in zip(clients, seen, strict=True)
+        ]
         others = [
             await client.replay(event_id, until=is_answer)
             for client in clients
