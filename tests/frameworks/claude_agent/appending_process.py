@@ -9,7 +9,7 @@ import sys
 
 from asm_async import open_ports
 from asm_async.integrations.claude_agent import AsmSessionStore
-from tests.frameworks.claude_agent.entries import KEY, answered, said, text
+from tests.frameworks.claude_agent.entries import KEY, answered, said, text, titled
 
 
 async def append_batches(url: str, writer: str, count: int) -> None:
@@ -23,7 +23,7 @@ async def append_batches(url: str, writer: str, count: int) -> None:
         for number in range(count):
             name = f"{writer}.{number}"
             answer = answered(f"{name}.1", f"m.{name}", text(name))
-            batch = [said(f"{name}.0", name, customTitle=name), answer]
+            batch = [titled(f"{name}.0", int(writer[0])), answer]
             batch.append(said(f"{name}.2", name))
             for _ in range(1 + number % 2):
                 await store.append(KEY, batch)

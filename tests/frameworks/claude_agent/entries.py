@@ -62,6 +62,14 @@ def call(call_id: str, name: str, **members: Any) -> Any:
     return {"type": "tool_use", "id": call_id, "name": name, "input": members}
 
 
+def titled(uuid: str, writer: int) -> Any:
+    """
+    Return an entry with what summaries keep of a writer, apart from that of others.
+    """
+    names = ("customTitle", "aiTitle", "lastPrompt", "summary", "gitBranch")
+    return said(uuid, uuid, **{names[writer % len(names)]: uuid})
+
+
 def conversation() -> list[Any]:
     """
     Return a conversation with tools, and with entries that are no messages.

@@ -13,7 +13,7 @@ import pytest
 from asm_async import open_ports
 from asm_async.integrations.claude_agent import AsmSessionStore
 from asm_async.portal import Portal
-from tests.frameworks.claude_agent.entries import KEY, folded, said
+from tests.frameworks.claude_agent.entries import KEY, folded, said, titled
 
 ROOT = Path(__file__).parents[3]
 PROGRAM = Path(__file__).with_name("appending_process.py")
@@ -67,12 +67,12 @@ async def test_processes_side_by_side_lose_no_entry_and_no_summary(
     """
     Batches of several processes lie whole in commit order, and the summary knows all.
     """
-    started = [await start(framework_url, f"w{n}", 15) for n in range(2)]
+    started = [await start(framework_url, f"{n}w", 15) for n in range(2)]
     for process in started:
         await process.communicate()
         assert process.returncode == 0
 
-    uuids = await check(framework_url, {f"w{n}": 15 for n in range(2)})
+    uuids = await check(framework_url, {f"{n}w": 15 for n in range(2)})
 
     assert len(uuids) == 2 * 15 * 3
 
@@ -85,7 +85,7 @@ async def test_killed_processes_leave_whole_batches(framework_url: str) -> None:
     chance = random.Random(7)
     acknowledged: dict[str, int] = {}
     for turn in range(3):
-        writers = [f"k{turn}{n}" for n in range(2)]
+        writers = [f"{n}k{turn}" for n in range(2)]
         started = [await start(framework_url, writer, 1_000) for writer in writers]
         for writer, process in zip(writers, started, strict=True):
             assert process.stdout is not None
@@ -108,7 +108,7 @@ def test_several_loops_share_a_transcript_through_a_portal(portal: Portal) -> No
         store = AsmSessionStore(portal.ports)
         for number in range(5):
             name = f"{writer}-{number}"
-            await store.append(KEY, [said(name, name, customTitle=name)])
+            await store.append(KEY, [titled(name, writer)])
 
     with ThreadPoolExecutor(4) as pool:
         list(pool.map(lambda writer: asyncio.run(write(writer)), range(4)))

@@ -18,6 +18,7 @@ from tests.frameworks.claude_agent.entries import (
     folded,
     said,
     text,
+    titled,
 )
 
 
@@ -122,7 +123,7 @@ async def test_writers_side_by_side_lose_nothing_and_no_summary(ports: Ports) ->
     async def write(writer: int) -> None:
         for batch in range(5):
             name = f"{writer}-{batch}"
-            lines = [said(f"{name}-{n}", name, customTitle=name) for n in range(3)]
+            lines = [titled(f"{name}-{n}", writer) for n in range(3)]
             await stores[writer % 2].append(KEY, lines)
 
     await concurrency.run_together(write(writer) for writer in range(8))
