@@ -1,0 +1,127 @@
+"""
+ADK's state as state items: one item for each key, in three scopes.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from google.adk.sessions.state import State
+from pydantic_core import to_jsonable_python
+
+from asm_async.errors import ValidationError
+from asm_async.integrations.google_adk.names import (
+    OWN_KEYS,
+    UPDATE_KEY,
+    SessionName,
+    is_odd,
+    item_key_of,
+)
+from asm_async.values.state_item import StateItem
+
+_LOG = logging.getLogger(__name__)
+
+
+def items_of(
+    name: SessionName, state: Mapping[str, Any], place: str
+) -> list[StateItem]:
+    """
+    Return the items that hold some keys of a state; ``temp:`` keys are left out.
+
+    A value that has no form in JSON, such as a function, is stored as its text, and a
+    warning is logged, as ADK's own services do.
+
+    Args:
+        name: The session, whose own keys go with it.
+
+        state: Keys with their prefixes, and their values.
+
+        place: What stands before the key in an error.
+
+    Raises:
+        ValidationError: Naming the key whose value cannot be stored.
+    """
+    items: list[StateItem] = []
+    for key, value in state.items():
+        if not isinstance(key, str):
+            raise ValidationError(f"{place}: {key!r} is no text")
+        if key.startswith(State.TEMP_PREFIX):
+            continue
+        try:
+            items.append(_item(name, key, json_of(value, key)))
+        except ValidationError as error:
+            raise ValidationError(f"{place}[{key!r}]: {error}") from error
+    return items
+
+
+def update_item(name: SessionName, update_time: float) -> StateItem:
+    """
+    Return the item that says when a session was last updated.
+    """
+    return StateItem(
+        scope=name.id,
+        key=UPDATE_KEY,
+        data={"last_update_time": update_time},
+        session_id=name.id,
+    )
+
+
+def update_time_in(items: Iterable[StateItem]) -> float | None:
+    """
+    Return when a session was last updated, by the items of its scope.
+    """
+    for item in items:
+        if item.key == UPDATE_KEY and isinstance(item.data, dict):
+            time = item.data.get("last_update_time")
+            return time if isinstance(time, float | int) else None
+    return None
+
+
+def state_of(items: Iterable[StateItem], prefix: str = "") -> dict[str, Any]:
+    """
+    Return the state that the items of one scope hold, with *prefix* before its keys.
+    """
+    state: dict[str, Any] = {}
+    for item in items:
+        if is_odd(item.key):
+            if isinstance(item.data, dict):
+                state[f"{prefix}{item.data['key']}"] = item.data["value"]
+        elif not item.key.startswith(OWN_KEYS):
+            state[f"{prefix}{item.key}"] = item.data
+    return state
+
+
+def json_of(value: object, place: str) -> Any:
+    """
+    Return a value as plain JSON; what has no such form, as text.
+
+    Raises:
+        ValidationError: If even that cannot be made.
+    """
+    try:
+        return to_jsonable_python(value)
+    except Exception:  # noqa: BLE001 - a value's own code may raise anything
+        _LOG.warning("%r has no form in JSON: its text is stored", place, exc_info=True)
+    try:
+        return to_jsonable_python(value, serialize_unknown=True)
+    except Exception as error:
+        raise ValidationError(f"this cannot be stored as JSON: {error}") from error
+
+
+def _item(name: SessionName, key: str, value: Any) -> StateItem:
+    scope, session_id, bare = name.id, name.id, key
+    for prefix, shared in (
+        (State.APP_PREFIX, name.app_scope),
+        (State.USER_PREFIX, name.user_scope),
+    ):
+        if key.startswith(prefix):
+            scope, session_id, bare = shared, None, key.removeprefix(prefix)
+    item_key = item_key_of(bare)
+    return StateItem(
+        scope=scope,
+        key=item_key,
+        data={"key": bare, "value": value} if is_odd(item_key) else value,
+        session_id=session_id,
+    )
