@@ -5,9 +5,10 @@ ADK's events as events of the conventions, and back.
 from __future__ import annotations
 
 import base64
+import math
 from collections.abc import Callable, Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 from google.adk.events.event import Event as AdkEvent
@@ -97,7 +98,7 @@ def record_of(event: AdkEvent) -> dict[str, Any]:
         plain = event.model_dump(mode="json", exclude_none=True)
     except PydanticSerializationError as error:
         raise ValidationError(f"event: {error}") from error
-    record: dict[str, Any] = to_jsonable_python(plain, inf_nan_mode="strings")
+    record: dict[str, Any] = _finite(plain)
     return record
 
 
@@ -192,11 +193,8 @@ def json_members(members: Mapping[str, Any] | None) -> dict[str, Any]:
     """
     Return the arguments or the result of a tool as a JSON object.
     """
-    plain: dict[str, Any] = to_jsonable_python(
-        members or {},
-        bytes_mode="base64",
-        inf_nan_mode="strings",
-        serialize_unknown=True,
+    plain: dict[str, Any] = _finite(
+        to_jsonable_python(members or {}, bytes_mode="base64", serialize_unknown=True)
     )
     return plain
 
@@ -206,6 +204,22 @@ def with_run(events: Iterable[Event], run_id: str | None) -> tuple[Event, ...]:
     Return the events as those of a run.
     """
     return tuple(attrs.evolve(event, run_id=run_id) for event in events)
+
+
+def _finite(value: Any) -> Any:
+    """
+    Return plain data with text for numbers that are not finite, as pydantic reads it.
+    """
+    match value:
+        case dict():
+            members = cast("dict[str, Any]", value)
+            return {key: _finite(member) for key, member in members.items()}
+        case list():
+            return [_finite(member) for member in cast("list[Any]", value)]
+        case float() if not math.isfinite(value):
+            return str(value)
+        case _:
+            return value
 
 
 def _named(part: types.FunctionCall | types.FunctionResponse) -> dict[str, str]:
