@@ -111,13 +111,7 @@ def json_of(value: object, place: str) -> Any:
 
 
 def _item(name: SessionName, key: str, value: Any) -> StateItem:
-    scope, session_id, bare = name.id, name.id, key
-    for prefix, shared in (
-        (State.APP_PREFIX, name.app_scope),
-        (State.USER_PREFIX, name.user_scope),
-    ):
-        if key.startswith(prefix):
-            scope, session_id, bare = shared, None, key.removeprefix(prefix)
+    scope, session_id, bare = _placed(name, key)
     item_key = item_key_of(bare)
     return StateItem(
         scope=scope,
@@ -125,3 +119,14 @@ def _item(name: SessionName, key: str, value: Any) -> StateItem:
         data={"key": bare, "value": value} if is_odd(item_key) else value,
         session_id=session_id,
     )
+
+
+def _placed(name: SessionName, key: str) -> tuple[str, str | None, str]:
+    """
+    Return a key's scope, the session that its item goes with, and the bare key.
+    """
+    if key.startswith(State.APP_PREFIX):
+        return name.app_scope, None, key.removeprefix(State.APP_PREFIX)
+    if key.startswith(State.USER_PREFIX):
+        return name.user_scope, None, key.removeprefix(State.USER_PREFIX)
+    return name.id, name.id, key
