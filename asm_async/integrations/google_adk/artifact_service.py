@@ -34,6 +34,7 @@ from asm_async.integrations.google_adk.artifact_versions import (
 from asm_async.portal import Portal, PortsRunner, open_portal
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.together import Ports
+from asm_async.values.json_values import normalise_json_object
 
 _MAX_REFERENCES = 5
 _NOTHING = types.Blob(mime_type="application/octet-stream", data=b"")
@@ -110,7 +111,8 @@ class AsmArtifactService(BaseArtifactService):
         name = _name(app_name, user_id, filename, session_id)
         part = ensure_part(artifact)
         _check_reference(name, part, session_id)
-        saved = partial(self._do_save, name, part, custom_metadata or {})
+        about = normalise_json_object(custom_metadata or {}, "custom_metadata")
+        saved = partial(self._do_save, name, part, about)
         return await self._runner.run(saved)
 
     @override

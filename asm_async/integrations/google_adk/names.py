@@ -7,6 +7,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from datetime import datetime
+from typing import cast
 
 import attrs
 
@@ -85,13 +86,15 @@ class SessionName:
         """
         Return what ADK calls a stored session; None if it is none of ADK's.
         """
-        known = session.metadata.get(PREFIX)
+        known: object = session.metadata.get(PREFIX)
         if not isinstance(known, dict):
             return None
-        texts = [known.get(field.name) for field in attrs.fields(cls)]
-        if not all(isinstance(text, str) for text in texts):
+        members = cast("dict[str, object]", known)
+        found = [members.get(field.name) for field in attrs.fields(cls)]
+        texts = [text for text in found if isinstance(text, str)]
+        if len(texts) < len(found):
             return None
-        name = cls(*(str(text) for text in texts))
+        name = cls(*texts)
         return name if name.id == session.id else None
 
 

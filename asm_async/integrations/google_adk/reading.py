@@ -57,24 +57,16 @@ async def read_session(
     Returns:
         None if there is none, or it was deleted.
     """
+    session = await _read_own(ports, name, config)
     for _ in range(_MAX_READS):
-        latest = await ports.store.get_latest_sequence(name.id)
-        try:
-            stored = await ports.store.get_session(name.id)
-        except SessionNotFoundError:
-            return None
-        if stored.deleted_at is not None:
-            return None
-        events = await _read_events(ports.store, name.id, config, latest)
-        session = await _with_own_state(ports, name, stored)
-        # Events, state and number are of one moment if nothing was written meanwhile.
-        # Else the session is one that is refused when it is written to.
-        if await ports.store.get_latest_sequence(name.id) == latest:
+        if session is None or await _is_current(ports.store, name, session):
             break
-    session.events = events
+        session = await _read_own(ports, name, config)
+    # What is not current after so many attempts is refused when it is written to.
+    if session is None:
+        return None
     session.state |= await read_app_state(ports, name.app_name)
     session.state |= await read_user_state(ports, name.app_name, name.user_id)
-    set_sequence_seen(session, latest)
     return session
 
 
@@ -133,6 +125,31 @@ async def read_last_event_id(store: SessionStore, session_id: str) -> str | None
     return events[-1].id if events else None
 
 
+async def _read_own(
+    ports: Ports, name: SessionName, config: GetSessionConfig | None
+) -> Session | None:
+    # The number comes first: a session that is older than it says would not be refused.
+    latest = await ports.store.get_latest_sequence(name.id)
+    try:
+        stored = await ports.store.get_session(name.id)
+    except SessionNotFoundError:
+        return None
+    if stored.deleted_at is not None:
+        return None
+    events = await _read_events(ports.store, name.id, config, latest)
+    session = await _with_own_state(ports, name, stored)
+    session.events = events
+    set_sequence_seen(session, latest)
+    return session
+
+
+async def _is_current(store: SessionStore, name: SessionName, session: Session) -> bool:
+    """
+    Return whether nothing was written while a session's parts were read.
+    """
+    return await store.get_latest_sequence(name.id) == sequence_seen(session)
+
+
 async def _stored_sessions(
     ports: Ports, app_name: str, user_id: str | None
 ) -> AsyncIterator[StoredSession]:
@@ -155,7 +172,7 @@ async def _stored_sessions(
 
 
 async def _listed(ports: Ports, name: SessionName, stored: StoredSession) -> Session:
-    # The number comes first: a session that is older than it says would not be refused.
+    # The number comes first here, too.
     latest = await ports.store.get_latest_sequence(name.id)
     session = await _with_own_state(ports, name, stored)
     set_sequence_seen(session, latest)

@@ -212,10 +212,10 @@ def _finite(value: Any) -> Any:
     """
     match value:
         case dict():
-            members = cast("dict[str, Any]", value)
+            members = cast("dict[str, object]", value)
             return {key: _finite(member) for key, member in members.items()}
         case list():
-            return [_finite(member) for member in cast("list[Any]", value)]
+            return [_finite(member) for member in cast("list[object]", value)]
         case float() if not math.isfinite(value):
             return str(value)
         case _:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, cast
 
 from google.adk.sessions.state import State
 from pydantic_core import to_jsonable_python
@@ -19,6 +19,7 @@ from asm_async.integrations.google_adk.names import (
     is_odd,
     item_key_of,
 )
+from asm_async.values import fields
 from asm_async.values.state_item import StateItem
 
 _LOG = logging.getLogger(__name__)
@@ -44,9 +45,8 @@ def items_of(
         ValidationError: Naming the key whose value cannot be stored.
     """
     items: list[StateItem] = []
-    for key, value in state.items():
-        if not isinstance(key, str):
-            raise ValidationError(f"{place}: {key!r} is no text")
+    for given, value in state.items():
+        key = fields.instance(given, f"{place}[{given!r}]", str)
         if key.startswith(State.TEMP_PREFIX):
             continue
         try:
@@ -73,9 +73,8 @@ def update_time_in(items: Iterable[StateItem]) -> float | None:
     Return when a session was last updated, by the items of its scope.
     """
     for item in items:
-        if item.key == UPDATE_KEY and isinstance(item.data, dict):
-            time = item.data.get("last_update_time")
-            return time if isinstance(time, float | int) else None
+        if item.key == UPDATE_KEY:
+            return cast("dict[str, float]", item.data)["last_update_time"]
     return None
 
 
@@ -86,8 +85,8 @@ def state_of(items: Iterable[StateItem], prefix: str = "") -> dict[str, Any]:
     state: dict[str, Any] = {}
     for item in items:
         if is_odd(item.key):
-            if isinstance(item.data, dict):
-                state[f"{prefix}{item.data['key']}"] = item.data["value"]
+            named = cast("dict[str, Any]", item.data)
+            state[f"{prefix}{named['key']}"] = named["value"]
         elif not item.key.startswith(OWN_KEYS):
             state[f"{prefix}{item.key}"] = item.data
     return state

@@ -108,7 +108,7 @@ def kill_all(url: str, kills: int, seconds: float) -> None:
     draw = random.Random(7)
     for writer in range(kills):
         reading, writing = os.pipe()
-        child = fork(lambda w=writer: asyncio.run(write_on(url, w, writing)))
+        child = fork(lambda w=writer, out=writing: asyncio.run(write_on(url, w, out)))
         os.close(writing)
         with os.fdopen(reading) as lines:
             # At the first one it is in the midst of its work.
