@@ -4,79 +4,68 @@ How ADK's sessions are read.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from datetime import datetime, timedelta
 from typing import Any
 
+import attrs
 from google.adk.events.event import Event as AdkEvent
 from google.adk.sessions.base_session_service import GetSessionConfig
 from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
 from asm_async.errors import SessionNotFoundError, ValidationError
-from asm_async.integrations.google_adk.names import SessionName, text_for
+from asm_async.integrations.google_adk.names import UPDATE_KEY, SessionName, text_for
 from asm_async.integrations.google_adk.records import adk_events_of, time_of
 from asm_async.integrations.google_adk.state import state_of, update_time_in
 from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports
 from asm_async.values.session import Session as StoredSession
+from asm_async.values.state_item import StateItem
 
-_MARKER = "_storage_update_marker"
 _MAX_READS = 5
-_SESSIONS_AT_ONCE = 16
 _MIN_WINDOW, _MAX_WINDOW = 32, 4_096
 
 
-def sequence_seen(session: Session) -> int | None:
+@attrs.frozen
+class ReadSession:
     """
-    Return the latest sequence number that a session of ADK was read or written at.
+    A session, and which number of its log it was read at.
+    """
 
-    Returns:
-        None if it does not come from this service, or was made of JSON.
-    """
-    marker = getattr(session, _MARKER)
-    is_ours = isinstance(marker, str) and marker.isascii() and marker.isdecimal()
-    return int(marker) if is_ours else None
-
-
-def set_sequence_seen(session: Session, sequence_number: int) -> None:
-    """
-    Remember in a session of ADK which events it has seen.
-    """
-    setattr(session, _MARKER, str(sequence_number))
+    session: Session
+    latest: int
 
 
 async def read_session(
     ports: Ports, name: SessionName, config: GetSessionConfig | None
-) -> Session | None:
+) -> ReadSession | None:
     """
     Return the session with its state and the events that *config* asks for.
 
     Returns:
         None if there is none, or it was deleted.
     """
-    session = await _read_own(ports, name, config)
-    for _ in range(_MAX_READS):
-        if session is None or await _is_current(ports.store, name, session):
-            break
-        session = await _read_own(ports, name, config)
-    # What is not current after so many attempts is refused when it is written to.
-    if session is None:
-        return None
-    session.state |= await read_app_state(ports, name.app_name)
-    session.state |= await read_user_state(ports, name.app_name, name.user_id)
-    return session
+    for _ in range(_MAX_READS - 1):
+        found = await _read_once(ports, name, config)
+        if found is None:
+            return None
+        # Number, events and state are of one moment if nothing was written meanwhile.
+        if await ports.store.get_latest_sequence(name.id) == found.latest:
+            return found
+    # One that is older than what it shows is refused when it is written to.
+    return await _read_once(ports, name, config)
 
 
 async def list_sessions(
     ports: Ports, app_name: str, user_id: str | None
-) -> list[Session]:
+) -> list[tuple[Session, int]]:
     """
     Return an app's sessions, or a user's in it, without events.
 
-    They are in the order of their last update, then of their users and ids.
+    They are in the order of their last update, then of their users and ids; each comes
+    with the revision of the item that tells of it.
     """
     names = [
         (name, stored)
@@ -84,18 +73,17 @@ async def list_sessions(
         if (name := SessionName.of_stored(stored)) is not None
     ]
     app_state = await read_app_state(ports, app_name)
-    users = {name.user_id for name, _ in names}
-    user_states = {
-        user: await read_user_state(ports, app_name, user) for user in sorted(users)
+    shared = {
+        user: app_state | await read_user_state(ports, app_name, user)
+        for user in {name.user_id for name, _ in names}
     }
-    sessions: list[Session] = []
-    for start in range(0, len(names), _SESSIONS_AT_ONCE):
-        several = names[start : start + _SESSIONS_AT_ONCE]
-        reads = [_listed(ports, name, stored) for name, stored in several]
-        sessions += await asyncio.gather(*reads)
-    for session in sessions:
-        session.state |= app_state | user_states[session.user_id]
-    return sorted(sessions, key=lambda s: (s.last_update_time, s.user_id, s.id))
+    # One after the other: many at once would open connections for each other.
+    listed = [await _listed(ports, name, stored) for name, stored in names]
+    for session, _ in listed:
+        session.state |= shared[session.user_id]
+    return sorted(
+        listed, key=lambda each: (each[0].last_update_time, each[0].user_id, each[0].id)
+    )
 
 
 async def read_app_state(ports: Ports, app_name: str) -> dict[str, Any]:
@@ -125,29 +113,32 @@ async def read_last_event_id(store: SessionStore, session_id: str) -> str | None
     return events[-1].id if events else None
 
 
-async def _read_own(
+async def _read_once(
     ports: Ports, name: SessionName, config: GetSessionConfig | None
-) -> Session | None:
+) -> ReadSession | None:
     # The number comes first: a session that is older than it says would not be refused.
     latest = await ports.store.get_latest_sequence(name.id)
+    if not latest:
+        return None
+    stored = await _find_stored(ports.store, name)
+    if stored is None:
+        return None
+    items = await ports.state.list_items(name.id)
+    events = await _read_events(ports.store, name.id, config, latest)
+    app_state = await read_app_state(ports, name.app_name)
+    user_state = await read_user_state(ports, name.app_name, name.user_id)
+    session = _session_of(name, stored, items)
+    session.events = events
+    session.state |= app_state | user_state
+    return ReadSession(session, latest)
+
+
+async def _find_stored(store: SessionStore, name: SessionName) -> StoredSession | None:
     try:
-        stored = await ports.store.get_session(name.id)
+        stored = await store.get_session(name.id)
     except SessionNotFoundError:
         return None
-    if stored.deleted_at is not None:
-        return None
-    events = await _read_events(ports.store, name.id, config, latest)
-    session = await _with_own_state(ports, name, stored)
-    session.events = events
-    set_sequence_seen(session, latest)
-    return session
-
-
-async def _is_current(store: SessionStore, name: SessionName, session: Session) -> bool:
-    """
-    Return whether nothing was written while a session's parts were read.
-    """
-    return await store.get_latest_sequence(name.id) == sequence_seen(session)
+    return stored if stored.deleted_at is None else None
 
 
 async def _stored_sessions(
@@ -171,18 +162,17 @@ async def _stored_sessions(
             return
 
 
-async def _listed(ports: Ports, name: SessionName, stored: StoredSession) -> Session:
-    # The number comes first here, too.
-    latest = await ports.store.get_latest_sequence(name.id)
-    session = await _with_own_state(ports, name, stored)
-    set_sequence_seen(session, latest)
-    return session
-
-
-async def _with_own_state(
+async def _listed(
     ports: Ports, name: SessionName, stored: StoredSession
-) -> Session:
+) -> tuple[Session, int]:
     items = await ports.state.list_items(name.id)
+    revisions = [item.revision for item in items if item.key == UPDATE_KEY]
+    return _session_of(name, stored, items), max(revisions, default=0)
+
+
+def _session_of(
+    name: SessionName, stored: StoredSession, items: Sequence[StateItem]
+) -> Session:
     updated = update_time_in(items)
     return Session(
         id=name.session_id,

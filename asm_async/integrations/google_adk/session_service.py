@@ -25,12 +25,12 @@ from google.adk.sessions.session import Session
 from typing_extensions import override
 
 from asm_async.errors import ConflictError, SessionDeletedError, ValidationError
+from asm_async.integrations.google_adk.markers import mark_listed, mark_seen
 from asm_async.integrations.google_adk.names import SessionName
 from asm_async.integrations.google_adk.reading import (
     list_sessions,
     read_session,
     read_user_state,
-    set_sequence_seen,
 )
 from asm_async.integrations.google_adk.records import time_of
 from asm_async.integrations.google_adk.writing import AppendedEvent, append, create
@@ -178,7 +178,7 @@ class AsmSessionService(BaseSessionService):
             appended = AppendedEvent.of(session, event)
             latest = await self._runner.run(partial(self._do_append, session, appended))
             session.last_update_time = event.timestamp
-            set_sequence_seen(session, latest)
+            mark_seen(session, latest)
             return self._commit_event_to_session(session, event)
 
     async def fork_session(
@@ -260,10 +260,17 @@ class AsmSessionService(BaseSessionService):
     async def _do_get(
         self, name: SessionName, config: GetSessionConfig | None
     ) -> Session | None:
-        return await read_session(self._runner.ports, name, config)
+        found = await read_session(self._runner.ports, name, config)
+        if found is None:
+            return None
+        mark_seen(found.session, found.latest)
+        return found.session
 
     async def _do_list(self, app_name: str, user_id: str | None) -> list[Session]:
-        return await list_sessions(self._runner.ports, app_name, user_id)
+        listed = await list_sessions(self._runner.ports, app_name, user_id)
+        for session, update_revision in listed:
+            mark_listed(session, update_revision)
+        return [session for session, _ in listed]
 
     async def _do_delete(self, name: SessionName) -> None:
         await self._runner.ports.store.delete_session(name.id)
@@ -272,7 +279,7 @@ class AsmSessionService(BaseSessionService):
         return await read_user_state(self._runner.ports, app_name, user_id, prefix="")
 
     async def _do_append(self, session: Session, appended: AppendedEvent) -> int:
-        return await append(self._runner.ports.store, session, appended)
+        return await append(self._runner.ports, session, appended)
 
     async def _do_fork(
         self, source: SessionName, target: SessionName, at: float
@@ -289,7 +296,7 @@ class AsmSessionService(BaseSessionService):
         return await self._read_back(target)
 
     async def _read_back(self, name: SessionName) -> Session:
-        session = await read_session(self._runner.ports, name, None)
+        session = await self._do_get(name, None)
         if session is None:
             raise ValidationError(f"session {name.session_id!r} was deleted meanwhile")
         return session

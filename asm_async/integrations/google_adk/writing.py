@@ -16,8 +16,8 @@ from google.adk.sessions.session import Session
 
 from asm_async import errors
 from asm_async.conventions import session_created
+from asm_async.integrations.google_adk.markers import find_sequence
 from asm_async.integrations.google_adk.names import SessionName
-from asm_async.integrations.google_adk.reading import read_last_event_id, sequence_seen
 from asm_async.integrations.google_adk.records import events_of, time_of, with_run
 from asm_async.integrations.google_adk.runs import (
     Invocation,
@@ -26,6 +26,7 @@ from asm_async.integrations.google_adk.runs import (
 )
 from asm_async.integrations.google_adk.state import items_of, update_item
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
 from asm_async.values.event import Event
 from asm_async.values.state_item import StateItem
@@ -63,7 +64,7 @@ class AppendedEvent:
         )
 
 
-async def append(store: SessionStore, session: Session, appended: AppendedEvent) -> int:
+async def append(ports: Ports, session: Session, appended: AppendedEvent) -> int:
     """
     Append an event and save the state that it changes, if the session is up to date.
 
@@ -77,10 +78,10 @@ async def append(store: SessionStore, session: Session, appended: AppendedEvent)
     """
     name = appended.name
     try:
-        seen = sequence_seen(session)
+        seen = await find_sequence(ports, name, session)
         if seen is None:
-            seen = await _sequence_without_marker(store, name, session)
-        return await _append_at(store, appended, seen)
+            raise _stale(name)
+        return await _append_at(ports.store, appended, seen)
     except errors.SequenceConflictError as error:
         raise _stale(name) from error
     except (errors.SessionNotFoundError, errors.SessionDeletedError) as error:
@@ -132,19 +133,6 @@ async def _commit(
             pass
     committed = await store.commit(changes, expected_sequence=seen)
     return committed.events[-1].sequence_number
-
-
-async def _sequence_without_marker(
-    store: SessionStore, name: SessionName, session: Session
-) -> int:
-    """
-    Return the session's latest number, if its last event is the one that is stored.
-    """
-    latest = await store.get_latest_sequence(name.id)
-    known = session.events[-1].id if session.events else None
-    if latest and known != await read_last_event_id(store, name.id):
-        raise _stale(name)
-    return latest
 
 
 async def create(

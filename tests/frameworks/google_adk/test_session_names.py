@@ -54,6 +54,9 @@ async def test_sessions_are_listed_by_their_last_update(ports: Ports) -> None:
     await service.append_event(listed[0], changed({}))
     with pytest.raises(StaleSessionError):
         await service.append_event(made[1], changed({}))
+    await service.append_event(made[0], changed({}))
+    with pytest.raises(StaleSessionError):
+        await service.append_event(listed[2], changed({}))
 
 
 async def test_only_adks_sessions_are_listed(ports: Ports) -> None:

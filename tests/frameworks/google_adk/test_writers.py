@@ -83,6 +83,24 @@ async def test_appends_of_one_object_follow_each_other(ports: Ports) -> None:
     assert run.total_tokens == 40
 
 
+async def test_a_session_is_read_as_of_one_moment(ports: Ports) -> None:
+    """
+    Beside a writer, events and state are always those of the same append.
+    """
+    service = AsmSessionService(ports)
+    session = await service.create_session(**SESSION, state={"n": 0})
+
+    async def write() -> None:
+        for number in range(1, 60):
+            await service.append_event(session, changed({"n": number}))
+
+    writing = asyncio.create_task(write())
+    while not writing.done():
+        got = await _get(service)
+        assert got.state["n"] == len(got.events)
+    await writing
+
+
 async def test_what_others_save_of_a_run_stays(ports: Ports) -> None:
     """
     A cost that is set while an invocation runs is not overwritten by its next event.
