@@ -16,15 +16,18 @@ from google.adk.sessions.state import State
 
 from asm_async.errors import SessionNotFoundError, ValidationError
 from asm_async.integrations.google_adk.names import UPDATE_KEY, SessionName, text_for
-from asm_async.integrations.google_adk.records import adk_events_of, time_of
-from asm_async.integrations.google_adk.state import state_of, update_time_in
+from asm_async.integrations.google_adk.records import (
+    adk_events_of,
+    is_adk_event,
+    time_of,
+)
+from asm_async.integrations.google_adk.state import state_of, update_in
 from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports
 from asm_async.values.session import Session as StoredSession
 from asm_async.values.state_item import StateItem
 
-_MAX_READS = 5
 _MIN_WINDOW, _MAX_WINDOW = 32, 4_096
 
 
@@ -47,15 +50,20 @@ async def read_session(
     Returns:
         None if there is none, or it was deleted.
     """
-    for _ in range(_MAX_READS - 1):
-        found = await _read_once(ports, name, config)
-        if found is None:
-            return None
-        # Number, events and state are of one moment if nothing was written meanwhile.
-        if await ports.store.get_latest_sequence(name.id) == found.latest:
-            return found
-    # One that is older than what it shows is refused when it is written to.
-    return await _read_once(ports, name, config)
+    items = await ports.state.list_items(name.id)
+    stored = await _find_stored(ports.store, name)
+    if stored is None:
+        return None
+    latest = await _sequence_of(ports.store, name, items)
+    if latest is None:
+        # The number comes first: what is older than it says would not be refused.
+        latest = await ports.store.get_latest_sequence(name.id)
+        items = await ports.state.list_items(name.id)
+    session = _session_of(name, stored, items)
+    session.events = await _read_events(ports.store, name.id, config, latest)
+    session.state |= await read_app_state(ports, name.app_name)
+    session.state |= await read_user_state(ports, name.app_name, name.user_id)
+    return ReadSession(session, latest)
 
 
 async def list_sessions(
@@ -113,32 +121,38 @@ async def read_last_event_id(store: SessionStore, session_id: str) -> str | None
     return events[-1].id if events else None
 
 
-async def _read_once(
-    ports: Ports, name: SessionName, config: GetSessionConfig | None
-) -> ReadSession | None:
-    # The number comes first: a session that is older than it says would not be refused.
-    latest = await ports.store.get_latest_sequence(name.id)
-    if not latest:
-        return None
-    stored = await _find_stored(ports.store, name)
-    if stored is None:
-        return None
-    items = await ports.state.list_items(name.id)
-    events = await _read_events(ports.store, name.id, config, latest)
-    app_state = await read_app_state(ports, name.app_name)
-    user_state = await read_user_state(ports, name.app_name, name.user_id)
-    session = _session_of(name, stored, items)
-    session.events = events
-    session.state |= app_state | user_state
-    return ReadSession(session, latest)
-
-
 async def _find_stored(store: SessionStore, name: SessionName) -> StoredSession | None:
     try:
         stored = await store.get_session(name.id)
     except SessionNotFoundError:
         return None
     return stored if stored.deleted_at is None else None
+
+
+async def _sequence_of(
+    store: SessionStore, name: SessionName, items: Sequence[StateItem]
+) -> int | None:
+    """
+    Return the number of the log that goes with a session's own state.
+
+    Returns:
+        None if nothing tells: the last event was pruned, or not copied.
+    """
+    update = update_in(items)
+    last = None
+    if update is not None:
+        last = await store.get_events(name.id, ids=[update.last_event_id])
+    if not last:
+        return None
+    number = last[0].sequence_number
+    if await store.get_latest_sequence(name.id) == number:
+        return number
+    # What others append, such as a retraction, is seen, too; what ADK does is not.
+    for event in await store.get_events(name.id, after=number):
+        if is_adk_event(event):
+            break
+        number = event.sequence_number
+    return number
 
 
 async def _stored_sessions(
@@ -173,13 +187,13 @@ async def _listed(
 def _session_of(
     name: SessionName, stored: StoredSession, items: Sequence[StateItem]
 ) -> Session:
-    updated = update_time_in(items)
+    update = update_in(items)
     return Session(
         id=name.session_id,
         app_name=name.app_name,
         user_id=name.user_id,
         state=state_of(items),
-        last_update_time=stored.updated_at.timestamp() if updated is None else updated,
+        last_update_time=update.time if update else stored.updated_at.timestamp(),
     )
 
 

@@ -62,6 +62,13 @@ def events_of(session_id: str, event: AdkEvent) -> list[Event]:
     return _EventBuilder(session_id, event).build()
 
 
+def is_adk_event(event: Event) -> bool:
+    """
+    Return whether a stored event is one of ADK's, or the first of those that one is.
+    """
+    return _ORIGINAL in event.data
+
+
 def adk_events_of(events: Iterable[Event]) -> list[AdkEvent]:
     """
     Return the events of ADK that some stored events are.
@@ -71,11 +78,10 @@ def adk_events_of(events: Iterable[Event]) -> list[AdkEvent]:
     """
     found: list[AdkEvent] = []
     for event in events:
-        record = event.data.get(_ORIGINAL)
-        if record is None:
+        if not is_adk_event(event):
             continue
         try:
-            found.append(AdkEvent.model_validate(record))
+            found.append(AdkEvent.model_validate(event.data[_ORIGINAL]))
         except PydanticError as error:
             raise StorageError(
                 f"event {event.id!r} of session {event.session_id!r} is none that this"

@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from typing import Any, cast
 
+import attrs
 from google.adk.sessions.state import State
 from pydantic_core import to_jsonable_python
 
@@ -56,25 +57,42 @@ def items_of(
     return items
 
 
-def update_item(name: SessionName, update_time: float) -> StateItem:
+@attrs.frozen
+class Update:
     """
-    Return the item that says when a session was last updated.
+    The last update of a session, of which its own state is.
     """
-    return StateItem(
-        scope=name.id,
-        key=UPDATE_KEY,
-        data={"last_update_time": update_time},
-        session_id=name.id,
-    )
+
+    time: float
+    """
+    When it was, by ADK.
+    """
+
+    last_event_id: str
+    """
+    The id of the event that was then the last one in the store.
+    """
+
+    def item(self, name: SessionName) -> StateItem:
+        """
+        Return the item that tells of the update, saved with all that it has changed.
+        """
+        return StateItem(
+            scope=name.id,
+            key=UPDATE_KEY,
+            data={"last_update_time": self.time, "last_event_id": self.last_event_id},
+            session_id=name.id,
+        )
 
 
-def update_time_in(items: Iterable[StateItem]) -> float | None:
+def update_in(items: Iterable[StateItem]) -> Update | None:
     """
-    Return when a session was last updated, by the items of its scope.
+    Return the last update of a session, by the items of its scope.
     """
     for item in items:
         if item.key == UPDATE_KEY:
-            return cast("dict[str, float]", item.data)["last_update_time"]
+            data = cast("dict[str, Any]", item.data)
+            return Update(data["last_update_time"], data["last_event_id"])
     return None
 
 

@@ -24,7 +24,7 @@ from asm_async.integrations.google_adk.runs import (
     find_invocation,
     run_after,
 )
-from asm_async.integrations.google_adk.state import items_of, update_item
+from asm_async.integrations.google_adk.state import Update, items_of
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
@@ -56,12 +56,9 @@ class AppendedEvent:
         name = SessionName(session.app_name, session.user_id, session.id)
         state: Mapping[str, Any] = event.actions.state_delta or {}
         items = items_of(name, state, "event.actions.state_delta")
-        return cls(
-            name,
-            event,
-            tuple(events_of(name.id, event)),
-            (*items, update_item(name, event.timestamp)),
-        )
+        events = tuple(events_of(name.id, event))
+        update = Update(event.timestamp, events[-1].id)
+        return cls(name, event, events, (*items, update.item(name)))
 
 
 async def append(ports: Ports, session: Session, appended: AppendedEvent) -> int:
@@ -167,11 +164,12 @@ async def create(
             invocations[key] = Invocation(known.run_id, run)
             run_id = known.run_id
         events += with_run(events_of(name.id, event), run_id)
+    update = Update(update_time, events[-1].id)
     changes = Changes(
         session=stored,
         events=tuple(events),
         runs=tuple(each.run for each in invocations.values() if each.run),
-        items=(*items_of(name, state, "state"), update_item(name, update_time)),
+        items=(*items_of(name, state, "state"), update.item(name)),
     )
     try:
         committed = await store.commit(changes, expected_revision=0)

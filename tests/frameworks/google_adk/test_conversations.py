@@ -4,6 +4,7 @@ A session of ADK as all else sees it: transcripts, searches, usage, retractions,
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from asm_async import EventType, Ports
 from asm_async.conventions import shape_warnings
 from asm_async.errors import SessionNotFoundError
 from asm_async.integrations.google_adk import AsmSessionService
+from asm_async.integrations.google_adk.names import SessionName
 from asm_async.transcripts import read_transcript
 from asm_async.values.run import RunStatus
 from tests.frameworks.google_adk.adk_events import (
@@ -243,6 +245,24 @@ async def test_a_fork_goes_its_own_way(ports: Ports) -> None:
         await service.fork_session(**{**SESSION, "session_id": "none"})
     await service.delete_session(**SESSION)
     assert await service.get_session(**{**SESSION, "session_id": "s2"}) == fork
+
+
+async def test_a_copy_up_to_an_event_is_one_of_adks(ports: Ports) -> None:
+    """
+    Copied by hand, and cut, it is read with what it has, and can be written to.
+    """
+    service = AsmSessionService(ports)
+    session = await _talk(service)
+    target = SessionName("app", "ann", "cut").new_session(datetime.now(UTC))
+    await ports.store.copy_session(ID, target, through=2)
+    cut = await service.get_session(**{**SESSION, "session_id": "cut"})
+    assert cut is not None
+    assert cut.events == session.events[:1]
+    stale = cut.model_copy(deep=True)
+    await service.append_event(cut, said("another way", author="agent"))
+    with pytest.raises(ValueError, match="modified in storage"):
+        await service.append_event(stale, said("too late"))
+    assert await service.get_session(**{**SESSION, "session_id": "cut"}) == cut
 
 
 async def test_a_session_of_another_service_comes_as_it_is(ports: Ports) -> None:
