@@ -149,7 +149,7 @@ def load_items(
         check_live: Refuses a session that is not live, as it is when asked.
 
         repeated: The ids of operations that may have been done already, by other values
-            than items.
+            than items, or by events.
     """
     wanted: list[Name] = []
     for save in saves:

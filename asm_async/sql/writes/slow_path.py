@@ -139,13 +139,20 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
         if isinstance(operation, SaveItems | Commit)
     ]
     deletions = [o.deletion for o in operations if isinstance(o, DeleteItems)]
+    # A commit may have been done already by a save of one of its values, or be known by
+    # its events, which stand where it expects to put them.
+    repeated = {*unit.operation_ids.values()} | {
+        each.expected.operation_id
+        for each in commits
+        if any((event.session_id, event.id) in unit.events for event in each.events)
+    }
     if deletions or any(saves):
         unit.items = yield from load_items(
             dialect,
             [save for save in saves if save is not None],
             deletions,
             unit.check_live,
-            repeated=set(unit.operation_ids.values()),
+            repeated=repeated,
         )
     return unit
 

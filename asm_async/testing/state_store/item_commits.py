@@ -72,6 +72,20 @@ class TestItemCommits(StateStoreContract):
         await store.delete_session("ses_1")
         assert await state.list_items("app/user") == []
 
+    async def test_a_commit_that_is_known_by_its_events_returns_its_items(
+        self, store: SessionStore, state: StateStore
+    ) -> None:
+        """
+        Its events stand where it expects to put them: nothing is saved once more.
+        """
+        await store.save_session(make_session())
+        changes = Changes(events=(_event(1),), items=(_item(data="first"),))
+        committed = await store.commit(changes, expected_sequence=0)
+        assert await store.commit(changes, expected_sequence=0) == committed
+        (later,) = await state.save_items([_item(data="later")])
+        again = await store.commit(changes, expected_sequence=0)
+        assert (again.events, again.items) == (committed.events, (later,))
+
     async def test_a_commit_that_is_refused_leaves_items_as_they_were(
         self, store: SessionStore, state: StateStore, backend: StateStoreBackend
     ) -> None:
