@@ -40,8 +40,8 @@ from asm_async.integrations.pydantic_ai.records import (
 )
 from asm_async.integrations.pydantic_ai.writing import MAX_ATTEMPTS
 from asm_async.ports.together import Ports
-from asm_async.values.changes import Changes, ItemName
-from asm_async.values.state_item import StateItem
+from asm_async.values.changes import Changes
+from asm_async.values.state_item import ItemName, StateItem
 
 
 async def delete_record(
@@ -94,9 +94,9 @@ class _Deletion:
 
     ports: Ports
     stored: StoredConversation
-    items: list[StateItem] = attrs.field(init=False, factory=list)
-    removed: list[ItemName] = attrs.field(init=False, factory=list)
-    expected: dict[ItemName, int] = attrs.field(init=False, factory=dict)
+    items: list[StateItem] = attrs.field(init=False, factory=list[StateItem])
+    removed: list[ItemName] = attrs.field(init=False, factory=list[ItemName])
+    expected: dict[ItemName, int] = attrs.field(init=False, factory=dict[ItemName, int])
 
     async def commit(self) -> None:
         """

@@ -17,8 +17,7 @@ from typing import Any, TypeAlias, cast
 import attrs
 
 from asm_async.integrations.ids import safe_id
-from asm_async.values.changes import ItemName
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import ItemName, StateItem
 
 LogPosition: TypeAlias = tuple[str, int]
 """
@@ -165,7 +164,7 @@ class Readers:
     Which log.
     """
 
-    positions: Mapping[str, list[int]] = attrs.field(factory=dict)
+    positions: Mapping[str, list[int]] = attrs.field(factory=dict[str, list[int]])
     """
     By session, the last entries of its histories in the log.
     """

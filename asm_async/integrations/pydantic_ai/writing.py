@@ -55,12 +55,12 @@ from asm_async.integrations.pydantic_ai.runs import (
     stored_run,
 )
 from asm_async.ports.together import Ports
-from asm_async.values.changes import Changes, ItemName
+from asm_async.values.changes import Changes
 from asm_async.values.event import Event
 from asm_async.values.ids import new_session_id
 from asm_async.values.run import Run
 from asm_async.values.session import Session, SessionStatus
-from asm_async.values.state_item import StateItem
+from asm_async.values.state_item import ItemName, StateItem
 
 MAX_ATTEMPTS = 100
 """
@@ -145,11 +145,11 @@ class _Write:
     stored: StoredConversation | None
     session: Session = attrs.field(init=False)
     is_first: bool = attrs.field(init=False, default=False)
-    events: list[Event] = attrs.field(init=False, factory=list)
-    messages: list[SentMessage] = attrs.field(init=False, factory=list)
-    items: list[StateItem] = attrs.field(init=False, factory=list)
-    expected: dict[ItemName, int] = attrs.field(init=False, factory=dict)
-    places: dict[str, Place] = attrs.field(init=False, factory=dict)
+    events: list[Event] = attrs.field(init=False, factory=list[Event])
+    messages: list[SentMessage] = attrs.field(init=False, factory=list[SentMessage])
+    items: list[StateItem] = attrs.field(init=False, factory=list[StateItem])
+    expected: dict[str | ItemName, int] = attrs.field(init=False, factory=dict[str | ItemName, int])
+    places: dict[str, Place] = attrs.field(init=False, factory=dict[str, Place])
     length: int = attrs.field(init=False, default=0)
 
     async def begin(self, *, is_first: bool) -> None:
@@ -164,7 +164,7 @@ class _Write:
             return
         conversation_id = self.record.conversation_id
         session_id = first_session_id(conversation_id)
-        self.is_first = is_first and await find_session(self.ports, session_id) is None
+        self.is_first = is_first and await self._is_unused(session_id)
         if not self.is_first:
             # Nobody who still deletes the session of before can delete this one.
             session_id = safe_id("pydantic-ai", conversation_id, new_session_id())
@@ -177,6 +177,16 @@ class _Write:
         self.events.append(
             session_created(session_id=session_id, timestamp=self.record.updated_at)
         )
+
+    async def _is_unused(self, session_id: str) -> bool:
+        """
+        Return whether nothing is known of an id; that a deleted one had it may not be.
+        """
+        if await find_session(self.ports, session_id) is not None:
+            return False
+        # Forks may still read what a deleted one has written.
+        scope, key = Readers(log_id=session_id).name
+        return not await self.ports.state.get_items(scope, [key])
 
     async def _new_session(self, session_id: str) -> Session:
         record, parent_id = self.record, None
@@ -282,7 +292,7 @@ class _Write:
         looked for at the same moment as they are. So it is there when this is
         committed, and stays.
         """
-        before = self.stored.reads if self.stored else frozenset()
+        before = self.stored.reads if self.stored else frozenset[LogPosition]()
         added: dict[str, list[int]] = {}
         for log_id, position in self._reads() - before:
             added.setdefault(log_id, []).append(position)
@@ -308,8 +318,7 @@ class _Write:
         runs = await self._runs(last_run_id, is_careful=is_careful)
         if runs:
             last_run_id = runs[-1].id
-        expected: dict[str | ItemName, int] = {**self.expected}
-        expected |= {run.id: run.revision for run in runs}
+        self.expected |= {run.id: run.revision for run in runs}
         await self.ports.store.commit(
             Changes(
                 session=self._saved_session(last_run_id),
@@ -319,7 +328,7 @@ class _Write:
             ),
             expected_revision=self.session.revision,
             expected_sequence=0 if self.is_first else None,
-            expected_revisions=expected,
+            expected_revisions=self.expected,
         )
 
     async def _runs(self, last_run_id: str | None, *, is_careful: bool) -> list[Run]:

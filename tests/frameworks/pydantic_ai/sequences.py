@@ -127,7 +127,7 @@ class Steps:
             step = self.random.choices(*zip(*self._steps(), strict=True))[0]
             ended = await outcome_of(step)
             is_refused = isinstance(ended, Exception)
-            self.outcomes.append(f"{step.__name__} {'refused' if is_refused else ''}")
+            self.outcomes.append(f"{step.__name__}{' refused' if is_refused else ''}")
         for entry_id in self.store.entry_ids:
             await outcome_of(lambda id_=entry_id: self.store.read_entry(id_))
         await self.store.list_conversations()
@@ -140,7 +140,7 @@ class Steps:
             (self.rewrite, 2),
             (self.branch, 4),
             (self.fork, 5),
-            (self.delete, 4),
+            (self.delete, 3),
             (self.list, 2),
             (self.point_elsewhere, 2),
             (self.read_all, 1),
@@ -182,7 +182,7 @@ class Steps:
             )
 
     async def branch(self) -> None:
-        conversation_id = self._id()
+        conversation_id = self._known_id()
         record = await self.store.read_record(conversation_id)
         revision = None if record is None else record.revision
         if self.random.random() < 0.1:
@@ -196,11 +196,15 @@ class Steps:
         self.loaded.append(branched)
 
     async def fork(self) -> None:
-        point = self._point() if self.random.random() < 0.8 else {}
+        point = self._point() if self.random.random() < 0.6 else {}
+        source_id, target_id = self._known_id(), self._id()
+        if self.random.random() < 0.6:
+            target_id = f"{self.ids[0]} forked {len(self.ids)}"
+            self.ids.append(target_id)
         forked = await self.store.fork(
-            self._id(),
+            source_id,
             **point,
-            new_conversation_id=self._id(),
+            new_conversation_id=target_id,
             scope=self._scope(),
             source_scope=self._scope(),
         )
@@ -251,16 +255,20 @@ class Steps:
     def _id(self) -> str:
         return self.random.choice(self.ids)
 
+    def _known_id(self) -> str:
+        known = self._loaded()
+        return self._id() if known is None else known.conversation_id
+
     def _scope(self) -> str | None:
-        return self.random.choice([None, None, None, *SCOPES])
+        return self.random.choice([None] * 6 + SCOPES)
 
     def _loaded(self) -> Conversation | None:
         return self.random.choice(self.loaded[-6:]) if self.loaded else None
 
     def _point(self) -> dict[str, Any]:
-        if self.store.entry_ids and self.random.random() < 0.5:
+        if self.store.entry_ids and self.random.random() < 0.4:
             return {"from_entry": self.random.choice(self.store.entry_ids[-10:])}
-        return {"at": self.random.randint(0, 4)}
+        return {"at": self.random.randint(0, 2)}
 
     def _messages(self) -> list[ModelMessage]:
         made: list[ModelMessage] = []

@@ -4,6 +4,7 @@ What the framework's own store in memory answers, ours answers.
 
 from __future__ import annotations
 
+import asyncio
 import os
 from collections import Counter
 
@@ -13,8 +14,10 @@ from asm_async import Ports
 from asm_async.integrations.pydantic_ai import AsmConversationStore
 from tests.frameworks.pydantic_ai.sequences import Steps, TwinStore
 
-SEQUENCES = int(os.environ.get("PYDANTIC_AI_SEQUENCES", "60"))
+# All of them, once: PYDANTIC_AI_SEQUENCES=10000.
+SEQUENCES = int(os.environ.get("PYDANTIC_AI_SEQUENCES", "100"))
 FIRST = int(os.environ.get("PYDANTIC_AI_FIRST_SEQUENCE", "0"))
+AT_ONCE = 8
 
 
 async def test_random_sequences_are_equal_to_the_frameworks_store(
@@ -24,15 +27,23 @@ async def test_random_sequences_are_equal_to_the_frameworks_store(
     Every answer and every refusal of random sequences is that of the reference.
     """
     outcomes: Counter[str] = Counter()
-    for seed in range(FIRST, FIRST + SEQUENCES):
-        # What others have done is not listed, and their ids are others.
-        ours = AsmConversationStore(ports, agent_id=f"sequence {seed}")
-        steps = Steps(TwinStore(InMemoryConversationStore(), ours), seed)
-        try:
-            await steps.run(20)
-        except BaseException as error:
-            error.add_note(f"seed {seed}: {steps.outcomes}")
-            raise
-        outcomes.update(steps.outcomes)
+    seeds = iter(range(FIRST, FIRST + SEQUENCES))
 
-    assert {"fork ", "delete ", "branch ", "point_elsewhere "} <= outcomes.keys()
+    async def work() -> None:
+        for seed in seeds:
+            # What others have done is not listed, and their ids are others.
+            ours = AsmConversationStore(ports, agent_id=f"sequence {seed}")
+            steps = Steps(TwinStore(InMemoryConversationStore(), ours), seed)
+            try:
+                await steps.run(20)
+            except BaseException as error:
+                error.add_note(f"seed {seed}: {steps.outcomes}")
+                raise
+            outcomes.update(steps.outcomes)
+
+    async with asyncio.TaskGroup() as group:
+        for _ in range(AT_ONCE):
+            group.create_task(work())
+
+    done = {name for name in outcomes if not name.endswith("refused")}
+    assert {"begin", "branch", "delete", "fork", "point_elsewhere"} <= done
