@@ -16,6 +16,7 @@ from pydantic_ai.conversation_store import (
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.integrations.pydantic_ai import deleting, reading, writing
+from asm_async.integrations.pydantic_ai.recent import RecentReads
 from asm_async.portal import Portal, PortsRunner, open_portal
 from asm_async.ports.together import Ports
 from asm_async.transcripts import Transcript
@@ -57,6 +58,7 @@ class AsmConversationStore(ConversationStore):
         self._runner = PortsRunner(ports)
         self._agent_id = fields.text(agent_id, "agent_id")
         self._portal: Portal | None = None
+        self._recent = RecentReads()
 
     @classmethod
     def from_url(
@@ -102,7 +104,10 @@ class AsmConversationStore(ConversationStore):
     async def _do_read_record(self, conversation_id: str) -> ConversationRecord | None:
         ports = self._runner.ports
         found = await reading.find_conversation(ports, conversation_id)
-        return None if found is None else found.record
+        if found is None:
+            return None
+        self._recent.add(found)
+        return found.record
 
     async def read_records(
         self, *, scope: str | None = None, limit: int | None = None
@@ -163,7 +168,12 @@ class AsmConversationStore(ConversationStore):
         expected_revision: str | None,
     ) -> None:
         await writing.write_record(
-            self._runner.ports, self._agent_id, record, new_entries, expected_revision
+            self._runner.ports,
+            self._agent_id,
+            record,
+            new_entries,
+            expected_revision=expected_revision,
+            recent=self._recent,
         )
 
     async def delete_record(
@@ -203,8 +213,9 @@ class AsmConversationStore(ConversationStore):
         """
         Return the entries up to one, oldest first, or the last ones of them.
 
-        Its place is looked up, and then the history read as one range; where it was
-        forked, as one range for each conversation that it leads through.
+        It is read as one range, where it was forked as one for each conversation that
+        it leads through. Where *head_id* is no head of a conversation that was read
+        lately, its place is looked up before that.
 
         Args:
             head_id: The last entry; None for no history at all.
@@ -221,7 +232,8 @@ class AsmConversationStore(ConversationStore):
     async def _do_read_history(
         self, head_id: str, limit: int | None
     ) -> list[ConversationEntry]:
-        return await reading.read_history(self._runner.ports, head_id, limit)
+        place = self._recent.place_of(head_id)
+        return await reading.read_history(self._runner.ports, head_id, limit, place)
 
     async def get_session(self, conversation_id: str) -> Session:
         """

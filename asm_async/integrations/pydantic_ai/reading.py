@@ -179,15 +179,25 @@ async def read_entry(ports: Ports, entry_id: str) -> ConversationEntry:
 
 
 async def read_history(
-    ports: Ports, head_id: str, limit: int | None
+    ports: Ports, head_id: str, limit: int | None, place: Place | None
 ) -> list[ConversationEntry]:
     """
     Return the entries up to one, oldest first, or only the last ones of them.
 
+    Args:
+        ports: Where they are.
+
+        head_id: The last one.
+
+        limit: At most so many.
+
+        place: Where the last one lies; None if that is not known.
+
     Raises:
         KeyError: If it, or one before it, is not stored.
     """
-    place = await find_place(ports, head_id)
+    if place is None:
+        place = await find_place(ports, head_id)
     found: list[ConversationEntry] = []
     for position in place.line:
         missing = None if limit is None else limit - len(found)

@@ -5,7 +5,7 @@ How a record and the entries that its history adds are written, in one commit.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 import attrs
 from pydantic_ai.conversation_store import (
@@ -42,6 +42,7 @@ from asm_async.integrations.pydantic_ai.reading import (
     live_home,
     user_of,
 )
+from asm_async.integrations.pydantic_ai.recent import RecentReads
 from asm_async.integrations.pydantic_ai.records import (
     StoredConversation,
     context_of,
@@ -62,6 +63,11 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session, SessionStatus
 from asm_async.values.state_item import ItemName, StateItem
 
+Expected: TypeAlias = str | ItemName
+"""
+What a revision is expected of: a run, by its id, or an item.
+"""
+
 MAX_ATTEMPTS = 100
 """
 How often a write is decided anew, because what it was decided by has changed.
@@ -73,7 +79,9 @@ async def write_record(
     agent_id: str,
     record: ConversationRecord,
     new_entries: Sequence[ConversationEntry],
+    *,
     expected_revision: str | None,
+    recent: RecentReads,
 ) -> None:
     """
     Store a record and its new entries, if the stored one has the expected revision.
@@ -89,9 +97,11 @@ async def write_record(
     check_unrepeated(new_entries)
     is_first = True
     for attempt in range(MAX_ATTEMPTS):
-        stored = await find_conversation(
-            ports, record.conversation_id, include_deleted=True
-        )
+        stored = recent.take(record.conversation_id)
+        if stored is None or stored.record.revision != expected_revision:
+            stored = await find_conversation(
+                ports, record.conversation_id, include_deleted=True
+            )
         if stored is not None and stored.session.deleted_at is not None:
             raise SessionDeletedError(stored.session.id)
         if (stored.record.revision if stored else None) != expected_revision:
@@ -148,7 +158,9 @@ class _Write:
     events: list[Event] = attrs.field(init=False, factory=list[Event])
     messages: list[SentMessage] = attrs.field(init=False, factory=list[SentMessage])
     items: list[StateItem] = attrs.field(init=False, factory=list[StateItem])
-    expected: dict[str | ItemName, int] = attrs.field(init=False, factory=dict[str | ItemName, int])
+    expected: dict[str | ItemName, int] = attrs.field(
+        init=False, factory=dict[str | ItemName, int]
+    )
     places: dict[str, Place] = attrs.field(init=False, factory=dict[str, Place])
     length: int = attrs.field(init=False, default=0)
 

@@ -11,7 +11,6 @@ from typing import Any
 
 from pydantic_ai.conversation import Conversation
 from pydantic_ai.conversation_store import (
-    ConversationConflict,
     ConversationEntry,
     ConversationRecord,
     ConversationStore,
@@ -54,11 +53,17 @@ class TwinStore(ConversationStore):
         return expected
 
     async def read_record(self, conversation_id: str) -> ConversationRecord | None:
+        """
+        Read a record from both.
+        """
         return await self._both(lambda store: store.read_record(conversation_id))
 
     async def read_records(
         self, *, scope: str | None = None, limit: int | None = None
     ) -> Sequence[ConversationRecord]:
+        """
+        List the records of both.
+        """
         return await self._both(
             lambda store: store.read_records(scope=scope, limit=limit)
         )
@@ -70,6 +75,9 @@ class TwinStore(ConversationStore):
         new_entries: Sequence[ConversationEntry] = (),
         expected_revision: str | None,
     ) -> None:
+        """
+        Write a record to both.
+        """
         await self._both(
             lambda store: store.write_record(
                 record, new_entries=new_entries, expected_revision=expected_revision
@@ -80,6 +88,9 @@ class TwinStore(ConversationStore):
     async def delete_record(
         self, conversation_id: str, *, expected_revision: str
     ) -> None:
+        """
+        Delete a record of both.
+        """
         await self._both(
             lambda store: store.delete_record(
                 conversation_id, expected_revision=expected_revision
@@ -87,11 +98,17 @@ class TwinStore(ConversationStore):
         )
 
     async def read_entry(self, entry_id: str) -> ConversationEntry:
+        """
+        Read an entry of both.
+        """
         return await self._both(lambda store: store.read_entry(entry_id))
 
     async def read_history(
         self, head_id: str | None, *, limit: int | None = None
     ) -> list[ConversationEntry]:
+        """
+        Read a history from both.
+        """
         return await self._both(lambda store: store.read_history(head_id, limit=limit))
 
 
@@ -127,37 +144,39 @@ class Steps:
             step = self.random.choices(*zip(*self._steps(), strict=True))[0]
             ended = await outcome_of(step)
             is_refused = isinstance(ended, Exception)
-            self.outcomes.append(f"{step.__name__}{' refused' if is_refused else ''}")
+            self.outcomes.append(
+                f"{step.__name__.lstrip('_')}{' refused' if is_refused else ''}"
+            )
         for entry_id in self.store.entry_ids:
             await outcome_of(lambda id_=entry_id: self.store.read_entry(id_))
         await self.store.list_conversations()
 
     def _steps(self) -> list[tuple[Callable[[], Awaitable[Any]], int]]:
         return [
-            (self.begin, 3),
-            (self.load, 3),
-            (self.go_on, 8),
-            (self.rewrite, 2),
-            (self.branch, 4),
-            (self.fork, 5),
-            (self.delete, 3),
-            (self.list, 2),
-            (self.point_elsewhere, 2),
-            (self.read_all, 1),
+            (self._begin, 3),
+            (self._load, 3),
+            (self._go_on, 8),
+            (self._rewrite, 2),
+            (self._branch, 4),
+            (self._fork, 5),
+            (self._delete, 3),
+            (self._list, 2),
+            (self._point_elsewhere, 2),
+            (self._read_all, 1),
         ]
 
-    async def begin(self) -> None:
+    async def _begin(self) -> None:
         await self._save(
             Conversation(messages=self._messages(), conversation_id=self._id())
         )
 
-    async def load(self) -> None:
+    async def _load(self) -> None:
         limit = self.random.choice([None, None, 0, 1, 2, 3, -1])
         found = await self.store.load(self._id(), limit=limit, scope=self._scope())
         if found is not None:
             self.loaded.append(found)
 
-    async def go_on(self) -> None:
+    async def _go_on(self) -> None:
         conversation = self._loaded()
         if conversation is not None:
             # A stale copy, too.
@@ -168,7 +187,7 @@ class Steps:
             )
             await self._save(conversation)
 
-    async def rewrite(self) -> None:
+    async def _rewrite(self) -> None:
         known = self._loaded()
         if known is not None:
             keep = self.random.randint(0, len(known.messages))
@@ -181,7 +200,7 @@ class Steps:
                 )
             )
 
-    async def branch(self) -> None:
+    async def _branch(self) -> None:
         conversation_id = self._known_id()
         record = await self.store.read_record(conversation_id)
         revision = None if record is None else record.revision
@@ -195,7 +214,7 @@ class Steps:
         )
         self.loaded.append(branched)
 
-    async def fork(self) -> None:
+    async def _fork(self) -> None:
         point = self._point() if self.random.random() < 0.6 else {}
         source_id, target_id = self._known_id(), self._id()
         if self.random.random() < 0.6:
@@ -210,14 +229,14 @@ class Steps:
         )
         self.loaded.append(forked)
 
-    async def delete(self) -> None:
+    async def _delete(self) -> None:
         await self.store.delete(self._id(), scope=self._scope())
 
-    async def list(self) -> None:
+    async def _list(self) -> None:
         limit = self.random.choice([None, 0, 1, 2])
         await self.store.list_conversations(scope=self._scope(), limit=limit)
 
-    async def point_elsewhere(self) -> None:
+    async def _point_elsewhere(self) -> None:
         """
         Write a record whose head is any entry that ever was.
         """
@@ -242,7 +261,7 @@ class Steps:
             expected_revision=record.revision,
         )
 
-    async def read_all(self) -> None:
+    async def _read_all(self) -> None:
         for conversation_id in self.ids:
             await self.store.load_entries(conversation_id)
         for entry_id in self.store.entry_ids:

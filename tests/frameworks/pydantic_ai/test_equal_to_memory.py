@@ -8,6 +8,7 @@ import asyncio
 import os
 from collections import Counter
 
+import pytest
 from pydantic_ai.conversation_store import InMemoryConversationStore
 
 from asm_async import Ports
@@ -20,6 +21,7 @@ FIRST = int(os.environ.get("PYDANTIC_AI_FIRST_SEQUENCE", "0"))
 AT_ONCE = 8
 
 
+@pytest.mark.timeout(120 + SEQUENCES)
 async def test_random_sequences_are_equal_to_the_frameworks_store(
     ports: Ports,
 ) -> None:
