@@ -153,7 +153,7 @@ class AsmConversationStore(ConversationStore):
 
             SessionDeletedError: If the conversation's session is soft-deleted.
 
-            ValidationError: If a message holds what is no JSON, such as NaN.
+            ValidationError: If a message holds what is no JSON.
         """
         await self._runner.run(
             partial(

@@ -23,7 +23,6 @@ from asm_async.integrations.pydantic_ai.places import (
     DELETIONS,
     READERS,
     Readers,
-    again_name,
     deletion_item,
     log_scope,
 )
@@ -106,7 +105,6 @@ class _Deletion:
         for log_id in {session.id, *(log for log, _ in self.stored.reads)}:
             await self._leave(log_id)
         self.items.append(deletion_item(session.id))
-        self.removed.append(again_name(self.stored.record.conversation_id))
         await self.ports.store.commit(
             Changes(
                 session=attrs.evolve(session, context=deleted_context(session)),

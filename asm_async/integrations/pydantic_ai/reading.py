@@ -69,43 +69,65 @@ async def live_home(ports: Ports, session_id: str | None) -> str | None:
     return None if found is None or found.deleted_at is not None else found.id
 
 
-async def find_sessions(ports: Ports, conversation_id: str) -> list[Session]:
+@attrs.frozen
+class FoundSessions:
     """
-    Return the sessions that may be a conversation's; the last one is, if one is.
+    The sessions that may be a conversation's.
 
-    A session whose conversation is deleted may be there still, and another's may have
-    the id that it would have. Then it came again under another, which an item names.
+    That is the first one. Where its conversation is deleted and it may be there still,
+    or another's has its id, the conversation came again under another, which an item
+    names.
+    """
+
+    first: Session | None
+    """
+    The session of the id that follows from the conversation's.
+    """
+
+    again: Session | None = None
+    """
+    The session that the item names.
+    """
+
+    again_revision: int = 0
+    """
+    The revision of the item, 0 if there is none; not looked for if the first one is it.
+    """
+
+    def conversation(self) -> StoredConversation | None:
+        """
+        Return the conversation, also of a soft-deleted session; None if there is none.
+        """
+        for session in (self.first, self.again):
+            found = None if session is None else conversation_of(session)
+            if found is not None:
+                return found
+        return None
+
+
+async def find_sessions(ports: Ports, conversation_id: str) -> FoundSessions:
+    """
+    Return the sessions that may be a conversation's.
     """
     first = await find_session(ports, first_session_id(conversation_id))
     if first is not None and conversation_of(first) is not None:
-        return [first]
+        return FoundSessions(first)
     scope, key = again_name(conversation_id)
     item = (await ports.state.get_items(scope, [key])).get(key)
-    again = None
-    if item is not None and item.session_id is not None:
-        again = await find_session(ports, item.session_id)
-    return [session for session in (first, again) if session is not None]
+    if item is None or item.session_id is None:
+        return FoundSessions(first)
+    again = await find_session(ports, item.session_id)
+    return FoundSessions(first, again, item.revision)
 
 
 async def find_conversation(
-    ports: Ports, conversation_id: str, *, include_deleted: bool = False
+    ports: Ports, conversation_id: str
 ) -> StoredConversation | None:
     """
-    Return a conversation; None if there is none.
-
-    Args:
-        ports: Where it is.
-
-        conversation_id: Which one.
-
-        include_deleted: Whether to return one whose session is soft-deleted, too.
+    Return a conversation; None if there is none, or its session is soft-deleted.
     """
-    for session in reversed(await find_sessions(ports, conversation_id)):
-        if session.deleted_at is None or include_deleted:
-            found = conversation_of(session)
-            if found is not None:
-                return found
-    return None
+    found = (await find_sessions(ports, conversation_id)).conversation()
+    return None if found is None or found.session.deleted_at is not None else found
 
 
 async def list_records(

@@ -16,10 +16,12 @@ from pydantic_ai.conversation_store import (
 
 from asm_async.conventions import session_created
 from asm_async.errors import (
+    ASMError,
     ConflictError,
     RevisionConflictError,
     SequenceConflictError,
     SessionDeletedError,
+    SessionNotFoundError,
     ValidationError,
 )
 from asm_async.integrations.ids import safe_id
@@ -35,9 +37,10 @@ from asm_async.integrations.pydantic_ai.places import (
     entry_name,
 )
 from asm_async.integrations.pydantic_ai.reading import (
+    FoundSessions,
     find_conversation,
     find_places,
-    find_session,
+    find_sessions,
     first_session_id,
     live_home,
     user_of,
@@ -97,11 +100,11 @@ async def write_record(
     check_unrepeated(new_entries)
     is_first = True
     for attempt in range(MAX_ATTEMPTS):
+        found = FoundSessions(None)
         stored = recent.take(record.conversation_id)
         if stored is None or stored.record.revision != expected_revision:
-            stored = await find_conversation(
-                ports, record.conversation_id, include_deleted=True
-            )
+            found = await find_sessions(ports, record.conversation_id)
+            stored = found.conversation()
         if stored is not None and stored.session.deleted_at is not None:
             raise SessionDeletedError(stored.session.id)
         if (stored.record.revision if stored else None) != expected_revision:
@@ -109,16 +112,21 @@ async def write_record(
         if attempt:
             await _check_new(ports, new_entries)
         write = _Write(ports, agent_id, record, stored)
-        await write.begin(is_first=is_first)
+        await write.begin(found, is_first=is_first)
         await write.add_entries(new_entries)
         try:
             await write.commit(is_careful=attempt > 0)
-        except SequenceConflictError:
-            # The conversation has been there before, and its session's numbers go on.
-            is_first = False
-        except RevisionConflictError:
+        except (
+            RevisionConflictError,
+            SequenceConflictError,
+            SessionDeletedError,
+            SessionNotFoundError,
+        ) as error:
             if attempt == MAX_ATTEMPTS - 1:
                 raise
+            # The conversation has been there before: its session's numbers go on, or
+            # what it had is still being deleted. That stays so.
+            is_first &= not write.is_refused_by(error)
         else:
             return
 
@@ -164,7 +172,7 @@ class _Write:
     places: dict[str, Place] = attrs.field(init=False, factory=dict[str, Place])
     length: int = attrs.field(init=False, default=0)
 
-    async def begin(self, *, is_first: bool) -> None:
+    async def begin(self, found: FoundSessions, *, is_first: bool) -> None:
         """
         Take the stored session, or begin one.
         """
@@ -176,13 +184,12 @@ class _Write:
             return
         conversation_id = self.record.conversation_id
         session_id = first_session_id(conversation_id)
-        self.is_first = is_first and await self._is_unused(session_id)
+        self.is_first = is_first and await self._may_be_new(found, session_id)
         if not self.is_first:
             # Nobody who still deletes the session of before can delete this one.
             session_id = safe_id("pydantic-ai", conversation_id, new_session_id())
-            name = again_name(conversation_id)
-            found = await self.ports.state.get_items(name[0], [name[1]])
-            self.expected[name] = found[name[1]].revision if found else 0
+            # By what was found it is decided that there is no other one.
+            self.expected[again_name(conversation_id)] = found.again_revision
             self.items.append(again_item(conversation_id, session_id))
         self.session = await self._new_session(session_id)
         self.items.append(Readers(log_id=session_id, home_id=session_id).item())
@@ -190,15 +197,24 @@ class _Write:
             session_created(session_id=session_id, timestamp=self.record.updated_at)
         )
 
-    async def _is_unused(self, session_id: str) -> bool:
+    async def _may_be_new(self, found: FoundSessions, session_id: str) -> bool:
         """
-        Return whether nothing is known of an id; that a deleted one had it may not be.
+        Return whether no session is known to have had an id; the commit knows it.
         """
-        if await find_session(self.ports, session_id) is not None:
+        if found.first is not None:
             return False
-        # Forks may still read what a deleted one has written.
+        # Forks may still read what one that is deleted has written.
         scope, key = Readers(log_id=session_id).name
-        return not await self.ports.state.get_items(scope, [key])
+        items = await self.ports.state.get_items(scope, [key])
+        return not items or Readers.from_item(session_id, items[key]).has_writer
+
+    def is_refused_by(self, error: ASMError) -> bool:
+        """
+        Return whether an error says that the id of the new session was another's.
+        """
+        is_deleted = isinstance(error, SessionDeletedError)
+        is_own = is_deleted and error.session_id == self.session.id
+        return isinstance(error, SequenceConflictError) or is_own
 
     async def _new_session(self, session_id: str) -> Session:
         record, parent_id = self.record, None

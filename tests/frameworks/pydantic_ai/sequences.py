@@ -4,9 +4,11 @@ Random sequences of what an application does with a store, carried out by two at
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Sequence
+from functools import partial
 from typing import Any
 
 from pydantic_ai.conversation import Conversation
@@ -147,8 +149,8 @@ class Steps:
             self.outcomes.append(
                 f"{step.__name__.lstrip('_')}{' refused' if is_refused else ''}"
             )
-        for entry_id in self.store.entry_ids:
-            await outcome_of(lambda id_=entry_id: self.store.read_entry(id_))
+        reads = [partial(self.store.read_entry, id_) for id_ in self.store.entry_ids]
+        await asyncio.gather(*(outcome_of(read) for read in reads))
         await self.store.list_conversations()
 
     def _steps(self) -> list[tuple[Callable[[], Awaitable[Any]], int]]:
@@ -264,8 +266,6 @@ class Steps:
     async def _read_all(self) -> None:
         for conversation_id in self.ids:
             await self.store.load_entries(conversation_id)
-        for entry_id in self.store.entry_ids:
-            await outcome_of(lambda id_=entry_id: self.store.read_entry(id_))
 
     async def _save(self, conversation: Conversation) -> None:
         await self.store.save(conversation, scope=self._scope())
