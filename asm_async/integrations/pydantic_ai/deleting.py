@@ -8,7 +8,7 @@ handed to one of them.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import cast
 
 import attrs
@@ -21,8 +21,10 @@ from asm_async.errors import (
 )
 from asm_async.integrations.pydantic_ai.places import (
     DELETIONS,
-    READERS,
-    Readers,
+    LOG_KEY,
+    EntryLog,
+    LoggedEntry,
+    Reader,
     deletion_item,
     log_scope,
 )
@@ -32,6 +34,7 @@ from asm_async.integrations.pydantic_ai.reading import (
     find_session,
     live_home,
     read_log,
+    read_readers,
 )
 from asm_async.integrations.pydantic_ai.records import (
     StoredConversation,
@@ -117,58 +120,71 @@ class _Deletion:
 
     async def _leave(self, log_id: str) -> None:
         session_id, scope = self.stored.session.id, log_scope(log_id)
-        found = (await self.ports.state.get_items(scope, [READERS])).get(READERS)
+        found = (await self.ports.state.get_items(scope, [LOG_KEY])).get(LOG_KEY)
         if found is None:
             # Who wrote it was erased, and its entries with it.
             return
-        readers = Readers.from_item(log_id, found)
-        self.expected[readers.name] = readers.revision
-        homes = await self._homes(readers.positions)
-        left = {each: readers.positions[each] for each in homes}
-        if readers.has_writer and log_id != session_id:
-            home_id = await live_home(self.ports, readers.home_id)
-            readers = attrs.evolve(readers, positions=left, home_id=home_id)
-            self.items.append(readers.item())
+        log = EntryLog.from_item(log_id, found)
+        self.expected[log.name] = log.revision
+        home_id: str | None = session_id
+        if log.has_writer and log_id != session_id:
+            home_id = await live_home(self.ports, log.home_id)
+            self.items.append(attrs.evolve(log, home_id=home_id).item())
+            self.removed.append(Reader(session_id, ()).name_in(log_id))
             return
-        readers = attrs.evolve(
-            readers,
-            positions=left,
-            has_writer=False,
-            is_closed=not left,
+        readers = [
+            reader
+            for reader in await read_readers(self.ports, log_id)
+            if reader.session_id != session_id
+        ]
+        if readers or log_id != session_id:
             # It goes with one of those who are left, as each of its entries does.
-            home_id=next(iter(homes.values()), session_id),
+            live = await self._hand_over(log_id, readers)
+            home_id = live if readers else session_id
+        log = attrs.evolve(
+            log, has_writer=False, is_closed=not readers, home_id=home_id
         )
-        self.items.append(readers.item())
-        if left or log_id != session_id:
-            await self._hand_over(readers, homes)
+        self.items.append(log.item())
 
-    async def _homes(self, readers: Mapping[str, object]) -> dict[str, str | None]:
-        """
-        Return the readers that are left, and the sessions that their entries go with.
-
-        What only soft-deleted ones lead to goes with none, since they may come back.
-        """
-        homes: dict[str, str | None] = {}
-        for reader_id in readers:
-            reader = await find_session(self.ports, reader_id)
-            if reader is not None and reader_id != self.stored.session.id:
-                homes[reader_id] = None if reader.deleted_at else reader_id
-        return dict(sorted(homes.items(), key=lambda home: home[1] is None))
-
-    async def _hand_over(
-        self, readers: Readers, homes: Mapping[str, str | None]
-    ) -> None:
+    async def _hand_over(self, log_id: str, readers: Sequence[Reader]) -> str | None:
         """
         Have each entry of a log without its writer go with one who leads to it.
+
+        What only soft-deleted ones lead to goes with none, since they may come back.
+
+        Returns:
+            One who is left and not soft-deleted, if there is one.
         """
-        entries = await read_log(self.ports, readers.log_id)
-        left = dict(entries)
-        for reader_id, home_id in homes.items():
-            for position in readers.positions[reader_id]:
-                for number in before_in_log(entries, position) & left.keys():
-                    entry = left.pop(number)
-                    if entry.home_id not in homes:
-                        self.items += attrs.evolve(entry, home_id=home_id).items()
+        entries = await read_log(self.ports, log_id)
+        left, ids = dict(entries), {reader.session_id for reader in readers}
+        live: str | None = None
+        soft_deleted = list[Reader]()
+        for reader in readers:
+            if live is not None and not left:
+                break
+            session = await find_session(self.ports, reader.session_id)
+            if session is not None and session.deleted_at is None:
+                live = live or session.id
+                self._take(reader, entries, left, ids, session.id)
+            elif session is not None:
+                soft_deleted.append(reader)
+        for reader in soft_deleted:
+            self._take(reader, entries, left, ids, None)
         for entry in left.values():
             # Nobody shall find them between this and the end of the session.
             self.removed += entry.names
+        return live
+
+    def _take(
+        self,
+        reader: Reader,
+        entries: Mapping[int, LoggedEntry],
+        left: dict[int, LoggedEntry],
+        reader_ids: Collection[str],
+        home_id: str | None,
+    ) -> None:
+        for position in reader.positions:
+            for number in before_in_log(entries, position) & left.keys():
+                entry = left.pop(number)
+                if entry.home_id not in reader_ids:
+                    self.items += attrs.evolve(entry, home_id=home_id).items()

@@ -11,7 +11,7 @@ whose history they are in, and are erased with that.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any, TypeAlias, cast
 
 import attrs
@@ -24,10 +24,17 @@ LogPosition: TypeAlias = tuple[str, int]
 A log, named by the session whose conversation has written it, and a number in it.
 """
 
-READERS = "readers"
+LOG_KEY = "log"
 """
-The key, beside a log's entries, of the item that says which other sessions' histories
-lead into it. It is there from the log's beginning until the log's end.
+The key, beside a log's entries, of the item that tells of the log itself. It is there
+from the log's beginning until its end, and changes whenever a session becomes a reader
+of the log, or ends being one.
+"""
+
+READER_PREFIX = "reader"
+"""
+What the keys of a log's readers begin with, beside its entries: the other sessions
+whose histories lead into it.
 """
 
 ENTRY_PREFIX = "entry/"
@@ -154,24 +161,19 @@ class LoggedEntry:
 
 
 @attrs.frozen(kw_only=True)
-class Readers:
+class EntryLog:
     """
-    Whose histories lead into a log beside that of its writer.
+    The log of a conversation.
     """
 
     log_id: str
     """
-    Which log.
-    """
-
-    positions: Mapping[str, list[int]] = attrs.field(factory=dict[str, list[int]])
-    """
-    By session, the last entries of its histories in the log.
+    The session whose conversation has written it.
     """
 
     has_writer: bool = True
     """
-    Whether the conversation that has written the log is there.
+    Whether that conversation is there.
     """
 
     is_closed: bool = False
@@ -181,7 +183,7 @@ class Readers:
 
     home_id: str | None = None
     """
-    The session that this goes with; None if with none.
+    The session that the item goes with; None if with none.
     """
 
     revision: int = 0
@@ -190,13 +192,17 @@ class Readers:
     """
 
     @classmethod
-    def from_item(cls, log_id: str, item: StateItem) -> Readers:
+    def from_item(cls, log_id: str, item: StateItem) -> EntryLog:
         """
-        Return the readers that an item says a log has.
+        Return the log that an item tells of.
         """
-        data = cast("dict[str, Any]", item.data)
+        data = cast("dict[str, bool]", item.data)
         return cls(
-            log_id=log_id, **data, home_id=item.session_id, revision=item.revision
+            log_id=log_id,
+            has_writer=data["has_writer"],
+            is_closed=data["is_closed"],
+            home_id=item.session_id,
+            revision=item.revision,
         )
 
     @property
@@ -204,25 +210,52 @@ class Readers:
         """
         The name of the item.
         """
-        return log_scope(self.log_id), READERS
+        return log_scope(self.log_id), LOG_KEY
 
     def item(self) -> StateItem:
         """
-        Return the item that says it.
+        Return the item that tells of it.
         """
-        data = {
-            "positions": dict(self.positions),
-            "has_writer": self.has_writer,
-            "is_closed": self.is_closed,
-        }
+        data = {"has_writer": self.has_writer, "is_closed": self.is_closed}
         return _item(*self.name, data, self.home_id)
 
-    def with_reader(self, session_id: str, positions: Iterable[int]) -> Readers:
+
+@attrs.frozen
+class Reader:
+    """
+    A session whose histories lead into the log of another one.
+    """
+
+    session_id: str
+    """
+    The session.
+    """
+
+    positions: tuple[int, ...]
+    """
+    The last entries of its histories in the log.
+    """
+
+    @classmethod
+    def from_item(cls, item: StateItem) -> Reader:
         """
-        Return them with one more, or with more positions of one.
+        Return the reader that an item tells of.
         """
-        own = sorted({*self.positions.get(session_id, ()), *positions})
-        return attrs.evolve(self, positions={**self.positions, session_id: own})
+        data = cast("dict[str, Any]", item.data)
+        return cls(data["session_id"], tuple(data["positions"]))
+
+    def name_in(self, log_id: str) -> ItemName:
+        """
+        Return the name of the item that tells of it.
+        """
+        return log_scope(log_id), safe_id(READER_PREFIX, self.session_id)
+
+    def item_in(self, log_id: str) -> StateItem:
+        """
+        Return the item that tells of it, which goes with its session.
+        """
+        data = {"session_id": self.session_id, "positions": list(self.positions)}
+        return _item(*self.name_in(log_id), data, self.session_id)
 
 
 def log_scope(log_id: str) -> str:

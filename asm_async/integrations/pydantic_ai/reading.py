@@ -4,7 +4,7 @@ How conversations, entries and histories are read.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 
 import attrs
@@ -15,9 +15,11 @@ from asm_async.integrations.ids import safe_id
 from asm_async.integrations.pydantic_ai.events import events_of, time_of
 from asm_async.integrations.pydantic_ai.places import (
     ENTRY_PREFIX,
+    READER_PREFIX,
     LoggedEntry,
     LogPosition,
     Place,
+    Reader,
     again_name,
     entry_name,
     index_name,
@@ -260,6 +262,14 @@ async def _read_log(
         before = items[-1].key
 
 
+async def read_readers(ports: Ports, log_id: str) -> list[Reader]:
+    """
+    Return all readers of a log.
+    """
+    items = await ports.state.list_items(log_scope(log_id), prefix=READER_PREFIX)
+    return [Reader.from_item(item) for item in items]
+
+
 async def read_log(ports: Ports, log_id: str) -> dict[int, LoggedEntry]:
     """
     Return all entries of a log, by number.
@@ -269,7 +279,7 @@ async def read_log(ports: Ports, log_id: str) -> dict[int, LoggedEntry]:
     return {each.place.position: each for each in found}
 
 
-def before_in_log(entries: dict[int, LoggedEntry], position: int) -> set[int]:
+def before_in_log(entries: Mapping[int, LoggedEntry], position: int) -> set[int]:
     """
     Return the numbers of the history up to one, as far as it lies in the log.
     """

@@ -31,6 +31,20 @@ _RECORDS: TypeAdapter[list[ConversationRecord]] = TypeAdapter(
 )
 
 
+def check_unrepeated(new_entries: Iterable[ConversationEntry]) -> None:
+    """
+    Refuse entries of which two have the same id.
+
+    Raises:
+        ValidationError: Naming it.
+    """
+    seen = set[str]()
+    for index, entry in enumerate(new_entries):
+        if entry.id in seen:
+            raise ValidationError(f"new_entries[{index}].id: {entry.id!r} comes twice")
+        seen.add(entry.id)
+
+
 def entry_to_json(entry: ConversationEntry) -> dict[str, Any]:
     """
     Return an entry as JSON.

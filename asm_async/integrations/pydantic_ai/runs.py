@@ -12,11 +12,9 @@ import attrs
 from pydantic_ai.conversation_store import ConversationEntry
 from pydantic_ai.messages import ModelResponse
 
-from asm_async.errors import RunNotFoundError
 from asm_async.integrations.ids import safe_id
 from asm_async.integrations.pydantic_ai.events import usage_of
 from asm_async.integrations.pydantic_ai.records import fitting_text
-from asm_async.ports.together import Ports
 from asm_async.values.run import Run, RunStatus
 
 
@@ -33,7 +31,7 @@ class SentMessage:
 
     run_id: str
     """
-    The framework's id of the run.
+    Our id of its run.
     """
 
     entry: ConversationEntry
@@ -69,16 +67,6 @@ def run_id_of(session_id: str, key: str) -> str:
     return safe_id("pydantic-ai.run", session_id, key)
 
 
-async def stored_run(ports: Ports, run_id: str) -> Run | None:
-    """
-    Return a run; None if it is not stored.
-    """
-    try:
-        return await ports.store.get_run(run_id)
-    except RunNotFoundError:
-        return None
-
-
 def runs_of(messages: Iterable[SentMessage], stored: Mapping[str, Run]) -> list[Run]:
     """
     Return the runs of some messages, as they are to be saved.
@@ -90,18 +78,20 @@ def runs_of(messages: Iterable[SentMessage], stored: Mapping[str, Run]) -> list[
     """
     runs: dict[str, Run] = {}
     for message in messages:
-        run_id = run_id_of(message.session_id, message.run_id)
-        run = runs.get(run_id) or stored.get(run_id) or _begun(run_id, message)
+        run_id = message.run_id
+        run = runs.get(run_id) or stored.get(run_id) or _begun(message)
         runs[run_id] = _with_message(run, message)
     return list(runs.values())
 
 
-def _begun(run_id: str, message: SentMessage) -> Run:
-    session_id = message.session_id
-    run = Run.new(id=run_id, session_id=session_id, started_at=message.timestamp)
-    return attrs.evolve(
-        run, status=RunStatus.COMPLETED, metadata={"run_id": message.run_id}
+def _begun(message: SentMessage) -> Run:
+    run = Run.new(
+        id=message.run_id,
+        session_id=message.session_id,
+        metadata={"run_id": run_key(message.entry)},
+        started_at=message.timestamp,
     )
+    return attrs.evolve(run, status=RunStatus.COMPLETED)
 
 
 def _with_message(run: Run, message: SentMessage) -> Run:

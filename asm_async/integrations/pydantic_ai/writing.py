@@ -4,6 +4,8 @@ How a record and the entries that its history adds are written, in one commit.
 
 from __future__ import annotations
 
+import asyncio
+import random
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -22,16 +24,16 @@ from asm_async.errors import (
     SequenceConflictError,
     SessionDeletedError,
     SessionNotFoundError,
-    ValidationError,
 )
 from asm_async.integrations.ids import safe_id
 from asm_async.integrations.pydantic_ai.events import BRANCHED, events_of, time_of
 from asm_async.integrations.pydantic_ai.places import (
-    READERS,
+    LOG_KEY,
+    EntryLog,
     LoggedEntry,
     LogPosition,
     Place,
-    Readers,
+    Reader,
     again_item,
     again_name,
     entry_name,
@@ -48,6 +50,7 @@ from asm_async.integrations.pydantic_ai.reading import (
 from asm_async.integrations.pydantic_ai.recent import RecentReads
 from asm_async.integrations.pydantic_ai.records import (
     StoredConversation,
+    check_unrepeated,
     context_of,
     entry_to_json,
 )
@@ -56,7 +59,6 @@ from asm_async.integrations.pydantic_ai.runs import (
     run_id_of,
     run_key,
     runs_of,
-    stored_run,
 )
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
@@ -69,6 +71,11 @@ from asm_async.values.state_item import ItemName, StateItem
 Expected: TypeAlias = str | ItemName
 """
 What a revision is expected of: a run, by its id, or an item.
+"""
+
+LONGEST_PAUSE = 0.002
+"""
+How many seconds are waited at most, for each attempt before, up to ten.
 """
 
 MAX_ATTEMPTS = 100
@@ -127,22 +134,11 @@ async def write_record(
             # The conversation has been there before: its session's numbers go on, or
             # what it had is still being deleted. That stays so.
             is_first &= not write.is_refused_by(error)
+            # Those who are in each other's way shall not come back at the same time.
+            pause = LONGEST_PAUSE * min(attempt, 10)
+            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
         else:
             return
-
-
-def check_unrepeated(new_entries: Iterable[ConversationEntry]) -> None:
-    """
-    Refuse entries of which two have the same id.
-
-    Raises:
-        ValidationError: Naming it.
-    """
-    seen = set[str]()
-    for index, entry in enumerate(new_entries):
-        if entry.id in seen:
-            raise ValidationError(f"new_entries[{index}].id: {entry.id!r} comes twice")
-        seen.add(entry.id)
 
 
 async def _check_new(ports: Ports, entries: Iterable[ConversationEntry]) -> None:
@@ -192,7 +188,7 @@ class _Write:
             self.expected[again_name(conversation_id)] = found.again_revision
             self.items.append(again_item(conversation_id, session_id))
         self.session = await self._new_session(session_id)
-        self.items.append(Readers(log_id=session_id, home_id=session_id).item())
+        self.items.append(EntryLog(log_id=session_id, home_id=session_id).item())
         self.events.append(
             session_created(session_id=session_id, timestamp=self.record.updated_at)
         )
@@ -204,17 +200,17 @@ class _Write:
         if found.first is not None:
             return False
         # Forks may still read what one that is deleted has written.
-        scope, key = Readers(log_id=session_id).name
+        scope, key = EntryLog(log_id=session_id).name
         items = await self.ports.state.get_items(scope, [key])
-        return not items or Readers.from_item(session_id, items[key]).has_writer
+        return not items or EntryLog.from_item(session_id, items[key]).has_writer
 
     def is_refused_by(self, error: ASMError) -> bool:
         """
         Return whether an error says that the id of the new session was another's.
         """
-        is_deleted = isinstance(error, SessionDeletedError)
-        is_own = is_deleted and error.session_id == self.session.id
-        return isinstance(error, SequenceConflictError) or is_own
+        if isinstance(error, SessionDeletedError):
+            return error.session_id == self.session.id
+        return isinstance(error, SequenceConflictError)
 
     async def _new_session(self, session_id: str) -> Session:
         record, parent_id = self.record, None
@@ -286,16 +282,14 @@ class _Write:
         session_id, data = self.session.id, entry_to_json(entry)
         timestamp = time_of(entry, self.record.updated_at)
         key = run_key(entry)
-        if key is not None:
+        run_id = None if key is None else run_id_of(session_id, key)
+        if run_id is not None:
+            told = data["message"]
             self.messages.append(
-                SentMessage(session_id, key, entry, data["message"], timestamp)
+                SentMessage(session_id, run_id, entry, told, timestamp)
             )
         self.events += events_of(
-            entry,
-            data,
-            session_id=session_id,
-            run_id=None if key is None else run_id_of(session_id, key),
-            timestamp=timestamp,
+            entry, data, session_id=session_id, run_id=run_id, timestamp=timestamp
         )
         logged = LoggedEntry(place, parent, data, session_id)
         self.items += logged.items()
@@ -315,28 +309,26 @@ class _Write:
         """
         Register with the logs of others that the histories now lead into.
 
-        Who deletes such a log's conversation expects its readers to be those that it
-        saw, as this expects them to be: one of both has to look again. The entry is
-        looked for at the same moment as they are. So it is there when this is
-        committed, and stays.
+        Who deletes such a log's conversation expects the log to be as it was before the
+        readers were read, as this expects it to be as it was when the entries were: one
+        of both has to look again. So they are there when this is committed, and stay.
         """
+        reads = self._reads()
         before = self.stored.reads if self.stored else frozenset[LogPosition]()
-        added: dict[str, list[int]] = {}
-        for log_id, position in self._reads() - before:
-            added.setdefault(log_id, []).append(position)
-        for log_id, positions in added.items():
+        for log_id in {log_id for log_id, _ in reads - before}:
+            positions = sorted(number for log, number in reads if log == log_id)
             names = [entry_name(log_id, position) for position in positions]
-            keys = [READERS, *(key for _, key in names)]
+            keys = [LOG_KEY, *(key for _, key in names)]
             found = await self.ports.state.get_items(names[0][0], keys)
             if len(found) < len(keys):
                 raise ConversationConflict(self.record.conversation_id)
-            readers = Readers.from_item(log_id, found[READERS])
-            if readers.is_closed:
+            log = EntryLog.from_item(log_id, found[LOG_KEY])
+            if log.is_closed:
                 raise ConversationConflict(self.record.conversation_id)
-            self.expected[readers.name] = readers.revision
-            home_id = await live_home(self.ports, readers.home_id)
-            readers = attrs.evolve(readers, home_id=home_id)
-            self.items.append(readers.with_reader(self.session.id, positions).item())
+            self.expected[log.name] = log.revision
+            log = attrs.evolve(log, home_id=await live_home(self.ports, log.home_id))
+            reader = Reader(self.session.id, tuple(positions))
+            self.items += [log.item(), reader.item_in(log_id)]
 
     async def commit(self, *, is_careful: bool) -> None:
         """
@@ -363,12 +355,12 @@ class _Write:
         """
         Return the runs of the new messages; one may have been saved in part before.
         """
-        session_id = self.session.id
-        ids = {run_id_of(session_id, message.run_id) for message in self.messages}
-        if not is_careful:
-            ids &= {last_run_id}
-        stored = [await stored_run(self.ports, run_id) for run_id in sorted(ids)]
-        return runs_of(self.messages, {run.id: run for run in stored if run})
+        if is_careful:
+            stored = await self.ports.store.list_runs(self.session.id)
+        else:
+            ids = {message.run_id for message in self.messages} & {last_run_id}
+            stored = [await self.ports.store.get_run(run_id) for run_id in ids]
+        return runs_of(self.messages, {run.id: run for run in stored})
 
     def _saved_session(self, last_run_id: str | None) -> Session:
         record, head_id = self.record, self.record.head_id

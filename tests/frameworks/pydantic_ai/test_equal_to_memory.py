@@ -16,7 +16,7 @@ from asm_async.integrations.pydantic_ai import AsmConversationStore
 from tests.frameworks.pydantic_ai.sequences import Steps, TwinStore
 
 # All of them, once: PYDANTIC_AI_SEQUENCES=10000.
-SEQUENCES = int(os.environ.get("PYDANTIC_AI_SEQUENCES", "100"))
+SEQUENCES = int(os.environ.get("PYDANTIC_AI_SEQUENCES", "60"))
 FIRST = int(os.environ.get("PYDANTIC_AI_FIRST_SEQUENCE", "0"))
 AT_ONCE = 8
 
