@@ -64,19 +64,21 @@ class ConversationWriter:
         """
         knows_log = False
         while True:
+            stored, record = await self._stored()
             try:
-                if await self._attempt(knows_log=knows_log):
+                if await self._attempt(stored, record, knows_log=knows_log):
                     return
             except RevisionConflictError:
                 continue
             except EventConflictError:
-                # It was said before, and had been dropped from the snapshots since.
-                if knows_log:
+                # Either another writer has said it meanwhile, or it was said before,
+                # and had been dropped from the snapshots since.
+                is_raced = (await self._stored())[0] != stored
+                if knows_log and not is_raced:
                     raise
                 knows_log = True
 
-    async def _attempt(self, *, knows_log: bool) -> bool:
-        stored, record = await self._stored()
+    async def _attempt(self, stored: int, record: Record, *, knows_log: bool) -> bool:
         if record.withdrawal:
             await self._withdraw(record.withdrawal)
             record = attrs.evolve(record, withdrawal=None)
