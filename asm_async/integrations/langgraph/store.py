@@ -179,28 +179,40 @@ class AsmStore(BaseStore):
                 state_item_of(self._scope, op, None, now)
         kept = await self._kept_items(ops)
         touched: dict[str, KeptItem] = {}
-        results: list[Result] = []
-        for op in ops:
-            match op:
-                case GetOp():
-                    found = self._shown(kept.get(item_key_of(op.namespace, op.key)), now)
-                    results.append(found.to_item() if found else None)
-                    if found and op.refresh_ttl:
-                        touched[found.stored.key] = found
-                case SearchOp():
-                    page = await self._search(op, now)
-                    results.append([each.to_search_item() for each in page])
-                    if op.refresh_ttl:
-                        touched |= {each.stored.key: each for each in page}
-                case ListNamespacesOp():
-                    results.append(await self._namespaces(op, now))
-                case PutOp():
-                    results.append(None)
+        results = [await self._result(op, kept, touched, now) for op in ops]
         # LangGraph's own stores refresh only where that is said, too.
         if (self.ttl_config or {}).get("refresh_on_read", False):
             await self._refresh(touched.values(), now)
         await self._put(puts.values(), kept, now)
         return results
+
+    async def _result(
+        self,
+        op: Op,
+        kept: Mapping[str, KeptItem],
+        touched: dict[str, KeptItem],
+        now: datetime,
+    ) -> Result:
+        """
+        Return what an operation finds, and note in *touched* what it refreshes.
+        """
+        found: list[KeptItem] = []
+        result: Result = None
+        match op:
+            case GetOp():
+                item = self._shown(kept.get(item_key_of(op.namespace, op.key)), now)
+                if item is not None:
+                    result, found = item.to_item(), [item]
+            case SearchOp():
+                found = await self._search(op, now)
+                result = [each.to_search_item() for each in found]
+            case ListNamespacesOp():
+                result = await self._namespaces(op, now)
+            case PutOp():
+                pass
+        if isinstance(op, GetOp | SearchOp) and op.refresh_ttl:
+            touched.update((each.stored.key, each) for each in found)
+        return result
 
     async def _kept_items(self, ops: Sequence[Op]) -> dict[str, KeptItem]:
         # What replaces an item keeps its beginning.
@@ -274,7 +286,9 @@ class AsmStore(BaseStore):
                 await self._do_sweep()
             except StorageError:
                 # What was put is stored, and the next sweep finds what this one left.
-                _log.warning("could not sweep what has lived long enough", exc_info=True)
+                _log.warning(
+                    "could not sweep what has lived long enough", exc_info=True
+                )
 
     async def _do_sweep(self) -> int:
         now = self._swept_at = now_utc()

@@ -67,12 +67,9 @@ def _is_so(value: Any, wanted: Any) -> bool:
             cast("Mapping[str, Any]", value), cast("Mapping[str, Any]", wanted)
         )
     if isinstance(wanted, list | tuple):
-        members = cast("Sequence[Any]", wanted)
-        return (
-            isinstance(value, list)
-            and len(cast("list[Any]", value)) == len(members)
-            and all(map(_is_so, cast("list[Any]", value), members))
-        )
+        members: Sequence[Any] = wanted
+        are_many = isinstance(value, list) and len(value) == len(members)
+        return are_many and all(map(_is_so, value, members))
     return bool(value == wanted)
 
 

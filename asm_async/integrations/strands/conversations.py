@@ -154,5 +154,3 @@ class ConversationWriter:
             Changes(create_session=self.session, items=(item,), **changes),
             expected_revisions={(item.scope, item.key): stored},
         )
-
-

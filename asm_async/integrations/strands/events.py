@@ -98,7 +98,9 @@ class EventWriter:
     def _steps(self, message: SaidMessage) -> list[tuple[Callable[..., Event], Any]]:
         blocks: list[dict[str, Any]] = list(message.members["content"])
         steps: list[tuple[Callable[..., Event], Any]] = []
-        steps += [self._result(each["toolResult"]) for each in _of(blocks, "toolResult")]
+        steps += [
+            self._result(each["toolResult"]) for each in _of(blocks, "toolResult")
+        ]
         parts = parts_of(blocks)
         said = {"content": parts, "message_id": message.key}
         if message.members["role"] == "user":

@@ -69,7 +69,7 @@ def normal_key(key: object) -> str:
     Return a key as the storages of Strands write it: one ``/`` between its parts.
 
     Raises:
-        StorageError: If it is no text, is empty, or has a ``\\`` or a part ``..``.
+        StorageError: If it is no text, is empty, or has a backslash or a part ``..``.
     """
     normal = normal_prefix(key).rstrip("/")
     if not normal:

@@ -47,7 +47,8 @@ def text_in(output: Any) -> str:
         return output
     if not isinstance(output, list):
         return json.dumps(output)
-    return " ".join(str(part["text"]) for part in output if "text" in part)
+    parts: list[Any] = output
+    return " ".join(str(part["text"]) for part in parts if "text" in part)
 
 
 def _plain(parts: list[dict[str, Any]]) -> Any:
@@ -57,15 +58,10 @@ def _plain(parts: list[dict[str, Any]]) -> Any:
 
 
 def _parts(kind: str, value: Any) -> list[dict[str, Any]]:
+    text = _text_of(kind, value)
+    if text is not None:
+        return [{"type": "text", "text": text}]
     match kind, value:
-        case "text", str(text):
-            return [_text(text)]
-        case "json", _:
-            return [_text(json.dumps(value))]
-        case "guardContent", {"text": {"text": str(text)}}:
-            return [_text(text)]
-        case "citationsContent", {"content": [*said]}:
-            return [_text("".join(str(each.get("text", "")) for each in said))]
         case "image", {"format": form, "source": {"bytes": {"data": str(data)}}}:
             source = {"type": "base64", "media_type": f"image/{form}", "data": data}
             return [{"type": "image", "source": source}]
@@ -76,5 +72,15 @@ def _parts(kind: str, value: Any) -> list[dict[str, Any]]:
             return [{"type": f"strands_{kind}", kind: value}]
 
 
-def _text(text: str) -> dict[str, Any]:
-    return {"type": "text", "text": text}
+def _text_of(kind: str, value: Any) -> str | None:
+    match kind, value:
+        case "text", str(text):
+            return text
+        case "json", _:
+            return json.dumps(value)
+        case "guardContent", {"text": {"text": str(text)}}:
+            return text
+        case "citationsContent", {"content": [*said]}:
+            return "".join(str(each.get("text", "")) for each in said)
+        case _:
+            return None

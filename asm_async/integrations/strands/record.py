@@ -139,9 +139,7 @@ def additions(record: Record, messages: Sequence[SaidMessage]) -> Additions | No
     return _behind(keys.index(record.keys[-1]), record, messages)
 
 
-def _behind(
-    place: int, record: Record, messages: Sequence[SaidMessage]
-) -> Additions:
+def _behind(place: int, record: Record, messages: Sequence[SaidMessage]) -> Additions:
     known = set(record.keys)
     return Additions(
         said=[each for each in messages[place + 1 :] if each.key not in known],

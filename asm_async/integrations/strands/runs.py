@@ -35,7 +35,10 @@ def run_of(
 
 
 def _usage_of(message: SaidMessage) -> dict[str, Any]:
-    with suppress(ValidationError, AttributeError):
-        metadata = message.members.get("metadata") or {}
-        return dict(token_usage_of(metadata.get("usage")))
+    match message.members:
+        case {"metadata": {"usage": usage}}:
+            with suppress(ValidationError):
+                return dict(token_usage_of(usage))
+        case _:
+            pass
     return {}

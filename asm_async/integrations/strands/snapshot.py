@@ -9,7 +9,7 @@ import json
 from collections import Counter
 from collections.abc import Mapping
 from datetime import UTC, datetime
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
@@ -67,7 +67,7 @@ def snapshot_of(content: bytes) -> Snapshot | None:
         taken_at = datetime.fromisoformat(members["created_at"])
         if not is_agents or not isinstance(messages, list):
             return None
-        return Snapshot(_aware(taken_at), _said(cast("list[Any]", messages)))
+        return Snapshot(_aware(taken_at), _said(messages))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -101,6 +101,8 @@ def _name_of(message: Mapping[str, Any]) -> str | None:
 
 
 def _is_pending(message: Mapping[str, Any]) -> bool:
-    metadata = message.get("metadata") or {}
-    bidi = (metadata.get("custom") or {}).get("bidi") or {}
-    return bidi.get("status") == "pending"
+    match message:
+        case {"metadata": {"custom": {"bidi": {"status": "pending"}}}}:
+            return True
+        case _:
+            return False

@@ -203,10 +203,10 @@ class AsmStorage:
         """
         normal = normal_prefix(prefix).rstrip("/")
         scoped = copy.copy(self)
-        scoped._prefix = f"{self._prefix}{normal}/" if normal else self._prefix
         # The framework has a mark of its own for that, which only its classes give.
         mark = getattr(InMemoryStorage().namespace("any"), "_namespaced", None)
-        vars(scoped)["_namespaced"] = mark
+        below = f"{self._prefix}{normal}/" if normal else self._prefix
+        vars(scoped).update(_prefix=below, _namespaced=mark)
         return scoped
 
     def asm_session_id(self, session_id: str, agent_id: str = "default") -> str:

@@ -64,12 +64,12 @@ class AsyncSqliteStore(SwappedStore):
     In the place of the asynchronous one on SQLite.
     """
 
-    async def setup(self) -> None:  # type: ignore[override]
+    async def setup(self) -> None:
         """
         Do nothing: the tables are there.
         """
 
-    async def sweep_ttl(self) -> int:  # type: ignore[override]
+    async def sweep_ttl(self) -> int:
         """
         Sweep, under the synchronous method's name.
         """

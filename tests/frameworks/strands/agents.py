@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 import uuid
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -38,14 +38,14 @@ class ToldModel(Model):
         """
         return {"context_window_limit": 10_000}
 
-    async def structured_output(self, *_: Any, **__: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def structured_output(self, *_: Any, **__: Any) -> AsyncGenerator[Any]:
         """
         Say nothing of the kind.
         """
-        for nothing in ():
-            yield nothing
+        raise NotImplementedError
+        yield
 
-    async def stream(self, *_: Any, **__: Any) -> AsyncIterator[Any]:  # type: ignore[override]
+    async def stream(self, *_: Any, **__: Any) -> AsyncGenerator[Any]:
         """
         Say the next text.
         """

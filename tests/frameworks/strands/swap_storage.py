@@ -52,10 +52,14 @@ def pytest_configure() -> None:
     """
     Swap the classes before any test imports them.
     """
-    for place in (strands.storage, strands.storage.in_memory_storage):
-        place.InMemoryStorage = InMemoryStorage  # type: ignore[misc,assignment]
-    for place in (strands.storage, strands.storage.local_file_storage):
-        place.LocalFileStorage = LocalFileStorage  # type: ignore[misc,assignment]
+    places: dict[Any, list[type[AsmStorage]]] = {
+        strands.storage: [InMemoryStorage, LocalFileStorage],
+        strands.storage.in_memory_storage: [InMemoryStorage],
+        strands.storage.local_file_storage: [LocalFileStorage],
+    }
+    for place, classes in places.items():
+        for each in classes:
+            setattr(place, each.__name__, each)
 
 
 def pytest_unconfigure() -> None:

@@ -4,6 +4,7 @@ import asyncio
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from strands.storage import InMemoryStorage, Storage
@@ -52,12 +53,12 @@ async def test_keys_are_those_of_other_storages(ports: Ports) -> None:
 
 
 @pytest.mark.parametrize("key", ["", "/", "a\\b", "a/../b", "n\0l", "k" * 1_025, None])
-async def test_a_wrong_key_is_named(ports: Ports, key: str) -> None:
+async def test_a_wrong_key_is_named(ports: Ports, key: Any) -> None:
     """
     A key that no storage takes, or ours does not, is refused by their own error.
     """
     storage = AsmStorage(ports)
-    with pytest.raises(StorageError, match="key|write"):
+    with pytest.raises(StorageError, match=r"key|write"):
         await storage.write(key, b"")
     assert await storage.list("") == []
 
@@ -67,8 +68,9 @@ async def test_what_is_no_bytes_is_refused(ports: Ports) -> None:
     Text in the place of bytes is refused before anything is written.
     """
     storage = AsmStorage(ports)
+    wrong: Any = "text"
     with pytest.raises(StorageError, match="data: expected bytes") as caught:
-        await storage.write("a", "text")  # type: ignore[arg-type]
+        await storage.write("a", wrong)
     assert isinstance(caught.value.__cause__, ValidationError)
     assert await storage.read("a") is None
 
@@ -77,13 +79,13 @@ async def test_what_is_no_bytes_is_refused(ports: Ports) -> None:
     "options",
     [{"name": ""}, {"tenant_id": ""}, {"user_id": 1}, {"with_messages": "no"}],
 )
-async def test_a_wrong_option_is_named(options: dict[str, object]) -> None:
+async def test_a_wrong_option_is_named(options: dict[str, Any]) -> None:
     """
     The constructor names the argument that is wrong.
     """
     async with InMemoryPorts() as ports:
         with pytest.raises(ValidationError, match=next(iter(options))):
-            AsmStorage(ports, **options)  # type: ignore[arg-type]
+            AsmStorage(ports, **options)
 
 
 async def test_names_and_tenants_are_storages_of_their_own(ports: Ports) -> None:
@@ -129,13 +131,15 @@ async def test_a_search_strategy_is_told_and_asked(ports: Ports) -> None:
         async def search(self, _: AsmStorage, query: str) -> list[object]:
             return [query]
 
-    storage = AsmStorage(ports, search_strategy=Strategy())  # type: ignore[arg-type]
+    strategy: Any = Strategy()
+    storage = AsmStorage(ports, search_strategy=strategy)
     await storage.namespace("n").write("a", b"good")
     with pytest.raises(StorageError, match="was written, but not indexed"):
         await storage.write("b", b"bad")
     assert told == ["a", "b"]
     assert await storage.read("b") == b"bad"
-    assert await storage.search("x") == ["x"]
+    found: list[Any] = await storage.search("x")
+    assert found == ["x"]
 
 
 async def test_a_failing_database_is_their_error(ports: Ports) -> None:
