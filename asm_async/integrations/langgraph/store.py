@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import partial
-from typing import Any, Self
+from typing import Any, Self, cast
 
 from langgraph.store.base import (
     BaseStore,
@@ -315,8 +315,9 @@ class AsmStore(BaseStore):
 def _checked(ops: Iterable[Op]) -> list[Op]:
     checked = list(ops)
     for op in checked:
-        if not isinstance(op, GetOp | SearchOp | ListNamespacesOp | PutOp):
-            raise ValidationError(f"there is no operation {type(op).__name__}")
+        given = cast("object", op)
+        if not isinstance(given, GetOp | SearchOp | ListNamespacesOp | PutOp):
+            raise ValidationError(f"there is no operation {type(given).__name__}")
         validate_op_namespace(op)
         if isinstance(op, SearchOp):
             check_filter(op.filter)

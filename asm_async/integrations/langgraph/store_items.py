@@ -12,6 +12,7 @@ from langgraph.store.base import Item, PutOp, SearchItem
 
 from asm_async.errors import ValidationError
 from asm_async.integrations.langgraph.store_keys import item_key_of, place_of
+from asm_async.values import fields
 from asm_async.values.state_item import StateItem
 
 # How much of its time to live an item may have lost before a read gives it back: what
@@ -109,21 +110,26 @@ def state_item_of(
         now: When it is put.
 
     Raises:
-        ValidationError: If the value is no JSON, or namespace and key are too long, or
-            no text for a database.
+        ValidationError: If the value is no JSON, the time to live no time, or namespace
+            and key are too long, or no text for a database.
     """
-    expires_at = None if op.ttl is None else now + timedelta(minutes=op.ttl)
+    place = f"{op.namespace!r}, {op.key!r}"
+    ttl = fields.optional(op.ttl, f"{place}: ttl", fields.amount)
+    try:
+        expires_at = None if ttl is None else now + timedelta(minutes=ttl)
+    except OverflowError:
+        raise ValidationError(f"{place}: ttl: {ttl} minutes are too long") from None
     data: dict[str, Any] = {
         "value": dict(op.value or {}),
         "created_at": (created_at or now).isoformat(),
         "updated_at": now.isoformat(),
     }
     if expires_at is not None:
-        data |= {"ttl": op.ttl, "expires_at": expires_at.isoformat()}
+        data |= {"ttl": ttl, "expires_at": expires_at.isoformat()}
     try:
         return StateItem(scope=scope, key=item_key_of(op.namespace, op.key), data=data)
     except ValidationError as error:
-        raise ValidationError(f"{op.namespace!r}, {op.key!r}: {error}") from None
+        raise ValidationError(f"{place}: {error}") from None
 
 
 def now_utc() -> datetime:

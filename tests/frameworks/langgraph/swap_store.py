@@ -59,21 +59,19 @@ class SqliteStore(SwappedStore):
         yield cls(name, **options)
 
 
+async def set_up(_: AsmStore) -> None:
+    """
+    Do nothing: the tables are there.
+    """
+
+
 class AsyncSqliteStore(SwappedStore):
     """
-    In the place of the asynchronous one on SQLite.
+    In the place of the asynchronous one on SQLite, by whose names all is awaited.
     """
 
-    async def setup(self) -> None:
-        """
-        Do nothing: the tables are there.
-        """
-
-    async def sweep_ttl(self) -> int:
-        """
-        Sweep, under the synchronous method's name.
-        """
-        return await self.asweep_ttl()
+    setup: Any = set_up
+    sweep_ttl: Any = AsmStore.asweep_ttl
 
     @classmethod
     @asynccontextmanager
