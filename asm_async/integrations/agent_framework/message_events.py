@@ -165,7 +165,7 @@ def _done(
             error_occurred,
             error_message=content.get("message") or code or "unknown",
             error_code=code,
-            details=details and {"error_details": details},
+            details={"error_details": details} if details else None,
         )
 
 
