@@ -310,9 +310,8 @@ class AsmHistoryProvider(HistoryProvider):
         """
         Return what there is to store behind an event, None if nothing.
         """
-        # What a replay has in common with the history is no longer than the replay, and
-        # whether the history is longer than that is the last thing that is asked of it.
-        stored = await self._events(begun.id, before=latest + 1, last=len(given) + 1)
+        # What a replay has in common with the history's end is no longer than itself.
+        stored = await self._events(begun.id, before=latest + 1, last=len(given))
         seen = [message_of(event) for event in stored]
         new = records[len(given) - len(filter_new_messages(seen, given)) :]
         run = self._report.run(begun.id) if self._report else None

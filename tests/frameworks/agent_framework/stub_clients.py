@@ -16,6 +16,7 @@ from agent_framework import (
     FunctionInvocationLayer,
     Message,
     ResponseStream,
+    UsageDetails,
 )
 
 MODEL = "gpt-4o"
@@ -26,6 +27,9 @@ class StubClient(
 ):
     """
     Returns one response after the other, and remembers what it was asked.
+
+    It counts three tokens for each answer, and one for each character of what was asked
+    last.
     """
 
     OTEL_PROVIDER_NAME: ClassVar[str] = "openai"
@@ -45,27 +49,29 @@ class StubClient(
     ) -> Awaitable[ChatResponse] | ResponseStream[ChatResponseUpdate, ChatResponse]:
         del options, kwargs
         self.asked.append([message.text for message in messages])
-        contents = self.script.pop(0)
+        contents, asked = self.script.pop(0), len(messages[-1].text)
+        usage: UsageDetails = {"input_token_count": asked, "output_token_count": 3}
         if stream:
-            return ResponseStream(
-                _updates(contents), finalizer=ChatResponse.from_updates
-            )
-        return _response(contents)
+            updates = _updates(contents, usage)
+            return ResponseStream(updates, finalizer=ChatResponse.from_updates)
+        return _response(contents, usage)
 
 
-async def _response(contents: Sequence[Content | str]) -> ChatResponse:
+async def _response(
+    contents: Sequence[Content | str], usage: UsageDetails
+) -> ChatResponse:
     return ChatResponse(
         messages=[Message("assistant", contents)],
         model=MODEL,
-        usage_details={"input_token_count": 10, "output_token_count": 3},
+        usage_details=usage,
     )
 
 
 async def _updates(
-    contents: Sequence[Content | str],
+    contents: Sequence[Content | str], usage: UsageDetails
 ) -> AsyncIterator[ChatResponseUpdate]:
     for content in contents:
         part = Content.from_text(content) if isinstance(content, str) else content
         yield ChatResponseUpdate(contents=[part], role="assistant", model=MODEL)
-    usage = Content.from_usage({"input_token_count": 10, "output_token_count": 3})
-    yield ChatResponseUpdate(contents=[usage], role="assistant", model=MODEL)
+    counted = Content.from_usage(usage)
+    yield ChatResponseUpdate(contents=[counted], role="assistant", model=MODEL)

@@ -92,7 +92,7 @@ async def test_a_run_with_tools_is_told(
     assert {run.metadata["agent_name"] for run in runs} == {"helper"}
     summary = await ports.query.get_usage_summary(provider="openai")
     assert set(summary.by_model) == {MODEL}
-    assert (summary.total_input_tokens, summary.total_output_tokens) == (20, 6)
+    assert (summary.total_input_tokens, summary.total_output_tokens) == (8, 6)
 
 
 async def test_an_agent_that_stores_nothing_leaves_nothing(ports: Ports) -> None:
@@ -113,15 +113,18 @@ async def test_runs_side_by_side_have_their_own_tokens(ports: Ports) -> None:
     """
     client = StubClient(*[["Hi."]] * 6)
     agent = agent_of(ports, client)
-    names = [f"s{number}" for number in range(6)]
+    questions = {f"s{number}": "?" * number for number in range(1, 7)}
 
     await asyncio.gather(
-        *[agent.run("Hello", session=AgentSession(session_id=name)) for name in names]
+        *[
+            agent.run(question, session=AgentSession(session_id=name))
+            for name, question in questions.items()
+        ]
     )
 
-    for name in names:
+    for name, question in questions.items():
         (run,) = await ports.store.list_runs(f"agent-framework/asm/{name}")
-        assert (run.input_tokens, run.output_tokens) == (10, 3)
+        assert (run.input_tokens, run.output_tokens) == (len(question), 3)
         events = await ports.store.get_events(run.session_id)
         assert {event.run_id for event in events} == {run.id}
 
