@@ -14,7 +14,6 @@ from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from tests.backends import SQLBackend
 
-
 # A portal is what serves several loops.
 NOT_PROMISED = "test_a_store_belongs_to_the_loop_that_first_used_it"
 
