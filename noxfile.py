@@ -27,7 +27,9 @@ PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 DIALECTS = ["sqlite", "postgresql"]
 FRAMEWORKS = sorted(
-    path.name for path in Path("tests/frameworks").iterdir() if (path / "suite.txt").exists()
+    path.name
+    for path in Path("tests/frameworks").iterdir()
+    if (path / "suite.txt").exists()
 )
 
 

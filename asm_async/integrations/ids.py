@@ -29,7 +29,7 @@ def safe_id(prefix: str, *parts: str) -> str:
     Args:
         prefix: Whose ids they are, such as ``"langgraph"``.
 
-        parts: At least one; any text, also empty, of any length, and with any character.
+        parts: At least one; any text, also empty, long, and of any characters.
 
     Raises:
         ValidationError: If a part is no text, or there is none.

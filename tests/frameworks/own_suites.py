@@ -11,7 +11,7 @@ import tarfile
 from collections.abc import Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
-from xml.etree import ElementTree
+from xml.etree import ElementTree as ET
 
 import attrs
 
@@ -45,7 +45,7 @@ def unpack_source(package: str) -> Path:
         SOURCES.mkdir(parents=True, exist_ok=True)
         download = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
         source_only = [f"--no-binary={package}", f"--dest={SOURCES}"]
-        subprocess.run(
+        subprocess.run(  # noqa: S603 - this Python's pip
             [*download, *source_only, f"{package}=={version}"], check=True, cwd=SOURCES
         )
         with tarfile.open(SOURCES / f"{name}.tar.gz") as archive:
@@ -63,7 +63,7 @@ def run_suite(
     timeout: float = 600.0,
 ) -> SuiteReport:
     """
-    Run a framework's own tests with a plugin that puts our class in the place of theirs.
+    Run a framework's own tests with a plugin that puts our class in theirs' place.
 
     Args:
         source: The unpacked source distribution; the tests run in it.
@@ -81,7 +81,7 @@ def run_suite(
     path = os.pathsep.join([str(plugin.parent), str(source)])
     command = [sys.executable, "-m", "pytest", "-p", plugin.stem, "-q", "--tb=short"]
     options = [f"--junitxml={report}", "-o", "junit_family=xunit1", "-p", "no:randomly"]
-    ended = subprocess.run(
+    ended = subprocess.run(  # noqa: S603 - this Python's pytest
         [*command, *options, *arguments],
         cwd=source,
         env={**os.environ, "PYTHONPATH": path, **environment},
@@ -94,7 +94,7 @@ def run_suite(
     # 1 is pytest's for tests that failed; all else is no result.
     assert ended.returncode in {0, 1}, ended.stdout[-5_000:]
     passed, failed, skipped = set[str](), set[str](), set[str]()
-    for case in ElementTree.parse(report).iter("testcase"):  # noqa: S314 - our own file
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 - our own file
         name = f"{case.get('classname')}::{case.get('name')}"
         if case.find("failure") is not None or case.find("error") is not None:
             failed.add(name)

@@ -1,0 +1,174 @@
+"""
+Ports that any thread and any event loop can use.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import atexit
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+from typing import Self, TypeVar
+
+from asm_async.errors import StoreClosedError
+from asm_async.portal.portal_ports import PortalPorts
+from asm_async.portal.ports_thread import PortsFactory, PortsThread
+from asm_async.ports.together import Ports
+from asm_async.values import fields
+
+T = TypeVar("T")
+
+
+class Portal:
+    """
+    Ports in an event loop and a thread of their own, for all other loops and threads.
+
+    Ports belong to the event loop that uses them. A portal runs one for them, so that
+    programs with several loops, with threads, or without asyncio, can use them too:
+    what they write still shares transactions. Each call costs two changes of thread.
+
+    Nothing is opened before it is needed: ``with`` and ``async with`` open the ports
+    and raise what is wrong with that, and so does the first call. What was made before
+    a process was forked, and not used, serves in the child; what was used is refused
+    there with ``StoreClosedError``.
+
+    **Cancellation.** A call that is cancelled, or interrupted by Ctrl-C, is cancelled
+    in the portal's loop, and waits for its outcome there, for *timeout* at most.
+
+    **Ending.** It is closed at the end of its ``with`` block, by :meth:`close`, or when
+    the interpreter exits.
+
+    Args:
+        open_ports:
+            Called in the portal's loop; returns what ``async with`` opens, such as
+            ``InMemoryPorts`` or ``partial(open_ports, url)``.
+            :func:`~asm_async.portal.open_portal` shares one portal for each URL.
+
+        timeout: How long, in seconds, what was cancelled, or is closed, is waited for.
+
+    Raises:
+        ValidationError: If *timeout* is no number of seconds, or *open_ports* no
+            function.
+    """
+
+    def __init__(self, open_ports: PortsFactory, *, timeout: float = 30.0) -> None:
+        # Each call of the ports ends within its own timeout and a second.
+        seconds = fields.amount(timeout, "timeout") + 1.0
+        thread = PortsThread(fields.function(open_ports, "open_ports"), seconds)
+        self._begin(thread, thread.close)
+
+    def _begin(self, thread: PortsThread, leave: Callable[[], object]) -> None:
+        self._thread = thread
+        self._leave = leave
+        self._is_closed = False
+        self._ports = PortalPorts(self._thread)
+        atexit.register(self.close)
+
+    @property
+    def ports(self) -> PortalPorts:
+        """
+        The ports as any event loop can use them.
+        """
+        return self._ports
+
+    @property
+    def opened(self) -> Ports:
+        """
+        The ports as they are in the portal's loop, for what is run there.
+
+        Raises:
+            StoreClosedError: If they are not open, or not any more.
+        """
+        if self._is_closed or self._thread.opened is None:
+            raise StoreClosedError("the portal is not open")
+        return self._thread.opened
+
+    async def run(self, make: Callable[[], Awaitable[T]]) -> T:
+        """
+        Await what *make* returns in the portal's loop, from any event loop.
+
+        From the portal's own it is awaited as it is.
+
+        Args:
+            make: Called in the portal's loop, with the caller's context variables.
+
+        Raises:
+            StoreClosedError: If the portal was closed, before or meanwhile, or was used
+                by the process that this one was forked from.
+        """
+        return await self._started().run(make)
+
+    def call(self, make: Callable[[], Awaitable[T]]) -> T:
+        """
+        Await what *make* returns in the portal's loop, and block this thread meanwhile.
+
+        Args:
+            make: As for :meth:`run`.
+
+        Raises:
+            UnsupportedOperationError: In the portal's own thread, which would wait for
+                itself.
+
+            StoreClosedError: As for :meth:`run`.
+        """
+        return self._started().call(make)
+
+    def close(self) -> None:
+        """
+        Close the ports, unless other portals share them, and block until they are.
+
+        What still waits in a call has its outcome or is refused with
+        ``StoreClosedError``. Closing twice is allowed, and a forked child closes
+        nothing of its parent's.
+        """
+        if not self._is_closed:
+            self._is_closed = True
+            atexit.unregister(self.close)
+            self._leave()
+
+    async def aclose(self) -> None:
+        """
+        Close the portal as :meth:`close` does, and let this loop run meanwhile.
+        """
+        await asyncio.to_thread(self.close)
+
+    def __enter__(self) -> Self:
+        """
+        Open the ports.
+        """
+        self.call(self._thread.open)
+        return self
+
+    def __exit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Close the portal.
+        """
+        self.close()
+
+    async def __aenter__(self) -> Self:
+        """
+        Open the ports.
+        """
+        await self.run(self._thread.open)
+        return self
+
+    async def __aexit__(
+        self,
+        exc_type: type[BaseException] | None,
+        exc: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        """
+        Close the portal.
+        """
+        await self.aclose()
+
+    def _started(self) -> PortsThread:
+        if self._is_closed:
+            raise StoreClosedError("the portal was closed")
+        return self._thread
