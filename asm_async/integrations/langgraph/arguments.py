@@ -5,6 +5,7 @@ What LangGraph's methods are given, as values of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -47,6 +48,13 @@ def place_of(config: RunnableConfig) -> Place:
         scope=scope_of(named["thread_id"]),
         namespace=named.get("checkpoint_ns") or "",
     )
+
+
+def thread_of(thread_id: str) -> Place:
+    """
+    Return the place of a thread's root.
+    """
+    return place_of({"configurable": {"thread_id": thread_id}})
 
 
 def checkpoint_id_of(config: RunnableConfig | None) -> str | None:
@@ -133,7 +141,7 @@ def put_of(
         ),
         values=values,
         new_channels=frozenset(new_versions),
-        session=session_of(config),
+        session=partial(session_of, config),
         is_recorded=is_recorded and is_root,
         is_checked=is_checked and is_root,
     )

@@ -10,6 +10,7 @@ is pending on it; ``v/<namespace>/<channel>/<version>`` is the value of a channe
 from __future__ import annotations
 
 import hashlib
+from functools import lru_cache
 from urllib.parse import quote
 
 EPOCH = "epoch"
@@ -81,6 +82,7 @@ def part(digest: bytes) -> str:
     return f"{PARTS}{digest.hex()}"
 
 
+@lru_cache(maxsize=4_096)
 def _part(text: str) -> str:
     encoded = quote(text.encode("utf-8", "surrogatepass"), safe=_LEFT_AS_THEY_ARE)
     if len(encoded) <= _MAX_PART:

@@ -5,7 +5,7 @@ What one checkpoint changes, and how it is written: in one commit.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -44,9 +44,9 @@ class Put:
     The channels that have changed since the checkpoint before it.
     """
 
-    session: Session
+    session: Callable[[], Session]
     """
-    The session that the thread appears as, should there be none yet.
+    Makes the session that the thread appears as, should there be none yet.
     """
 
     is_recorded: bool
@@ -58,6 +58,13 @@ class Put:
     """
     Whether it is refused if the thread has moved on from where this saver saw it.
     """
+
+    @property
+    def key(self) -> str:
+        """
+        The key of the checkpoint's item.
+        """
+        return keys.checkpoint(self.place.namespace, self.record.id)
 
     @property
     def run_id(self) -> str | None:
@@ -105,16 +112,20 @@ def prepare(put: Put, thread: Thread, serde: SerializerProtocol) -> Prepared:
             if key not in thread.known or channel in put.new_channels:
                 items[key] = form.form
             known.add(key)
-        for digest, content in form.parts.items():
-            if digest not in thread.known:
-                parts[digest] = content
+        parts.update(
+            (digest, content)
+            for digest, content in form.parts.items()
+            if digest not in thread.known
+        )
     known.update(parts)
     items |= {keys.part(digest): content for digest, content in parts.items()}
     if put.run_id is not None:
         known.add(_run_key(put.run_id))
     record = attrs.evolve(put.record, values=values)
     said = {name: each.elements for name, each in encoded.items() if each.elements}
-    changes = _changes(put, thread, record, items, serde, said)
+    contents = {**items, put.key: record.packed(serde)}
+    messages = _new_messages(put, thread, said) if put.is_recorded else []
+    changes = _changes(put, thread, contents, messages)
     return Prepared(
         thread=thread,
         changes=changes,
@@ -141,12 +152,10 @@ def _form_of(
 def _changes(
     put: Put,
     thread: Thread,
-    record: Record,
     contents: Mapping[str, bytes],
-    serde: SerializerProtocol,
-    said: Mapping[str, Sequence[bytes]],
+    messages: Sequence[NewMessage],
 ) -> Changes:
-    place, session_id = put.place, put.session.id
+    place, record = put.place, put.record
     data = head = {"id": record.id, "namespace": place.namespace}
     if record.parent is not None:
         data = {**data, "parent": record.parent}
@@ -159,27 +168,26 @@ def _changes(
             key=key,
             data=data,
             content=content,
-            session_id=session_id,
+            session_id=place.scope,
         )
 
-    items = [item(key, content=content) for key, content in contents.items()]
-    key = keys.checkpoint(place.namespace, record.id)
-    items.append(item(key, data, record.packed(serde)))
+    items = [
+        item(key, data if key == put.key else None, content)
+        for key, content in contents.items()
+    ]
     items.append(item(keys.head(place.namespace), head))
     if thread.epoch == 0:
         items.append(item(keys.EPOCH))
     if place.namespace not in thread.heads:
         items.append(item(keys.NAMESPACES))
     if put.run_id is not None and _run_key(put.run_id) not in thread.known:
-        scope = run_scope(put.run_id)
-        items.append(attrs.evolve(item(place.scope), scope=scope))
-    messages = _new_messages(put, thread, said) if put.is_recorded else []
-    events, runs = events_and_runs(session_id, record, messages)
+        items.append(attrs.evolve(item(place.scope), scope=run_scope(put.run_id)))
+    events, runs = events_and_runs(place.scope, record, messages)
     return Changes(
         items=tuple(items),
         events=tuple(events),
         runs=tuple(runs),
-        create_session=put.session if thread.epoch == 0 else None,
+        create_session=put.session() if thread.epoch == 0 else None,
     )
 
 

@@ -4,7 +4,7 @@ The writes that are pending on a checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import attrs
@@ -20,6 +20,17 @@ from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
 
 
+@attrs.frozen
+class Task:
+    """
+    A task of a run, and what it has written: channels and values.
+    """
+
+    id: str
+    path: str
+    writes: Sequence[tuple[str, Any]]
+
+
 @attrs.frozen(kw_only=True)
 class Writes:
     """
@@ -32,35 +43,41 @@ class Writes:
     Whether each replaces the one of its kind; others stay as they were first.
     """
 
-    session: Session
+    session: Callable[[], Session]
+    """
+    Makes the session that the thread appears as, should there be none yet.
+    """
 
 
 def writes_of(
     place: Place,
     checkpoint_id: str,
-    writes: Sequence[tuple[str, Any]],
-    task: tuple[str, str],
+    task: Task,
     serde: SerializerProtocol,
-    session: Session,
+    session: Callable[[], Session],
 ) -> Writes:
     """
-    Return what a *task*, given by its id and path, has written.
+    Return what a task has written.
     """
-    task_id, path = task
     items: dict[str, StateItem] = {}
-    for number, (channel, value) in enumerate(writes):
+    for number, (channel, value) in enumerate(task.writes):
         index = WRITES_IDX_MAP.get(channel, number)
-        key = keys.write(place.namespace, checkpoint_id, task_id, index)
+        key = keys.write(place.namespace, checkpoint_id, task.id, index)
         items[key] = StateItem(
             scope=place.scope,
             key=key,
-            data={"task": task_id, "path": path, "index": index, "channel": channel},
+            data={
+                "task": task.id,
+                "path": task.path,
+                "index": index,
+                "channel": channel,
+            },
             content=forms.pack(serde, value),
-            session_id=session.id,
+            session_id=place.scope,
         )
     return Writes(
         items=list(items.values()),
-        are_special=all(channel in WRITES_IDX_MAP for channel, _ in writes),
+        are_special=all(channel in WRITES_IDX_MAP for channel, _ in task.writes),
         session=session,
     )
 
@@ -73,5 +90,5 @@ async def save_writes(ports: Ports, writes: Writes) -> None:
     try:
         await ports.state.save_items(writes.items, keep_existing=keep_existing)
     except SessionNotFoundError:
-        await ports.store.commit(Changes(create_session=writes.session))
+        await ports.store.commit(Changes(create_session=writes.session()))
         await ports.state.save_items(writes.items, keep_existing=keep_existing)

@@ -1,9 +1,9 @@
 """
 A plugin for LangGraph's own tests: its SQLite savers are ours.
 
-Each that is opened has an empty database: a fresh file, or the one of PostgreSQL that
-``ASM_SUITE_URL`` names, after all rows are removed. ``ASM_SUITE_ON_FORK`` is the saver's
-option of that name.
+Each that is opened has an empty database: a copy of the file that ``ASM_SUITE_URL``
+names, or that database of PostgreSQL after all rows are removed. ``ASM_SUITE_ON_FORK``
+is the saver's option of that name.
 """
 
 from __future__ import annotations
