@@ -153,7 +153,7 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
             checkpoint_id_of(config),
             tuple(channels),
         )
-        found = await self._runner.run(find) if channels else {}
+        found = await self._runner.run(find)
         return {name: each.read(self.serde, name) for name, each in found.items()}
 
     async def adelete_thread(self, thread_id: str) -> None:

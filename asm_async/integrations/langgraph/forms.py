@@ -57,7 +57,7 @@ class Encoded:
         return len(self.form) <= MAX_INLINE
 
 
-def encode(serde: SerializerProtocol, value: object) -> Encoded:
+def encode(serde: SerializerProtocol, value: Any) -> Encoded:
     """
     Return the form of a value.
 

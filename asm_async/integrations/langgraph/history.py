@@ -57,6 +57,8 @@ async def read_history(
     Walk from a checkpoint, the latest unless one is named, to the values behind it.
     """
     found = {channel: ChannelHistory() for channel in channels}
+    if not channels:
+        return found
     if checkpoint_id is None:
         _, head = await reader.look(place)
         checkpoint_id = None if head is None else head.id

@@ -158,18 +158,20 @@ def _events(
 
 
 def _calls(session_id: str, message: AIMessage, options: EventOptions) -> list[Event]:
-    event_id = options.get("id", "")
-    return [
-        tool_call_started(
+    events: list[Event] = []
+    for number, call in enumerate(message.tool_calls, 1):
+        event_id = f"{options.get('id')}.{number}"
+        its: EventOptions = {**options, "id": event_id}
+        started = tool_call_started(
             session_id=session_id,
-            tool_call_id=call["id"] or f"{event_id}.{number}",
+            tool_call_id=call["id"] or event_id,
             tool_name=call["name"] or "unknown",
             tool_input=call["args"],
             message_id=message.id or None,
-            **{**options, "id": f"{event_id}.{number}"},
+            **its,
         )
-        for number, call in enumerate(message.tool_calls, 1)
-    ]
+        events.append(started)
+    return events
 
 
 def _result(

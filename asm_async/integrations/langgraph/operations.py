@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Generator, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias, TypeVar
+from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
 from langgraph.checkpoint.serde.base import SerializerProtocol
@@ -16,7 +16,13 @@ from asm_async.integrations.ids import safe_id
 from asm_async.integrations.langgraph import keys
 from asm_async.integrations.langgraph.history import ChannelHistory, read_history
 from asm_async.integrations.langgraph.listing import THREAD_ID, Listing, Wanted
-from asm_async.integrations.langgraph.putting import Put, Writer, prepare, run_scope
+from asm_async.integrations.langgraph.putting import (
+    Prepared,
+    Put,
+    Writer,
+    prepare,
+    run_scope,
+)
 from asm_async.integrations.langgraph.reading import MAX_TRIES, Place, Reader
 from asm_async.integrations.langgraph.records import Found, data_of
 from asm_async.integrations.langgraph.removing import Remover
@@ -47,7 +53,7 @@ async def run_steps(runner: PortsRunner, steps: Steps[T]) -> T:
         try:
             step = steps.send(result)
         except StopIteration as ended:
-            return ended.value
+            return cast("T", ended.value)
         result = await runner.run(step)
 
 
@@ -60,7 +66,7 @@ def call_steps(runner: PortsRunner, steps: Steps[T]) -> T:
         try:
             step = steps.send(result)
         except StopIteration as ended:
-            return ended.value
+            return cast("T", ended.value)
         result = runner.call(step)
 
 
@@ -208,7 +214,7 @@ class Operations:
         if await self._reader.read(place, parent) is None:
             thread.said.put(parent, {})
 
-    async def _do_commit(self, put: Put, prepared: Any) -> bool:
+    async def _do_commit(self, put: Put, prepared: Prepared) -> bool:
         writer = Writer(self.runner.ports, self.threads, self._reader)
         return await writer.commit(put, prepared)
 

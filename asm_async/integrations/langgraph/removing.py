@@ -186,6 +186,6 @@ def _root_of(namespace: str, latest: Record | None) -> str | None:
     """
     if latest is None or ":" not in namespace:
         return None
-    parents = latest.metadata.get("parents") or {}
+    parents: dict[str, str] = latest.metadata.get("parents") or {}
     root = parents.get("")
     return None if root is None else keys.checkpoint("", root)

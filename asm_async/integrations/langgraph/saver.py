@@ -201,7 +201,7 @@ class AsmCheckpointSaver(AsynchronousSaver):
             checkpoint_id_of(config),
             tuple(channels),
         )
-        found = self._runner.call(find) if channels else {}
+        found = self._runner.call(find)
         return {name: each.read(self.serde, name) for name, each in found.items()}
 
     def delete_thread(self, thread_id: str) -> None:

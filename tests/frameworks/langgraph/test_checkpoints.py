@@ -26,11 +26,11 @@ SCOPE = "langgraph/t"
 
 
 @pytest.fixture
-async def saver(ports: Ports) -> AsyncGenerator[AsmCheckpointSaver]:
+def saver(ports: Ports) -> AsmCheckpointSaver:
     """
-    Yield a saver over each database.
+    Return a saver over each database.
     """
-    yield AsmCheckpointSaver(ports)
+    return AsmCheckpointSaver(ports)
 
 
 async def sizes(ports: Ports, prefix: str) -> list[int]:

@@ -240,7 +240,7 @@ async def test_a_run_s_checkpoints_go_and_the_latest_moves_back(ports: Ports) ->
 
 async def test_a_copy_goes_its_own_way(ports: Ports) -> None:
     """
-    A copied thread has all checkpoints, runs and events, and knows no more of the other.
+    A copied thread has all checkpoints, runs and events, and then its own.
     """
     saver = AsmCheckpointSaver(ports)
     chat = chat_with(saver)
