@@ -57,16 +57,15 @@ class Encoded:
         return len(self.form) <= MAX_INLINE
 
 
-def encode(serde: SerializerProtocol, value: Any) -> Encoded:
+def encode(serde: SerializerProtocol, value: object) -> Encoded:
     """
     Return the form of a value.
 
     Other serializers than LangGraph's own, such as one that encrypts with a fresh
     nonce, may never give the same bytes twice: their values are stored whole.
     """
-    if type(value) is list and isinstance(serde, JsonPlusSerializer):
-        elements = cast("list[object]", value)
-        contents = _contents(serde, elements)
+    if is_list(value) and isinstance(serde, JsonPlusSerializer):
+        contents = _contents(serde, cast("list[object]", value))
         if contents is not None:
             return _listed(contents)
     return Encoded(_WHOLE + pack(serde, value))
@@ -130,11 +129,18 @@ def unpack(serde: SerializerProtocol, packed: bytes) -> Any:
     return serde.loads_typed((kind.decode(), content))
 
 
+def is_list(value: object) -> bool:
+    """
+    Return whether a value is a list, and of no class of its own.
+    """
+    return type(value) is list
+
+
 def is_messages(value: object) -> bool:
     """
     Return whether a value is a list of LangChain's messages, at least one.
     """
-    if type(value) is not list or not value:
+    if not is_list(value) or not value:
         return False
     elements = cast("list[object]", value)
     return all(isinstance(each, BaseMessage) for each in elements)

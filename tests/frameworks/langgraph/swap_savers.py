@@ -25,7 +25,7 @@ from asm_async.integrations.langgraph import AsmCheckpointSaver
 from asm_async.portal import open_portal
 
 URL = os.environ["ASM_SUITE_URL"]
-ON_FORK = os.environ["ASM_SUITE_ON_FORK"]
+ON_FORK: Any = os.environ["ASM_SUITE_ON_FORK"]
 IS_POSTGRES = URL.startswith("postgresql")
 
 
@@ -37,7 +37,7 @@ async def _remove_all_rows() -> None:
             " AND tablename LIKE 'asm\\_%' AND tablename NOT LIKE '%version%'"
         )
         for row in rows:
-            await connection.execute(f"DELETE FROM {row['tablename']}")  # noqa: S608
+            await connection.execute(f"DELETE FROM {row['tablename']}")  # noqa: S608 - our own tables
     finally:
         await connection.close()
 
@@ -58,7 +58,7 @@ def _empty_database() -> Generator[str]:
 @contextmanager
 def _open_saver() -> Generator[AsmCheckpointSaver]:
     with _empty_database() as url, open_portal(url) as portal:
-        yield AsmCheckpointSaver(portal.ports, on_fork=ON_FORK)  # type: ignore[arg-type]
+        yield AsmCheckpointSaver(portal.ports, on_fork=ON_FORK)
 
 
 class _SyncSaver:
@@ -81,5 +81,5 @@ class _AsyncSaver:
             await asyncio.to_thread(opened.__exit__, None, None, None)
 
 
-sync_module.SqliteSaver = _SyncSaver  # type: ignore[assignment, misc]
-async_module.AsyncSqliteSaver = _AsyncSaver  # type: ignore[assignment, misc]
+vars(sync_module)["SqliteSaver"] = _SyncSaver
+vars(async_module)["AsyncSqliteSaver"] = _AsyncSaver
