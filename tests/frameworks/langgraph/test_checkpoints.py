@@ -4,7 +4,6 @@ What comes back of a checkpoint, and what it costs to keep.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
 from typing import Any
 
 import pytest

@@ -9,7 +9,7 @@ from typing import Any
 
 from langgraph.checkpoint.conformance import checkpointer_test, validate
 from langgraph.checkpoint.serde.types import (
-    _DeltaSnapshot as DeltaSnapshot,  # noqa: PLC2701 - LangGraph exports no other
+    _DeltaSnapshot as DeltaSnapshot,
 )
 
 from asm_async import Ports

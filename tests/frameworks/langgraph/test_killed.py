@@ -62,7 +62,7 @@ async def test_a_killed_process_loses_no_turn_that_it_has_told_of(
         return
     told = -1
     for _ in range(KILLS):
-        seconds = random.uniform(0.05, 0.6)  # noqa: S311 - no secret
+        seconds = random.uniform(0.05, 0.6)
         turns = chat_until_killed(framework_url, seconds)
         assert turns == list(range(turns[0], turns[-1] + 1))
         assert turns[0] >= told + 1

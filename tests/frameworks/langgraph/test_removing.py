@@ -11,8 +11,7 @@ import pytest
 
 from asm_async import Ports
 from asm_async.errors import ConflictError, SessionNotFoundError
-from asm_async.integrations.langgraph import AsmCheckpointSaver
-from asm_async.integrations.langgraph import sweeping
+from asm_async.integrations.langgraph import AsmCheckpointSaver, sweeping
 from asm_async.transcripts import read_transcript
 from tests.frameworks.langgraph.chats import (
     TEXT,
