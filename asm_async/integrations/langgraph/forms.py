@@ -2,8 +2,9 @@
 How the value of a channel is stored: whole, or as the list of its elements' digests.
 
 What an element weighs is stored once, however many versions of however many lists it
-stands in: a list that grows by one element a turn costs one element a turn, and 16
-bytes for each that it has. Which form a value takes depends on the value alone.
+stands in. Of a longer list the digests stand in nodes of 64, which are parts, too: a
+list that grows by one element a turn costs that element and one node a turn, however
+long it is. Which form a value takes depends on the value alone.
 """
 
 from __future__ import annotations
@@ -25,7 +26,6 @@ The longest form, in bytes, that stands in the checkpoint itself.
 _DIGEST = 16
 _MIN_ELEMENTS = 4
 _MIN_ELEMENT_BYTES = 64
-_MIN_CHUNKED = 1_000
 _DIGESTS_PER_NODE = 64
 
 # A form begins with one of these.
@@ -163,8 +163,9 @@ def _contents(
 def _listed(contents: Sequence[bytes]) -> Encoded:
     elements = [_digest(content) for content in contents]
     parts = dict(zip(elements, contents, strict=True))
-    if len(elements) < _MIN_CHUNKED:
-        return Encoded(_LIST + b"".join(elements), parts, elements)
+    form = _LIST + b"".join(elements)
+    if len(form) <= MAX_INLINE:
+        return Encoded(form, parts, elements)
     nodes: list[bytes] = []
     for chunk in _chunks(elements):
         content = b"".join(chunk)
