@@ -243,19 +243,19 @@ class _Dict:
         return {"prompt_tokens": 3, "completion_tokens": 4}
 
 
-@dataclasses.dataclass
-class _Nested:
-    input_tokens: int = 3
-    output_tokens: int = 4
-    details: _Details = dataclasses.field(default_factory=lambda: _Details())
-
-
 class _Details:
     def model_dump(self) -> dict[str, Any]:
         """
         Return the members, as models in dataclasses of other SDKs do.
         """
         return {"reasoning_tokens": 2}
+
+
+@dataclasses.dataclass
+class _Nested:
+    input_tokens: int = 3
+    output_tokens: int = 4
+    details: _Details = dataclasses.field(default_factory=_Details)
 
 
 def test_a_model_in_a_dataclass_is_looked_into() -> None:

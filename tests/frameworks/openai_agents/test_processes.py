@@ -16,17 +16,21 @@ import pytest
 
 from asm_async import open_ports
 from asm_async.integrations.openai_agents import AsmSession
+from asm_async.values.maintenance import HealthIssueKind
 
 PROGRAM = Path(__file__).parent / "adding_process.py"
 
 
 @pytest.mark.timeout(180)
-async def test_killed_processes_leave_whole_batches(framework_url: str | None) -> None:
+@pytest.mark.parametrize(
+    "framework_url",
+    ["sqlite_file", pytest.param("postgresql", marks=pytest.mark.postgres)],
+    indirect=True,
+)
+async def test_killed_processes_leave_whole_batches(framework_url: str) -> None:
     """
     Nothing of killed processes is lost or there in part, and no item was popped twice.
     """
-    if framework_url is None:
-        pytest.skip("what is in memory ends with its process")
     chance = random.Random(7)
     said = await asyncio.gather(
         *(
@@ -40,7 +44,9 @@ async def test_killed_processes_leave_whole_batches(framework_url: str | None) -
     async with open_ports(framework_url) as ports:
         found: list[Any] = await AsmSession("chat", ports).get_items()
         events = await ports.store.get_events("chat")
-        assert await ports.maintenance.health_check() == []
+        issues = await ports.maintenance.health_check()
+    # The tests' own server is set so.
+    assert {issue.kind for issue in issues} <= {HealthIssueKind.WEAK_DURABILITY}
     numbers = [event.sequence_number for event in events]
     assert numbered_without_hole(numbers)
     left = [item["id"] for item in found]
@@ -68,7 +74,7 @@ def numbered_without_hole(numbers: list[int]) -> bool:
 
 def _work_and_die(url: str, name: str, lifetime: float) -> list[tuple[str, str]]:
     command = [sys.executable, str(PROGRAM), url, name]
-    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:
+    with subprocess.Popen(command, stdout=subprocess.PIPE) as process:  # noqa: S603 - this Python
         assert process.stdout is not None
         # It is at work from its first line on.
         said = [process.stdout.readline()]
