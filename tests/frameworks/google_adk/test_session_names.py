@@ -101,8 +101,9 @@ async def test_names_that_are_no_text_are_refused(ports: Ports) -> None:
     A user id that is no text is refused as such.
     """
     service = AsmSessionService(ports)
+    number: Any = 7
     with pytest.raises(ValidationError, match="text is expected"):
-        await service.create_session(app_name="app", user_id=7)  # type: ignore[arg-type]
+        await service.create_session(app_name="app", user_id=number)
 
 
 async def test_a_session_is_created_once(ports: Ports) -> None:
