@@ -15,8 +15,8 @@ from pydantic_ai.conversation_store import (
 )
 
 from asm_async.errors import SessionNotFoundError
-from asm_async.integrations.pydantic_ai import deleting, reading, writing
-from asm_async.integrations.pydantic_ai.recent import RecentReads
+from asm_async.integrations.pydantic_ai import deleting, reading
+from asm_async.integrations.pydantic_ai.writing import RecordWriter
 from asm_async.portal import Portal, PortsRunner, open_portal
 from asm_async.ports.together import Ports
 from asm_async.transcripts import Transcript
@@ -56,9 +56,8 @@ class AsmConversationStore(ConversationStore):
 
     def __init__(self, ports: Ports, *, agent_id: str = "pydantic-ai") -> None:
         self._runner = PortsRunner(ports)
-        self._agent_id = fields.text(agent_id, "agent_id")
+        self._writer = RecordWriter(fields.text(agent_id, "agent_id"))
         self._portal: Portal | None = None
-        self._recent = RecentReads()
 
     @classmethod
     def from_url(
@@ -106,7 +105,7 @@ class AsmConversationStore(ConversationStore):
         found = await reading.find_conversation(ports, conversation_id)
         if found is None:
             return None
-        self._recent.add(found)
+        self._writer.recent.add(found)
         return found.record
 
     async def read_records(
@@ -126,7 +125,7 @@ class AsmConversationStore(ConversationStore):
         self, scope: str | None, limit: int | None
     ) -> Sequence[ConversationRecord]:
         ports = self._runner.ports
-        return await reading.list_records(ports, self._agent_id, scope, limit)
+        return await reading.list_records(ports, self._writer.agent_id, scope, limit)
 
     async def write_record(
         self,
@@ -167,14 +166,8 @@ class AsmConversationStore(ConversationStore):
         new_entries: Sequence[ConversationEntry],
         expected_revision: str | None,
     ) -> None:
-        await writing.write_record(
-            self._runner.ports,
-            self._agent_id,
-            record,
-            new_entries,
-            expected_revision=expected_revision,
-            recent=self._recent,
-        )
+        ports = self._runner.ports
+        await self._writer.write(ports, record, new_entries, expected_revision)
 
     async def delete_record(
         self, conversation_id: str, *, expected_revision: str
@@ -193,7 +186,9 @@ class AsmConversationStore(ConversationStore):
         self, conversation_id: str, expected_revision: str
     ) -> None:
         ports = self._runner.ports
-        await deleting.delete_record(ports, conversation_id, expected_revision)
+        await deleting.delete_record(
+            ports, conversation_id, expected_revision, self._writer.attempts
+        )
 
     async def read_entry(self, entry_id: str) -> ConversationEntry:
         """
@@ -232,7 +227,7 @@ class AsmConversationStore(ConversationStore):
     async def _do_read_history(
         self, head_id: str, limit: int | None
     ) -> list[ConversationEntry]:
-        place = self._recent.place_of(head_id)
+        place = self._writer.recent.place_of(head_id)
         return await reading.read_history(self._runner.ports, head_id, limit, place)
 
     async def get_session(self, conversation_id: str) -> Session:

@@ -14,10 +14,10 @@ from typing import cast
 import attrs
 from pydantic_ai.conversation_store import ConversationConflict
 
-from asm_async.errors import (
-    RevisionConflictError,
-    SessionDeletedError,
-    SessionNotFoundError,
+from asm_async.integrations.pydantic_ai.attempts import (
+    Attempts,
+    Refusal,
+    refusal_of,
 )
 from asm_async.integrations.pydantic_ai.places import (
     DELETIONS,
@@ -40,14 +40,13 @@ from asm_async.integrations.pydantic_ai.records import (
     StoredConversation,
     deleted_context,
 )
-from asm_async.integrations.pydantic_ai.writing import MAX_ATTEMPTS
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
 from asm_async.values.state_item import ItemName, StateItem
 
 
 async def delete_record(
-    ports: Ports, conversation_id: str, expected_revision: str
+    ports: Ports, conversation_id: str, expected_revision: str, attempts: Attempts
 ) -> None:
     """
     Delete a conversation, its session, and the entries that nobody else leads to.
@@ -60,20 +59,18 @@ async def delete_record(
         ConversationConflict: If no such record of *expected_revision* is stored.
     """
     await finish_deletions(ports)
-    for attempt in range(MAX_ATTEMPTS):
+
+    async def attempt(_number: int) -> Refusal | None:
         stored = await find_conversation(ports, conversation_id)
         if stored is None or stored.record.revision != expected_revision:
             raise ConversationConflict(conversation_id)
-        deletion = _Deletion(ports, stored)
-        try:
-            await deletion.commit()
-        except (RevisionConflictError, SessionNotFoundError, SessionDeletedError):
-            # A fork came, or one that was to be handed something went.
-            if attempt == MAX_ATTEMPTS - 1:
-                raise
-        else:
+        # It is refused if a fork came, or one that was to be handed something went.
+        refusal = await refusal_of(_Deletion(ports, stored).commit())
+        if refusal is None:
             await ports.store.delete_session(stored.session.id)
-            return
+        return refusal
+
+    await attempts.run(attempt)
 
 
 async def finish_deletions(ports: Ports) -> None:

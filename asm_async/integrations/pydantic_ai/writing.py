@@ -4,8 +4,6 @@ How a record and the entries that its history adds are written, in one commit.
 
 from __future__ import annotations
 
-import asyncio
-import random
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias, cast
 
@@ -18,14 +16,16 @@ from pydantic_ai.conversation_store import (
 
 from asm_async.conventions import session_created
 from asm_async.errors import (
-    ASMError,
     ConflictError,
-    RevisionConflictError,
     SequenceConflictError,
     SessionDeletedError,
-    SessionNotFoundError,
 )
 from asm_async.integrations.ids import safe_id
+from asm_async.integrations.pydantic_ai.attempts import (
+    Attempts,
+    Refusal,
+    refusal_of,
+)
 from asm_async.integrations.pydantic_ai.events import BRANCHED, events_of, time_of
 from asm_async.integrations.pydantic_ai.places import (
     LOG_KEY,
@@ -73,72 +73,70 @@ Expected: TypeAlias = str | ItemName
 What a revision is expected of: a run, by its id, or an item.
 """
 
-LONGEST_PAUSE = 0.002
-"""
-How many seconds are waited at most, for each attempt before, up to ten.
-"""
 
-MAX_ATTEMPTS = 100
-"""
-How often a write is decided anew, because what it was decided by has changed.
-"""
-
-
-async def write_record(
-    ports: Ports,
-    agent_id: str,
-    record: ConversationRecord,
-    new_entries: Sequence[ConversationEntry],
-    *,
-    expected_revision: str | None,
-    recent: RecentReads,
-) -> None:
+class RecordWriter:
     """
-    Store a record and its new entries, if the stored one has the expected revision.
+    Writes the records of one store.
 
-    It is decided by what is read first, and the commit expects that to be unchanged:
-    else it is read and decided anew. What changes without the record being saved are
-    the session, by the application, and the readers of a log, by a fork elsewhere.
+    Each write is decided by what is read first, and the commit expects that to be
+    unchanged: else it is read and decided anew. What changes without the record being
+    saved are the session, by the application, and a log, by its readers.
 
-    Raises:
-        ConversationConflict: If the stored record has another revision, or an entry
-            that the record or a new entry follows is not stored.
+    Args:
+        agent_id: The *agent_id* of new sessions.
     """
-    check_unrepeated(new_entries)
-    is_first = True
-    for attempt in range(MAX_ATTEMPTS):
-        found = FoundSessions(None)
-        stored = recent.take(record.conversation_id)
-        if stored is None or stored.record.revision != expected_revision:
-            found = await find_sessions(ports, record.conversation_id)
-            stored = found.conversation()
+
+    def __init__(self, agent_id: str) -> None:
+        self.agent_id = agent_id
+        self.recent = RecentReads()
+        self.attempts = Attempts()
+
+    async def write(
+        self,
+        ports: Ports,
+        record: ConversationRecord,
+        new_entries: Sequence[ConversationEntry],
+        expected_revision: str | None,
+    ) -> None:
+        """
+        Store a record and its new entries, if the stored one has the expected revision.
+
+        Raises:
+            ConversationConflict: If the stored record has another revision, or an entry
+                that the record or a new entry follows is not stored.
+        """
+        check_unrepeated(new_entries)
+        is_first = True
+
+        async def attempt(number: int) -> Refusal | None:
+            nonlocal is_first
+            found = await self._find(ports, record, expected_revision)
+            if number:
+                await _check_new(ports, new_entries)
+            write = _Write(ports, self.agent_id, record, found.conversation())
+            await write.begin(found, is_first=is_first)
+            await write.add_entries(new_entries)
+            refusal = await refusal_of(write.commit(is_careful=number > 0))
+            # The conversation has been there before: its session's numbers go on, or
+            # what it had is still being deleted. That stays so.
+            is_first &= not write.is_refused_by(refusal)
+            return refusal
+
+        await self.attempts.run(attempt)
+
+    async def _find(
+        self, ports: Ports, record: ConversationRecord, expected_revision: str | None
+    ) -> FoundSessions:
+        stored = self.recent.take(record.conversation_id)
+        if stored is not None and stored.record.revision == expected_revision:
+            return FoundSessions(stored.session)
+        found = await find_sessions(ports, record.conversation_id)
+        stored = found.conversation()
         if stored is not None and stored.session.deleted_at is not None:
             raise SessionDeletedError(stored.session.id)
         if (stored.record.revision if stored else None) != expected_revision:
             raise ConversationConflict(record.conversation_id)
-        if attempt:
-            await _check_new(ports, new_entries)
-        write = _Write(ports, agent_id, record, stored)
-        await write.begin(found, is_first=is_first)
-        await write.add_entries(new_entries)
-        try:
-            await write.commit(is_careful=attempt > 0)
-        except (
-            RevisionConflictError,
-            SequenceConflictError,
-            SessionDeletedError,
-            SessionNotFoundError,
-        ) as error:
-            if attempt == MAX_ATTEMPTS - 1:
-                raise
-            # The conversation has been there before: its session's numbers go on, or
-            # what it had is still being deleted. That stays so.
-            is_first &= not write.is_refused_by(error)
-            # Those who are in each other's way shall not come back at the same time.
-            pause = LONGEST_PAUSE * min(attempt, 10)
-            await asyncio.sleep(random.uniform(0, pause))  # noqa: S311 - no secret
-        else:
-            return
+        return found
 
 
 async def _check_new(ports: Ports, entries: Iterable[ConversationEntry]) -> None:
@@ -204,7 +202,7 @@ class _Write:
         items = await self.ports.state.get_items(scope, [key])
         return not items or EntryLog.from_item(session_id, items[key]).has_writer
 
-    def is_refused_by(self, error: ASMError) -> bool:
+    def is_refused_by(self, error: Refusal | None) -> bool:
         """
         Return whether an error says that the id of the new session was another's.
         """

@@ -9,7 +9,7 @@ import dataclasses
 import random
 from collections.abc import Awaitable, Callable, Sequence
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 from pydantic_ai.conversation import Conversation
 from pydantic_ai.conversation_store import (
@@ -30,6 +30,8 @@ from pydantic_ai.messages import (
 from pydantic_ai.tools import DeferredToolRequests
 from pydantic_ai.usage import RequestUsage, RunUsage
 
+T = TypeVar("T")
+
 SCOPES = [None, "anna", "b\u00f6rge/2"]
 IDS = ["c1", "c2", "c/3", "c4 " * 100]
 
@@ -44,10 +46,10 @@ class TwinStore(ConversationStore):
         self.ours = ours
         self.entry_ids: list[str] = []
 
-    async def _both(self, call: Callable[[ConversationStore], Awaitable[Any]]) -> Any:
+    async def _both(self, call: Callable[[ConversationStore], Awaitable[T]]) -> T:
         expected = await outcome_of(lambda: call(self.reference))
         actual = await outcome_of(lambda: call(self.ours))
-        if isinstance(expected, Exception):
+        if isinstance(expected, UserError | LookupError):
             assert type(actual) is type(expected), (actual, expected)
             assert actual.args == expected.args
             raise expected
@@ -114,7 +116,7 @@ class TwinStore(ConversationStore):
         return await self._both(lambda store: store.read_history(head_id, limit=limit))
 
 
-async def outcome_of(call: Callable[[], Awaitable[Any]]) -> Any:
+async def outcome_of(call: Callable[[], Awaitable[T]]) -> T | UserError | LookupError:
     """
     Return what a call returns, or the error that its contract has.
     """

@@ -59,7 +59,8 @@ async def test_of_two_writers_exactly_one_saves(ports: Ports) -> None:
         loaded = [await store.load("talk") for store in stores]
         for index, conversation in enumerate(loaded):
             assert conversation is not None
-            conversation.messages += said(f"{number} {index}")
+            # Also where nothing but the record changes.
+            conversation.messages += said(*[f"{number} {index}"] * (number % 2))
         ended = await run_together(
             outcome(store.save(conversation))
             for store, conversation in zip(stores, loaded, strict=True)
@@ -69,7 +70,7 @@ async def test_of_two_writers_exactly_one_saves(ports: Ports) -> None:
         assert len(won) == 1
         refused = [each for each in ended if not isinstance(each, list)]
         assert {type(each) for each in refused} == {ConversationConflict}
-        expected.append(f"{number} {won[0]}")
+        expected += [f"{number} {won[0]}"] * (number % 2)
 
     assert await history(stores[0], "talk") == expected
 
@@ -132,6 +133,25 @@ async def test_a_fork_beside_a_deletion_keeps_its_entries(ports: Ports) -> None:
         await stores[1].delete(record.conversation_id)
     assert not (await ports.query.search_sessions()).items
     assert await damage(ports) == []
+
+
+async def test_many_forks_at_once_all_succeed(ports: Ports) -> None:
+    """
+    Forks of one conversation refuse none of each other, and outlive it.
+    """
+    store = AsmConversationStore(ports)
+    await begin(store, "source", "1", "2")
+    forks = [
+        store.fork("source", at=1, new_conversation_id=f"fork {number}")
+        for number in range(40)
+    ]
+
+    forked = await run_together(forks)
+    await store.delete("source")
+
+    assert len(forked) == 40
+    for number in range(40):
+        assert await history(store, f"fork {number}") == ["1"]
 
 
 async def test_deletions_at_once_free_exactly_what_nobody_leads_to(

@@ -5,6 +5,7 @@ A conversation is a session like others: said, counted, found and erased.
 from __future__ import annotations
 
 from datetime import datetime
+from typing import cast
 
 import pytest
 from pydantic_ai.conversation import Conversation
@@ -115,7 +116,10 @@ async def test_every_message_comes_back_equal(ports: Ports) -> None:
 
     assert loaded is not None
     assert loaded.messages == ALL_PARTS
-    image = loaded.messages[0].parts[1].content[2]  # type: ignore[union-attr,index]
+    prompt = loaded.messages[0].parts[1]
+    assert isinstance(prompt, UserPromptPart)
+    image = prompt.content[2]
+    assert isinstance(image, BinaryImage)
     assert image.data == b"\xff\x00\xfe"
 
 
@@ -398,8 +402,14 @@ async def test_entries_of_a_soft_deleted_fork_outlive_the_source(ports: Ports) -
     loaded = await store.load("fork")
     assert loaded is not None
     assert texts_of(loaded.messages) == ["1", "2"]
+    entries = await store.load_entries("fork")
+    assert entries
     await store.delete("fork")
     assert not (await ports.query.search_sessions()).items
+    # They went with no session, and are freed all the same.
+    for entry in entries:
+        with pytest.raises(KeyError):
+            await store.read_entry(entry.id)
 
 
 async def test_the_application_may_use_the_session_as_well(ports: Ports) -> None:
@@ -503,7 +513,7 @@ async def test_bad_arguments_are_named(ports: Ports) -> None:
     with pytest.raises(ValidationError, match="agent_id"):
         AsmConversationStore(ports, agent_id="")
     with pytest.raises(ValidationError, match="ports"):
-        AsmConversationStore(ports.store)  # type: ignore[arg-type]
+        AsmConversationStore(cast("Ports", ports.store))
     store = AsmConversationStore(ports)
     naive = ConversationRecord(
         conversation_id="a",

@@ -7,11 +7,12 @@ from __future__ import annotations
 import asyncio
 import os
 from collections import Counter
+from typing import Any
 
 import pytest
 from pydantic_ai.conversation_store import InMemoryConversationStore
 
-from asm_async import Ports
+from asm_async import InMemoryPorts, Ports
 from asm_async.integrations.pydantic_ai import AsmConversationStore
 from tests.frameworks.pydantic_ai.sequences import Steps, TwinStore
 
@@ -49,3 +50,20 @@ async def test_random_sequences_are_equal_to_the_frameworks_store(
 
     done = {name for name in outcomes if not name.endswith("refused")}
     assert {"begin", "branch", "delete", "fork", "point_elsewhere"} <= done
+
+
+async def test_what_was_deleted_leaves_nothing() -> None:
+    """
+    After random sequences, and the deletion of what is left, no state item is there.
+    """
+    async with InMemoryPorts() as ports:
+        for seed in range(40):
+            ours = AsmConversationStore(ports)
+            steps = Steps(TwinStore(InMemoryConversationStore(), ours), seed)
+            await steps.run(20)
+            for record in await ours.list_conversations():
+                await ours.delete(record.conversation_id)
+
+        # No port lists the items of all scopes.
+        store: Any = ports.store
+        assert store._access.database.items._scopes == {}
