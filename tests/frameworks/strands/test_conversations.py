@@ -136,8 +136,8 @@ async def test_a_restored_snapshot_takes_back_what_came_after_it(ports: Ports) -
     """
     storage = AsmStorage(ports)
     turns = [message(f"turn {number}") for number in range(5)]
-    other = message("another way")
-    await storage.write(KEY, snapshot(turns))
+    other, whole = message("another way"), snapshot(turns)
+    await storage.write(KEY, whole)
     await storage.write(KEY, snapshot(turns[:2]))
     assert await texts(ports, storage) == ["turn 0", "turn 1"]
     await storage.write(KEY, snapshot([*turns[:2], other]))
@@ -145,6 +145,8 @@ async def test_a_restored_snapshot_takes_back_what_came_after_it(ports: Ports) -
     assert await texts(ports, storage) == ["turn 0", "turn 1", "turn 2", "turn 3"]
     await storage.write(KEY, snapshot([*turns[:2], other]))
     assert await texts(ports, storage) == ["turn 0", "turn 1", "another way"]
+    await storage.write(KEY, whole)
+    assert await texts(ports, storage) == [f"turn {number}" for number in range(5)]
 
 
 async def test_a_conversation_that_begins_anew_goes_on(ports: Ports) -> None:
