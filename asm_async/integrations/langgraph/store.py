@@ -173,17 +173,17 @@ class AsmStore(BaseStore):
     async def _do_batch(self, ops: Sequence[Op]) -> list[Result]:
         now = now_utc()
         puts = {(op.namespace, op.key): op for op in ops if isinstance(op, PutOp)}
-        # Made first: what is wrong with a value is said before anything is written.
-        for op in puts.values():
-            if op.value is not None:
-                state_item_of(self._scope, op, None, now)
         kept = await self._kept_items(ops)
+        # Made first: what is wrong with a value is said before anything is written.
+        changes = self._changes(puts.values(), kept, now)
         touched: dict[str, KeptItem] = {}
         results = [await self._result(op, kept, touched, now) for op in ops]
         # LangGraph's own stores refresh only where that is said, too.
         if (self.ttl_config or {}).get("refresh_on_read", False):
             await self._refresh(touched.values(), now)
-        await self._put(puts.values(), kept, now)
+        if changes is not None:
+            await self._runner.ports.store.commit(changes)
+            await self._sweep_if_due(now)
         return results
 
     async def _result(
@@ -263,9 +263,9 @@ class AsmStore(BaseStore):
         seen = {(item.scope, item.key): item.revision for item in items}
         await self._runner.ports.state.save_items(items, expected_revisions=seen)
 
-    async def _put(
+    def _changes(
         self, ops: Collection[PutOp], kept: Mapping[str, KeptItem], now: datetime
-    ) -> None:
+    ) -> Changes | None:
         items: list[StateItem] = []
         removed: list[tuple[str, str]] = []
         for op in ops:
@@ -276,19 +276,18 @@ class AsmStore(BaseStore):
                 created_at = kept[key].created_at if key in kept else None
                 items.append(state_item_of(self._scope, op, created_at, now))
         if not ops:
-            return
-        await self._runner.ports.store.commit(
-            Changes(items=tuple(items), removed_items=tuple(removed))
-        )
+            return None
+        return Changes(items=tuple(items), removed_items=tuple(removed))
+
+    async def _sweep_if_due(self, now: datetime) -> None:
         interval = (self.ttl_config or {}).get("sweep_interval_minutes")
-        if interval and now - self._swept_at >= timedelta(minutes=interval):
-            try:
-                await self._do_sweep()
-            except StorageError:
-                # What was put is stored, and the next sweep finds what this one left.
-                _log.warning(
-                    "could not sweep what has lived long enough", exc_info=True
-                )
+        if not interval or now - self._swept_at < timedelta(minutes=interval):
+            return
+        try:
+            await self._do_sweep()
+        except StorageError:
+            # What was put is stored, and the next sweep finds what this one left.
+            _log.warning("could not sweep what has lived long enough", exc_info=True)
 
     async def _do_sweep(self) -> int:
         now = self._swept_at = now_utc()

@@ -11,6 +11,7 @@ from asm_async import Ports
 from asm_async.conventions import shape_warnings
 from asm_async.errors import StorageUnavailableError
 from asm_async.integrations.strands import AsmStorage
+from asm_async.integrations.strands.conversations import ConversationWriter
 from asm_async.portal import Portal
 from asm_async.transcripts import read_transcript
 from tests.frameworks.strands.agents import (
@@ -136,8 +137,8 @@ async def test_a_restored_snapshot_takes_back_what_came_after_it(ports: Ports) -
     """
     storage = AsmStorage(ports)
     turns = [message(f"turn {number}") for number in range(5)]
-    other = message("another way")
-    await storage.write(KEY, snapshot(turns))
+    other, whole = message("another way"), snapshot(turns)
+    await storage.write(KEY, whole)
     await storage.write(KEY, snapshot(turns[:2]))
     assert await texts(ports, storage) == ["turn 0", "turn 1"]
     await storage.write(KEY, snapshot([*turns[:2], other]))
@@ -145,6 +146,8 @@ async def test_a_restored_snapshot_takes_back_what_came_after_it(ports: Ports) -
     assert await texts(ports, storage) == ["turn 0", "turn 1", "turn 2", "turn 3"]
     await storage.write(KEY, snapshot([*turns[:2], other]))
     assert await texts(ports, storage) == ["turn 0", "turn 1", "another way"]
+    await storage.write(KEY, whole)
+    assert await texts(ports, storage) == [f"turn {number}" for number in range(5)]
 
 
 async def test_a_conversation_that_begins_anew_goes_on(ports: Ports) -> None:
@@ -332,6 +335,33 @@ async def test_writers_side_by_side_say_each_message_once(ports: Ports) -> None:
     await storage.write(KEY, snapshot(turns))
     assert await texts(ports, storage) == [f"turn {number}" for number in range(8)]
     assert await storage.read(KEY) is not None
+
+
+async def test_of_two_writers_the_last_has_the_last_word(
+    ports: Ports, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Two writers that saw the same snapshot go two ways; log and snapshot tell one way.
+    """
+    storage = AsmStorage(ports)
+    first = message("first")
+    await storage.write(KEY, snapshot([first]))
+    both_have_read = asyncio.Barrier(2)
+    read = ConversationWriter._stored
+    reads = iter([both_have_read.wait, both_have_read.wait])
+
+    async def wait_for_the_other(writer: ConversationWriter) -> Any:
+        found = await read(writer)
+        if wait := next(reads, None):
+            await wait()
+        return found
+
+    monkeypatch.setattr(ConversationWriter, "_stored", wait_for_the_other)
+    ways = [snapshot([first, message(text)]) for text in ("one way", "another")]
+    await asyncio.gather(*(storage.write(KEY, data) for data in ways))
+    members = json.loads(await storage.read(KEY) or b"")
+    kept = [each["content"][0]["text"] for each in members["data"]["messages"]]
+    assert await texts(ports, storage) == kept
 
 
 async def test_what_was_to_be_hidden_is_hidden_by_the_next_writer(
