@@ -4,7 +4,13 @@ Stores for Microsoft's agent framework (the extra ``agent-framework``).
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
+
+from asm_async.errors import MissingDependencyError
+
+if find_spec("agent_framework") is None:
+    raise MissingDependencyError("agent-framework-core", "agent-framework")
 
 from asm_async.integrations.agent_framework.checkpoints import AsmCheckpointStorage
 from asm_async.integrations.agent_framework.history import AsmHistoryProvider
@@ -16,12 +22,13 @@ __all__ = ["AsmCheckpointStorage", "AsmHistoryProvider", "AsmSessionStore"]
 
 
 def __getattr__(name: str) -> Any:
-    # The framework warns that its session store is experimental, and those need not
-    # hear of it who do not use it.
-    if name == "AsmSessionStore":
-        from asm_async.integrations.agent_framework.sessions import (  # noqa: PLC0415
-            AsmSessionStore,
-        )
+    """
+    Import the session store when it is first asked for.
 
-        return AsmSessionStore
+    The framework warns then that it is experimental; who does not use it hears nothing.
+    """
+    if name == "AsmSessionStore":
+        from asm_async.integrations.agent_framework import sessions  # noqa: PLC0415 - see above
+
+        return sessions.AsmSessionStore
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -10,13 +10,15 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Self, cast
 
-from asm_async.errors import RevisionConflictError
-from asm_async.integrations.agent_framework.framework import (
-    WorkflowCheckpoint,
-    WorkflowCheckpointException,
+from agent_framework import WorkflowCheckpoint, WorkflowCheckpointException
+
+# The framework's own storages encode with these, wherever they keep checkpoints.
+from agent_framework._workflows._checkpoint_encoding import (
     decode_checkpoint_value,
     encode_checkpoint_value,
 )
+
+from asm_async.errors import RevisionConflictError
 from asm_async.integrations.ids import safe_id
 from asm_async.portal import Portal, PortsRunner, open_portal
 from asm_async.ports.together import Ports

@@ -10,15 +10,18 @@ from collections.abc import Sequence
 from functools import partial
 from typing import Any, ClassVar, Self
 
-from asm_async.errors import SequenceConflictError, SessionNotFoundError
-from asm_async.integrations.agent_framework.framework import (
+from agent_framework import (
     AgentSession,
     HistoryProvider,
     Message,
     SessionContext,
     SupportsAgentRun,
-    filter_new_messages,
 )
+
+# What it takes for a replay is told nowhere else, and its own stores use it.
+from agent_framework._sessions import filter_new_messages
+
+from asm_async.errors import SequenceConflictError, SessionNotFoundError
 from asm_async.integrations.agent_framework.message_events import (
     MESSAGE,
     events_of,

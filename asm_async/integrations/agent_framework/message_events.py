@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, TypeAlias, cast
 
+from agent_framework import Message
+
 from asm_async.conventions import (
     Role,
     error_occurred,
@@ -21,7 +23,6 @@ from asm_async.conventions import (
     tool_call_started,
 )
 from asm_async.errors import ValidationError
-from asm_async.integrations.agent_framework.framework import Message
 from asm_async.transcripts.outputs import input_of_text
 from asm_async.transcripts.parts import plain_text
 from asm_async.values.event import Event

@@ -7,10 +7,9 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, Self, cast
 
-# Experimental in the framework: it warns of it when this module is imported.
-from agent_framework import SessionStore
+# The session store is experimental: the framework warns of it when it is derived from.
+from agent_framework import AgentSession, SessionStore
 
-from asm_async.integrations.agent_framework.framework import AgentSession
 from asm_async.integrations.ids import safe_id
 from asm_async.portal import Portal, PortsRunner, open_portal
 from asm_async.ports.together import Ports

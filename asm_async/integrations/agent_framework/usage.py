@@ -9,12 +9,9 @@ from types import MappingProxyType
 from typing import Any, cast
 
 import attrs
+from agent_framework import AgentResponse, SupportsAgentRun
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.agent_framework.framework import (
-    AgentResponse,
-    SupportsAgentRun,
-)
 from asm_async.usage import token_usage_of
 from asm_async.values import fields
 from asm_async.values.json_values import JSONObject, normalise_json_object

@@ -120,9 +120,9 @@ async def perform(url: str, what: str, *answers: str) -> None:
     Run the workflow from its beginning, or from the latest checkpoint.
     """
     storage = storage_over(url)
-    workflow = workflow_over(storage, crashes=what == "crash")
+    workflow: Any = workflow_over(storage, crashes=what == "crash")
     if what == "crash":
-        result: Any = await workflow.run("cats")
+        result = await workflow.run("cats")
     else:
         latest = await storage.get_latest(workflow_name=NAME)
         assert latest is not None
