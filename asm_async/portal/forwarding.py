@@ -6,14 +6,16 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
 from functools import wraps
-from typing import Any, cast
+from typing import Any, Protocol, TypeVar, cast
 
-from asm_async.errors import StoreClosedError, UnsupportedOperationError
-from asm_async.portal.ports_thread import PortsThread
+from asm_async.errors import UnsupportedOperationError
 from asm_async.portal.streams import CallersStream, run_in
 from asm_async.ports.event_consumer import EventConsumer
+from asm_async.ports.together import Ports
+
+T = TypeVar("T")
 
 STREAMED = frozenset({"reader", "writer"})
 """
@@ -21,12 +23,37 @@ The arguments of exports and imports that belong to the caller's loop.
 """
 
 
-def forward(thread: PortsThread, port: type, name: str) -> Any:
+class PortsPlace(Protocol):
     """
-    Return a port whose methods are carried out in the loop of a portal's thread.
+    Where ports are open, in a loop of their own.
+    """
+
+    @property
+    def opened_ports(self) -> Ports | None:
+        """
+        The ports, once they are open.
+        """
+        ...
+
+    async def run(self, make: Callable[[], Awaitable[T]]) -> T:
+        """
+        Await what *make* returns there.
+        """
+        ...
+
+    def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """
+        Yield here what a generator yields there.
+        """
+        ...
+
+
+def forward(place: PortsPlace, port: type, name: str) -> Any:
+    """
+    Return a port whose methods are carried out elsewhere.
 
     Args:
-        thread: The portal's.
+        place: Where.
 
         port: The port's protocol.
 
@@ -35,10 +62,10 @@ def forward(thread: PortsThread, port: type, name: str) -> Any:
     methods = {
         method: _forwarded(method, function)
         for method, function in inspect.getmembers(port, inspect.isfunction)
-        if not method.startswith("_") and method != "aclose"
+        if not method.startswith("_")
     }
     forwarding = type(f"Portal{port.__name__}", (_ForwardedPort,), methods)
-    return forwarding(thread, name)
+    return forwarding(place, name)
 
 
 class _ForwardedPort:
@@ -46,30 +73,15 @@ class _ForwardedPort:
     What all forwarded ports have in common.
     """
 
-    def __init__(self, thread: PortsThread, name: str) -> None:
-        self._thread = thread
+    def __init__(self, place: PortsPlace, name: str) -> None:
+        self.place = place
         self._name = name
-        self._is_closed = False
 
     def inner(self) -> Any:
         """
         Return the open port.
         """
-        return getattr(self._thread.opened, self._name)
-
-    def thread(self) -> PortsThread:
-        """
-        Return the thread, unless this port was closed.
-        """
-        if self._is_closed:
-            raise StoreClosedError("the store was closed")
-        return self._thread
-
-    async def aclose(self) -> None:
-        """
-        Refuse what comes after; what others use stays open, as an engine would.
-        """
-        self._is_closed = True
+        return getattr(self.place.opened_ports, self._name)
 
 
 def _forwarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -89,7 +101,7 @@ def _forwarded_call(
     async def call(self: _ForwardedPort, *args: Any, **kwargs: Any) -> Any:
         if streamed:
             args, kwargs = _keep_in_loop(streamed, args, kwargs)
-        return await self.thread().run(
+        return await self.place.run(
             lambda: getattr(self.inner(), name)(*args, **kwargs)
         )
 
@@ -99,18 +111,17 @@ def _forwarded_call(
 def _forwarded_stream(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def follow(self: _ForwardedPort, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
-        thread = self.thread()
 
         def make() -> AsyncGenerator[Any]:
             return cast(
                 "AsyncGenerator[Any]", getattr(self.inner(), name)(*args, **kwargs)
             )
 
-        if thread.opened is None:
-            return thread.stream(make)
+        if self.place.opened_ports is None:
+            return self.place.stream(make)
         # What is open refuses a bad argument at the call.
         source = make()
-        return thread.stream(lambda: source)
+        return self.place.stream(lambda: source)
 
     return follow
 

@@ -5,14 +5,22 @@ Ports that any thread and any event loop can use.
 from __future__ import annotations
 
 import asyncio
-import atexit
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
+import attrs
+
 from asm_async.errors import StoreClosedError
-from asm_async.portal.portal_ports import PortalPorts
+from asm_async.portal.forwarding import forward
 from asm_async.portal.ports_thread import PortsFactory, PortsThread
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
+from asm_async.ports.session_store import SessionStore
+from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 
@@ -57,12 +65,18 @@ class Portal:
         thread = PortsThread(fields.function(open_ports, "open_ports"), seconds)
         self._begin(thread, thread.close)
 
-    def _begin(self, thread: PortsThread, leave: Callable[[], object]) -> None:
+    def _begin(
+        self,
+        thread: PortsThread,
+        leave: Callable[[], object],
+        another: Callable[[Ports], Ports] | None = None,
+    ) -> None:
         self._thread = thread
         self._leave = leave
+        self._another = another
         self._is_closed = False
-        self._ports = PortalPorts(self._thread)
-        atexit.register(self.close)
+        self._opened: Ports | None = None
+        self._ports = PortalPorts(self)
 
     @property
     def ports(self) -> PortalPorts:
@@ -79,9 +93,17 @@ class Portal:
         Raises:
             StoreClosedError: If they are not open, or not any more.
         """
-        if self._is_closed or self._thread.opened is None:
+        opened = self.opened_ports
+        if opened is None:
             raise StoreClosedError("the portal is not open")
-        return self._thread.opened
+        return opened
+
+    @property
+    def opened_ports(self) -> Ports | None:
+        """
+        What :attr:`opened` is; None instead of an error.
+        """
+        return None if self._is_closed else self._opened
 
     async def run(self, make: Callable[[], Awaitable[T]]) -> T:
         """
@@ -96,7 +118,7 @@ class Portal:
             StoreClosedError: If the portal was closed, before or meanwhile, or was used
                 by the process that this one was forked from.
         """
-        return await self._started().run(make)
+        return await self._started().run(self._opening_first(make))
 
     def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """
@@ -111,7 +133,22 @@ class Portal:
 
             StoreClosedError: As for :meth:`run`.
         """
-        return self._started().call(make)
+        return self._started().call(self._opening_first(make))
+
+    async def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """
+        Yield in this loop what a generator yields in the portal's, in its order.
+
+        Some 64 items are fetched ahead. Closing the iterator, or the cancellation of
+        its consumer, closes the generator and waits for that.
+
+        Args:
+            make: Called in the portal's loop; returns the generator.
+        """
+        await self.run(self._open)
+        async with aclosing(self._started().stream(make)) as items:
+            async for item in items:
+                yield item
 
     def close(self) -> None:
         """
@@ -123,8 +160,11 @@ class Portal:
         """
         if not self._is_closed:
             self._is_closed = True
-            atexit.unregister(self.close)
-            self._leave()
+            try:
+                if self._another is not None and self._opened is not None:
+                    self._thread.call(self._opened.aclose)
+            finally:
+                self._leave()
 
     async def aclose(self) -> None:
         """
@@ -136,7 +176,7 @@ class Portal:
         """
         Open the ports.
         """
-        self.call(self._thread.open)
+        self.call(self._open)
         return self
 
     def __exit__(
@@ -154,7 +194,7 @@ class Portal:
         """
         Open the ports.
         """
-        await self.run(self._thread.open)
+        await self.run(self._open)
         return self
 
     async def __aexit__(
@@ -172,3 +212,52 @@ class Portal:
         if self._is_closed:
             raise StoreClosedError("the portal was closed")
         return self._thread
+
+    def _opening_first(
+        self, make: Callable[[], Awaitable[T]]
+    ) -> Callable[[], Awaitable[T]]:
+        if self._opened is not None:
+            return make
+
+        async def open_first() -> T:
+            await self._open()
+            return await make()
+
+        return open_first
+
+    async def _open(self) -> None:
+        ports = await self._thread.open()
+        if self._opened is None:
+            self._opened = ports if self._another is None else self._another(ports)
+
+
+@attrs.frozen(kw_only=True, eq=False, init=False)
+class PortalPorts(Ports):
+    """
+    The ports of a portal: each method is carried out in its loop, from any other.
+
+    What follows is fetched some 64 events ahead. The reader of an import, and the
+    writer of an export, are called in the caller's loop; functions such as *progress*,
+    and the *change* of ``update_session``, in the portal's thread.
+
+    Closing one of them closes it for this portal alone.
+
+    Args:
+        portal: Whose.
+    """
+
+    portal: Portal
+    """
+    Through which they are reached.
+    """
+
+    def __init__(self, portal: Portal) -> None:
+        object.__setattr__(self, "portal", portal)
+        super().__init__(
+            store=forward(portal, SessionStore, "store"),
+            state=forward(portal, StateStore, "state"),
+            query=forward(portal, QueryAPI, "query"),
+            maintenance=forward(portal, Maintenance, "maintenance"),
+            feed=forward(portal, EventFeed, "feed"),
+            artifacts=forward(portal, ArtifactRegistry, "artifacts"),
+        )
