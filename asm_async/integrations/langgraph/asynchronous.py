@@ -25,7 +25,6 @@ from langgraph.checkpoint.base import (
     DeltaChannelHistory,
 )
 from langgraph.checkpoint.serde.base import SerializerProtocol
-from langgraph.checkpoint.serde.encrypted import EncryptedSerializer
 
 from asm_async.integrations.langgraph.arguments import (
     checkpoint_id_of,
@@ -61,7 +60,7 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
         *,
         serde: SerializerProtocol | None = None,
         on_fork: Literal["allow", "refuse"] = "allow",
-        record_messages: bool | None = None,
+        record_messages: bool = True,
     ) -> None:
         super().__init__(serde=serde)
         self._runner = PortsRunner(ports)
@@ -69,9 +68,7 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
         self._refuses = (
             fields.one_of(on_fork, "on_fork", ("allow", "refuse")) == "refuse"
         )
-        self._record_messages = fields.optional(
-            record_messages, "record_messages", fields.boolean
-        )
+        self._record_messages = fields.boolean(record_messages, "record_messages")
         self._portal: Portal | None = None
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
@@ -233,15 +230,12 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
         metadata: CheckpointMetadata,
         new_versions: ChannelVersions,
     ) -> Put:
-        records = self._record_messages
-        if records is None:
-            records = not isinstance(self.serde, EncryptedSerializer)
         return put_of(
             config,
             checkpoint,
             metadata,
             new_versions,
-            is_recorded=records,
+            is_recorded=self._record_messages,
             is_checked=self._refuses,
         )
 

@@ -120,7 +120,8 @@ def _events(
     session_id: str, record: Record, new: NewMessage, at: datetime, run_id: str | None
 ) -> list[Event]:
     message = new.message
-    place = f"{record.id}\0{new.channel}\0{new.place}\0".encode()
+    # With the time: who puts other content under the same id shall not be refused.
+    place = f"{record.id}\0{at}\0{new.channel}\0{new.place}\0".encode()
     event_id = f"lg.{hashlib.blake2b(place + new.digest, digest_size=16).hexdigest()}"
     options: EventOptions = {
         "id": event_id,

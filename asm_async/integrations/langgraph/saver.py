@@ -66,15 +66,15 @@ class AsmCheckpointSaver(AsynchronousSaver):
         ports: The ports, which stay the caller's.
 
         serde: LangGraph's own serializer unless given. With ``EncryptedSerializer``,
-            and with any other that is not LangGraph's own, values are stored whole.
+            and with any other that is not LangGraph's own, lists are stored whole.
 
         on_fork: ``"allow"`` or ``"refuse"``.
 
         record_messages:
             Whether LangChain's messages that a checkpoint of the root brings are
             appended to the session as events, and their tokens as runs, in the same
-            commit. Unless given, they are where the serializer does not encrypt: what
-            is in events can be read.
+            commit. Nothing is with ``EncryptedSerializer``, or another serializer that
+            is not LangGraph's own: what is in events can be read.
 
     Raises:
         ValidationError: Naming the argument that is wrong.
@@ -88,7 +88,7 @@ class AsmCheckpointSaver(AsynchronousSaver):
         migrate: bool = True,
         serde: SerializerProtocol | None = None,
         on_fork: Literal["allow", "refuse"] = "allow",
-        record_messages: bool | None = None,
+        record_messages: bool = True,
         **options: Any,
     ) -> Self:
         """
