@@ -149,10 +149,15 @@ def _keep_in_loop(
 
     def kept(value: Any) -> Any:
         if isinstance(value, AsyncIterable):
-            return CallersStream(loop, value)
-        if callable(value):
-            return lambda *data: run_in(loop, lambda: value(*data))
-        return value
+            return CallersStream[Any](loop, cast("AsyncIterable[Any]", value))
+        if not callable(value):
+            return value
+        function = cast("Callable[..., Awaitable[Any]]", value)
+
+        async def call_there(*data: Any) -> Any:
+            return await run_in(loop, lambda: function(*data))
+
+        return call_there
 
     if args:
         return (kept(args[0]), *args[1:]), kwargs
