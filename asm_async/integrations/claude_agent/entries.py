@@ -58,7 +58,25 @@ class Entry:
         """
         The id of its event, the first one if it has several.
         """
-        return safe_id(_ID_PREFIX, *self.name)
+        return self.id_of(1)
+
+    @property
+    def event_ids(self) -> set[str]:
+        """
+        The ids that its events may have: no more than its message has blocks.
+        """
+        content = self.message.get("content")
+        count = (
+            len(cast("Sequence[object]", content)) if isinstance(content, list) else 1
+        )
+        return {self.event_id, *(self.id_of(place) for place in range(2, count + 1))}
+
+    def id_of(self, place: int) -> str:
+        """
+        Return the id of one of its events, counted from 1.
+        """
+        number = () if place == 1 else (str(place),)
+        return safe_id(_ID_PREFIX, *self.name, *number)
 
     @property
     def message(self) -> Mapping[str, Any]:
@@ -157,7 +175,7 @@ def events_of(
     """
     message, run = entry.message, run_of(entry, key)
     events: list[Event] = []
-    for place, said in enumerate(_said_by(entry, key)):
+    for place, said in enumerate(_said_by(entry, key), start=1):
         data: dict[str, Any] = dict(said.data)
         if said.type in _OF_MODEL:
             data["message_id"] = _name_or_none(message.get("id")) or entry.event_id
@@ -167,10 +185,9 @@ def events_of(
         call_id = data.get("tool_call_id")
         if said.type in _RESULTS:
             data["tool_name"] = tool_names.get(cast("str", call_id), _NO_NAME)
-        number = () if place == 0 else (str(place + 1),)
         changed = attrs.evolve(
             said,
-            id=safe_id(_ID_PREFIX, *entry.name, *number),
+            id=entry.id_of(place),
             data=data,
             # By this the call of a result is found, in a later batch.
             correlation_id=_name_or_none(call_id),

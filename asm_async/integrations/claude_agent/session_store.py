@@ -286,9 +286,10 @@ async def _unknown(
     """
     Return the entries that the transcript does not have yet.
     """
-    ids = [entry.event_id for entry in entries]
+    # Retention may have taken the first of an entry's events, and left others.
+    ids = {event_id for entry in entries for event_id in entry.event_ids}
     known = {event.id for event in await store.get_events(key.asm_id, ids=ids)}
-    return [entry for entry in entries if entry.event_id not in known]
+    return [entry for entry in entries if known.isdisjoint(entry.event_ids)]
 
 
 async def _events(

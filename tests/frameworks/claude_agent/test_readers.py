@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from asm_async import EventType, Ports, Session
+from asm_async import EventType, Ports, RetentionPolicy, Session
 from asm_async.conventions import shape_warnings
 from asm_async.integrations.claude_agent import AGENT_ID, AsmSessionStore
 from asm_async.transcripts import read_transcript
@@ -246,3 +246,19 @@ async def test_a_session_made_by_the_application_is_filled(ports: Ports) -> None
     assert len(await store.list_sessions("-srv-shop")) == 1
     stored = await ports.store.get_session(SESSION_ID)
     assert (stored.user_id, stored.metadata["title"]) == ("ada", "Mine")
+
+
+async def test_an_entry_of_which_a_part_was_pruned_stays_known(ports: Ports) -> None:
+    """
+    Where retention has taken the first event of an entry, a retry does not fail.
+    """
+    store = AsmSessionStore(ports, timeout=5)
+    answer = answered("u", "m", text("hi"), call("t", "Ls"))
+    del answer["timestamp"]
+    await store.append(KEY, [answer, said("v", "x")])
+    policy = RetentionPolicy(max_events_per_session=2)
+    assert (await ports.maintenance.execute(policy)).events_pruned == 1
+
+    await store.append(KEY, [answer, said("w", "y")])
+
+    assert await store.load(KEY) == [said("v", "x"), said("w", "y")]
