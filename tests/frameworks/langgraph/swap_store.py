@@ -19,6 +19,7 @@ import pytest
 
 from asm_async import InMemoryPorts
 from asm_async.integrations.langgraph import store as store_module
+from asm_async.integrations.langgraph import store_items
 from asm_async.integrations.langgraph.store import AsmStore
 from asm_async.portal import Portal, open_portal
 
@@ -92,7 +93,7 @@ class Clock:
     """
 
     def __init__(self) -> None:
-        self.now = store_module.now_utc()
+        self.now = store_items.now_utc()
 
     def tell(self) -> datetime:
         """
