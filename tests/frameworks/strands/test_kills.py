@@ -17,7 +17,7 @@ from tests.frameworks.own_suites import ROOT
 from tests.frameworks.strands.agents import LATEST, message, snapshot
 
 WRITER = Path(__file__).with_name("killed_writer.py")
-KILLS = 4
+KILLS = 3
 
 
 async def kill_a_writer(url: str, name: str) -> None:
@@ -37,6 +37,7 @@ async def kill_a_writer(url: str, name: str) -> None:
     await process.wait()
 
 
+@pytest.mark.timeout(300)
 async def test_a_killed_writer_leaves_snapshot_and_log_in_step(
     framework_url: str | None,
 ) -> None:
