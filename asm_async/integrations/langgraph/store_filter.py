@@ -67,9 +67,11 @@ def _is_so(value: Any, wanted: Any) -> bool:
             cast("Mapping[str, Any]", value), cast("Mapping[str, Any]", wanted)
         )
     if isinstance(wanted, list | tuple):
-        members: Sequence[Any] = wanted
-        are_many = isinstance(value, list) and len(value) == len(members)
-        return are_many and all(map(_is_so, value, members))
+        members = cast("Sequence[object]", wanted)
+        if not isinstance(value, list):
+            return False
+        values = cast("list[object]", value)
+        return len(values) == len(members) and all(map(_is_so, values, members))
     return bool(value == wanted)
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, cast
 
 _ELSEWHERE = frozenset({"toolUse", "toolResult", "reasoningContent", "cachePoint"})
 
@@ -47,7 +47,7 @@ def text_in(output: Any) -> str:
         return output
     if not isinstance(output, list):
         return json.dumps(output)
-    parts: list[Any] = output
+    parts = cast("list[dict[str, object]]", output)
     return " ".join(str(part["text"]) for part in parts if "text" in part)
 
 

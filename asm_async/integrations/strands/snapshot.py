@@ -7,9 +7,9 @@ from __future__ import annotations
 import hashlib
 import json
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -67,7 +67,7 @@ def snapshot_of(content: bytes) -> Snapshot | None:
         taken_at = datetime.fromisoformat(members["created_at"])
         if not is_agents or not isinstance(messages, list):
             return None
-        return Snapshot(_aware(taken_at), _said(messages))
+        return Snapshot(_aware(taken_at), _said(cast("list[object]", messages)))
     except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
         return None
 
@@ -76,7 +76,7 @@ def _aware(moment: datetime) -> datetime:
     return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
-def _said(messages: list[Any]) -> tuple[SaidMessage, ...]:
+def _said(messages: Iterable[Any]) -> tuple[SaidMessage, ...]:
     taken = Counter[str]()
     said: list[SaidMessage] = []
     for message in messages:

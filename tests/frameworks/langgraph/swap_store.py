@@ -8,13 +8,18 @@ import os
 import uuid
 from collections.abc import AsyncGenerator, Generator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime, timedelta
+from types import SimpleNamespace
 from typing import Any, Self
 
 import langgraph.store.memory
 import langgraph.store.sqlite
 import langgraph.store.sqlite.aio
+import pytest
 
 from asm_async import InMemoryPorts
+from asm_async.integrations.langgraph import store as store_module
+from asm_async.integrations.langgraph import store_items
 from asm_async.integrations.langgraph.store import AsmStore
 from asm_async.portal import Portal, open_portal
 
@@ -80,6 +85,46 @@ class AsyncSqliteStore(SwappedStore):
         Yield a store.
         """
         yield cls(name, **options)
+
+
+class Clock:
+    """
+    The stores' clock in the tests of times to live, which goes on where they sleep.
+    """
+
+    def __init__(self) -> None:
+        self.now = store_items.now_utc()
+
+    def tell(self) -> datetime:
+        """
+        Return the time.
+        """
+        return self.now
+
+    def sleep(self, seconds: float) -> None:
+        """
+        Go on, and wait for nothing: a busy machine then changes nothing.
+        """
+        self.now += timedelta(seconds=seconds)
+
+    async def asleep(self, seconds: float) -> None:
+        """
+        Go on in the same way.
+        """
+        self.sleep(seconds)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Let the tests of times to live sleep by a clock of their own.
+    """
+    for module in {getattr(item, "module", None) for item in items}:
+        if getattr(module, "__name__", "").endswith("test_ttl"):
+            clock = Clock()
+            vars(store_module).update(now_utc=clock.tell)
+            sleeping = SimpleNamespace(sleep=clock.sleep)
+            awaiting = SimpleNamespace(sleep=clock.asleep)
+            vars(module).update(time=sleeping, asyncio=awaiting)
 
 
 def pytest_configure() -> None:

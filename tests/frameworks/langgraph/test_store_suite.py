@@ -12,8 +12,7 @@ from tests.frameworks.own_suites import read_names, run_suite, unpack_source
 
 HERE = Path(__file__).parent
 DATABASES = ["sqlite_file", pytest.param("postgresql", marks=pytest.mark.postgres)]
-# Many wait for the end of a time to live, and can do so side by side.
-OPTIONS = ["-o", "addopts=", "-o", "asyncio_mode=auto", "-W", "ignore", "-n", "3"]
+OPTIONS = ["-o", "addopts=", "-o", "asyncio_mode=auto", "-W", "ignore"]
 READS_AND_WRITES = ["test_store", "test_async_store"]
 
 
@@ -60,7 +59,7 @@ def test_the_tests_of_the_stores_on_sqlite_pass(
 
 
 @pytest.mark.timeout(300)
-@pytest.mark.parametrize("framework_url", DATABASES[:1], indirect=True)
+@pytest.mark.parametrize("framework_url", DATABASES, indirect=True)
 def test_the_tests_of_the_time_to_live_pass(framework_url: str, tmp_path: Path) -> None:
     """
     Of 11 tests all but the 2 of a sweeper in the background pass.

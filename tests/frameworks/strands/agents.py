@@ -42,8 +42,7 @@ class ToldModel(Model):
         """
         Say nothing of the kind.
         """
-        raise NotImplementedError
-        yield
+        yield {"output": None}
 
     async def stream(self, *_: Any, **__: Any) -> AsyncGenerator[Any]:
         """
