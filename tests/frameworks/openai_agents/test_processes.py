@@ -52,9 +52,12 @@ async def test_killed_processes_leave_whole_batches(framework_url: str) -> None:
     popped = [name for lines in said for word, name in lines if word == "popped"]
     assert len(set(popped)) == len(popped)
     assert not set(popped) & set(left)
-    stored = [
-        event.data["original"]["id"] for event in events if "original" in event.data
-    ]
+    # What was moved behind hidden ranges is there twice.
+    stored = list(
+        dict.fromkeys(
+            event.data["original"]["id"] for event in events if "original" in event.data
+        )
+    )
     batch_of = [each.rsplit("-", 1)[0] for each in stored]
     assert len(stored) == 3 * len(set(batch_of))
     assert batch_of[::3] == batch_of[1::3] == batch_of[2::3]

@@ -8,6 +8,7 @@ import random
 from collections.abc import Generator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 from agents import SQLiteSession
