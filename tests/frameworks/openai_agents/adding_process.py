@@ -10,7 +10,15 @@ import asyncio
 import sys
 
 from asm_async import open_ports
-from asm_async.integrations.openai_agents import AsmSession
+from tests.frameworks.openai_agents.sdk_items import UntypedSession
+
+
+def say(word: str, what: str) -> None:
+    """
+    Tell the test what is done.
+    """
+    sys.stdout.write(f"{word} {what}\n")
+    sys.stdout.flush()
 
 
 async def work(url: str, name: str) -> None:
@@ -18,14 +26,14 @@ async def work(url: str, name: str) -> None:
     Add three items and pop one of them, again and again.
     """
     async with open_ports(url) as ports:
-        session = AsmSession("chat", ports)
+        session = UntypedSession("chat", ports)
         number = 0
         while True:
             ids = [f"{name}-{number}-{place}" for place in range(3)]
             await session.add_items([{"id": each} for each in ids])
-            print("added", number, flush=True)  # noqa: T201 - the test reads it
+            say("added", str(number))
             popped = await session.pop_item()
-            print("popped", popped and popped.get("id"), flush=True)  # noqa: T201
+            say("popped", str(popped and popped["id"]))
             number += 1
 
 

@@ -13,6 +13,13 @@ from openai.types.responses.response_usage import (
     OutputTokensDetails,
 )
 
+from asm_async.integrations.openai_agents import AsmSession
+
+UntypedSession: Any = AsmSession
+"""
+Our session, for tests: to the SDK an item is one of thirty types of dictionary.
+"""
+
 USER: dict[str, Any] = {"role": "user", "content": "How is the weather in Paris?"}
 CALL: dict[str, Any] = {
     "type": "function_call",

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import uuid
 from importlib import import_module
-from typing import Any
+from typing import Any, Self
 
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
@@ -57,7 +57,7 @@ class SwappedSession(AsmSession):
         return self._engine or create_async_engine(ENGINE_URL)
 
     @classmethod
-    def from_url(cls, session_id: str, url: str, **options: Any) -> SwappedSession:  # type: ignore[override]
+    def from_url(cls, session_id: str, url: str, **options: Any) -> Self:
         """
         Make a session as SQLAlchemySession does.
         """

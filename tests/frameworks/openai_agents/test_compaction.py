@@ -15,7 +15,10 @@ from agents.memory import OpenAIResponsesCompactionSession, SQLiteSession
 
 from asm_async import Event, Ports
 from asm_async.integrations.openai_agents import AsmSession
-from tests.frameworks.openai_agents.sdk_items import numbered
+from tests.frameworks.openai_agents.sdk_items import (
+    UntypedSession,
+    numbered,
+)
 
 SUMMARY: Any = {"type": "compaction", "id": "cmp_1", "encrypted_content": "..."}
 
@@ -49,20 +52,20 @@ async def test_a_snapshot_shows_the_end_of_the_history(ports: Ports) -> None:
     """
     A snapshot has the latest items, and says whether these are all.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(5))
 
     assert (await taken(session, 3)).items == numbered(5)[2:]
     assert not (await taken(session, 4)).complete
     assert (await taken(session, 5)).complete
-    assert (await taken(AsmSession("new", ports), 5)).items == []
+    assert (await taken(UntypedSession("new", ports), 5)).items == []
 
 
 async def test_a_suffix_is_replaced_all_or_nothing(ports: Ports) -> None:
     """
     The replacement stands behind what is left, in one block with the retraction.
     """
-    session = AsmSession("chat", ports, run_id="run_1")
+    session = UntypedSession("chat", ports, run_id="run_1")
     await session.add_items(numbered(5))
     snapshot = await taken(session, 4)
 
@@ -90,7 +93,7 @@ async def test_a_history_that_went_on_is_not_replaced(
     """
     A compaction that has not seen the latest change is refused, and changes nothing.
     """
-    session, other = AsmSession("chat", ports), AsmSession("chat", ports)
+    session, other = UntypedSession("chat", ports), UntypedSession("chat", ports)
     await session.add_items(numbered(5))
     snapshot = await taken(session, 3)
     match change:
@@ -113,7 +116,7 @@ async def test_events_of_others_are_no_change_of_the_history(ports: Ports) -> No
     """
     What is no item, such as the end of a run, does not keep a compaction from going on.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(5))
     snapshot = await taken(session, 3)
     await ports.store.append_events(
@@ -129,8 +132,8 @@ async def test_of_concurrent_compactions_one_wins(ports: Ports) -> None:
     """
     Of several compactions of the same suffix exactly one replaces it.
     """
-    await AsmSession("chat", ports).add_items(numbered(5))
-    snapshots = [await taken(AsmSession("chat", ports), 3) for _ in range(6)]
+    await UntypedSession("chat", ports).add_items(numbered(5))
+    snapshots = [await taken(UntypedSession("chat", ports), 3) for _ in range(6)]
 
     won = await asyncio.gather(
         *(
@@ -141,7 +144,7 @@ async def test_of_concurrent_compactions_one_wins(ports: Ports) -> None:
 
     place = won.index(True)
     assert won.count(True) == 1
-    assert await AsmSession("chat", ports).get_items() == [
+    assert await UntypedSession("chat", ports).get_items() == [
         *numbered(2),
         *numbered(1, first=100 + place),
     ]
@@ -151,7 +154,7 @@ async def test_what_has_expired_goes_from_the_beginning(ports: Ports) -> None:
     """
     Items at the beginning go while they are expired, and no further.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(300))
 
     def is_expired(item: Any) -> bool:
@@ -186,7 +189,7 @@ async def test_another_sdk_is_given_no_snapshot(
     """
     Where the SDK has no such class, or another, the method returns None.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(3))
     monkeypatch.setattr(sdk_sessions, "_CompactionSnapshot", theirs)
 

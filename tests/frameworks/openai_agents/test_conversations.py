@@ -5,13 +5,12 @@ What the rest of the library sees of the SDK's sessions.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from agents import Runner
 
 from asm_async import Ports
 from asm_async.conventions import Role, shape_warnings
-from asm_async.integrations.openai_agents import ITEM, AsmSession
+from asm_async.integrations.openai_agents import ITEM
 from asm_async.recording import record_run
 from asm_async.transcripts import read_transcript
 from tests.frameworks.openai_agents.sdk_items import (
@@ -20,6 +19,7 @@ from tests.frameworks.openai_agents.sdk_items import (
     CONVERSATION,
     OUTPUT,
     USER,
+    UntypedSession,
     weather_agent,
 )
 
@@ -28,7 +28,7 @@ async def test_a_session_reads_as_a_conversation(ports: Ports) -> None:
     """
     Messages, calls and their results are those of a transcript, by their own names.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items([USER, *CONVERSATION[1:3]])
     await session.add_items([OUTPUT, ANSWER])
 
@@ -54,7 +54,7 @@ async def test_what_is_taken_back_is_not_said(ports: Ports) -> None:
     """
     A transcript has no item that was popped, and nothing of what was cleared.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items([USER, CALL])
     await session.pop_item()
     told = await read_transcript(ports.store, "chat")
@@ -68,7 +68,7 @@ async def test_arguments_are_kept_to_the_letter(ports: Ports) -> None:
     """
     Arguments that are no object stay text, and their spelling is kept.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items([CALL, {**CALL, "call_id": "call_2", "arguments": "[1"}])
 
     first, second = await ports.store.get_events("chat")
@@ -81,10 +81,10 @@ async def test_a_run_of_the_sdk_is_recorded_with_its_usage(ports: Ports) -> None
     """
     Beside a recorder the items are of its run, whose tokens are in the sums.
     """
-    session = AsmSession("chat", ports, agent_id="weather", user_id="ann")
+    session = UntypedSession("chat", ports, agent_id="weather", user_id="ann")
     await session.add_items([USER])
     async with record_run(ports.store, "chat", provider="openai", model="m") as run:
-        recorded = AsmSession("chat", ports, run_id=run.id)
+        recorded = UntypedSession("chat", ports, run_id=run.id)
         result = await Runner.run(weather_agent(), "And now?", session=recorded)
         run.add_usage(result.context_wrapper.usage)
         run.set_output({"text": result.final_output})
@@ -118,7 +118,7 @@ async def test_lists_and_searches_find_the_session(ports: Ports) -> None:
     """
     The session is in lists of its user, and its events in searches.
     """
-    session: Any = AsmSession("chat", ports, user_id="ann", tenant_id="acme")
+    session = UntypedSession("chat", ports, user_id="ann", tenant_id="acme")
     await session.add_items(CONVERSATION)
 
     (listed,) = await ports.store.list_sessions(user_id="ann", tenant_id="acme")

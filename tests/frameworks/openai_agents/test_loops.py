@@ -17,14 +17,19 @@ from agents import Runner
 from asm_async import Ports
 from asm_async.integrations.openai_agents import AsmSession
 from asm_async.portal import Portal
-from tests.frameworks.openai_agents.sdk_items import USER, numbered, weather_agent
+from tests.frameworks.openai_agents.sdk_items import (
+    USER,
+    UntypedSession,
+    numbered,
+    weather_agent,
+)
 
 
 def test_one_session_serves_many_loops(portal: Portal) -> None:
     """
     One instance is used from many loops at once, and every item is there, in order.
     """
-    session = AsmSession("chat", portal.ports)
+    session = UntypedSession("chat", portal.ports)
     barrier = threading.Barrier(6)
 
     def work(writer: int) -> None:
@@ -36,7 +41,7 @@ def test_one_session_serves_many_loops(portal: Portal) -> None:
     with ThreadPoolExecutor(6) as threads:
         list(threads.map(work, range(6)))
 
-    items: list[Any] = asyncio.run(session.get_items())
+    items = asyncio.run(session.get_items())
     for writer in range(6):
         own = [n for i in items if (n := int(i["content"])) // 100 == writer]
         assert own == [100 * writer + number for number in range(10)]
@@ -46,7 +51,7 @@ def test_pops_from_many_loops_are_given_different_items(portal: Portal) -> None:
     """
     Threads that pop at the same time never pop the same item.
     """
-    session = AsmSession("chat", portal.ports)
+    session = UntypedSession("chat", portal.ports)
     asyncio.run(session.add_items(numbered(20)))
     barrier = threading.Barrier(5)
 
@@ -65,14 +70,14 @@ def test_run_sync_keeps_its_history(portal: Portal) -> None:
     """
     The SDK's synchronous runner, with a loop of its own each time, uses one session.
     """
-    session = AsmSession("chat", portal.ports)
+    session = UntypedSession("chat", portal.ports)
     for _ in range(2):
         with ThreadPoolExecutor(1) as thread:
             run = partial(_run_sync, session)
             result = thread.submit(run).result()
         assert result == "It is sunny."
 
-    items: list[Any] = asyncio.run(session.get_items())
+    items = asyncio.run(session.get_items())
     assert len(items) == 8
     assert [item["role"] for item in items if "role" in item] == [
         "user",
@@ -97,10 +102,10 @@ async def test_a_url_is_enough(tmp_path: Path) -> None:
     """
     url = f"sqlite+aiosqlite:///{tmp_path}/history.sqlite3"
     before = threading.active_count()
-    session = AsmSession.from_url("chat", url, user_id="ann")
+    session = UntypedSession.from_url("chat", url, user_id="ann")
     await session.add_items([USER])
 
-    other = AsmSession.from_url("chat", url)
+    other = UntypedSession.from_url("chat", url)
     assert await asyncio.to_thread(asyncio.run, other.get_items()) == [USER]
 
     session.close()
@@ -125,7 +130,7 @@ async def test_a_call_through_a_portal_is_done_or_not_done(portal: Portal) -> No
 
 
 async def _cancel_all(ports: Ports) -> None:
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(200))
     for turns in range(30):
         await _cancelled(partial(session.add_items, numbered(2, first=1_000)), turns)

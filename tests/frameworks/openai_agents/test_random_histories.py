@@ -14,8 +14,12 @@ import pytest
 from agents import SQLiteSession
 
 from asm_async import Ports
-from asm_async.integrations.openai_agents import AsmSession, history
-from tests.frameworks.openai_agents.sdk_items import CONVERSATION, numbered
+from asm_async.integrations.openai_agents import history
+from tests.frameworks.openai_agents.sdk_items import (
+    CONVERSATION,
+    UntypedSession,
+    numbered,
+)
 
 
 @pytest.fixture
@@ -38,7 +42,7 @@ async def test_every_history_is_as_with_the_sdks_own(
     monkeypatch.setattr(history, "MAX_RANGES", 5)
     monkeypatch.setattr(history, "MIN_MERGED", 2)
     chance = random.Random(seed)
-    ours: Any = AsmSession("chat", ports)
+    ours = UntypedSession("chat", ports)
     for step in range(120):
         match chance.choice(["add"] * 4 + ["pop"] * 5 + ["read", "replace", "clear"]):
             case "add":
@@ -53,7 +57,7 @@ async def test_every_history_is_as_with_the_sdks_own(
                 assert await ours.get_items(limit) == await theirs.get_items(limit)
             case "replace":
                 limit, output = chance.randrange(1, 6), numbered(2, first=10 * step)
-                snapshots = [
+                snapshots: list[Any] = [
                     await session._get_compaction_snapshot(limit)
                     for session in (ours, theirs)
                 ]

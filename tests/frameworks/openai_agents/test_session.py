@@ -23,6 +23,7 @@ from asm_async.integrations.openai_agents import AsmSession
 from tests.frameworks.openai_agents.sdk_items import (
     CONVERSATION,
     USER,
+    UntypedSession,
     numbered,
 )
 
@@ -31,7 +32,7 @@ async def test_items_come_back_equal_and_in_order(ports: Ports) -> None:
     """
     What is read is equal to what was added, also what is no message and no call.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     odd = [
         {"z": 1, "a": {"é": [1.5, None, True]}, "nul": "\0"},
         {"type": "message", "role": "narrator", "content": 3},
@@ -53,11 +54,11 @@ async def test_what_is_read_is_the_callers_own(ports: Ports) -> None:
     """
     Changing an item that was added, or read, changes nothing that is stored.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     item = {"role": "user", "content": [{"type": "input_text", "text": "as added"}]}
     await session.add_items([item])
     item["content"] = "changed"
-    read: Any = await session.get_items()
+    read = await session.get_items()
     read[0]["content"][0]["text"] = "changed"
 
     (again,) = await session.get_items()
@@ -88,7 +89,7 @@ async def test_a_limit_counts_the_latest_items(
     A negative limit is none, 0 returns nothing, and None leaves it to the settings.
     """
     settings = SessionSettings(limit=of_settings)
-    session = AsmSession("chat", ports, session_settings=settings)
+    session = UntypedSession("chat", ports, session_settings=settings)
     await session.add_items(numbered(5))
 
     assert await session.get_items(limit) == numbered(5)[5 - expected :]
@@ -98,7 +99,7 @@ async def test_a_limit_counts_items_and_not_what_others_append(ports: Ports) -> 
     """
     Between events of others, a limit still finds as many items as there are.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     for number in range(6):
         await session.add_items(numbered(1, first=number))
         await ports.store.append_events(
@@ -117,7 +118,7 @@ async def test_the_session_is_made_with_the_first_items(ports: Ports) -> None:
     """
     Reading makes no session, and the first items make one, as it was described.
     """
-    session = AsmSession(
+    session = UntypedSession(
         "chat", ports, agent_id="weather", user_id="ann", metadata={"title": "Paris"}
     )
     assert await session.get_items() == []
@@ -145,10 +146,10 @@ async def test_a_session_that_is_there_stays_as_it_is(ports: Ports) -> None:
     """
     await ports.store.save_session(Session.new(id="chat", agent_id="mine"))
 
-    await AsmSession("chat", ports, agent_id="other").add_items([USER])
+    await UntypedSession("chat", ports, agent_id="other").add_items([USER])
 
     assert (await ports.store.get_session("chat")).agent_id == "mine"
-    assert await AsmSession("chat", ports).get_items() == [USER]
+    assert await UntypedSession("chat", ports).get_items() == [USER]
 
 
 @pytest.mark.parametrize("session_id", ["", "x" * 300, "nul\0", "\ud800"])
@@ -156,11 +157,11 @@ async def test_any_text_names_a_session(ports: Ports, session_id: str) -> None:
     """
     An id that the store could not hold is stored under another, and is one session.
     """
-    session = AsmSession(session_id, ports)
+    session = UntypedSession(session_id, ports)
     await session.add_items([USER])
 
-    assert await AsmSession(session_id, ports).get_items() == [USER]
-    assert await AsmSession(session_id + "y", ports).get_items() == []
+    assert await UntypedSession(session_id, ports).get_items() == [USER]
+    assert await UntypedSession(session_id + "y", ports).get_items() == []
     stored = await ports.store.get_session(session.stored_session_id)
     assert stored.id.startswith("openai-agents")
     assert session.session_id == session_id
@@ -171,15 +172,15 @@ async def test_a_readable_id_is_ours_as_well() -> None:
     An id that the store can hold is stored as it is.
     """
     async with InMemoryPorts() as ports:
-        assert AsmSession("user/1 é", ports).stored_session_id == "user/1 é"
+        assert UntypedSession("user/1 é", ports).stored_session_id == "user/1 é"
 
 
 async def test_another_tenants_session_is_not_found(ports: Ports) -> None:
     """
     A session of one tenant looks empty to another, who can write nothing to it.
     """
-    ours = AsmSession("chat", ports, tenant_id="acme")
-    theirs = AsmSession("chat", ports, tenant_id="globex")
+    ours = UntypedSession("chat", ports, tenant_id="acme")
+    theirs = UntypedSession("chat", ports, tenant_id="globex")
     await ours.add_items([USER])
 
     assert await theirs.get_items() == []
@@ -195,10 +196,10 @@ async def test_ids_of_the_caller_make_adding_repeatable(ports: Ports) -> None:
     """
     Items under ids that are stored are not added again; another item is refused.
     """
-    first = AsmSession("chat", ports)
+    first = UntypedSession("chat", ports)
     await first.add_items(numbered(2), event_ids=["a", "b"])
 
-    again = AsmSession("chat", ports)
+    again = UntypedSession("chat", ports)
     await again.add_items(numbered(2), event_ids=["a", "b"])
     await again.add_items(numbered(3), event_ids=["a", "b", "c"])
 
@@ -214,7 +215,7 @@ async def test_items_belong_to_the_run_of_the_caller(ports: Ports) -> None:
     """
     With the id of a run, the events of items are of that run.
     """
-    await AsmSession("chat", ports, run_id="run_1").add_items(CONVERSATION)
+    await UntypedSession("chat", ports, run_id="run_1").add_items(CONVERSATION)
 
     events = await ports.store.get_events("chat", run_id="run_1")
     assert len(events) == len(CONVERSATION)
@@ -235,7 +236,7 @@ async def test_an_item_that_is_no_json_is_refused(
     """
     A TypeError names what is no JSON value, and nothing is written.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
 
     with pytest.raises(TypeError, match=place):
         await session.add_items([USER, item, USER])
@@ -249,20 +250,20 @@ async def test_a_wrong_argument_is_named(ports: Ports) -> None:
     """
     What is no list, no ports, no id or no option is refused before anything is done.
     """
-    wrong: Any = {"role": "user"}
+    wrong = {"role": "user"}
     with pytest.raises(ValidationError, match=r"^items: expected a list, got a dict"):
-        await AsmSession("chat", ports).add_items(wrong)
-    no_id: Any = 3
+        await UntypedSession("chat", ports).add_items(wrong)
+    no_id = 3
     with pytest.raises(ValidationError, match=r"parts\[0\]|session_id"):
-        AsmSession(no_id, ports)
-    no_ports: Any = ports.store
+        UntypedSession(no_id, ports)
+    no_ports = ports.store
     with pytest.raises(ValidationError, match=r"^ports: "):
-        AsmSession("chat", no_ports)
+        UntypedSession("chat", no_ports)
     with pytest.raises(ValidationError, match=r"^run_id: "):
-        AsmSession("chat", ports, run_id="")
-    misspelt: Any = {"user": "ann"}
+        UntypedSession("chat", ports, run_id="")
+    misspelt = {"user": "ann"}
     with pytest.raises(TypeError, match="user"):
-        AsmSession("chat", ports, **misspelt)
+        UntypedSession("chat", ports, **misspelt)
     with pytest.raises(ValidationError, match=r"^url: "):
         AsmSession.from_url("chat", "")
 
@@ -271,7 +272,7 @@ async def test_a_soft_deleted_session_takes_nothing(ports: Ports) -> None:
     """
     What is added to a soft-deleted session is refused, and nothing is taken back of it.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items([USER])
     await ports.maintenance.soft_delete_session("chat")
 
@@ -285,7 +286,7 @@ async def test_a_deleted_session_begins_anew(ports: Ports) -> None:
     """
     After a hard deletion the next items make the session again.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(2))
     await ports.store.delete_session("chat")
     assert await session.get_items() == []
@@ -302,7 +303,7 @@ async def test_a_closed_session_is_refused_and_its_ports_stay_open(
     """
     Closing a session closes no ports that were handed to it.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items([USER])
     session.close()
 
@@ -310,7 +311,7 @@ async def test_a_closed_session_is_refused_and_its_ports_stay_open(
         await session.get_items()
     with pytest.raises(StoreClosedError):
         await session.add_items([])
-    assert await AsmSession("chat", ports).get_items() == [USER]
+    assert await UntypedSession("chat", ports).get_items() == [USER]
 
 
 def _event(event_type: str, data: dict[str, Any]) -> Event:

@@ -11,16 +11,19 @@ import pytest
 
 from asm_async import Event, Ports
 from asm_async.errors import SequenceConflictError
-from asm_async.integrations.openai_agents import AsmSession, history
+from asm_async.integrations.openai_agents import history
 from asm_async.values.retraction import hidden_ranges
-from tests.frameworks.openai_agents.sdk_items import numbered
+from tests.frameworks.openai_agents.sdk_items import (
+    UntypedSession,
+    numbered,
+)
 
 
 async def test_a_pop_takes_the_latest_item(ports: Ports) -> None:
     """
     Items are popped from the end, until there is none.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(3))
 
     assert [await session.pop_item() for _ in range(4)] == [*numbered(3)[::-1], None]
@@ -32,7 +35,7 @@ async def test_what_is_taken_back_stays_in_the_log(ports: Ports) -> None:
     """
     Popped and cleared items are hidden from readers of what is visible, and not gone.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(3))
     await session.pop_item()
     await session.clear_session()
@@ -48,7 +51,7 @@ async def test_a_pop_passes_over_what_others_append(ports: Ports) -> None:
     """
     A pop leaves the events of others alone, in front of the item and behind it.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await _note(ports, 1)
     for number in range(3):
         await session.add_items(numbered(1, first=number))
@@ -63,10 +66,10 @@ async def test_concurrent_pops_are_given_different_items(ports: Ports) -> None:
     """
     Of many pops at the same time each has an item of its own, and the rest has none.
     """
-    await AsmSession("chat", ports).add_items(numbered(12))
+    await UntypedSession("chat", ports).add_items(numbered(12))
 
     popped = await asyncio.gather(
-        *(AsmSession("chat", ports).pop_item() for _ in range(15))
+        *(UntypedSession("chat", ports).pop_item() for _ in range(15))
     )
 
     found = sorted(int(item["content"]) for item in popped if item is not None)
@@ -78,17 +81,17 @@ async def test_adding_beside_popping_loses_and_doubles_nothing(ports: Ports) -> 
     """
     Each item that was added was popped once, or is still there, in order.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     popped: list[Any] = []
 
     async def add(writer: int) -> None:
         for number in range(10):
             pair = numbered(2, first=1_000 * writer + 2 * number)
-            await AsmSession("chat", ports).add_items(pair)
+            await UntypedSession("chat", ports).add_items(pair)
 
     async def pop() -> None:
         for _ in range(12):
-            popped.append(await AsmSession("chat", ports).pop_item())
+            popped.append(await UntypedSession("chat", ports).pop_item())
             await asyncio.sleep(0)
 
     await asyncio.gather(add(1), add(2), add(3), pop(), pop())
@@ -106,7 +109,7 @@ async def test_clearing_beside_adding_leaves_what_came_later(ports: Ports) -> No
     """
     A clear takes back a beginning of the log, and whole batches of it.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
 
     async def add() -> None:
         for number in range(20):
@@ -115,7 +118,7 @@ async def test_clearing_beside_adding_leaves_what_came_later(ports: Ports) -> No
     async def clear() -> None:
         for _ in range(5):
             await asyncio.sleep(0.001)
-            await AsmSession("chat", ports).clear_session()
+            await UntypedSession("chat", ports).clear_session()
 
     await asyncio.gather(add(), clear())
 
@@ -130,13 +133,13 @@ async def test_a_pop_ends_although_others_go_on_writing(
     """
     A pop that always comes too late raises when its time has run out.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(2))
     monkeypatch.setattr(history, "SECONDS_TO_RETRY", 0.05)
     looked = history.History._retract
 
     async def too_late(self: history.History, *arguments: Any, **more: Any) -> None:
-        await AsmSession("chat", ports).add_items(numbered(1))
+        await UntypedSession("chat", ports).add_items(numbered(1))
         await looked(self, *arguments, **more)
 
     monkeypatch.setattr(history.History, "_retract", too_late)
@@ -149,7 +152,7 @@ async def test_pops_in_a_row_are_one_range(ports: Ports) -> None:
     """
     Adding and popping again and again hides one range, however often.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     await session.add_items(numbered(3))
     for number in range(30):
         await session.add_items(numbered(2, first=number))
@@ -168,7 +171,7 @@ async def test_thousands_of_pops_between_items_that_stay(ports: Ports) -> None:
     There are 2,000, and a session hides 1,000 ranges at most; what is written again for
     that, is so once.
     """
-    session = AsmSession("chat", ports)
+    session = UntypedSession("chat", ports)
     rounds, stay = 2_000, numbered(2_000)
     for number in range(rounds):
         await session.add_items([stay[number], {"role": "user", "content": "oops"}])
@@ -191,7 +194,7 @@ async def test_what_is_written_again_is_as_it_was(
     """
     monkeypatch.setattr(history, "MAX_RANGES", 4)
     monkeypatch.setattr(history, "MIN_MERGED", 1)
-    session = AsmSession("chat", ports, run_id="run_1")
+    session = UntypedSession("chat", ports, run_id="run_1")
     times = {}
     for number in range(12):
         await session.add_items(numbered(2, first=10 * number))
@@ -216,7 +219,7 @@ async def _hidden(ports: Ports) -> Any:
 
 async def _note(ports: Ports, count: int) -> None:
     if not await ports.store.get_latest_sequence("chat"):
-        await AsmSession("chat", ports).add_items(numbered(1))
-        await AsmSession("chat", ports).pop_item()
+        await UntypedSession("chat", ports).add_items(numbered(1))
+        await UntypedSession("chat", ports).pop_item()
     events = [Event.new(type="myapp.note", session_id="chat") for _ in range(count)]
     await ports.store.append_events(events)
