@@ -518,7 +518,7 @@ async def test_bad_arguments_are_named(ports: Ports) -> None:
     naive = ConversationRecord(
         conversation_id="a",
         head_id=None,
-        updated_at=datetime(2026, 1, 1),  # noqa: DTZ001
+        updated_at=datetime(2026, 1, 1),  # noqa: DTZ001 - what is tested
     )
     with pytest.raises(ValidationError, match="_at"):
         await store.write_record(naive, expected_revision=None)
