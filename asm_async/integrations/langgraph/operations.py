@@ -219,7 +219,8 @@ class Operations:
         return await writer.commit(put, prepared)
 
     async def _do_read(self, place: Place, checkpoint_id: str | None) -> Found | None:
-        found = await self._reader.read(place, checkpoint_id)
+        async with self.threads.reading:
+            found = await self._reader.read(place, checkpoint_id)
         if found is None or place.namespace or not self.remembers:
             return found
         name = place.scope, found.record.id

@@ -6,6 +6,7 @@ All of it may be forgotten at any time, and costs no more than a further read th
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
@@ -18,6 +19,7 @@ from asm_async.integrations.langgraph.forms import Encoded
 K = TypeVar("K")
 V = TypeVar("V")
 
+_MAX_READING = 4
 _MAX_THREADS = 512
 _MAX_KNOWN = 1_000_000
 _MAX_GIVEN = 10_000
@@ -155,6 +157,12 @@ class Threads:
         that it did, with the revision of the item that named them so.
         """
         self.parts = Parts()
+        # Pools keep some five connections: more reads at the same time open others, and
+        # each costs more than to wait for a read.
+        self.reading = asyncio.Semaphore(_MAX_READING)
+        """
+        Held while a checkpoint is read, where the ports are.
+        """
 
     def get(self, scope: str) -> Thread | None:
         """
