@@ -57,7 +57,7 @@ async def find_sequence(
     seen = sequence_seen(session)
     if seen is not None:
         return seen
-    # The number comes first: whoever writes after it has the append refused.
+    # The number comes first: who writes after it has the append refused.
     latest = await ports.store.get_latest_sequence(name.id)
     if not latest:
         return latest

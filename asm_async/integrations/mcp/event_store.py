@@ -44,7 +44,7 @@ The type of the event of a message; the message lies under ``data["original"]``.
 _PRIMING_TYPE = "mcp.priming"
 _SHARED_TYPE = "mcp.shared"
 
-# Ids that each session has once: whoever appends the first a second time is refused.
+# Ids that each session has once: who appends the first a second time is refused.
 _BEGUN_ID = "mcp-initialized"
 _SHARED_ID = "mcp-shared"
 
