@@ -9,11 +9,20 @@ from pathlib import Path
 import attrs
 import pytest
 
-from tests.frameworks.own_suites import read_names, run_suite, unpack_source
+from tests.frameworks.own_suites import (
+    SuiteReport,
+    read_names,
+    run_suite,
+    unpack_source,
+)
 
 HERE = Path(__file__).parent
 ASYNCHRONOUS = "sqlite_aio"
 SYNCHRONOUS = "sqlite and not sqlite_aes and not sqlite_aio"
+
+# It has two tasks end 10 milliseconds apart, and wants them in that order: on a busy
+# machine it fails now and then, over LangGraph's own saver in memory, too.
+TIMED = "test_imp_nested"
 
 
 @attrs.frozen
@@ -60,20 +69,28 @@ def test_all_tests_of_graphs_pass(
 
     Those of both halves are run on both databases, and with both options for forks.
     """
-    options = ["-p", "no:asyncio", "-o", "addopts=", "tests", "-k", case.selected]
-    report = run_suite(
-        unpack_source("langgraph"),
-        options,
-        report=tmp_path / "report.xml",
-        plugin=HERE / "swap_savers.py",
-        environment={
-            "NO_DOCKER": "true",
-            "ASM_SUITE_URL": str(request.getfixturevalue(case.fixture)),
-            "ASM_SUITE_ON_FORK": case.on_fork,
-        },
-    )
 
-    assert report.failed == read_names(HERE / "expected_failures.txt"), report.output
-    assert len(report.passed) >= case.bar
+    def run(selected: str) -> SuiteReport:
+        return run_suite(
+            unpack_source("langgraph"),
+            ["-p", "no:asyncio", "-o", "addopts=", "tests", "-k", selected],
+            report=tmp_path / "report.xml",
+            plugin=HERE / "swap_savers.py",
+            environment={
+                "NO_DOCKER": "true",
+                "ASM_SUITE_URL": str(request.getfixturevalue(case.fixture)),
+                "ASM_SUITE_ON_FORK": case.on_fork,
+            },
+        )
+
+    report = run(case.selected)
+    late = frozenset(name for name in report.failed if TIMED in name)
+    if late:
+        again = run(f"({case.selected}) and {TIMED}")
+        assert again.failed == frozenset(), again.output
+
+    expected = read_names(HERE / "expected_failures.txt")
+    assert report.failed - late == expected, report.output
+    assert len(report.passed | late) >= case.bar
     # One file asks for what only the tests' own Docker has.
     assert len(report.skipped) <= 1
