@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
-from asm_async.errors import StoreClosedError, UnsupportedOperationError
+from asm_async.errors import UnsupportedOperationError
 from asm_async.portal.streams import CallersStream, run_in
 from asm_async.ports.event_consumer import EventConsumer
 from asm_async.ports.together import Ports
@@ -62,7 +62,7 @@ def forward(place: PortsPlace, port: type, name: str) -> Any:
     methods = {
         method: _forwarded(method, function)
         for method, function in inspect.getmembers(port, inspect.isfunction)
-        if not method.startswith("_") and method != "aclose"
+        if not method.startswith("_")
     }
     forwarding = type(f"Portal{port.__name__}", (_ForwardedPort,), methods)
     return forwarding(place, name)
@@ -74,29 +74,14 @@ class _ForwardedPort:
     """
 
     def __init__(self, place: PortsPlace, name: str) -> None:
-        self._place = place
+        self.place = place
         self._name = name
-        self._is_closed = False
 
     def inner(self) -> Any:
         """
         Return the open port.
         """
-        return getattr(self._place.opened_ports, self._name)
-
-    def place(self) -> PortsPlace:
-        """
-        Return where it is open, unless it was closed here.
-        """
-        if self._is_closed:
-            raise StoreClosedError("the store was closed")
-        return self._place
-
-    async def aclose(self) -> None:
-        """
-        Refuse what comes after; what others use stays open, as an engine would.
-        """
-        self._is_closed = True
+        return getattr(self.place.opened_ports, self._name)
 
 
 def _forwarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -116,7 +101,7 @@ def _forwarded_call(
     async def call(self: _ForwardedPort, *args: Any, **kwargs: Any) -> Any:
         if streamed:
             args, kwargs = _keep_in_loop(streamed, args, kwargs)
-        return await self.place().run(
+        return await self.place.run(
             lambda: getattr(self.inner(), name)(*args, **kwargs)
         )
 
@@ -126,18 +111,17 @@ def _forwarded_call(
 def _forwarded_stream(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def follow(self: _ForwardedPort, *args: Any, **kwargs: Any) -> AsyncGenerator[Any]:
-        place = self.place()
 
         def make() -> AsyncGenerator[Any]:
             return cast(
                 "AsyncGenerator[Any]", getattr(self.inner(), name)(*args, **kwargs)
             )
 
-        if place.opened_ports is None:
-            return place.stream(make)
+        if self.place.opened_ports is None:
+            return self.place.stream(make)
         # What is open refuses a bad argument at the call.
         source = make()
-        return place.stream(lambda: source)
+        return self.place.stream(lambda: source)
 
     return follow
 
@@ -164,11 +148,16 @@ def _keep_in_loop(
     loop = asyncio.get_running_loop()
 
     def kept(value: Any) -> Any:
-        if isinstance(value, AsyncIterable):
-            return CallersStream(loop, value)
-        if callable(value):
-            return lambda *data: run_in(loop, lambda: value(*data))
-        return value
+        if hasattr(value, "__aiter__"):
+            return CallersStream[Any](loop, value)
+        if not callable(value):
+            return value
+        function = cast("Callable[..., Awaitable[Any]]", value)
+
+        async def call_there(*data: Any) -> Any:
+            return await run_in(loop, lambda: function(*data))
+
+        return call_there
 
     if args:
         return (kept(args[0]), *args[1:]), kwargs

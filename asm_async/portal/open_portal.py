@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import sqlalchemy as sa
@@ -19,6 +19,7 @@ from asm_async.portal.portal import Portal
 from asm_async.portal.ports_thread import PortsThread
 from asm_async.ports.together import Ports
 from asm_async.sql.open import open_ports
+from asm_async.sql.ports import SQLPorts
 from asm_async.values import fields
 
 
@@ -37,6 +38,13 @@ class _SharedThread:
     def __attrs_post_init__(self) -> None:
         self.thread = PortsThread(self._open, self.options["timeout"] + 1.0)
 
+    def another(self, ports: Ports) -> Ports:
+        """
+        Return ports over the same engine, to be closed by themselves.
+        """
+        engine = cast("SQLPorts", ports).engine
+        return SQLPorts(engine, timeout=self.options["timeout"])
+
     def _open(self) -> AbstractAsyncContextManager[Ports]:
         return open_ports(self.url, migrate=self.migrate, **self.options)
 
@@ -46,8 +54,13 @@ class _SharedPortal(Portal):
     A portal whose thread ends with the last that shares it.
     """
 
-    def __init__(self, thread: PortsThread, leave: Callable[[], object]) -> None:
-        self._begin(thread, leave)
+    def __init__(
+        self,
+        thread: PortsThread,
+        leave: Callable[[], object],
+        another: Callable[[Ports], Ports],
+    ) -> None:
+        self._begin(thread, leave, another)
 
 
 class _SharedThreads:
@@ -78,7 +91,8 @@ class _SharedThreads:
             # What is open has its tables, and what is not asks when it is opened.
             shared.migrate = shared.migrate or migrate
             shared.users += 1
-        return _SharedPortal(shared.thread, partial(self._leave, shared))
+        leave = partial(self._leave, shared)
+        return _SharedPortal(shared.thread, leave, shared.another)
 
     def _leave(self, shared: _SharedThread) -> None:
         with self._lock:

@@ -5,8 +5,8 @@ Ports that any thread and any event loop can use.
 from __future__ import annotations
 
 import asyncio
-import atexit
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import aclosing
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -65,12 +65,18 @@ class Portal:
         thread = PortsThread(fields.function(open_ports, "open_ports"), seconds)
         self._begin(thread, thread.close)
 
-    def _begin(self, thread: PortsThread, leave: Callable[[], object]) -> None:
+    def _begin(
+        self,
+        thread: PortsThread,
+        leave: Callable[[], object],
+        another: Callable[[Ports], Ports] | None = None,
+    ) -> None:
         self._thread = thread
         self._leave = leave
+        self._another = another
         self._is_closed = False
+        self._opened: Ports | None = None
         self._ports = PortalPorts(self)
-        atexit.register(self.close)
 
     @property
     def ports(self) -> PortalPorts:
@@ -97,7 +103,7 @@ class Portal:
         """
         What :attr:`opened` is; None instead of an error.
         """
-        return None if self._is_closed else self._thread.opened
+        return None if self._is_closed else self._opened
 
     async def run(self, make: Callable[[], Awaitable[T]]) -> T:
         """
@@ -112,7 +118,7 @@ class Portal:
             StoreClosedError: If the portal was closed, before or meanwhile, or was used
                 by the process that this one was forked from.
         """
-        return await self._started().run(make)
+        return await self._started().run(self._opening_first(make))
 
     def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """
@@ -127,9 +133,9 @@ class Portal:
 
             StoreClosedError: As for :meth:`run`.
         """
-        return self._started().call(make)
+        return self._started().call(self._opening_first(make))
 
-    def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+    async def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
         """
         Yield in this loop what a generator yields in the portal's, in its order.
 
@@ -139,7 +145,10 @@ class Portal:
         Args:
             make: Called in the portal's loop; returns the generator.
         """
-        return self._started().stream(make)
+        await self.run(self._open)
+        async with aclosing(self._started().stream(make)) as items:
+            async for item in items:
+                yield item
 
     def close(self) -> None:
         """
@@ -151,8 +160,11 @@ class Portal:
         """
         if not self._is_closed:
             self._is_closed = True
-            atexit.unregister(self.close)
-            self._leave()
+            try:
+                if self._another is not None and self._opened is not None:
+                    self._thread.call(self._opened.aclose)
+            finally:
+                self._leave()
 
     async def aclose(self) -> None:
         """
@@ -164,7 +176,7 @@ class Portal:
         """
         Open the ports.
         """
-        self.call(self._thread.open)
+        self.call(self._open)
         return self
 
     def __exit__(
@@ -182,7 +194,7 @@ class Portal:
         """
         Open the ports.
         """
-        await self.run(self._thread.open)
+        await self.run(self._open)
         return self
 
     async def __aexit__(
@@ -201,6 +213,23 @@ class Portal:
             raise StoreClosedError("the portal was closed")
         return self._thread
 
+    def _opening_first(
+        self, make: Callable[[], Awaitable[T]]
+    ) -> Callable[[], Awaitable[T]]:
+        if self._opened is not None:
+            return make
+
+        async def open_first() -> T:
+            await self._open()
+            return await make()
+
+        return open_first
+
+    async def _open(self) -> None:
+        ports = await self._thread.open()
+        if self._opened is None:
+            self._opened = ports if self._another is None else self._another(ports)
+
 
 @attrs.frozen(kw_only=True, eq=False, init=False)
 class PortalPorts(Ports):
@@ -211,7 +240,7 @@ class PortalPorts(Ports):
     writer of an export, are called in the caller's loop; functions such as *progress*,
     and the *change* of ``update_session``, in the portal's thread.
 
-    Closing one of them refuses what comes after through it, and closes nothing else.
+    Closing one of them closes it for this portal alone.
 
     Args:
         portal: Whose.

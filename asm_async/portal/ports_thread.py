@@ -5,9 +5,10 @@ The thread of a portal, with the ports that are open in its loop.
 from __future__ import annotations
 
 import asyncio
+import atexit
 import threading
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, aclosing
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from typing import TypeAlias, TypeVar
 
 from asm_async.errors import StoreClosedError
@@ -43,31 +44,25 @@ class PortsThread:
         self._is_closed = False
         self._opening: asyncio.Task[Ports] | None = None
         self._stack = AsyncExitStack()
-        self.opened: Ports | None = None
-        """
-        The ports, once they are open.
-        """
+        self._opened: Ports | None = None
 
     async def run(self, make: Callable[[], Awaitable[T]]) -> T:
         """
         Await what *make* returns in the thread's loop, from any event loop.
         """
-        return await self._started().run(self._with_ports(make))
+        return await self._started().run(make)
 
     def call(self, make: Callable[[], Awaitable[T]]) -> T:
         """
         Await what *make* returns in the thread's loop, and block this thread meanwhile.
         """
-        return self._started().call(self._with_ports(make))
+        return self._started().call(make)
 
-    async def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+    def stream(self, make: Callable[[], AsyncGenerator[T]]) -> AsyncGenerator[T]:
         """
         Yield in this loop what a generator yields in the thread's.
         """
-        await self.run(self.open)
-        async with aclosing(stream(self._started(), make)) as items:
-            async for item in items:
-                yield item
+        return stream(self._started(), make)
 
     async def open(self) -> Ports:
         """
@@ -75,38 +70,27 @@ class PortsThread:
 
         After a failure the next call tries again.
         """
-        while self.opened is None:
+        while self._opened is None:
             if self._opening is None:
                 self._opening = asyncio.create_task(self._enter())
             # A caller that is cancelled does not break off what others wait for.
             await asyncio.shield(self._opening)
-        return self.opened
+        return self._opened
 
     def close(self) -> None:
         """
-        Close the ports and end the thread; in a forked child nothing is done.
+        Close the ports and end the thread; in a forked child do nothing.
         """
         with self._lock:
             self._is_closed = True
             thread = self._thread
+            atexit.unregister(self.close)
         if thread is None or not thread.is_here:
             return
         try:
             thread.call(self._leave)
         finally:
             thread.stop()
-
-    def _with_ports(
-        self, make: Callable[[], Awaitable[T]]
-    ) -> Callable[[], Awaitable[T]]:
-        if self.opened is not None:
-            return make
-
-        async def open_first() -> T:
-            await self.open()
-            return await make()
-
-        return open_first
 
     def _started(self) -> LoopThread:
         thread = self._thread
@@ -117,14 +101,15 @@ class PortsThread:
                 raise StoreClosedError("the portal was closed")
             if self._thread is None:
                 self._thread = LoopThread(self._timeout)
+                atexit.register(self.close)
             return self._thread
 
     async def _enter(self) -> Ports:
         try:
-            self.opened = await self._stack.enter_async_context(self._open_ports())
+            self._opened = await self._stack.enter_async_context(self._open_ports())
         finally:
             self._opening = None
-        return self.opened
+        return self._opened
 
     async def _leave(self) -> None:
         if self._opening is not None:

@@ -31,6 +31,7 @@ PUBLIC_PACKAGES = [
     "asm_async.errors",
     "asm_async.files",
     "asm_async.memory",
+    "asm_async.portal",
     "asm_async.ports",
     "asm_async.recording",
     "asm_async.redaction",

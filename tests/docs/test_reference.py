@@ -19,6 +19,7 @@ import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
 import asm_async.memory
+import asm_async.portal
 import asm_async.ports
 import asm_async.recording
 import asm_async.redaction
@@ -38,6 +39,7 @@ PACKAGES = [
     asm_async.conventions,
     asm_async.files,
     asm_async.integrations.fastapi,
+    asm_async.portal,
     asm_async.memory,
     asm_async.ports,
     asm_async.recording,
