@@ -223,9 +223,9 @@ print(*sorted(one for one in found if not one.startswith(("asm_async==", "pip=="
 @nox.session
 def audit(session: nox.Session) -> None:
     """
-    Look for known vulnerabilities in what users install, with all extras for them but
-    those of frameworks, who have these already.
+    Look for known vulnerabilities in what users install.
 
+    With all extras for them but those of frameworks, whose users have these already.
     Each one that is found fails it. Where the service cannot be asked, or knows nothing
     of a version, as behind an index that passes on no such answers, that is said.
     """

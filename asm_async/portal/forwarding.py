@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import inspect
-from collections.abc import AsyncGenerator, AsyncIterable, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from functools import wraps
 from typing import Any, Protocol, TypeVar, cast
 
@@ -148,11 +148,16 @@ def _keep_in_loop(
     loop = asyncio.get_running_loop()
 
     def kept(value: Any) -> Any:
-        if isinstance(value, AsyncIterable):
-            return CallersStream(loop, value)
-        if callable(value):
-            return lambda *data: run_in(loop, lambda: value(*data))
-        return value
+        if hasattr(value, "__aiter__"):
+            return CallersStream[Any](loop, value)
+        if not callable(value):
+            return value
+        function = cast("Callable[..., Awaitable[Any]]", value)
+
+        async def call_there(*data: Any) -> Any:
+            return await run_in(loop, lambda: function(*data))
+
+        return call_there
 
     if args:
         return (kept(args[0]), *args[1:]), kwargs

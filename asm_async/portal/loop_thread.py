@@ -10,7 +10,7 @@ import os
 import threading
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 from asm_async.errors import StoreClosedError, UnsupportedOperationError
 from asm_async.fronts.cancellation import wait_uninterruptible
@@ -85,7 +85,7 @@ class LoopThread:
             if not call.is_over:
                 call.outcome = ended = caller.create_future()
                 # Its outcome is known then, and nobody's result any more.
-                ended.add_done_callback(asyncio.Future.exception)
+                ended.add_done_callback(_look_at)
                 self._submit(call.cancel)
                 await wait_uninterruptible(ended, caller.time() + self.timeout)
             raise
@@ -147,6 +147,10 @@ class LoopThread:
         # In the end it cancels what is left, and waits for it.
         with asyncio.Runner(loop_factory=lambda: self._loop):
             self._loop.run_forever()
+
+
+def _look_at(ended: asyncio.Future[Any]) -> None:
+    ended.exception()
 
 
 class _Call(Generic[T]):
