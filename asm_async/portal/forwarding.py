@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
-from functools import wraps
+from functools import cache, wraps
 from typing import Any, Protocol, TypeVar, cast
 
 from asm_async.errors import UnsupportedOperationError
@@ -59,13 +59,17 @@ def forward(place: PortsPlace, port: type, name: str) -> Any:
 
         name: Which of the open ports it is.
     """
+    return _forwarding_class(port)(place, name)
+
+
+@cache
+def _forwarding_class(port: type) -> type[_ForwardedPort]:
     methods = {
         method: _forwarded(method, function)
         for method, function in inspect.getmembers(port, inspect.isfunction)
         if not method.startswith("_")
     }
-    forwarding = type(f"Portal{port.__name__}", (_ForwardedPort,), methods)
-    return forwarding(place, name)
+    return type(f"Portal{port.__name__}", (_ForwardedPort,), methods)
 
 
 class _ForwardedPort:
