@@ -8,6 +8,7 @@ import hashlib
 from urllib.parse import quote
 
 from asm_async.errors import ValidationError
+from asm_async.values import fields
 
 MAX_LENGTH = 255
 """
@@ -36,15 +37,14 @@ def safe_id(prefix: str, *parts: str) -> str:
     """
     if not parts:
         raise ValidationError("parts: there is none")
-    for index, part in enumerate(parts):
-        if not isinstance(part, str):
-            raise ValidationError(
-                f"parts[{index}]: text is expected, not {type(part).__name__}"
-            )
+    texts = [
+        fields.instance(part, f"parts[{index}]", str)
+        for index, part in enumerate(parts)
+    ]
     # Lone surrogates are text to some frameworks, and are kept apart like all else.
     encoded = [
         quote(part.encode("utf-8", "surrogatepass"), safe=_LEFT_AS_THEY_ARE)
-        for part in parts
+        for part in texts
     ]
     readable = "/".join([prefix, *encoded])
     if len(readable) <= MAX_LENGTH:

@@ -151,15 +151,15 @@ class Threads:
 
     def __init__(self) -> None:
         self._threads = LatestOf[str, Thread](_MAX_THREADS)
-        self.given = LatestOf[tuple[str, str], int](_MAX_GIVEN)
+        self.given: LatestOf[tuple[str, str], int] = LatestOf(_MAX_GIVEN)
         """
         The checkpoints that this saver gave out as a thread's latest, or put on one
         that it did, with the revision of the item that named them so.
         """
-        self.parts = Parts()
+        self.parts: Parts = Parts()
         # Pools keep some five connections: more reads at the same time open others, and
         # each costs more than to wait for a read.
-        self.reading = asyncio.Semaphore(_MAX_READING)
+        self.reading: asyncio.Semaphore = asyncio.Semaphore(_MAX_READING)
         """
         Held while a checkpoint is read, where the ports are.
         """

@@ -88,8 +88,8 @@ class RecordWriter:
 
     def __init__(self, agent_id: str) -> None:
         self.agent_id = agent_id
-        self.recent = RecentReads()
-        self.attempts = Attempts()
+        self.recent: RecentReads = RecentReads()
+        self.attempts: Attempts = Attempts()
 
     async def write(
         self,
