@@ -43,7 +43,7 @@ class AsmCheckpointStorage:
     all. One that is saved again under its id replaces the former, also under another
     workflow's name. Of several calls that delete it exactly one returns True.
 
-    **Security.** The framework's encoding pickles what is no JSON, and whoever can
+    **Security.** The framework's encoding pickles what is no JSON, and those who can
     write to the database could have code executed by a process that loads it. As in the
     framework's own storages only a set of types is loaded: plain ones, the framework's
     own, those of ``openai.types``, those registered by ``register_checkpoint_type``,
