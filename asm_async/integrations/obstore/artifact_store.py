@@ -20,6 +20,7 @@ from asm_async.errors import (
     StorageError,
     ValidationError,
 )
+from asm_async.files.threads import in_thread
 from asm_async.fronts.artifact_store import ArtifactStoreFront, ChecksumFilter
 from asm_async.integrations.obstore.generations import Generation, Generations
 from asm_async.integrations.obstore.requests import request
@@ -122,7 +123,8 @@ class ObjectArtifactStore(ArtifactStoreFront):
             return await self._put_blocks(first, blocks)
 
     async def _put_whole(self, content: bytes) -> ArtifactContent:
-        checksum = hashlib.sha256(content).hexdigest()
+        digest = await in_thread(hashlib.sha256, content)
+        checksum = digest.hexdigest()
         own = self._generations.new(checksum)
         await self._uploads.put(own.path, content)
         await self._generations.remove_older(own)

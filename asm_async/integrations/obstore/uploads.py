@@ -15,6 +15,7 @@ import obstore
 from obstore.store import ObjectStore
 
 from asm_async.errors import StorageUnavailableError
+from asm_async.files.threads import in_thread
 from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.integrations.obstore.requests import Feed, request
 
@@ -80,7 +81,7 @@ class Uploads:
             block: bytes | None = first
             while block is not None and not upload.done():
                 # A block takes some 10 ms: too long for the loop's other tasks.
-                await asyncio.to_thread(digest.update, block)
+                await in_thread(digest.update, block)
                 size += len(block)
                 await feed.give(block, upload, self._timeout)
                 block = await anext(rest, None)
@@ -90,6 +91,9 @@ class Uploads:
         except BaseException as error:
             feed.fail()
             await self._wait_for_cleaning(upload, error)
+            # It may have been whole already when its caller was cancelled.
+            if not upload.cancelled() and upload.done() and not upload.exception():
+                await self.discard(path, error)
             raise
         return digest.hexdigest(), size
 
