@@ -103,6 +103,15 @@ def pgbouncer(session: nox.Session) -> None:
 
 
 @nox.session
+def objects(session: nox.Session) -> None:
+    """
+    Run the contract suite of artifact stores, and faults, over a server of S3's kind.
+    """
+    session.install(".[objects]")
+    session.run("python", "-m", "pytest", "tests/objects", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """
     Do what an application does on its first day, here and with what else is used.

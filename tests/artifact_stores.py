@@ -13,6 +13,7 @@ from obstore.store import ObjectStore
 
 from asm_async.files import LocalArtifactStore
 from asm_async.integrations.obstore import ObjectArtifactStore
+from asm_async.integrations.obstore.requests import listed
 from asm_async.memory import InMemoryArtifactStore
 from asm_async.ports.artifact_store import ArtifactStore
 
@@ -136,5 +137,5 @@ class ObjectArtifactPlace:
         return len(await self._paths("artifacts/uploads"))
 
     async def _paths(self, prefix: str) -> list[str]:
-        pages = obstore.list(self.store, prefix)
-        return [meta["path"] async for page in pages for meta in page]
+        found = listed(self.store, f"{prefix}/", timeout=10.0)
+        return [meta["path"] async for meta in found]

@@ -4,6 +4,7 @@ A server that speaks as S3 does, until it is told to fail.
 
 from __future__ import annotations
 
+import re
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -16,6 +17,8 @@ from moto.moto_server.werkzeug_app import (
     create_backend_app,
 )
 from werkzeug.serving import make_server
+
+_FRACTION = re.compile(rb"(<LastModified>[^<.]+)\.[0-9]{3}[0-9]*Z<")
 
 
 @attrs.define
@@ -42,7 +45,7 @@ class Fault:
 
 class FaultyServer:
     """
-    Moto behind a gate.
+    Moto behind a gate, whose lists tell times in whole seconds.
     """
 
     def __init__(self) -> None:
@@ -109,7 +112,10 @@ class FaultyServer:
                 fault.times -= 1
                 return self._fail(fault, environ, start_response)
         answer: Iterable[bytes] = self._app(environ, start_response)
-        return answer
+        if "list-type=2" not in path:
+            return answer
+        # As S3 does, and moto does not.
+        return [_FRACTION.sub(rb"\1.000Z<", b"".join(answer))]
 
     def _fail(
         self, fault: Fault, environ: dict[str, Any], start_response: Any

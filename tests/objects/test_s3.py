@@ -263,6 +263,19 @@ async def test_what_cannot_sign_says_so() -> None:
         await store.presigned_url(SOME)
 
 
+async def test_a_content_is_as_young_as_its_writer_says(
+    store: ObjectArtifactStore,
+) -> None:
+    """
+    Though the lists of S3 tell whole seconds, so that it looks older.
+    """
+    for _ in range(5):
+        decided = datetime.now(UTC)
+        await store.put(b"hello")
+        assert await store.list_checksums(last_put_before=decided) == []
+        assert not await store.delete(SOME, last_put_before=decided)
+
+
 @pytest.mark.parametrize("prefix", ["", "/", "a/b", "/a/"])
 async def test_stores_share_a_bucket_under_names_of_their_own(
     artifact_store_backend: BucketPlace, prefix: str

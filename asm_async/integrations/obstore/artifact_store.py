@@ -10,6 +10,7 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from time import time_ns
+from typing import cast, get_args
 
 import obstore
 from obstore.store import ObjectStore
@@ -66,12 +67,9 @@ class ObjectArtifactStore(ArtifactStoreFront):
     def __init__(
         self, store: ObjectStore, *, prefix: str = "artifacts", timeout: float = 30.0
     ) -> None:
-        if not hasattr(store, "put_async"):
-            raise fields.unexpected("store", "an object store of obstore", store)
-        if not isinstance(prefix, str):
-            raise fields.unexpected("prefix", "text", prefix)
-        root = f"{prefix.strip('/')}/" if prefix.strip("/") else ""
-        self._store = store
+        names = fields.instance(prefix, "prefix", str).strip("/")
+        root = f"{names}/" if names else ""
+        self._store = _object_store(store)
         self._timeout = fields.amount(timeout, "timeout")
         self._generations = Generations(store, f"{root}contents/", self._timeout)
         self._uploads = Uploads(store, self._timeout)
@@ -99,11 +97,10 @@ class ObjectArtifactStore(ArtifactStoreFront):
             ValidationError: Naming the argument that is wrong.
         """
         checksum = sha256_checksum(checksum_sha256, "checksum_sha256")
-        if not isinstance(expires_in, timedelta) or expires_in <= timedelta():
-            raise ValidationError(
-                f"expires_in: expected a positive timedelta, got {expires_in!r}"
-            )
-        return await self._generations.signed(await self._newest(checksum), expires_in)
+        lasting = fields.instance(expires_in, "expires_in", timedelta)
+        if lasting <= timedelta():
+            raise ValidationError(f"expires_in: expected a time to come, got {lasting}")
+        return await self._generations.signed(await self._newest(checksum), lasting)
 
     async def remove_leftovers(self) -> int:
         """
@@ -192,6 +189,13 @@ class ObjectArtifactStore(ArtifactStoreFront):
 
     async def _list_checksums(self, wanted: ChecksumFilter) -> list[str]:
         return await self._generations.checksums(wanted)
+
+
+def _object_store(value: object) -> ObjectStore:
+    for kind in get_args(ObjectStore):
+        if isinstance(value, kind):
+            return cast("ObjectStore", value)
+    raise fields.unexpected("store", "an object store of obstore.store", value)
 
 
 def _described(own: Generation, size: int) -> ArtifactContent:

@@ -7,24 +7,20 @@ from __future__ import annotations
 import re
 import secrets
 from collections.abc import AsyncGenerator, Iterable
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import UTC, datetime, timedelta
 from time import time_ns
 
 import attrs
 import obstore
-from obstore.exceptions import NotSupportedError
-from obstore.store import LocalStore, MemoryStore, ObjectStore
+from obstore.store import AzureStore, GCSStore, LocalStore, ObjectStore, S3Store
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.artifact_store import ChecksumFilter
-from asm_async.integrations.obstore.requests import request
+from asm_async.integrations.obstore.requests import PAGE, listed, request
 
 _PATH = re.compile(r"(?P<checksum>[0-9a-f]{64})/(?P<time>[0-9a-f]{16})-[0-9a-f]{16}")
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-# What S3 returns of a list in one answer, and deletes in one request.
-_PAGE = 1000
 
 
 @attrs.frozen(order=True)
@@ -85,8 +81,8 @@ class Generations:
         Delete objects; what is gone already is no error.
         """
         paths = [each.path for each in generations]
-        for start in range(0, len(paths), _PAGE):
-            await self._remove(paths[start : start + _PAGE])
+        for start in range(0, len(paths), PAGE):
+            await self._remove(paths[start : start + PAGE])
 
     async def remove_older(self, own: Generation) -> None:
         """
@@ -104,20 +100,16 @@ class Generations:
         Raises:
             UnsupportedOperationError: If the object store signs none.
         """
-        if isinstance(self._store, LocalStore | MemoryStore):
-            raise UnsupportedOperationError("this object store signs no URLs")
-        try:
-            async with request(self._timeout):
-                return await obstore.sign_async(
-                    self._store,  # type: ignore[arg-type]  # one that cannot raises
-                    "GET",
-                    generation.path,
-                    expires_in,
-                )
-        except NotSupportedError as error:
+        if not isinstance(self._store, AzureStore | GCSStore | S3Store):
             raise UnsupportedOperationError(
-                "this object store signs no URLs"
-            ) from error
+                f"presigned_url: a {type(self._store).__name__} signs no URLs; pass the"
+                " content on by stream()"
+            )
+        async with request(self._timeout):
+            url = await obstore.sign_async(
+                self._store, "GET", generation.path, expires_in
+            )
+        return str(url)
 
     async def checksums(self, wanted: ChecksumFilter) -> list[str]:
         """
@@ -142,16 +134,9 @@ class Generations:
     async def _list(
         self, prefix: str, offset: str | None
     ) -> AsyncGenerator[Generation]:
-        # The prefix of the client is one of whole names between slashes.
-        pages = obstore.list(
-            self._store, prefix.rstrip("/"), offset=offset, chunk_size=_PAGE
-        )
-        while True:
-            async with request(self._timeout):
-                page = await anext(aiter(pages), None)
-            if page is None:
-                return
-            for meta in page:
+        names = listed(self._store, prefix, after=offset, timeout=self._timeout)
+        async with aclosing(names) as found:
+            async for meta in found:
                 path = meta["path"]
                 match = _PATH.fullmatch(path.removeprefix(self._root))
                 # What others have put below our name is not ours.

@@ -8,7 +8,9 @@ import asyncio
 import re
 from collections.abc import AsyncGenerator, AsyncIterable, Generator
 from contextlib import asynccontextmanager, contextmanager
+from typing import TYPE_CHECKING, Any
 
+import obstore
 from obstore.exceptions import (
     BaseError,
     GenericError,
@@ -16,9 +18,18 @@ from obstore.exceptions import (
     PermissionDeniedError,
     UnauthenticatedError,
 )
+from obstore.store import ObjectStore
 
 from asm_async import errors
 from asm_async.errors import StorageError, StorageUnavailableError
+
+if TYPE_CHECKING:
+    from obstore import ObjectMeta
+
+PAGE = 1000
+"""
+How many objects S3 lists in one answer, and deletes in one request.
+"""
 
 _NO_BUCKET = "the object store has no such bucket or container: make it first"
 _REFUSED = "the object store refuses the credentials, or does not allow them this"
@@ -94,6 +105,34 @@ def _of_status(message: str) -> StorageError:
             return StorageUnavailableError(_UNREACHABLE)
 
 
+async def listed(
+    store: ObjectStore, prefix: str, *, after: str | None = None, timeout: float
+) -> AsyncGenerator[ObjectMeta]:
+    """
+    Yield what lies below a name, in the order of the object store.
+
+    Args:
+        store: Where.
+
+        prefix: The name, which ends with a slash.
+
+        after: Only what comes behind this name.
+
+        timeout: How long each page may take, in seconds.
+    """
+    # Its overload for Arrow names a package that need not be there.
+    untyped: Any = obstore
+    # The prefix of the client is one of whole names between slashes.
+    pages = untyped.list(store, prefix.rstrip("/"), offset=after, chunk_size=PAGE)
+    while True:
+        async with request(timeout):
+            page: list[ObjectMeta] | None = await anext(pages, None)
+        if page is None:
+            return
+        for meta in page:
+            yield meta
+
+
 class Feed(AsyncIterable[bytes]):
     """
     Blocks that one task hands to another, which can be made to fail.
@@ -116,7 +155,7 @@ class Feed(AsyncIterable[bytes]):
             self._blocks.put_nowait(None)
 
     async def give(
-        self, block: bytes | None, reader: asyncio.Future[object], timeout: float
+        self, block: bytes | None, reader: asyncio.Future[Any], timeout: float
     ) -> None:
         """
         Hand over a block, or None for the end, when the reader has room for it.
@@ -131,7 +170,7 @@ class Feed(AsyncIterable[bytes]):
         Raises:
             StorageUnavailableError: If the reader takes nothing within *timeout*.
         """
-        giving = asyncio.ensure_future(self._blocks.put(block))
+        giving: asyncio.Future[Any] = asyncio.ensure_future(self._blocks.put(block))
         try:
             await asyncio.wait(
                 {giving, reader}, timeout=timeout, return_when=asyncio.FIRST_COMPLETED

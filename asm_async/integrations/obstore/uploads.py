@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 from collections.abc import AsyncGenerator
-from contextlib import suppress
+from contextlib import aclosing, suppress
 from datetime import datetime
 from typing import Any
 
@@ -17,7 +17,7 @@ from obstore.store import ObjectStore
 from asm_async.errors import StorageUnavailableError
 from asm_async.files.threads import in_thread
 from asm_async.fronts.cancellation import wait_uninterruptible
-from asm_async.integrations.obstore.requests import Feed, request
+from asm_async.integrations.obstore.requests import Feed, listed, request
 
 BLOCK_BYTES = 8 << 20
 """
@@ -67,7 +67,7 @@ class Uploads:
         If it fails or is cancelled, the parts are deleted before that goes on.
         """
         feed, digest, size = Feed(), hashlib.sha256(), 0
-        upload: asyncio.Future[object] = asyncio.ensure_future(
+        upload: asyncio.Future[Any] = asyncio.ensure_future(
             obstore.put_async(
                 self._store,
                 path,
@@ -110,16 +110,15 @@ class Uploads:
         """
         Delete what lies below a name and was written before *time*; return how many.
         """
-        pages, removed = obstore.list(self._store, prefix.rstrip("/")), 0
-        while True:
-            async with request(self._timeout):
-                page = await anext(aiter(pages), None)
-            if page is None:
-                return removed
-            for meta in page:
+        removed = 0
+        async with aclosing(
+            listed(self._store, prefix, timeout=self._timeout)
+        ) as found:
+            async for meta in found:
                 if meta["last_modified"] < time:
                     await self._delete(meta["path"])
                     removed += 1
+        return removed
 
     async def _wait_for_cleaning(
         self, cleaning: asyncio.Future[Any], error: BaseException | None
@@ -155,6 +154,6 @@ async def blocks_of(pieces: AsyncGenerator[bytes]) -> AsyncGenerator[bytes]:
         yield bytes(waiting)
 
 
-def _forget(upload: asyncio.Future[object]) -> None:
+def _forget(upload: asyncio.Future[Any]) -> None:
     if not upload.cancelled():
         upload.exception()

@@ -380,7 +380,8 @@ async def test_an_adapter_closes_the_portal_that_was_opened_for_it() -> None:
         await other.aclose()
         await runner.aclose()
         runner.close()
-        assert await others.ports.store.get_session(session.id)
+        saved = await others.ports.store.get_session(session.id)
+        assert saved.id == session.id
         with pytest.raises(StoreClosedError, match="was closed"):
             await runner.run(save)
     # Nothing shares the thread any more: other options are taken.
