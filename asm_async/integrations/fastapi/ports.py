@@ -12,6 +12,7 @@ from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
+from asm_async.integrations.fastapi.readiness import Readiness
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
@@ -60,6 +61,12 @@ class AppState:
 
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
+    readiness: Readiness = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: Readiness(self.ports.store), takes_self=True
+        ),
+    )
     _requests: set[asyncio.Task[Any]] = attrs.field(
         init=False, factory=set[asyncio.Task[Any]]
     )
