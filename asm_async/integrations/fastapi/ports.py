@@ -11,6 +11,7 @@ import attrs
 from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
 from asm_async.integrations.fastapi.readiness import Readiness
 from asm_async.ports.artifact_registry import ArtifactRegistry
@@ -61,6 +62,7 @@ class AppState:
 
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
+    log_throttle: LogThrottle = attrs.field(factory=LogThrottle)
     readiness: Readiness = attrs.field(
         init=False,
         default=attrs.Factory(

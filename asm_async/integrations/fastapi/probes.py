@@ -12,7 +12,7 @@ from starlette.responses import Response
 
 from asm_async.integrations.fastapi.access import seconds_above_zero
 from asm_async.integrations.fastapi.ports import AppState
-from asm_async.integrations.fastapi.problems import ProblemError, problem_of
+from asm_async.integrations.fastapi.problems import ProblemError, problem_response
 from asm_async.integrations.fastapi.responses import json_response
 
 
@@ -51,7 +51,7 @@ def health_router(*, timeout: float = 0.8, prefix: str = "") -> APIRouter:
         ):
             return _fine()
         status, detail = HTTPStatus.SERVICE_UNAVAILABLE, "The service is not ready."
-        return problem_of(ProblemError(status, "not_ready", detail))
+        return problem_response(ProblemError(status, "not_ready", detail))
 
     made = APIRouter()
     # Routes of Starlette's: they have no dependencies, and answer HEAD, too.
