@@ -17,6 +17,7 @@ from asm_async.errors import (
     StoreClosedError,
     ValidationError,
 )
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.feed_log import FeedLog
 from asm_async.memory.item_table import ItemTable
@@ -95,6 +96,7 @@ class InMemoryDatabase:
         self.log: FeedLog = FeedLog()
         self.consumers: dict[str, ConsumerRow] = {}
         self._waiters: dict[str | None, set[asyncio.Event]] = {}
+        self.log_throttle: LogThrottle = LogThrottle()
 
     def existing(self, session_id: str, expected_tenant: str | None = None) -> Session:
         """

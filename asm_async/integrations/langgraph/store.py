@@ -276,9 +276,9 @@ class AsmStore(BaseStore):
             return
         try:
             await self._do_sweep()
-        except StorageError:
+        except StorageError as error:
             # What was put is stored, and the next sweep finds what this one left.
-            _log.warning("could not sweep what has lived long enough", exc_info=True)
+            _log.warning("could not sweep what has lived long enough: %s", error)
 
     async def _do_sweep(self) -> int:
         now = self._swept_at = now_utc()

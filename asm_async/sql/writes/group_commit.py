@@ -5,6 +5,7 @@ Operations that wait at the same time share a transaction, as in a database's ow
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from math import inf
@@ -23,6 +24,8 @@ from asm_async.sql.writes.queue import (
 )
 from asm_async.sql.writes.retries import Retries
 from asm_async.sql.writes.writer import Watch, Writer
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_OPERATIONS = 512
 _MAX_BYTES = 4 * 2**20
@@ -95,12 +98,15 @@ class GroupCommit:
         self._schedule(loop)
         self._watch.add(member, loop)
         try:
-            return await member.wait()
+            outcome = await member.wait()
         except asyncio.CancelledError:
             await self._give_up(member)
             raise
         finally:
             self._watch.waiting.discard(member)
+        if isinstance(outcome, StorageError):
+            self._writer.call_log.note_failure(outcome, member.deadline)
+        return outcome
 
     async def _give_up(self, member: PendingOperation) -> None:
         member.is_cancelled = True
@@ -195,6 +201,8 @@ class GroupCommit:
     def _settle(self, begun: Sequence[PendingOperation], written: Written) -> None:
         if self._retries.last_error is not None:
             self._retries.reset()
+        if self._writer.call_log.is_out_of_reach:
+            self._writer.call_log.note_success()
         for member, outcome in zip(begun, written.outcomes, strict=True):
             member.settle(outcome)
 
@@ -220,6 +228,7 @@ class GroupCommit:
         else:
             return
         self._apart.add(flight.group, task, is_slow=True)
+        _LOG.debug("others go on beside a slow group of %d", len(flight.group))
         self._after_landing()
 
     # The task, for everything that has to wait.
@@ -313,6 +322,7 @@ class GroupCommit:
     async def _after_failure(
         self, group: list[PendingOperation], error: StorageError
     ) -> None:
+        self._writer.call_log.note_outage(error)
         is_final = self._writer.is_final(error)
         await self._retries.after_failure(group, error, is_final=is_final)
 

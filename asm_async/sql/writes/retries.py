@@ -131,6 +131,7 @@ class Retries:
             partitions.setdefault(member.partition_key, []).append(member)
         is_apart = any(self._queue.is_held(key) for key in partitions)
         if len(partitions) > 1:
+            _LOG.debug("a group of %d is split by its sessions", len(group))
             self.parts.extend(partitions.values())
         elif is_apart or not self._apart.has_room:
             await self._try_later(group, error)
@@ -151,7 +152,7 @@ class Retries:
         if not waiting:
             return
         self._put_back(waiting)
-        _LOG.debug("a group is tried again in %.3f s: %s", pause, type(error).__name__)
+        _LOG.debug("a group is tried again in %.3f s: %s", pause, error.code)
         await asyncio.sleep(pause)
 
     def _put_back(self, members: list[PendingOperation]) -> None:
