@@ -46,17 +46,6 @@ asyncio.run(main())
 """
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Return a migrated database of either kind.
-    """
-    name = f"migrated_{request.param.replace('postgresql', 'postgres')}_url"
-    return str(request.getfixturevalue(name))
-
-
 async def fill(url: str) -> None:
     """
     Store a session that was soft-deleted long ago, and one that lives.
