@@ -31,7 +31,8 @@ from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.transactions.transaction import Call, Transaction, prolong
+from asm_async.sql.transactions.call import Call
+from asm_async.sql.transactions.transaction import Transaction, prolong
 from asm_async.values.checkpoint import (
     START,
     Checkpoint,

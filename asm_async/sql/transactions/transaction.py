@@ -23,6 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageBusyError, StorageError
 from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.fronts.loop_share import in_pieces
+from asm_async.fronts.observing import Observation
 from asm_async.sql.core.deadlines import (
     GRACE_SECONDS,
     MAX_CUT_SHORT,
@@ -39,6 +40,7 @@ from asm_async.sql.core.error_translation import (
 )
 from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
+from asm_async.sql.transactions.call import Call
 from asm_async.sql.transactions.connections import (
     DriverConnections,
     acquire_now,
@@ -80,36 +82,6 @@ class Transaction:
         await self.dialect.lock(self.conn, session_ids, self.timeout)
 
 
-@attrs.define
-class Call:
-    """
-    A call that goes on trying until its *deadline*, on the loop's clock.
-    """
-
-    deadline: float
-    writes: bool = True
-    driver: Any = None
-    """
-    The driver's connection, as long as there is one.
-    """
-
-    is_working: bool = False
-    """
-    Whether what is executed on it is the caller's, not what cleans up.
-    """
-
-    has_begun: bool = False
-    is_withdrawn: bool = False
-    may_be_committed: bool = False
-
-    @property
-    def has_effect(self) -> bool:
-        """
-        Whether something was done whose outcome must be waited for.
-        """
-        return self.has_begun or self.may_be_committed
-
-
 class Transactions:
     """
     Runs reads and writes on an engine, and tries again what may succeed later.
@@ -132,6 +104,10 @@ class Transactions:
         self.timeout = timeout
         self.dialect: Dialect = dialect_of(engine)
         self.connections: DriverConnections = DriverConnections(engine, self.dialect)
+        self.observation: Observation = Observation()
+        """
+        Where it stands who observes the port that these are for.
+        """
         self.is_read_only: bool = False
         """
         Whether the server took no writes when it was first used: it is a standby.
@@ -335,6 +311,8 @@ class Transactions:
                 is_over = is_late or (call.is_withdrawn and not call.has_effect)
                 if is_over or not (is_transient and may_repeat):
                     raise _with_outcome(error, call) from error.__cause__
+                if (observer := self.observation.observer) is not None:
+                    observer.note_retry(error)
             await asyncio.sleep(pause)
         raise AssertionError  # there is no end to counting
 
