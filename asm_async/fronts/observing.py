@@ -137,16 +137,21 @@ def observed_call(method: M) -> M:
     return cast("M", call)
 
 
+def observed_port(port: object) -> object | None:
+    """
+    Return a port, or the one that it stands in front of, where that can be observed.
+    """
+    while port is not None and getattr(port, "observation", None) is None:
+        port = getattr(port, "behind", None)
+    return port
+
+
 def observation_of(port: object) -> Observation | None:
     """
     Return where it stands who observes a port, or the one that it stands in front of.
     """
-    while port is not None:
-        found = getattr(port, "observation", None)
-        if isinstance(found, Observation):
-            return found
-        port = getattr(port, "behind", None)
-    return None
+    found = getattr(observed_port(port), "observation", None)
+    return found if isinstance(found, Observation) else None
 
 
 def observed_run(
