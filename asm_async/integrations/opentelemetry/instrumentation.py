@@ -22,6 +22,7 @@ from asm_async.integrations.opentelemetry.instruments import (
     instruments_of,
 )
 from asm_async.integrations.opentelemetry.observer import TelemetryObserver
+from asm_async.integrations.opentelemetry.providers import Providers
 from asm_async.integrations.opentelemetry.standing import Standing
 from asm_async.portal import PortalPorts
 from asm_async.ports.together import Ports
@@ -117,11 +118,12 @@ def instrument(
     store = observed_port(ports.store)
     database, kind = database_attributes(store)
     observer = TelemetryObserver(
-        get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL),
-        instruments_of(meter_provider),
-        database,
-        kind,
-        Standing(ports, store, database, loop, with_lag=with_lag),
+        tracer=get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL),
+        instruments=instruments_of(meter_provider),
+        providers=Providers(tracer_provider, meter_provider),
+        database=database,
+        kind=kind,
+        standing=Standing(ports, store, database, loop, with_lag=with_lag),
     )
     for observation in observations:
         observation.observer = observer

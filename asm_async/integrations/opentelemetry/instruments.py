@@ -20,7 +20,6 @@ from opentelemetry.metrics import (
 )
 
 from asm_async import __version__
-from asm_async.integrations.opentelemetry.attributes import WAIT_DURATION
 from asm_async.integrations.opentelemetry.standing import Measured, Standing
 
 SCOPE = "asm_async"
@@ -53,10 +52,10 @@ CALL_DURATION = Metric(
     "Duration of calls of the ports.",
     _CALL_SECONDS,
 )
-WRITE_WAIT = Metric(
-    WAIT_DURATION,
+LONGEST_WAIT = Metric(
+    "asm_async.transaction.wait.duration",
     "s",
-    "Time that writes waited until the transaction began that stored them.",
+    "Longest time that a write of a committed transaction had waited for it to begin.",
     _WAIT_SECONDS,
 )
 GROUP_SIZE = Metric(
@@ -115,7 +114,7 @@ CONSUMER_LAG = Metric(
 
 METRICS = (
     CALL_DURATION,
-    WRITE_WAIT,
+    LONGEST_WAIT,
     GROUP_SIZE,
     EVENTS,
     DUPLICATES,
@@ -145,7 +144,7 @@ class Instruments:
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter(SCOPE, __version__, SCHEMA_URL)
         self.call_duration = _histogram(meter, CALL_DURATION)
-        self.write_wait = _histogram(meter, WRITE_WAIT)
+        self.longest_wait = _histogram(meter, LONGEST_WAIT)
         self.group_size = _histogram(meter, GROUP_SIZE)
         self.events = _counter(meter, EVENTS)
         self.duplicates = _counter(meter, DUPLICATES)

@@ -39,6 +39,7 @@ from asm_async.integrations.opentelemetry.attributes import (
     session_id_of,
 )
 from asm_async.integrations.opentelemetry.instruments import Instruments
+from asm_async.integrations.opentelemetry.providers import Providers
 from asm_async.integrations.opentelemetry.run_spans import RunSpan
 from asm_async.integrations.opentelemetry.standing import Standing
 from asm_async.values.run import Run
@@ -82,6 +83,8 @@ class TelemetryObserver:
 
         instruments: Measure.
 
+        providers: Whether there is anybody to tell.
+
         database: The attributes of the database.
 
         kind: The kind of the calls' spans.
@@ -91,14 +94,17 @@ class TelemetryObserver:
 
     def __init__(
         self,
+        *,
         tracer: Tracer,
         instruments: Instruments,
+        providers: Providers,
         database: Attributes,
         kind: SpanKind,
         standing: Standing,
     ) -> None:
         self._tracer = tracer
         self._instruments = instruments
+        self._providers = providers
         self._database = database
         self._kind = kind
         self._standing = standing
@@ -126,7 +132,7 @@ class TelemetryObserver:
         standing = self._standing
         if standing.loop is None:
             standing.loop = asyncio.get_running_loop()
-        elif standing.is_own_call():
+        if not self._providers.look() or standing.is_own_call():
             return await answer
         common = self._operations.get(operation) or self._operation(operation)
         span, token = self._begin(common, operation, arguments, options)
@@ -147,7 +153,11 @@ class TelemetryObserver:
         """
         Return the span of the call whose write is submitted, and the time.
         """
-        return _Mark(get_current_span(), perf_counter())
+        providers = self._providers
+        if not (providers.traces or providers.measures):
+            return None
+        span = get_current_span() if providers.traces else INVALID_SPAN
+        return _Mark(span, perf_counter())
 
     def note_transaction(
         self, marks: Sequence[object], seconds: float, error: Exception | None
@@ -155,15 +165,20 @@ class TelemetryObserver:
         """
         Measure a transaction, and make a span of one that several writes have shared.
         """
-        begun_at = perf_counter() - seconds
         own = [mark for mark in marks if isinstance(mark, _Mark)]
+        if not own:
+            return
+        begun_at = perf_counter() - seconds
         try:
-            if error is None and own:
+            if error is None and self._providers.measures:
+                first = min([mark.at for mark in own])
+                longest = max(begun_at - first, 0.0)
+                self._instruments.longest_wait.record(longest, self._database)
                 self._instruments.group_size.record(len(own), self._database)
-                for mark in own:
-                    self._note_wait(mark, begun_at - mark.at)
             if len(own) > 1:
                 self._make_transaction_span(own, seconds, error)
+            elif (span := own[0].span).is_recording():
+                span.set_attribute(WAIT_DURATION, max(begun_at - own[0].at, 0.0))
         except Exception:  # noqa: BLE001 - whatever the application's provider raises
             self._note_failure()
 
@@ -221,6 +236,8 @@ class TelemetryObserver:
     ) -> tuple[Span, Any]:
         attributes = common.attributes
         span: Span = INVALID_SPAN
+        if not self._providers.traces:
+            return span, None
         try:
             session_id = session_id_of(operation, arguments, options)
             if session_id is not None:
@@ -242,29 +259,24 @@ class TelemetryObserver:
         seconds: float,
         error: BaseException | None,
     ) -> None:
-        attributes = common.attributes
         try:
             if error is not None:
-                type_ = error_type(error)
-                attributes = {**attributes, ERROR_TYPE: type_}
-                is_first = attributes[DB_OPERATION_NAME] not in _MADE_OF_OTHERS
-                if isinstance(error, ConflictError) and is_first:
-                    self._instruments.conflicts.add(1, attributes)
-                span.set_attribute(ERROR_TYPE, type_)
-                span.set_status(Status(StatusCode.ERROR))
-            self._instruments.call_duration.record(seconds, attributes)
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
-        try:
+                _set_error(span, error)
             span.end()
         except Exception:  # noqa: BLE001 - the same
             self._note_failure()
-
-    def _note_wait(self, mark: _Mark, seconds: float) -> None:
-        waited = max(seconds, 0.0)
-        self._instruments.write_wait.record(waited, self._database)
-        if mark.span.is_recording():
-            mark.span.set_attribute(WAIT_DURATION, waited)
+        if not self._providers.measures:
+            return
+        attributes = common.attributes
+        try:
+            if error is not None:
+                attributes = {**attributes, ERROR_TYPE: error_type(error)}
+                is_first = attributes[DB_OPERATION_NAME] not in _MADE_OF_OTHERS
+                if isinstance(error, ConflictError) and is_first:
+                    self._instruments.conflicts.add(1, attributes)
+            self._instruments.call_duration.record(seconds, attributes)
+        except Exception:  # noqa: BLE001 - the same
+            self._note_failure()
 
     def _make_transaction_span(
         self, marks: Sequence[_Mark], seconds: float, error: Exception | None
@@ -289,8 +301,7 @@ class TelemetryObserver:
             start_time=end - int(seconds * 1e9),
         )
         if error is not None:
-            span.set_attribute(ERROR_TYPE, error_type(error))
-            span.set_status(Status(StatusCode.ERROR))
+            _set_error(span, error)
         span.end(end)
 
     def _note_failure(self) -> None:
@@ -299,3 +310,9 @@ class TelemetryObserver:
             _LOG.warning(
                 "telemetry has failed, and calls go on without it", exc_info=True
             )
+
+
+def _set_error(span: Span, error: BaseException) -> None:
+    # Neither its text nor its traceback, which may hold what was to be stored.
+    span.set_attribute(ERROR_TYPE, error_type(error))
+    span.set_status(Status(StatusCode.ERROR))
