@@ -24,6 +24,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageBusyError, StorageError
 from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.fronts.loop_share import in_pieces
+from asm_async.fronts.observing import Observation
 from asm_async.sql.core.deadlines import (
     GRACE_SECONDS,
     MAX_CUT_SHORT,
@@ -106,6 +107,10 @@ class Transactions:
         self.dialect: Dialect = dialect_of(engine)
         self.connections: DriverConnections = DriverConnections(engine, self.dialect)
         self.call_log: CallLog = CallLog(partial(log_throttle_of, engine))
+        self.observation: Observation = Observation()
+        """
+        Where it stands who observes the port that these are for.
+        """
         self.is_read_only: bool = False
         """
         Whether the server took no writes when it was first used: it is a standby.
@@ -313,6 +318,8 @@ class Transactions:
                     self.call_log.note_failure(error, call.deadline)
                     raise _with_outcome(error, call) from error.__cause__
                 self.call_log.note_retry(error)
+                if (observer := self.observation.observer) is not None:
+                    observer.note_retry(error)
             else:
                 return result
             await asyncio.sleep(pause)

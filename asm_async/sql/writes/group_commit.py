@@ -11,7 +11,9 @@ from functools import partial
 from math import inf
 
 from asm_async.errors import StorageError, StoreClosedError
+from asm_async.fronts.observing import Observation
 from asm_async.sql.writes.apart import Apart
+from asm_async.sql.writes.observed_writes import note_transaction
 from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import (
     LOOK_INTERVAL,
@@ -49,13 +51,18 @@ class GroupCommit:
     Args:
         writer: Performs a group in one transaction, once.
 
+        observation: Where it stands who observes it.
+
         locks_sessions:
             Whether the database can make an operation wait for one session alone. Then
             that session goes on by itself, and the others do not wait for it.
     """
 
-    def __init__(self, writer: Writer, *, locks_sessions: bool) -> None:
+    def __init__(
+        self, writer: Writer, observation: Observation, *, locks_sessions: bool
+    ) -> None:
         self._writer = writer
+        self._observation = observation
         self._locks_sessions = locks_sessions
         # One that waits for a session's lock keeps the others waiting: not for long.
         self._shared_lock_timeout = (
@@ -68,7 +75,11 @@ class GroupCommit:
         self._drainer: asyncio.Task[None] | None = None
         self._apart = Apart(self._queue, self._after_landing, self._abort_all)
         self._retries = Retries(
-            self._queue, self._apart, self._run, locks_sessions=locks_sessions
+            self._queue,
+            self._apart,
+            self._run,
+            observation,
+            locks_sessions=locks_sessions,
         )
         self._watch = Watch(self._queue, self._retries, self._look)
 
@@ -93,6 +104,8 @@ class GroupCommit:
             loop.time() + timeout,
             loop.create_future(),
         )
+        if (observer := self._observation.observer) is not None:
+            member.mark = observer.note_submitted()
         self._queue.put(member)
         member.is_queued = True
         self._schedule(loop)
@@ -114,6 +127,13 @@ class GroupCommit:
             await member.wait_uninterruptible()
         elif member.is_queued:
             self._queue.withdraw(member)
+
+    @property
+    def waiting_count(self) -> int:
+        """
+        How many operations wait for their transactions to begin.
+        """
+        return sum([member.is_queued for member in tuple(self._watch.waiting)])
 
     async def aclose(self) -> None:
         """
@@ -178,6 +198,7 @@ class GroupCommit:
         self._watch.flights.discard(flight)
         if flight.land(written, error):
             return
+        self._observe(flight, written, error)
         self._lane = None
         if written is not None:
             self._settle(flight.begun, written)
@@ -205,6 +226,12 @@ class GroupCommit:
             self._writer.call_log.note_success()
         for member, outcome in zip(begun, written.outcomes, strict=True):
             member.settle(outcome)
+
+    def _observe(
+        self, flight: Flight, written: Written | None, error: Exception | None
+    ) -> None:
+        if (observer := self._observation.observer) is not None:
+            note_transaction(observer, flight, written, error)
 
     # Beside what takes long.
 
@@ -310,13 +337,16 @@ class GroupCommit:
         try:
             written = await writing
         except StorageError as error:
+            self._observe(flight, None, error)
             await self._after_failure(flight.group, error)
         except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
+            self._observe(flight, None, error)
             abort_all(flight.group, error)
         except asyncio.CancelledError:
             self._abort_all(flight.group)
             raise
         else:
+            self._observe(flight, written, None)
             self._settle(flight.begun, written)
 
     async def _after_failure(
