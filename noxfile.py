@@ -6,6 +6,7 @@ Arguments after ``--`` go on to the tool that a session runs.
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -16,7 +17,9 @@ import nox
 
 nox.needs_version = ">=2025.5.1"
 nox.options.sessions = ["lint", "typing", "tests", "schema", "docs", "demo"]
-nox.options.default_venv_backend = "uv|virtualenv"
+# Of "uv|virtualenv" nox says that uv was not found, which looks like a failure.
+HAS_UV = shutil.which("uv") is not None or importlib.util.find_spec("uv") is not None
+nox.options.default_venv_backend = "uv" if HAS_UV else "virtualenv"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
 
@@ -33,19 +36,19 @@ FRAMEWORKS = sorted(
 )
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def demo(session: nox.Session) -> None:
     """
     Record conversations in an SQLite file and read them back.
 
     Takes another file of conversations, or other options of the example, after ``--``.
     """
-    session.install(".[examples]")
+    session.install(".[demo]")
     arguments = session.posargs or ["examples/data/conversations.json"]
     session.run("python", "examples/record_conversations.py", *arguments)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def app(session: nox.Session) -> None:
     """
     Serve the example application on http://127.0.0.1:8000 until it is interrupted.
