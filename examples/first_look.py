@@ -31,7 +31,7 @@ def print_place(console: Console, url: URL) -> None:
     place = url.render_as_string(hide_password=True)
     if url.get_backend_name() == "sqlite":
         place = str(Path(url.database or "").resolve())
-    console.print(Text(f"The database is {place}"))
+    console.print(f"The database is {place}", markup=False, soft_wrap=True)
 
 
 def print_transcript(console: Console, title: str, transcript: Transcript) -> None:

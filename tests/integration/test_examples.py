@@ -144,7 +144,7 @@ def test_the_first_conversation_is_shown_with_its_place_and_what_is_next(
 
     shown = record(SAMPLE, url).stdout
 
-    assert f"The database is {tmp_path / 'log.sqlite3'}" in shown.replace("\n", "")
+    assert f"\nThe database is {tmp_path / 'log.sqlite3'}\n" in shown
     title, *_ = (each["title"] for each in json.loads(SAMPLE.read_bytes()))
     (log,) = [log for log in stored_in(url) if log.session.metadata["title"] == title]
     for message in transcript_of(log.events).messages:
