@@ -137,7 +137,9 @@ def lease_lost(name: str) -> LeaseLostError:
     """
     Return the error that says that another holds the lease.
     """
-    return LeaseLostError(f"another holds the lease of consumer {name!r} now")
+    return LeaseLostError(
+        f"another process or task now holds the lease of consumer {name!r}"
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)

@@ -9,7 +9,7 @@ from asm_async.values.checkpoint import Witness
 
 _ADVICE = (
     "a failover has lost commits, or an older state of the database was restored. Begin"
-    " anew: docs/explanation/following.md, 'When history goes backwards'"
+    " again: docs/explanation/following.md, 'When history goes backwards'"
 )
 
 
@@ -41,8 +41,8 @@ def ahead() -> HistoryLostError:
     Return the error for a checkpoint that no event of the log has reached.
     """
     return HistoryLostError(
-        "checkpoint: it lies ahead of this feed, so that it is of another database, or"
-        f" {_ADVICE}"
+        "checkpoint: it is ahead of this feed. Either it belongs to another database,"
+        f" or {_ADVICE}"
     )
 
 
@@ -52,7 +52,7 @@ def gone(witness: Witness, name: str) -> HistoryLostError:
     """
     return HistoryLostError(
         f"{name}: event {witness.sequence_number} of session {witness.session_id!r} is"
-        f" not what it was when it was given: {_ADVICE}"
+        f" not the one that was read before: {_ADVICE}"
     )
 
 
@@ -61,8 +61,8 @@ def restored(name: str) -> HistoryLostError:
     Return the error for a log that was copied to another server, with its old order.
     """
     return HistoryLostError(
-        f"{name}: the events were restored from a dump, and their transaction ids are"
-        " not of this server, so that new events may stand before old ones. Put their"
-        " order right and begin anew: docs/explanation/following.md, 'When history goes"
+        f"{name}: the events were restored from a dump, and their transaction ids come"
+        " from another server, so that new events may sort before old ones. Repair the"
+        " order and begin again: docs/explanation/following.md, 'When history goes"
         " backwards'"
     )

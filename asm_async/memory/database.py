@@ -371,6 +371,6 @@ def _checked(database: object) -> InMemoryDatabase:
     # A caller that passes something else is to hear of it here, not at each call.
     error = fields.unexpected("database", "an InMemoryDatabase", database)
     raise ValidationError(
-        f"{error}; give the one that the store was given:"
+        f"{error}; pass the one that the store was made with:"
         " InMemorySessionStore(database)"
     )
