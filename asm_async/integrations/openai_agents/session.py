@@ -222,7 +222,8 @@ class AsmSession:
         added = list[object](items)
         if event_ids is not None and len(event_ids) != len(added):
             raise ValidationError(
-                f"event_ids: {len(event_ids)}, and there are {len(added)} items"
+                f"event_ids: expected {len(added)}, one for each item, got"
+                f" {len(event_ids)}"
             )
         events = self._events_of(added, event_ids)
         if events or self._is_closed:

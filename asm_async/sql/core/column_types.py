@@ -49,7 +49,7 @@ def _time_from(number: int) -> datetime:
         return EPOCH + timedelta(microseconds=number)
     except (OverflowError, TypeError) as error:
         raise StorageError(
-            f"damaged: the stored time {number!r} is not a time"
+            f"damaged: the stored time {number!r} cannot be read"
         ) from error
 
 
