@@ -230,7 +230,7 @@ def check_unrepeated(
             return
         if member.id in seen:
             raise ValidationError(
-                f"line {line}: {record_name(member)}.id: {member.id!r} is twice in"
+                f"line {line}: {record_name(member)}.id: {member.id!r} appears twice in"
                 f" session {incoming.id!r}"
             )
         seen.add(member.id)

@@ -166,7 +166,9 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     if len(made) != len(pairs):
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name in counts if counts[name] > 1)
-        raise ValidationError(f"{fields.shown(twice)}: this key is twice in one object")
+        raise ValidationError(
+            f"{fields.shown(twice)}: this key appears twice in one object"
+        )
     return made
 
 

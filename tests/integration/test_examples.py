@@ -230,7 +230,7 @@ BAD_FILES: list[tuple[object, str]] = [
         "conversation 1: there are no messages under 'traj' or 'messages'",
     ),
     ([{"traj": [GOOD["messages"][0], 1]}], "messages[1]: expected an object"),
-    ([GOOD, {"messages": [{"role": ["user"]}]}], "a list is none of system"),
+    ([GOOD, {"messages": [{"role": ["user"]}]}], "a list is not one of system"),
     (
         [{"traj": [{"role": "assistant", "tool_calls": [1]}]}],
         "['tool_calls'][0]: expected an object",

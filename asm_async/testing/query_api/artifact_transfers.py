@@ -305,6 +305,8 @@ class TestArtifactTransfers(QueryAPIContract):
         export = export_of(history(artifacts=[make_artifact()]))
         empty = ContentCopier(InMemoryArtifactStore(), InMemoryArtifactStore())
 
-        with pytest.raises(ArtifactDamagedError, match="of artifact 'art_1' is gone"):
+        with pytest.raises(
+            ArtifactDamagedError, match="of artifact 'art_1' is missing"
+        ):
             await query_api.import_sessions(empty.reader(pieces(export)))
         assert await _nothing(query_api, registry)

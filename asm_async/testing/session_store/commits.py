@@ -284,7 +284,7 @@ class TestCommits(SessionStoreContract):
             r"create_session: ": {"session": session, "create_session": other},
             r"runs\[0\]: 'run_1' belongs": {"session": session, "runs": [foreign]},
             r"events\[0\]: 'evt_1' belongs": {"runs": [make_run()], "events": [event]},
-            r"runs\[1\]: 'run_1' comes twice": {"runs": [make_run(), make_run()]},
+            r"runs\[1\]: 'run_1' is given twice": {"runs": [make_run(), make_run()]},
             r"runs\[0\]: expected a": {"runs": [session]},
             r"events: expected a": {"events": "evt_1"},
         }
