@@ -289,7 +289,7 @@ class BackgroundWriter:
         loop = self._check_loop()
         self._check_failure()
         if self._is_closed:
-            raise StoreClosedError("the background writer was closed")
+            raise StoreClosedError("the background writer was closed: make another one")
         return loop
 
     def _check_failure(self) -> None:

@@ -314,7 +314,10 @@ class AsmSession:
         Carry out an operation on the history where the ports are.
         """
         if self._is_closed:
-            raise StoreClosedError(f"the session {self.session_id!r} was closed")
+            raise StoreClosedError(
+                f"the session {self.session_id!r} was closed: make another AsmSession"
+                " of its id"
+            )
         return await self._runner.run(lambda: operate(self._history()))
 
     def _history(self) -> History:
