@@ -204,8 +204,8 @@ def check_source(copy: SessionCopy, tenant_id: str | None, latest: int) -> int:
     """
     if copy.target.tenant_id != tenant_id:
         raise ConflictError(
-            f"session {copy.source_id!r} belongs to tenant {tenant_id!r}: its copy must"
-            f" too, not to {copy.target.tenant_id!r}"
+            f"session {copy.source_id!r} belongs to tenant {tenant_id!r}: expected the"
+            f" same tenant of its copy, got {copy.target.tenant_id!r}"
         )
     through = latest if copy.through is None else copy.through
     if through > latest:

@@ -23,7 +23,7 @@ _NAIVE = datetime(2026, 1, 2)  # noqa: DTZ001 - what is wrong with it
 # Each refused argument of each search, and the beginning of what is said of it.
 _OF_ALL: tuple[tuple[Mapping[str, Any], str], ...] = (
     ({"limit": -1}, "limit: the number is not within"),
-    ({"limit": 1_001}, "limit: a page holds at most 1000, not 1001"),
+    ({"limit": 1_001}, "limit: expected at most 1000"),
     ({"limit": 2**53}, "limit: the number is not within"),
     ({"limit": None}, "limit: expected a whole number"),
     ({"limit": True}, "limit: expected a whole number"),

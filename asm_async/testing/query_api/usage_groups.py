@@ -296,7 +296,7 @@ class TestUsageGroups(QueryAPIContract):
         narrow: dict[str, Any] = {"session_id": "ses_4", "bucket": "day"}
         usage = await query_api.get_usage_summary(group_by="model", **narrow)
         assert len(usage.groups) == edge
-        told = "50,000 groups by provider, model, tag, day: ask for less time"
+        told = "50,000 groups by provider, model, tag, day: choose a shorter time"
         with pytest.raises(ValidationError, match=f"^group_by: more than {told}"):
             await query_api.get_usage_summary(group_by="tag", **narrow)
 
