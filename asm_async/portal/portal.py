@@ -95,7 +95,7 @@ class Portal:
         """
         opened = self.opened_ports
         if opened is None:
-            raise StoreClosedError("the portal is not open")
+            raise StoreClosedError("the portal is not open: open one with open_portal")
         return opened
 
     @property
@@ -210,7 +210,7 @@ class Portal:
 
     def _started(self) -> PortsThread:
         if self._is_closed:
-            raise StoreClosedError("the portal was closed")
+            raise StoreClosedError("the portal was closed: open another one")
         return self._thread
 
     def _opening_first(
