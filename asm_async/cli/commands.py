@@ -4,8 +4,10 @@ The commands of ``asm``: their names and purposes; each is imported when it is r
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
+from importlib import import_module
 from importlib.metadata import version
+from inspect import cleandoc
 
 import attrs
 from cyclopts import App, Parameter
@@ -22,8 +24,18 @@ class Command:
     function: str = ""
     commands: Sequence[Command] = ()
 
+    def imported(self) -> Callable[..., int | None]:
+        """
+        Import the function that carries it out.
+        """
+        module, _, name = self.function.partition(":")
+        function: Callable[..., int | None] = getattr(
+            import_module(f"asm_async.cli.{module}"), name
+        )
+        return function
 
-_COMMANDS = (
+
+COMMANDS = (
     Command(
         "sessions", "List sessions, the latest active first.", "sessions:list_sessions"
     ),
@@ -80,11 +92,16 @@ _COMMANDS = (
         "completions:print_completions",
     ),
 )
+"""
+What there is, in the order in which the help lists it.
+"""
 
 
-def build_app() -> App:
+def build_app(arguments: Collection[str] = ()) -> App:
     """
     Make the program, in the order in which its help lists the commands.
+
+    Only the commands that *arguments* may name are imported, so that help is quick.
     """
     app = App(
         name="asm",
@@ -96,16 +113,20 @@ def build_app() -> App:
         # Ctrl-C is for `main` to see, which knows what to print.
         suppress_keyboard_interrupt=False,
     )
-    _add(app, _COMMANDS)
+    _add(app, COMMANDS, frozenset(arguments))
     return app
 
 
-def _add(app: App, commands: Sequence[Command]) -> None:
+def _add(app: App, commands: Sequence[Command], words: Collection[str]) -> None:
     for place, each in enumerate(commands):
         if each.commands:
             group = App(name=each.name, help=each.purpose, sort_key=place)
-            _add(group, each.commands)
+            _add(group, each.commands, words)
             app.command(group)
+        elif each.name in words:
+            function = each.imported()
+            help_text = _paragraphs(function.__doc__ or "")
+            app.command(function, name=each.name, help=help_text, sort_key=place)
         else:
             app.command(
                 f"asm_async.cli.{each.function}",
@@ -113,3 +134,11 @@ def _add(app: App, commands: Sequence[Command]) -> None:
                 help=each.purpose,
                 sort_key=place,
             )
+
+
+def _paragraphs(docstring: str) -> str:
+    """
+    Return what stands before the arguments, with no line ends but between paragraphs.
+    """
+    text, *_ = cleandoc(docstring).partition("\nArgs:")
+    return "\n\n".join(" ".join(part.split()) for part in text.split("\n\n"))

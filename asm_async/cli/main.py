@@ -90,7 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(arguments: list[str]) -> int:
     try:
-        code: int | None = build_app()(
+        code: int | None = build_app(arguments)(
             arguments,
             exit_on_error=False,
             print_error=False,

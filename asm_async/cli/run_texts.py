@@ -29,8 +29,8 @@ def run_line(run: Run) -> list[str | Span]:
         run.id,
         " ",
         (run.status.value, style_of(run.status)),
-        (" " + ", ".join(filter(None, figures)), QUIET),
-        (f" {error}" if error else "", style_of(run.status)),
+        *((f", {figure}", QUIET) for figure in figures if figure),
+        (f": {error}" if error else "", style_of(run.status)),
     ]
 
 

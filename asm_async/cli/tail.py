@@ -112,7 +112,14 @@ def follow_events(
         if session_id is None:
             begin = checkpoint or await ports.feed.get_latest_checkpoint()
             place.option = f"--checkpoint {begin}"
-            await _print_all(ports, screen, begin, filters, place, options)
+            events_of_all = ports.feed.follow_all(
+                checkpoint=begin,
+                types=filters.types or None,
+                agent_id=filters.agent_id,
+                tenant_id=filters.tenant_id,
+                user_id=filters.user_id,
+            )
+            await _print_all(events_of_all, screen, place, options)
         else:
             begin = after
             if begin is None:
@@ -175,20 +182,11 @@ async def _print_session(
 
 
 async def _print_all(
-    ports: Ports,
+    events: AsyncGenerator[tuple[Event, str]],
     screen: Screen,
-    begin: str,
-    filters: FollowedEvents,
     place: _Place,
     options: Options,
 ) -> None:
-    events = ports.feed.follow_all(
-        checkpoint=begin,
-        types=filters.types or None,
-        agent_id=filters.agent_id,
-        tenant_id=filters.tenant_id,
-        user_id=filters.user_id,
-    )
     async with aclosing(events):
         async for event, checkpoint in events:
             if options.as_json:

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from typing import cast
 
 import attrs
 
@@ -24,6 +23,9 @@ from asm_async.values.run import Run
 _FAILURES = frozenset(
     {EventType.RUN_FAILED, EventType.RUN_TIMEOUT, EventType.SESSION_FAILED}
 )
+
+
+_LONG = 76
 
 
 @attrs.define(kw_only=True)
@@ -113,12 +115,13 @@ def _body_of(message: Message) -> str:
 
 def _readable(value: object) -> str:
     """
-    Return a text as it is, and an object or a list with a line for each member.
+    Return a text as it is, a long object with a line for each member, others on one.
     """
     if isinstance(value, str):
         return value
     if value in (None, {}, []):
         return ""
-    if isinstance(value, dict | list):
-        return json.dumps(cast("object", value), ensure_ascii=False, indent=2)
-    return json.dumps(value, ensure_ascii=False)
+    text = json.dumps(value, ensure_ascii=False)
+    return (
+        text if len(text) <= _LONG else json.dumps(value, ensure_ascii=False, indent=2)
+    )
