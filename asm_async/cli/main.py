@@ -8,7 +8,7 @@ import sys
 from collections.abc import Sequence
 from enum import IntEnum
 
-from cyclopts import CycloptsError
+from cyclopts import App, CycloptsError
 
 from asm_async.cli.commands import build_app
 from asm_async.cli.streams import drop_output, print_output, report
@@ -69,10 +69,6 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code = _run(given)
         print_output("")
-    except CycloptsError as error:
-        report(f"error: {error}")
-        report(f"{_command_of(given)} --help explains it")
-        return ExitCode.USAGE
     except BrokenPipeError:
         # Whoever reads has seen enough, as `head` has.
         drop_output()
@@ -89,30 +85,40 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(arguments: list[str]) -> int:
+    app = build_app(arguments)
+    names, named = _named(app, arguments)
+    if named.default_command is None and names[1:] == arguments:
+        app.help_print(arguments)
+        report(f"error: {' '.join(names)}: a command is missing")
+        return ExitCode.USAGE
     try:
-        code: int | None = build_app(arguments)(
+        code: int | None = app(
             arguments,
             exit_on_error=False,
             print_error=False,
             result_action="return_value",
         )
+    except CycloptsError as error:
+        report(f"error: {error}")
+        report(f"{' '.join(names)} --help explains it")
+        return ExitCode.USAGE
     except SystemExit:
         # So rich ends where nobody reads the help that it prints.
         return ExitCode.OK
     return code or ExitCode.OK
 
 
-def _command_of(arguments: list[str]) -> str:
+def _named(app: App, arguments: list[str]) -> tuple[list[str], App]:
     """
-    Return the part of *arguments* that names a command.
+    Return the words that name a command, and the command.
     """
-    app, names = build_app(), ["asm"]
+    names = ["asm"]
     for word in arguments:
         if word.startswith("-") or word not in app:
             break
         names.append(word)
         app = app[word]
-    return " ".join(names)
+    return names, app
 
 
 def _exit_code_of(error: Exception) -> ExitCode:

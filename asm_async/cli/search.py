@@ -4,7 +4,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from cyclopts import Parameter
 
@@ -98,7 +98,7 @@ def search_events(
     """
 
     async def work(ports: Ports) -> None:
-        filters = {
+        filters: dict[str, Any] = {
             "session_ids": session or None,
             "run_ids": run or None,
             "types": event_type or None,

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated
 
@@ -110,10 +110,10 @@ def follow_events(
     async def work(ports: Ports) -> None:
         screen = Screen()
         if session_id is None:
-            begin = checkpoint or await ports.feed.get_latest_checkpoint()
-            place.option = f"--checkpoint {begin}"
+            start = checkpoint or await ports.feed.get_latest_checkpoint()
+            place.option = f"--checkpoint {start}"
             events_of_all = ports.feed.follow_all(
-                checkpoint=begin,
+                checkpoint=start,
                 types=filters.types or None,
                 agent_id=filters.agent_id,
                 tenant_id=filters.tenant_id,
@@ -142,7 +142,7 @@ def follow_events(
         say(options, f"go on with {place.option}")
 
 
-def _refuse(given: dict[str, object], reason: str) -> None:
+def _refuse(given: Mapping[str, object], reason: str) -> None:
     for name, value in given.items():
         if value is not None:
             raise ValidationError(f"{name}: {reason}")

@@ -5,7 +5,7 @@
 from __future__ import annotations
 
 from importlib import import_module
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
 
 import attrs
 from cyclopts import Group, Parameter
@@ -35,7 +35,6 @@ _Key: TypeAlias = Literal[
     "day",
     "month",
 ]
-_BUCKETS = frozenset({"hour", "day", "month"})
 
 
 @Parameter(name="*", group=Group("Filters", sort_key=50))
@@ -106,11 +105,16 @@ def add_up(
 
         list_prices: Whether to compute the cost of runs that have none.
     """
-    buckets = [cast("TimeBucket", key) for key in by if key in _BUCKETS]
+    buckets: list[TimeBucket] = []
+    keys: list[UsageDimension] = []
+    for key in by:
+        if key == "hour" or key == "day" or key == "month":  # noqa: PLR1714 - narrows
+            buckets.append(key)
+        else:
+            keys.append(key)
     if len(buckets) > 1:
         raise ValidationError("--by: only one of hour, day and month")
     bucket = buckets[0] if buckets else None
-    keys = [cast("UsageDimension", key) for key in by if key not in _BUCKETS]
 
     async def work(ports: Ports) -> None:
         chosen = attrs.asdict(filters, recurse=False)
@@ -131,9 +135,7 @@ def add_up(
         if plot:
             print_bars(screen, rows, measure)
         else:
-            print_rows(
-                screen, rows, usage, cost, [*([bucket] if bucket else []), *keys]
-            )
+            print_rows(screen, rows, usage, cost, [*buckets, *keys])
         screen.flush()
         if not rows:
             say(options, "no runs")
