@@ -29,7 +29,9 @@ from asm_async.values.transfer_reports import ExportReport
 
 def export_sessions(
     *,
-    output: Annotated[str, Parameter(alias="-o", metavar="FILE")] = STANDARD,
+    output: Annotated[
+        str, Parameter(alias="-o", metavar="FILE", allow_leading_hyphen=True)
+    ] = STANDARD,
     contents: ContentOptions = NO_CONTENTS,
     filters: SessionFilters = ALL_SESSIONS,
     options: Options = DEFAULTS,

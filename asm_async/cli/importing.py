@@ -17,7 +17,7 @@ from asm_async.cli.contents import (
     copied,
 )
 from asm_async.cli.database import on_ports
-from asm_async.cli.files import DamagedFileError, pieces_of
+from asm_async.cli.files import STANDARD, DamagedFileError, pieces_of
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import progress, say
 from asm_async.cli.screen import Screen
@@ -28,7 +28,7 @@ from asm_async.values.transfer_reports import ImportReport
 
 
 def import_sessions(
-    file: Annotated[str, Parameter(metavar="FILE")],
+    file: Annotated[str, Parameter(metavar="FILE", allow_leading_hyphen=True)],
     /,
     *,
     max_line_bytes: Annotated[int, Parameter(metavar="BYTES")] = MAX_LINE_BYTES,
@@ -47,6 +47,8 @@ def import_sessions(
 
         max_line_bytes: The longest line to accept.
     """
+    if file.startswith("-") and file != STANDARD:
+        raise ValidationError(f"unknown option: {file}; a file is ./{file}")
     stores, copier = contents.stores(), None
     if stores is not None:
         check_source(stores[1])
