@@ -151,7 +151,15 @@ def test_sql_prints_what_the_schema_file_holds(
             2,
             "'0815' is not one of",
         ),
-        (["sql", "--dialect", "sqlite", "--revision", "x"], 2, "'x' is not one of base"),
+        (
+        (
+            ["sql", "--dialect", "sqlite", "--revision", "x"],
+            2,
+            "'x' is not one of base",
+        ),
+            2,
+            "'x' is not one of base",
+        ),
     ],
     ids=range(6),
 )
