@@ -7,6 +7,7 @@ Arguments after ``--`` go on to the tool that a session runs.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -19,6 +20,9 @@ nox.options.sessions = ["lint", "typing", "tests", "schema", "docs", "demo"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
+
+# It reads like a failure, and nothing here needs uv.
+logging.getLogger("nox").addFilter(lambda said: said.msg != "uv binary not found.")
 
 # The tests start hundreds of processes, none of which shall compile what it imports.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -33,19 +37,19 @@ FRAMEWORKS = sorted(
 )
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def demo(session: nox.Session) -> None:
     """
     Record conversations in an SQLite file and read them back.
 
     Takes another file of conversations, or other options of the example, after ``--``.
     """
-    session.install(".[examples]")
+    session.install(".[demo]")
     arguments = session.posargs or ["examples/data/conversations.json"]
     session.run("python", "examples/record_conversations.py", *arguments)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def app(session: nox.Session) -> None:
     """
     Serve the example application on http://127.0.0.1:8000 until it is interrupted.
@@ -100,6 +104,15 @@ def pgbouncer(session: nox.Session) -> None:
         session.run(apt_get, *install, external=True)
     session.install(".[test]")
     session.run("python", "-m", "pytest", "tests/pgbouncer", *session.posargs)
+
+
+@nox.session
+def objects(session: nox.Session) -> None:
+    """
+    Run the contract suite of artifact stores, and faults, over a server of S3's kind.
+    """
+    session.install(".[objects]")
+    session.run("python", "-m", "pytest", "tests/objects", *session.posargs)
 
 
 @nox.session

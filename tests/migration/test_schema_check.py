@@ -144,7 +144,7 @@ async def test_a_check_names_a_table_that_is_missing(
     async with engine.begin() as conn:
         await conn.exec_driver_sql("DROP TABLE asm_runs")
 
-    with pytest.raises(MigrationRequiredError, match="lacks asm_runs: bring back"):
+    with pytest.raises(MigrationRequiredError, match="lacks asm_runs: restore"):
         await migrations.check(engine)
 
 

@@ -141,12 +141,15 @@ def test_sql_prints_what_the_schema_file_holds(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        (["upgrade", "--url", "nonsense"], "this is no database URL"),
+        (["upgrade", "--url", "nonsense"], "this is not a database URL"),
         (["upgrade", "--url", "mysql://u:secret@h/d"], "mysql is not supported"),
         (["current", "--url", "sqlite:////no/such/place"], "unable to open"),
         (["current", "--url", "postgresql://u:secret@127.0.0.1:1/d"], "Connect call"),
-        (["upgrade", "--url", "sqlite://", "--revision", "0815"], "'0815' is none of"),
-        (["sql", "--dialect", "sqlite", "--revision", "x"], "'x' is none of base"),
+        (
+            ["upgrade", "--url", "sqlite://", "--revision", "0815"],
+            "'0815' is not one of",
+        ),
+        (["sql", "--dialect", "sqlite", "--revision", "x"], "'x' is not one of base"),
     ],
     ids=range(6),
 )

@@ -132,7 +132,7 @@ def test_a_lost_content_fails_the_export(
     content.unlink()
 
     assert export(url, tmp_path) == 1
-    assert "is gone" in capsys.readouterr().err
+    assert "is missing" in capsys.readouterr().err
     assert not (tmp_path / "export.jsonl").exists()
 
 

@@ -142,7 +142,7 @@ async def _expected(
         raise ProblemError(
             HTTPStatus.PRECONDITION_FAILED,
             "contradictory_preconditions",
-            "Something cannot be there and not be there.",
+            "If-Match and If-None-Match contradict each other: send one of them.",
         )
     return 0
 

@@ -93,7 +93,7 @@ async def get_health_issues(context: ContextDep) -> Response:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "not_for_tenants",
-            "The health of the whole database is not for tenants to see.",
+            "Tenants may not see the health of the whole database.",
         )
     issues = await context.state.ports.maintenance.health_check()
     return json_response({"issues": plain_json(issues)})

@@ -56,7 +56,7 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
     PUT, with an id of its own.
     """
     if "id" in body:
-        raise ValidationError("id: the server gives it; PUT takes one of your own")
+        raise ValidationError("id: the server assigns it; use PUT to choose your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "created_at": now, "updated_at": now}
     members = {**given, **body, "id": new_session_id()}

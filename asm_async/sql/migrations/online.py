@@ -138,8 +138,8 @@ async def check_schema(conn: AsyncConnection) -> None:
 
 def _lacking(names: Sequence[str]) -> MigrationRequiredError:
     return MigrationRequiredError(
-        f"the database is at revision {HEAD}, but lacks {', '.join(names)}: bring back"
-        " what a backup holds"
+        f"the database is at revision {HEAD}, but lacks {', '.join(names)}: restore"
+        " them from a backup"
     )
 
 
