@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from asm_async.sql.open import open_ports, open_store
 
     __version__: str
+    """
+    The version of the package that is installed.
+    """
 
 __all__ = [
     "Changes",
