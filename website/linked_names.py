@@ -43,9 +43,7 @@ def link_names(app: Sphinx, tree: nodes.document, page: str) -> None:
     known = app.env.domains.python_domain.objects
     for code in list(tree.findall(nodes.literal)):
         name = meaning(code.astext(), port_of(code))
-        found = known.get(name) or (
-            known.get(f"asm_async.{name}") if "." in name else None
-        )
+        found = known.get(name)
         if found is None or isinstance(code.parent, nodes.reference | nodes.title):
             continue
         place, text = found.node_id, code.deepcopy()
@@ -58,6 +56,8 @@ def meaning(text: str, port: str) -> str:
     """
     if not NAME.fullmatch(text):
         return text
+    if "." in text and not text.startswith("asm_async"):
+        return f"asm_async.{text}"
     return short_names().get(text) or (f"{port}.{text}" if port else text)
 
 
@@ -89,5 +89,7 @@ def named_shortly() -> Iterator[tuple[str, str]]:
     Yield the last part and the full name of each public name that is no plain word.
     """
     for public in public_names().values():
-        if not PLAIN_WORD.fullmatch(public.name) and public.package != TESTING:
+        if not PLAIN_WORD.fullmatch(public.name) and not public.package.startswith(
+            TESTING
+        ):
             yield public.name, public.full_name

@@ -14,6 +14,8 @@ from functools import cache
 from types import MappingProxyType
 from typing import Any, get_args
 
+from docutils import nodes
+from sphinx.addnodes import desc_annotation, desc_content
 from sphinx.application import Sphinx
 from sphinx.util.typing import stringify_annotation
 
@@ -41,6 +43,7 @@ def setup(app: Sphinx) -> None:
     app.connect("autodoc-process-docstring", keep, priority=NAPOLEON - 1)
     app.connect("autodoc-process-docstring", restore, priority=NAPOLEON + 1)
     app.connect("autodoc-process-signature", plain_signature)
+    app.connect("object-description-transform", show_plain_annotations)
 
 
 @cache
@@ -62,8 +65,22 @@ def plain_signature(*event: Any) -> tuple[str | None, str | None]:
     """
     Replace the types of a signature, and what attrs takes for a missing default.
     """
-    *_, signature, returned = event
-    return plain(signature), plain(returned)
+    *_, thing, _, signature, returned = event
+    # Nobody calls a protocol.
+    is_called = not getattr(thing, "_is_protocol", False)
+    return plain(signature) if is_called else "", plain(returned)
+
+
+def show_plain_annotations(
+    _app: Sphinx, _domain: str, _kind: str, content: desc_content
+) -> None:
+    """
+    Replace the types of fields.
+    """
+    parent = content.parent
+    for annotation in parent.findall(desc_annotation):
+        for text in list(annotation.findall(nodes.Text)):
+            text.parent.replace(text, nodes.Text(plain(text.astext()) or ""))
 
 
 def plain(text: str | None) -> str | None:

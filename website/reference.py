@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from website.data_docstrings import docstring_of_data
+from website.navigation import SiteError
 from website.public_names import (
     TESTING,
     VALUES,
@@ -33,8 +34,13 @@ def write_reference(folder: Path) -> list[tuple[str, str]]:
 
     Returns:
         The titles and names of the pages that are below no other.
+
+    Raises:
+        SiteError: Naming what has no docstring.
     """
     names = public_names().values()
+    if undescribed := [each.full_name for each in names if not text_of(each)]:
+        raise SiteError(f"no docstring: {', '.join(undescribed)}")
     packages = {*public_packages(), *GATHERING}
     for package in sorted(packages):
         own = [each for each in names if each.package == package]
@@ -59,6 +65,15 @@ def write_page(folder: Path, name: str, lines: Iterator[str]) -> None:
     Write one page.
     """
     (folder / f"{name}.rst").write_text("\n".join(lines) + "\n", encoding="utf-8")
+
+
+def text_of(each: PublicName) -> str:
+    """
+    Return the docstring of a public name.
+    """
+    has_own = each.is_class or inspect.isroutine(each.thing)
+    own = inspect.getdoc(each.thing) if has_own else None
+    return own or docstring_of_data(each.name, each.thing) or ""
 
 
 def heading(text: str) -> list[str]:
@@ -164,8 +179,7 @@ def description(each: PublicName) -> Iterator[str]:
         yield f".. autofunction:: {each.full_name}"
     else:
         yield f".. py:data:: {each.full_name}"
-        text = docstring_of_data(each.name, each.thing) or ""
-        yield from ["", *(f"   {line}" for line in text.splitlines())]
+        yield from ["", *(f"   {line}" for line in text_of(each).splitlines())]
     yield ""
 
 
