@@ -29,6 +29,7 @@ BESIDE = {
     "README.md": "index.md",
     "CONTRIBUTING.md": "contributing.md",
     "CHANGELOG.md": "changelog.md",
+    "SECURITY.md": "security.md",
 }
 # The page below which the generated reference stands.
 INTERFACE = Path("reference/api.md")

@@ -65,8 +65,8 @@ class ContentCopier:
                     content = await self._target.put(pieces)
             except ArtifactNotFoundError as error:
                 raise ArtifactDamagedError(
-                    f"the content of artifact {artifact.id!r} is gone: there is no"
-                    f" {checksum!r} where contents are copied from"
+                    f"the content of artifact {artifact.id!r} is missing: the source"
+                    f" has no content {checksum!r}"
                 ) from error
             self.content_count += 1
             self.byte_count += content.byte_size

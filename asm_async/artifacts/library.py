@@ -115,5 +115,6 @@ class ArtifactLibrary:
                     yield piece
         except ArtifactNotFoundError as error:
             raise ArtifactDamagedError(
-                f"the content of artifact {artifact.id!r} is gone"
+                f"the content of artifact {artifact.id!r} is missing: restore it from a"
+                " backup"
             ) from error

@@ -94,7 +94,7 @@ def build_event(
     own = normalise_json_object(others.pop("data", {}), "data")
     for name in own:
         if name in members:
-            raise ValidationError(f"data[{name!r}]: this has an argument of its own")
+            raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
     return Event.new(
         type=event_type, session_id=session_id, data={**data, **own}, **others
     )

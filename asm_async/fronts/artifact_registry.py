@@ -11,14 +11,21 @@ from datetime import datetime
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.observing import Observation, observed
 from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats, sha256_checksum
 
 
+@observed
 class ArtifactRegistryFront(ArtifactRegistry):
     """
     An artifact registry in front of a backend, which implements the abstract methods.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     async def register(self, artifact: Artifact) -> Artifact:
@@ -88,8 +95,7 @@ def _checked_artifact(artifact: object) -> Artifact:
     artifact = fields.instance(artifact, "artifact", Artifact)
     if artifact.deleted_at is not None:
         raise ValidationError(
-            f"artifact: {artifact.id!r} carries deleted_at, which only the registry"
-            " gives"
+            f"artifact: {artifact.id!r} has deleted_at, which only the registry sets"
         )
     try:
         return attrs.evolve(artifact)
@@ -101,6 +107,6 @@ def _checked_checksums(checksums: object) -> frozenset[str]:
     found = frozenset(fields.tuple_of(checksums, "checksums", sha256_checksum))
     if len(found) > MAX_CHECKSUMS:
         raise ValidationError(
-            f"checksums: {len(found)} are too many; {MAX_CHECKSUMS} may be asked about"
+            f"checksums: expected at most {MAX_CHECKSUMS}, got {len(found)}"
         )
     return found

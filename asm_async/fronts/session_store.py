@@ -11,6 +11,7 @@ from typing import Any, cast
 from asm_async.errors import ValidationError
 from asm_async.fronts.copying import SessionCopy, checked_copy
 from asm_async.fronts.expectations import Expectations, checked_tenant
+from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.retracting import Retraction, checked_retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
@@ -39,6 +40,7 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 
+@observed
 class SessionStoreFront(SessionStore):
     """
     A session store in front of a backend, which implements the methods marked abstract.
@@ -46,6 +48,11 @@ class SessionStoreFront(SessionStore):
     A backend is given arguments in their normal form. What is to be written is a copy
     whose JSON was looked at again, so that nothing the caller does to the original
     while the call waits for the database changes what is stored.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     _update_seconds: float = 30.0
@@ -183,12 +190,12 @@ class SessionStoreFront(SessionStore):
         session_count = len({event.session_id for event, _, _ in batch})
         if session_count > MAX_SESSIONS_PER_BATCH:
             raise ValidationError(
-                f"events: they belong to {session_count} sessions; a batch may have"
-                f" {MAX_SESSIONS_PER_BATCH}"
+                f"events: expected events of at most {MAX_SESSIONS_PER_BATCH} sessions,"
+                f" got {session_count}"
             )
         if expected is not None and session_count > 1:
             raise ValidationError(
-                "expected_sequence: needs events of one session, and these belong to"
+                "expected_sequence: needs events of one session, got events of"
                 f" {session_count}"
             )
         return await self._append(batch, expected, _checked_tenant(expected_tenant))
@@ -355,7 +362,7 @@ def _check_session(session: Session | None, expected: Expectations, name: str) -
         expected.check_session(session, f"{name}.session")
     elif expected.expected_revision is not None:
         raise ValidationError(
-            f"expected_revision: it is the session's, and {name} has no session"
+            f"expected_revision: it is for a session, and {name} has none"
         )
 
 
@@ -367,7 +374,7 @@ def _check_nothing_of_session(expected: Expectations, *, has_sessions: bool) -> 
     ):
         if value is not None:
             raise ValidationError(
-                f"{name}: it is of a session, and changes has state items alone"
+                f"{name}: it is for a session, and changes has only state items"
             )
 
 

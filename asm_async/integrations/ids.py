@@ -38,7 +38,7 @@ def safe_id(prefix: str, *parts: str) -> str:
         ValidationError: If a part is no text, or there is none.
     """
     if not parts:
-        raise ValidationError("parts: there is none")
+        raise ValidationError("parts: expected at least one")
     texts = [
         fields.instance(part, f"parts[{index}]", str)
         for index, part in enumerate(parts)

@@ -95,7 +95,7 @@ class Portal:
         """
         opened = self.opened_ports
         if opened is None:
-            raise StoreClosedError("the portal is not open")
+            raise StoreClosedError("the portal is not open: open one with open_portal")
         return opened
 
     @property
@@ -210,7 +210,7 @@ class Portal:
 
     def _started(self) -> PortsThread:
         if self._is_closed:
-            raise StoreClosedError("the portal was closed")
+            raise StoreClosedError("the portal was closed: open another one")
         return self._thread
 
     def _opening_first(
@@ -244,6 +244,8 @@ class PortalPorts(Ports):
 
     Args:
         portal: Whose.
+
+        is_owner: Whether the adapter that is made over them closes the portal.
     """
 
     portal: Portal
@@ -251,8 +253,14 @@ class PortalPorts(Ports):
     Through which they are reached.
     """
 
-    def __init__(self, portal: Portal) -> None:
+    is_owner: bool
+    """
+    Whether :meth:`PortsRunner.close <asm_async.portal.PortsRunner.close>` closes it.
+    """
+
+    def __init__(self, portal: Portal, *, is_owner: bool = False) -> None:
         object.__setattr__(self, "portal", portal)
+        object.__setattr__(self, "is_owner", is_owner)
         super().__init__(
             store=forward(portal, SessionStore, "store"),
             state=forward(portal, StateStore, "state"),

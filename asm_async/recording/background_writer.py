@@ -146,10 +146,10 @@ class BackgroundWriter:
         self._check_usable()
         if not self._has_room(queued):
             raise QueueFullError(
-                f"event {queued.event.id!r} has no room: {len(self._queue.entries)}"
-                f" events with {self._queue.byte_count} bytes wait to be written, of at"
-                f" most {self._queue.max_events} with {self._queue.max_bytes}; await"
-                " append, or write less"
+                f"the queue is full, and event {queued.event.id!r} was not taken:"
+                f" {len(self._queue.entries)} events with {self._queue.byte_count}"
+                f" bytes wait to be written (at most {self._queue.max_events} with"
+                f" {self._queue.max_bytes}); await append, or write less"
             )
         self._put(queued)
 
@@ -273,8 +273,8 @@ class BackgroundWriter:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise StoreClosedError(
-                "the background writer was called outside of an event loop: hand it"
-                " over with call_soon_threadsafe"
+                "the background writer was called outside of an event loop: call it"
+                " through loop.call_soon_threadsafe"
             ) from None
         if self._loop is None:
             self._loop = loop
@@ -289,7 +289,7 @@ class BackgroundWriter:
         loop = self._check_loop()
         self._check_failure()
         if self._is_closed:
-            raise StoreClosedError("the background writer was closed")
+            raise StoreClosedError("the background writer was closed: make another one")
         return loop
 
     def _check_failure(self) -> None:
@@ -340,7 +340,7 @@ class BackgroundWriter:
         if task.cancelled():
             # By one who was cancelled while leaving, or with all tasks of the loop.
             self._appends.is_outcome_unknown = True
-            self._fail(StoreClosedError("writing was cancelled before it was through"))
+            self._fail(StoreClosedError("the writing was cancelled before it finished"))
         elif (error := task.exception()) is not None:
             self._fail(error)
         elif self._queue.entries:
@@ -381,7 +381,7 @@ class BackgroundWriter:
             len(entries),
             entries[0].event.id,
             entries[0].event.session_id,
-            cause,
+            cause if isinstance(cause, StorageError) else type(cause).__name__,
         )
         for _, flush in self._flushes:
             if not flush.done():

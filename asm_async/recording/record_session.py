@@ -178,7 +178,8 @@ def _ended(session: Session, error: BaseException | None) -> tuple[Session, Even
 
 def _busy(session: Session) -> StorageBusyError:
     return StorageBusyError(
-        f"{_subject(session)} was saved by others {_MAX_ATTEMPTS} times meanwhile"
+        f"{_subject(session)}: other writers saved it at each of {_MAX_ATTEMPTS}"
+        " attempts; try again"
     )
 
 

@@ -132,7 +132,7 @@ class RunRecorder:
             self._own(event, f"events[{index}]") for index, event in enumerate(events)
         )
         if not own:
-            raise ValidationError("events: there is none to append")
+            raise ValidationError("events: expected at least one")
         return await self._log.append(lambda _: own)
 
     async def message_sent(

@@ -151,7 +151,9 @@ class Message(Value):
         if self.role is Role.TOOL or self.tool_name is not None:
             for name in ("tool_call_id", "tool_name"):
                 if getattr(self, name) is None:
-                    raise ValidationError(f"{name}: a tool's call and result need one")
+                    raise ValidationError(
+                        f"{name}: a tool call and its result need one"
+                    )
 
     @property
     def is_call(self) -> bool:

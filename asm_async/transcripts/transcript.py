@@ -113,8 +113,8 @@ class Transcript:
         fields.instance(event, name, Event)
         if event.session_id != self.session_id:
             raise ValidationError(
-                f"{name}: is of session {event.session_id!r}, and the transcript of"
-                f" {self.session_id!r}: make one for each session"
+                f"{name}: it belongs to session {event.session_id!r}, and the"
+                f" transcript to {self.session_id!r}: make one for each session"
             )
 
     def last(
@@ -197,7 +197,9 @@ def transcript_of(
     given = list(events)
     if session_id is None:
         if not given:
-            raise ValidationError("session_id: there is no event to take it from")
+            raise ValidationError(
+                "session_id: give it, since there is no event to take it from"
+            )
         session_id = fields.instance(given[0], "events[0]", Event).session_id
     empty = Transcript(
         session_id=fields.text(session_id, "session_id"),
@@ -285,7 +287,10 @@ async def update_transcript(
 def _own_type(value: object, name: str) -> str:
     known = event_type(value, name)
     if isinstance(known, EventType):
-        raise ValidationError(f"{name}: {known.value!r} is told in one way alone")
+        raise ValidationError(
+            f"{name}: {known.value!r} has a rule already; rules are for types of your"
+            " own"
+        )
     return known
 
 

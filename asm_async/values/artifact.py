@@ -30,7 +30,7 @@ def sha256_checksum(value: object, name: str) -> str:
     checksum = fields.text(value, name)
     if not _HEXADECIMAL.fullmatch(checksum):
         raise ValidationError(
-            f"{name}: expected 64 hexadecimal digits in small letters, got {checksum!a}"
+            f"{name}: expected 64 lower-case hexadecimal digits, got {checksum!a}"
         )
     return checksum
 

@@ -130,8 +130,8 @@ def event_type(value: object, name: str) -> EventType | str:
         return known
     if "." not in plain:
         raise ValidationError(
-            f"{name}: {plain!r} is no EventType, and an application's own type needs a"
-            " dot, such as 'myapp.plan_revised'"
+            f"{name}: {plain!r} is not an EventType; a type of your own needs a dot,"
+            " such as 'myapp.plan_revised'"
         )
     if plain.startswith("asm.") and plain != EVENTS_RETRACTED:
         raise ValidationError(f"{name}: {plain!r} has the reserved prefix 'asm.'")
@@ -309,13 +309,13 @@ def event_snapshot(event: object, name: str, index: int) -> EventSnapshot:
         raise fields.unexpected(f"{name}[{index}]", "an Event", event)
     if event.sequence_number:
         raise ValidationError(
-            f"{name}[{index}]: {event.id!r} carries the sequence number"
-            f" {event.sequence_number}, which only the store gives"
+            f"{name}[{index}]: {event.id!r} has the sequence number"
+            f" {event.sequence_number}, which only the store assigns"
         )
     if event.type == EVENTS_RETRACTED:
         raise ValidationError(
-            f"{name}[{index}].type: {EVENTS_RETRACTED!r} is what retract_events writes;"
-            " call it instead"
+            f"{name}[{index}].type: {EVENTS_RETRACTED!r} is written by retract_events;"
+            " call that instead"
         )
     try:
         return event.snapshot()

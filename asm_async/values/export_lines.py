@@ -167,7 +167,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name in counts if counts[name] > 1)
         raise ValidationError(
-            f"{fields.shown(twice)}: this key stands twice in one object"
+            f"{fields.shown(twice)}: this key appears twice in one object"
         )
     return made
 

@@ -237,8 +237,8 @@ def _check_given_by_store(value: StoredValue) -> None:
 def _check_item(item: StateItem) -> None:
     if item.revision:
         raise ValidationError(
-            f"revision: expected 0, got {item.revision}: each store gives items"
-            " revisions of its own"
+            f"revision: expected 0, got {item.revision}: each store assigns its own"
+            " revisions to items"
         )
     if item.updated_at is None:
         raise ValidationError("updated_at: expected a time, got None")

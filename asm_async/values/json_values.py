@@ -334,7 +334,7 @@ class _Walk:
         for key, member in value.items():
             name = _join_surrogates(self._plain_key(key))
             if name in plain:
-                raise _Culprit(f"the key {_shown(name)} stands twice")
+                raise _Culprit(f"the key {_shown(name)} appears twice")
             try:
                 plain[name] = self.normalise(member, depth)
             except _Culprit as culprit:

@@ -23,7 +23,7 @@ _COUNTS = frozenset(TOKEN_COUNTS)
 def _key(value: object, name: str) -> str:
     key = fields.text(value, name)
     if key.casefold() in _COUNTS:
-        raise ValidationError(f"{name}: {key!r} is a count that summaries add up")
+        raise ValidationError(f"{name}: {key!r} is a count, which usage summaries need")
     return key
 
 
@@ -40,7 +40,7 @@ def _regex(value: object, name: str) -> re.Pattern[str]:
         return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValidationError(
-            f"{name}: this is no regular expression: {error}"
+            f"{name}: this is not a regular expression: {error}"
         ) from None
 
 
@@ -99,13 +99,13 @@ def _named(template: str, name: str) -> str:
 def _check_replacement(text: str) -> None:
     if not text:
         raise ValidationError(
-            "replacement: nothing of it would be left where there is no name; try"
-            " '[redacted:{name}]'"
+            "replacement: it would be empty for keys and for patterns without a name;"
+            " try '[redacted:{name}]'"
         )
     if any(text.startswith(text[start:]) for start in range(1, len(text))):
         raise ValidationError(
-            f"replacement: {text!r} ends as it begins, so that its ends could not be"
-            " told from the text around it; try '[redacted]'"
+            f"replacement: {text!r} ends as it begins, so that it is unclear where it"
+            " ends in a text; try '[redacted]'"
         )
 
 

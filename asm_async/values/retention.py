@@ -56,7 +56,10 @@ def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
     types = tuple(dict.fromkeys(fields.several(value, name, event_type)))
     for known in types:
         if known in PROTECTED_EVENT_TYPES:
-            raise ValidationError(f"{name}: {str(known)!r} is protected and goes last")
+            raise ValidationError(
+                f"{name}: {str(known)!r} is protected: it is pruned last, whatever"
+                " this says"
+            )
     return types
 
 

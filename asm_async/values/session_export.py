@@ -104,7 +104,7 @@ class SessionExport(PlainValue):
                     f" {member.session_id!r}, not to {self.session.id!r}"
                 )
             if own in seen:
-                raise ValidationError(f"{name}[{index}]: {own!r} stands twice")
+                raise ValidationError(f"{name}[{index}]: {own!r} appears twice")
             seen.add(own)
 
     def _check_numbers(self) -> None:

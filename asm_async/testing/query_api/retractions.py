@@ -131,7 +131,7 @@ class TestTransferredRetractions(QueryAPIContract):
             (
                 {"first": 1, "last": 1, "hidden": [[1, 1]]},
                 {"correlation_id": None},
-                "correlation_id: that of a retraction",
+                "correlation_id: expected 'asm.retractions'",
             ),
         ],
         ids=range(9),

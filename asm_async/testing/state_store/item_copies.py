@@ -113,7 +113,7 @@ class TestItemCopies(StateStoreContract):
         """
         await self._fill(state)
         (taken,) = await state.save_items([make_item(scope="fork/a/b", key="b")])
-        names = "state item 'b' of scope 'fork/a/b' is there already"
+        names = "state item 'b' of scope 'fork/a/b' exists already"
         with pytest.raises(ConflictError, match=names):
             await store.copy_session("ses_1", _FORK)
         assert await store.list_sessions(include_deleted=True, limit=2) == [
