@@ -93,7 +93,7 @@ class SQLSessionStore(SessionStoreFront):
         Return this store for those who pass on what they read, and do not look at it.
 
         The JSON of sessions, runs and events that it finds by id is not decoded:
-        :class:`~asm_async.values.json_values.EncodedJSON` stands in its place.
+        ``EncodedJSON`` stands in its place.
         """
         store = copy(self)
         store._is_decoded = False  # noqa: SLF001 - of the same class
