@@ -80,7 +80,7 @@ class SQLSessionStore(SessionStoreFront):
         self.observation = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
-            self.observation,
+            observation=self.observation,
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
