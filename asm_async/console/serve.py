@@ -14,7 +14,7 @@ from fastapi import FastAPI
 from asm_async.console.mount import console_app
 from asm_async.console.policy import KnownHosts, SecureHeaders
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import Limits
+from asm_async.integrations.fastapi.access import ALL_TENANTS, Access, Limits
 from asm_async.integrations.fastapi.lifespan import lifespan
 from asm_async.values.token_price import PriceLookup
 
@@ -99,8 +99,8 @@ def served_app(
     return app
 
 
-async def _everybody() -> None:
-    return None
+async def _everybody() -> Access:
+    return ALL_TENANTS
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:
