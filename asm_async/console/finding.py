@@ -49,7 +49,7 @@ async def find(
 
     It looks for as long as one request may take; the next one goes on behind that.
     """
-    wanted = re.compile(re.escape(text), re.IGNORECASE)
+    wanted, hint = re.compile(re.escape(text), re.IGNORECASE), _Hint(text)
     ends_at = perf_counter() + _SECONDS_PER_REQUEST
     found: list[Find] = []
     share = LoopShare()
@@ -59,9 +59,8 @@ async def find(
         )
         for event in events:
             after = event.sequence_number
-            if (not errors or event.type in _FAILURES) and (
-                (item := _find(event, wanted)) is not None
-            ):
+            is_wanted = event.type in _FAILURES if errors else hint.may_be_in(event)
+            if is_wanted and (item := _find(event, wanted)) is not None:
                 found.append(item)
             if len(found) == limit or perf_counter() > ends_at:
                 return {
@@ -73,6 +72,23 @@ async def find(
                 await share.rest()
         if len(events) < _EVENTS_AT_ONCE:
             return {"items": found, "searched_to": after, "is_done": True}
+
+
+class _Hint:
+    """
+    Says which events are worth decoding, for a text that JSON does not escape.
+    """
+
+    def __init__(self, text: str) -> None:
+        is_plain = text.isascii() and text.isprintable() and not set(text) & {'"', "\\"}
+        self._text = text.lower() if is_plain else ""
+
+    def may_be_in(self, event: Event) -> bool:
+        """
+        Return whether an event may hold the text.
+        """
+        names = f"{event.type}\n{event.id}".lower()
+        return self._text in names or self._text in data_text(event).lower()
 
 
 def _find(event: Event, wanted: re.Pattern[str]) -> Find | None:

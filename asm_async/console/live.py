@@ -32,8 +32,11 @@ How many new entries one message has; of more a page fetches those that it shows
 """
 
 # How often a busy session is told of, and how long a silent one is not looked at.
-_SESSION_SECONDS = 0.2
+_ENTRY_SECONDS = 0.2
 _SILENT_SECONDS = 5.0
+
+# Its figures take longer to add up than its events to read.
+_FIGURE_SECONDS = 2.0
 
 _LIST_SECONDS = 1.0
 _LIST_LENGTH = 50
@@ -75,16 +78,26 @@ class SessionStream:
         try:
             self._hidden = await hidden_of(self.reader, self.session_id)
             # What has been appended since the page asked for its window comes first.
-            seconds = 0.0
+            clock = asyncio.get_running_loop().time
+            await self._write_entries(write, 0.0)
+            await self._write_session(write)
+            due = clock() + _SILENT_SECONDS
             while True:
-                await self._write_entries(write, seconds)
-                await self._write_session(write)
-                seconds = _SILENT_SECONDS
-                await asyncio.sleep(_SESSION_SECONDS)
+                await asyncio.sleep(_ENTRY_SECONDS)
+                if await self._write_entries(write, max(0.0, due - clock())):
+                    due = min(
+                        due, max(clock(), due - _SILENT_SECONDS + _FIGURE_SECONDS)
+                    )
+                if clock() >= due:
+                    await self._write_session(write)
+                    due = clock() + _SILENT_SECONDS
         except NotFoundError:
             await write(message("gone", {}))
 
-    async def _write_entries(self, write: Write, seconds: float) -> None:
+    async def _write_entries(self, write: Write, seconds: float) -> bool:
+        """
+        Write what was appended, and return whether there was anything.
+        """
         events, _ = await self.reader.view.get_events(
             self.session_id,
             after=self.place,
@@ -92,7 +105,7 @@ class SessionStream:
             wait_timeout=seconds,
         )
         if not events:
-            return
+            return False
         hidden: Ranges | None = None
         is_long = len(events) > MAX_NEW_ENTRIES
         if is_long or any(event.type == EVENTS_RETRACTED for event in events):
@@ -111,6 +124,7 @@ class SessionStream:
         }
         self.place = latest
         await write(message("entries", entries, latest))
+        return True
 
     async def _write_session(self, write: Write) -> None:
         answer = await live_session(self.reader, self.session_id)

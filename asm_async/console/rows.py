@@ -11,10 +11,11 @@ from typing import Any, Literal, TypeAlias
 from asm_async.console.access import Reader
 from asm_async.console.answers import Row, Tokens
 from asm_async.console.cuts import members, optional_time, time_text
-from asm_async.console.runs import RunStates, latest_run
+from asm_async.console.runs import RunStates, latest_run, tokens_together
 from asm_async.errors import NotFoundError
 from asm_async.transcripts.parts import text_of
 from asm_async.values.event import Event, EventType
+from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 MAX_TITLE_LENGTH = 200
@@ -34,14 +35,8 @@ _FIRST_MESSAGES = 3
 # A page's rows are read side by side, and leave connections to others.
 _ROWS_AT_ONCE = 4
 
-_NO_TOKENS: Tokens = {
-    "input": 0,
-    "output": 0,
-    "total": 0,
-    "cache_read": 0,
-    "cache_write": 0,
-    "reasoning": 0,
-}
+# What each of them was asked and has answered is read, too.
+_FEW_RUNS = 8
 
 
 async def rows_of(reader: Reader, sessions: Sequence[Session]) -> list[Row]:
@@ -72,11 +67,7 @@ async def row_of(reader: Reader, session: Session) -> Row:
     latest = await reader.ports.store.get_latest_sequence(
         session.id, expected_tenant=reader.tenant_id
     )
-    runs = (await reader.view.search_runs(session_id=session.id, limit=1)).items
-    run_count, tokens = 0, _NO_TOKENS
-    if runs:
-        usage = await reader.view.get_usage_summary(session_id=session.id)
-        run_count, tokens = usage.run_count, tokens_in_summary(usage)
+    runs, run_count, tokens = await _runs_of(reader, session.id)
     states = await RunStates.of(reader.ports.state, runs)
     title, title_is = await title_of(reader, session, has_events=latest > 0)
     return {
@@ -97,8 +88,26 @@ async def row_of(reader: Reader, session: Session) -> Row:
         "latest_sequence": latest,
         "run_count": run_count,
         "tokens": tokens,
-        "latest_run": latest_run(runs[0], states) if runs else None,
+        "latest_run": latest_run(runs[-1], states) if runs else None,
     }
+
+
+async def _runs_of(
+    reader: Reader, session_id: str
+) -> tuple[Sequence[Run], int, Tokens]:
+    """
+    Return runs of a session, the latest one last, and the number and tokens of all.
+
+    To read a few runs takes a tenth of the time that adding them up takes.
+    """
+    runs = await reader.ports.store.list_runs(
+        session_id, limit=_FEW_RUNS + 1, expected_tenant=reader.tenant_id
+    )
+    if len(runs) <= _FEW_RUNS:
+        return runs, len(runs), tokens_together(runs)
+    found = await reader.view.search_runs(session_id=session_id, limit=1)
+    usage = await reader.view.get_usage_summary(session_id=session_id)
+    return found.items, usage.run_count, tokens_in_summary(usage)
 
 
 def tokens_in_summary(summary: Any) -> Tokens:

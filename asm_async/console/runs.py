@@ -217,6 +217,17 @@ def _count(value: object) -> int | None:
     return value if is_count and 0 <= value <= MAX_COUNT else None
 
 
+def tokens_together(runs: Iterable[Run]) -> Tokens:
+    """
+    Return the tokens of runs, added up.
+    """
+    sums = dict.fromkeys(Tokens.__annotations__, 0)
+    for run in runs:
+        for name, count in (tokens_of(members(run.token_usage)) or {}).items():
+            sums[name] += cast("int", count)
+    return cast("Tokens", sums)
+
+
 def tokens_in(totals: object) -> Tokens:
     """
     Return the same of totals, such as :class:`~asm_async.values.summaries.TokenTotals`.

@@ -21,7 +21,10 @@ from asm_async.errors import NotFoundError
 from asm_async.values.session import Session
 
 _SECONDS_PER_REQUEST = 0.4
-_SESSIONS_AT_ONCE = 100
+
+# Few at first, since most searches find something there.
+_FIRST_SESSIONS = 50
+_MAX_SESSIONS = 800
 
 
 @attrs.frozen(kw_only=True)
@@ -127,9 +130,10 @@ async def _search(
 ) -> RowPage:
     ends_at = perf_counter() + _SECONDS_PER_REQUEST
     found: list[Session] = []
-    looked_at = 0
+    looked_at, size = 0, _FIRST_SESSIONS
     while True:
-        page = await _page(reader, filters, _SESSIONS_AT_ONCE, cursor)
+        page = await _page(reader, filters, size, cursor)
+        size = min(2 * size, _MAX_SESSIONS)
         for index, session in enumerate(page.items, 1):
             if not filters.is_recent(session):
                 return await _found(reader, found, None, looked_at)
