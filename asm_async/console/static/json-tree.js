@@ -14,16 +14,33 @@ export function jsonTree(value, { depth = OPEN_DEPTH } = {}) {
 /** Show the text of some JSON: as a tree, or, where it is cut, as it is. */
 export function jsonText(text, options) {
   try {
-    return jsonTree(JSON.parse(text), options);
+    return jsonTree(parseExactly(text), options);
   } catch {
     return h("pre", { class: "json" }, text);
   }
 }
 
+/** A number that JavaScript has no equal of: its digits, as they are stored. */
+class Digits {
+  constructor(text) { this.text = text; }
+
+  toString() { return this.text; }
+
+  toJSON() { return this.text; }
+}
+
+/** Parse JSON without a loss: a number of many digits keeps them. */
+export function parseExactly(text) {
+  return JSON.parse(text, (_name, value, context) =>
+    (typeof value === "number" && context?.source !== undefined && String(value) !== context.source ? new Digits(context.source) : value));
+}
+
+const isScalar = (value) => value === null || typeof value !== "object" || value instanceof Digits;
+
 function node(name, value, depth, isLast) {
   const comma = isLast ? "" : ",";
   const label = name === null ? [] : [h("span", { class: "json-key" }, JSON.stringify(name)), ": "];
-  if (value === null || typeof value !== "object") return h("div", { class: "json-line" }, label, scalar(value), comma);
+  if (isScalar(value)) return h("div", { class: "json-line" }, label, scalar(value), comma);
   const isList = Array.isArray(value);
   const [open, close] = isList ? "[]" : "{}";
   const size = isList ? value.length : Object.keys(value).length;
@@ -71,7 +88,7 @@ function short(value) {
   if (text.length > SHORT) return null;
   const isList = Array.isArray(value);
   const members = Object.entries(value).map(([name, each], at) => {
-    const inner = each !== null && typeof each === "object" ? short(each) : scalar(each);
+    const inner = isScalar(each) ? scalar(each) : short(each);
     return [at ? ", " : "", isList ? null : [h("span", { class: "json-key" }, JSON.stringify(name)), ": "], inner];
   });
   return isList ? ["[", members, "]"] : ["{ ", members, " }"];

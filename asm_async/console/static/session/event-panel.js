@@ -4,7 +4,7 @@ import { button, h } from "../dom.js";
 import { adjust } from "../address.js";
 import { absolute, bytes, whole } from "../format.js";
 import { isAborted, read } from "../requests.js";
-import { jsonTree } from "../json-tree.js";
+import { jsonTree, parseExactly } from "../json-tree.js";
 import { showFailure } from "../sessions/sidebar.js";
 
 const WIDE = matchMedia("(min-width: 75rem)");
@@ -15,10 +15,15 @@ export class EventPanel {
   #failure = h("div", { class: "notice", hidden: true });
   #abort = new AbortController();
   #shown = null;
+  #asText = button("Show as text", {
+    icon: "raw", quiet: true, class: "plain", "aria-pressed": "false",
+    on: { click: () => this.#toggleText() },
+  });
   element = h("dialog", { class: "event-panel", "aria-labelledby": "panel-title" },
     h("header", { class: "panel-head" }, this.#title,
       button("Previous event", { icon: "up", quiet: true, class: "plain", on: { click: () => this.#go(-1) } }),
       button("Next event", { icon: "down", quiet: true, class: "plain", on: { click: () => this.#go(1) } }),
+      this.#asText,
       button("Copy as JSON", { icon: "copy", quiet: true, class: "plain", on: { click: (click) => this.#copy(click.currentTarget) } }),
       button("Close the raw event", { icon: "close", quiet: true, class: "plain", on: { click: () => this.dismiss() } })),
     this.#failure, this.#body);
@@ -51,11 +56,11 @@ export class EventPanel {
     this.#abort = new AbortController();
     const read_ = async () => {
       try {
-        const { event, entry } = await read("api/event", { session_id: sessionId, sequence }, this.#abort.signal);
+        const { text, entry } = await read("api/event", { session_id: sessionId, sequence }, this.#abort.signal);
         if (this.#shown?.key !== key) return;
-        this.#shown.event = event;
+        Object.assign(this.#shown, { text, entry });
         showFailure(this.#failure, null);
-        this.#body.replaceChildren(...contents(event, entry));
+        this.#fill();
         this.#body.scrollTop = 0;
       } catch (error) {
         if (isAborted(error)) return;
@@ -90,16 +95,28 @@ export class EventPanel {
     }
   }
 
+  #fill() {
+    const { text, entry } = this.#shown;
+    const isText = this.#asText.getAttribute("aria-pressed") === "true";
+    this.#body.replaceChildren(...(isText ? [h("pre", { class: "json" }, text)] : contents(parseExactly(text), entry)));
+  }
+
   #go(by) {
     const sequence = this.#shown.sequence + by;
     if (sequence >= 1) adjust({ at: sequence }, { replace: true });
   }
 
+  #toggleText() {
+    const isText = this.#asText.getAttribute("aria-pressed") !== "true";
+    this.#asText.setAttribute("aria-pressed", String(isText));
+    if (this.#shown?.text) this.#fill();
+  }
+
   async #copy(copier) {
-    if (!this.#shown?.event) return;
+    if (!this.#shown?.text) return;
     const label = copier.getAttribute("aria-label");
     try {
-      await navigator.clipboard.writeText(JSON.stringify(this.#shown.event, null, 2));
+      await navigator.clipboard.writeText(this.#shown.text);
       copier.setAttribute("aria-label", "Copied");
     } catch {
       copier.setAttribute("aria-label", "Not copied: the browser forbids it");

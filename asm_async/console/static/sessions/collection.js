@@ -54,6 +54,7 @@ export class SessionCollection extends EventTarget {
     this.#abort.abort();
     this.#abort = new AbortController();
     this.#stream?.close();
+    this.#stream = null;
     Object.assign(this, { rows: [], total: null, error: null, isLoading: false, isComplete: false });
     this.#known.clear();
     this.#cursor = null;
@@ -62,8 +63,12 @@ export class SessionCollection extends EventTarget {
     this.#wanted = FIRST_PAGE;
     this.#changed();
     this.#load();
+  }
+
+  // What comes is listened for once there is something to see.
+  #listen() {
     const { q, ...live } = this.#parameters;
-    this.#stream = follow("api/stream/sessions", () => live, {
+    this.#stream ??= follow("api/stream/sessions", () => live, {
       sessions: ({ items, removed }) => this.#heard(items, removed),
     });
   }
@@ -126,8 +131,11 @@ export class SessionCollection extends EventTarget {
         for (const row of page.items) this.#put(row);
         this.#cursor = page.cursor;
         this.isComplete = page.cursor === null;
-        if (isFirst) this.#count(signal);
         this.#changed();
+        if (isFirst) {
+          this.#listen();
+          this.#count(signal);
+        }
       }
     } catch (error) {
       if (isAborted(error)) return;

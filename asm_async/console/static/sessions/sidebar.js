@@ -57,6 +57,7 @@ export function sidebar(place, about) {
   });
 
   let current = null;
+  let isMarked = false;
   /** Show what the address says. */
   function show() {
     const chosen = selection();
@@ -81,7 +82,8 @@ export function sidebar(place, about) {
     nothing.hidden = Boolean(rows.length || isLoading || error);
     if (!nothing.hidden) showNothing(nothing, wantedAny());
     list.element.setAttribute("aria-busy", String(isLoading));
-    if (rows.length && !performance.getEntriesByName("asm-first-list").length) {
+    if (rows.length && !isMarked) {
+      isMarked = true;
       requestAnimationFrame(() => performance.mark("asm-first-list"));
     }
   });

@@ -1,7 +1,7 @@
 // Texts of any length: code kept as it is, long ones folded, cut ones completed.
 
 import { h } from "../dom.js";
-import { bytes } from "../format.js";
+import { bytes, sentence } from "../format.js";
 import { jsonText } from "../json-tree.js";
 
 const LONG_CHARACTERS = 1_800;
@@ -81,4 +81,23 @@ export function failure(error, row, view) {
     error.code ? h("code", { class: "code-name" }, error.code) : null,
     cut(error.message, `${row.sequence}/error`, row, view, { isMarked: false }),
     error.details ? h("details", { class: "more-details" }, h("summary", {}, "Details"), cut(error.details, `${row.sequence}/details`, row, view)) : null);
+}
+
+/** Show the parts of a message or a result. */
+export function parts(list, row, view, isShort = false) {
+  if (!list.length) return h("p", { class: "quiet small" }, "No content");
+  return list.map((part, at) => {
+    const key = `${row.sequence}/part${at}`;
+    if (part.type === "image") return image(part);
+    if (part.type === "text") return cut(part.text, key, row, view, { isShort });
+    return h("div", { class: `part ${part.type}` },
+      h("span", { class: "part-label" }, part.type === "data" ? part.label : sentence(part.type)),
+      cut(part.text, key, row, view, { isShort }));
+  });
+}
+
+function image(part) {
+  const about = [part.media_type ?? "image", part.bytes ? `${Math.ceil(part.bytes / 1_000)} kB` : null].filter(Boolean).join(", ");
+  if (part.data_url) return h("figure", { class: "picture" }, h("img", { src: part.data_url, alt: `Image in the message (${about})` }));
+  return h("p", { class: "small" }, h("span", { class: "part-label" }, "Image"), ` ${about} `, h("span", { class: "mono" }, part.url ?? ""));
 }

@@ -4,7 +4,7 @@ import { h, icon } from "../dom.js";
 import { absolute, clock, dollars, duration, fullDay, sentence, tokenDetails, tokens, whole, words } from "../format.js";
 import { hrefOfSession } from "../address.js";
 import { badge } from "../states.js";
-import { cut, failure } from "./content.js";
+import { cut, failure, parts } from "./content.js";
 import { toolRow } from "./tools.js";
 
 const ROLES = {
@@ -25,13 +25,8 @@ export function fillEntry(element, row, view) {
   element.setAttribute("aria-label", `${row.sequence}, ${shape.name}`);
   element.replaceChildren(
     ...(row.startsDay ? [h("div", { class: "day" }, h("span", {}, fullDay(entry.time)))] : []),
-    h("a", {
-      class: "number figure", href: hrefOfSession(view.log.sessionId, { at: row.sequence }),
-      dataset: { key: "number" }, title: "Show the raw event", "aria-label": `Raw event ${row.sequence}`,
-      on: { click: (click) => { click.preventDefault(); view.open(row.sequence); } },
-    }, whole(row.sequence)),
     h("div", { class: "body" },
-      h("div", { class: "head" }, shape.head, marks(row),
+      h("div", { class: "head" }, number(row, view), shape.head, marks(row),
         h("span", { class: "meta figure" }, shape.meta, h("time", { datetime: entry.time, title: absolute(entry.time) }, clock(entry.time)))),
       shape.body),
   );
@@ -39,6 +34,12 @@ export function fillEntry(element, row, view) {
     (key && element.querySelector(`[data-key="${CSS.escape(key)}"]`) || element).focus({ preventScroll: true });
   }
 }
+
+const number = (row, view) => h("a", {
+  class: "number figure", href: hrefOfSession(view.log.sessionId, { at: row.sequence }),
+  dataset: { key: "number" }, title: "Show the raw event", "aria-label": `Raw event ${row.sequence}`,
+  on: { click: (click) => { click.preventDefault(); view.open(row.sequence); } },
+}, whole(row.sequence));
 
 function marks(row) {
   return [
@@ -71,24 +72,6 @@ function message(row, view) {
       ? h("span", { class: "quiet" }, words(entry.stop_reason)) : null, usage(entry)],
     body: parts(entry.parts ?? [], row, view, isSystem),
   };
-}
-
-function parts(list, row, view, isShort = false) {
-  if (!list.length) return h("p", { class: "quiet small" }, "No content");
-  return list.map((part, at) => {
-    const key = `${row.sequence}/part${at}`;
-    if (part.type === "image") return image(part);
-    if (part.type === "text") return cut(part.text, key, row, view, { isShort });
-    return h("div", { class: `part ${part.type}` },
-      h("span", { class: "part-label" }, part.type === "data" ? part.label : sentence(part.type)),
-      cut(part.text, key, row, view, { isShort }));
-  });
-}
-
-function image(part) {
-  const about = [part.media_type ?? "image", part.bytes ? `${Math.ceil(part.bytes / 1_000)} kB` : null].filter(Boolean).join(", ");
-  if (part.data_url) return h("figure", { class: "picture" }, h("img", { src: part.data_url, alt: `Image in the message (${about})` }));
-  return h("p", { class: "small" }, h("span", { class: "part-label" }, "Image"), ` ${about} `, h("span", { class: "mono" }, part.url ?? ""));
 }
 
 // Pieces are shown until the whole message is there.

@@ -13,6 +13,7 @@ import { Scroller } from "./scroller.js";
 
 const FIRST_ENTRIES = 60;
 const ERRORS = 200;
+const MOST_ERRORS = 1_000;
 const SPEAK_MILLISECONDS = 1_000;
 
 export class TranscriptPane {
@@ -141,10 +142,15 @@ export class TranscriptPane {
   }
 
   async #readErrors() {
+    const found = [];
     try {
-      const page = await read("api/find", { session_id: this.log.sessionId, q: "", errors: "true", limit: ERRORS }, this.#abort.signal);
-      this.#rail.mark(page.items.map((item) => item.sequence));
-      this.finder.showErrors(page.items.length, !page.is_done);
+      for (let after = 0, isDone = false; !isDone && found.length < MOST_ERRORS;) {
+        const page = await read("api/find", { session_id: this.log.sessionId, q: "", errors: "true", limit: ERRORS, after }, this.#abort.signal);
+        found.push(...page.items.map((item) => item.sequence));
+        [after, isDone] = [page.searched_to, page.is_done];
+        this.#rail.mark(found);
+        this.finder.showErrors(found.length, !isDone);
+      }
     } catch (error) {
       // Marks on the rail are a help that the transcript does without.
       if (!isAborted(error)) console.debug(error);

@@ -3,7 +3,7 @@
 import { h, icon } from "../dom.js";
 import { clock, duration, whole } from "../format.js";
 import { badge } from "../states.js";
-import { cut, failure } from "./content.js";
+import { cut, failure, parts } from "./content.js";
 
 const HINT = 120;
 
@@ -62,6 +62,7 @@ function contents(row, result, isCall, view) {
   if (entry.tool.input) part("Arguments", null, cut(entry.tool.input, `${row.sequence}/input`, row, view, { isMarked: false }));
   else if (isCall) part("Arguments", null, h("p", { class: "quiet small" }, "None"));
   if (result?.error) part("Error", where(isCall, result, view), failure(result.error, row, view));
+  if (result?.parts?.length) part("Result", where(isCall, result, view), parts(result.parts, { ...row, sequence: result.sequence }, view));
   if (result?.tool.output) {
     const whose = { ...row, sequence: result.sequence };
     part("Result", where(isCall, result, view), cut(result.tool.output, `${result.sequence}/output`, whose, view, { isMarked: false }));

@@ -55,14 +55,14 @@ export function scaleTo(most, count = 4) {
  * Draw stacked columns, one for each label: `columns` is a list of lists, in the order of
  * the series.
  */
-export function stackedColumns({ width, labels, columns, series, format, labelOf }) {
+export function stackedColumns({ width, labels, columns, series, format, tick = format, labelOf }) {
   const height = 240;
   const bottom = height - AXIS_HEIGHT;
   const { top, step } = scaleTo(Math.max(...columns.map((parts) => parts.reduce((sum, part) => sum + part, 0)), 0));
   const y = (value) => bottom - (value / top) * (bottom - 12);
   const room = (width - AXIS_WIDTH - 4) / labels.length;
   const thick = Math.max(1, Math.min(40, room * .72));
-  const children = gridLines(width, top, step, y, format);
+  const children = gridLines(width, top, step, y, tick);
   labels.forEach((label, at) => {
     const x = AXIS_WIDTH + room * at + (room - thick) / 2;
     let base = 0;

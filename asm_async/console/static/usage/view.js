@@ -105,7 +105,7 @@ export class UsageView {
 }
 
 const MEASURES = {
-  cost: { name: "Cost", of: (sums) => sums.cost_usd, format: dollars },
+  cost: { name: "Cost", of: (sums) => sums.cost_usd, format: dollars, tick: (amount) => (Number.isInteger(amount) ? `$${whole(amount)}` : dollars(amount)) },
   tokens: { name: "Tokens", of: (sums) => sums.tokens.total, format: compact },
   runs: { name: "Runs", of: (sums) => sums.runs, format: (count) => (Number.isInteger(count) ? whole(count) : "") },
 };
@@ -147,7 +147,7 @@ function dailyChart({ by, measure, names, nameOf, groups, since, until }) {
   return figure({
     title, legend: series,
     description: `${days.length ? `${fullDay(days[0])} to ${fullDay(days.at(-1))}` : "No days"}, in days of UTC.`,
-    draw: (width) => stackedColumns({ width, labels: days, columns: days.map((each) => columns.get(each)), series, format: measure.format, labelOf: day }),
+    draw: (width) => stackedColumns({ width, labels: days, columns: days.map((each) => columns.get(each)), series, format: measure.format, tick: measure.tick, labelOf: day }),
     table: () => tableOf(title, ["Day", ...series, "Together"], days.filter((each) => columns.get(each).some(Boolean)).map((each) => {
       const column = columns.get(each);
       return [fullDay(each), ...column.map(measure.format), measure.format(column.reduce((sum, value) => sum + value, 0))];
@@ -161,7 +161,7 @@ function daysOf(groups, since, until) {
   if (!seen.length) return [];
   const first = since && seen[0] > since.slice(0, 10) ? since.slice(0, 10) : seen[0];
   const today = new Date().toISOString().slice(0, 10);
-  const last = until ? new Date(new Date(until) - 1).toISOString().slice(0, 10) : seen.at(-1) > today ? seen.at(-1) : today;
+  const last = until ? new Date(new Date(until) - 1).toISOString().slice(0, 10) : since && seen.at(-1) < today ? today : seen.at(-1);
   const days = [];
   for (let at = Date.parse(first); at <= Date.parse(last) && days.length < 400; at += DAY_MILLISECONDS) days.push(new Date(at).toISOString().slice(0, 10));
   return days;
