@@ -5,7 +5,7 @@ import { sentence } from "./format.js";
 
 const LOOKS = {
   pending: ["", "pending"],
-  active: ["busy", "pending"],
+  active: ["", "pending"],
   paused: ["warn", "paused"],
   running: ["busy", "running"],
   interrupted: ["warn", "interrupted"],

@@ -45,7 +45,7 @@ export class SessionView {
         on: { click: () => this.#choose(name), keydown: (key) => this.#onTabKey(key, name) },
       }, label, h("span", { class: "tab-count figure" }))));
     const views = TABS.map(([name]) => h("section", {
-      class: `tab-view ${name}`, role: "tabpanel", id: `view-${name}`, "aria-labelledby": `tab-${name}`, hidden: true,
+      class: `tab-view of-${name}`, role: "tabpanel", id: `view-${name}`, "aria-labelledby": `tab-${name}`, hidden: true,
     }, this.#tabs.get(name).element));
     this.element = h("div", { class: "session" }, this.#header, this.#failure, list, views);
     connection.addEventListener("back", this.#onBack);
@@ -184,8 +184,8 @@ export class SessionView {
         row.tags.map((tag) => h("a", { class: "tag", href: hrefOf({ tag, session: this.id }), title: `Sessions with the tag ${tag}` }, tag))),
       h("dl", { class: "stats figure" },
         stat("Last activity", ago(row.last_activity_at ?? row.updated_at), absolute(row.last_activity_at ?? row.updated_at)),
-        stat("Events", whole(row.latest_sequence)),
-        stat("Runs", whole(row.run_count)),
+        stat("Events", whole(row.latest_sequence), null, "of-tabs"),
+        stat("Runs", whole(row.run_count), null, "of-tabs"),
         stat("Tokens", tokens(row.tokens), tokenDetails(row.tokens)),
         stat("Cost", dollars(this.data?.cost_usd), this.data?.unpriced_runs ? `Without ${counted(this.data.unpriced_runs, "run")} that no price is known for` : null)),
     );
@@ -202,4 +202,4 @@ const backLink = () => button("Back to the list", {
 const fact = (name, value) => (value
   ? h("span", { class: "fact" }, h("span", { class: "quiet" }, `${name} `), h("span", { class: "clip", title: value }, value)) : null);
 
-const stat = (name, value, title) => h("div", { title }, h("dt", {}, name), h("dd", {}, value));
+const stat = (name, value, title, look) => h("div", { title, class: look }, h("dt", {}, name), h("dd", {}, value));

@@ -10,10 +10,10 @@ const FENCE = /^```([^\n`]*)\n([\s\S]*?)(?:\n```[ \t]*$|$(?![\s\S]))/gm;
 const CODE = /`([^`\n]+)`/g;
 
 /** Show a text that may be cut, or the JSON that one holds. */
-export function cut(value, key, row, view, { isShort = false, isMarked = true } = {}) {
+export function cut(value, key, row, view, { isShort = false, isMarked = true, depth } = {}) {
   const { text, format, more_bytes: more } = value;
   const body = format === "json" && !more
-    ? jsonText(text)
+    ? jsonText(text, { depth })
     : format === "json" ? h("pre", { class: "json" }, text)
       : isMarked ? marked(text) : h("div", { class: "text mono" }, text);
   return folded(body, value, key, row, view, isShort);
@@ -54,11 +54,11 @@ export function marked(text) {
   const parts = [];
   let at = 0;
   for (const fence of text.matchAll(FENCE)) {
-    parts.push(prose(text.slice(at, fence.index).replace(/\n$/, "")));
+    parts.push(prose(text.slice(at, fence.index).replace(/\n+$/, "")));
     parts.push(h("pre", { class: "code", tabindex: "0" }, h("code", {}, fence[2])));
     at = fence.index + fence[0].length;
   }
-  parts.push(prose(text.slice(at).replace(at ? /^\n/ : /^$/, "")));
+  parts.push(prose(text.slice(at).replace(at ? /^\n+/ : /^$/, "")));
   return h("div", { class: "text" }, parts);
 }
 

@@ -23,12 +23,13 @@ export function fillEntry(element, row, view) {
   element.id = `e${row.sequence}`;
   if (isCurrent) element.setAttribute("aria-current", "true");
   element.setAttribute("aria-label", `${row.sequence}, ${shape.name}`);
+  const when = h("time", { datetime: entry.time, title: absolute(entry.time) }, clock(entry.time));
+  const meta = h("span", { class: "meta figure" }, shape.meta, when);
   element.replaceChildren(
     ...(row.startsDay ? [h("div", { class: "day" }, h("span", {}, fullDay(entry.time)))] : []),
-    h("div", { class: "body" },
-      h("div", { class: "head" }, number(row, view), shape.head, marks(row),
-        h("span", { class: "meta figure" }, shape.meta, h("time", { datetime: entry.time, title: absolute(entry.time) }, clock(entry.time)))),
-      shape.body),
+    h("div", { class: "body" }, shape.fold
+      ? [number(row, view), shape.fold(marks(row), meta)]
+      : [h("div", { class: "head" }, number(row, view), shape.head, marks(row), meta), shape.body]),
   );
   if (focused && focused !== element) {
     (key && element.querySelector(`[data-key="${CSS.escape(key)}"]`) || element).focus({ preventScroll: true });
@@ -125,8 +126,13 @@ function error(row, view) {
   return { look: "error", name: "error", head: [label("Error", "interrupted", "bad")], meta: null, body: failure(row.entry.error, row, view) };
 }
 
-function recovery(row, view) {
-  return { ...thin(row, view, "retry", "Recovered"), look: "thin recovery" };
+function recovery(row) {
+  const { error: put } = row.entry;
+  const text = put?.message?.text ?? "";
+  return {
+    look: "thin recovery", name: "recovered",
+    head: [label("Recovered", "retry", "plain"), h("span", { class: "quiet clip", title: text }, text)], meta: null, body: null,
+  };
 }
 
 const APPROVALS = { requested: ["Approval requested", "paused", "warn"], granted: ["Approval granted", "done", "good"], denied: ["Approval denied", "cancelled", "bad"] };
@@ -171,8 +177,8 @@ function thin(row, view, mark, text) {
 function other(row, view) {
   const { entry } = row;
   const shape = thin(row, view, entry.kind === "policy" ? "interrupted" : null, entry.type.includes(".") ? entry.type : sentence(entry.type));
-  const data = entry.data && entry.data.text !== "{}" ? cut(entry.data, `${row.sequence}/data`, row, view, { isShort: true }) : null;
-  return { ...shape, look: entry.kind === "policy" ? "error policy" : shape.look, body: [shape.body, data] };
+  const data = entry.data && entry.data.text !== "{}" ? cut(entry.data, `${row.sequence}/data`, row, view, { depth: 0 }) : null;
+  return { ...shape, body: [shape.body, data] };
 }
 
 const SHAPES = {

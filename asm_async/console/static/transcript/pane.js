@@ -34,7 +34,7 @@ export class TranscriptPane {
     this.scroller = new Scroller(this.log);
     this.finder = new Finder(sessionId, (sequence) => this.goTo(sequence));
     const body = h("div", { class: "transcript", id: "transcript" }, this.scroller.element, this.#rail.element, this.#latest);
-    this.element = h("div", { class: "pane" }, h("div", { class: "tools" }, this.finder.element), this.#failure, body);
+    this.element = h("div", { class: "pane" }, h("div", { class: "toolbar" }, this.finder.element), this.#failure, body);
     this.#latest.hidden = true;
 
     this.scroller.addEventListener("move", () => this.#onMove());

@@ -193,6 +193,7 @@ export class Scroller extends EventTarget {
 
   #layout() {
     const { log } = this;
+    this.element.style.setProperty("--digits", String(log.latest).length);
     const rows = plan(log, this.#low, this.#high, this);
     const kept = new Map();
     let place = this.#list.firstChild;
@@ -225,7 +226,9 @@ export class Scroller extends EventTarget {
     this.#rows = kept;
     this.#start.textContent = this.#low > log.first ? "Loading …"
       : log.first > 1 ? `Events 1 to ${log.first - 1} were pruned` : log.isEmpty ? "Nothing was recorded yet" : "Beginning of the session";
-    this.#end.textContent = this.#high < log.latest ? "Loading …" : "";
+    const isRunning = [...this.runs.values()].some((run) => run.state === "running");
+    this.#end.textContent = this.#high < log.latest ? "Loading …" : isRunning ? "A run is in progress" : "";
+    this.#end.classList.toggle("in-progress", isRunning && this.#high >= log.latest);
     this.#markStop();
   }
 

@@ -16,33 +16,35 @@ export function toolRow(row, view) {
   const key = `${row.sequence}/tool`;
   const isFailed = result?.tool.is_error ?? false;
   const usual = isFailed;
-  const details = h("details", { class: "tool-details" },
-    h("summary", { dataset: { key } },
-      icon("tool"), h("code", { class: "tool-name" }, name),
-      h("span", { class: "hint mono" }, hint(isCall ? entry : result)),
-      state(row, result, isCall)),
-    h("div", { class: "tool-inside" }));
-  const inside = details.lastElementChild;
-  const fill = () => {
-    if (details.open && !inside.firstChild) inside.append(...contents(row, result, isCall, view));
-  };
-  details.open = view.isOpen(key, usual);
-  fill();
-  details.addEventListener("toggle", () => {
-    view.setOpen(key, details.open, usual);
-    fill();
-  });
+  const inside = h("div", { class: "tool-inside" });
   const took = result?.tool.duration_ms;
+  const fold = (marks, meta) => {
+    const details = h("details", { class: "tool-details" },
+      h("summary", { dataset: { key } },
+        icon("tool"), h("code", { class: "tool-name" }, name), isCall ? null : h("span", { class: "quiet small" }, "result"),
+        h("span", { class: "hint mono" }, hint(isCall ? entry : result)),
+        marks, state(result, isCall), meta),
+      inside);
+    const fill = () => {
+      if (details.open && !inside.firstChild) inside.append(...contents(row, result, isCall, view));
+    };
+    details.open = view.isOpen(key, usual);
+    fill();
+    details.addEventListener("toggle", () => {
+      view.setOpen(key, details.open, usual);
+      fill();
+    });
+    return details;
+  };
   return {
     look: isFailed ? "tool failed" : "tool",
     name: isCall ? `tool call ${name}${isFailed ? ", failed" : ""}` : `result of ${name}${isFailed ? ", failed" : ""}`,
-    head: [h("span", { class: "label" }, isCall ? "Tool call" : "Tool result")],
-    meta: [took !== null && took !== undefined ? h("span", { title: "Duration of the call" }, duration(took)) : null],
-    body: details,
+    meta: took !== null && took !== undefined ? h("span", { title: "Duration of the call" }, duration(took)) : null,
+    fold,
   };
 }
 
-function state(row, result, isCall) {
+function state(result, isCall) {
   if (!result) return isCall ? h("span", { class: "badge" }, icon("pending"), "No result yet") : null;
   return result.tool.is_error ? badge("failed") : badge("completed", "Done");
 }
@@ -65,7 +67,7 @@ function contents(row, result, isCall, view) {
   if (result?.parts?.length) part("Result", where(isCall, result, view), parts(result.parts, { ...row, sequence: result.sequence }, view));
   if (result?.tool.output) {
     const whose = { ...row, sequence: result.sequence };
-    part("Result", where(isCall, result, view), cut(result.tool.output, `${result.sequence}/output`, whose, view, { isMarked: false }));
+    part("Result", where(isCall, result, view), cut(asJson(result.tool.output), `${result.sequence}/output`, whose, view, { isMarked: false }));
   }
   return found;
 }
@@ -76,4 +78,15 @@ function where(isCall, result, view) {
     type: "button", class: "more", dataset: { key: `${result.sequence}/raw` },
     on: { click: () => view.open(result.sequence) },
   }, `event ${whole(result.sequence)}, ${clock(result.time)}`);
+}
+
+// Many tools answer with JSON as text.
+function asJson(output) {
+  if (output.format === "json" || output.more_bytes || !/^\s*[[{]/.test(output.text)) return output;
+  try {
+    JSON.parse(output.text);
+    return { ...output, format: "json" };
+  } catch {
+    return output;
+  }
 }

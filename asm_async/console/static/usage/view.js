@@ -105,7 +105,7 @@ export class UsageView {
 }
 
 const MEASURES = {
-  cost: { name: "Cost", of: (sums) => sums.cost_usd, format: dollars, tick: (amount) => (Number.isInteger(amount) ? `$${whole(amount)}` : dollars(amount)) },
+  cost: { name: "Cost", of: (sums) => sums.cost_usd, format: dollars, tick: (amount) => `$${amount.toLocaleString("en", { maximumSignificantDigits: 3 })}` },
   tokens: { name: "Tokens", of: (sums) => sums.tokens.total, format: compact },
   runs: { name: "Runs", of: (sums) => sums.runs, format: (count) => (Number.isInteger(count) ? whole(count) : "") },
 };
