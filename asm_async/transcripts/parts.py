@@ -98,7 +98,7 @@ def _converted(
     text = text_of(part)
     if text is not None:
         converted = {"type": _text_type(form, message), "text": text}
-    elif url := _image_url(part):
+    elif url := image_url(part):
         converted = _IMAGES[form](url, _detail_of(part))
     else:
         kind = part["type"]
@@ -124,7 +124,7 @@ def _text_type(form: Form, message: Message) -> str:
     return "output_text" if message.role is Role.ASSISTANT else "input_text"
 
 
-def _image_url(part: Mapping[str, Any]) -> str | None:
+def image_url(part: Mapping[str, Any]) -> str | None:
     """
     Return where an image is, or the image itself as a ``data:`` URL.
     """

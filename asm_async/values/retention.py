@@ -57,8 +57,7 @@ def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
     for known in types:
         if known in PROTECTED_EVENT_TYPES:
             raise ValidationError(
-                f"{name}: {str(known)!r} is protected: it is pruned last, whatever"
-                " this says"
+                f"{name}: {str(known)!r} is protected: it is always pruned last"
             )
     return types
 
