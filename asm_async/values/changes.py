@@ -34,7 +34,7 @@ class Changes(Value):
 
     session: Session | None = None
     """
-    The session as it shall be saved; None leaves the stored one as it is.
+    The session to save; None leaves the stored one as it is.
     """
 
     runs: tuple[Run, ...] = ()

@@ -63,7 +63,7 @@ class Pattern:
 
     name: str = attrs.field(converter=_name_text)
     """
-    What a match is, such as ``openai_key``; several patterns may share a name.
+    The name of a match, such as ``openai_key``; several patterns may share one.
     """
 
     regex: re.Pattern[str] = attrs.field(converter=_regex_of_its_own)
@@ -146,8 +146,8 @@ class RedactionPolicy:
     value that is left, each match that is not empty is replaced.
 
     Each is searched for once, in the text as it is given, and matches that overlap are
-    replaced as one. Python's ``re`` knows no time limit, and nothing else of the
-    process runs meanwhile: a pattern whose search can take exponential time, such as
+    replaced as one. Python's ``re`` has no time limit, and nothing else of the process
+    runs meanwhile: a pattern whose search can take exponential time, such as
     ``(a+)+$``, lets the author of the text stop the process.
     """
 

@@ -34,7 +34,7 @@ PROTECTED_EVENT_TYPES = frozenset(
     }
 )
 """
-The types that tell a session's outline: pruned only when nothing else is left to prune.
+The types that outline a session: pruned only when nothing else is left to prune.
 """
 
 
