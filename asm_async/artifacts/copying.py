@@ -32,7 +32,7 @@ class ContentCopier:
     a content are in memory at a time.
 
     Args:
-        source: Where the contents lie.
+        source: The store with the contents.
 
         target: Where they go.
     """

@@ -49,9 +49,9 @@ def events_from_anthropic(
 
         session_id: The session that the events are of.
 
-        system: What the system says: text, or a list of blocks.
+        system: The system prompt: text, or a list of blocks.
 
-        options: What the events have in common.
+        options: The common fields of the events.
 
     Raises:
         ValidationError: Naming the message, and the member in it, that is wrong.

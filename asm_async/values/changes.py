@@ -93,7 +93,7 @@ class Changes(Value):
 @attrs.frozen(kw_only=True)
 class Committed:
     """
-    What is stored of the changes of one commit: revisions and numbers filled in.
+    The stored values of one commit: revisions and numbers filled in.
     """
 
     session: Session | None = None

@@ -285,7 +285,7 @@ class Event(StoredValue):
 
 EventSnapshot: TypeAlias = tuple[Event, str, str]
 """
-An event that nobody else holds, with its *data* and *metadata* as they are stored.
+A copy of an event, with its *data* and *metadata* as they are stored.
 """
 
 

@@ -86,7 +86,7 @@ class RetentionPolicy(Value):
 
     max_completed_session_age_days: PositiveCount | None = 90
     """
-    Sessions that are over and were last active longer ago are soft-deleted.
+    Sessions that have ended and were last active longer ago are soft-deleted.
     """
 
     max_idle_days: PositiveCount | None = None
@@ -126,7 +126,7 @@ class RetentionPolicy(Value):
         SessionStatus.PAUSED,
     )
     """
-    Sessions that stand so never grow too old, but for *max_idle_days*.
+    Sessions with these statuses never become too old, except by *max_idle_days*.
     """
 
     exempt_tags: Tags = ("pinned",)
