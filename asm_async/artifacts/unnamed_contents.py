@@ -36,8 +36,8 @@ async def remove_unnamed_contents(
             put, and than clocks differ. A content that was put more recently stays.
 
     Yields:
-        How many contents each batch has removed; between two batches nothing is under
-        way.
+        How many contents each batch has removed; between two batches no work is in
+        progress.
 
     Raises:
         ValidationError: If *grace_period* is negative.

@@ -41,8 +41,8 @@ def events_from_anthropic(
     Return the events that say what Anthropic's messages say.
 
     A single block that is nothing but text is that text. In a message of the assistant
-    the calls come behind all else, in one of the user the results come first: that is
-    where ``to_anthropic`` puts them.
+    the calls come last, in one of the user the results come first: that is where
+    ``to_anthropic`` puts them.
 
     Args:
         messages: Messages as plain objects or the SDK's.
