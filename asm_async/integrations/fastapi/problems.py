@@ -147,8 +147,13 @@ def _described(error: Exception, throttle: LogThrottle) -> ProblemError:
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), str(error.detail)
         return ProblemError(status, "http_error", detail, headers=error.headers)
-    told, kind = "an unforeseen error", type(error)
-    throttle.log(_LOG, logging.ERROR, told, key=kind, exc_info=exc_info_of(error))
+    throttle.log(
+        _LOG,
+        logging.ERROR,
+        "an unforeseen error",
+        key=type(error),
+        exc_info=exc_info_of(error),
+    )
     return ProblemError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
