@@ -9,7 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from opentelemetry.exporter.prometheus import PrometheusMetricReader
 from opentelemetry.sdk.metrics import MeterProvider
@@ -35,13 +35,13 @@ def queries(found: Any) -> Iterator[str]:
     Yield each query of a dashboard.
     """
     if isinstance(found, dict):
-        for key, value in found.items():
+        for key, value in cast("dict[str, Any]", found).items():
             if key in {"expr", "query"} and isinstance(value, str):
                 yield value
             else:
                 yield from queries(value)
     elif isinstance(found, list):
-        for each in found:
+        for each in cast("list[Any]", found):
             yield from queries(each)
 
 
@@ -68,7 +68,8 @@ async def exported(url: str) -> dict[str, set[str]]:
                 await ports.store.append_event(make_event())
                 await take(ports.feed.consumer("indexer").batches(), 1)
                 instruments = instruments_of(provider)
-                attributes = {"db.namespace": "", "error.type": ""}
+                names = ("db.namespace", "db.operation.name", "error.type")
+                attributes = dict.fromkeys(names, "")
                 for counter in (
                     instruments.duplicates,
                     instruments.conflicts,
