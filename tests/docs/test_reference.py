@@ -19,6 +19,7 @@ import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
 import asm_async.integrations.obstore
+import asm_async.integrations.opentelemetry
 import asm_async.memory
 import asm_async.portal
 import asm_async.ports
@@ -41,6 +42,7 @@ PACKAGES = [
     asm_async.files,
     asm_async.integrations.fastapi,
     asm_async.integrations.obstore,
+    asm_async.integrations.opentelemetry,
     asm_async.portal,
     asm_async.memory,
     asm_async.ports,
