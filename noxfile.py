@@ -356,6 +356,15 @@ def schema(session: nox.Session) -> None:
 
 
 @nox.session
+def recordings(session: nox.Session) -> None:
+    """
+    Write what commands print in the docs anew; ``nox -s docs`` compares it.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "tests.docs.recorded_sessions")
+
+
+@nox.session
 def docs(session: nox.Session) -> None:
     """
     Run every code block of the README and of docs/.

@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 from pathlib import Path
 from types import ModuleType
 
@@ -168,23 +166,6 @@ def test_the_interface_has_each_public_name(package: ModuleType) -> None:
     missing = [name for name in package.__all__ if not has_name(page, name)]
 
     assert missing == []
-
-
-def test_the_interface_has_each_command() -> None:
-    """
-    docs/reference/api.md shows each command of the command line.
-    """
-    page = (ROOT / "docs/reference/api.md").read_text("utf-8")
-    shown = set(re.findall(r"^python -m asm_async ([a-z]+)", page, re.MULTILINE))
-    usage = subprocess.run(
-        [sys.executable, "-m", "asm_async", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    commands = set(re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE))
-
-    assert shown == commands
 
 
 def test_ci_runs_the_commands_of_the_readme() -> None:
