@@ -213,8 +213,9 @@ def tokens_of(usage: Mapping[str, Any]) -> Tokens | None:
 
 def _count(value: object) -> int | None:
     # The data of an event is not checked by a store.
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value <= MAX_COUNT else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_COUNT else None
 
 
 def tokens_together(runs: Iterable[Run]) -> Tokens:

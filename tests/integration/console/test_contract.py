@@ -5,7 +5,7 @@ What the console answers is what its page is written for.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
@@ -138,20 +138,23 @@ async def test_every_kind_of_entry_is_among_them(memory_console: Console) -> Non
         window = await memory_console.get("entries", session_id=session_id, limit=500)
         kinds |= {entry["kind"] for entry in window["items"]}
 
-    known: tuple[str, ...] = answers.EntryKind.__args__
-    assert kinds == set(known) - {"other"}
+    assert kinds == set(get_args(answers.EntryKind)) - {"other"}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"limit": 1}, {"items": [{}]}, {"cursor": 5}, {"total": "1"}],
-    ids=str,
-)
+WRONG: list[dict[str, Any]] = [
+    {"limit": 1},
+    {"items": [{}]},
+    {"cursor": 5},
+    {"total": "1"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_another_answer_is_noticed(wrong: dict[str, Any]) -> None:
     """
     A member too many, too few, or of another type fails the check.
     """
-    page = {"items": [], "cursor": None, "total": None, "looked_at": 0}
+    page: dict[str, Any] = {"items": [], "cursor": None, "total": None, "looked_at": 0}
     assert_is(answers.RowPage, page)
 
     with pytest.raises((AssertionError, ValueError)):
