@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from asm_async.console.answers import (
+from asm_async.console.cuts import Cutter, members, time_text
+from asm_async.console.entry_answers import (
     Approval,
     ApprovalState,
     Entry,
@@ -21,7 +22,6 @@ from asm_async.console.answers import (
     EntryKind,
     Tool,
 )
-from asm_async.console.cuts import Cutter, members, time_text
 from asm_async.console.entry_parts import parts_of
 from asm_async.console.runs import cost_of, tokens_of
 from asm_async.conventions import Role

@@ -8,8 +8,8 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
-from asm_async.console.answers import Cut, ImagePart, Part
 from asm_async.console.cuts import Cutter, members
+from asm_async.console.entry_answers import Cut, ImagePart, Part
 from asm_async.transcripts.parts import image_url, text_of
 
 MAX_IMAGE_LENGTH = 262_144

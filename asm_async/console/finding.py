@@ -11,8 +11,8 @@ from time import perf_counter
 from typing import Any, cast
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Entry, Find, Finds
 from asm_async.console.entries import EntryMaker, data_text
+from asm_async.console.entry_answers import Entry, Find, Finds
 from asm_async.fronts.loop_share import LoopShare
 from asm_async.values.event import Event, EventType
 from asm_async.values.json_values import decode_json

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import ChangedRows, LiveSession, NewEntries, Row
+from asm_async.console.answers import ChangedRows, LiveSession, Row
+from asm_async.console.entry_answers import NewEntries
 from asm_async.console.rows import rows_of
 from asm_async.console.search import SessionFilters
 from asm_async.console.sessions import live_session

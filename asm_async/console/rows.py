@@ -9,8 +9,9 @@ from collections.abc import Sequence
 from typing import Any, Literal, TypeAlias, cast
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Row, Tokens
+from asm_async.console.answers import Row
 from asm_async.console.cuts import members, optional_time, time_text
+from asm_async.console.entry_answers import Tokens
 from asm_async.console.runs import RunStates, latest_run, tokens_together
 from asm_async.errors import NotFoundError
 from asm_async.transcripts.parts import text_of

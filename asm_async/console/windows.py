@@ -12,9 +12,9 @@ from collections.abc import Sequence
 import attrs
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Entry, WholeEvent, Window
 from asm_async.console.cuts import decoded, pretty_json
 from asm_async.console.entries import EntryMaker, data_text
+from asm_async.console.entry_answers import Entry, WholeEvent, Window
 from asm_async.console.runs import model_of
 from asm_async.errors import NotFoundError, RunNotFoundError
 from asm_async.fronts.loop_share import in_pieces

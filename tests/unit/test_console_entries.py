@@ -11,8 +11,8 @@ import attrs
 import pytest
 
 from asm_async import Event, EventType, conventions
-from asm_async.console.answers import Entry
 from asm_async.console.entries import EntryMaker
+from asm_async.console.entry_answers import Entry
 from asm_async.testing.factories import NOON, make_event
 from asm_async.values.event import EVENTS_RETRACTED
 from asm_async.values.json_values import EncodedJSON, encode_json
