@@ -313,7 +313,7 @@ def audit(session: nox.Session) -> None:
     Each one that is found fails it. Where the service cannot be asked, or knows nothing
     of a version, as behind an index that passes on no such answers, that is said.
     """
-    session.install(".[fastapi,postgres,prices]")
+    session.install(".[console,fastapi,postgres,prices]")
     found = str(session.run("python", "-c", LIST_INSTALLED, silent=True)).split()
     directory = Path(session.create_tmp())
     requirements, report = directory / "requirements.txt", directory / "report.json"
