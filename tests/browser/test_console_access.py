@@ -116,7 +116,7 @@ def test_the_keyboard_alone_suffices(
     page.keyboard.press("Tab")
     expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
     page.keyboard.press("/")
-    page.keyboard.type("lisbon in")
+    page.keyboard.type("lisbon may")
     expect(page.locator(".sidebar")).to_contain_text("1 found")
     page.keyboard.press("Enter")
     page.keyboard.press("Enter")

@@ -23,6 +23,7 @@ export class Rail extends EventTarget {
   element = h("div", {
     class: "rail", role: "scrollbar", tabindex: "0", "aria-orientation": "vertical",
     "aria-label": "Place in the session", "aria-controls": "transcript",
+    "aria-valuemin": 1, "aria-valuemax": 1, "aria-valuenow": 1, hidden: true,
   }, this.#marks, this.#thumb, this.#tip);
 
   constructor() {
