@@ -103,6 +103,15 @@ def pgbouncer(session: nox.Session) -> None:
 
 
 @nox.session
+def objects(session: nox.Session) -> None:
+    """
+    Run the contract suite of artifact stores, and faults, over a server of S3's kind.
+    """
+    session.install(".[objects]")
+    session.run("python", "-m", "pytest", "tests/objects", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """
     Do what an application does on its first day, here and with what else is used.
@@ -192,9 +201,14 @@ def coverage(session: nox.Session) -> None:
 @nox.session
 def lint(session: nox.Session) -> None:
     """
-    Check style, format, floors and spelling.
+    Check style, format, floors, spelling, and the workflows of the forge.
     """
     session.install(*PROJECT["optional-dependencies"]["lint"])
+    workflows = map(str, sorted(Path(".github/workflows").iterdir()))
+    schemas = ["check-jsonschema", "--builtin-schema"]
+    session.run(*schemas, "vendor.github-workflows", *workflows)
+    session.run(*schemas, "vendor.dependabot", ".github/dependabot.yml")
+    session.run("zizmor", "--offline", "--quiet", ".github")
     session.run("ruff", "check", ".")
     session.run("ruff", "format", "--check", ".")
     session.run("lint-imports")
@@ -210,6 +224,48 @@ def typing(session: nox.Session) -> None:
     session.run("mypy")
     session.run("pyright")
     session.run("pyright", "--verifytypes", "asm_async", "--ignoreexternal")
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """
+    Build what is released into ``dist``, and check it; a second build is the same.
+
+    The times of the files in it are that of the commit. The address of the repository
+    is what ``ASM_REPOSITORY_URL`` says.
+    """
+    # pip fills the environment in which the wheel is tried.
+    session.install("build>=1.2", "check-wheel-contents>=0.6", "pip", "twine>=6")
+    session.install(".", "pytest>=9.0", "pytest-asyncio>=1.3", "pytest-timeout>=2.4")
+    shutil.rmtree("dist", ignore_errors=True)
+    told = ["git", "log", "-1", "--format=%ct"]
+    moment = str(session.run(*told, silent=True, external=True)).strip()
+    environment = {"SOURCE_DATE_EPOCH": moment, "ASM_DISTRIBUTIONS": "dist"}
+    session.run("python", "-m", "build", env=environment)
+    session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
+    # To drop the tables takes the same statements on both databases.
+    wheel = next(Path("dist").glob("*.whl"))
+    session.run("check-wheel-contents", "--ignore=W002", str(wheel))
+    tests = ["python", "-m", "pytest", "tests/distribution", "--timeout=600"]
+    session.run(*tests, *session.posargs, env=environment)
+
+
+@nox.session
+def sbom(session: nox.Session) -> None:
+    """
+    Write what the wheel in ``dist`` brings along, in CycloneDX, beside ``dist``.
+    """
+    session.install("cyclonedx-bom>=7.1", "pip")
+    (wheel,) = Path("dist").glob("*.whl")
+    place = Path(session.create_tmp(), "environment")
+    session.run("python", "-m", "venv", "--clear", "--without-pip", str(place))
+    python = str(place / "bin" / "python")
+    install = ["python", "-m", "pip", f"--python={python}", "install", "--quiet"]
+    session.run(*install, f"{wheel}[postgres]")
+    output = f"--output-file={wheel.name.split('-py3')[0]}.cdx.json"
+    command = ["cyclonedx-py", "environment", "--output-reproducible", output]
+    command.append("--mc-type=library")
+    session.run(*command, "--pyproject=pyproject.toml", python)
 
 
 # Names and versions of all that is installed, but for the project and its installer.

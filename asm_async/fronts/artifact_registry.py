@@ -11,14 +11,21 @@ from datetime import datetime
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.fronts.observing import Observation, observed
 from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats, sha256_checksum
 
 
+@observed
 class ArtifactRegistryFront(ArtifactRegistry):
     """
     An artifact registry in front of a backend, which implements the abstract methods.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     async def register(self, artifact: Artifact) -> Artifact:

@@ -5,6 +5,7 @@ The front of a durable consumer: take the lease, gather a batch, hand it out, an
 from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import platform
 import secrets
@@ -33,6 +34,8 @@ from asm_async.values.checkpoint import (
 from asm_async.values.event import Event
 from asm_async.values.fields import Text
 from asm_async.values.value import Value
+
+_LOG = logging.getLogger(__name__)
 
 B = TypeVar("B", bound="LeasedBatch")
 
@@ -135,8 +138,9 @@ def is_lease_over(
 
 def lease_lost(name: str) -> LeaseLostError:
     """
-    Return the error that says that another holds the lease.
+    Log that a consumer has lost its lease, and return the error that says so.
     """
+    _LOG.warning("consumer %r has lost its lease", name)
     return LeaseLostError(f"another holds the lease of consumer {name!r} now")
 
 
@@ -251,13 +255,17 @@ class _Consuming(Generic[B]):
             now = await self.leases.renew(before.fencing_token)
             if now is not None and now.fencing_token == before.fencing_token:
                 self.holding = now
-            # What was acknowledged in time is not lost with the lease.
-            elif self.given is not None and (now is None or now.place < self.given):
-                raise lease_lost(self.options.name)
+            else:
+                lost = lease_lost(self.options.name)
+                # What was acknowledged in time is not lost with the lease.
+                if self.given is not None and (now is None or now.place < self.given):
+                    raise lost
         while self.holding is None:
             self.holding = await self.leases.take(self.holder)
             if self.holding is None:
                 await self.leases.wait_for_lease()
+            else:
+                _LOG.info("consumer %r has the lease now", self.options.name)
         term = self.options.lease_seconds / _RENEWALS_PER_LEASE
         self.renewal = asyncio.get_running_loop().time() + term
         return self.holding

@@ -18,6 +18,7 @@ from asm_async.fronts.event_consumer import (
     LeaseTable,
 )
 from asm_async.fronts.following import EventReader, follow
+from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.event_feed import EventFeed
 from asm_async.values import fields
@@ -94,6 +95,7 @@ class FeedFilter(Value):
     user_id: Text | None = None
 
 
+@observed
 class EventFeedFront(EventFeed, Generic[B]):
     """
     An event feed in front of a backend, which implements the methods marked abstract.
@@ -101,6 +103,11 @@ class EventFeedFront(EventFeed, Generic[B]):
     A backend is given filters in their normal form and places instead of checkpoints.
     It reads logs and keeps leases; how to follow and to consume is the same for all.
     Checkpoints are good for one *kind* of database; *batch* is the class of batches.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     def __init__(self, *, kind: str, batch: type[B]) -> None:

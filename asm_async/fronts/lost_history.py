@@ -4,8 +4,13 @@ How it is told that a log does not hold what a follower was given, and what is s
 
 from __future__ import annotations
 
+import logging
+
 from asm_async.errors import HistoryLostError
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.values.checkpoint import Witness
+
+_LOG = logging.getLogger(__name__)
 
 _ADVICE = (
     "a failover has lost commits, or an older state of the database was restored. Begin"
@@ -36,33 +41,45 @@ def is_lost(
     return latest is None or latest < witness.sequence_number
 
 
-def ahead() -> HistoryLostError:
+def ahead(throttle: LogThrottle) -> HistoryLostError:
     """
-    Return the error for a checkpoint that no event of the log has reached.
+    Log and return the error for a checkpoint that no event of the log has reached.
     """
-    return HistoryLostError(
+    return _logged(
+        throttle,
         "checkpoint: it lies ahead of this feed, so that it is of another database, or"
-        f" {_ADVICE}"
+        f" {_ADVICE}",
     )
 
 
-def gone(witness: Witness, name: str) -> HistoryLostError:
+def gone(throttle: LogThrottle, witness: Witness, name: str) -> HistoryLostError:
     """
-    Return the error for an event that is not where it was given; *name* begins it.
+    Log and return the error for an event that is not where it was given.
+
+    What it says begins with *name*.
     """
-    return HistoryLostError(
+    return _logged(
+        throttle,
         f"{name}: event {witness.sequence_number} of session {witness.session_id!r} is"
-        f" not what it was when it was given: {_ADVICE}"
+        f" not what it was when it was given: {_ADVICE}",
     )
 
 
-def restored(name: str) -> HistoryLostError:
+def restored(throttle: LogThrottle, name: str) -> HistoryLostError:
     """
-    Return the error for a log that was copied to another server, with its old order.
+    Log and return the error for a log that was copied to another server.
+
+    It is in its old order there, and new events are not.
     """
-    return HistoryLostError(
+    return _logged(
+        throttle,
         f"{name}: the events were restored from a dump, and their transaction ids are"
         " not of this server, so that new events may stand before old ones. Put their"
         " order right and begin anew: docs/explanation/following.md, 'When history goes"
-        " backwards'"
+        " backwards'",
     )
+
+
+def _logged(throttle: LogThrottle, message: str) -> HistoryLostError:
+    throttle.log(_LOG, logging.WARNING, "a follower was refused: %s", message)
+    return HistoryLostError(message)

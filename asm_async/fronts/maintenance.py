@@ -22,6 +22,7 @@ from asm_async.fronts.erasing import (
     ErasureFilter,
 )
 from asm_async.fronts.expectations import checked_tenant
+from asm_async.fronts.observing import Observation, observed
 from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
 from asm_async.ports.maintenance import Maintenance
 from asm_async.values import fields
@@ -59,12 +60,18 @@ _COUNTS: Mapping[MaintenanceStep, str] = {
 }
 
 
+@observed
 class MaintenanceFront(Maintenance):
     """
     Maintenance in front of a backend, which implements the methods marked abstract.
 
     A backend makes the batches of each step; they are counted, reported and stopped
     here.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     async def execute(

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import checked_tenant
+from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.paging import Paging, check_paging
 from asm_async.fronts.query_filters import (
     EventSearch,
@@ -41,12 +42,18 @@ Returns the page of sessions that begins at a cursor.
 """
 
 
+@observed
 class QueryAPIFront(QueryAPI):
     """
     A query API in front of a backend, which implements the methods marked abstract.
 
     A backend is given filters and pages in their normal form, and makes no summaries:
     it returns groups of runs.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     @takes_arguments_of(QueryAPI.search_sessions)

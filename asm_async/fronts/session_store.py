@@ -11,6 +11,7 @@ from typing import Any, cast
 from asm_async.errors import ValidationError
 from asm_async.fronts.copying import SessionCopy, checked_copy
 from asm_async.fronts.expectations import Expectations, checked_tenant
+from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.retracting import Retraction, checked_retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.signatures import takes_arguments_of
@@ -39,6 +40,7 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 
+@observed
 class SessionStoreFront(SessionStore):
     """
     A session store in front of a backend, which implements the methods marked abstract.
@@ -46,6 +48,11 @@ class SessionStoreFront(SessionStore):
     A backend is given arguments in their normal form. What is to be written is a copy
     whose JSON was looked at again, so that nothing the caller does to the original
     while the call waits for the database changes what is stored.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     _update_seconds: float = 30.0

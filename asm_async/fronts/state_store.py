@@ -11,6 +11,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import checked_tenant
+from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.saving_items import (
     ItemsToDelete,
     ItemsToSave,
@@ -58,11 +59,17 @@ class SessionItemFilter:
     expected_tenant: str | None
 
 
+@observed
 class StateStoreFront(StateStore):
     """
     A state store in front of a backend, which implements the methods marked abstract.
 
     A backend is given arguments in their normal form; the items to save are copies.
+    """
+
+    observation: Observation | None = None
+    """
+    Where it stands who observes it; None where nobody can.
     """
 
     async def save_items(

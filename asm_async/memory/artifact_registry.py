@@ -10,6 +10,7 @@ import attrs
 
 from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
+from asm_async.fronts.observing import Observation
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.artifact import Artifact, ArtifactStats
 
@@ -27,6 +28,7 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._access = DatabaseAccess(database, "registry")
+        self.observation = Observation()
 
     async def _register(self, artifact: Artifact) -> Artifact:
         database = self._access.database

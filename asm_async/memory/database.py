@@ -5,6 +5,7 @@ What the in-memory adapters share, as the SQL ones share a database.
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable
 from contextlib import contextmanager, suppress
 from datetime import datetime
@@ -17,6 +18,7 @@ from asm_async.errors import (
     StoreClosedError,
     ValidationError,
 )
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.feed_log import FeedLog
 from asm_async.memory.item_table import ItemTable
@@ -95,6 +97,7 @@ class InMemoryDatabase:
         self.log: FeedLog = FeedLog()
         self.consumers: dict[str, ConsumerRow] = {}
         self._waiters: dict[str | None, set[asyncio.Event]] = {}
+        self.log_throttle: LogThrottle = LogThrottle()
 
     def existing(self, session_id: str, expected_tenant: str | None = None) -> Session:
         """
@@ -197,13 +200,17 @@ class InMemoryDatabase:
         self.put_run(run.with_given(last + 1), operation_id)
         self.note_activity(run.session_id, utc_now())
 
-    def append(self, events: Iterable[Event]) -> None:
+    def append(self, events: Iterable[Event]) -> int:
         """
         Do :meth:`put_events`, which is an activity of their sessions.
+
+        Returns:
+            How many events were new.
         """
-        now = utc_now()
-        for session_id in self.put_events(events):
+        now, written = utc_now(), self.put_events(events)
+        for session_id in written:
             self.note_activity(session_id, now)
+        return written.total()
 
     def note_activity(self, session_id: str, now: datetime) -> None:
         """
@@ -212,16 +219,16 @@ class InMemoryDatabase:
         session = self.sessions[session_id]
         self.sessions[session_id] = session.with_given(session.revision, now)
 
-    def put_events(self, events: Iterable[Event]) -> set[str]:
+    def put_events(self, events: Iterable[Event]) -> Counter[str]:
         """
         Add numbered events to their sessions and wake those who wait for them.
 
         An event whose id its session holds already stays as it is.
 
         Returns:
-            The sessions that were given some.
+            How many each session was given.
         """
-        written: set[str] = set()
+        written = Counter[str]()
         for event in events:
             stored = self.events[event.session_id]
             if event.id not in stored:
@@ -229,7 +236,7 @@ class InMemoryDatabase:
                 self.gates[event.session_id].latest = event.sequence_number
                 self.log.append(event)
                 self._wake(event.session_id, None)
-                written.add(event.session_id)
+                written[event.session_id] += 1
         return written
 
     def delete_session(self, session_id: str) -> None:

@@ -18,6 +18,7 @@ from asm_async.fronts.event_consumer import (
     lease_lost,
 )
 from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
+from asm_async.fronts.observing import Observation, observed_call
 from asm_async.memory.database import ConsumerRow, DatabaseAccess, InMemoryDatabase
 from asm_async.memory.readers import FeedReader, SessionReader
 from asm_async.values.checkpoint import (
@@ -44,8 +45,10 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
     def __init__(self, database: InMemoryDatabase) -> None:
         super().__init__(kind="memory", batch=LeasedBatch)
         self._access = DatabaseAccess(database, "feed")
+        self.observation = Observation()
         self._holders: set[str] = set()
 
+    @observed_call
     async def list_consumers(self) -> list[ConsumerState]:
         """
         List the durable consumers, by name.

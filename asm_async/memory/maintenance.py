@@ -19,6 +19,7 @@ from asm_async.fronts.health_findings import (
     sequence_mismatch,
 )
 from asm_async.fronts.maintenance import Batch, Batches, MaintenanceFront
+from asm_async.fronts.observing import Observation, observed_call
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.erasing import InMemoryErasure
@@ -55,8 +56,10 @@ class InMemoryMaintenance(MaintenanceFront):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._access = DatabaseAccess(database, "maintenance")
+        self.observation = Observation()
         self._clock = fields.function(clock, "clock")
 
+    @observed_call
     async def health_check(self) -> list[HealthIssue]:
         """
         Look for damage; nothing is changed.

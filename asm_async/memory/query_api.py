@@ -9,6 +9,7 @@ from functools import partial
 
 import attrs
 
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
 from asm_async.fronts.query_filters import (
@@ -58,6 +59,7 @@ class InMemoryQueryAPI(QueryAPIFront):
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._access = DatabaseAccess(database, "store")
+        self.observation = Observation()
 
     async def _search_sessions(
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool

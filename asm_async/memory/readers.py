@@ -81,7 +81,7 @@ class _Reader:
         )
         # Where nothing of the session is left, another may stand in its place.
         if lost or (event is None and at is not None):
-            raise gone(witness, name)
+            raise gone(database.log_throttle, witness, name)
 
 
 class SessionReader(_Reader):
@@ -145,9 +145,10 @@ class FeedReader(_Reader):
         """
         Read behind the position in *place*.
         """
-        log = self._begin().log
+        database = self._begin()
+        log = database.log
         if place[1] > log.latest:
-            raise ahead()
+            raise ahead(database.log_throttle)
         self._check("checkpoint", place[1])
         found: list[tuple[Event, Place]] = []
         for position, event in islice(log.behind(place[1]), _MAX_EVENTS_SCANNED):

@@ -19,6 +19,7 @@ from asm_async.fronts import retracting, saving, saving_items
 from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
@@ -51,6 +52,7 @@ class InMemorySessionStore(SessionStoreFront):
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database
         self._access = DatabaseAccess(own, "store")
+        self.observation = Observation()
 
     async def aclose(self) -> None:
         """
@@ -121,11 +123,12 @@ class InMemorySessionStore(SessionStoreFront):
         for session_id in dict.fromkeys(event.session_id for event in events):
             database.existing(session_id, expected_tenant)
             database.check_live(session_id)
-        numbered = _number_events(database, events)
+        numbered, new_count = _number_events(database, events), 0
         if numbered and not _are_stored_behind(database, expected_sequence, numbered):
             session_id = numbered[0].session_id
             _check_latest(session_id, database.latest(session_id), expected_sequence)
-            database.append(numbered)
+            new_count = database.append(numbered)
+        self._note_events(len(numbered), new_count)
         return [attrs.evolve(event) for event in numbered]
 
     async def _commit(
@@ -154,8 +157,10 @@ class InMemorySessionStore(SessionStoreFront):
             ),
             are_items_saved=are_items_saved,
         )
+        new_count = 0
         if not was_committed:
-            events = _store(database, changes, expected)
+            events, new_count = _store(database, changes, expected)
+        self._note_events(len(events), new_count)
         session = database.sessions.get(session_id or "")
         if session is not None and changes.session is None:
             saved_by = database.operation_ids.get((Session, session.id))
@@ -168,18 +173,24 @@ class InMemorySessionStore(SessionStoreFront):
             items=tuple(attrs.evolve(item) for item in stored_items),
         )
 
+    def _note_events(self, count: int, new_count: int) -> None:
+        observation = self.observation
+        if count and observation is not None and observation.observer is not None:
+            observation.observer.note_events(new_count, count - new_count)
+
     async def _retract(self, retraction: Retraction) -> list[Event]:
         database, session_id = self._access.database, retraction.session_id
         database.existing(session_id, retraction.expected.expected_tenant)
         database.check_live(session_id)
         find = partial(database.stored_event, session_id)
-        written = retracting.was_retracted(retraction, find)
+        written, new_count = retracting.was_retracted(retraction, find), 0
         if written is None:
             latest = database.latest(session_id)
             retracting.check_retraction(retraction, latest, find)
             event, _ = retraction.event(hidden_of(database, session_id))
             written = _number_events(database, [event, *retraction.replacement])
-            database.append(written)
+            new_count = database.append(written)
+        self._note_events(len(written), new_count)
         return [attrs.evolve(event) for event in written]
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
@@ -233,7 +244,7 @@ def _check_session(
 
 def _store(
     database: InMemoryDatabase, changes: ChangesSnapshot, expected: Expectations
-) -> list[Event]:
+) -> tuple[list[Event], int]:
     session, session_id = changes.session, changes.session_id
     items = ItemWriting(database)
     if session is None and session_id not in database.sessions:
@@ -255,10 +266,10 @@ def _store(
         database.save_run(run, expected.operation_id)
     # A session that is begun anew may go on from another place.
     events = _number_events(database, [event for event, _, _ in changes.batch])
-    database.append(events)
+    new_count = database.append(events)
     if changes.save is not None:
         saving_items.put_items(items, changes.save)
-    return events
+    return events, new_count
 
 
 def _is_wanted(event: Event, wanted: EventFilter) -> bool:

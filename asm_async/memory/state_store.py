@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterable
 import attrs
 
 from asm_async.fronts import saving_items
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.saving_items import (
     ItemsToDelete,
     ItemsToSave,
@@ -80,6 +81,7 @@ class InMemoryStateStore(StateStoreFront):
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database
         self._access = DatabaseAccess(own, "state store")
+        self.observation = Observation()
 
     async def aclose(self) -> None:
         """

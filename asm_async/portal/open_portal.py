@@ -9,18 +9,20 @@ import threading
 from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 from functools import partial
-from typing import Any, cast
+from typing import Any, TypeVar, cast
 
 import attrs
 import sqlalchemy as sa
 
 from asm_async.errors import ValidationError
-from asm_async.portal.portal import Portal
+from asm_async.portal.portal import Portal, PortalPorts
 from asm_async.portal.ports_thread import PortsThread
 from asm_async.ports.together import Ports
 from asm_async.sql.open import open_ports
 from asm_async.sql.ports import SQLPorts
 from asm_async.values import fields
+
+T = TypeVar("T")
 
 
 @attrs.define(eq=False)
@@ -154,3 +156,39 @@ def open_portal(
         {"timeout": seconds, **options},
         migrate=fields.boolean(migrate, "migrate"),
     )
+
+
+def open_adapter(
+    url: str | sa.URL,
+    make: Callable[[PortalPorts], T],
+    *,
+    migrate: bool = False,
+    timeout: float = 30.0,
+    **options: Any,
+) -> T:
+    """
+    Return an adapter over a portal that the adapter closes.
+
+    For an adapter whose operations run in a :class:`~asm_async.portal.PortsRunner`: its
+    ``close`` closes the portal too. If *make* raises, the portal is closed at once.
+
+    Args:
+        url: As for :func:`open_portal`, like *migrate*, *timeout* and *options*.
+
+        make: Called with the portal's ports; returns the adapter.
+
+        migrate: Bring the database's schema up to date first.
+
+        timeout: As for :func:`open_portal`.
+
+        options: As for :func:`open_portal`.
+
+    Raises:
+        ValidationError: As for :func:`open_portal`; also what *make* raises.
+    """
+    portal = open_portal(url, migrate=migrate, timeout=timeout, **options)
+    try:
+        return make(PortalPorts(portal, is_owner=True))
+    except BaseException:
+        portal.close()
+        raise

@@ -244,6 +244,8 @@ class PortalPorts(Ports):
 
     Args:
         portal: Whose.
+
+        is_owner: Whether the adapter that is made over them closes the portal.
     """
 
     portal: Portal
@@ -251,8 +253,14 @@ class PortalPorts(Ports):
     Through which they are reached.
     """
 
-    def __init__(self, portal: Portal) -> None:
+    is_owner: bool
+    """
+    Whether :meth:`PortsRunner.close <asm_async.portal.PortsRunner.close>` closes it.
+    """
+
+    def __init__(self, portal: Portal, *, is_owner: bool = False) -> None:
         object.__setattr__(self, "portal", portal)
+        object.__setattr__(self, "is_owner", is_owner)
         super().__init__(
             store=forward(portal, SessionStore, "store"),
             state=forward(portal, StateStore, "state"),

@@ -30,6 +30,7 @@ class PortsRunner:
     def __init__(self, ports: Ports) -> None:
         self._ports = fields.instance(ports, "ports", Ports)
         self._portal = ports.portal if isinstance(ports, PortalPorts) else None
+        self._is_owner = isinstance(ports, PortalPorts) and ports.is_owner
 
     @property
     def ports(self) -> Ports:
@@ -58,3 +59,19 @@ class PortsRunner:
                 " those of a portal (asm_async.portal.open_portal), or use from_url"
             )
         return self._portal.call(make)
+
+    def close(self) -> None:
+        """
+        Close the portal that :func:`~asm_async.portal.open_adapter` opened.
+
+        Ports that others opened stay open. Closing twice is allowed.
+        """
+        if self._portal is not None and self._is_owner:
+            self._portal.close()
+
+    async def aclose(self) -> None:
+        """
+        Close as :meth:`close` does, and let this loop run meanwhile.
+        """
+        if self._portal is not None and self._is_owner:
+            await self._portal.aclose()

@@ -381,7 +381,7 @@ class BackgroundWriter:
             len(entries),
             entries[0].event.id,
             entries[0].event.session_id,
-            cause,
+            cause if isinstance(cause, StorageError) else type(cause).__name__,
         )
         for _, flush in self._flushes:
             if not flush.done():

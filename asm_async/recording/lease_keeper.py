@@ -52,6 +52,8 @@ class LeaseKeeper:
         """
         Begin to renew the lease, which is stored at *revision*.
         """
+        # Each run has a lease: at INFO these would be most of what is logged.
+        _LOG.debug("run %s has a lease of %g s", self._items.run_id, self._seconds)
         self._task = asyncio.create_task(self._renew(revision), name="asm_async lease")
 
     async def stop(self) -> None:
@@ -62,21 +64,38 @@ class LeaseKeeper:
             self._task.cancel()
             await asyncio.wait({self._task})
             if not self._task.cancelled() and (error := self._task.exception()):
-                _LOG.error("a lease could not be renewed: %s", type(error).__name__)
+                _LOG.error(
+                    "the lease of run %s was renewed no more: %s",
+                    self._items.run_id,
+                    type(error).__name__,
+                )
 
     async def _renew(self, revision: int) -> None:
+        run_id, clock = self._items.run_id, asyncio.get_running_loop().time
         pause = self._seconds / RENEWALS_PER_LEASE
+        renewed_at, is_over = clock(), False
         while True:
             await asyncio.sleep(pause)
             try:
                 revision = await self._renew_once(revision)
+                if is_over:
+                    _LOG.info("the lease of run %s is renewed again", run_id)
                 pause = self._seconds / RENEWALS_PER_LEASE
+                renewed_at, is_over = clock(), False
             except LeaseLostError:
-                _LOG.warning("run %s was ended by somebody else", self._items.run_id)
+                _LOG.warning("run %s was ended by somebody else", run_id)
                 return
             except ASMError as error:
                 # Until the lease has run out there is time for some more attempts.
-                _LOG.info("a lease could not be renewed: %s", error.code)
+                _LOG.debug("the lease of run %s is not renewed: %s", run_id, error.code)
+                if not is_over and clock() - renewed_at > self._seconds:
+                    is_over = True
+                    _LOG.warning(
+                        "the lease of run %s has run out, so that others may end the"
+                        " run: %s",
+                        run_id,
+                        error.code,
+                    )
                 pause = self._seconds / 10
 
     async def _renew_once(self, revision: int) -> int:

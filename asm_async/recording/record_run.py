@@ -8,6 +8,7 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
 
+from asm_async.fronts.observing import observed_run
 from asm_async.ports.session_store import SessionStore
 from asm_async.recording.leases import checked_lease
 from asm_async.recording.recorded_run import RecordedRun
@@ -119,14 +120,16 @@ async def record_run(
         correlation_id=correlation_id,
         expected_tenant=expected_tenant,
     )
-    await recorded.begin()
-    try:
-        yield RunRecorder(recorded.log, correlation_id)
-    except BaseException as error:
-        await recorded.end_after(error)
-        raise
-    else:
-        await recorded.complete()
+    agent_id = session.agent_id if isinstance(session, Session) else None
+    with observed_run(store, agent_id, lambda: recorded.run) as note_step:
+        await recorded.begin(note_step)
+        try:
+            yield RunRecorder(recorded.log, correlation_id)
+        except BaseException as error:
+            await recorded.end_after(error)
+            raise
+        else:
+            await recorded.complete()
 
 
 def _session_id(session: object) -> str:

@@ -17,6 +17,7 @@ from asm_async.errors import (
     SequenceConflictError,
     StorageBusyError,
 )
+from asm_async.fronts.observing import StepObserver
 from asm_async.ports.session_store import SessionStore
 from asm_async.recording.endings import Ending, completed, ended_by, event_id
 from asm_async.recording.lease_keeper import LeaseKeeper
@@ -84,13 +85,23 @@ class RecordedRun:
             raise AssertionError("the run has not begun")
         return self._log
 
-    async def begin(self) -> None:
+    @property
+    def run(self) -> Run:
+        """
+        The run as it is now, also before it has begun.
+        """
+        return self._run if self._log is None else self._log.run
+
+    async def begin(self, note_step: StepObserver | None = None) -> None:
         """
         Store the run and its first event, and hold its lease from then on.
 
         A caller that is cancelled leaves no run behind that has not ended.
+
+        Args:
+            note_step: Is told of each step that is stored, if somebody observes.
         """
-        task = asyncio.create_task(self._begin(), name="asm_async run begins")
+        task = asyncio.create_task(self._begin(note_step), name="asm_async run begins")
         try:
             await asyncio.wait({task})
         except asyncio.CancelledError as error:
@@ -124,9 +135,9 @@ class RecordedRun:
         if failure is not None and not isinstance(error, LeaseLostError):
             error.add_note(f"{self._subject} was not ended: {failure}")
 
-    async def _begin(self) -> None:
+    async def _begin(self, note_step: StepObserver | None) -> None:
         committed = await self._commit_beginning()
-        self._log = RunLog(self._store, committed.runs[0], self._tenant)
+        self._log = RunLog(self._store, committed.runs[0], self._tenant, note_step)
         revisions = {(item.scope, item.key): item.revision for item in committed.items}
         self._exclusive_revision = revisions.get(self._items.exclusive, 0)
         self._keeper = LeaseKeeper(

@@ -270,7 +270,7 @@ class _Recovery:
             # It was renewed, ended or deleted by somebody else in the last moment.
             self.report.alive += 1
         else:
-            _LOG.warning("run %s was interrupted, and is ended", run.id)
+            _LOG.info("run %s was interrupted, and is ended", run.id)
             self.report.ended.append(committed.runs[0])
 
 

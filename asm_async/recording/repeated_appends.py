@@ -62,8 +62,11 @@ class RepeatedAppends:
                 if clock() + pause > deadline:
                     raise
                 failures += 1
-                _LOG.warning(
-                    "%d events are tried again in %.2f s: %s", len(batch), pause, error
+                _LOG.debug(
+                    "%d events are tried again in %.2f s: %s",
+                    len(batch),
+                    pause,
+                    error.code,
                 )
                 await asyncio.sleep(pause)
             else:

@@ -4,6 +4,7 @@ A commit whose outcome is looked into if it is not known at first.
 
 from __future__ import annotations
 
+import logging
 from functools import partial
 
 from asm_async.errors import StorageError
@@ -12,6 +13,8 @@ from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.ids import new_operation_id
+
+_LOG = logging.getLogger(__name__)
 
 
 def checked_store(store: object) -> SessionStore:
@@ -52,4 +55,5 @@ async def commit_repeatedly(
     except StorageError as error:
         if not error.outcome_unknown:
             raise
+        _LOG.debug("a commit of unknown outcome is repeated: %s", error.code)
         return await commit()

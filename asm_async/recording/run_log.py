@@ -18,6 +18,7 @@ from asm_async.errors import (
     RevisionConflictError,
     StorageError,
 )
+from asm_async.fronts.observing import StepObserver
 from asm_async.ports.session_store import SessionStore
 from asm_async.recording.endings import Ending, event_id
 from asm_async.values.changes import Changes, Committed
@@ -93,12 +94,19 @@ class RunLog:
         run: The run as it is stored.
 
         expected_tenant: Whose the session must be; None if that is not asked.
+
+        note_step: Is told of each step that is stored, if somebody observes.
     """
 
     def __init__(
-        self, store: SessionStore, run: Run, expected_tenant: str | None
+        self,
+        store: SessionStore,
+        run: Run,
+        expected_tenant: str | None,
+        note_step: StepObserver | None = None,
     ) -> None:
         self.run: Run = run
+        self._note_step = note_step
         self._store = store
         self._tenant = expected_tenant
         self._stored: Run = run
@@ -154,7 +162,10 @@ class RunLog:
             if task.done() and not task.cancelled() and not task.exception():
                 self._keep_undelivered(task.result())
             raise
-        return task.result().stored
+        stored = task.result().stored
+        if self._note_step is not None:
+            self._note_step(stored)
+        return stored
 
     async def end(
         self,

@@ -83,6 +83,10 @@ class RedactingSessionStore(SessionStoreFront):
     def __init__(self, store: SessionStore, policy: RedactionPolicy) -> None:
         if not callable(getattr(store, "append_events", None)):
             raise fields.unexpected("store", "a SessionStore", store)
+        self.behind: SessionStore = store
+        """
+        The store that it stands in front of.
+        """
         self._store = store
         self._policy = fields.instance(policy, "policy", RedactionPolicy)
 

@@ -49,6 +49,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self.observation = self._transactions.observation
         self._lifecycle = Lifecycle(self._transactions)
 
     async def _register(self, artifact: Artifact) -> Artifact:

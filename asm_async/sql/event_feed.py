@@ -9,6 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.fronts.event_consumer import ConsumerOptions
 from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
+from asm_async.fronts.observing import observed_call
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
@@ -72,9 +73,11 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
             poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=fields.boolean(listens, "listens"),
         )
+        self.observation = self._context.transactions.observation
         kind = self._context.transactions.dialect.name
         super().__init__(kind=kind, batch=SQLBatch)
 
+    @observed_call
     async def list_consumers(self) -> list[ConsumerState]:
         """
         List the durable consumers, by name.

@@ -89,6 +89,7 @@ class SQLQueryAPI(QueryAPIFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self.observation = self._transactions.observation
         self._dialect = self._transactions.dialect
         self._lifecycle = Lifecycle(self._transactions)
         self._is_decoded = True

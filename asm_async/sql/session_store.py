@@ -77,8 +77,10 @@ class SQLSessionStore(SessionStoreFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self.observation = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
+            self.observation,
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
@@ -102,6 +104,13 @@ class SQLSessionStore(SessionStoreFront):
         Return a state store whose calls share their transactions with this store's.
         """
         return SQLStateStore.beside(self._transactions, self._groups)
+
+    @property
+    def waiting_writes(self) -> int:
+        """
+        How many writes wait for their transactions to begin; from any thread.
+        """
+        return self._groups.waiting_count
 
     async def open(self) -> None:
         """

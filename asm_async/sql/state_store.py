@@ -51,7 +51,11 @@ class SQLStateStore(StateStoreFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         transactions = Transactions(engine, check_timeout(timeout))
         locks_sessions = not transactions.dialect.serialises_writers
-        groups = GroupCommit(Writer(transactions), locks_sessions=locks_sessions)
+        groups = GroupCommit(
+            Writer(transactions),
+            transactions.observation,
+            locks_sessions=locks_sessions,
+        )
         self._set_up(transactions, groups)
 
     @classmethod
@@ -66,6 +70,7 @@ class SQLStateStore(StateStoreFront):
     def _set_up(self, transactions: Transactions, groups: GroupCommit) -> None:
         self.engine: AsyncEngine = transactions.engine
         self._transactions = transactions
+        self.observation = self._transactions.observation
         self._groups = groups
         self._dialect = transactions.dialect
         self._lifecycle = Lifecycle(transactions)

@@ -33,6 +33,7 @@ SILENT = {"asm_announces": False}
 
 # The listener of a feed connects, and the look beside it begins, after it is followed.
 CONNECTING = {
+    "fronts/log_records.py",
     "sql/runtime/shared_state.py",
     "sql/dialects/postgresql/connection.py",
     "sql/dialects/postgresql/hosts.py",

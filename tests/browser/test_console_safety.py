@@ -37,7 +37,9 @@ def test_stored_text_is_never_taken_for_html(
     page = open_page(showcase, f"/?session={quote(HOSTILE)}&tab={tab}&at=7")
     expect(page.get_by_role("heading", level=1)).to_have_text(MARKUP)
     expect(page.locator(f"#view-{tab}")).to_be_visible()
-    fold = "for (const fold of document.querySelectorAll('main details')) fold.open = true"
+    fold = (
+        "for (const fold of document.querySelectorAll('main details')) fold.open = true"
+    )
     for _ in range(3):
         page.evaluate(fold)
         page.evaluate("new Promise(requestAnimationFrame)")
@@ -81,7 +83,9 @@ def test_a_source_is_short_and_has_no_way_to_make_html(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert len(text.splitlines()) <= 400
-    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|Function\("
+    forbidden = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|Function\("
+    )
     assert not re.search(forbidden, text)
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
 

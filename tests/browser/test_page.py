@@ -164,7 +164,7 @@ def test_sessions_are_chosen_by_keyboard_and_keep_the_focus(page: Page) -> None:
     expect(page.get_by_role("heading", name="second")).to_be_visible()
 
 
-def test_what_is_said_is_shown_as_it_is(page: Page, example: Example) -> None:
+def test_what_is_said_is_shown_as_it_is(page: Page) -> None:
     """
     Markup is text, lines stay lines, and lists of parts are shown by their texts.
     """

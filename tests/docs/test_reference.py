@@ -18,6 +18,7 @@ import asm_async.artifacts
 import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
+import asm_async.integrations.obstore
 import asm_async.memory
 import asm_async.portal
 import asm_async.ports
@@ -39,6 +40,7 @@ PACKAGES = [
     asm_async.conventions,
     asm_async.files,
     asm_async.integrations.fastapi,
+    asm_async.integrations.obstore,
     asm_async.portal,
     asm_async.memory,
     asm_async.ports,

@@ -23,6 +23,7 @@ from asm_async import (
     open_store,
 )
 from asm_async.conventions import message_sent
+from asm_async.integrations.fastapi import ALL_TENANTS, Access, router
 from asm_async.memory import (
     InMemoryDatabase,
     InMemoryMaintenance,
@@ -184,3 +185,24 @@ async def errors_carry_facts(store: SessionStore, event: Event) -> int:
         assert_type(error.outcome_unknown, bool)
         assert_type(error.code, str)
     return 0
+
+
+async def authorize(*, is_operator: bool) -> Access:
+    """
+    Return a tenant's id or ALL_TENANTS, which nothing else is taken for.
+    """
+    return ALL_TENANTS if is_operator else "acme"
+
+
+async def forget() -> None:
+    """
+    Forget the return.
+    """
+
+
+def a_router_takes_who_returns() -> None:
+    """
+    A callback that returns nothing is found before it is ever asked.
+    """
+    router(authorize=authorize)
+    router(authorize=forget)  # type: ignore[arg-type] # what must not be possible

@@ -10,6 +10,8 @@ from collections.abc import Awaitable, Callable, Sequence
 from typing import TypeAlias
 
 from asm_async.errors import ASMError, StorageError
+from asm_async.fronts.log_records import LogThrottle
+from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.group_commit import GroupCommit
 from asm_async.sql.writes.operations import Operation, Outcome, Written
@@ -88,6 +90,7 @@ class ScriptedWriter(Writer):
     def __init__(self, perform: Perform) -> None:
         self._perform = perform
         self._tasks: set[asyncio.Task[list[Outcome]]] = set()
+        self.call_log = CallLog(LogThrottle)
         self.started: int = 0
         """
         How many groups took the lane.

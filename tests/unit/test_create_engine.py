@@ -73,5 +73,5 @@ except MissingDependencyError as error:
     )
 
     assert result.stdout == (
-        "asyncpg is not installed: pip install 'asm_async[postgres]'\n"
+        "asyncpg is not installed: pip install '.[postgres]' in a clone of asm_async\n"
     )

@@ -184,7 +184,7 @@ SAYINGS: list[tuple[ASMError, str]] = [
     (QueueFullError("event 'evt_1' has no room"), "event 'evt_1' has no room"),
     (
         MissingDependencyError("asyncpg", "postgres"),
-        "asyncpg is not installed: pip install 'asm_async[postgres]'",
+        "asyncpg is not installed: pip install '.[postgres]' in a clone of asm_async",
     ),
 ]
 

@@ -148,5 +148,6 @@ def test_without_the_library_the_extra_is_named() -> None:
     )
 
     assert done.stdout == (
-        "genai-prices is not installed: pip install 'asm_async[prices]' True\n"
+        "genai-prices is not installed: pip install '.[prices]' in a clone of asm_async"
+        " True\n"
     )

@@ -20,7 +20,7 @@ from agent_framework._workflows._checkpoint_encoding import (
 
 from asm_async.errors import RevisionConflictError
 from asm_async.integrations.ids import safe_id
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.changes import Changes
@@ -79,7 +79,6 @@ class AsmCheckpointStorage:
         types = fields.unique_texts(allowed_checkpoint_types, name)
         self._allowed_types = frozenset(types)
         self._session_id = fields.optional(session_id, "session_id", fields.text)
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(cls, url: str, *, migrate: bool = True, **options: Any) -> Self:
@@ -93,17 +92,14 @@ class AsmCheckpointStorage:
 
             options: What the class takes beside the ports.
         """
-        portal = open_portal(url, migrate=migrate)
-        storage = cls(portal.ports, **options)
-        storage._portal = portal
-        return storage
+        make = partial(cls, **options)
+        return open_adapter(url, make, migrate=migrate)
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` has opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def save(self, checkpoint: WorkflowCheckpoint) -> str:
         """

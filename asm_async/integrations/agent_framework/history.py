@@ -31,7 +31,7 @@ from asm_async.integrations.agent_framework.message_events import (
 )
 from asm_async.integrations.agent_framework.usage import Report, run_of_contents
 from asm_async.integrations.ids import safe_id
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.changes import Changes
@@ -124,7 +124,6 @@ class AsmHistoryProvider(HistoryProvider):
         self._agent_id = fields.text(agent_id, "agent_id")
         self._tenant_id = fields.optional(tenant_id, "tenant_id", fields.text)
         self._user_id = fields.optional(user_id, "user_id", fields.text)
-        self._portal: Portal | None = None
         self._report: Report | None = None
         # What is no text is refused here, not by the first run.
         self.session_id_of(None)
@@ -141,17 +140,14 @@ class AsmHistoryProvider(HistoryProvider):
 
             options: What the class takes beside the ports.
         """
-        portal = open_portal(url, migrate=migrate)
-        provider = cls(portal.ports, **options)
-        provider._portal = portal
-        return provider
+        make = partial(cls, **options)
+        return open_adapter(url, make, migrate=migrate)
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` has opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     def session_id_of(self, session_id: str | None) -> str:
         """

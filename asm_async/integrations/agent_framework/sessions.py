@@ -11,7 +11,7 @@ from typing import Any, Self, cast
 from agent_framework import AgentSession, SessionStore
 
 from asm_async.integrations.ids import safe_id
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.json_values import normalise_json_object
@@ -40,7 +40,6 @@ class AsmSessionStore(SessionStore):
         super().__init__()
         self._runner = PortsRunner(ports)
         self._namespace = fields.text(namespace, "namespace")
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(cls, url: str, *, migrate: bool = True, **options: Any) -> Self:
@@ -54,17 +53,14 @@ class AsmSessionStore(SessionStore):
 
             options: What the class takes beside the ports.
         """
-        portal = open_portal(url, migrate=migrate)
-        store = cls(portal.ports, **options)
-        store._portal = portal
-        return store
+        make = partial(cls, **options)
+        return open_adapter(url, make, migrate=migrate)
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` has opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def get(self, session_id: str) -> AgentSession | None:
         """

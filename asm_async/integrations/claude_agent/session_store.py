@@ -42,7 +42,7 @@ from asm_async.integrations.claude_agent.keys import (
     facts_of,
     tenant_of,
 )
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports
 from asm_async.values import fields
@@ -93,7 +93,6 @@ class AsmSessionStore(AgentSessionStore):
         self._runner = PortsRunner(ports)
         self._user_id = fields.optional(user_id, "user_id", fields.text)
         self._timeout = fields.amount(timeout, "timeout")
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(
@@ -119,21 +118,14 @@ class AsmSessionStore(AgentSessionStore):
 
             timeout: As for the constructor; also that of each call of the ports.
         """
-        portal = open_portal(url, migrate=migrate, timeout=timeout)
-        try:
-            store = cls(portal.ports, user_id=user_id, timeout=timeout)
-        except BaseException:
-            portal.close()
-            raise
-        store._portal = portal
-        return store
+        make = partial(cls, user_id=user_id, timeout=timeout)
+        return open_adapter(url, make, migrate=migrate, timeout=timeout)
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` has opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def append(self, key: SessionKey, entries: list[SessionStoreEntry]) -> None:
         """

@@ -4,8 +4,9 @@ Authorization: the callback that decides, and what it decided for a request; lim
 Annotations are evaluated where they stand here, since one names an argument.
 """
 
-from collections.abc import Callable
-from typing import Annotated, Any, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from enum import Enum
+from typing import Annotated, Any, Final, TypeAlias
 
 import attrs
 from fastapi import Depends
@@ -21,16 +22,43 @@ from asm_async.values.fields import PositiveCount
 from asm_async.values.token_price import PriceLookup
 from asm_async.values.value import Value
 
-Authorize: TypeAlias = Callable[..., Any]
+
+class AllTenants(Enum):
+    """
+    Whose sessions an operator may see: everybody's.
+
+    It has one member, so that a checker tells it from a tenant's id; it is no text,
+    since any text may be one.
+    """
+
+    ALL_TENANTS = "all tenants"
 
 
-def _seconds(value: object, name: str) -> float:
+ALL_TENANTS: Final = AllTenants.ALL_TENANTS
+
+Access: TypeAlias = str | AllTenants
+"""
+For whom a request is: a tenant's id, or :data:`ALL_TENANTS`.
+"""
+
+Authorize: TypeAlias = Callable[
+    ..., Access | Awaitable[Access] | Iterator[Access] | AsyncIterator[Access]
+]
+"""
+A FastAPI dependency that returns or yields for whom a request is.
+"""
+
+
+def seconds_above_zero(value: object, name: str) -> float:
+    """
+    Accept a number of seconds above 0.
+    """
     if not (seconds := fields.amount(value, name)):
         raise ValidationError(f"{name}: expected a time in seconds, got 0")
     return seconds
 
 
-Seconds: TypeAlias = Annotated[float, _seconds]
+Seconds: TypeAlias = Annotated[float, seconds_above_zero]
 
 
 @attrs.frozen(kw_only=True)
@@ -134,14 +162,9 @@ def request_context(
     """
 
     async def admit(
-        request: Request, tenant_id: Annotated[Any, Depends(authorize)]
+        request: Request, access: Annotated[Any, Depends(authorize)]
     ) -> None:
-        if tenant_id is not None:
-            try:
-                fields.text(tenant_id, "tenant_id")
-            except ValidationError as error:
-                # An object that is no tenant's id must not pass for "everybody".
-                raise RuntimeError(f"authorize returned no tenant: {error}") from None
+        tenant_id = _tenant_of(access)
         state = app_state_of(request.app)
         state.note_request()
         request.scope[_SCOPE_KEY] = RequestContext(
@@ -152,6 +175,24 @@ def request_context(
         )
 
     return Dependency(admit)
+
+
+def _tenant_of(access: object) -> str | None:
+    """
+    Return the tenant's id, or None for all; anything else must not pass for either.
+
+    A function that forgets its ``return`` returns None.
+    """
+    if access is ALL_TENANTS:
+        return None
+    try:
+        return fields.text(access, "tenant_id")
+    except ValidationError:
+        raise RuntimeError(
+            "authorize has to return the tenant's id (1 to 255 characters), or"
+            " asm_async.integrations.fastapi.ALL_TENANTS for an operator; it returned"
+            f" a {type(access).__name__} that is neither"
+        ) from None
 
 
 async def _context_of(request: Request) -> RequestContext:

@@ -129,6 +129,7 @@ def ports_lifespan(ports: Ports) -> Lifespan:
                 yield
         finally:
             state.streams.end()
+            await state.readiness.aclose()
             try:
                 await state.wait_for_requests()
             finally:

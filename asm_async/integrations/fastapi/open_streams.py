@@ -77,6 +77,13 @@ class OpenStreams:
     def __len__(self) -> int:
         return len(self._endings)
 
+    @property
+    def are_ending(self) -> bool:
+        """
+        Whether the application is about to stop.
+        """
+        return self._is_ending
+
     @contextmanager
     def join(self, places: Collection[Place]) -> Generator[asyncio.Future[None]]:
         """

@@ -11,7 +11,9 @@ import attrs
 from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
+from asm_async.integrations.fastapi.readiness import Readiness
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
@@ -60,6 +62,13 @@ class AppState:
 
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
+    log_throttle: LogThrottle = attrs.field(factory=LogThrottle)
+    readiness: Readiness = attrs.field(
+        init=False,
+        default=attrs.Factory(
+            lambda self: Readiness(self.ports.store), takes_self=True
+        ),
+    )
     _requests: set[asyncio.Task[Any]] = attrs.field(
         init=False, factory=set[asyncio.Task[Any]]
     )

@@ -26,6 +26,7 @@ from asm_async.errors import (
     UnsupportedOperationError,
     ValidationError,
 )
+from asm_async.fronts.log_records import LogThrottle, exc_info_of
 from asm_async.values.json_values import encode_json
 
 _LOG = logging.getLogger(__name__)
@@ -80,13 +81,13 @@ class ProblemRoute(APIRoute):
         """
         Return what answers a request.
         """
-        handle = super().get_route_handler()
+        handle, throttle = super().get_route_handler(), LogThrottle()
 
         async def answer(request: Request) -> Response:
             try:
                 return await handle(request)
             except Exception as error:  # noqa: BLE001 - whatever it is, it is answered
-                return problem_of(error)
+                return problem_of(error, throttle)
 
         return answer
 
@@ -99,19 +100,31 @@ def add_problem_handlers(app: FastAPI) -> None:
     this is for the application's own, and for paths and methods that it has not.
     """
     kinds = (ASMError, ProblemError, HTTPException, RequestValidationError, Exception)
+    throttle = LogThrottle()
+
+    async def handle(_: Request, error: Exception) -> Response:
+        return problem_of(error, throttle)
+
     for kind in kinds:
-        app.add_exception_handler(kind, _handle)
+        app.add_exception_handler(kind, handle)
 
 
-async def _handle(_: Request, error: Exception) -> Response:
-    return problem_of(error)
-
-
-def problem_of(error: Exception) -> Response:
+def problem_of(error: Exception, throttle: LogThrottle) -> Response:
     """
     Describe an error; one that was not foreseen is logged, and not shown.
+
+    Args:
+        error: What was raised.
+
+        throttle: What bounds the records of many that fail in the same way.
     """
-    problem = _described(error)
+    return problem_response(_described(error, throttle))
+
+
+def problem_response(problem: ProblemError) -> Response:
+    """
+    Answer with a problem.
+    """
     text = encode_json(problem.described)
     response = Response(text, problem.status, headers=problem.headers)
     response.headers["content-type"] = PROBLEM_JSON
@@ -119,11 +132,11 @@ def problem_of(error: Exception) -> Response:
     return response
 
 
-def _described(error: Exception) -> ProblemError:
+def _described(error: Exception, throttle: LogThrottle) -> ProblemError:
     if isinstance(error, ProblemError):
         return error
     if isinstance(error, ASMError):
-        return _described_ours(error)
+        return _described_ours(error, throttle)
     if isinstance(error, RequestValidationError):
         found = [
             f"{'.'.join(str(step) for step in each['loc'][1:])}: {each['msg']}"
@@ -134,7 +147,8 @@ def _described(error: Exception) -> ProblemError:
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), str(error.detail)
         return ProblemError(status, "http_error", detail, headers=error.headers)
-    _LOG.error("an unforeseen error", exc_info=error)
+    told, kind = "an unforeseen error", type(error)
+    throttle.log(_LOG, logging.ERROR, told, key=kind, exc_info=exc_info_of(error))
     return ProblemError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",
@@ -142,7 +156,7 @@ def _described(error: Exception) -> ProblemError:
     )
 
 
-def _described_ours(error: ASMError) -> ProblemError:
+def _described_ours(error: ASMError, throttle: LogThrottle) -> ProblemError:
     if isinstance(error, StoreClosedError):
         status, detail = HTTPStatus.SERVICE_UNAVAILABLE, "The service is closing."
         return ProblemError(status, error.code, detail, headers=_RETRY_AFTER)
@@ -150,7 +164,14 @@ def _described_ours(error: ASMError) -> ProblemError:
         if isinstance(error, kind):
             return ProblemError(status, error.code, str(error))
     # A database's message may name hosts, files and statements: it is for the log.
-    _LOG.error("a request failed: %s", error, exc_info=error)
+    throttle.log(
+        _LOG,
+        logging.ERROR,
+        "a request failed: %s",
+        error,
+        key=error.code,
+        exc_info=exc_info_of(error),
+    )
     is_unknown = isinstance(error, StorageError) and error.outcome_unknown
     status = HTTPStatus.INTERNAL_SERVER_ERROR
     headers: Mapping[str, str] | None = None

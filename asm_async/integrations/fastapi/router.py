@@ -49,8 +49,10 @@ def router(
 
     Args:
         authorize: A FastAPI dependency that lets a request in by returning, and keeps
-            it out by raising, such as ``HTTPException(401)``. It returns the tenant, or
-            None for an operator, who may see and do everything.
+            it out by raising, such as ``HTTPException(401)``. It returns the tenant's
+            id, or ``ALL_TENANTS`` for an operator, who may see and do everything. With
+            anything else, such as None, the request is answered with 500. Where it uses
+            the classes of ``fastapi.security``, OpenAPI has their schemes.
 
         limits: How much a request may send and receive.
 

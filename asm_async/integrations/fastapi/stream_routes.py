@@ -67,7 +67,8 @@ class EventStream(StreamedResponse):
         """
         if not isinstance(error, Exception):
             return b""
-        return b"event: error\ndata: %b\n\n" % bytes(problem_of(error).body)
+        problem = problem_of(error, self._log_throttle)
+        return b"event: error\ndata: %b\n\n" % bytes(problem.body)
 
 
 async def follow_session(

@@ -169,6 +169,7 @@ class StreamedResponse(Response):
         self._produce = produce
         self._streams = context.state.streams
         self._limits = context.limits
+        self._log_throttle = context.state.log_throttle
         self._places = context.limits.places(
             context.tenant_id, is_export=self.is_export
         )
@@ -208,7 +209,7 @@ class StreamedResponse(Response):
         except Exception as error:
             if sender.has_begun:
                 raise
-            await problem_of(error)(scope, receive, send)
+            await problem_of(error, self._log_throttle)(scope, receive, send)
 
     async def _stream(
         self, sender: Sender, receive: Receive, ending: asyncio.Future[None]
@@ -225,7 +226,8 @@ class StreamedResponse(Response):
                 await _end(work)
                 is_whole = work in done and error is None
                 if error is not None:
-                    _LOG.warning("a stream was broken off: %s", type(error).__name__)
+                    kind, told = type(error).__name__, "a stream was broken off: %s"
+                    self._log_throttle.log(_LOG, logging.WARNING, told, kind)
                 final = b"" if is_whole else self.final_chunk(error)
                 if final is not None:
                     sender.finish(final)

@@ -31,7 +31,7 @@ from asm_async.integrations.google_adk.artifact_versions import (
     list_versions,
     remove_versions,
 )
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.together import Ports
 from asm_async.values.json_values import normalise_json_object
@@ -58,7 +58,6 @@ class AsmArtifactService(BaseArtifactService):
     def __init__(self, ports: Ports, contents: ArtifactStore) -> None:
         self._runner = PortsRunner(ports)
         self._contents = contents
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(
@@ -83,10 +82,8 @@ class AsmArtifactService(BaseArtifactService):
 
             timeout: As for :func:`~asm_async.open_ports`.
         """
-        portal = open_portal(url, migrate=migrate, timeout=timeout)
-        service = cls(portal.ports, contents)
-        service._portal = portal
-        return service
+        make = partial(cls, contents=contents)
+        return open_adapter(url, make, migrate=migrate, timeout=timeout)
 
     @override
     async def save_artifact(
@@ -221,8 +218,7 @@ class AsmArtifactService(BaseArtifactService):
         """
         Close what :meth:`from_url` opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def _do_save(
         self, name: ArtifactName, part: types.Part, metadata: dict[str, Any]

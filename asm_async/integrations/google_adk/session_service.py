@@ -34,7 +34,7 @@ from asm_async.integrations.google_adk.reading import (
 )
 from asm_async.integrations.google_adk.records import time_of
 from asm_async.integrations.google_adk.writing import AppendedEvent, append, create
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 
 
@@ -56,7 +56,6 @@ class AsmSessionService(BaseSessionService):
 
     def __init__(self, ports: Ports) -> None:
         self._runner = PortsRunner(ports)
-        self._portal: Portal | None = None
         self._turns: dict[tuple[int, int], _Turn] = {}
 
     @classmethod
@@ -73,10 +72,7 @@ class AsmSessionService(BaseSessionService):
 
             timeout: As for :func:`~asm_async.open_ports`.
         """
-        portal = open_portal(url, migrate=migrate, timeout=timeout)
-        service = cls(portal.ports)
-        service._portal = portal
-        return service
+        return open_adapter(url, cls, migrate=migrate, timeout=timeout)
 
     @override
     async def create_session(
@@ -231,8 +227,7 @@ class AsmSessionService(BaseSessionService):
         """
         Close what :meth:`from_url` opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def __aenter__(self) -> Self:
         """

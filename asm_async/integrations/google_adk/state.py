@@ -119,8 +119,10 @@ def json_of(value: object, place: str) -> Any:
     """
     try:
         return to_jsonable_python(value)
-    except Exception:  # noqa: BLE001 - a value's own code may raise anything
-        _LOG.warning("%r has no form in JSON: its text is stored", place, exc_info=True)
+    except Exception as error:  # noqa: BLE001 - a value's own code may raise anything
+        # What it says may hold the value.
+        kind = type(error).__name__
+        _LOG.warning("%r has no form in JSON: its text is stored (%s)", place, kind)
     try:
         return to_jsonable_python(value, serialize_unknown=True)
     except Exception as error:

@@ -44,7 +44,7 @@ from asm_async.integrations.langgraph.operations import (
 from asm_async.integrations.langgraph.putting import Put
 from asm_async.integrations.langgraph.threads import Threads
 from asm_async.integrations.langgraph.writes import Task, Writes, writes_of
-from asm_async.portal import Portal, PortsRunner
+from asm_async.portal import PortsRunner
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 
@@ -69,7 +69,6 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
             fields.one_of(on_fork, "on_fork", ("allow", "refuse")) == "refuse"
         )
         self._record_messages = fields.boolean(record_messages, "record_messages")
-        self._portal: Portal | None = None
 
     async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """

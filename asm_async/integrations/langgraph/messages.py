@@ -99,7 +99,9 @@ def events_and_runs(
             its = _events(session_id, record, new, at, None if run is None else run.id)
         except (ValidationError, ValueError, TypeError) as error:
             _logger.warning(
-                "a message of checkpoint %s is not in its session: %s", record.id, error
+                "a message of checkpoint %s is not in its session: %s",
+                record.id,
+                type(error).__name__,
             )
             continue
         events += its

@@ -35,7 +35,7 @@ from asm_async.integrations.langgraph.asynchronous import AsynchronousSaver
 from asm_async.integrations.langgraph.operations import (
     call_steps,
 )
-from asm_async.portal import open_portal
+from asm_async.portal import open_adapter
 
 
 class AsmCheckpointSaver(AsynchronousSaver):
@@ -109,29 +109,22 @@ class AsmCheckpointSaver(AsynchronousSaver):
 
             options: As for :func:`~asm_async.portal.open_portal`.
         """
-        portal = open_portal(url, migrate=migrate, **options)
-        saver = cls(
-            portal.ports,
-            serde=serde,
-            on_fork=on_fork,
-            record_messages=record_messages,
+        make = partial(
+            cls, serde=serde, on_fork=on_fork, record_messages=record_messages
         )
-        saver._portal = portal
-        return saver
+        return open_adapter(url, make, migrate=migrate, **options)
 
     def close(self) -> None:
         """
         Close the portal of :meth:`from_url`; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            self._portal.close()
+        self._runner.close()
 
     async def aclose(self) -> None:
         """
         Close the saver as :meth:`close` does, and let this loop run meanwhile.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     def get_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
         """

@@ -38,7 +38,7 @@ from asm_async.integrations.langgraph.store_keys import (
     prefix_of,
     select_namespaces,
 )
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.changes import Changes
@@ -91,7 +91,6 @@ class AsmStore(BaseStore):
         self._runner = PortsRunner(ports)
         self._scope = safe_id(PREFIX, fields.text(name, "name"))
         self.ttl_config = ttl
-        self._portal: Portal | None = None
         self._swept_at = now_utc()
 
     @classmethod
@@ -106,28 +105,20 @@ class AsmStore(BaseStore):
 
             options: As for the class.
         """
-        portal = open_portal(url, migrate=migrate)
-        try:
-            store = cls(portal.ports, **options)
-        except BaseException:
-            portal.close()
-            raise
-        store._portal = portal
-        return store
+        make = partial(cls, **options)
+        return open_adapter(url, make, migrate=migrate)
 
     def close(self) -> None:
         """
         Close what :meth:`from_url` has opened; with ports of others it does nothing.
         """
-        if self._portal is not None:
-            self._portal.close()
+        self._runner.close()
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` has opened, and let the loop run meanwhile.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     def batch(self, ops: Iterable[Op]) -> list[Result]:
         """
@@ -285,9 +276,9 @@ class AsmStore(BaseStore):
             return
         try:
             await self._do_sweep()
-        except StorageError:
+        except StorageError as error:
             # What was put is stored, and the next sweep finds what this one left.
-            _log.warning("could not sweep what has lived long enough", exc_info=True)
+            _log.warning("could not sweep what has lived long enough: %s", error)
 
     async def _do_sweep(self) -> int:
         now = self._swept_at = now_utc()

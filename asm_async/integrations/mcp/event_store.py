@@ -24,7 +24,7 @@ from asm_async.errors import (
 )
 from asm_async.integrations.ids import safe_id
 from asm_async.integrations.mcp.handover import Handover
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.changes import Changes
@@ -111,7 +111,6 @@ class AsmEventStore(EventStore):
         digest = hashlib.sha256(self._session_id.encode()).hexdigest()
         self._token = f"{digest[:16]}-"
         self._handover = Handover()
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(
@@ -143,14 +142,8 @@ class AsmEventStore(EventStore):
 
             user_id: The person who uses the client.
         """
-        portal = open_portal(url, migrate=migrate, timeout=timeout)
-        try:
-            store = cls(portal.ports, scope=scope, tenant_id=tenant_id, user_id=user_id)
-        except BaseException:
-            portal.close()
-            raise
-        store._portal = portal
-        return store
+        make = partial(cls, scope=scope, tenant_id=tenant_id, user_id=user_id)
+        return open_adapter(url, make, migrate=migrate, timeout=timeout)
 
     @property
     def session_id(self) -> str:
@@ -163,8 +156,7 @@ class AsmEventStore(EventStore):
         """
         Close what :meth:`from_url` has opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def store_event(self, stream_id: str, message: JSONRPCMessage | None) -> str:
         """

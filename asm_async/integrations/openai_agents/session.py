@@ -5,6 +5,7 @@ A session of the SDK whose items are events of ours.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping, Sequence
+from functools import partial
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Self, TypedDict, TypeVar, Unpack
 
@@ -22,7 +23,7 @@ from asm_async.integrations.openai_agents.compaction import (
 )
 from asm_async.integrations.openai_agents.history import History, IsExpired
 from asm_async.integrations.openai_agents.items import events_of, item_of
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.event import Event
@@ -124,7 +125,6 @@ class AsmSession:
             metadata=metadata,
         ).update_status(SessionStatus.ACTIVE)
         self._runner = PortsRunner(ports)
-        self._portal: Portal | None = None
         self._is_closed = False
 
     @classmethod
@@ -158,14 +158,8 @@ class AsmSession:
         Raises:
             ValidationError: Naming the argument that is wrong.
         """
-        portal = open_portal(url, migrate=migrate, timeout=timeout)
-        try:
-            session = cls(session_id, portal.ports, **options)
-        except BaseException:
-            portal.close()
-            raise
-        session._portal = portal
-        return session
+        make = partial(cls, session_id, **options)
+        return open_adapter(url, make, migrate=migrate, timeout=timeout)
 
     @property
     def stored_session_id(self) -> str:
@@ -257,8 +251,7 @@ class AsmSession:
         It blocks until that is done, unless others of this process share it.
         """
         self._is_closed = True
-        if self._portal is not None:
-            self._portal.close()
+        self._runner.close()
 
     async def _get_compaction_snapshot(
         self,

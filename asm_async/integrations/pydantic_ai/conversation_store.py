@@ -17,7 +17,7 @@ from pydantic_ai.conversation_store import (
 from asm_async.errors import SessionNotFoundError
 from asm_async.integrations.pydantic_ai import deleting, reading
 from asm_async.integrations.pydantic_ai.writing import RecordWriter
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.transcripts import Transcript
 from asm_async.values import fields
@@ -57,7 +57,6 @@ class AsmConversationStore(ConversationStore):
     def __init__(self, ports: Ports, *, agent_id: str = "pydantic-ai") -> None:
         self._runner = PortsRunner(ports)
         self._writer = RecordWriter(fields.text(agent_id, "agent_id"))
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(
@@ -75,24 +74,20 @@ class AsmConversationStore(ConversationStore):
 
             agent_id: The *agent_id* of the sessions.
         """
-        portal = open_portal(url, migrate=migrate)
-        store = cls(portal.ports, agent_id=agent_id)
-        store._portal = portal
-        return store
+        make = partial(cls, agent_id=agent_id)
+        return open_adapter(url, make, migrate=migrate)
 
     def close(self) -> None:
         """
         Close what :meth:`from_url` opened; ports that were handed in stay open.
         """
-        if self._portal is not None:
-            self._portal.close()
+        self._runner.close()
 
     async def aclose(self) -> None:
         """
         Close what :meth:`from_url` opened, as :meth:`close` does.
         """
-        if self._portal is not None:
-            await self._portal.aclose()
+        await self._runner.aclose()
 
     async def read_record(self, conversation_id: str) -> ConversationRecord | None:
         """

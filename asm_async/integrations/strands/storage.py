@@ -29,7 +29,7 @@ from asm_async.integrations.strands.keys import (
     place_of,
 )
 from asm_async.integrations.strands.snapshot import snapshot_of
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.changes import Changes
@@ -104,7 +104,6 @@ class AsmStorage:
         self._with_messages = fields.boolean(with_messages, "with_messages")
         self._search_strategy = search_strategy
         self._prefix = ""
-        self._portal: Portal | None = None
 
     @classmethod
     def from_url(cls, url: str, *, migrate: bool = True, **options: Any) -> Self:
@@ -118,21 +117,14 @@ class AsmStorage:
 
             options: As for the class.
         """
-        portal = open_portal(url, migrate=migrate)
-        try:
-            storage = cls(portal.ports, **options)
-        except BaseException:
-            portal.close()
-            raise
-        storage._portal = portal
-        return storage
+        make = partial(cls, **options)
+        return open_adapter(url, make, migrate=migrate)
 
     def close(self) -> None:
         """
         Close what :meth:`from_url` has opened; with ports of others it does nothing.
         """
-        if self._portal is not None:
-            self._portal.close()
+        self._runner.close()
 
     async def write(self, key: str, data: bytes) -> None:
         """

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StoreClosedError
+from asm_async.fronts.log_records import LogThrottle
 
 
 def _no_engines() -> WeakKeyDictionary[AsyncEngine, Any]:
@@ -45,6 +46,11 @@ class EngineState:
     """
     Held by the one transaction that writes, first come, first served; for databases
     with one writer.
+    """
+
+    log_throttle: LogThrottle = attrs.field(factory=LogThrottle)
+    """
+    What bounds the records of all stores over the pool.
     """
 
     is_looked_over: bool = False
@@ -131,6 +137,14 @@ def engine_state(
         _STATES[engine.dialect] = new
         _renew(engine, state, renew_pool)
     return new
+
+
+def log_throttle_of(engine: AsyncEngine) -> LogThrottle:
+    """
+    Return what bounds an engine's records; a new one where no store has used it yet.
+    """
+    state = _STATES.get(engine.dialect)
+    return LogThrottle() if state is None else state.log_throttle
 
 
 def inherited_states() -> list[EngineState]:

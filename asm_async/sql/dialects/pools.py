@@ -7,6 +7,7 @@ from __future__ import annotations
 from operator import attrgetter
 from typing import Any
 
+import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import AssertionPool, AsyncAdaptedQueuePool, StaticPool
 
@@ -16,6 +17,52 @@ from asm_async.errors import UnsupportedOperationError
 _NAME = "_pool"
 _queue = attrgetter("_pool._queue")
 _records = attrgetter("_pool._queue._queue")
+
+
+@attrs.frozen(kw_only=True)
+class PoolUse:
+    """
+    How a pool of connections is used.
+    """
+
+    used: int
+    """
+    How many connections somebody has taken out of it.
+    """
+
+    idle: int
+    """
+    How many lie in it.
+    """
+
+    most: int | None
+    """
+    How many there may be; None for any number.
+    """
+
+    waiting: int
+    """
+    How many wait for one of them.
+    """
+
+
+def pool_use(engine: AsyncEngine) -> PoolUse | None:
+    """
+    Return how an engine's pool is used; None where it lends none by number.
+
+    Any thread may ask.
+    """
+    pool = engine.pool
+    if not isinstance(pool, AsyncAdaptedQueuePool):
+        return None
+    overflow = getattr(pool, "_max_overflow", -1)
+    waiters = tuple(getattr(_queue(pool), "_getters", ()))
+    return PoolUse(
+        used=pool.checkedout(),
+        idle=pool.checkedin(),
+        most=None if overflow < 0 else pool.size() + overflow,
+        waiting=sum([not waiter.done() for waiter in waiters]),
+    )
 
 
 def idle_connections(engine: AsyncEngine) -> list[Any]:

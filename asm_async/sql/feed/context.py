@@ -14,6 +14,8 @@ from typing import Any, TypeAlias, TypeVar
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import StorageError
+from asm_async.fronts.log_records import LogThrottle
+from asm_async.sql.core.engine_state import log_throttle_of
 from asm_async.sql.core.feed_timing import MIN_POLL_INTERVAL
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.feed.queries import newest_place, standing_of
@@ -69,6 +71,13 @@ class FeedContext:
         self._poll_name = f"poll every {poll_interval} s"
         self._listens = listens
         self._followers: dict[Leave, SharedTasks] = {}
+
+    @property
+    def log_throttle(self) -> LogThrottle:
+        """
+        What bounds the records of all that goes on over the engine.
+        """
+        return log_throttle_of(self.transactions.engine)
 
     def join(self, leave: Leave) -> None:
         """

@@ -31,7 +31,8 @@ from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.transactions.transaction import Call, Transaction, prolong
+from asm_async.sql.transactions.call import Call
+from asm_async.sql.transactions.transaction import Transaction, prolong
 from asm_async.values.checkpoint import (
     START,
     Checkpoint,
@@ -138,7 +139,11 @@ class ConsumerLeases:
         try:
             await self._context.release_transactions.write(work, is_repeatable=True)
         except StorageError as error:
-            _LOG.warning("a lease was not given up, and ends by itself: %r", error)
+            _LOG.warning(
+                "consumer %r has not given up its lease, which ends by itself: %s",
+                self._options.name,
+                error,
+            )
 
     async def acknowledge(
         self, holding: Holding, end: Checkpoint, conn: AsyncConnection | None = None
@@ -178,7 +183,6 @@ class ConsumerLeases:
             return
         row = (await conn.execute(self._row())).first()
         if row is None or row.fencing_token != holding.fencing_token:
-            _LOG.warning("a lease was lost before its batch was acknowledged")
             raise lease_lost(self._options.name)
         if self._read(row.checkpoint).place < end.place:
             raise ConflictError(
@@ -233,7 +237,9 @@ class ConsumerLeases:
             except StorageError as error:
                 pause = pause_after(failures)
                 if not error.retryable or clock() + pause > call.deadline:
+                    transactions.call_log.note_failure(error, call.deadline)
                     raise
+                transactions.call_log.note_retry(error)
             await asyncio.sleep(pause)
         raise AssertionError  # there is no end to counting
 

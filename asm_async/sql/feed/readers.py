@@ -235,7 +235,9 @@ class SessionReader(_Reader):
         latest = row.last_sequence
         lags = row.may_lag and (latest or 0) < witness.sequence_number
         if not lags and is_lost(witness, mark=mark, is_moved=False, latest=latest):
-            raise gone(witness, f"session {witness.session_id!r}")
+            raise gone(
+                self._context.log_throttle, witness, f"session {witness.session_id!r}"
+            )
 
 
 def _is_over(row: Any) -> bool:
@@ -349,7 +351,7 @@ class FeedReader(_Reader):
         self._wake_up.must_read = True
         end = standing.next_transaction, standing.next_position
         if newest is not None and (newest[0], newest[1]) >= end:
-            raise restored("feed")
+            raise restored(self._context.log_throttle, "feed")
         self._is_checked = self._judge(standing, place)
 
     async def _stand(self, conn: AsyncConnection, place: Place) -> Any:
@@ -369,7 +371,7 @@ class FeedReader(_Reader):
             return True
         is_ahead = place >= (row.next_transaction, row.next_position)
         if is_ahead and not row.may_lag:
-            raise ahead()
+            raise ahead(self._context.log_throttle)
         if witness is None or is_ahead:
             return not is_ahead
         latest = row.last_sequence
@@ -379,12 +381,12 @@ class FeedReader(_Reader):
             # Another tenant's session, or none: which, is not for this tenant to know.
             return True
         if row.is_misplaced:
-            raise restored("checkpoint")
+            raise restored(self._context.log_throttle, "checkpoint")
         mark = None if row.witness_id is None else mark_of(row.witness_id)
         is_moved = (row.at_transaction, row.at_position) != place
         is_other = mark is None and row.id_at_place is not None
         if is_other or is_lost(witness, mark=mark, is_moved=is_moved, latest=latest):
-            raise gone(witness, "checkpoint")
+            raise gone(self._context.log_throttle, witness, "checkpoint")
         return True
 
 

@@ -5,7 +5,6 @@ Who waits for events of which session, and what wakes them.
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,8 +14,6 @@ from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
 from asm_async.values.checkpoint import Place, mark_of
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json
-
-_LOG = logging.getLogger(__name__)
 
 CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
 """
@@ -281,14 +278,12 @@ class NotificationHub:
             first_position: The place in the feed of the first of them, behind which the
                 others stand one by one; None where only reading tells.
         """
-        if self._waiters:
-            try:
+        try:
+            if self._waiters:
                 self._hand_over(changed, appended, first_position)
-            except Exception:  # noqa: BLE001 - it was committed all the same
-                _LOG.exception("events were not handed over, and have to be read")
-                self.notify_all()
-        if self._announce is not None:
-            self._announce({*changed, *(event.session_id for event, _ in appended)})
+        finally:
+            if self._announce is not None:
+                self._announce({*changed, *(event.session_id for event, _ in appended)})
 
     def _hand_over(
         self,

@@ -14,12 +14,18 @@ from math import inf
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.transactions.connections import DriverConnections
 
 _LOG = logging.getLogger(__name__)
+
+
+_DROPPED = (
+    "other processes could not be told of what was written, and find it by looking: %r"
+)
 
 
 class Announcer:
@@ -52,6 +58,7 @@ class Announcer:
         self._pending: set[str] = set()
         self._task: asyncio.Task[None] | None = None
         self._next_time = -inf
+        self._log_throttle = LogThrottle()
 
     def announce(self, session_ids: Collection[str]) -> None:
         """
@@ -82,11 +89,10 @@ class Announcer:
                 async with asyncio.timeout(timing.ANNOUNCEMENT_TIMEOUT):
                     await self._send(pending)
             except (StorageError, TimeoutError) as error:
-                _LOG.warning(
-                    "an announcement of %d sessions was dropped: %r",
-                    len(pending),
-                    error,
-                )
+                self._log_throttle.log(_LOG, logging.WARNING, _DROPPED, error)
+            else:
+                told = "other processes are told of what is written again"
+                self._log_throttle.end(_LOG, told, of=_DROPPED)
             gap = timing.ANNOUNCEMENT_GAPS_PER_SENDING * (clock() - begun)
             gap = gap if self._pending else 0.0
             gap = max(

@@ -10,6 +10,7 @@ import logging
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import StoreClosedError
+from asm_async.sql.core.engine_state import log_throttle_of
 from asm_async.sql.migrations import check_schema
 from asm_async.sql.runtime.shared_state import SharedState, shared_state
 from asm_async.sql.transactions.transaction import Transactions
@@ -92,7 +93,11 @@ class Lifecycle:
             transactions.connections.forget_idle()
             await transactions.read(self._check_database)
         if transactions.is_read_only:
-            _LOG.warning("the server takes no writes: it is a standby, or read-only")
+            log_throttle_of(transactions.engine).log(
+                _LOG,
+                logging.WARNING,
+                "the server takes no writes: it is a standby, or read-only",
+            )
 
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)

@@ -13,6 +13,7 @@ from typing import Any
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.fronts.log_records import LogThrottle, exc_info_of
 from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.engine_state import EngineState, engine_state
 from asm_async.sql.core.feed_timing import MAX_CONCURRENT_READS
@@ -33,6 +34,7 @@ class SharedTasks:
     def __init__(self) -> None:
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._users: dict[str, int] = {}
+        self._log_throttle = LogThrottle()
 
     def join(self, name: str, run: Callable[[], Coroutine[Any, Any, None]]) -> None:
         """
@@ -43,7 +45,7 @@ class SharedTasks:
         self._users[name] = self._users.get(name, 0) + 1
         task = self._tasks.get(name)
         if task is None or task.done():
-            running = _kept_running(name, run)
+            running = _kept_running(name, run, self._log_throttle)
             self._tasks[name] = asyncio.get_running_loop().create_task(running)
 
     async def leave(self, *names: str) -> None:
@@ -67,7 +69,7 @@ class SharedTasks:
 
 
 async def _kept_running(
-    name: str, run: Callable[[], Coroutine[Any, Any, None]]
+    name: str, run: Callable[[], Coroutine[Any, Any, None]], throttle: LogThrottle
 ) -> None:
     """
     Run until that comes to an end by itself, which it does where nothing is to be done.
@@ -75,8 +77,14 @@ async def _kept_running(
     for failures in itertools.count(1):
         try:
             await run()
-        except Exception:  # noqa: BLE001 - whatever it is, followers depend on the task
-            _LOG.warning("%r has failed, and is begun again", name, exc_info=True)
+        except Exception as error:  # noqa: BLE001 - whatever it is, followers depend on it
+            throttle.log(
+                _LOG,
+                logging.WARNING,
+                "%r has failed, and is begun again",
+                name,
+                exc_info=exc_info_of(error),
+            )
         else:
             return
         await asyncio.sleep(pause_after(failures))

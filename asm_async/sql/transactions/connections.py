@@ -23,6 +23,7 @@ from sqlalchemy.util import greenlet_spawn
 from asm_async.errors import ASMError, StorageUnavailableError
 from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.sql.core.deadlines import GRACE_SECONDS, in_time
+from asm_async.sql.core.engine_state import log_throttle_of
 from asm_async.sql.core.error_translation import is_read_only
 from asm_async.sql.core.prepared import Step
 from asm_async.sql.dialects import Dialect
@@ -34,6 +35,11 @@ T = TypeVar("T", PoolProxiedConnection, AsyncConnection)
 _PING = Step("SELECT 1", ())
 
 _SILENT = "the database did not answer within the timeout"
+
+_READ_ONLY = (
+    "the server takes no writes any more: its connections are given up, and others find"
+    " the primary"
+)
 
 _MAX_SECONDS_TO_OPEN = 0.25
 _MAX_SECONDS_TO_CANCEL = 0.2
@@ -221,7 +227,7 @@ class DriverConnections:
         def end() -> None:
             nonlocal has_ended
             has_ended = True
-            _LOG.warning(_SILENT)
+            self.log(logging.WARNING, _SILENT)
             self.give_up(driver)
 
         loop = asyncio.get_running_loop()
@@ -243,11 +249,18 @@ class DriverConnections:
         finally:
             timer.cancel()
 
+    def log(self, level: int, message: str, *args: object) -> None:
+        """
+        Log what may happen on many connections of the engine at once.
+        """
+        log_throttle_of(self._engine).log(_LOG, level, message, *args)
+
     def give_up_if_read_only(self, driver: Any, error: BaseException | None) -> None:
         """
         Close a connection after an *error* that says that its server is no primary.
         """
         if error is not None and is_read_only(error):
+            self.log(logging.WARNING, _READ_ONLY)
             self.give_up(driver)
 
     def give_up(self, driver: Any) -> None:

@@ -15,6 +15,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AsyncExitStack, asynccontextmanager
+from functools import partial
 from typing import Any, TypeVar
 
 import attrs
@@ -23,13 +24,14 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import StorageBusyError, StorageError
 from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.fronts.loop_share import in_pieces
+from asm_async.fronts.observing import Observation
 from asm_async.sql.core.deadlines import (
     GRACE_SECONDS,
     MAX_CUT_SHORT,
     in_time,
     pause_after,
 )
-from asm_async.sql.core.engine_state import engine_state
+from asm_async.sql.core.engine_state import engine_state, log_throttle_of
 from asm_async.sql.core.error_translation import (
     is_collision,
     is_cut_short,
@@ -39,6 +41,8 @@ from asm_async.sql.core.error_translation import (
 )
 from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
+from asm_async.sql.transactions.call import Call
+from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.transactions.connections import (
     DriverConnections,
     acquire_now,
@@ -80,36 +84,6 @@ class Transaction:
         await self.dialect.lock(self.conn, session_ids, self.timeout)
 
 
-@attrs.define
-class Call:
-    """
-    A call that goes on trying until its *deadline*, on the loop's clock.
-    """
-
-    deadline: float
-    writes: bool = True
-    driver: Any = None
-    """
-    The driver's connection, as long as there is one.
-    """
-
-    is_working: bool = False
-    """
-    Whether what is executed on it is the caller's, not what cleans up.
-    """
-
-    has_begun: bool = False
-    is_withdrawn: bool = False
-    may_be_committed: bool = False
-
-    @property
-    def has_effect(self) -> bool:
-        """
-        Whether something was done whose outcome must be waited for.
-        """
-        return self.has_begun or self.may_be_committed
-
-
 class Transactions:
     """
     Runs reads and writes on an engine, and tries again what may succeed later.
@@ -132,6 +106,11 @@ class Transactions:
         self.timeout = timeout
         self.dialect: Dialect = dialect_of(engine)
         self.connections: DriverConnections = DriverConnections(engine, self.dialect)
+        self.call_log: CallLog = CallLog(partial(log_throttle_of, engine))
+        self.observation: Observation = Observation()
+        """
+        Where it stands who observes the port that these are for.
+        """
         self.is_read_only: bool = False
         """
         Whether the server took no writes when it was first used: it is a standby.
@@ -320,7 +299,9 @@ class Transactions:
         for failures in itertools.count(1):
             try:
                 with translated_errors():
-                    return await attempt()
+                    result = await attempt()
+                if self.call_log.is_out_of_reach:
+                    self.call_log.note_success()
             except StorageError as error:
                 call.has_begun = False
                 call.may_be_committed |= error.outcome_unknown
@@ -334,7 +315,13 @@ class Transactions:
                 is_late = clock() + pause > call.deadline
                 is_over = is_late or (call.is_withdrawn and not call.has_effect)
                 if is_over or not (is_transient and may_repeat):
+                    self.call_log.note_failure(error, call.deadline)
                     raise _with_outcome(error, call) from error.__cause__
+                self.call_log.note_retry(error)
+                if (observer := self.observation.observer) is not None:
+                    observer.note_retry(error)
+            else:
+                return result
             await asyncio.sleep(pause)
         raise AssertionError  # there is no end to counting
 

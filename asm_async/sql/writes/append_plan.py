@@ -41,6 +41,10 @@ class AppendEvents:
     expected_sequence: int | None
     texts: Sequence[EventTexts]
     expected_tenant: str | None = None
+    new_event_count: int | None = None
+    """
+    How many of its events were not stored before; None where all were new.
+    """
 
     @property
     def expected_runs(self) -> Mapping[str, int]:

@@ -5,12 +5,15 @@ Operations that wait at the same time share a transaction, as in a database's ow
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Awaitable, Sequence
 from functools import partial
 from math import inf
 
 from asm_async.errors import StorageError, StoreClosedError
+from asm_async.fronts.observing import Observation
 from asm_async.sql.writes.apart import Apart
+from asm_async.sql.writes.observed_writes import note_transaction
 from asm_async.sql.writes.operations import Operation, Outcome, Written
 from asm_async.sql.writes.queue import (
     LOOK_INTERVAL,
@@ -23,6 +26,8 @@ from asm_async.sql.writes.queue import (
 )
 from asm_async.sql.writes.retries import Retries
 from asm_async.sql.writes.writer import Watch, Writer
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_OPERATIONS = 512
 _MAX_BYTES = 4 * 2**20
@@ -46,13 +51,18 @@ class GroupCommit:
     Args:
         writer: Performs a group in one transaction, once.
 
+        observation: Where it stands who observes it.
+
         locks_sessions:
             Whether the database can make an operation wait for one session alone. Then
             that session goes on by itself, and the others do not wait for it.
     """
 
-    def __init__(self, writer: Writer, *, locks_sessions: bool) -> None:
+    def __init__(
+        self, writer: Writer, observation: Observation, *, locks_sessions: bool
+    ) -> None:
         self._writer = writer
+        self._observation = observation
         self._locks_sessions = locks_sessions
         # One that waits for a session's lock keeps the others waiting: not for long.
         self._shared_lock_timeout = (
@@ -65,7 +75,11 @@ class GroupCommit:
         self._drainer: asyncio.Task[None] | None = None
         self._apart = Apart(self._queue, self._after_landing, self._abort_all)
         self._retries = Retries(
-            self._queue, self._apart, self._run, locks_sessions=locks_sessions
+            self._queue,
+            self._apart,
+            self._run,
+            observation,
+            locks_sessions=locks_sessions,
         )
         self._watch = Watch(self._queue, self._retries, self._look)
 
@@ -90,17 +104,22 @@ class GroupCommit:
             loop.time() + timeout,
             loop.create_future(),
         )
+        if (observer := self._observation.observer) is not None:
+            member.mark = observer.note_submitted()
         self._queue.put(member)
         member.is_queued = True
         self._schedule(loop)
         self._watch.add(member, loop)
         try:
-            return await member.wait()
+            outcome = await member.wait()
         except asyncio.CancelledError:
             await self._give_up(member)
             raise
         finally:
             self._watch.waiting.discard(member)
+        if isinstance(outcome, StorageError):
+            self._writer.call_log.note_failure(outcome, member.deadline)
+        return outcome
 
     async def _give_up(self, member: PendingOperation) -> None:
         member.is_cancelled = True
@@ -108,6 +127,13 @@ class GroupCommit:
             await member.wait_uninterruptible()
         elif member.is_queued:
             self._queue.withdraw(member)
+
+    @property
+    def waiting_count(self) -> int:
+        """
+        How many operations wait for their transactions to begin.
+        """
+        return sum([member.is_queued for member in tuple(self._watch.waiting)])
 
     async def aclose(self) -> None:
         """
@@ -172,6 +198,7 @@ class GroupCommit:
         self._watch.flights.discard(flight)
         if flight.land(written, error):
             return
+        self._observe(flight, written, error)
         self._lane = None
         if written is not None:
             self._settle(flight.begun, written)
@@ -195,8 +222,16 @@ class GroupCommit:
     def _settle(self, begun: Sequence[PendingOperation], written: Written) -> None:
         if self._retries.last_error is not None:
             self._retries.reset()
+        if self._writer.call_log.is_out_of_reach:
+            self._writer.call_log.note_success()
         for member, outcome in zip(begun, written.outcomes, strict=True):
             member.settle(outcome)
+
+    def _observe(
+        self, flight: Flight, written: Written | None, error: Exception | None
+    ) -> None:
+        if (observer := self._observation.observer) is not None:
+            note_transaction(observer, flight, written, error)
 
     # Beside what takes long.
 
@@ -220,6 +255,7 @@ class GroupCommit:
         else:
             return
         self._apart.add(flight.group, task, is_slow=True)
+        _LOG.debug("others go on beside a slow group of %d", len(flight.group))
         self._after_landing()
 
     # The task, for everything that has to wait.
@@ -301,18 +337,22 @@ class GroupCommit:
         try:
             written = await writing
         except StorageError as error:
+            self._observe(flight, None, error)
             await self._after_failure(flight.group, error)
         except Exception as error:  # noqa: BLE001 - a fault of this code; theirs to see
+            self._observe(flight, None, error)
             abort_all(flight.group, error)
         except asyncio.CancelledError:
             self._abort_all(flight.group)
             raise
         else:
+            self._observe(flight, written, None)
             self._settle(flight.begun, written)
 
     async def _after_failure(
         self, group: list[PendingOperation], error: StorageError
     ) -> None:
+        self._writer.call_log.note_outage(error)
         is_final = self._writer.is_final(error)
         await self._retries.after_failure(group, error, is_final=is_final)
 

@@ -37,6 +37,10 @@ class Commit:
     expected: Expectations
     events: Sequence[Event]
     texts: Sequence[EventTexts]
+    new_event_count: int | None = None
+    """
+    How many of its events were not stored before; None where all were new.
+    """
 
     @property
     def partition_key(self) -> str:
@@ -160,6 +164,10 @@ class RetractEvents:
     """
 
     retraction: Retraction
+    new_event_count: int | None = None
+    """
+    How many of its events were not stored before; None where all were new.
+    """
 
     @property
     def events(self) -> Sequence[Event]:

@@ -38,6 +38,11 @@ class PendingOperation:
     """
 
     _told: asyncio.Future[None]
+    mark: object = None
+    """
+    What an observer knows it by; None if nobody observes.
+    """
+
     is_queued: bool = False
     is_in_flight: bool = False
     is_cancelled: bool = False

@@ -12,6 +12,7 @@ from math import inf
 from typing import Any
 
 from asm_async.errors import StorageBusyError, StorageError
+from asm_async.fronts.observing import Observation
 from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import is_collision, is_cut_short
 from asm_async.sql.writes.apart import Apart
@@ -33,6 +34,8 @@ class Retries:
 
         run: Performs a group once, with locks waited for so many seconds at most.
 
+        observation: Where it stands who observes it.
+
         locks_sessions: Whether the database can make it wait for one session alone.
     """
 
@@ -41,12 +44,14 @@ class Retries:
         queue: FairQueue[PendingOperation],
         apart: Apart,
         run: Callable[[list[PendingOperation], float], Coroutine[Any, Any, None]],
+        observation: Observation,
         *,
         locks_sessions: bool,
     ) -> None:
         self._queue = queue
         self._apart = apart
         self._run = run
+        self._observation = observation
         self._locks_sessions = locks_sessions
         self._failures = 0
         self._collisions = 0
@@ -107,6 +112,8 @@ class Retries:
         self.last_error = error
         self._collisions += is_collision(error)
         group = [m for m in group if m.should_retry(error, is_final=is_final)]
+        if group and (observer := self._observation.observer) is not None:
+            observer.note_retry(error)
         is_race = is_collision(error) and self._collisions <= _MAX_COLLISIONS
         is_cut = is_cut_short(error)
         if self._locks_sessions and isinstance(error, StorageBusyError) and not is_cut:
@@ -131,6 +138,7 @@ class Retries:
             partitions.setdefault(member.partition_key, []).append(member)
         is_apart = any(self._queue.is_held(key) for key in partitions)
         if len(partitions) > 1:
+            _LOG.debug("a group of %d is split by its sessions", len(group))
             self.parts.extend(partitions.values())
         elif is_apart or not self._apart.has_room:
             await self._try_later(group, error)
@@ -151,7 +159,7 @@ class Retries:
         if not waiting:
             return
         self._put_back(waiting)
-        _LOG.debug("a group is tried again in %.3f s: %s", pause, type(error).__name__)
+        _LOG.debug("a group is tried again in %.3f s: %s", pause, error.code)
         await asyncio.sleep(pause)
 
     def _put_back(self, members: list[PendingOperation]) -> None:

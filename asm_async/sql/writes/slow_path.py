@@ -64,13 +64,21 @@ def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Ou
         The outcomes, in the order of *operations*.
     """
     unit = yield from _load_all(dialect, operations)
-    outcomes = [_decide(unit, operation) for operation in operations]
+    outcomes = [_decided(unit, operation) for operation in operations]
     if changes := tuple(_changes(dialect, unit)):
         yield changes
     # The rows that are deleted and those that are inserted are of one table.
     for change in chain(_tag_changes(dialect, unit), unit.items.changes(dialect)):
         yield (change,)
     return outcomes
+
+
+def _decided(unit: UnitOfWork, operation: Operation) -> Outcome:
+    before = len(unit.new_events)
+    outcome = _decide(unit, operation)
+    if isinstance(operation, AppendEvents | Commit | RetractEvents):
+        operation.new_event_count = len(unit.new_events) - before
+    return outcome
 
 
 def _decide(unit: UnitOfWork, operation: Operation) -> Outcome:

@@ -12,8 +12,9 @@ from functools import cached_property, partial
 from typing import TypeAlias
 
 from asm_async.errors import StorageBusyError, StorageError, StorageUnavailableError
+from asm_async.fronts.log_records import exc_info_of
 from asm_async.sql.core.deadlines import GRACE_SECONDS
-from asm_async.sql.core.engine_state import engine_state
+from asm_async.sql.core.engine_state import engine_state, log_throttle_of
 from asm_async.sql.core.error_translation import translated_errors, with_outcome
 from asm_async.sql.core.prepared import Script
 from asm_async.sql.dialects.direct import Committed, GroupWork
@@ -61,6 +62,7 @@ class Writer:
         self._connections = transactions.connections
         self._dialect = transactions.dialect
         self._direct = transactions.dialect.direct
+        self.call_log = transactions.call_log
         self._giving: set[asyncio.Task[None]] = set()
 
     def start(
@@ -176,7 +178,9 @@ class Writer:
         ) -> None:
             self._giving.discard(giving)
             if not giving.cancelled() and (error := giving.exception()):
-                _LOG.warning("a connection could not be given back: %r", error)
+                self._connections.log(
+                    logging.WARNING, "a connection could not be given back: %r", error
+                )
             tell(committed, failure)
 
         def tell(
@@ -208,8 +212,13 @@ class Writer:
         try:
             if self._hub.is_needed:
                 publish_commit(self._hub, operations, written)
-        except Exception:  # noqa: BLE001 - callers are told of their success
-            _LOG.exception("followers have to read what was committed")
+        except Exception as error:  # noqa: BLE001 - callers are told of their success
+            log_throttle_of(self._transactions.engine).log(
+                _LOG,
+                logging.ERROR,
+                "followers have to read what was committed",
+                exc_info=exc_info_of(error),
+            )
             with suppress(Exception):
                 self._hub.notify_all()
 

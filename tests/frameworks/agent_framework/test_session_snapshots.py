@@ -235,5 +235,5 @@ def test_a_missing_framework_is_named_with_its_extra() -> None:
     """
     printed = run_python(MISSING)
 
-    assert "asm_async[agent-framework]" in printed
+    assert "'.[agent-framework]'" in printed
     assert printed.endswith("True")

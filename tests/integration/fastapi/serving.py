@@ -21,10 +21,13 @@ from sqlalchemy.pool import QueuePool
 
 from asm_async import Event, InMemoryPorts, Ports
 from asm_async.integrations.fastapi import (
+    ALL_TENANTS,
+    Access,
     Limits,
     add_problem_handlers,
     end_streams,
     engine_lifespan,
+    health_router,
     ports_lifespan,
     router,
 )
@@ -66,7 +69,7 @@ def event_body(event: Event) -> dict[str, Any]:
     return plain
 
 
-async def authorize(request: Request) -> str | None:
+async def authorize(request: Request) -> Access:
     """
     Believe what a request says of itself, as only a test may.
     """
@@ -74,7 +77,7 @@ async def authorize(request: Request) -> str | None:
     if tenant_id is None:
         challenge = {"WWW-Authenticate": "Test"}
         raise HTTPException(HTTPStatus.UNAUTHORIZED, "who asks?", headers=challenge)
-    return None if tenant_id == "*" else tenant_id
+    return ALL_TENANTS if tenant_id == "*" else tenant_id
 
 
 def in_memory_ports() -> Ports:
@@ -90,6 +93,7 @@ def application(lifespan: Lifespan, limits: Limits | None = None) -> FastAPI:
     """
     app = FastAPI(lifespan=lifespan)
     app.include_router(router(authorize=authorize, limits=limits))
+    app.include_router(health_router())
     add_problem_handlers(app)
     return app
 

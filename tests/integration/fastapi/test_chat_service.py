@@ -108,9 +108,14 @@ async def test_a_chat_uses_a_tool_is_renamed_forked_counted_and_erased(
         elsewhere = await client.get("/chats", headers=BOB)
         refused = await client.patch(f"/chats/{first}", json="Mine", headers=BOB)
         unknown = await client.get("/chats", headers={"Authorization": "Bearer x"})
+        described = (await client.get("/openapi.json")).json()
+        ready = await client.get("/health/ready", headers={"Authorization": ""})
         assert elsewhere.json() == []
         assert refused.status_code == HTTPStatus.NOT_FOUND
         assert unknown.status_code == HTTPStatus.UNAUTHORIZED
+        assert list(described["components"]["securitySchemes"]) == ["HTTPBearer"]
+        assert described["paths"]["/chats"]["get"]["security"] == [{"HTTPBearer": []}]
+        assert ready.status_code == HTTPStatus.OK
 
         assert (await client.delete("/me")).json() == 3
         assert (await client.get("/chats")).json() == []

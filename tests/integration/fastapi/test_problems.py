@@ -20,8 +20,11 @@ from asm_async.integrations.fastapi import (
     StoreDep,
     add_problem_handlers,
     ports_lifespan,
+    router,
 )
+from asm_async.integrations.fastapi.access import AllTenants
 from asm_async.memory import InMemorySessionStore
+from asm_async.testing.factories import make_session
 from tests.integration.fastapi.serving import (
     EVERYBODY,
     Service,
@@ -247,16 +250,41 @@ async def test_wrong_parameters_are_named(memory_service: Service) -> None:
         assert answer.json()["detail"].startswith(beginning), answer.text
 
 
-async def test_a_callback_that_names_no_tenant_lets_nobody_in() -> None:
+@pytest.mark.parametrize(
+    "returned", [None, "", "a" * 256, "a\0", 7, True, AllTenants, "ALL_TENANTS\ud800"]
+)
+async def test_a_callback_that_names_no_tenant_lets_nobody_in(
+    returned: object, caplog: pytest.LogCaptureFixture
+) -> None:
     """
-    Whatever is neither a tenant's id nor None is a fault, and not "everybody".
+    What is neither a tenant's id nor ALL_TENANTS is a fault, and not "everybody".
+
+    Above all None, which a function returns that forgets its ``return``.
     """
-    async with open_service(None) as service:
-        for tenant_id in ("", "a" * 256):
-            answer = await service.client.get(
-                "/sessions", headers={"X-Tenant": tenant_id}
-            )
-            assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+
+    async def forgets() -> Any:
+        return returned
+
+    app = FastAPI(lifespan=ports_lifespan(in_memory_ports()))
+    app.include_router(router(authorize=forgets))
+    async with served(app) as url, httpx.AsyncClient(base_url=url) as client:
+        await app.state.asm_async.ports.store.save_session(make_session(id="ses_1"))
+        answers = [
+            await client.get("/sessions"),
+            await client.get("/sessions/ses_1"),
+            await client.get("/events/stream"),
+            await client.get("/export"),
+            await client.get("/health"),
+            await client.delete("/sessions/ses_1"),
+        ]
+        kept = await app.state.asm_async.ports.store.list_sessions()
+
+    for answer in answers:
+        assert answer.status_code == HTTPStatus.INTERNAL_SERVER_ERROR
+        assert answer.json()["code"] == "internal_error"
+        assert "ses_1" not in answer.text
+    assert len(kept) == 1
+    assert "asm_async.integrations.fastapi.ALL_TENANTS" in caplog.text
 
 
 async def test_requests_that_break_off_leave_nothing_behind(

@@ -5,15 +5,16 @@ What OpenAPI says of values is what they are.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Annotated, Any
 
 import attrs
 import pytest
-from fastapi import FastAPI
+from fastapi import Depends, FastAPI
+from fastapi.security import APIKeyCookie, HTTPAuthorizationCredentials, HTTPBearer
 from pydantic import BaseModel
 
 from asm_async import Event, EventType, Run, RunStatus, Session, SessionStatus
-from asm_async.integrations.fastapi import router, schemas
+from asm_async.integrations.fastapi import health_router, router, schemas
 from asm_async.integrations.fastapi.schema_models import inlined_schema
 from asm_async.values.maintenance import HealthIssue
 from asm_async.values.session_export import SessionExport
@@ -123,6 +124,38 @@ def test_every_operation_is_described(openapi: dict[str, Any]) -> None:
         for status, answer in answers.items():
             if int(status) >= 400:
                 assert list(answer["content"]) == ["application/problem+json"], name
+
+
+BEARER = HTTPBearer(auto_error=False)
+COOKIE = APIKeyCookie(name="session", auto_error=False)
+
+
+async def by_token_or_cookie(
+    token: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)],
+    session: Annotated[str | None, Depends(COOKIE)],
+) -> str:
+    """
+    Let in whoever shows either.
+    """
+    return token.credentials if token else str(session)
+
+
+def test_a_router_shows_how_it_is_authorized() -> None:
+    """
+    Each route has the security schemes of the callback, for which /docs has a button.
+    """
+    app = FastAPI()
+    app.include_router(router(authorize=by_token_or_cookie), prefix="/asm")
+    app.include_router(health_router())
+    described = app.openapi()
+
+    assert described["components"]["securitySchemes"] == {
+        "HTTPBearer": {"type": "http", "scheme": "bearer"},
+        "APIKeyCookie": {"type": "apiKey", "in": "cookie", "name": "session"},
+    }
+    for name, operation in operations(described):
+        assert operation["security"] == [{"HTTPBearer": []}, {"APIKeyCookie": []}], name
+        assert {"401", "403"} <= set(operation["responses"]), name
 
 
 def test_examples_are_of_the_shape_they_show(openapi: dict[str, Any]) -> None:

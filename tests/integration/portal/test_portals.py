@@ -19,7 +19,7 @@ from asm_async.errors import (
     UnsupportedOperationError,
     ValidationError,
 )
-from asm_async.portal import Portal, PortsRunner, open_portal
+from asm_async.portal import Portal, PortsRunner, open_adapter, open_portal
 from asm_async.testing.factories import make_event, make_session
 
 
@@ -361,3 +361,42 @@ async def test_a_runner_over_a_portal_that_is_not_open_says_so() -> None:
 
     assert await runner.run(read) is portal.opened
     await portal.aclose()
+
+
+async def test_an_adapter_closes_the_portal_that_was_opened_for_it() -> None:
+    """
+    A runner closes the portal of its adapter, and no portal that others opened.
+    """
+    url = "sqlite+aiosqlite://"
+    runner = open_adapter(url, PortsRunner, migrate=True)
+    session = make_session()
+
+    async def save() -> object:
+        return await runner.ports.store.save_session(session)
+
+    with open_portal(url) as others:
+        await runner.run(save)
+        other = PortsRunner(others.ports)
+        await other.aclose()
+        await runner.aclose()
+        runner.close()
+        saved = await others.ports.store.get_session(session.id)
+        assert saved.id == session.id
+        with pytest.raises(StoreClosedError, match="was closed"):
+            await runner.run(save)
+    # Nothing shares the thread any more: other options are taken.
+    open_adapter(url, PortsRunner, timeout=5.0).close()
+
+
+def test_an_adapter_that_refuses_leaves_no_portal() -> None:
+    """
+    What its constructor raises is raised, and the portal's thread is shared no more.
+    """
+    url = "sqlite+aiosqlite://"
+
+    def refuse(_ports: Ports) -> None:
+        raise ValidationError("namespace: expected a text")
+
+    with pytest.raises(ValidationError, match="namespace"):
+        open_adapter(url, refuse)
+    open_portal(url, timeout=5.0).close()

@@ -20,6 +20,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import StorageError
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.column_types import TransactionId, utc_time
 from asm_async.sql.core.deadlines import pause_after
 from asm_async.sql.core.error_translation import translated_errors
@@ -35,6 +36,11 @@ _MAX_BYTES = 7_900
 _MAX_SESSIONS = 1_000
 
 _LOG = logging.getLogger(__name__)
+
+_DEAF = (
+    "other processes cannot be listened to, and followers look for events every"
+    " poll_interval until then: %r"
+)
 
 _BLOCKING_TRANSACTION = sa.text(
     """
@@ -183,6 +189,7 @@ class PostgreSQLFeed(FeedDialect):
     async def listen(
         self, connect: Connect, read: Read, hub: NotificationHub, origin: str
     ) -> None:
+        throttle = LogThrottle()
         is_told = False
         for failures in itertools.count(1):
             try:
@@ -197,9 +204,9 @@ class PostgreSQLFeed(FeedDialect):
                     is_told = True
                     await asyncio.sleep(LISTENER_PING_INTERVAL)
                 with translated_errors():
-                    await _listen_once(connect, hub, origin)
+                    await _listen_once(connect, hub, origin, throttle)
             except (StorageError, TimeoutError) as error:
-                _LOG.info("announcements are awaited on a new connection: %r", error)
+                throttle.log(_LOG, logging.WARNING, _DEAF, error)
             await asyncio.sleep(pause_after(failures))
 
 
@@ -245,7 +252,9 @@ def announced_sessions(payload: str, origin: str) -> Collection[str] | None:
     return session_ids or None
 
 
-async def _listen_once(connect: Connect, hub: NotificationHub, origin: str) -> None:
+async def _listen_once(
+    connect: Connect, hub: NotificationHub, origin: str, throttle: LogThrottle
+) -> None:
 
     def receive(_connection: object, _pid: int, _channel: str, payload: str) -> None:
         session_ids = announced_sessions(payload, origin)
@@ -261,6 +270,7 @@ async def _listen_once(connect: Connect, hub: NotificationHub, origin: str) -> N
     async with _own_connection(connect) as driver:
         driver.add_termination_listener(on_loss)
         await driver.add_listener(_CHANNEL, receive)
+        throttle.end(_LOG, "other processes are listened to again", of=_DEAF)
         # What was announced before this moment was not received.
         hub.notify_all()
         while not is_lost.is_set():

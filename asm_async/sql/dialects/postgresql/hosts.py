@@ -5,6 +5,7 @@ Connecting: to one host, or to the first of several that answers and fits.
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import os
 import time
@@ -12,11 +13,14 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from asm_async.errors import StorageUnavailableError
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.dialects.postgresql.tls import TLS
 
 if TYPE_CHECKING:
     from asm_async.sql.dialects.postgresql.driver import Driver
+
+_LOG = logging.getLogger(__name__)
 
 _Address: TypeAlias = tuple[str, int]
 
@@ -61,6 +65,7 @@ class Connector:
 
     def __init__(self) -> None:
         self._silent_since: dict[_Address, float] = {}
+        self._log_throttle = LogThrottle()
 
     async def __call__(self, **arguments: Any) -> Driver:
         """
@@ -137,8 +142,17 @@ class Connector:
                 is_cancelled and now - began > _SECONDS_TO_ANSWER
             ):
                 self._silent_since[address] = now
+                self._log_throttle.log(
+                    _LOG,
+                    logging.WARNING,
+                    "host %s, port %d did not answer, and is asked last for %.0f s",
+                    *address,
+                    _SECONDS_TO_AVOID,
+                    key=address,
+                )
             raise
         self._silent_since.pop(address, None)
+        self._log_throttle.end(_LOG, "host %s, port %d answers", *address, of=address)
         return driver
 
 

@@ -21,6 +21,7 @@ from typing import Any, ClassVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.column_types import utc_time
 from asm_async.sql.core.feed_timing import (
     OWN_COMMIT_GRACE,
@@ -33,6 +34,11 @@ from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
 _LOG = logging.getLogger(__name__)
+
+_BLIND = (
+    "the file cannot be watched, and followers look for events every poll_interval"
+    " until then: %r"
+)
 
 # Once a second or so.
 _LOOKS_PER_FILE_CHECK = 64
@@ -167,6 +173,7 @@ class _Watcher:
         self._loop = loop
         self._must_stop = threading.Event()
         self._connection: sqlite3.Connection | None = None
+        self._log_throttle = LogThrottle()
         self.has_stopped: asyncio.Event = asyncio.Event()
         self.thread: threading.Thread = threading.Thread(
             target=self._run, name="asm_async-watcher", daemon=True
@@ -195,7 +202,7 @@ class _Watcher:
                         self._connection = connection
                         self._look(connection)
                 except Exception as error:  # noqa: BLE001 - followers depend on the thread
-                    _LOG.debug("the file is watched on a new connection: %r", error)
+                    self._log_throttle.log(_LOG, logging.WARNING, _BLIND, error)
                 self._must_stop.wait(WATCHER_RETRY_PAUSE)
         finally:
             self._call(self.has_stopped.set)
@@ -207,6 +214,7 @@ class _Watcher:
         file, looks = _file_at(self._path), 0
         version = connection.execute("PRAGMA data_version").fetchone()
         newest = _latest(connection)
+        self._log_throttle.end(_LOG, "the file is watched again", of=_BLIND)
         # What was committed before this moment will not be seen as a change.
         self._call(self._hub.notify_all)
         reported: dict[str, int] = {}
@@ -214,6 +222,7 @@ class _Watcher:
             looks += 1
             if looks % _LOOKS_PER_FILE_CHECK == 0 and _file_at(self._path) != file:
                 # Another one was put in its place, which this connection does not see.
+                _LOG.warning("%s: another file has taken its place", self._path)
                 return
             now = connection.execute("PRAGMA data_version").fetchone()
             if now == version:
