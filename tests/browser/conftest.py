@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from asm_async import Changes, Ports
 from asm_async.portal import open_portal
@@ -70,14 +70,14 @@ class Watch:
         """
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self._said(said.type, said.text))
-        page.on("request", lambda request: self._asked(request))
+        page.on("request", lambda request: self._asked(request.url))
 
     def _said(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.complaints.append(text)
 
-    def _asked(self, request: Request) -> None:
-        parts = urlsplit(request.url)
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
         if parts.scheme != "data":
             self.requested.add(f"{parts.scheme}://{parts.netloc}")
 

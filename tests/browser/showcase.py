@@ -338,7 +338,7 @@ async def write_showcase(ports: Ports, *, sessions: int = 30) -> None:
     Store all of them; the rich one is the latest.
     """
     now = datetime.now(UTC)
-    chance = random.Random(7)  # noqa: S311 - it draws figures for charts
+    chance = random.Random(7)
     for number in reversed(range(1, sessions + 1)):
         await ports.store.commit(ordinary_session(number, now, chance))
     await ports.store.commit(hostile_session(now - timedelta(days=3)))
@@ -385,11 +385,10 @@ def age_sessions(path: Path, *, but: str = RICH) -> None:
     with sqlite3.connect(path) as conn:
         conn.execute(
             """
-            UPDATE asm_session_sequences SET
-                updated_at = (SELECT created_at FROM asm_sessions WHERE id = session_id),
-                active_until = 60000000 +
-                    (SELECT created_at FROM asm_sessions WHERE id = session_id)
-            WHERE session_id <> ?
+            UPDATE asm_session_sequences AS counter
+            SET updated_at = created_at, active_until = created_at + 60000000
+            FROM asm_sessions AS session
+            WHERE session.id = counter.session_id AND session.id <> ?
             """,
             (but,),
         )

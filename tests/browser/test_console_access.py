@@ -49,7 +49,7 @@ def problems(page: Page) -> list[str]:
     """
     found = Axe().run(page, options={"resultTypes": ["violations"]})
     return [
-        f"{each['id']} ({each['impact']}): {node['html'][:160]} {node['failureSummary']}"
+        f"{each['id']}: {node['html'][:160]} {node['failureSummary']}"
         for each in found.response["violations"]
         if each["impact"] in {"serious", "critical"}
         for node in each["nodes"]
