@@ -104,9 +104,8 @@ def open_page(
     origins: set[str] = set()
 
     def open_one(server: ConsoleServer, path: str = "/", **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=server.url, **{"viewport": DESK, **options}
-        )
+        asked: dict[str, Any] = {"viewport": DESK, **options}
+        context = browser.new_context(base_url=server.url, **asked)
         contexts.append(context)
         origins.add(server.url)
         page: Page = context.new_page()
@@ -189,7 +188,7 @@ async def write_crowd(ports: Ports) -> None:
     left = MANY_EVENTS
     while left:
         some = [made.changes(session, next(conversations), None) for _ in range(100)]
-        events = [event for each in some for event in each.events][:left]
-        runs = [run for each in some for run in each.runs]
+        events = tuple(event for each in some for event in each.events)[:left]
+        runs = tuple(run for each in some for run in each.runs)
         await ports.store.commit(Changes(runs=runs, events=events))
         left -= len(events)

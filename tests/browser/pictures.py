@@ -11,19 +11,21 @@ import io
 import shutil
 import tempfile
 from pathlib import Path
+from typing import Literal, TypeAlias
 
 from PIL import Image
-from playwright.sync_api import Page, sync_playwright
+from playwright.sync_api import Page, ViewportSize, sync_playwright
 
 from asm_async.portal import open_portal
 from tests.browser.conftest import OPTIONS
 from tests.browser.console_server import ConsoleServer
 from tests.browser.showcase import RICH, age_sessions, write_showcase
 
-DESK = {"width": 1_280, "height": 800}
-PHONE = {"width": 390, "height": 780}
+DESK: ViewportSize = {"width": 1_280, "height": 800}
+PHONE: ViewportSize = {"width": 390, "height": 780}
+Scheme: TypeAlias = Literal["light", "dark"]
 # Name, address, size and colours.
-PICTURES = (
+PICTURES: tuple[tuple[str, str, ViewportSize, Scheme], ...] = (
     ("console-light", f"/?session={RICH}&at=12", DESK, "light"),
     ("console-dark", f"/?session={RICH}&at=18&raw=1", DESK, "dark"),
     ("console-usage", "/?view=usage&span=7", DESK, "light"),

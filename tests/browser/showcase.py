@@ -26,7 +26,7 @@ from asm_async import (
     SessionStatus,
     conventions,
 )
-from asm_async.recording.endings import completed, failed
+from asm_async.recording.endings import Ending, completed, failed
 
 RICH = "ses_lisbon"
 EMPTY = "ses_empty"
@@ -161,7 +161,11 @@ def rich_session(now: datetime) -> Iterator[Changes]:
         {"type": "input_file", "filename": "passports.pdf", "file_id": "file-7"},
     ]
     add(conventions.message_sent, 2, content=asked)
-    given = {"from": "BER", "to": "LIS", "passengers": [{"age": 34}, {"age": 36}]}
+    given: dict[str, Any] = {
+        "from": "BER",
+        "to": "LIS",
+        "passengers": [{"age": 34}, {"age": 36}],
+    }
     given["dates"] = {"earliest": "2026-05-11", "latest": "2026-05-17"}
     add(
         conventions.tool_call_started,
@@ -200,7 +204,7 @@ def rich_session(now: datetime) -> Iterator[Changes]:
         stop_reason="end_turn",
     )
     done, end = completed(attrs.evolve(run, turn_count=2), script.now, None)
-    yield Changes(session=session, runs=[done], events=[*script.events, end])
+    yield Changes(session=session, runs=(done,), events=(*script.events, end))
     yield from _later_runs(now)
 
 
@@ -211,7 +215,7 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
     add = script.add
     add(conventions.run_started, 0, model=run.model)
     add(conventions.message_sent, 1, content="The 117, please. Use my card.")
-    tool = {"tool_call_id": "call_3", "tool_name": "book_flight"}
+    tool: dict[str, Any] = {"tool_call_id": "call_3", "tool_name": "book_flight"}
     add(
         conventions.tool_approval_requested,
         **tool,
@@ -240,7 +244,7 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
     )
     end = failed("policy_violation", "The booking is above the daily limit of 300 EUR.")
     ended, last = end(run, script.now + timedelta(seconds=1), None)
-    yield Changes(runs=[ended], events=[*script.events, last])
+    yield Changes(runs=(ended,), events=(*script.events, last))
     began = now - timedelta(minutes=2)
     run = new_run(RICH, began, used=(2_410, 64), cost=0.0206, said="Raise the limit.")
     script = Script(RICH, run, began)
@@ -257,7 +261,7 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
         tool_name="choose_seats",
         tool_input={"booking": "K4X9P2", "wish": "window"},
     )
-    yield Changes(runs=[run], events=script.events)
+    yield Changes(runs=(run,), events=tuple(script.events))
 
 
 def hostile_session(now: datetime) -> Changes:
@@ -290,7 +294,7 @@ def hostile_session(now: datetime) -> Changes:
         )
     )
     ended, last = failed(MARKUP[:20], MARKUP)(run, script.now, None)
-    return Changes(session=session, runs=[ended], events=[*script.events, last])
+    return Changes(session=session, runs=(ended,), events=(*script.events, last))
 
 
 def ordinary_session(number: int, now: datetime, chance: random.Random) -> Changes:
@@ -320,7 +324,7 @@ def ordinary_session(number: int, now: datetime, chance: random.Random) -> Chang
         script.add(conventions.message_sent, content=title)
         script.add(conventions.message_received, content="I am looking into it.")
         took = timedelta(milliseconds=chance.randrange(900, 14_000))
-        end = completed
+        end: Ending = completed
         if number % 6 == 4:
             end = failed("rate_limited", "The provider refused: too many requests.")
         if number % 9 == 5:
@@ -330,7 +334,7 @@ def ordinary_session(number: int, now: datetime, chance: random.Random) -> Chang
         events += [*script.events, last]
     if number % 4 == 3:
         session = session.update_status(SessionStatus.COMPLETED, at=began)
-    return Changes(session=session, runs=runs, events=events)
+    return Changes(session=session, runs=tuple(runs), events=tuple(events))
 
 
 async def write_showcase(ports: Ports, *, sessions: int = 30) -> None:

@@ -7,9 +7,9 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
+from tests.browser.axe import problems
 from tests.browser.conftest import DESK, OpenPage
 from tests.browser.console_server import ConsoleServer
 from tests.browser.showcase import RICH
@@ -41,19 +41,6 @@ LOOKS = {
     "phone-light": ("light", PHONE),
     "phone-dark": ("dark", PHONE),
 }
-
-
-def problems(page: Page) -> list[str]:
-    """
-    Return what axe finds serious or critical.
-    """
-    found = Axe().run(page, options={"resultTypes": ["violations"]})
-    return [
-        f"{each['id']}: {node['html'][:160]} {node['failureSummary']}"
-        for each in found.response["violations"]
-        if each["impact"] in {"serious", "critical"}
-        for node in each["nodes"]
-    ]
 
 
 @pytest.mark.parametrize("look", LOOKS)

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import problems
 from tests.browser.conftest import REFUSED, Watch
 from tests.browser.console_server import (
     NEVER_SECONDS,
@@ -240,10 +240,7 @@ def test_the_page_fits_a_phone_and_everybody(page: Page) -> None:
 
     width, inner = page.evaluate("[document.documentElement.scrollWidth, innerWidth]")
     assert width <= inner
-    found = Axe().run(page).response["violations"]
-    assert [
-        each["id"] for each in found if each["impact"] in {"serious", "critical"}
-    ] == []
+    assert problems(page) == []
 
 
 def test_the_page_is_named_for_who_does_not_see_it(page: Page) -> None:
