@@ -77,16 +77,21 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """
-    Run the tests of the example's page in headless Chromium; Debian has one for all.
+    Run the tests of the pages in headless Chromium; ``-- pictures`` draws the docs'.
+
+    Chromium and the typeface of the pictures come from Debian, where they are missing.
     """
     if shutil.which("chromium") is None:
         apt_get = shutil.which("apt-get")
         if apt_get is None or os.geteuid() != 0:
             session.error("there is no chromium: install one (Debian: apt-get)")
         session.run(apt_get, "update", "-qq", external=True)
-        install = ["install", "--yes", "--no-install-recommends", "-qq", "chromium"]
-        session.run(apt_get, *install, external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq"]
+        session.run(apt_get, *install, "chromium", "fonts-inter", external=True)
     session.install(".[browser]")
+    if session.posargs == ["pictures"]:
+        session.run("python", "-m", "tests.browser.pictures", "docs/images")
+        return
     session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
 
 
