@@ -38,11 +38,7 @@ class SessionCommitter(Protocol):
         expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
-<<<<<<< HEAD
-        Store what one execution left behind, all or nothing.
-=======
-        Store the result of one execution, all or nothing, as :meth:`commit` does.
->>>>>>> lead
+        Store the result of one execution, all or nothing.
 
         It is a case of :meth:`commit`, which says more of what is expected of a caller.
 
