@@ -6,6 +6,9 @@ from __future__ import annotations
 
 import inspect
 import re
+import subprocess
+import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -31,7 +34,7 @@ from asm_async.conventions import LAYOUTS, Member
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PACKAGES = [
@@ -56,7 +59,9 @@ PORTS = [
     for name in asm_async.ports.__all__
     if getattr(port := getattr(asm_async.ports, name), "_is_protocol", False)
 ]
-LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 def name_of(path: Path) -> str:
@@ -198,16 +203,39 @@ def test_each_test_that_the_threat_model_names_is_there() -> None:
     assert len(names) > len(files) > 0
 
 
+@cache
+def anchors_of(page: Path) -> set[str]:
+    """
+    Return the anchors that a forge and the site give the headings of a page.
+    """
+    text = CODE_BLOCK.sub("", page.read_text("utf-8"))
+    slugs = [slug(heading) for heading in HEADING.findall(text)]
+    return {
+        f"{it}-{slugs[:place].count(it)}" if it in slugs[:place] else it
+        for place, it in enumerate(slugs)
+    }
+
+
+def slug(heading: str) -> str:
+    """
+    Return the anchor of a heading, as GitHub makes it.
+    """
+    text = LINK.sub("](", heading.strip().lower())
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """
-    Each relative link of a page names a file that exists.
+    Each relative link of a page names a file that exists, and a heading in it.
     """
-    targets = [match.group(1) for match in LINK.finditer(page.read_text("utf-8"))]
-    missing = [
-        target
-        for target in targets
-        if "://" not in target and not (page.parent / target).exists()
-    ]
+    missing: list[str] = []
+    for target, anchor in LINK.findall(page.read_text("utf-8")):
+        linked = page.parent / target if target else page
+        if "://" in target:
+            continue
+        has_place = not anchor or anchor[1:] in anchors_of(linked.resolve())
+        if not linked.exists() or not has_place:
+            missing.append(target + anchor)
 
     assert missing == []
