@@ -364,6 +364,19 @@ def docs(session: nox.Session) -> None:
 
 
 @nox.session
+def site(session: nox.Session) -> None:
+    """
+    Build the documentation site without a warning, and check each of its links.
+
+    It is in ``.nox/site/tmp/html`` then. ``-- --publish SITE --version 0.1.0`` puts it
+    into the folder SITE, beside the versions that are there.
+    """
+    session.install(".[site]")
+    folder = session.create_tmp()
+    session.run("python", "-W", "ignore", "-m", "website", folder, *session.posargs)
+
+
+@nox.session
 def torture(session: nox.Session) -> None:
     """
     Kill, cut and starve the stores on purpose, and check what they had promised.

@@ -15,7 +15,7 @@ from asm_async.sql import migrations
 from asm_async.sql.core.tables import METADATA
 from asm_async.sql.migrations import history
 
-COMMAND = "run `python -m asm_async db upgrade --url URL`"
+COMMAND = "run `asm db upgrade --url URL`"
 PLACES = {"sqlite": "the database", "postgresql": "the schema public"}
 CALL = "or `await migrations.upgrade(engine)`"
 

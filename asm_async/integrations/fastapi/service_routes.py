@@ -20,8 +20,9 @@ from asm_async.integrations.fastapi.parameters import (
     SummaryQuery,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.responses import json_response, plain_json
+from asm_async.integrations.fastapi.responses import json_response
 from asm_async.integrations.fastapi.streams import ExportStream, Write
+from asm_async.values.plain_value import plain_json
 from asm_async.values.summaries import CostSummary, UsageSummary
 
 

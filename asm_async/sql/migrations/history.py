@@ -169,7 +169,7 @@ def refuse_foreign_tables(catalogue: Catalogue) -> None:
             f" {', '.join(taken)}. If nothing needs them, such as those that"
             " SQLAlchemy's create_all() made, drop them; if they are another"
             " program's, give asm_async a schema or database of its own. Then run"
-            " `python -m asm_async db upgrade --url URL`"
+            " `asm db upgrade --url URL`"
         )
 
 
