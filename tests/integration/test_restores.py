@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -67,7 +67,7 @@ class Seen:
 
 
 @asynccontextmanager
-async def followed(engine: AsyncEngine) -> AsyncIterator[tuple[SQLPorts, Seen]]:
+async def followed(engine: AsyncEngine) -> AsyncGenerator[tuple[SQLPorts, Seen]]:
     """
     Yield the ports over a database whose ten events two followers have seen.
     """
@@ -152,7 +152,7 @@ async def test_a_restored_file_has_the_moment_of_its_backup(
 
 
 @contextmanager
-def started(server: PostgresServer) -> Iterator[PostgresServer]:
+def started(server: PostgresServer) -> Generator[PostgresServer]:
     """
     Run a server, and leave nothing of it.
     """
