@@ -44,7 +44,8 @@ def demo(session: nox.Session) -> None:
 
     Takes another file of conversations, or other options of the example, after ``--``.
     """
-    session.install(".[demo]")
+    # No more than it needs, and `asm console`: it is what a newcomer waits for.
+    session.install(".[console]")
     arguments = session.posargs or ["examples/data/conversations.json"]
     session.run("python", "examples/record_conversations.py", *arguments)
 

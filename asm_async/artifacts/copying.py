@@ -26,13 +26,13 @@ class ContentCopier:
     """
     Copies the contents of artifacts, each by its checksum.
 
-    A content is verified as it is read, and is in *target* whole or not at all. What is
-    there already is put again, so that it counts as put just now: a content that waits
-    for its artifact is not removed as one that no artifact names. Only a few pieces of
-    a content are in memory at a time.
+    A content is verified as it is read, and is in *target* whole or not at all. A
+    content that exists already is put again, which renews its age, so that it is not
+    removed before its artifact is registered. Only a few pieces of a content are in
+    memory at a time.
 
     Args:
-        source: Where the contents lie.
+        source: The store with the contents.
 
         target: Where they go.
     """

@@ -27,7 +27,7 @@ class ArtifactLibrary:
     Args:
         registry: Where the artifacts are registered.
 
-        store: Where all their contents lie.
+        store: The store of all their contents.
     """
 
     def __init__(self, registry: ArtifactRegistry, store: ArtifactStore) -> None:

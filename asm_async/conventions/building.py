@@ -15,7 +15,7 @@ from asm_async.values.json_values import normalise_json_object
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
 """
-What a message says: text, or a list of parts, each an object with a ``type``.
+The content of a message: text, or a list of parts, each an object with a ``type``.
 """
 
 
@@ -36,12 +36,12 @@ class SharedOptions(TypedDict, total=False):
 
     provider: str | None
     """
-    Who ran the model.
+    The provider of the model.
     """
 
     metadata: Mapping[str, Any]
     """
-    Whatever the application wants to remember beside it.
+    Further data of the application.
     """
 
 

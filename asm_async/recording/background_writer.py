@@ -58,12 +58,11 @@ class BackgroundWriter:
     with the same events, which is idempotent by their ids. What cannot be written stops
     the writer: nothing from that event on is written. Every later call raises
     ``EventsNotWrittenError``, which names all of them; :attr:`unwritten` has them. So
-    streams that shall not stop each other have a writer each; stores let their writes
-    share transactions.
+    independent streams have a writer each; stores let their writes share transactions.
 
     **Leaving.** ``async with`` waits in the end, like :meth:`aclose`, until everything
     is written, also after an error. Cancelled meanwhile, it goes on waiting for as long
-    as *timeout*; then it begins no other write, and waits for that under way.
+    as *timeout*; then it begins no other write, and waits for the one in progress.
 
     It is used within one event loop. A process that is killed loses what is queued.
 
@@ -126,7 +125,7 @@ class BackgroundWriter:
         """
         Queue *event*, and return at once.
 
-        What the caller does to the event afterwards does not change what is stored.
+        Later changes of the event by the caller do not change what is stored.
 
         Args:
             event: Without a sequence number.
@@ -235,7 +234,7 @@ class BackgroundWriter:
         self, idle: asyncio.Future[None], loop: asyncio.AbstractEventLoop
     ) -> None:
         """
-        Wait until everything is written, and in the end for the write under way alone.
+        Wait until everything is written, and at the end only for the write in progress.
         """
         await wait_uninterruptible(idle, loop.time() + self._timeout)
         if self._task is not None and not idle.done():

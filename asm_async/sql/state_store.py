@@ -77,7 +77,7 @@ class SQLStateStore(StateStoreFront):
 
     async def aclose(self) -> None:
         """
-        Finish what was begun and refuse what comes after; the engine stays open.
+        Finish the calls in progress and refuse later ones; the engine stays open.
         """
         await self._lifecycle.aclose()
         await self._groups.aclose()

@@ -34,7 +34,7 @@ class Changes(Value):
 
     session: Session | None = None
     """
-    The session as it shall be saved; None leaves the stored one as it is.
+    The session to save; None leaves the stored one as it is.
     """
 
     runs: tuple[Run, ...] = ()
@@ -93,7 +93,7 @@ class Changes(Value):
 @attrs.frozen(kw_only=True)
 class Committed:
     """
-    What is stored of the changes of one commit: revisions and numbers filled in.
+    The stored values of one commit: revisions and numbers filled in.
     """
 
     session: Session | None = None

@@ -71,7 +71,7 @@ class CursorCodec:
 
     def encode(self, key: Key) -> str:
         """
-        Return the cursor of the page behind the item of this *key*.
+        Return the cursor of the page after the item of this *key*.
         """
         parts = [*self._search, *map(_plain, key)]
         return _sealed(json.dumps(parts, ensure_ascii=False).encode())

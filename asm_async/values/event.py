@@ -26,7 +26,7 @@ from asm_async.values.stored_value import StoredValue
 
 class EventFamily(StrEnum):
     """
-    What the types of event that every agent runtime shares are about.
+    The subjects of the types of event that every agent runtime shares.
     """
 
     SESSION = "session"
@@ -81,7 +81,7 @@ class EventType(StrEnum):
     @property
     def family(self) -> EventFamily:
         """
-        What the type is about.
+        The subject of the type.
         """
         return _FAMILIES[self]
 
@@ -187,7 +187,7 @@ class Event(StoredValue):
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    Whatever the application wants to remember beside it.
+    Further data of the application.
     """
 
     schema_version: PositiveCount = 1
@@ -197,7 +197,7 @@ class Event(StoredValue):
 
     provider: Text | None = None
     """
-    Who ran the model.
+    The provider of the model.
     """
 
     correlation_id: Text | None = None
@@ -228,7 +228,7 @@ class Event(StoredValue):
 
         *default* is called, as by ``json.dumps``, for what is no JSON value in *data*
         and *metadata*: also for NaN and infinities, and for keys that are not text. It
-        returns what stands in its place, which is checked, or raises ``TypeError``.
+        returns a value to replace it, which is checked, or raises ``TypeError``.
 
         Raises:
             ValidationError: Naming the field that is wrong.
@@ -285,7 +285,7 @@ class Event(StoredValue):
 
 EventSnapshot: TypeAlias = tuple[Event, str, str]
 """
-An event that nobody else holds, with its *data* and *metadata* as they are stored.
+A copy of an event, with its *data* and *metadata* as they are stored.
 """
 
 

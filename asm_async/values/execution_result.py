@@ -44,8 +44,8 @@ class ExecutionResult(Value):
 
     provider_metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What the provider reported: laid over the run's own when this value is made, so that
-    a store gives it back there and nowhere else.
+    The provider's report: merged into the run's own when this value is made, so that a
+    store gives it back there and nowhere else.
     """
 
     def __attrs_post_init__(self) -> None:

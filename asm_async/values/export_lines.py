@@ -3,7 +3,7 @@ The records of an export as text, and whether two histories have the same.
 
 The text is one JSON object a line, in ASCII, and the same for the same record.
 ``schema/export.schema.json`` describes lines in the words of JSON Schema; what it
-refuses is refused here, and so is what it has no words for, such as a key that stands
+refuses is refused here, and so is what it cannot express, such as a key that appears
 twice.
 """
 

@@ -152,11 +152,7 @@ def test_sql_prints_what_the_schema_file_holds(
             "'0815' is not one of",
         ),
         (
-        (
             ["sql", "--dialect", "sqlite", "--revision", "x"],
-            2,
-            "'x' is not one of base",
-        ),
             2,
             "'x' is not one of base",
         ),

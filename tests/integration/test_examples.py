@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -31,6 +32,7 @@ from tests.integration.example_programs import (
     interrupt_once_under_way,
     record,
     run_example,
+    run_python,
     without_warnings,
 )
 
@@ -150,12 +152,15 @@ def test_the_first_conversation_is_shown_with_its_place_and_what_is_next(
     for message in transcript_of(log.events).messages:
         assert str(message.content or message.tool_name).splitlines()[0] in shown
     commands = re.findall(r"^  (\S+) (.+)$", shown, re.MULTILINE)
-    assert [arguments for _, arguments in commands] == [
+    show, console = (arguments for _, arguments in commands)
+    assert (show, console) == (
         f"show {log.session.id} --url {url}",
         f"console --url {url}",
-    ]
+    )
     beside = Path(sys.executable).with_name("asm")
     assert {Path(program).absolute() for program, _ in commands} == {beside}
+    looked = run_python("-m", "asm_async", *shlex.split(show))
+    assert "Hello! Do you have a green desk lamp?" in looked.stdout, looked.stderr
 
 
 @pytest.mark.postgres

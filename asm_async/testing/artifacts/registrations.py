@@ -83,7 +83,7 @@ _REFUSED: Mapping[str, tuple[Call, str]] = {
         lambda r: r.named_checksums(
             [f"{number:064x}" for number in range(MAX_CHECKSUMS + 1)]
         ),
-        "checksums: 1001 are too many",
+        "checksums: expected at most 1000",
     ),
 }
 

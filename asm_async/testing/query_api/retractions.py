@@ -100,7 +100,7 @@ class TestTransferredRetractions(QueryAPIContract):
     @pytest.mark.parametrize(
         ("data", "fields", "complaint"),
         [
-            ({}, {}, "data: a retraction has first, last and hidden"),
+            ({}, {}, "data: expected first, last and hidden"),
             ({"first": 0, "last": 1, "hidden": []}, {}, r"data\['first'\]: expected"),
             ({"first": 1, "last": 1, "hidden": 1}, {}, r"data\['hidden'\]: expected"),
             (

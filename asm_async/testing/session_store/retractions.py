@@ -269,7 +269,9 @@ class TestRetractions(SessionStoreContract):
             arguments: dict[str, Any] = {"first": 1, "last": 2}
             with pytest.raises(ValidationError, match=f"^{complaint}"):
                 await store.retract_events("ses_1", **(arguments | changes))
-        with pytest.raises(ConflictError, match=r"is at sequence number 10: .* no 11"):
+        with pytest.raises(
+            ConflictError, match=r"is at sequence number 10: .* no event 11"
+        ):
             await store.retract_events("ses_1", first=1, last=11)
         with pytest.raises(ConflictError, match="is at sequence number 0"):
             await store.retract_events("ses_2", first=1, last=1)

@@ -186,7 +186,7 @@ class TestItemCopies(StateStoreContract):
             ({"a": ""}, r"scopes\['a'\]: "),
             (
                 {"a": "x", "b": "x"},
-                r"scopes\['b'\]: 'x' is where the items of 'a' ",
+                r"scopes\['b'\]: the items of 'a' are copied to 'x'",
             ),
             ({"a": "fork"}, r"scopes\['a'\]: 'fork' is where"),
             ({"ses_1": "fork/a"}, r"scopes\['ses_1'\]: 'fork/a' is where"),
