@@ -168,8 +168,7 @@ class AsmSessionStore(AgentSessionStore):
 
     async def delete(self, key: SessionKey) -> None:
         """
-        Remove a transcript permanently; with a main one, those of its subagents before
-        it.
+        Remove a transcript permanently, and before a main one those of its subagents.
 
         One that was never written is no error. A call that is broken off is finished by
         the next one.
