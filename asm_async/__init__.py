@@ -22,6 +22,9 @@ if TYPE_CHECKING:
     from asm_async.values.state_item import StateItem
 
     __version__: str
+    """
+    The version of the package that is installed.
+    """
 
 __all__ = [
     "Changes",

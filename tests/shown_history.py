@@ -140,6 +140,8 @@ async def _store_trip(ports: Ports) -> None:
     await trip.add(
         say.run_failed, error_message="the booking service is closed", run_id=run
     )
+    failed = trip.session.update_status(SessionStatus.FAILED, at=trip.now())
+    await ports.store.save_session(failed)
 
 
 async def _store_draft(ports: Ports) -> None:

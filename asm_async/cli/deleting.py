@@ -13,6 +13,7 @@ from asm_async.cli.database import on_ports
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import confirm, say
 from asm_async.cli.screen import Screen
+from asm_async.cli.texts import counted
 from asm_async.ports.together import Ports
 
 _Ids = Annotated[list[str], Parameter(metavar="SESSION_ID...")]
@@ -74,8 +75,9 @@ def restore_sessions(session_ids: _Ids, /, *, options: Options = DEFAULTS) -> No
 
 
 def _named(session_ids: list[str]) -> str:
-    count = len(session_ids)
-    return session_ids[0] if count == 1 else f"{count:,} sessions"
+    if len(session_ids) == 1:
+        return session_ids[0]
+    return counted(len(session_ids), "session")
 
 
 async def _each(

@@ -12,6 +12,7 @@ from asm_async.cli.database import on_ports
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import confirm, progress, say
 from asm_async.cli.screen import Screen
+from asm_async.cli.texts import counted
 from asm_async.errors import ValidationError
 from asm_async.files import LocalArtifactStore
 from asm_async.ports.together import Ports
@@ -65,7 +66,8 @@ def erase_sessions(
                 limit=0,
                 count_total=True,
             )
-            confirm(f"Remove {found.total_count:,} sessions for good?", yes=False)
+            sessions = counted(found.total_count or 0, "session")
+            confirm(f"Remove {sessions} for good?", yes=False)
         try:
             done = await ports.maintenance.erase(
                 tenant_id=tenant,
@@ -89,8 +91,12 @@ def erase_sessions(
 
 
 def _erased(done: ErasureReport) -> str:
-    return (
-        f"erased {done.session_count:,} sessions, {done.run_count:,} runs,"
-        f" {done.event_count:,} events, {done.item_count:,} state items,"
-        f" {done.artifact_count:,} artifacts, {done.content_count:,} contents"
-    )
+    counts = {
+        "session": done.session_count,
+        "run": done.run_count,
+        "event": done.event_count,
+        "state item": done.item_count,
+        "artifact": done.artifact_count,
+        "content": done.content_count,
+    }
+    return "erased " + ", ".join(counted(count, noun) for noun, count in counts.items())

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any, cast
 
 from asm_async.conventions import EventFamily
+from asm_async.transcripts.message import is_parts
 from asm_async.values.event import EVENTS_RETRACTED, Event, EventType
 
 _MAX_CHARACTERS = 200
@@ -63,20 +64,15 @@ def text_of(value: object) -> str:
         return value
     if value is None:
         return ""
-    if isinstance(value, list):
-        parts = cast("list[object]", value)
-        if parts and all(isinstance(part, dict) for part in parts):
-            return "\n".join(_part(cast("dict[str, Any]", part)) for part in parts)
+    if value and is_parts(value):
+        parts = cast("list[dict[str, Any]]", value)
+        return "\n".join(_part(part) for part in parts)
     return json.dumps(value, ensure_ascii=False)
 
 
-def _part(part: dict[str, Any]) -> str:
+def _part(part: Mapping[str, Any]) -> str:
     """
     Return the text of a part, or what sort of part it is: an image is long.
     """
-    text, kind = part.get("text"), part.get("type")
-    if isinstance(text, str):
-        return text
-    return (
-        f"[{kind}]" if isinstance(kind, str) else json.dumps(part, ensure_ascii=False)
-    )
+    text = part.get("text")
+    return text if isinstance(text, str) else f"[{part['type']}]"

@@ -14,6 +14,7 @@ from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import confirm, progress, say
 from asm_async.cli.screen import Screen
 from asm_async.cli.streams import report
+from asm_async.cli.texts import counted
 from asm_async.errors import ValidationError
 from asm_async.ports.together import Ports
 from asm_async.values.maintenance import MaintenanceReport
@@ -136,8 +137,11 @@ def _plain(done: MaintenanceReport) -> object:
 
 
 def _pruned(done: MaintenanceReport) -> str:
-    return (
-        f"marked {done.sessions_soft_deleted:,} sessions deleted, removed"
-        f" {done.sessions_hard_deleted:,} sessions, {done.events_pruned:,} events,"
-        f" {done.artifacts_cleaned:,} artifacts"
-    )
+    removed = {
+        "session": done.sessions_hard_deleted,
+        "event": done.events_pruned,
+        "artifact": done.artifacts_cleaned,
+    }
+    counts = ", ".join(counted(count, noun) for noun, count in removed.items())
+    marked = counted(done.sessions_soft_deleted, "session")
+    return f"marked {marked} deleted, removed {counts}"

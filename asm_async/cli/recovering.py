@@ -12,6 +12,7 @@ from asm_async.cli.database import on_ports
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import say
 from asm_async.cli.screen import Screen
+from asm_async.cli.texts import counted
 from asm_async.cli.times import Duration
 from asm_async.ports.together import Ports
 from asm_async.recording import RecoveryReport, recover_interrupted_runs
@@ -67,7 +68,6 @@ def recover(
     screen.flush()
     say(
         options,
-        f"ended {len(done.ended):,} runs; {done.alive:,} are alive,"
-        f" {done.without_lease:,} have no lease, {done.refused:,} are of deleted"
-        " sessions",
+        f"ended {counted(len(done.ended), 'run')}; alive: {done.alive:,}, without a"
+        f" lease: {done.without_lease:,}, of deleted sessions: {done.refused:,}",
     )

@@ -29,6 +29,7 @@ A text and its style.
 # Where no terminal has a width, lines are as long as what stands in them.
 _UNBOUNDED = 1_000_000
 _GAP = 2
+_MIN_WIDTH = 8
 
 
 @attrs.frozen
@@ -40,6 +41,11 @@ class Column:
     heading: str
     is_number: bool = False
     style: str = ""
+
+    is_whole: bool = True
+    """
+    Whether its texts are never cut off, as those are that somebody copies.
+    """
 
 
 class _Console(Console):
@@ -117,7 +123,7 @@ class Screen:
 
     def table(self, columns: Sequence[Column], rows: Iterable[Sequence[str]]) -> None:
         """
-        Print a table; where it is wider than the terminal, each row as lines.
+        Print a table; where a terminal has no room for it, each row as lines.
 
         A column without a text in any row is left out.
         """
@@ -131,10 +137,25 @@ class Screen:
             max(cell_len(text) for text in (column.heading, *(row[i] for row in cells)))
             for i, column in enumerate(chosen)
         ]
-        if sum(widths) + _GAP * (len(widths) - 1) <= self.width:
+        if self._shrink(chosen, widths):
             self._print_table(chosen, cells, widths)
         else:
             self._print_as_lines(chosen, cells)
+
+    def _shrink(self, columns: Sequence[Column], widths: list[int]) -> bool:
+        """
+        Make columns narrower that need not be whole, until all have room on a line.
+        """
+        room = self.width - _GAP * (len(widths) - 1)
+        while sum(widths) > room:
+            width, place = max(
+                (0 if column.is_whole else widths[i], i)
+                for i, column in enumerate(columns)
+            )
+            if width <= _MIN_WIDTH:
+                return False
+            widths[place] -= 1
+        return True
 
     def json(self, value: object) -> None:
         """
@@ -163,9 +184,10 @@ class Screen:
         for number, row in enumerate((headings, *rows)):
             text = Text(overflow="fold")
             for column, cell, width in zip(columns, row, widths, strict=True):
-                room = " " * (width - cell_len(cell))
-                aligned = room + cell if column.is_number else cell + room
-                text.append(aligned, (column.style or None) if number else "bold")
+                part = Text(cell, column.style if number else "bold")
+                part.truncate(width, overflow="ellipsis")
+                part.align("right" if column.is_number else "left", width)
+                text.append_text(part)
                 text.append(" " * _GAP)
             text.rstrip()
             self._print(text)

@@ -21,20 +21,20 @@ from asm_async.values.event import Event
 from asm_async.values.run import Run, RunStatus
 
 _EVENT_COLUMNS = (
-    Column("session", style="cyan"),
+    Column("session", style="cyan", is_whole=False),
     Column("number", is_number=True),
     Column("time"),
     Column("type"),
-    Column("what"),
+    Column("what", is_whole=False),
 )
 _RUN_COLUMNS = (
     Column("id", style="cyan"),
-    Column("session", style="cyan"),
+    Column("session", style="cyan", is_whole=False),
     Column("status"),
     Column("started"),
     Column("took", is_number=True),
-    Column("provider"),
-    Column("model"),
+    Column("provider", is_whole=False),
+    Column("model", is_whole=False),
     Column("input", is_number=True),
     Column("output", is_number=True),
     Column("cost", is_number=True),

@@ -25,11 +25,11 @@ _COLUMNS = (
     Column("id", style="cyan"),
     Column("status"),
     Column("last activity"),
-    Column("agent"),
-    Column("user"),
-    Column("tenant"),
-    Column("tags"),
-    Column("parent"),
+    Column("agent", is_whole=False),
+    Column("user", is_whole=False),
+    Column("tenant", is_whole=False),
+    Column("tags", is_whole=False),
+    Column("parent", is_whole=False),
     Column("deleted"),
 )
 

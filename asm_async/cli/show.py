@@ -22,7 +22,7 @@ from asm_async.cli.transcript_entries import entries_of
 from asm_async.cli.transcript_printer import TranscriptPrinter
 from asm_async.ports.together import Ports
 from asm_async.transcripts import transcript_of
-from asm_async.values.event import Event
+from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.plain_value import plain_json
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges, is_hidden
 from asm_async.values.session import Session
@@ -133,7 +133,7 @@ def show_session(
         if chosen.run is not None:
             runs = [run for run in runs if run.id == chosen.run]
         if options.as_json:
-            told = found if hidden else _visible(found, ranges)
+            told = _told(found, () if hidden else ranges)
             messages = transcript_of(told, session_id=session_id).messages
             screen.json(
                 {
@@ -155,8 +155,14 @@ def show_session(
     on_ports(options, work)
 
 
-def _visible(events: list[Event], hidden: Ranges) -> list[Event]:
-    return [event for event in events if not is_hidden(event.sequence_number, hidden)]
+def _told(events: list[Event], hidden: Ranges) -> list[Event]:
+    # Without the retractions, which would hide from a transcript what is asked for.
+    return [
+        event
+        for event in events
+        if event.type != EVENTS_RETRACTED
+        and not is_hidden(event.sequence_number, hidden)
+    ]
 
 
 async def _print_log(
@@ -199,3 +205,4 @@ async def _print_heading(ports: Ports, session: Session, screen: Screen) -> None
     for name, value in lines.items():
         if value:
             screen.line((name.ljust(15), QUIET), value)
+    screen.line()

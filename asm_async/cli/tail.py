@@ -5,6 +5,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Annotated
@@ -20,6 +21,8 @@ from asm_async.cli.screen import Screen
 from asm_async.errors import NotFoundError, ValidationError
 from asm_async.ports.together import Ports
 from asm_async.values.event import Event
+
+_LOG = logging.getLogger(__name__)
 
 _EARLIER_EVENTS = 10
 
@@ -112,6 +115,7 @@ def follow_events(
         if session_id is None:
             start = checkpoint or await ports.feed.get_latest_checkpoint()
             place.option = f"--checkpoint {start}"
+            _LOG.info("following all sessions")
             events_of_all = ports.feed.follow_all(
                 checkpoint=start,
                 types=filters.types or None,

@@ -46,6 +46,13 @@ def presentable(message: str) -> str:
     return _PASSWORD.sub(_hide, on_one_line(message))
 
 
+def counted(count: int, noun: str) -> str:
+    """
+    Return a number and its noun, which has an s behind it unless there is one.
+    """
+    return f"{count:,} {noun}" if count == 1 else f"{count:,} {noun}s"
+
+
 def _shown(char: str) -> str:
     if char in _HARMLESS or unicodedata.category(char) not in _UNSAFE:
         return char

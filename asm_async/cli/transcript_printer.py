@@ -37,6 +37,7 @@ class TranscriptPrinter:
     screen: Screen
     runs: Mapping[str, Run]
     _seen: set[str] = attrs.field(factory=set[str], init=False)
+    _has_begun: bool = attrs.field(default=False, init=False)
 
     def print(self, entries: Iterable[Entry]) -> None:
         """
@@ -55,6 +56,7 @@ class TranscriptPrinter:
                     self.screen.line(
                         (f"{numbers} retracted; --hidden shows what it was", QUIET)
                     )
+            self._has_begun = True
 
     def print_silent_runs(self) -> None:
         """
@@ -66,8 +68,9 @@ class TranscriptPrinter:
     def _introduce(self, run_id: str | None) -> None:
         run = self.runs.get(run_id or "")
         if run is not None and run.id not in self._seen:
+            if self._has_begun:
+                self.screen.line()
             self._seen.add(run.id)
-            self.screen.line()
             self.screen.line(*run_line(run))
 
     def _print_message(self, message: Message, *, is_hidden: bool) -> None:

@@ -151,21 +151,20 @@ class ListStream:
         Write changes for as long as the stream lasts.
         """
         await write(_RECONNECTION_TIME)
-        # A page has a list already: the first reading is what others are compared with.
-        await self._changes(is_first=True)
-        checkpoint, turn = await self.reader.view.get_latest_checkpoint(), 0
+        checkpoint, turn = None, 0
         while True:
-            await asyncio.sleep(_LIST_SECONDS)
-            turn += 1
             now = await self.reader.view.get_latest_checkpoint()
-            if now == checkpoint and turn % _TURNS_PER_READ:
-                continue
-            checkpoint = now
-            changes = await self._changes()
-            if changes["items"] or changes["removed"]:
-                await write(message("sessions", changes))
+            # At first all is told: what has changed since the page read its list is not
+            # known here.
+            if now != checkpoint or turn % _TURNS_PER_READ == 0:
+                checkpoint = now
+                changes = await self._changes()
+                if changes["items"] or changes["removed"]:
+                    await write(message("sessions", changes))
+            turn += 1
+            await asyncio.sleep(_LIST_SECONDS)
 
-    async def _changes(self, *, is_first: bool = False) -> ChangedRows:
+    async def _changes(self) -> ChangedRows:
         page = await self.reader.view.search_sessions(
             **self.filters.found_by,
             order_by="last_activity_desc",
@@ -194,7 +193,7 @@ class ListStream:
         known = self._rows | {row["id"]: row for row in rows}
         self._rows = {id_: known[id_] for id_ in found if id_ in known}
         self._signatures = signatures
-        return {"items": [] if is_first else items, "removed": sorted(removed)}
+        return {"items": items, "removed": sorted(removed)}
 
     async def _is_listed(self, session_id: str) -> bool:
         """

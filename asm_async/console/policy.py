@@ -11,7 +11,7 @@ from types import MappingProxyType
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from asm_async.integrations.fastapi.problems import ProblemError, problem_of
+from asm_async.integrations.fastapi.problems import ProblemError, problem_response
 
 # Images may be those that a message has within itself; none has an address elsewhere.
 CONTENT_POLICY = (
@@ -88,7 +88,7 @@ class KnownHosts:
                     "This console is not served under that name. Behind a proxy, start"
                     " it with the name that browsers use as an allowed host.",
                 )
-                await problem_of(refusal)(scope, receive, send)
+                await problem_response(refusal)(scope, receive, send)
                 return
         await self._app(scope, receive, send)
 

@@ -4,8 +4,11 @@ The console alone, served to this machine.
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
-from collections.abc import Collection
+import socket
+from collections.abc import Callable, Collection
+from contextlib import suppress
 
 import sqlalchemy as sa
 import uvicorn
@@ -14,8 +17,10 @@ from fastapi import FastAPI
 from asm_async.console.mount import console_app
 from asm_async.console.policy import KnownHosts, SecureHeaders
 from asm_async.errors import ValidationError
-from asm_async.integrations.fastapi.access import Limits
-from asm_async.integrations.fastapi.lifespan import lifespan
+from asm_async.integrations.fastapi.access import ALL_TENANTS, Access, Limits
+from asm_async.integrations.fastapi.lifespan import ports_lifespan
+from asm_async.ports.together import Ports
+from asm_async.sql.open import open_ports
 from asm_async.values.token_price import PriceLookup
 
 DEFAULT_PORT = 8321
@@ -35,6 +40,7 @@ def serve(
     allow_remote: bool = False,
     allowed_hosts: Collection[str] = (),
     price_lookup: PriceLookup | None = None,
+    on_ready: Callable[[str], object] | None = None,
 ) -> None:
     """
     Serve the console over a database until the process is asked to stop.
@@ -60,25 +66,68 @@ def serve(
 
         price_lookup: As for :func:`~asm_async.console.mount.mount`.
 
+        on_ready: Called with the console's URL once it is served.
+
     Raises:
         ValidationError: If *host* is no loopback address and *allow_remote* is not set.
 
-        OSError: If the port is taken.
+        OSError: If the port is taken, or *host* is no address of this machine.
+
+        MigrationRequiredError: As :func:`~asm_async.open_ports` does, and what else
+            that does.
     """
     check_host(host, allow_remote=allow_remote)
-    app = served_app(
-        url,
-        hosts={host, *_LOOPBACK_NAMES, *allowed_hosts},
-        writable=writable,
-        price_lookup=price_lookup,
-    )
-    uvicorn.run(
-        app, host=host, port=port, log_level="warning", server_header=False, ws="none"
-    )
+    is_ipv6 = ":" in host
+    family = socket.AF_INET6 if is_ipv6 else socket.AF_INET
+    # Before the database is opened: that a port is taken is an error of its own.
+    with socket.create_server((host, port), family=family) as listener:
+        name = f"[{host}]" if is_ipv6 else host
+        address = f"http://{name}:{listener.getsockname()[1]}/"
+
+        async def run() -> None:
+            async with open_ports(url) as ports:
+                app = served_app(
+                    ports,
+                    hosts={host, *_LOOPBACK_NAMES, *allowed_hosts},
+                    writable=writable,
+                    price_lookup=price_lookup,
+                )
+                config = uvicorn.Config(
+                    app, log_level="warning", server_header=False, ws="none"
+                )
+                await _Server(config, address, on_ready).serve(sockets=[listener])
+
+        # The server has ended by itself by then, as it was asked to.
+        with suppress(KeyboardInterrupt):
+            asyncio.run(run())
+
+
+class _Server(uvicorn.Server):
+    """
+    A server that says where it serves.
+    """
+
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        address: str,
+        on_ready: Callable[[str], object] | None,
+    ) -> None:
+        super().__init__(config)
+        self._address = address
+        self._on_ready = on_ready
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """
+        Begin to serve.
+        """
+        await super().startup(sockets)
+        if self.started and self._on_ready is not None:
+            self._on_ready(self._address)
 
 
 def served_app(
-    url: str | sa.URL,
+    ports: Ports,
     *,
     hosts: Collection[str],
     writable: bool = False,
@@ -87,7 +136,7 @@ def served_app(
     """
     Make the application that :func:`serve` serves.
     """
-    app = FastAPI(openapi_url=None, lifespan=lifespan(url))
+    app = FastAPI(openapi_url=None, lifespan=ports_lifespan(ports))
     console = console_app(
         app,
         authorize=_everybody,
@@ -99,8 +148,8 @@ def served_app(
     return app
 
 
-async def _everybody() -> None:
-    return None
+async def _everybody() -> Access:
+    return ALL_TENANTS
 
 
 def check_host(host: str, *, allow_remote: bool) -> None:

@@ -12,7 +12,7 @@ from fastapi import Response
 
 from asm_async.console.access import Reader, ReaderDep, SessionId
 from asm_async.console.rows import MAX_TITLE_LENGTH, row_of
-from asm_async.errors import RevisionConflictError, ValidationError
+from asm_async.errors import RevisionConflictError, SessionDeletedError, ValidationError
 from asm_async.integrations.fastapi.bodies import BodyDep, members_of
 from asm_async.integrations.fastapi.responses import json_response
 from asm_async.integrations.fastapi.tenant_view import TenantView
@@ -81,6 +81,8 @@ async def _update(
     view = TenantView(reader.whole_ports, reader.tenant_id)
     for attempt in range(_ATTEMPTS):
         session = await view.get_session(session_id)
+        if session.deleted_at is not None:
+            raise SessionDeletedError(session_id)
         try:
             await view.save_session(change(session), expected_revision=session.revision)
         except RevisionConflictError:

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 
+__all__ = ["safe_id"]
+
 MAX_LENGTH = 255
 """
 How many characters an id or a scope has at most.

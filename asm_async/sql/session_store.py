@@ -80,7 +80,7 @@ class SQLSessionStore(SessionStoreFront):
         self.observation = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
-            self.observation,
+            observation=self.observation,
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
@@ -93,7 +93,7 @@ class SQLSessionStore(SessionStoreFront):
         Return this store for those who pass on what they read, and do not look at it.
 
         The JSON of sessions, runs and events that it finds by id is not decoded:
-        :class:`~asm_async.values.json_values.EncodedJSON` replaces it.
+        ``EncodedJSON`` replaces it.
         """
         store = copy(self)
         store._is_decoded = False  # noqa: SLF001 - of the same class

@@ -53,7 +53,7 @@ class SQLStateStore(StateStoreFront):
         locks_sessions = not transactions.dialect.serialises_writers
         groups = GroupCommit(
             Writer(transactions),
-            transactions.observation,
+            observation=transactions.observation,
             locks_sessions=locks_sessions,
         )
         self._set_up(transactions, groups)

@@ -46,7 +46,7 @@ class EventType(StrEnum):
 
     An application's own type is any text with a dot in it, such as
     ``"myapp.plan_revised"``; the prefix ``asm.`` is reserved: of its types there is
-    :data:`EVENTS_RETRACTED`, which stores alone write.
+    ``asm.events_retracted``, which stores alone write.
     """
 
     SESSION_CREATED = "session_created"
