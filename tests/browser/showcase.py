@@ -16,7 +16,16 @@ from typing import Any
 
 import attrs
 
-from asm_async import Changes, Event, Ports, Run, RunStatus, Session, SessionStatus, conventions
+from asm_async import (
+    Changes,
+    Event,
+    Ports,
+    Run,
+    RunStatus,
+    Session,
+    SessionStatus,
+    conventions,
+)
 from asm_async.recording.endings import completed, failed
 
 RICH = "ses_lisbon"
@@ -142,7 +151,9 @@ def rich_session(now: datetime) -> Iterator[Changes]:
     script = Script(RICH, run, began)
     add = script.add
     add(conventions.run_started, 0, model=run.model)
-    system = "You plan trips. Be brief. Ask before you book anything.\n\n- Prices in EUR."
+    system = (
+        "You plan trips. Be brief. Ask before you book anything.\n\n- Prices in EUR."
+    )
     add(conventions.message_sent, 0.1, content=system, role="system")
     asked = [
         {"type": "text", "text": "We need two tickets to Lisbon in the second week."},
@@ -214,7 +225,11 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
         error_code="rate_limited",
         details={"retry_after": 2, "request": HUGE_NUMBER},
     )
-    add(conventions.error_recovered, 2.1, error_message="The second attempt went through.")
+    add(
+        conventions.error_recovered,
+        2.1,
+        error_message="The second attempt went through.",
+    )
     add(
         conventions.policy_violation,
         policy="spending",
@@ -232,7 +247,9 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
     script.add(conventions.run_started, 0, model=run.model)
     script.add(conventions.message_sent, content="I have raised the limit. Try again.")
     script.call("call_4", "book_flight", {"flight": "TP 117"}, {"booking": "K4X9P2"}, 2)
-    said = "Booked: **TP 117** for two, reference `K4X9P2`. I am asking for the seats now."
+    said = (
+        "Booked: **TP 117** for two, reference `K4X9P2`. I am asking for the seats now."
+    )
     script.add(conventions.message_received, content=said, model=run.model)
     script.add(
         conventions.tool_call_started,

@@ -72,7 +72,9 @@ def test_a_source_is_short_and_has_no_way_to_make_html(path: Path) -> None:
     text = path.read_text(encoding="utf-8")
 
     assert len(text.splitlines()) <= 400
-    forbidden = r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|Function\("
+    forbidden = (
+        r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(|Function\("
+    )
     assert not re.search(forbidden, text)
     assert not re.search(r"https?://(?!www\.w3\.org/)", text)
 

@@ -145,7 +145,9 @@ def test_a_session_of_100000_events_is_gone_through_at_once(
     assert sorted(taken)[len(taken) // 2] < JUMP_MILLISECONDS, taken
     for number in (50_000, 99_990, 10):
         jump(page, number, "Enter")
-        expect(page.locator(f'{entry(number)}[aria-current="true"]')).to_be_in_viewport()
+        expect(
+            page.locator(f'{entry(number)}[aria-current="true"]')
+        ).to_be_in_viewport()
         assert page.locator(".entry").count() < MOST_ENTRIES
 
 
@@ -169,7 +171,9 @@ def test_scrolling_reads_on_and_forgets(
     assert numbers == sorted(set(numbers))
     assert numbers[0] > 50_000
     # A result is part of its call's row, so that two rows are two numbers apart.
-    assert max(after - one for one, after in zip(numbers, numbers[1:], strict=False)) < 9
+    assert (
+        max(after - one for one, after in zip(numbers, numbers[1:], strict=False)) < 9
+    )
     assert len(numbers) < MOST_ENTRIES
 
 
@@ -294,7 +298,9 @@ def test_what_does_not_exist_says_so(
     A link to a session that is gone names it, and leads back.
     """
     page = open_page(showcase, f"/?session={quote('no such/one')}")
-    expect(page.get_by_role("heading", level=1)).to_have_text("There is no such session")
+    expect(page.get_by_role("heading", level=1)).to_have_text(
+        "There is no such session"
+    )
     expect(page.locator("main")).to_contain_text("no such/one")
     # That it was not found is what the browser says, too.
     watch.complaints.clear()
