@@ -43,7 +43,7 @@ PAGE = Path(__file__).with_suffix(".html")
 URL_VARIABLE = "ASM_DATABASE_URL"
 DEFAULT_URL = "sqlite+aiosqlite:///asm.sqlite3"
 
-# So long a killed server's runs are watched before the next server ends them.
+# After so many seconds the next server ends the runs of a killed one.
 LEASE_SECONDS = 5
 
 TOOL = "look_up"

@@ -111,7 +111,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def problem_of(error: Exception, throttle: LogThrottle) -> Response:
     """
-    Describe an error; one that was not foreseen is logged, and not shown.
+    Describe an error; an unexpected one is logged, and not shown.
 
     Args:
         error: What was raised.
