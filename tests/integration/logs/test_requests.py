@@ -99,6 +99,7 @@ async def test_a_stream_that_breaks_off_is_warned_of_once(
         async with engine.begin() as conn:
             await conn.execute(sa.text("UPDATE asm_events SET id = 'another'"))
         rest = await asyncio.gather(*(source.take(9) for source in sources))
+    await engine.dispose()
 
     assert all(messages[-1].event == "error" for messages in rest)
     log.said_once(
