@@ -69,7 +69,7 @@ async def exported(url: str) -> dict[str, set[str]]:
                 await take(ports.feed.consumer("indexer").batches(), 1)
                 instruments = instruments_of(provider)
                 names = ("db.namespace", "db.operation.name", "error.type")
-                attributes = dict.fromkeys(names, "")
+                attributes: dict[str, str] = dict.fromkeys(names, "")
                 for counter in (
                     instruments.duplicates,
                     instruments.conflicts,
