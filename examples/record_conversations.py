@@ -31,11 +31,14 @@ from conversation_log import (
     session_id_of,
     with_names,
 )
+from first_look import print_next_commands, print_place, print_transcript
 from rich.console import Console
 from rich.progress import Progress
 
 from asm_async import errors, open_store
 from asm_async.ports.session_store import SessionStore
+from asm_async.sql import SQLSessionStore
+from asm_async.transcripts import read_transcript
 
 NamedConversation: TypeAlias = tuple[str, Any]
 
@@ -159,19 +162,37 @@ async def record_and_compare(conversations: list[NamedConversation], url: str) -
             reading = await for_each(
                 conversations, recorder.compare, progress, "reading back"
             )
-    events = recorder.events
-    print(
-        f"{len(conversations):,} conversations, {recorder.runs:,} runs,"
-        f" {recorder.messages:,} messages, {events:,} events\n"
-        f"recorded in {writing:.2f} s: {events / writing:,.0f} events/s,"
-        f" {recorder.new_events:,} of them new\n"
-        f"read back in {reading:.2f} s: {events / reading:,.0f} events/s"
-    )
-    for session_id in recorder.different:
-        print(f"session {session_id} differs from its conversation", file=sys.stderr)
-    if not recorder.different:
-        print("every conversation came back equal")
+        new = (
+            f"{recorder.new_events:,} new events"
+            if recorder.new_events
+            else "nothing new"
+        )
+        print(
+            f"{len(conversations):,} conversations, {recorder.runs:,} runs,"
+            f" {recorder.messages:,} messages, {recorder.events:,} events\n"
+            f"recorded in {writing:.2f} s ({new}), read back in {reading:.2f} s"
+        )
+        for session_id in recorder.different:
+            print(
+                f"session {session_id} differs from its conversation", file=sys.stderr
+            )
+        if not recorder.different:
+            print("every conversation came back equal")
+        if conversations:
+            await show_one(store, session_id_of(conversations[0][0]))
     return not recorder.different
+
+
+async def show_one(store: SQLSessionStore, session_id: str) -> None:
+    """
+    Print where the database is, one conversation as it is read back, and what is next.
+    """
+    console, url = Console(), store.engine.url
+    session = await store.get_session(session_id)
+    title = str(session.metadata.get("title", session_id))
+    print_place(console, url)
+    print_transcript(console, title, await read_transcript(store, session_id))
+    print_next_commands(console, url, session_id)
 
 
 def run(path: Path, url: str) -> int:

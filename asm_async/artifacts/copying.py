@@ -26,13 +26,13 @@ class ContentCopier:
     """
     Copies the contents of artifacts, each by its checksum.
 
-    A content is verified as it is read, and is in *target* whole or not at all. What is
-    there already is put again, so that it counts as put just now: a content that waits
-    for its artifact is not removed as one that no artifact names. Only a few pieces of
-    a content are in memory at a time.
+    A content is verified as it is read, and is in *target* whole or not at all. A
+    content that exists already is put again, which renews its age, so that it is not
+    removed before its artifact is registered. Only a few pieces of a content are in
+    memory at a time.
 
     Args:
-        source: Where the contents lie.
+        source: The store with the contents.
 
         target: Where they go.
     """
@@ -65,8 +65,8 @@ class ContentCopier:
                     content = await self._target.put(pieces)
             except ArtifactNotFoundError as error:
                 raise ArtifactDamagedError(
-                    f"the content of artifact {artifact.id!r} is gone: there is no"
-                    f" {checksum!r} where contents are copied from"
+                    f"the content of artifact {artifact.id!r} is missing: the source"
+                    f" has no content {checksum!r}"
                 ) from error
             self.content_count += 1
             self.byte_count += content.byte_size

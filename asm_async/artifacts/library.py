@@ -27,7 +27,7 @@ class ArtifactLibrary:
     Args:
         registry: Where the artifacts are registered.
 
-        store: Where all their contents lie.
+        store: The store of all their contents.
     """
 
     def __init__(self, registry: ArtifactRegistry, store: ArtifactStore) -> None:
@@ -115,5 +115,6 @@ class ArtifactLibrary:
                     yield piece
         except ArtifactNotFoundError as error:
             raise ArtifactDamagedError(
-                f"the content of artifact {artifact.id!r} is gone"
+                f"the content of artifact {artifact.id!r} is missing: restore it from a"
+                " backup"
             ) from error

@@ -30,14 +30,14 @@ async def remove_unnamed_contents(
     Args:
         registry: Which artifacts there are.
 
-        store: Where their contents lie.
+        store: The store of their contents.
 
         grace_period: Longer than it takes to register an artifact after its content was
-            put, and than clocks differ. What was put less long ago stays.
+            put, and than clocks differ. A content that was put more recently stays.
 
     Yields:
-        How many contents each batch has removed; between two batches nothing is under
-        way.
+        How many contents each batch has removed; between two batches no work is in
+        progress.
 
     Raises:
         ValidationError: If *grace_period* is negative.

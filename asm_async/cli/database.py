@@ -5,80 +5,118 @@ The database that a command works on.
 from __future__ import annotations
 
 import asyncio
-import os
 import threading
-from argparse import ArgumentParser, Namespace
 from collections.abc import Awaitable, Callable
-from typing import Any
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
-from sqlalchemy.ext.asyncio import AsyncEngine
+import asm_async
+from asm_async.cli.logs import logging_to_stderr
+from asm_async.cli.options import URL_VARIABLE, Options
+from asm_async.errors import NotFoundError, ValidationError
+from asm_async.ports.together import Ports
 
-from asm_async.sql import create_engine
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
 
-_URL_VARIABLE = "ASM_DATABASE_URL"
+T = TypeVar("T")
+
+_SQLITE_ENDINGS = (".db", ".sqlite", ".sqlite3")
 
 
-def add_command(
-    commands: Any,
-    name: str,
-    run: Callable[[Namespace], str],
-    purpose: str,
+def on_ports(options: Options, work: Callable[[Ports], Awaitable[T]]) -> T:
+    """
+    Do *work* on the ports over the database, whose schema must be up to date.
+
+    Raises:
+        NotFoundError: If the database is an SQLite file that is not there.
+    """
+    url = existing_url(options)
+
+    async def on_opened() -> T:
+        async with asm_async.open_ports(url, timeout=options.timeout) as ports:
+            return await work(ports)
+
+    return _run(options, on_opened)
+
+
+def on_engine(
+    options: Options,
+    work: Callable[[AsyncEngine], Awaitable[T]],
     *,
-    connects: bool = True,
-) -> ArgumentParser:
+    may_create: bool = False,
+) -> T:
     """
-    Add a command that works on a database; one that *connects* takes a timeout.
+    Do *work* on an engine of its own, whatever its database's schema is.
 
-    It is carried out by *run*, which returns what is to be printed.
+    Raises:
+        NotFoundError: If the database is an SQLite file that is not there, unless the
+            command *may_create* it.
     """
-    command: ArgumentParser = commands.add_parser(
-        name, help=purpose, description=purpose, allow_abbrev=False
-    )
-    command.set_defaults(run=run, refuse=command.error)
-    command.add_argument(
-        "--url",
-        default=os.environ.get(_URL_VARIABLE),
-        help="sqlite:///path or postgresql://user:password@host/database;"
-        f" by default the value of {_URL_VARIABLE}",
-    )
-    if connects:
-        command.add_argument(
-            "--timeout",
-            type=float,
-            default=30.0,
-            metavar="SECONDS",
-            help="how long to try while the database is busy or out of reach;"
-            " by default %(default)g",
-        )
-    return command
+    # Not before it is needed: the help of a command must not wait for SQLAlchemy.
+    from asm_async.sql import create_engine  # noqa: PLC0415 - said above
 
+    engine = create_engine(url_of(options) if may_create else existing_url(options))
 
-def url_of(options: Namespace) -> str:
-    """
-    Return the database's URL, or refuse the arguments.
-    """
-    if not options.url:
-        options.refuse(f"--url is missing, and {_URL_VARIABLE} is not set")
-    return str(options.url)
-
-
-def on_database(
-    options: Namespace, work: Callable[[AsyncEngine], Awaitable[str]]
-) -> str:
-    """
-    Do *work* on an engine of its own.
-    """
-    engine = create_engine(url_of(options))
-    threads_before = set(threading.enumerate())
-
-    async def run() -> str:
+    async def on_made() -> T:
         try:
             return await work(engine)
         finally:
             await engine.dispose()
+
+    return _run(options, on_made)
+
+
+def url_of(options: Options) -> str:
+    """
+    Return the database's URL; the path of an SQLite file is made one.
+
+    Raises:
+        ValidationError: If there is none.
+    """
+    given = (options.url or "").strip()
+    if not given:
+        raise ValidationError(f"--url is missing, and {URL_VARIABLE} is not set")
+    # What else has no scheme may be a URL with a mistake in it, and no name of a file.
+    is_path = "://" not in given and (
+        given.endswith(_SQLITE_ENDINGS) or Path(given).is_file()
+    )
+    return f"sqlite:///{_quoted(given)}" if is_path else given
+
+
+def _quoted(path: str) -> str:
+    return path.replace("%", "%25").replace("?", "%3F")
+
+
+def existing_url(options: Options) -> str:
+    """
+    Return the database's URL, if it is not that of a file that is not there.
+    """
+    # Not before it is needed: the help of a command must not wait for SQLAlchemy.
+    from asm_async.sql.dialects import database_file  # noqa: PLC0415 - said above
+    from asm_async.sql.runtime.urls import read_url  # noqa: PLC0415 - said above
+
+    url = url_of(options)
+    path = database_file(*read_url(url))
+    if path is not None and not Path(path).exists():
+        raise NotFoundError(
+            f"{path}: there is no such file; `asm db upgrade --url {options.url}`"
+            " makes one"
+        )
+    return url
+
+
+def _run(options: Options, work: Callable[[], Awaitable[T]]) -> T:
+    threads_before = set(threading.enumerate())
+
+    async def run() -> T:
+        try:
+            return await work()
+        finally:
             await _end_threads(threads_before)
 
-    return asyncio.run(run())
+    with logging_to_stderr(options):
+        return asyncio.run(run())
 
 
 async def _end_threads(threads_before: set[threading.Thread]) -> None:

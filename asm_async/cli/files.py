@@ -20,8 +20,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-from asm_async.cli.streams import on_one_line, standard_input, standard_output
-from asm_async.errors import ValidationError
+from asm_async.cli.streams import standard_input, standard_output
+from asm_async.cli.texts import on_one_line
+from asm_async.errors import ASMError, ValidationError
 
 STANDARD = "-"
 """
@@ -29,6 +30,14 @@ The name that stands for standard input or standard output.
 """
 
 _PIECE_BYTES = 1 << 16
+
+
+class DamagedFileError(ASMError):
+    """
+    A file does not hold what it should.
+    """
+
+    code = "damaged_file"
 
 
 @contextmanager
@@ -44,7 +53,7 @@ def written_file(name: str) -> Generator[BinaryIO]:
         ValidationError: If it lies in no directory, or is one.
     """
     if name == STANDARD:
-        output = standard_output()
+        output = standard_output().buffer
         yield output
         output.flush()
         return
@@ -85,8 +94,9 @@ def pieces_of(name: str) -> AsyncGenerator[bytes]:
     Read a file piece by piece; one whose name ends with ``.gz`` is uncompressed.
 
     Raises:
-        ValidationError: If there cannot be such a file, or standard input is closed;
-            while reading, if it is compressed and damaged.
+        ValidationError: If there cannot be such a file.
+
+        DamagedFileError: While reading, if it is compressed and damaged.
     """
     if name == STANDARD:
         file = standard_input()
@@ -115,4 +125,4 @@ def _read(file: BinaryIO, name: str) -> bytes:
     try:
         return file.read(_PIECE_BYTES)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        raise ValidationError(f"{name}: {error}") from error
+        raise DamagedFileError(f"{name}: {error}") from error

@@ -4,26 +4,58 @@ From arguments to an exit code.
 
 from __future__ import annotations
 
-import re
-from argparse import ArgumentParser
+import sys
 from collections.abc import Sequence
-from typing import NoReturn
+from enum import IntEnum
 
-from asm_async.cli.db import add_db_commands, add_health_command
-from asm_async.cli.streams import drop_output, on_one_line, print_output, report
-from asm_async.cli.transfer import add_transfer_commands
-from asm_async.errors import ASMError
+from cyclopts import App, CycloptsError
 
-_OK, _FAILED, _INTERRUPTED = 0, 1, 130
-
-# All of a word before its last @, since nobody knows where in it a password begins;
-# behind a scheme, where it may have blanks, all before the last @ that there is.
-_PASSWORD = re.compile(
-    r"(?P<scheme>\w+://).*@|\S*@"
-    # One that a blank has cut off: what stands there is no port.
-    r"|(?P<name>\w*password=|\w+://[^\s/@:]*:(?!\d+\b))[^&\s]*",
-    re.IGNORECASE,
+from asm_async.cli.commands import build_app
+from asm_async.cli.streams import drop_output, print_output, report
+from asm_async.errors import (
+    ASMError,
+    MigrationRequiredError,
+    NotFoundError,
+    StorageError,
+    ValidationError,
 )
+
+
+class ExitCode(IntEnum):
+    """
+    How a command ended, for the shell.
+    """
+
+    OK = 0
+    FAILED = 1
+    """
+    It failed, or found something wrong.
+    """
+
+    USAGE = 2
+    """
+    The arguments are wrong, or a destructive command was not confirmed.
+    """
+
+    NOT_FOUND = 3
+    """
+    There is no such session or file.
+    """
+
+    UNAVAILABLE = 4
+    """
+    The database is busy or out of reach: the same command may succeed later.
+    """
+
+    SCHEMA = 5
+    """
+    The schema is missing, older or newer than this version.
+    """
+
+    INTERRUPTED = 130
+    """
+    Ctrl-C.
+    """
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,47 +63,73 @@ def main(arguments: Sequence[str] | None = None) -> int:
     Run the command that *arguments* name; by default, those of the process.
 
     Returns:
-        0 if it succeeded, 1 if it failed or found something wrong, 130 if it was
-        interrupted. Wrong arguments end the process with 2.
+        One of :class:`ExitCode`.
     """
-    parser = _Parser(prog="python -m asm_async", allow_abbrev=False)
-    commands = parser.add_subparsers(required=True, metavar="COMMAND")
-    add_db_commands(
-        commands.add_parser("db", help="the database's schema", allow_abbrev=False)
-    )
-    add_transfer_commands(commands)
-    add_health_command(commands)
-    parser.set_defaults(output_is_trouble=False)
-    options = parser.parse_args(arguments)
+    given = list(sys.argv[1:] if arguments is None else arguments)
     try:
-        output = str(options.run(options))
-        if output:
-            print_output(output)
-    except (ASMError, OSError) as error:
-        report(f"error: {_presentable(str(error))}")
+        code = _run(given)
+        print_output("")
+    except BrokenPipeError:
+        # Whoever reads has seen enough, as `head` has.
         drop_output()
-        return _FAILED
+        return ExitCode.OK
+    except (ASMError, OSError) as error:
+        report(f"error: {error}")
+        drop_output()
+        return _exit_code_of(error)
     except KeyboardInterrupt:
         report("interrupted")
-        return _INTERRUPTED
-    return _FAILED if output and options.output_is_trouble else _OK
+        drop_output()
+        return ExitCode.INTERRUPTED
+    return code
 
 
-class _Parser(ArgumentParser):
-    def error(self, message: str) -> NoReturn:
-        """
-        Refuse the arguments, of which *message* may repeat one with a password in it.
-        """
-        super().error(_presentable(message))
+def _run(arguments: list[str]) -> int:
+    app = build_app(arguments)
+    names, named = _named(app, arguments)
+    if named.default_command is None and names[1:] == arguments:
+        app.help_print(arguments)
+        report(f"error: {' '.join(names)}: a command is missing")
+        return ExitCode.USAGE
+    try:
+        code: int | None = app(
+            arguments,
+            exit_on_error=False,
+            print_error=False,
+            result_action="return_value",
+        )
+    except CycloptsError as error:
+        report(f"error: {error}")
+        report(f"{' '.join(names)} --help explains it")
+        return ExitCode.USAGE
+    except SystemExit:
+        # So rich ends where nobody reads the help that it prints.
+        return ExitCode.OK
+    return code or ExitCode.OK
 
 
-def _presentable(message: str) -> str:
+def _named(app: App, arguments: list[str]) -> tuple[list[str], App]:
     """
-    Put *message* on one line and leave out the passwords of URLs in it.
+    Return the words that name a command, and the command.
     """
-    return _PASSWORD.sub(_hide, on_one_line(message))
+    names = ["asm"]
+    for word in arguments:
+        if word.startswith("-") or word not in app:
+            break
+        names.append(word)
+        app = app[word]
+    return names, app
 
 
-def _hide(found: re.Match[str]) -> str:
-    name = found["name"]
-    return f"{found['scheme'] or ''}***@" if name is None else f"{name}***"
+def _exit_code_of(error: Exception) -> ExitCode:
+    match error:
+        case ValidationError():
+            return ExitCode.USAGE
+        case NotFoundError():
+            return ExitCode.NOT_FOUND
+        case MigrationRequiredError():
+            return ExitCode.SCHEMA
+        case StorageError() if error.retryable:
+            return ExitCode.UNAVAILABLE
+        case _:
+            return ExitCode.FAILED

@@ -9,7 +9,17 @@ import sys
 from contextlib import suppress
 from typing import BinaryIO, TextIO, cast
 
-from asm_async.errors import ValidationError
+from asm_async.cli.texts import presentable
+from asm_async.errors import ASMError
+
+
+class ClosedStreamError(ASMError):
+    """
+    A standard stream that a command needs was closed when the process began.
+    """
+
+    code = "closed_stream"
+    _TEXT = "{} is closed"
 
 
 def standard_input() -> BinaryIO:
@@ -19,20 +29,23 @@ def standard_input() -> BinaryIO:
     return _opened("standard input", sys.stdin).buffer
 
 
-def standard_output() -> BinaryIO:
+def standard_output() -> TextIO:
     """
-    Return standard output as bytes, unless it is closed.
+    Return standard output, unless it is closed; what its encoding lacks is escaped.
     """
-    return _opened("standard output", sys.stdout).buffer
+    output = _opened("standard output", sys.stdout)
+    reconfigure = getattr(output, "reconfigure", None)
+    if reconfigure is not None:
+        reconfigure(errors="backslashreplace")
+    return output
 
 
 def print_output(text: str) -> None:
     """
-    Write *text* to standard output, with escapes for what its encoding lacks.
+    Write *text* to standard output, at once.
     """
-    output = _opened("standard output", sys.stdout)
-    encoding = output.encoding
-    output.write(text.encode(encoding, "backslashreplace").decode(encoding))
+    output = standard_output()
+    output.write(text)
     output.flush()
 
 
@@ -54,26 +67,24 @@ def drop_output() -> None:
 
 def report(line: str) -> None:
     """
-    Write a line to standard error, if that is open.
+    Write a line to standard error, if that is open, without passwords.
     """
     error = cast("TextIO | None", sys.stderr)
     if error is not None:
         with suppress(OSError):
-            error.write(f"{line}\n")
+            error.write(f"{presentable(line)}\n")
+            error.flush()
 
 
-def on_one_line(text: str) -> str:
+def is_terminal(stream: TextIO | None) -> bool:
     """
-    Put *text* on one line, with escapes for what would control a terminal.
+    Return whether a person is at the other end of a stream.
     """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape").decode()
-        for char in " ".join(text.split())
-    )
+    return stream is not None and not stream.closed and stream.isatty()
 
 
 def _opened(name: str, stream: TextIO | None) -> TextIO:
     # Python has None for a stream that was closed when the process began.
     if stream is None:
-        raise ValidationError(f"{name} is closed")
+        raise ClosedStreamError(name)
     return stream

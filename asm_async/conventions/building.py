@@ -15,7 +15,7 @@ from asm_async.values.json_values import normalise_json_object
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
 """
-What a message says: text, or a list of parts, each an object with a ``type``.
+The content of a message: text, or a list of parts, each an object with a ``type``.
 """
 
 
@@ -36,12 +36,12 @@ class SharedOptions(TypedDict, total=False):
 
     provider: str | None
     """
-    Who ran the model.
+    The provider of the model.
     """
 
     metadata: Mapping[str, Any]
     """
-    Whatever the application wants to remember beside it.
+    Further data of the application.
     """
 
 
@@ -94,7 +94,7 @@ def build_event(
     own = normalise_json_object(others.pop("data", {}), "data")
     for name in own:
         if name in members:
-            raise ValidationError(f"data[{name!r}]: this has an argument of its own")
+            raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
     return Event.new(
         type=event_type, session_id=session_id, data={**data, **own}, **others
     )

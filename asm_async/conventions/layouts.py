@@ -22,7 +22,7 @@ from asm_async.values.token_usage import TOKEN_PARTS
 
 class Role(StrEnum):
     """
-    Who says a message.
+    The author of a message.
     """
 
     SYSTEM = "system"
@@ -35,12 +35,12 @@ class Role(StrEnum):
 @attrs.frozen
 class Kind:
     """
-    What a member of an event's data may be.
+    The kinds of values of an event's data.
     """
 
     words: str
     """
-    What it is called, in the reference and in warnings.
+    Its name, in the reference and in warnings.
     """
 
     rule: fields.FieldRule
@@ -67,7 +67,7 @@ class Member:
 
     kind: Kind
     """
-    What stands under it.
+    The kind of its value.
     """
 
     is_required: bool = False

@@ -31,7 +31,7 @@ def message_sent(
             Text, or a list of parts (text, images and others) in the form of the
             provider, each an object with a ``type``.
 
-        role: Who says it.
+        role: The role of the author.
 
         message_id: The message's own id, if it has one.
 
@@ -67,18 +67,18 @@ def message_received(
     """
     Return the event of a message that came back from the model, whole.
 
-    Tool calls of the message have events of their own, directly behind this one.
+    Tool calls of the message have events of their own, directly after this one.
 
     Args:
         session_id: The session.
 
         content: Text, or a list of parts; None if there is nothing but tool calls.
 
-        role: Who says it.
+        role: The role of the author.
 
         message_id:
-            The message's own id. What has the same id is one message; what has another
-            is not, though it stands directly behind.
+            The message's own id. Events with the same id are one message; those with
+            another id are not, even if they follow directly.
 
         model: Which model it came from.
 
@@ -115,7 +115,7 @@ def message_streamed(
     Return the event of a piece of a message's text, as it came from the model.
 
     The whole message follows as ``message_received``; until then, and if it never does,
-    the pieces of a run stand for it.
+    the pieces of a run replace it.
     """
     return build_event(
         EventType.MESSAGE_STREAMED,

@@ -101,7 +101,7 @@ def run_started(
 
         model: Which model it runs on.
 
-        provider_session_id: What the provider calls the conversation.
+        provider_session_id: The provider's id of the conversation.
 
         options: What every event has.
     """
@@ -135,7 +135,7 @@ def run_completed(
 
         token_usage: The counts of ``Run.token_usage``.
 
-        cost_usd: What it cost, in US dollars.
+        cost_usd: Its cost, in US dollars.
 
         options: What every event has.
     """

@@ -28,7 +28,7 @@ def tool_call_started(
     Args:
         session_id: The session.
 
-        tool_call_id: What the model calls the call; its result has the same.
+        tool_call_id: The model's id of the call; its result has the same.
 
         tool_name: Which tool.
 
@@ -86,7 +86,7 @@ def tool_call_completed(
             The result: any JSON value. Models are told text as it is, a list of parts
             (objects with a ``type``) as such, and anything else as JSON.
 
-        tool_input: The arguments once more; needed where no event tells of the start.
+        tool_input: The arguments once more; needed if no event has the start.
 
         tool_input_text: The same, to the letter.
 
@@ -130,8 +130,8 @@ def tool_call_failed(
     """
     Return the event of a tool that failed.
 
-    *tool_output* is what the model is told, where that is not *error_message*; all else
-    is as for :func:`tool_call_completed`.
+    *tool_output* is the text for the model, if that differs from *error_message*; all
+    else is as for :func:`tool_call_completed`.
 
     Raises:
         ValidationError: Naming what is wrong.
@@ -236,7 +236,7 @@ def tool_approval_denied(
     """
     Return the event of a tool call that was refused, by *decided_by*.
 
-    The model is told *reason*.
+    The transcript has *reason* for the model.
     """
     return build_event(
         EventType.TOOL_APPROVAL_DENIED,

@@ -191,13 +191,13 @@ def policy_violation(
 
         kind: Which of its rules.
 
-        action: What was done about it, such as ``"denied"``.
+        action: The reaction, such as ``"denied"``.
 
         tool_call_id: The tool call that it is about.
 
         tool_name: Which tool.
 
-        details: Whatever else there is to say.
+        details: Further details.
 
         options: What every event has.
     """

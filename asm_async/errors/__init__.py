@@ -1,8 +1,8 @@
 """
 Everything this library raises on purpose.
 
-An exception is one fact. What a program needs to know about it stands on the class: a
-stable ``code``, a ``category`` and whether the same call may succeed later::
+An exception is one fact. Its attributes for programs are on the class: a stable
+``code``, a ``category`` and whether the same call may succeed later::
 
     ASMError
     ├── ValidationError                  (also a ValueError)

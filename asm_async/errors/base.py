@@ -75,10 +75,10 @@ class InvalidCheckpointError(ValidationError):
 
 class HistoryLostError(InvalidCheckpointError):
     """
-    The log does not hold any more what a follower was given: history went backwards.
+    The log no longer holds events that a follower received: history went backwards.
 
-    A failover has lost commits, or an older state of the database was restored. To go
-    on would skip events without a word, so begin anew.
+    A failover has lost commits, or an older state of the database was restored.
+    Continuing would skip events silently, so begin again.
     """
 
     code = "history_lost"
@@ -164,7 +164,7 @@ class StoreClosedError(ASMError):
 
 class QueueFullError(ASMError):
     """
-    A queue in this process has no room for another event, which was not taken.
+    A queue in this process is full; the event was not taken.
     """
 
     code = "queue_full"

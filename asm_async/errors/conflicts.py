@@ -1,5 +1,5 @@
 """
-What is stored does not allow it.
+Errors because of stored data.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ def _difference(field: str) -> str:
 
 class ConflictError(ASMError):
     """
-    What is stored does not allow this change; nothing was written.
+    The stored data does not allow this change; nothing was written.
     """
 
     code = "conflict"
@@ -38,7 +38,7 @@ class InvalidTransitionError(ConflictError):
 
     subject: Argument[str] = Argument(0)
     """
-    What has that status, such as ``session 'ses_1'``.
+    The session or run, such as ``session 'ses_1'``.
     """
 
     current: Argument[str] = Argument(1)
@@ -102,7 +102,7 @@ class SequenceConflictError(ConflictError):
 
     expected: Argument[int] = Argument(1)
     """
-    The latest number the caller knew.
+    The expected number.
     """
 
     actual: Argument[int] = Argument(2)
@@ -124,12 +124,12 @@ class RevisionConflictError(ConflictError):
 
     subject: Argument[str] = Argument(0)
     """
-    What was to be saved, such as ``run 'run_1'``.
+    The value to be saved, such as ``run 'run_1'``.
     """
 
     expected: Argument[int] = Argument(1)
     """
-    The revision the caller knew.
+    The expected revision.
     """
 
     actual: Argument[int] = Argument(2)
@@ -148,7 +148,7 @@ class LeaseLostError(ConflictError):
 
 class RunInProgressError(ConflictError):
     """
-    The session has a run that is running, and another one may not begin beside it.
+    The session has a running run, and another one may not begin now.
     """
 
     code = "run_in_progress"
@@ -190,7 +190,7 @@ class SessionDeletedError(ConflictError):
 
 class ArtifactConflictError(ConflictError):
     """
-    An artifact's id or key is that of another one.
+    An artifact's id or key belongs to another one.
     """
 
     code = "artifact_conflict"
@@ -205,7 +205,7 @@ class ArtifactConflictError(ConflictError):
 
     subject: Argument[str] = Argument(0)
     """
-    What is taken, such as ``key 'report.md'``.
+    The id or key that is taken, such as ``key 'report.md'``.
     """
 
     field: Argument[str] = Argument(1)
@@ -216,7 +216,7 @@ class ArtifactConflictError(ConflictError):
 
 class HistoryConflictError(ConflictError):
     """
-    An imported session's id is that of a session with another history.
+    An imported session's id belongs to a session with another history.
     """
 
     code = "history_conflict"
@@ -232,5 +232,5 @@ class HistoryConflictError(ConflictError):
 
     reason: Argument[str] = Argument(1)
     """
-    What stands against it.
+    Why it cannot be imported.
     """

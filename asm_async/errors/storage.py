@@ -27,13 +27,13 @@ class StorageError(ASMError):
 
     outcome_unknown: Argument[bool] = Argument(1)
     """
-    Whether the transaction may have been committed all the same.
+    Whether the transaction may have been committed nevertheless.
     """
 
 
 class StorageUnavailableError(StorageError):
     """
-    No connection can be had: server down or going down, or the pool is exhausted.
+    No connection is available: server down or going down, or the pool is exhausted.
     """
 
     code = "storage_unavailable"
@@ -67,7 +67,7 @@ class PermissionDeniedError(StorageError):
 
 class ArtifactDamagedError(StorageError):
     """
-    What an artifact's content has become is not what was stored, or it is gone.
+    An artifact's content is not what was stored, or is missing.
     """
 
     code = "artifact_damaged"

@@ -142,7 +142,9 @@ async def _verified(descriptor: int, checksum: str) -> AsyncGenerator[bytes]:
     while block := await in_thread(read):
         yield block
     if digest.hexdigest() != checksum:
-        raise ArtifactDamagedError(f"content {checksum} is not what was put")
+        raise ArtifactDamagedError(
+            f"content {checksum} is damaged: its bytes have another checksum"
+        )
 
 
 def _checksum(content: bytes) -> str:

@@ -88,10 +88,12 @@ class ContentDirectory:
         except OSError as error:
             if error.errno != errno.ELOOP:
                 raise
-            raise ArtifactDamagedError(f"content {checksum} is no file") from error
+            raise ArtifactDamagedError(
+                f"content {checksum} is not a regular file"
+            ) from error
         closing.callback(os.close, descriptor)
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise ArtifactDamagedError(f"content {checksum} is no file")
+            raise ArtifactDamagedError(f"content {checksum} is not a regular file")
         return descriptor
 
     def renew(self, checksum: str, descriptor: int) -> bool:

@@ -95,8 +95,7 @@ def _checked_artifact(artifact: object) -> Artifact:
     artifact = fields.instance(artifact, "artifact", Artifact)
     if artifact.deleted_at is not None:
         raise ValidationError(
-            f"artifact: {artifact.id!r} carries deleted_at, which only the registry"
-            " gives"
+            f"artifact: {artifact.id!r} has deleted_at, which only the registry sets"
         )
     try:
         return attrs.evolve(artifact)
@@ -108,6 +107,6 @@ def _checked_checksums(checksums: object) -> frozenset[str]:
     found = frozenset(fields.tuple_of(checksums, "checksums", sha256_checksum))
     if len(found) > MAX_CHECKSUMS:
         raise ValidationError(
-            f"checksums: {len(found)} are too many; {MAX_CHECKSUMS} may be asked about"
+            f"checksums: expected at most {MAX_CHECKSUMS}, got {len(found)}"
         )
     return found

@@ -65,8 +65,8 @@ class SessionCopy:
         """
         if len(made) > fields.MAX_TEXT_LENGTH or made.startswith(OWN_SCOPES):
             raise ConflictError(
-                f"the items of scope {scope!r} would come under {made!r}, which is the"
-                " library's own or longer than a scope may be: name another in scopes"
+                f"the items of scope {scope!r} would be copied to scope {made!r}, which"
+                " is reserved or too long: name another scope in scopes"
             )
 
 
@@ -87,7 +87,10 @@ def checked_copy(
     session = checked_session(target, "target")
     expected.check_session(session, "target")
     if session.id == source_id:
-        raise ValidationError(f"target.id: {source_id!r} is the session to copy")
+        raise ValidationError(
+            f"target.id: {source_id!r} is the session to copy; the copy needs another"
+            " id"
+        )
     if session.parent_session_id not in {None, source_id}:
         raise ValidationError(
             f"target.parent_session_id: expected {source_id!r}, the session to copy,"
@@ -117,12 +120,13 @@ def _checked_scopes(scopes: object, target_id: str) -> dict[str, str]:
         other = sources.setdefault(made, scope)
         if other != scope:
             raise ValidationError(
-                f"scopes[{scope!r}]: {made!r} is where the items of {other!r} come"
+                f"scopes[{scope!r}]: the items of {other!r} are copied to {made!r}"
+                " already"
             )
         if _is_under(made, target_id):
             raise ValidationError(
-                f"scopes[{scope!r}]: {made!r} is where the items of the scopes come"
-                " that are named after the source"
+                f"scopes[{scope!r}]: scopes that are named after the source are copied"
+                f" to {made!r} already"
             )
     return given
 
@@ -136,7 +140,7 @@ def item_is_there(scope: str, key: str) -> ConflictError:
     Return the error for a copy of an item whose scope and key another one has.
     """
     return ConflictError(
-        f"{item_shown((scope, key))} is there already, and no copy takes its place:"
+        f"{item_shown((scope, key))} exists already, and a copy does not overwrite it:"
         " name another scope in scopes"
     )
 
@@ -169,12 +173,12 @@ def is_repetition(
     target_id = copy.target.id
     if stored is None:
         raise ConflictError(
-            f"session {target_id!r} was removed, and its numbers are not used again: a"
-            " copy needs an id that never was a session's"
+            f"session {target_id!r} was hard-deleted, and its numbers are never used"
+            " again: give the copy an id that no session ever had"
         )
     if operation_id != copy.expected.operation_id:
         raise ConflictError(
-            f"session {target_id!r} is there already: a copy needs an id of its own"
+            f"session {target_id!r} exists already: give the copy another id"
         )
     if not is_whole:
         return False
@@ -182,8 +186,8 @@ def is_repetition(
         raise SessionDeletedError(target_id)
     if not stored.has_same_content(copy.target):
         raise ConflictError(
-            f"operation_id: {operation_id!r} was that of another copy; each operation"
-            " needs an id of its own"
+            f"operation_id: {operation_id!r} was used for another copy; give each"
+            " operation an id of its own"
         )
     return True
 
@@ -200,14 +204,14 @@ def check_source(copy: SessionCopy, tenant_id: str | None, latest: int) -> int:
     """
     if copy.target.tenant_id != tenant_id:
         raise ConflictError(
-            f"session {copy.source_id!r} is of tenant {tenant_id!r}, and a copy is of"
-            f" the same, not of {copy.target.tenant_id!r}"
+            f"session {copy.source_id!r} belongs to tenant {tenant_id!r}: expected the"
+            f" same tenant of its copy, got {copy.target.tenant_id!r}"
         )
     through = latest if copy.through is None else copy.through
     if through > latest:
         raise ConflictError(
-            f"session {copy.source_id!r} is at sequence number {latest}: there is no"
-            f" {through} to copy through"
+            f"session {copy.source_id!r} is at sequence number {latest}: it has no"
+            f" event {through} to copy through"
         )
     return through
 
@@ -242,7 +246,7 @@ async def check_visibility(
     lost = without_ranges(hidden_ranges(later), known)
     if lost and await has_events(lost):
         raise UnsupportedOperationError(
-            f"session {copy.source_id!r}: what was hidden at number {through} cannot be"
-            " known any more, since a retraction was pruned; copy it through a later"
-            " number"
+            f"session {copy.source_id!r}: a retraction was pruned, so that it is"
+            f" unknown which events were hidden at sequence number {through}; copy"
+            " through a later one"
         )

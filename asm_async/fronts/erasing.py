@@ -70,8 +70,8 @@ class ErasureFilter(Value):
         super().__attrs_post_init__()
         if (self.tenant_id, self.user_id, self.session_ids) == (None, None, None):
             raise ValidationError(
-                "tenant_id, user_id, session_ids: expected at least one of them, since"
-                " nothing is erased without saying what"
+                "tenant_id, user_id, session_ids: expected at least one, which says"
+                " what to erase"
             )
 
     def is_met_by(self, member: Member) -> bool:

@@ -141,7 +141,9 @@ def lease_lost(name: str) -> LeaseLostError:
     Log that a consumer has lost its lease, and return the error that says so.
     """
     _LOG.warning("consumer %r has lost its lease", name)
-    return LeaseLostError(f"another holds the lease of consumer {name!r} now")
+    return LeaseLostError(
+        f"another process or task now holds the lease of consumer {name!r}"
+    )
 
 
 @attrs.frozen(kw_only=True, eq=False)

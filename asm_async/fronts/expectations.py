@@ -83,8 +83,8 @@ class Expectations(Value):
         """
         if self.expected_tenant not in {None, session.tenant_id}:
             raise ValidationError(
-                f"{name}.tenant_id: expected {self.expected_tenant!r}, as"
-                f" expected_tenant says, got {session.tenant_id!r}"
+                f"{name}.tenant_id: expected {self.expected_tenant!r}, the"
+                f" expected_tenant, got {session.tenant_id!r}"
             )
 
     def __attrs_post_init__(self) -> None:

@@ -14,7 +14,7 @@ _LOG = logging.getLogger(__name__)
 
 _ADVICE = (
     "a failover has lost commits, or an older state of the database was restored. Begin"
-    " anew: docs/explanation/following.md, 'When history goes backwards'"
+    " again: docs/explanation/following.md, 'When history goes backwards'"
 )
 
 
@@ -47,8 +47,8 @@ def ahead(throttle: LogThrottle) -> HistoryLostError:
     """
     return _logged(
         throttle,
-        "checkpoint: it lies ahead of this feed, so that it is of another database, or"
-        f" {_ADVICE}",
+        "checkpoint: it is ahead of this feed. Either it belongs to another database,"
+        f" or {_ADVICE}",
     )
 
 
@@ -61,7 +61,7 @@ def gone(throttle: LogThrottle, witness: Witness, name: str) -> HistoryLostError
     return _logged(
         throttle,
         f"{name}: event {witness.sequence_number} of session {witness.session_id!r} is"
-        f" not what it was when it was given: {_ADVICE}",
+        f" not the one that was read before: {_ADVICE}",
     )
 
 
@@ -73,9 +73,9 @@ def restored(throttle: LogThrottle, name: str) -> HistoryLostError:
     """
     return _logged(
         throttle,
-        f"{name}: the events were restored from a dump, and their transaction ids are"
-        " not of this server, so that new events may stand before old ones. Put their"
-        " order right and begin anew: docs/explanation/following.md, 'When history goes"
+        f"{name}: the events were restored from a dump, and their transaction ids come"
+        " from another server, so that new events may sort before old ones. Repair the"
+        " order and begin again: docs/explanation/following.md, 'When history goes"
         " backwards'",
     )
 

@@ -196,7 +196,9 @@ def _check_callback(callback: object, name: str) -> None:
         raise fields.unexpected(name, "a callable", callback)
     call = type(callback).__call__
     if inspect.iscoroutinefunction(callback) or inspect.iscoroutinefunction(call):
-        raise ValidationError(f"{name}: expected a plain callable, got an async one")
+        raise ValidationError(
+            f"{name}: expected a synchronous function, got an async one"
+        )
 
 
 async def do_all(batches: Batches) -> int:

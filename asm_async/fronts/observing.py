@@ -128,7 +128,7 @@ def observed_call(method: M) -> M:
 
     @wraps(method)
     async def call(self: Any, *arguments: Any, **options: Any) -> Any:
-        observation: Observation | None = self.observation
+        observation: Observation | None = getattr(self, "observation", None)
         if observation is None or (observer := observation.observer) is None:
             return await method(self, *arguments, **options)
         answer = method(self, *arguments, **options)

@@ -121,7 +121,7 @@ def check_paging(
     size = fields.count(limit, "limit")
     if size > MAX_PAGE_SIZE:
         raise ValidationError(
-            f"limit: a page holds at most {MAX_PAGE_SIZE}, not {size}"
+            f"limit: expected at most {MAX_PAGE_SIZE}, the size of a page, got {size}"
         )
     order = search.ORDERS[order_name]
     codec = CursorCodec(

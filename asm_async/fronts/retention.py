@@ -84,5 +84,5 @@ def checked_grace_period(grace_period: object) -> timedelta:
     """
     period = fields.instance(grace_period, "grace_period", timedelta)
     if period < timedelta(0):
-        raise ValidationError("grace_period: expected no negative time")
+        raise ValidationError("grace_period: expected zero or more")
     return period

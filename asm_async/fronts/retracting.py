@@ -100,7 +100,9 @@ def checked_retraction(
     first = fields.positive_count(first, "first")
     last = fields.positive_count(last, "last")
     if first > last:
-        raise ValidationError(f"first: {first} comes after {last}, which is last")
+        raise ValidationError(
+            f"first: expected at most {last}, which is last, got {first}"
+        )
     seen: set[str | None] = {expected.operation_id}
     for index, (event, _, _) in enumerate(snapshots):
         place = f"replacement[{index}]"
@@ -111,7 +113,7 @@ def checked_retraction(
             )
         if event.id in seen:
             raise ValidationError(
-                f"{place}.id: {event.id!r} is that of the operation, or comes twice"
+                f"{place}.id: {event.id!r} is the operation's id, or is given twice"
             )
         seen.add(event.id)
     return Retraction(
@@ -140,16 +142,16 @@ def was_retracted(retraction: Retraction, find: FindEvent) -> list[Event] | None
         done.type != EVENTS_RETRACTED
         or (done.data["first"], done.data["last"]) != asked
     ):
-        raise _other_content(retraction, "that of another event")
+        raise _other_content(retraction, "another event")
     number = done.sequence_number
     stored = [done]
     for event in retraction.replacement:
         number += 1
         twin = find(event.id)
         if twin is None or twin.sequence_number != number:
-            raise _other_content(retraction, "that of another replacement")
+            raise _other_content(retraction, "another replacement")
         if not twin.has_same_content(event):
-            raise _other_content(retraction, "that of another replacement")
+            raise _other_content(retraction, "another replacement")
         stored.append(twin)
     return stored
 
@@ -178,7 +180,7 @@ def check_retraction(retraction: Retraction, latest: int, find: FindEvent) -> No
         raise SequenceConflictError(session_id, expected, latest)
     if retraction.last > latest:
         raise ConflictError(
-            f"session {session_id!r} is at sequence number {latest}: there is no"
+            f"session {session_id!r} is at sequence number {latest}: it has no event"
             f" {retraction.last} to retract"
         )
     for event in retraction.replacement:
@@ -190,13 +192,13 @@ def check_retraction(retraction: Retraction, latest: int, find: FindEvent) -> No
             raise EventConflictError(session_id, event.id, differing)
         raise ConflictError(
             f"session {session_id!r} holds event {event.id!r} already: a replacement"
-            " is made of new events"
+            " needs new events"
         )
     fields.next_number(latest + len(retraction.replacement), session_id)
 
 
 def _other_content(retraction: Retraction, what: str) -> ConflictError:
     return ConflictError(
-        f"operation_id: {retraction.event_id!r} was {what}; each operation needs an id"
-        " of its own"
+        f"operation_id: {retraction.event_id!r} was used for {what}; give each"
+        " operation an id of its own"
     )

@@ -152,7 +152,7 @@ def check_next(stored: StoredValues, value: Session | Run) -> None:
     if before is not None:
         if before.revision >= MAX_COUNT:
             raise ConflictError(
-                f"{_named(value)} is at the last revision, 2**53 - 1: save it under"
+                f"{_named(value)} has the last revision, 2**53 - 1: save it under"
                 " another id"
             )
         before.check_can_become(value.status)
@@ -191,6 +191,6 @@ def _named(value: Session | Run) -> str:
 
 def _other_content(expected: Expectations, what: str) -> ConflictError:
     return ConflictError(
-        f"operation_id: {expected.operation_id!r} was that of a save {what}; each"
-        " operation needs an id of its own"
+        f"operation_id: {expected.operation_id!r} was used for a save {what}; give each"
+        " operation an id of its own"
     )

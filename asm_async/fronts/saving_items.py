@@ -266,8 +266,8 @@ def _there(save: ItemsToSave, name: Name, stored: StoredItem | None) -> StoredIt
 
 def _other_items(save: ItemsToSave, name: Name) -> ConflictError:
     return ConflictError(
-        f"operation_id: {save.operation_id!r} was that of a save of other items than"
-        f" {item_shown(name)}, or that one was deleted since; each operation needs an"
+        f"operation_id: {save.operation_id!r} was used for a save without"
+        f" {item_shown(name)}, or that item was deleted since; give each operation an"
         " id of its own"
     )
 

@@ -190,12 +190,12 @@ class SessionStoreFront(SessionStore):
         session_count = len({event.session_id for event, _, _ in batch})
         if session_count > MAX_SESSIONS_PER_BATCH:
             raise ValidationError(
-                f"events: they belong to {session_count} sessions; a batch may have"
-                f" {MAX_SESSIONS_PER_BATCH}"
+                f"events: expected events of at most {MAX_SESSIONS_PER_BATCH} sessions,"
+                f" got {session_count}"
             )
         if expected is not None and session_count > 1:
             raise ValidationError(
-                "expected_sequence: needs events of one session, and these belong to"
+                "expected_sequence: needs events of one session, got events of"
                 f" {session_count}"
             )
         return await self._append(batch, expected, _checked_tenant(expected_tenant))
@@ -362,7 +362,7 @@ def _check_session(session: Session | None, expected: Expectations, name: str) -
         expected.check_session(session, f"{name}.session")
     elif expected.expected_revision is not None:
         raise ValidationError(
-            f"expected_revision: it is the session's, and {name} has no session"
+            f"expected_revision: it is for a session, and {name} has none"
         )
 
 
@@ -374,7 +374,7 @@ def _check_nothing_of_session(expected: Expectations, *, has_sessions: bool) -> 
     ):
         if value is not None:
             raise ValidationError(
-                f"{name}: it is of a session, and changes has state items alone"
+                f"{name}: it is for a session, and changes has only state items"
             )
 
 

@@ -67,7 +67,7 @@ def checked_session(session: object, name: str) -> Session:
         raise fields.unexpected(name, "a Session", session)
     if session.deleted_at is not None:
         raise ValidationError(
-            f"{name}: {session.id!r} carries deleted_at, which only the store gives"
+            f"{name}: {session.id!r} has deleted_at, which only the store sets"
         )
     return _copy(session, name)
 

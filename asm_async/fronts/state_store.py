@@ -217,8 +217,8 @@ def checked_save(
         first = names.setdefault((item.scope, item.key), index)
         if first != index:
             raise ValidationError(
-                f"{name}[{index}]: {item.key!r} of scope {item.scope!r} stands in"
-                f" {name}[{first}], too; one call saves an item once"
+                f"{name}[{index}]: {item.key!r} of scope {item.scope!r} is in"
+                f" {name}[{first}] too; one call saves an item once"
             )
     return ItemsToSave(
         items=copies,
@@ -256,8 +256,8 @@ def check_number_of_scopes(save: ItemsToSave) -> None:
     sessions = {item.session_id for item in save.items} - {None}
     if (number := len(save.scopes) + len(sessions)) > MAX_SCOPES_PER_CALL:
         raise ValidationError(
-            f"items: they belong to {number} scopes and sessions; a call may have"
-            f" {MAX_SCOPES_PER_CALL}"
+            f"items: expected items of at most {MAX_SCOPES_PER_CALL} scopes and"
+            f" sessions, got {number}"
         )
 
 

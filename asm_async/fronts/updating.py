@@ -94,7 +94,7 @@ async def _update(
             raise fields.unexpected("change", expected, changed)
         if changed.id != stored.id:
             raise ValidationError(
-                f"change: it was given {stored.id!r}, and returned {changed.id!r}"
+                f"change: expected {stored.id!r} back, got {changed.id!r}"
             )
         if changed.has_same_content(stored):
             return stored

@@ -243,9 +243,9 @@ def _too_many_groups(wanted: UsageFilter) -> ValidationError:
     if wanted.bucket is not None:
         names.append(wanted.bucket)
     return ValidationError(
-        f"group_by: more than {MAX_USAGE_GROUPS:,} groups by {', '.join(names)}: ask"
-        " for less time (since, until), for one tenant, agent or user, for a longer"
-        " bucket, or tell fewer things apart"
+        f"group_by: more than {MAX_USAGE_GROUPS:,} groups by {', '.join(names)}: choose"
+        " a shorter time (since, until), one tenant, agent or user, a longer bucket, or"
+        " fewer names in group_by"
     )
 
 
@@ -269,7 +269,9 @@ def _priced(group: RunGroup, price: TokenPrice | None) -> RunGroup:
 def _checked(price: object) -> TokenPrice | None:
     if price is None or isinstance(price, TokenPrice):
         return price
-    raise fields.unexpected("price_lookup", "it to give a TokenPrice", price)
+    raise fields.unexpected(
+        "price_lookup", "a function that returns a TokenPrice or None", price
+    )
 
 
 async def _totals(kind: type[V], sums: Mapping[K, _Sum]) -> dict[K, V]:

@@ -17,6 +17,8 @@ try:
 except ImportError as _missing:
     raise MissingDependencyError("genai-prices", "prices") from _missing
 
+__all__ = ["GenAIPrices"]
+
 
 class GenAIPrices:
     """

@@ -10,6 +10,8 @@ from urllib.parse import quote
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 
+__all__ = ["safe_id"]
+
 MAX_LENGTH = 255
 """
 How many characters an id or a scope has at most.
@@ -36,7 +38,7 @@ def safe_id(prefix: str, *parts: str) -> str:
         ValidationError: If a part is no text, or there is none.
     """
     if not parts:
-        raise ValidationError("parts: there is none")
+        raise ValidationError("parts: expected at least one")
     texts = [
         fields.instance(part, f"parts[{index}]", str)
         for index, part in enumerate(parts)

@@ -62,7 +62,9 @@ class InMemoryArtifactStore(ArtifactStoreFront):
             raise ArtifactNotFoundError(checksum)
         content = self._kept[checksum].content
         if hashlib.sha256(content).hexdigest() != checksum:
-            raise ArtifactDamagedError(f"content {checksum} is not what was put")
+            raise ArtifactDamagedError(
+                f"content {checksum} is damaged: its bytes have another checksum"
+            )
         for start in range(0, len(content), _PIECE_BYTES):
             yield content[start : start + _PIECE_BYTES]
 

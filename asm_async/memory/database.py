@@ -352,12 +352,14 @@ class DatabaseAccess:
         The database, unless the adapter was closed or belongs to another event loop.
         """
         if self._is_closed:
-            raise StoreClosedError(f"the {self._name} was closed")
+            raise StoreClosedError(f"the {self._name} was closed: make another one")
         loop = asyncio.get_running_loop()
         if self._loop is None:
             self._loop = loop
         if self._loop is not loop:
-            raise StoreClosedError(f"the {self._name} belongs to another event loop")
+            raise StoreClosedError(
+                f"the {self._name} belongs to another event loop: make another one here"
+            )
         return self.unchecked
 
     def close(self) -> InMemoryDatabase | None:
@@ -378,6 +380,6 @@ def _checked(database: object) -> InMemoryDatabase:
     # A caller that passes something else is to hear of it here, not at each call.
     error = fields.unexpected("database", "an InMemoryDatabase", database)
     raise ValidationError(
-        f"{error}; give the one that the store was given:"
+        f"{error}; pass the one that the store was made with:"
         " InMemorySessionStore(database)"
     )

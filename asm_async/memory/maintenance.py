@@ -44,7 +44,7 @@ class InMemoryMaintenance(MaintenanceFront):
     no counters without a session here, and no status that is none.
 
     Args:
-        database: What is maintained; stores that are given the same one write to it.
+        database: The database; stores with the same one write to it.
 
         clock: Returns the time that ages are measured by and deletions are marked with.
     """

@@ -27,7 +27,7 @@ class InMemoryPorts(Ports):
 
     database: InMemoryDatabase
     """
-    What they stand on.
+    Their database.
     """
 
     store: InMemorySessionStore

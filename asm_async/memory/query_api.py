@@ -54,7 +54,7 @@ class InMemoryQueryAPI(QueryAPIFront):
     No method awaits, so that each answers from one moment.
 
     Args:
-        database: What is searched; stores that are given the same one write to it.
+        database: The database; stores with the same one write to it.
     """
 
     def __init__(self, database: InMemoryDatabase) -> None:

@@ -134,8 +134,8 @@ def _refused(function: Callable[..., Any]) -> Callable[..., Any]:
     @wraps(function)
     def refuse(*_args: Any, **_kwargs: Any) -> Any:
         raise UnsupportedOperationError(
-            "a consumer handles its batches where its lease is kept: run all of it in"
-            " the portal's loop, with portal.run and portal.opened"
+            "a consumer handles its batches in the event loop that keeps its lease: run"
+            " it in the portal's loop, with portal.run and portal.opened"
         )
 
     return refuse

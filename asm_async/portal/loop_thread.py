@@ -140,7 +140,7 @@ class LoopThread:
         # be left in it.
         with self._lock:
             if self._is_stopped:
-                raise StoreClosedError("the portal was closed")
+                raise StoreClosedError("the portal was closed: open another one")
             self._loop.call_soon_threadsafe(callback)
 
     def _work(self) -> None:
@@ -197,7 +197,7 @@ class _Call(Generic[T]):
         """
         self.is_over = True
         error = (
-            StoreClosedError("the portal was closed")
+            StoreClosedError("the portal was closed: open another one")
             if task.cancelled()
             else task.exception()
         )

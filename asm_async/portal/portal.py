@@ -36,8 +36,8 @@ class Portal:
     what they write still shares transactions. Each call costs two changes of thread.
 
     Nothing is opened before it is needed: ``with`` and ``async with`` open the ports
-    and raise what is wrong with that, and so does the first call. What was made before
-    a process was forked, and not used, serves in the child; what was used is refused
+    and raise what is wrong with that, and so does the first call. A portal that was
+    made and not used before a fork works in the child; one that was used is refused
     there with ``StoreClosedError``.
 
     **Cancellation.** A call that is cancelled, or interrupted by Ctrl-C, is cancelled
@@ -95,7 +95,7 @@ class Portal:
         """
         opened = self.opened_ports
         if opened is None:
-            raise StoreClosedError("the portal is not open")
+            raise StoreClosedError("the portal is not open: open one with open_portal")
         return opened
 
     @property
@@ -210,7 +210,7 @@ class Portal:
 
     def _started(self) -> PortsThread:
         if self._is_closed:
-            raise StoreClosedError("the portal was closed")
+            raise StoreClosedError("the portal was closed: open another one")
         return self._thread
 
     def _opening_first(

@@ -98,7 +98,7 @@ class PortsThread:
             return thread
         with self._lock:
             if self._is_closed:
-                raise StoreClosedError("the portal was closed")
+                raise StoreClosedError("the portal was closed: open another one")
             if self._thread is None:
                 self._thread = LoopThread(self._timeout)
                 atexit.register(self.close)

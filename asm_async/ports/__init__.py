@@ -1,5 +1,5 @@
 """
-What a backend promises: one protocol a file, its docstrings the specification.
+The promises of a backend: one protocol a file, its docstrings the specification.
 """
 
 from asm_async.ports.artifact_registry import ArtifactRegistry

@@ -19,54 +19,55 @@ How many checksums one call of ``named_checksums`` may ask about.
 @runtime_checkable
 class ArtifactRegistry(Protocol):
     """
-    What is known of artifacts; their contents lie in an ``ArtifactStore``.
+    The records of artifacts; their contents are in an ``ArtifactStore``.
 
     **Order.** First the content is put, then the artifact is registered. A crash in
     between leaves a content that no artifact names, which is harmless and is cleaned;
     never an artifact without content.
 
-    **Keys.** Ids and keys are each unique in the whole database, also beside those of
+    **Keys.** Ids and keys are each unique in the whole database, including those of
     soft-deleted artifacts. An artifact never changes: a new version has a new key.
 
     **Sessions.** An artifact belongs to a session or to none. It is registered under
-    the session's lock, as all that is written to a session. When the session is
-    removed, so are its artifacts; while it is soft-deleted they can be read.
+    the session's lock, like everything that is written to a session. When the session
+    is removed, so are its artifacts; while it is soft-deleted they can be read.
 
     **Soft deletion.** A soft-deleted artifact can be read by id and by key and is left
     out of lists and statistics. It is removed with its session, or by
     :meth:`hard_delete_expired`; until then its content is named, and stays.
 
     **Atomicity and cancellation.** Each method is one transaction, and
-    :meth:`hard_delete_expired` one for each batch. Cancelled before it begins, a call
-    is withdrawn; after that the caller waits until the outcome is known.
+    :meth:`hard_delete_expired` one for each batch. A call that is cancelled before its
+    transaction begins is withdrawn; after that the caller waits until the outcome is
+    known.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read or written, ``StoreClosedError`` from another event loop than the
-    one that first used it, and the family of ``StorageError`` where the database fails.
+    one that first used it, and the family of ``StorageError`` if the database fails.
     """
 
     async def register(self, artifact: Artifact) -> Artifact:
         """
-        Remember an artifact whose content has been put.
+        Register an artifact whose content has been put.
 
         Repeating it is safe: an artifact of this id with the same content is not
         written again, nor is one of this key that differs in nothing but its id and
-        *created_at*. What is stored comes back in its place, as it is, *deleted_at*
-        included: registering again restores nothing.
+        *created_at*. The stored one is returned instead, as it is, including
+        *deleted_at*: registering again restores nothing.
 
-        Whether the artifact store really holds the content is not looked at.
+        It is not checked whether the artifact store really holds the content.
 
         Returns:
             The stored artifact.
 
         Raises:
-            ValidationError: If the artifact carries *deleted_at*.
+            ValidationError: If the artifact has *deleted_at*.
 
             SessionNotFoundError: If it belongs to a session that does not exist.
 
             SessionDeletedError: If that session is soft-deleted.
 
-            ArtifactConflictError: If its id or its key is that of another artifact.
+            ArtifactConflictError: If its id or its key belongs to another artifact.
         """
         ...
 
@@ -133,8 +134,8 @@ class ArtifactRegistry(Protocol):
         """
         Remove the artifacts that were soft-deleted before a time, permanently.
 
-        Their ids and keys are free again. Their contents stay, until what no artifact
-        names is removed.
+        Their ids and keys are free again. Their contents stay, until contents without
+        an artifact are removed.
 
         Args:
             deleted_before: The time; what was deleted exactly then stays.

@@ -21,15 +21,15 @@ class ArtifactStore(Protocol):
     """
     Contents, each kept under its own SHA-256 digest.
 
-    **Immutability.** What lies under a checksum never changes, so that the same content
+    **Immutability.** The content of a checksum never changes, so that the same content
     is kept once, however often it is put, and putting it again is always safe.
 
     **Atomicity.** A content is there whole or not at all, also after the process was
-    killed in the middle of a put. What was acknowledged survives a power cut, as far as
-    the medium does.
+    killed in the middle of a put. An acknowledged content survives a power cut, as far
+    as the medium does.
 
-    **Verification.** Whatever is read is compared with its checksum. Content that is
-    damaged raises ``ArtifactDamagedError`` and is never returned whole.
+    **Verification.** Each content that is read is compared with its checksum. Content
+    that is damaged raises ``ArtifactDamagedError`` and is never returned whole.
 
     **Deletion.** Contents are shared: one may be deleted only if no artifact names it.
     Between finding that out and deleting it another caller may put the same content
@@ -37,14 +37,14 @@ class ArtifactStore(Protocol):
     it, both as if one happened after the other.
 
     **Cancellation.** A cancelled put leaves the content whole or nothing, and no
-    temporary file. Nothing of a cancelled call goes on in the background.
+    temporary file. No part of a cancelled call continues in the background.
 
     **Loops.** A store may be used from several event loops, threads and processes.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
-    anything is read or written, and the family of ``StorageError`` where the medium
-    fails: ``StorageUnavailableError`` or ``StorageBusyError`` where the same call may
-    succeed later; a full disk is a plain ``StorageError``.
+    anything is read or written, and the family of ``StorageError`` if the medium fails:
+    ``StorageUnavailableError`` or ``StorageBusyError`` if the same call may succeed
+    later; a full disk is a plain ``StorageError``.
     """
 
     async def put(self, content: bytes | AsyncIterable[bytes]) -> ArtifactContent:
@@ -54,11 +54,11 @@ class ArtifactStore(Protocol):
         Args:
             content:
                 All of it, or its pieces in order, of whatever length; of these only a
-                few are in memory at a time. What the iterator raises goes through to
-                the caller, and nothing is kept.
+                few are in memory at a time. Its exceptions propagate to the caller, and
+                nothing is kept.
 
         Returns:
-            Its checksum, its size, and where it lies.
+            Its checksum, its size, and its place.
         """
         ...
 
@@ -69,7 +69,7 @@ class ArtifactStore(Protocol):
         Raises:
             ArtifactNotFoundError: If there is none of this checksum.
 
-            ArtifactDamagedError: If it is not what was put.
+            ArtifactDamagedError: If it is damaged.
         """
         ...
 
@@ -87,7 +87,7 @@ class ArtifactStore(Protocol):
         Raises:
             ArtifactNotFoundError: If there is none of this checksum.
 
-            ArtifactDamagedError: If it is not what was put.
+            ArtifactDamagedError: If it is damaged.
         """
         ...
 
@@ -95,7 +95,7 @@ class ArtifactStore(Protocol):
         self, checksum_sha256: str, *, last_put_before: datetime | None = None
     ) -> bool:
         """
-        Remove a content, whole or damaged; none of this checksum is no error.
+        Remove a content, whole or damaged; an unknown checksum is not an error.
 
         Args:
             checksum_sha256: Which content.
@@ -103,10 +103,10 @@ class ArtifactStore(Protocol):
             last_put_before:
                 Remove it only if it was last put before this time, by the clock of the
                 store. A put at the same time either renews the content first, and it
-                stays, or keeps it anew.
+                stays, or keeps it again.
 
         Returns:
-            Whether it was there and is gone.
+            Whether it was there and was removed.
         """
         ...
 
@@ -131,7 +131,7 @@ class ArtifactStore(Protocol):
 
     async def remove_leftovers(self) -> int:
         """
-        Remove what killed puts have left behind, but nothing of those under way.
+        Remove the leftovers of killed puts, but not the files of puts in progress.
 
         Returns:
             How many were removed.

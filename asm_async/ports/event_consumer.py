@@ -36,30 +36,30 @@ class EventBatch(Protocol):
     @property
     def checkpoint(self) -> str:
         """
-        The place behind the last of them.
+        The place after the last of them.
         """
         ...
 
     async def acknowledge(self) -> None:
         """
-        Remember that these events are handled, and renew the lease.
+        Mark these events as handled, and renew the lease.
 
         The stored checkpoint moves from where this batch began to where it ends, and
-        only if it still stands there and the lease is still this holder's. To
-        acknowledge a batch a second time changes nothing.
+        only if it is still there and this holder still has the lease. Acknowledging a
+        batch a second time changes nothing.
 
         Raises:
-            LeaseLostError: If another has taken the lease since; nothing was changed,
-                and that one is given these events again.
+            LeaseLostError: If another process has taken the lease since; nothing was
+                changed, and that one gets these events again.
         """
         ...
 
     async def renew_lease(self) -> None:
         """
-        Keep the lease for another full term, where handling the batch takes long.
+        Keep the lease for another full term, if handling the batch takes long.
 
         Raises:
-            LeaseLostError: If another has taken the lease since.
+            LeaseLostError: If another process has taken the lease since.
         """
         ...
 
@@ -72,16 +72,16 @@ class EventConsumer(Protocol):
     **One at a time.** Iterating :meth:`batches` takes a lease; others of the same name,
     in any process, wait for it. The lease is renewed by asking for the next batch,
     while waiting for events, and by :meth:`EventBatch.acknowledge`; nothing renews it
-    while a batch is being handled, so that another can take over from a holder that
-    hangs, after *lease_seconds*. Each time it is taken its fencing token grows, and
-    only the latest holder can move the checkpoint. Its time is the database's: clocks
-    of other machines do not matter.
+    while a batch is being handled, so that another process can take over from a holder
+    that hangs, after *lease_seconds*. Each time it is taken its fencing token grows,
+    and only the latest holder can move the checkpoint. Time is measured by the
+    database's clock, not by those of other machines.
 
-    **At least once.** Each batch begins behind the stored checkpoint. One that was not
-    acknowledged, because its handler failed or was killed, is given again.
+    **At least once.** Each batch begins after the stored checkpoint. One that was not
+    acknowledged, because its handler failed or was killed, is delivered again.
 
-    **Exactly once**, in its effects, where an adapter can acknowledge in the handler's
-    own transaction: then both are committed or neither.
+    **Exactly once**, in its effects, if an adapter can acknowledge in the handler's own
+    transaction: then both are committed or neither.
     """
 
     @property
@@ -97,9 +97,9 @@ class EventConsumer(Protocol):
         """
         Wait for the lease, then yield batch after batch for as long as it is iterated.
 
-        Going on without acknowledging a batch yields its events again, after a pause
+        Continuing without acknowledging a batch yields its events again, after a pause
         that grows from 20 milliseconds to a good second. Ending the iteration
-        (``aclose``, cancellation, an error) gives the lease up at once.
+        (``aclose``, cancellation, an error) releases the lease at once.
 
         Args:
             max_size:
@@ -113,8 +113,8 @@ class EventConsumer(Protocol):
         Raises:
             ValidationError: If a bound is wrong.
 
-            LeaseLostError: If another has taken the lease while a batch that is not
-                acknowledged was out.
+            LeaseLostError: If another process has taken the lease while a batch was not
+                acknowledged.
 
             StorageError: As for following.
         """

@@ -17,37 +17,37 @@ class EventFeed(Protocol):
     """
     Live views of the log: one session's, or all sessions' together.
 
-    **Following** returns an async iterator: first what is stored, then what is
-    appended, within milliseconds, by whichever process. Each event is yielded exactly
-    once, and a session's events in the order of their numbers; numbers skip only where
+    **Following** returns an async iterator: first the stored events, then new ones,
+    within milliseconds, from any process. Each event is yielded exactly once, and a
+    session's events in the order of their numbers; numbers are missing only where
     events were pruned or left out by a filter, or the session was deleted before they
     were read. Nothing is done before the first step of the iteration.
 
-    **Wake-ups.** A follower that is woken reads the database for the truth, and it
-    reads now and then without a wake-up. To lose them all costs delay, never an event.
+    **Wake-ups.** A wake-up makes a follower read the database, and it also reads from
+    time to time without one. Lost wake-ups cost delay, never an event.
 
     **Bounds.** A follower holds one batch of events, however slow its consumer is, and
-    holds up nobody. While its consumer is busy it holds no connection.
+    delays no other follower. While its consumer is busy it holds no connection.
 
     **Ending.** An iterator ends when its consumer closes it (``aclose``, best through
-    ``contextlib.aclosing``) or is cancelled. Then nothing of it is left: no connection,
-    no task, no thread.
+    ``contextlib.aclosing``) or is cancelled. Then it leaves no connection, no task, and
+    no thread.
 
     **Checkpoints** are opaque text that may be stored, of at most 1,500 characters,
-    good for the feed of the database that gave them.
+    valid for the feed of the database that they come from.
 
-    **History.** Events that were given stay, unless they are pruned or deleted. If a
-    failover has lost some, or an older state of the database was restored, then
-    followers under way, and those that begin at a checkpoint, raise
-    ``HistoryLostError`` instead of skipping what is there in their stead.
+    **History.** Delivered events stay in the log, unless they are pruned or deleted. If
+    a failover has lost some, or an older state of the database was restored, then
+    active followers, and those that begin at a checkpoint, raise ``HistoryLostError``
+    instead of skipping the events that replaced them.
 
     **Errors.** A bad argument raises ``ValidationError`` at the call, before the
     iteration (``InvalidCheckpointError`` for a checkpoint that is malformed, was
-    changed, or is of another kind of database). ``StoreClosedError`` is raised after
-    :meth:`aclose`, also in iterators that are under way, and from another event loop
-    than the one that first used the feed; the family of ``StorageError`` where the
-    database fails for longer than the feed's timeout. After an error an iterator is at
-    its end: begin a new one behind the last event that was seen.
+    changed, or belongs to another kind of database). ``StoreClosedError`` is raised
+    after :meth:`aclose`, also in active iterators, and from another event loop than the
+    one that first used the feed; the family of ``StorageError`` if the database fails
+    for longer than the feed's timeout. An error ends an iterator: begin a new one after
+    the last event that was seen.
     """
 
     def follow_session(
@@ -62,34 +62,33 @@ class EventFeed(Protocol):
         user_id: str | None = None,
     ) -> AsyncGenerator[Event]:
         """
-        Follow the events of one session: those stored and those to come.
+        Follow the events of one session: the stored ones and new ones.
 
-        The session need not exist yet. If it is deleted, nothing comes until it is
-        restored or its id is saved again; then its numbers go on, and so does the
+        The session need not exist yet. If it is deleted, the iterator waits until it is
+        restored or its id is saved again; then its numbers continue, and so does the
         iterator.
 
         Args:
             session_id: The session.
 
             after: Only sequence numbers greater than this: the last one seen, or the
-                last event seen, of which it is then made sure that it still is there.
+                last event seen, which is then checked to be still in the log.
 
             types: Only events of this type, or of one of these; none at all if empty.
 
             run_id: Only events of this run.
 
             until_over:
-                End once the session has a status that is over, or is deleted, and every
-                event that was stored by then was yielded. Otherwise the iterator has no
-                end.
+                End once the session has ended or is deleted, and every event that was
+                stored by then was yielded. Otherwise the iterator has no end.
 
-            tenant_id: Only events that are read while the session is this tenant's.
+            tenant_id: Only events that are read while the session belongs to this
+                tenant.
 
-            user_id: Only events that are read while the session is this user's.
+            user_id: Only events that are read while the session belongs to this user.
 
         Raises:
-            HistoryLostError: From the iteration, if an event that it came behind was
-                lost.
+            HistoryLostError: From the iteration, if an event before its place was lost.
         """
         ...
 
@@ -110,39 +109,40 @@ class EventFeed(Protocol):
         pruned or deleted before they were read are left out.
 
         Args:
-            checkpoint: Begin behind the event that came with it; None for the first.
+            checkpoint: Begin after the event that came with it; None for the first.
 
             types: Only events of this type, or of one of these; none at all if empty.
 
-            agent_id: Only events of sessions that are this agent's when they are read.
-
-            tenant_id: Only events of sessions that are this tenant's when they are
+            agent_id: Only events of sessions that belong to this agent when they are
                 read.
 
-            user_id: Only events of sessions that are this user's when they are
+            tenant_id: Only events of sessions that belong to this tenant when they are
+                read.
+
+            user_id: Only events of sessions that belong to this user when they are
                 read.
 
         Raises:
             HistoryLostError: From the iteration, if the event that *checkpoint* came
-                with was lost, or *checkpoint* lies ahead of all that the database ever
-                held: it is of another one, or of this one before it lost something.
+                with was lost, or *checkpoint* is ahead of everything in the database:
+                it comes from another one, or from this one before it lost events.
         """
         ...
 
     async def get_latest_checkpoint(self) -> str:
         """
-        Return the place behind all that a follower could have been given by now.
+        Return the place after everything that a follower could have received by now.
 
-        To follow from there is to see what comes, and nothing of the past.
+        A follower that begins there gets only new events.
         """
         ...
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
         """
-        Return how many events lie behind *checkpoint*, and what holds the feed up.
+        Return how many events come after *checkpoint*, and what holds up the feed.
 
         Args:
-            checkpoint: How far a follower has come; None for the beginning.
+            checkpoint: A follower's place; None for the beginning.
         """
         ...
 
@@ -173,8 +173,9 @@ class EventFeed(Protocol):
 
             user_id: As for :meth:`follow_all`.
 
-            lease_seconds: How long after a holder last renewed its lease another may
-                take it; longer than handling a batch takes. From 0.1 to a year.
+            lease_seconds: How long, in seconds, after the last renewal another process
+                may take the lease; longer than handling a batch takes. From 0.1 to a
+                year.
         """
         ...
 
@@ -186,7 +187,7 @@ class EventFeed(Protocol):
 
     async def delete_consumer(self, name: str) -> None:
         """
-        Forget a durable consumer and its checkpoint; an unknown one is no error.
+        Delete a durable consumer and its checkpoint; an unknown one is not an error.
 
         Its holder, if there is one, loses the lease.
         """
@@ -194,12 +195,12 @@ class EventFeed(Protocol):
 
     async def aclose(self) -> None:
         """
-        End all iterators and release what the feed holds; refuse what comes after.
+        End all iterators and release what the feed holds; refuse later calls.
 
-        The leases of its consumers are given up, also while a batch is being handled;
-        only in a handler's own transaction can it still be acknowledged, until another
-        takes the lease.
+        The leases of its consumers are released, also while a batch is being handled;
+        such a batch can be acknowledged only in the handler's own transaction, until
+        another process takes the lease.
 
-        Closing twice is allowed. An engine that the caller handed in stays open.
+        Closing twice is allowed. An engine that the caller passed in stays open.
         """
         ...

@@ -1,5 +1,5 @@
 """
-The port through which history leaves a database and comes into another.
+The port that exports and imports history.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Takes the next bytes of an export; more are made once it has returned.
 
 ImportReader: TypeAlias = AsyncIterable[bytes]
 """
-Yields the bytes of an export, cut anywhere, and is asked for more once these are used
-up. An async generator is closed in the end.
+Yields the bytes of an export, cut anywhere. The next are requested once these are used
+up, and an async generator is closed in the end.
 """
 
 
@@ -36,7 +36,7 @@ class HistoryTransfer(Protocol):
     """
     Exports and imports: the part of ``QueryAPI`` that deals with whole sessions.
 
-    What is said there of filters, deletion and errors holds here too.
+    The rules there for filters, deletion and errors hold here too.
     """
 
     async def export_session(
@@ -45,11 +45,11 @@ class HistoryTransfer(Protocol):
         """
         Return a session with all it has, soft-deleted or not, as of one moment.
 
-        The whole of it is held in memory, the contents of its state items among it.
+        All of it is held in memory, including the contents of its state items.
 
         Raises:
-            SessionNotFoundError: If no session of this id is stored, or it is not of
-                *expected_tenant*, if that is given.
+            SessionNotFoundError: If no session of this id is stored, or it does not
+                belong to *expected_tenant*, if that is given.
         """
         ...
 
@@ -81,25 +81,24 @@ class HistoryTransfer(Protocol):
         the export has what is registered; their contents are copied along by
         :class:`~asm_async.artifacts.ContentCopier`.
 
-        State items come with the session that they go with, and without revisions,
-        which each store gives itself. Where no filter narrows what is exported, those
-        that go with no session come behind the sessions, as of one moment: they have no
-        tenant, so that no export of one tenant has them. What the library keeps in
-        scopes that begin with ``asm.``, such as leases, stays.
+        State items are exported with their session, and without revisions, which each
+        store assigns itself. Without any filter, the items of no session come after the
+        sessions, as of one moment: they have no tenant, so that no export of one tenant
+        has them. Items of the library itself, in scopes that begin with ``asm.``, such
+        as leases, are left out.
 
         It takes memory for one mebibyte of history and for some copies of the largest
-        event, run or state item, however long a session is. What of a session has been
-        read and not been written yet waits in a temporary file, so that no transaction
-        waits for the writer.
+        event, run or state item, however long a session is. Data that was read and not
+        yet written is in a temporary file, so that no transaction waits for the writer.
 
         The filters are those of ``search_sessions``. *writer* is an async callable that
         takes the next bytes, always whole lines; more are made once it has returned.
-        What it raises ends the export and is raised here; what it has taken is no whole
-        export then. *progress* is called with the report as it stands, each time the
+        Its exceptions end the export and are raised here; the bytes so far are then not
+        a whole export. *progress* is called with the present report, each time the
         writer has returned.
 
         Returns:
-            What was written.
+            The numbers of written records.
 
         Raises:
             StorageError: Also if a session's counter does not agree with its events, or
@@ -126,34 +125,35 @@ class HistoryTransfer(Protocol):
         **All or nothing.** Each session is read and checked to its end, then stored. If
         anything is wrong with one, those before it stay imported, nothing of it is
         left, and those after it are not read. In a database one of more than some
-        thousand lines, or a mebibyte, is stored in parts: until the last of them it is
-        as good as soft-deleted, and is not to be exported or restored. State items that
-        go with no session are stored some at a time, after the sessions.
+        thousand lines, or a mebibyte, is stored in parts: until the last of them it
+        counts as soft-deleted, and cannot be exported or restored. State items that go
+        with no session are stored some at a time, after the sessions.
 
         **Idempotence.** A session that is here already, exactly as it is in the export,
         is left as it is; so an import that was interrupted is repeated from the start,
-        and goes on with the session that was in hand.
-        One that is here with any other content, with more or fewer events, or that was
-        hard-deleted here, is refused: histories are neither merged nor replaced. So it
-        is with a state item that goes with no session: the same content is left as it
-        is, whenever it was saved, and any other is refused.
+        and continues with the session that was in progress. One that is here with any
+        other content, with more or fewer events, or that was hard-deleted here, is
+        refused: histories are neither merged nor replaced. The same holds for a state
+        item that goes with no session: the same content is left as it is, whenever it
+        was saved, and any other is refused.
 
         **Cost.** While a session is being stored, no other caller writes to it. Other
         writers on SQLite, and the feed of all sessions on PostgreSQL, wait for a part.
         It takes memory as an export does.
 
         Args:
-            reader: An async iterable of bytes, cut anywhere. It is asked for more only
-                when what it gave was used up, and never within a transaction. An async
-                generator is closed in the end, also if it was not read through.
+            reader: An async iterable of bytes, cut anywhere. More is read from it only
+                when the last bytes were used up, and never within a transaction. An
+                async generator is closed in the end, also if it was not read through.
 
             max_line_bytes: The longest line to accept; longer ones are not kept.
 
-            progress: Called with the report as it stands: after each session, and after
+            progress: Called with the present report: after each session, and after
                 every thousand lines.
 
         Returns:
-            What was read, what of it is new, and what was here already.
+            The numbers of records that were read, that are new, and that were stored
+            already.
 
         Raises:
             ValidationError: If a line is wrong or out of place, or the export is cut

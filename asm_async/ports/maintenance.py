@@ -57,13 +57,13 @@ class Maintenance(Protocol):
         should_stop: Callable[[], bool] | None = None,
     ) -> MaintenanceReport:
         """
-        Do all that *policy* asks for.
+        Apply *policy*.
 
         The steps, in this order: soft-delete expired sessions; hard-delete those that
-        were soft-deleted long enough ago; prune events; clean orphaned artifacts;
-        close orphaned counters, so that their numbers stay used. A step that fails does
-        not keep the next ones from being taken, unless the database could not be
-        reached: its errors stand in the report.
+        were soft-deleted long enough ago; prune events; clean orphaned artifacts; close
+        orphaned counters, so that their numbers stay used. A step that fails does not
+        prevent the next ones, unless the database could not be reached: its errors are
+        in the report.
 
         Sessions with more than *policy.max_events_per_session* events are pruned as by
         :meth:`prune_session_events`; after that, if all sessions together hold more
@@ -71,22 +71,22 @@ class Maintenance(Protocol):
         the events of earlier timestamps being the older ones. Sessions with an exempt
         tag count but are not pruned; soft-deleted ones are like others.
 
-        What is no ``Exception``, a cancellation among others, ends the call at once. So
-        does whatever *progress* or *should_stop* raises.
+        Anything but an ``Exception``, such as a cancellation, ends the call at once. So
+        does any exception of *progress* or *should_stop*.
 
         Args:
             policy: What to keep, and for how long.
 
             progress:
-                Called after each batch with the report as it stands; not awaited.
+                Called after each batch with the present report; not awaited.
 
             should_stop:
                 Asked before each batch, such as ``asyncio.Event().is_set``; once it
-                returns True, no further batch is begun and the report is returned as it
-                stands.
+                returns True, no further batch is begun and the present report is
+                returned.
 
         Returns:
-            What was done, step by step, with the errors.
+            The results, step by step, with the errors.
         """
         ...
 
@@ -143,10 +143,10 @@ class Maintenance(Protocol):
 
     async def soft_delete_expired_sessions(self, policy: RetentionPolicy) -> int:
         """
-        Soft-delete the sessions that have grown too old.
+        Soft-delete the sessions that are too old.
 
         Too old is a session that was created more than *policy.max_session_age_days*
-        ago, or is over and was last updated more than
+        ago, or has ended and was last updated more than
         *policy.max_completed_session_age_days* ago, unless its status or one of its
         tags is exempt.
 
@@ -167,7 +167,7 @@ class Maintenance(Protocol):
         With *policy.archive* each session is exported and archived first, outside of
         any transaction, and removed after the archive has returned, if it is still
         soft-deleted and unchanged. If the archive raises, its session stays and the
-        others are handled all the same. A session may be archived again, if it could
+        others are handled nevertheless. A session may be archived again, if it could
         not be removed after the first time, and always whole: one whose removal has
         begun is not.
 
@@ -175,8 +175,8 @@ class Maintenance(Protocol):
             How many sessions were removed.
 
         Raises:
-            ExceptionGroup: What the archive raised, after all sessions were handled;
-                each error has a note that names its session.
+            ExceptionGroup: The exceptions of the archive, after all sessions were
+                handled; each error has a note that names its session.
         """
         ...
 
@@ -224,38 +224,38 @@ class Maintenance(Protocol):
 
         **Children.** With *with_children* the sessions whose *parent_session_id* is an
         erased one go too, theirs, and so on, before their parents: those of the
-        parent's tenant that are its user's or nobody's. Others stay, unless they are to
-        be erased by themselves, and the report names them.
+        parent's tenant that belong to its user or to no user. Others stay, unless they
+        match themselves, and the report names them.
 
         **Contents.** A content is removed from *artifact_store* if no artifact of
-        another session, or of none, names it. What was put less than *grace_period* ago
-        stays, since someone else may have put the same content to register it. What is
-        left, of an erasure that was broken off and sessions with equal contents that
-        were erased at the same time as well, is removed by
+        another session, or of none, names it. A content that was put less than
+        *grace_period* ago stays, since another caller may have put the same content to
+        register it. Remaining contents, also of an interrupted erasure and of sessions
+        with equal contents that were erased at the same time, are removed by
         :func:`asm_async.artifacts.remove_unnamed_contents`.
 
         Args:
-            tenant_id: Whose sessions.
+            tenant_id: The tenant of the sessions.
 
-            user_id: For whom the agents worked.
+            user_id: The user of the sessions.
 
-            session_ids: Which sessions; an id that is not there is passed over.
+            session_ids: The sessions; an unknown id is ignored.
 
             with_children: Whether to erase child sessions with their parents.
 
             artifact_store:
-                Where the contents of artifacts lie; None to leave them to
+                The store of the artifacts' contents; None to leave them to
                 :func:`asm_async.artifacts.remove_unnamed_contents`.
 
             grace_period: As there.
 
             progress:
-                Called after each batch with the report as it stands; not awaited.
+                Called after each batch with the present report; not awaited.
 
             should_stop: Asked before each batch, as by :meth:`execute`.
 
         Returns:
-            What was removed, and whether nothing is left.
+            The numbers of removed records, and whether nothing is left.
 
         Raises:
             ValidationError: Also if none of the three is given.
@@ -274,6 +274,6 @@ class Maintenance(Protocol):
         one with the subject ``others`` says how many.
 
         Returns:
-            What is wrong, by kind and subject; nothing if the database is sound.
+            The issues, by kind and subject; none if the database is sound.
         """
         ...

@@ -28,7 +28,7 @@ The most tags that one search asks for.
 
 MAX_USAGE_GROUPS = 50_000
 """
-The most groups that one summary of usage or cost tells apart.
+The most groups of one summary of usage or cost.
 """
 
 SessionOrder: TypeAlias = Literal[
@@ -56,7 +56,7 @@ class QueryAPI(HistoryTransfer, Protocol):
     **Pages.** *limit* is 0 to 1,000; with 0 the page is empty and has no cursor. Each
     order is total: items of the same time or count are in the order of their ids, in
     the same direction, and ids and other texts are compared by code point. A page
-    begins behind the last item of the one before, whatever was inserted or deleted
+    begins after the last item of the one before, whatever was inserted or deleted
     since, so that going on shows nothing twice and leaves nothing out but what has
     changed its place: a session saved meanwhile moves in ``updated_at_desc``, one that
     was written to in ``last_activity_desc``, a run in ``token_usage_desc``.
@@ -80,7 +80,7 @@ class QueryAPI(HistoryTransfer, Protocol):
     What remains is looked at one by one in the search's order until the page is full:
     more than those 20,000, a session's provider, *providers* of events, *min_tokens* in
     order of time, a provider or status in order of tokens, a time that the order does
-    not go by. It had better have many matches, or stand beside a filter that has few.
+    not go by. It should have many matches, or be combined with a filter that has few.
 
     **Cursors.** A cursor is opaque text, good for the same search with the same order
     and filters; *limit* may differ. It does not expire, and holds no code and no
@@ -238,12 +238,12 @@ class QueryAPI(HistoryTransfer, Protocol):
         nothing to it; where it lacks ``total_tokens``, input and output are added up.
 
         The answer holds an entry for each provider, model and bucket, and for each
-        group that *group_by* asks for. Together they tell at most 50,000 groups apart:
-        each provider, model and bucket, within each group of *group_by*.
+        group that *group_by* asks for. There may be at most 50,000 groups: each
+        provider, model and bucket, within each group of *group_by*.
 
-        What is told apart by provider, model and time alone is read from an index. What
-        sessions tell (agent, tenant, user, session, tag) costs a look at each run's
-        session, and on PostgreSQL one at the run: narrow it where there are very many.
+        Groups by provider, model and time only are read from an index. Groups by a
+        session's properties (agent, tenant, user, session, tag) read each run's
+        session, and on PostgreSQL the run: narrow the question if there are very many.
 
         Args:
             session_id: Only runs of this session.
@@ -268,13 +268,13 @@ class QueryAPI(HistoryTransfer, Protocol):
                 and ``"agent"``, ``"tenant"``, ``"user"``, ``"session"`` and ``"tag"``
                 as a run's session has them now. A run counts once in the group of each
                 of its session's tags, so that the sums by tag may be more than the
-                totals, which count it once. What has no tag (user, model, ...) is in
-                the group of None.
+                totals, which count it once. Runs without a tag (user, model, ...) are
+                in the group of None.
 
         Raises:
-            ValidationError: If there are more than 50,000 groups. Ask for less time,
-                for one tenant, agent or user, for a longer bucket, or tell fewer
-                things apart.
+            ValidationError: If there are more than 50,000 groups. Ask for a shorter
+                time, one tenant, agent or user, a longer bucket, or fewer names in
+                *group_by*.
         """
         ...
 
@@ -296,19 +296,19 @@ class QueryAPI(HistoryTransfer, Protocol):
         """
         Add up what runs cost.
 
-        A run costs its *cost_usd*. Where that is None, the cost is computed from
-        its tokens, those of caches included, by *pricing_table*, or else by
-        *price_lookup*; where neither has a price, the run counts as unmapped. Costs are
+        The cost of a run is its *cost_usd*. If that is None, the cost is computed from
+        its tokens, including those of caches, by *pricing_table*, or otherwise by
+        *price_lookup*; if neither has a price, the run counts as unmapped. Costs are
         added as floats: the last digits of a sum are not promised (of 15, the first 12
         are the same from every adapter).
 
         The filters, *bucket*, *group_by* and the size of the answer are those of
         :meth:`get_usage_summary`; each group of *group_by* also says how many of its
-        runs are unmapped. *pricing_table* has prices for runs without a
-        *cost_usd*. What it does not have is looked up by *price_lookup*, such as
+        runs are unmapped. *pricing_table* has prices for runs without a *cost_usd*.
+        Other prices are looked up by *price_lookup*, such as
         :class:`~asm_async.integrations.genai_prices.GenAIPrices`: it is called with a
-        provider and a model, or None for one that is not named, once for each two,
-        after everything is read; what it raises, this raises.
+        provider and a model, or None for one that is not named, once for each pair,
+        after everything is read; its exceptions are raised here.
         """
         ...
 

@@ -1,5 +1,5 @@
 """
-What a session store writes in one transaction.
+The methods of a session store that write several values in one transaction.
 """
 
 from __future__ import annotations
@@ -24,7 +24,8 @@ class SessionCommitter(Protocol):
     """
     The part of a session store that writes several values, all or nothing.
 
-    :class:`~asm_async.ports.session_store.SessionStore` says what holds for all of it.
+    :class:`~asm_async.ports.session_store.SessionStore` states the rules for all
+    methods.
     """
 
     async def flush(
@@ -37,7 +38,7 @@ class SessionCommitter(Protocol):
         expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
-        Store what one execution left behind, all or nothing, as :meth:`commit` does.
+        Store the result of one execution, all or nothing, as :meth:`commit` does.
 
         That has the same options, and raises the same errors.
 
@@ -72,7 +73,7 @@ class SessionCommitter(Protocol):
             expected_sequence:
                 The latest sequence number the caller has seen, 0 for a session that
                 never was. If all events (at least one) are stored, with the same
-                content, directly behind that number, and no revision is expected, the
+                content, directly after that number, and no revision is expected, the
                 call has succeeded before: what is stored now is returned and nothing is
                 written.
 

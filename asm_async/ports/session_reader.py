@@ -16,9 +16,10 @@ from asm_async.values.session import Session, SessionStatus
 @runtime_checkable
 class SessionReader(Protocol):
     """
-    What of single sessions, their runs and their events can be read.
+    The methods that read single sessions, their runs and their events.
 
-    :class:`~asm_async.ports.session_store.SessionStore` says what holds for all of it.
+    :class:`~asm_async.ports.session_store.SessionStore` states the rules for all
+    methods.
     """
 
     async def get_session(
@@ -96,7 +97,7 @@ class SessionReader(Protocol):
 
             limit: The most to return; None for all.
 
-            expected_tenant: Whose the session must be; None if that is not asked.
+            expected_tenant: The tenant that the session must belong to; None for any.
 
         Raises:
             SessionNotFoundError: If *expected_tenant* has no session of this id.
@@ -147,8 +148,8 @@ class SessionReader(Protocol):
             correlation_id: Only events with this one.
 
             visible_only:
-                Leave out what ``retract_events`` has hidden, as of one moment, and the
-                retractions themselves, which say nothing but that.
+                Leave out the events that ``retract_events`` has hidden, as of one
+                moment, and the retractions themselves.
 
             ids: Only events with one of these ids; none at all if it is empty.
 
@@ -163,10 +164,10 @@ class SessionReader(Protocol):
             last: The most to return, the latest ones; not together with *limit*.
 
             wait_timeout:
-                How long, in seconds, to wait for a first match, also one written by
-                another process, if nothing matches yet. None or 0: do not wait.
+                How long, in seconds, to wait for a first match, also from another
+                process, if nothing matches yet. None or 0: do not wait.
 
-            expected_tenant: Whose the session must be; None if that is not asked.
+            expected_tenant: The tenant that the session must belong to; None for any.
 
         Raises:
             SessionNotFoundError: If *expected_tenant* has no session of this id.

@@ -17,9 +17,10 @@ NO_SCOPES: Mapping[str, str] = MappingProxyType({})
 @runtime_checkable
 class SessionRewriter(Protocol):
     """
-    How what was said is taken back or goes another way, though a log only ever grows.
+    The methods that take events back or fork a session, although a log only grows.
 
-    :class:`~asm_async.ports.session_store.SessionStore` says what holds for all of it.
+    :class:`~asm_async.ports.session_store.SessionStore` states the rules for all
+    methods.
     """
 
     async def retract_events(
@@ -34,22 +35,22 @@ class SessionRewriter(Protocol):
         expected_tenant: str | None = None,
     ) -> list[Event]:
         """
-        Hide events from readers, and append others in their place.
+        Hide events from readers, and append others instead.
 
-        An event of the type ``asm.events_retracted`` is appended, and behind it the
-        *replacement*, in one block. Nothing is removed or changed: ``get_events``
-        leaves out what is hidden if it is asked for what is visible only, and
-        followers, who have seen the events, are given the retraction like any other
-        event. To remove what was said is another thing: delete the session.
+        An event of the type ``asm.events_retracted`` is appended, and after it the
+        *replacement*, in one block. Nothing is removed or changed: ``get_events`` with
+        *visible_only* leaves out the hidden events, and followers, which have seen
+        these, get the retraction like any other event. To remove events for good,
+        delete the session.
 
         The event's *data* has the numbers *first* and *last*, and *hidden*: all ranges
-        that are hidden by now, those of earlier retractions among them, merged and in
-        order, each a list of its first and last number. So the latest retraction says
-        it all, and concurrent ones lose nothing of each other. Pruning never takes the
-        latest one, and what is hidden stays so.
+        that are hidden now, including those of earlier retractions, merged and in
+        order, each a list of its first and last number. So the latest retraction is
+        complete, and concurrent ones lose nothing of each other. Pruning never removes
+        the latest one, and hidden events stay hidden.
 
         Args:
-            session_id: Whose events.
+            session_id: The session.
 
             first: The number of the first event to hide, at least 1.
 
@@ -61,19 +62,18 @@ class SessionRewriter(Protocol):
             expected_sequence: The latest sequence number the caller has seen.
 
             operation_id:
-                The id of the call, to repeat it with, and of the event that tells of
-                the retraction. The same operation again writes nothing, and returns
-                what the first has written, whatever it expects.
+                The id of the call, to repeat it with, which is also the id of the
+                retraction. The same operation again writes nothing, and returns what
+                the first one wrote, whatever it expects.
 
             expected_tenant: Whose the session must be; None if that is not asked.
 
         Returns:
-            The stored events: the one that tells of the retraction, then the
-            replacement.
+            The stored events: the retraction, then the replacement.
 
         Raises:
             ValidationError: If *first* comes after *last*, or an event of *replacement*
-                is of another session, carries a number, or has the id of another one.
+                belongs to another session, has a number, or has the id of another one.
 
             SessionNotFoundError: If the session does not exist.
 
@@ -84,10 +84,10 @@ class SessionRewriter(Protocol):
             EventConflictError: If an id of *replacement* is stored with other content.
 
             ConflictError: If there is no event *last* yet, *replacement* is stored
-                already, or *operation_id* was that of something else.
+                already, or *operation_id* was used for something else.
 
-            UnsupportedOperationError: If the hidden events would lie in more than 1,000
-                ranges; adjacent ones are one.
+            UnsupportedOperationError: If the hidden events would form more than 1,000
+                ranges; adjacent ones count as one.
         """
         ...
 
@@ -102,65 +102,66 @@ class SessionRewriter(Protocol):
         expected_tenant: str | None = None,
     ) -> Session:
         """
-        Copy a session up to a number under another id, so that it can go another way.
+        Copy a session up to a number under another id, to continue it differently.
 
         The copy has the source's events up to *through*, with their ids, numbers and
-        times, retractions among them, and its numbers go on from there. Events that
-        were pruned of the source are pruned of the copy. Nothing passes through this
-        process, and neither session knows of what happens to the other one later.
+        times, including retractions, and its numbers continue after them. Events that
+        were pruned in the source are pruned in the copy. No data passes through this
+        process, and later changes of one session do not affect the other.
 
         State items that go with the source are copied if their scope is the source's id
-        or begins with that and ``/``: the target's id stands in its place. Others are
-        copied where *scopes* says under which scope, and stay behind else. Items have
-        no history: they are copied as they are now, whatever *through* is, with their
-        times and new revisions.
+        or begins with that and ``/``: the target's id replaces it. Others are copied to
+        the scope that *scopes* names, or not at all. Items have no history: they are
+        copied as they are now, whatever *through* is, with their times and new
+        revisions.
 
-        Runs and artifacts stay the source's own, and count there: the *run_id* of a
-        copied event is that of a run of the source. In the feed of all sessions the
-        copied events come when they are copied.
+        Runs and artifacts stay with the source, and count there: the *run_id* of a
+        copied event names a run of the source. In the feed of all sessions the copied
+        events come when they are copied.
 
-        A session of very much is copied in several transactions, so that other
-        writers wait for none of them long. Until the last one the copy is as good as
-        soft-deleted, and is neither exported nor restored. A copy that breaks off is
-        gone on with by the same operation, and removed like a soft-deleted session.
+        A large session is copied in several transactions, so that other writers wait
+        for each only briefly. Until the last one the copy counts as soft-deleted, and
+        is neither exported nor restored. The same operation continues a copy that was
+        interrupted; it is removed like a soft-deleted session.
 
         Args:
             source_id: The session to copy, which is not deleted.
 
             target:
-                The copy, of the same tenant, under an id that never was a session's.
-                Its parent is the source, whether it says so or not.
+                The copy, of the same tenant, under an id that no session ever had. Its
+                parent becomes the source, even if it does not say so.
 
             through: The last number to copy, 0 for no event; None for the latest one.
 
             scopes:
-                Under which scope the items of another one come, each under a scope of
-                its own; up to 1,000.
+                The scopes to copy items of other scopes to, by the source's scopes,
+                each to a different one; up to 1,000.
 
             operation_id:
                 The id of the call, to repeat it with. If the copy was made by this
-                operation, and nobody has saved it since, it is returned as it is.
+                operation, and no other call has saved it since, it is returned as it
+                is.
 
-            expected_tenant: Whose both must be; None if that is not asked.
+            expected_tenant: The tenant that both must belong to; None for any.
 
         Returns:
             The copy as stored.
 
         Raises:
             ValidationError: If *target* has the source's id, another parent or a
-                *deleted_at*, or is not of *expected_tenant*, or two scopes would become
-                one, or *scopes* names one that begins with ``asm.``.
+                *deleted_at*, or does not belong to *expected_tenant*, or two scopes
+                would become one, or *scopes* names one that begins with ``asm.``.
 
             SessionNotFoundError: If there is no such session to copy.
 
             SessionDeletedError: If it is soft-deleted.
 
-            ConflictError: If *target*'s id is or was another session's, its tenant is
-                another than the source's, the source has no number *through* yet,
-                *operation_id* was that of another copy, or an item is there already
-                where one is to be copied to; nothing takes its place.
+            ConflictError: If *target*'s id is or was another session's, its tenant
+                differs from the source's, the source has no number *through* yet,
+                *operation_id* was used for another copy, or an item would overwrite an
+                existing one.
 
             UnsupportedOperationError: If a retraction was pruned that may have hidden
-                something at *through*: a copy shows nothing that the source hides.
+                events at *through*: a copy shows nothing that the source hides.
         """
         ...

@@ -27,32 +27,32 @@ class StateStore(Protocol):
     Records that can be changed, each under a scope and a key, with a revision.
 
     A scope says whose state it is, and its keys are ordered by code point. The store
-    looks into neither: an application or a framework's adapter chooses both.
+    interprets neither: an application or a framework's adapter chooses both.
 
     **Atomicity.** A call of :meth:`save_items` or :meth:`delete_items` is atomic over
     all its items, and durable when it returns. Calls that wait at the same time may
     share one transaction, with appends and saves of the session store beside them; then
-    each still succeeds or is refused by itself. Cancelled before its transaction
-    begins, a call is withdrawn; after that the caller waits, for as long as the store's
-    timeout lasts, until the outcome is known, and then the cancellation goes on.
+    each still succeeds or is refused by itself. A call that is cancelled before its
+    transaction begins is withdrawn; after that the caller waits until the outcome is
+    known, at most for the store's timeout, and then the cancellation continues.
 
     **Revisions.** Each save gives an item a higher revision; they are not consecutive.
-    No revision of a scope and key ever stands for two contents, also after the item, or
-    its whole scope, was deleted and has come back.
+    No revision of a scope and key ever has two contents, even after the item, or its
+    whole scope, was deleted and came back.
 
-    **Sessions.** An item may name a session, which must be live when it is saved. It
-    goes when that session is deleted for good, and can be read and deleted for as long
-    as that is only soft-deleted. An item is saved whole: who saves it without a session
-    takes it away from the one that it had.
+    **Sessions.** An item may name a session, which must be live when it is saved. It is
+    removed when that session is hard-deleted, and can be read and deleted while the
+    session is only soft-deleted. An item is saved whole: saving it without a session
+    removes its former one.
 
-    **Repetition.** The store repeats a call whose outcome is unknown where that is
-    safe: where every item that is saved, or every key that is deleted, has an
-    expectation, or *keep_existing* is set. Else the error says that it is unknown.
+    **Repetition.** The store repeats a call whose outcome is unknown if that is safe:
+    if every item that is saved, or every key that is deleted, has an expectation, or
+    *keep_existing* is set. Otherwise the error says that it is unknown.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read or written, ``StoreClosedError`` after :meth:`aclose` or from
     another event loop than the one that first used the store, and the family of
-    ``StorageError`` where the database fails.
+    ``StorageError`` if the database fails.
     """
 
     async def save_items(
@@ -69,15 +69,15 @@ class StateStore(Protocol):
         Args:
             items:
                 What to store, no scope and key twice; their own revisions and times are
-                ignored. Nothing is a valid call.
+                ignored. No items are a valid call.
 
-            keep_existing: Leave items as they are that are there already.
+            keep_existing: Do not change items that exist already.
 
             expected_revisions:
                 By scope and key, the revisions that the caller has seen, 0 for "not
                 stored"; also of items that the call does not save. Of any number of
                 calls that expect the same revision, and save that item or delete it,
-                exactly one wins.
+                exactly one succeeds.
 
             operation_id:
                 The id of the call, 1 to 255 characters, to repeat it with. If an item
@@ -126,19 +126,19 @@ class StateStore(Protocol):
         All of them are as they were at one moment.
 
         Args:
-            scope: Whose.
+            scope: The scope.
 
-            prefix: What the keys begin with; every character stands for itself.
+            prefix: The beginning of the keys; no character has a special meaning.
 
-            after: Only keys behind this one, which need not be stored.
+            after: Only keys after this one, which need not be stored.
 
             before: Only keys before this one.
 
             descending: Return the last key first.
 
-            limit: At most so many.
+            limit: The most to return; None for all.
 
-            with_content: Read *content*, too; None stands in its place if not.
+            with_content: Read *content*, too; it is None otherwise.
         """
         ...
 
@@ -157,27 +157,27 @@ class StateStore(Protocol):
         Return the items that go with a session, of all scopes, by scope and key.
 
         All of them are as they were at one moment. A session that does not exist has
-        none. What the library itself keeps of a session, in scopes that begin with
-        ``asm.``, is left out.
+        none. Items of the library itself, in scopes that begin with ``asm.``, are left
+        out.
 
         Args:
-            session_id: Whose.
+            session_id: The session.
 
             scope: Only items of this scope.
 
-            prefix: What the keys begin with; every character stands for itself.
+            prefix: The beginning of the keys; no character has a special meaning.
 
-            after: Only items behind this scope and key, which need not be stored.
+            after: Only items after this scope and key, which need not be stored.
 
-            limit: At most so many.
+            limit: The most to return; None for all.
 
-            with_content: Read *content*, too; None stands in its place if not.
+            with_content: Read *content*, too; it is None otherwise.
 
-            expected_tenant: The tenant that the session must be of.
+            expected_tenant: The tenant that the session must belong to.
 
         Raises:
-            SessionNotFoundError: If *expected_tenant* is given, and no session of this
-                id is that tenant's.
+            SessionNotFoundError: If *expected_tenant* is given, and that tenant has no
+                session of this id.
         """
         ...
 
@@ -193,9 +193,9 @@ class StateStore(Protocol):
         Remove the items of some keys, and those whose keys begin with *prefix*.
 
         Args:
-            scope: Whose.
+            scope: The scope.
 
-            keys: Which items; those that are not stored are passed over.
+            keys: Which items; those that are not stored are ignored.
 
             prefix: Which others; "" for all of the scope.
 
@@ -215,16 +215,16 @@ class StateStore(Protocol):
         """
         Remove all items that a scope has when the call begins.
 
-        What others save meanwhile stays. A scope of more than a thousand items goes in
-        several transactions, so that nobody waits for all of it; call it again if it is
-        broken off.
+        Items that are saved meanwhile stay. A scope of more than a thousand items is
+        removed in several transactions, so that no writer waits for all of it; call it
+        again if it was interrupted.
         """
         ...
 
     async def aclose(self) -> None:
         """
-        Finish what was begun and refuse what comes after.
+        Finish the calls in progress and refuse later ones.
 
-        Closing twice is allowed. An engine that the caller handed in stays open.
+        Closing twice is allowed. An engine that the caller passed in stays open.
         """
         ...

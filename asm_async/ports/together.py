@@ -50,12 +50,12 @@ class Ports:
 
     artifacts: ArtifactRegistry
     """
-    In which artifacts are registered; their contents lie elsewhere.
+    The registry of artifacts; their contents are kept elsewhere.
     """
 
     async def aclose(self) -> None:
         """
-        Close the feed, then the stores; what they stand on stays open.
+        Close the feed, then the stores; their engine or database stays open.
         """
         try:
             await self.feed.aclose()

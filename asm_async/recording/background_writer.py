@@ -58,12 +58,11 @@ class BackgroundWriter:
     with the same events, which is idempotent by their ids. What cannot be written stops
     the writer: nothing from that event on is written. Every later call raises
     ``EventsNotWrittenError``, which names all of them; :attr:`unwritten` has them. So
-    streams that shall not stop each other have a writer each; stores let their writes
-    share transactions.
+    independent streams have a writer each; stores let their writes share transactions.
 
     **Leaving.** ``async with`` waits in the end, like :meth:`aclose`, until everything
     is written, also after an error. Cancelled meanwhile, it goes on waiting for as long
-    as *timeout*; then it begins no other write, and waits for that under way.
+    as *timeout*; then it begins no other write, and waits for the one in progress.
 
     It is used within one event loop. A process that is killed loses what is queued.
 
@@ -126,7 +125,7 @@ class BackgroundWriter:
         """
         Queue *event*, and return at once.
 
-        What the caller does to the event afterwards does not change what is stored.
+        Later changes of the event by the caller do not change what is stored.
 
         Args:
             event: Without a sequence number.
@@ -146,10 +145,10 @@ class BackgroundWriter:
         self._check_usable()
         if not self._has_room(queued):
             raise QueueFullError(
-                f"event {queued.event.id!r} has no room: {len(self._queue.entries)}"
-                f" events with {self._queue.byte_count} bytes wait to be written, of at"
-                f" most {self._queue.max_events} with {self._queue.max_bytes}; await"
-                " append, or write less"
+                f"the queue is full, and event {queued.event.id!r} was not taken:"
+                f" {len(self._queue.entries)} events with {self._queue.byte_count}"
+                f" bytes wait to be written (at most {self._queue.max_events} with"
+                f" {self._queue.max_bytes}); await append, or write less"
             )
         self._put(queued)
 
@@ -235,7 +234,7 @@ class BackgroundWriter:
         self, idle: asyncio.Future[None], loop: asyncio.AbstractEventLoop
     ) -> None:
         """
-        Wait until everything is written, and in the end for the write under way alone.
+        Wait until everything is written, and at the end only for the write in progress.
         """
         await wait_uninterruptible(idle, loop.time() + self._timeout)
         if self._task is not None and not idle.done():
@@ -273,8 +272,8 @@ class BackgroundWriter:
             loop = asyncio.get_running_loop()
         except RuntimeError:
             raise StoreClosedError(
-                "the background writer was called outside of an event loop: hand it"
-                " over with call_soon_threadsafe"
+                "the background writer was called outside of an event loop: call it"
+                " through loop.call_soon_threadsafe"
             ) from None
         if self._loop is None:
             self._loop = loop
@@ -289,7 +288,7 @@ class BackgroundWriter:
         loop = self._check_loop()
         self._check_failure()
         if self._is_closed:
-            raise StoreClosedError("the background writer was closed")
+            raise StoreClosedError("the background writer was closed: make another one")
         return loop
 
     def _check_failure(self) -> None:
@@ -340,7 +339,7 @@ class BackgroundWriter:
         if task.cancelled():
             # By one who was cancelled while leaving, or with all tasks of the loop.
             self._appends.is_outcome_unknown = True
-            self._fail(StoreClosedError("writing was cancelled before it was through"))
+            self._fail(StoreClosedError("the writing was cancelled before it finished"))
         elif (error := task.exception()) is not None:
             self._fail(error)
         elif self._queue.entries:

@@ -48,22 +48,22 @@ async def record_run(
     note says so in the exception; without an exception, what kept it is raised.
 
     While the block runs, a task of its own renews the recorder's *lease*. If the
-    process dies, :func:`recover_interrupted_runs` finds that nobody does any more, and
-    ends the run.
+    process dies, :func:`recover_interrupted_runs` finds that nothing renews it any
+    more, and ends the run.
 
     Args:
         store: Where to write to.
 
         session: The session, or its id; it must exist.
 
-        input: What the agent was asked: any JSON value. It is kept in the run alone;
-            what the model is told is recorded as messages.
+        input: The agent's input: any JSON value. It is kept only in the run; record the
+            model's input as messages.
 
-        provider: Who runs the model; the run's events name it, too.
+        provider: The provider of the model; the run's events name it, too.
 
         model: The model's name.
 
-        metadata: Whatever the application wants to remember about the run.
+        metadata: Further data of the application about the run.
 
         correlation_id: What ties the run's events to others; they all have it.
 
@@ -74,9 +74,9 @@ async def record_run(
             recorded begin before this has ended.
 
         lease:
-            For how long, in seconds from 0.1 to 86,400, the process may stand still
-            before the run may be taken for interrupted. It is also how long a recovery
-            has to watch a run whose process has just died.
+            For how long, in seconds from 0.1 to 86,400, the process may pause before
+            the run may be taken for interrupted. It is also how long a recovery has to
+            watch a run whose process has just died.
 
         expected_tenant: Whose the session must be; None if that is not asked.
 
@@ -94,7 +94,7 @@ async def record_run(
 
         ConflictError: If *run_id* is that of a stored run.
 
-        LeaseLostError: On leaving, if somebody else has ended the run.
+        LeaseLostError: On leaving, if another process has ended the run.
     """
     checked_store(store)
     fields.boolean(exclusive, "exclusive")

@@ -1,5 +1,5 @@
 """
-How a session is begun or gone on with, and as what it is left.
+How a session is begun or continued, and with which status it is left.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ async def record_session(
     store: SessionStore, session: Session, *, complete: bool = False
 ) -> AsyncGenerator[Session]:
     """
-    Begin a session, or go on with the stored one of its id, and yield it as stored.
+    Begin a session, or continue the stored one of its id, and yield it as stored.
 
     A session that is not stored yet is stored as active, with its events
     ``session_created`` and ``session_started``; a pending or paused one becomes active,
     with ``session_started`` or ``session_resumed``; an active one stays as it is. Each
     is one commit. Of any number of callers that begin the same session one creates it,
-    and all of them go on with it: what the stored one holds counts, not what is given.
+    and all of them continue it: the stored values count, not the given ones.
 
-    A chat goes on: unless *complete* is set, the session is left active, whatever
-    leaves the block. The runs in it are recorded by :func:`record_run`.
+    Unless *complete* is set, the session is left active, however the block is left, so
+    that a chat can continue. The runs in it are recorded by :func:`record_run`.
 
     Args:
         store: Where to write to.
@@ -56,9 +56,9 @@ async def record_session(
 
         complete:
             End the session on leaving, with its event in one commit: as completed; as
-            cancelled if it was cancelled; as failed for any other exception. What left
-            the block goes on to the caller; a note in it says if the end could not be
-            written.
+            cancelled if it was cancelled; as failed for any other exception. The
+            exception propagates to the caller; a note in it says if the end could not
+            be written.
 
     Yields:
         The session as it is stored. To change it, use ``store.update_session``.
@@ -66,11 +66,11 @@ async def record_session(
     Raises:
         ValidationError: Naming the argument that is wrong; nothing is written.
 
-        SessionNotFoundError: If the stored session is another tenant's.
+        SessionNotFoundError: If the stored session belongs to another tenant.
 
         SessionDeletedError: If it is soft-deleted.
 
-        InvalidTransitionError: If it is over.
+        InvalidTransitionError: If it has ended.
     """
     checked_store(store)
     fields.instance(session, "session", Session)
@@ -178,7 +178,8 @@ def _ended(session: Session, error: BaseException | None) -> tuple[Session, Even
 
 def _busy(session: Session) -> StorageBusyError:
     return StorageBusyError(
-        f"{_subject(session)} was saved by others {_MAX_ATTEMPTS} times meanwhile"
+        f"{_subject(session)}: other writers saved it at each of {_MAX_ATTEMPTS}"
+        " attempts; try again"
     )
 
 

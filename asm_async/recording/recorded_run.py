@@ -188,8 +188,8 @@ class RecordedRun:
                 await self._check_alone()
                 expected[items.exclusive] = error.actual
         raise StorageBusyError(
-            f"session {run.session_id!r}: others wrote to it each time that a run was"
-            " about to begin; try again"
+            f"session {run.session_id!r}: other writers wrote to it at each attempt to"
+            " begin a run; try again"
         )
 
     async def _look_for_others(self) -> int:

@@ -40,7 +40,7 @@ _MAX_WATCHED = 10_000
 @attrs.define(kw_only=True)
 class RecoveryReport:
     """
-    What a recovery has found.
+    The result of a recovery.
     """
 
     ended: list[Run] = attrs.field(factory=list[Run])
@@ -50,12 +50,12 @@ class RecoveryReport:
 
     alive: int = 0
     """
-    How many runs are being recorded, or were ended by somebody else meanwhile.
+    How many runs are being recorded, or were ended by another process meanwhile.
     """
 
     without_lease: int = 0
     """
-    How many runs are running that nobody records, and were left alone.
+    How many runs are running without a lease, and were not changed.
     """
 
     refused: int = 0
@@ -116,11 +116,11 @@ async def recover_interrupted_runs(
             one's, 0 to 86,400.
 
         unleased_after:
-            End also runs that nobody records, such as those that were saved by hand, if
-            they were started so long ago. Nothing tells whether they are alive.
+            Also end runs without a lease, such as those that were saved by hand, if
+            they were started so long ago. Nothing shows whether their process lives.
 
     Returns:
-        What was ended, and how many runs were left alone.
+        The ended runs, and how many were not changed.
 
     Raises:
         ValidationError: Naming the argument that is wrong.

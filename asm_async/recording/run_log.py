@@ -263,7 +263,8 @@ class RunLog:
             self._accept(step, run, list(committed.events))
             return
         raise ConflictError(
-            f"run {self.run.id!r} was saved by others {_MAX_ATTEMPTS} times meanwhile"
+            f"run {self.run.id!r}: other writers saved it at each of {_MAX_ATTEMPTS}"
+            " attempts; try again"
         )
 
     async def _commit(self, step: _Step) -> Committed:

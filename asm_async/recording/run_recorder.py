@@ -1,5 +1,5 @@
 """
-What a program says while a run is recorded.
+The steps of a run that is recorded.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class RunRecorder:
     been written. If the next step says the same it is the same one, and adds no second
     event; so repeating a step is safe.
 
-    Every step raises ``LeaseLostError``, and writes nothing, once somebody else has
-    ended the run: :func:`recover_interrupted_runs`, since the process had stood still
-    for longer than its lease, or a person. It raises ``ValidationError`` for what the
-    event cannot hold, ``SessionDeletedError`` if the session was deleted meanwhile, and
-    the family of ``StorageError``.
+    Every step raises ``LeaseLostError``, and writes nothing, once another process has
+    ended the run, such as by :func:`recover_interrupted_runs`, because this process had
+    paused for longer than its lease, or a person. It raises ``ValidationError`` for
+    what the event cannot hold, ``SessionDeletedError`` if the session was deleted
+    meanwhile, and the family of ``StorageError``.
 
     What *options* has no name for is as in the builder of the event in
     :mod:`asm_async.conventions`.
@@ -84,7 +84,7 @@ class RunRecorder:
 
         Args:
             usage:
-                What the provider reported, or counts, as
+                The provider's report, or counts, as
                 :func:`asm_async.usage.token_usage_of` takes them; None adds nothing.
 
         Raises:
@@ -132,7 +132,7 @@ class RunRecorder:
             self._own(event, f"events[{index}]") for index, event in enumerate(events)
         )
         if not own:
-            raise ValidationError("events: there is none to append")
+            raise ValidationError("events: expected at least one")
         return await self._log.append(lambda _: own)
 
     async def message_sent(
@@ -148,7 +148,7 @@ class RunRecorder:
         Args:
             content: Text, or a list of parts, each an object with a ``type``.
 
-            role: Who says it.
+            role: The role of the author.
 
             options: What else it has.
         """
@@ -168,7 +168,7 @@ class RunRecorder:
         Args:
             content: Text, or a list of parts; None if there are only tool calls.
 
-            role: Who says it.
+            role: The role of the author.
 
             options: What else it has.
         """
@@ -199,7 +199,7 @@ class RunRecorder:
         Record that a tool is called, before it is.
 
         Args:
-            tool_call_id: What the model calls the call; its result has the same.
+            tool_call_id: The model's id of the call; its result has the same.
 
             tool_name: Which tool.
 
@@ -246,7 +246,7 @@ class RunRecorder:
         """
         Record that a tool call failed.
 
-        *tool_output* is what the model is told, where that is not *error_message*.
+        *tool_output* is the text for the model, if that differs from *error_message*.
         """
         return await self._step(
             conventions.tool_call_failed,
@@ -312,7 +312,7 @@ class RunRecorder:
         """
         Record that a tool call was refused, by *decided_by*.
 
-        The model is told *reason*.
+        The transcript has *reason* for the model.
         """
         return await self._step(
             conventions.tool_approval_denied,

@@ -1,5 +1,5 @@
 """
-What the steps of a run can have beside what they need.
+Options of the steps of a run.
 """
 
 from __future__ import annotations
@@ -70,7 +70,7 @@ class ResultOptions(EventOptions, total=False):
 
     tool_input: Mapping[str, Any] | str | None
     """
-    The arguments once more; needed where no event tells of the start.
+    The arguments once more; needed if no event has the start.
     """
 
     tool_input_text: str | None

@@ -69,7 +69,7 @@ def _failure_of(task: asyncio.Task[object], subject: str) -> Exception | None:
             f"the store took more than {MAX_SECONDS:.0f} seconds"
         )
     elif task.cancelled():
-        failure = StorageBusyError("the event loop was ended meanwhile")
+        failure = StorageBusyError("the event loop ended before the store had answered")
     else:
         failure = task.exception()
     if not isinstance(failure, Exception):

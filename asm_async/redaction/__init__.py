@@ -1,5 +1,5 @@
 """
-Leaving out, before anything is stored, what must not lie in a database.
+Redaction: secrets are removed before anything is stored.
 """
 
 from asm_async.redaction.exports import redacted_export

@@ -61,8 +61,8 @@ class RedactingSessionStore(SessionStoreFront):
     """
     A :class:`~asm_async.ports.session_store.SessionStore` in front of another one.
 
-    What is written through it is redacted first, and what comes back is what is stored.
-    The JSON fields are redacted: a session's *metadata* and *context*, a run's *input*,
+    Values are redacted before they are written, and reads return the stored values. The
+    JSON fields are redacted: a session's *metadata* and *context*, a run's *input*,
     *output*, *error*, *metadata*, *token_usage* and *provider_metadata*, an event's
     *data* and *metadata*. Ids, tags and the other fields that values are searched by
     are stored as they are.
@@ -85,14 +85,14 @@ class RedactingSessionStore(SessionStoreFront):
             raise fields.unexpected("store", "a SessionStore", store)
         self.behind: SessionStore = store
         """
-        The store that it stands in front of.
+        The store that it wraps.
         """
         self._store = store
         self._policy = fields.instance(policy, "policy", RedactionPolicy)
 
     async def aclose(self) -> None:
         """
-        Close the store that it stands in front of.
+        Close the store that it wraps.
         """
         await self._store.aclose()
 

@@ -28,7 +28,7 @@ class RedactingStateStore(StateStore):
     """
     A :class:`~asm_async.ports.state_store.StateStore` in front of another one.
 
-    What is written through it is redacted first, and what comes back is what is stored.
+    Values are redacted before they are written, and reads return the stored values.
     Only an item's *data* is redacted. Its *content* is opaque, and is stored as it is;
     so are scopes and keys, by which items are found.
 
@@ -52,7 +52,7 @@ class RedactingStateStore(StateStore):
 
     async def aclose(self) -> None:
         """
-        Close the store that it stands in front of.
+        Close the store that it wraps.
         """
         await self._state.aclose()
 

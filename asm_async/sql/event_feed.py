@@ -50,9 +50,9 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         poll_interval: How often, in seconds, one statement for all followers looks
             whether wake-ups were lost.
 
-        listens: Whether to be woken by other processes. Behind PgBouncer in
-            transaction mode there are none to be had: switch it off, and let
-            *poll_interval* be the delay that is wanted.
+        listens: Whether to be woken by other processes. Behind PgBouncer in transaction
+            mode this is impossible: switch it off, and let *poll_interval* be the delay
+            that is wanted.
 
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.

@@ -47,8 +47,8 @@ class SQLMaintenance(MaintenanceFront):
     The engine stays the caller's: it is neither reconfigured nor disposed, and it may
     be shared with stores. It is used within one event loop.
 
-    A batch whose connection was lost is done again; if it had been committed all the
-    same, it finds nothing to do and is not counted.
+    A batch whose connection was lost is done again; if it was committed nevertheless,
+    the second try finds nothing to do and is not counted.
 
     A session of very many rows is removed in parts. From the first part on it can be
     restored no longer, and is not archived again.

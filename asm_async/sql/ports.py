@@ -32,7 +32,7 @@ class SQLPorts(Ports):
 
     engine: AsyncEngine
     """
-    What they stand on.
+    Their engine.
     """
 
     store: SQLSessionStore

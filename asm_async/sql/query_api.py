@@ -99,7 +99,7 @@ class SQLQueryAPI(QueryAPIFront):
         Return this API for those who pass on what they find, and do not look at it.
 
         The JSON of what is searched for is not decoded:
-        :class:`~asm_async.values.json_values.EncodedJSON` stands in its place.
+        ``EncodedJSON`` replaces it.
         """
         query = copy(self)
         query._is_decoded = False  # noqa: SLF001 - of the same class

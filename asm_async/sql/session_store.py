@@ -80,7 +80,7 @@ class SQLSessionStore(SessionStoreFront):
         self.observation = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
-            self.observation,
+            observation=self.observation,
             locks_sessions=not self._transactions.dialect.serialises_writers,
         )
         self._lifecycle = Lifecycle(self._transactions)
@@ -93,7 +93,7 @@ class SQLSessionStore(SessionStoreFront):
         Return this store for those who pass on what they read, and do not look at it.
 
         The JSON of sessions, runs and events that it finds by id is not decoded:
-        :class:`~asm_async.values.json_values.EncodedJSON` stands in its place.
+        ``EncodedJSON`` replaces it.
         """
         store = copy(self)
         store._is_decoded = False  # noqa: SLF001 - of the same class
@@ -127,7 +127,7 @@ class SQLSessionStore(SessionStoreFront):
 
     async def aclose(self) -> None:
         """
-        Finish what was begun and refuse what comes after; the engine stays open.
+        Finish the calls in progress and refuse later ones; the engine stays open.
         """
         await self._lifecycle.aclose()
         await self._groups.aclose()

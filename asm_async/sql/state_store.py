@@ -53,7 +53,7 @@ class SQLStateStore(StateStoreFront):
         locks_sessions = not transactions.dialect.serialises_writers
         groups = GroupCommit(
             Writer(transactions),
-            transactions.observation,
+            observation=transactions.observation,
             locks_sessions=locks_sessions,
         )
         self._set_up(transactions, groups)
@@ -77,7 +77,7 @@ class SQLStateStore(StateStoreFront):
 
     async def aclose(self) -> None:
         """
-        Finish what was begun and refuse what comes after; the engine stays open.
+        Finish the calls in progress and refuse later ones; the engine stays open.
         """
         await self._lifecycle.aclose()
         await self._groups.aclose()

@@ -1,5 +1,5 @@
 """
-What was said in a session, for models to be told, and messages of others as events.
+The messages of a session, in providers' forms, and events from their messages.
 """
 
 from asm_async.conventions import Role

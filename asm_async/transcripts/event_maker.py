@@ -23,12 +23,12 @@ An object of a provider.
 
 class ImportOptions(SharedOptions, total=False):
     """
-    What the events made of a provider's messages have in common.
+    The common fields of events that are made from a provider's messages.
     """
 
     id_prefix: str
     """
-    What the events' ids begin with, before 1, 2, 3 and so on: with it, and a
+    The beginning of the events' ids, before 1, 2, 3 and so on: with it, and a
     *timestamp*, the same messages make the same events. New ids unless given.
     """
 

@@ -35,7 +35,7 @@ Returns how many tokens a text takes.
 @attrs.frozen(kw_only=True)
 class Excerpt:
     """
-    What a model is told of a transcript: its last messages behind its first rules.
+    The last messages of a transcript, after its first system messages.
     """
 
     messages: tuple[Message, ...]

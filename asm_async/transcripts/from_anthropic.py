@@ -41,17 +41,17 @@ def events_from_anthropic(
     Return the events that say what Anthropic's messages say.
 
     A single block that is nothing but text is that text. In a message of the assistant
-    the calls come behind all else, in one of the user the results come first: that is
-    where ``to_anthropic`` puts them.
+    the calls come last, in one of the user the results come first: that is where
+    ``to_anthropic`` puts them.
 
     Args:
         messages: Messages as plain objects or the SDK's.
 
         session_id: The session that the events are of.
 
-        system: What the system says: text, or a list of blocks.
+        system: The system prompt: text, or a list of blocks.
 
-        options: What the events have in common.
+        options: The common fields of the events.
 
     Raises:
         ValidationError: Naming the message, and the member in it, that is wrong.

@@ -50,7 +50,7 @@ def events_from_openai(
 
         session_id: The session that the events are of.
 
-        options: What the events have in common.
+        options: The common fields of the events.
 
     Raises:
         ValidationError: Naming the message, and the member in it, that is wrong.
@@ -151,7 +151,7 @@ def events_from_responses(
 
         session_id: The session that the events are of.
 
-        options: What the events have in common.
+        options: The common fields of the events.
 
     Raises:
         ValidationError: Naming the item, and the member in it, that is wrong.

@@ -44,7 +44,7 @@ def _input(value: object, name: str) -> object:
 @attrs.frozen(kw_only=True)
 class Message(Value):
     """
-    Something that was said: a text, one tool call, or the result of one.
+    A message: a text, one tool call, or the result of one.
 
     A message of the assistant with a *tool_name* is a call; one of a tool is a result.
     Both have a *tool_call_id* and a *tool_name*.
@@ -55,7 +55,7 @@ class Message(Value):
 
     role: Role
     """
-    Who says it.
+    The role of its author.
     """
 
     content: Annotated[Any, _content] | None = None
@@ -65,47 +65,47 @@ class Message(Value):
 
     tool_call_id: str | None = None
     """
-    What ties a call to its result.
+    The id that a call and its result share.
     """
 
     tool_name: str | None = None
     """
-    Which tool.
+    The tool's name.
     """
 
     tool_input: Annotated[Any, _input] | None = None
     """
-    What it was called with: an object, or text if the model wrote no JSON object.
+    Its input: an object, or text if the model wrote no JSON object.
     """
 
     tool_input_text: str | None = None
     """
-    The same to the letter, where that is not *tool_input* as JSON without spaces.
+    The exact text of it, if it differs from *tool_input* as JSON without spaces.
     """
 
     tool_output: JSONValue = None
     """
-    What it gave: any JSON value.
+    Its output: any JSON value.
     """
 
     error_message: str | None = None
     """
-    Why it gave nothing.
+    The error, if it failed.
     """
 
     is_error: bool = False
     """
-    Whether a result is that of a call that failed, or was refused.
+    Whether it is the result of a call that failed, or was refused.
     """
 
     is_notice: bool = False
     """
-    Whether a result stands in for one: a person has not decided yet, or has refused.
+    Whether it replaces a result: a person has not decided yet, or has refused.
     """
 
     is_partial: bool = False
     """
-    Whether the text is what was streamed of a message that has not come as a whole.
+    Whether the text is the streamed part of an unfinished message.
     """
 
     message_id: str | None = None
@@ -115,7 +115,7 @@ class Message(Value):
 
     event_id: str | None = None
     """
-    The event that said it; the last one, if it was streamed.
+    The message's event; the last one, if it was streamed.
     """
 
     sequence_number: Count = 0
@@ -151,7 +151,9 @@ class Message(Value):
         if self.role is Role.TOOL or self.tool_name is not None:
             for name in ("tool_call_id", "tool_name"):
                 if getattr(self, name) is None:
-                    raise ValidationError(f"{name}: a tool's call and result need one")
+                    raise ValidationError(
+                        f"{name}: a tool call and its result need one"
+                    )
 
     @property
     def is_call(self) -> bool:
@@ -177,7 +179,7 @@ class Message(Value):
 
 Rule: TypeAlias = Callable[[Event], Message | None]
 """
-What an event of an application's own type says, if anything.
+The message of an event of an application's own type, or None.
 """
 
 

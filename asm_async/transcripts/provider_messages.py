@@ -19,12 +19,13 @@ class ProviderMessages(list[dict[str, Any]]):
 
     system: str | list[dict[str, Any]]
     """
-    What the system says, where it does not stand among the messages (Anthropic).
+    The system prompt, if it is not one of the messages (Anthropic).
     """
 
     left_out: tuple[str, ...]
     """
-    What the form has no place for, a text for each; each names its message by index.
+    The parts that the form cannot express, a text for each; each names its message by
+    index.
     """
 
     def __init__(

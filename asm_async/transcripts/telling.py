@@ -28,12 +28,12 @@ from asm_async.values.event import Event, EventType
 
 APPROVAL_PENDING = "The call waits until a person allows it."
 """
-What stands in for a result until a person has decided.
+The text instead of a result until a person has decided.
 """
 
 CALL_DENIED = "A person has refused the call."
 """
-What stands in for the result of a refused call; the reason follows, if there is one.
+The text instead of the result of a refused call; the reason follows, if there is one.
 """
 
 _FAMILIES = frozenset({EventFamily.MESSAGE, EventFamily.TOOL, EventFamily.APPROVAL})

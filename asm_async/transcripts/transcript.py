@@ -1,5 +1,5 @@
 """
-What was said in a session, rebuilt from its events.
+The messages of a session, rebuilt from its events.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _NO_RULES: Mapping[str, Rule] = MappingProxyType({})
 @attrs.frozen(kw_only=True)
 class Transcript:
     """
-    What was said in a session, rebuilt from its events.
+    The messages of a session, rebuilt from its events.
 
     It is made by :func:`transcript_of` and :func:`read_transcript`. However the events
     of a session are divided among calls, the same events make an equal transcript.
@@ -44,12 +44,12 @@ class Transcript:
 
     events: tuple[Event, ...] = ()
     """
-    The events that say something and are not retracted, in order.
+    The events with a message that are not retracted, in order.
     """
 
     last_sequence: int = 0
     """
-    The greatest sequence number seen, also of events that say nothing; 0 for none.
+    The greatest sequence number seen, also of events without a message; 0 for none.
     """
 
     hidden: Ranges = ()
@@ -65,10 +65,10 @@ class Transcript:
     @cached_property
     def messages(self) -> tuple[Message, ...]:
         """
-        The messages, in the order in which a model can be told them.
+        The messages, in the order that a model accepts.
 
-        A result stands behind its call, however much later it came; calls that were
-        made together stand together, their results behind them.
+        A result follows its call, however much later it came; calls that were made
+        together stay together, followed by their results.
         """
         telling = Telling(self.rules)
         for event in self.events:
@@ -80,7 +80,7 @@ class Transcript:
         Return the transcript with further events, in whatever order they come.
 
         Those with a sequence number are put in order, before those without one; an
-        event that is known already is not said twice.
+        event that is known already is not added twice.
 
         Raises:
             ValidationError: If one of *events* is no event, or of another session.
@@ -113,8 +113,8 @@ class Transcript:
         fields.instance(event, name, Event)
         if event.session_id != self.session_id:
             raise ValidationError(
-                f"{name}: is of session {event.session_id!r}, and the transcript of"
-                f" {self.session_id!r}: make one for each session"
+                f"{name}: it belongs to session {event.session_id!r}, and the"
+                f" transcript to {self.session_id!r}: make one for each session"
             )
 
     def last(
@@ -125,7 +125,7 @@ class Transcript:
         count_tokens: CountTokens = estimate_tokens,
     ) -> Excerpt:
         """
-        Return the latest messages, behind those of the system at the beginning.
+        Return the latest messages, after the system messages at the beginning.
 
         A call is never parted from its result, nor from the calls beside it and the
         text before it: they are kept or left out as a whole. The newest whole is always
@@ -197,7 +197,9 @@ def transcript_of(
     given = list(events)
     if session_id is None:
         if not given:
-            raise ValidationError("session_id: there is no event to take it from")
+            raise ValidationError(
+                "session_id: give it, since there is no event to take it from"
+            )
         session_id = fields.instance(given[0], "events[0]", Event).session_id
     empty = Transcript(
         session_id=fields.text(session_id, "session_id"),
@@ -249,12 +251,12 @@ async def update_transcript(
     """
     Read what is new since *transcript*, and return the transcript with it.
 
-    What was retracted meanwhile is not said any more.
+    Messages that were retracted meanwhile are removed.
 
     Args:
         store: A session store, or another reader of sessions.
 
-        transcript: What is known so far; it stays as it is.
+        transcript: The transcript so far; it is not changed.
 
         expected_tenant: Whose the session must be; None if that is not asked.
 
@@ -285,7 +287,10 @@ async def update_transcript(
 def _own_type(value: object, name: str) -> str:
     known = event_type(value, name)
     if isinstance(known, EventType):
-        raise ValidationError(f"{name}: {known.value!r} is told in one way alone")
+        raise ValidationError(
+            f"{name}: {known.value!r} has a rule already; rules are for types of your"
+            " own"
+        )
     return known
 
 

@@ -16,7 +16,7 @@ CALL_INTERRUPTED = (
     "[interrupted] The call has no result: what made it ended before there was one."
 )
 """
-What a model is told as the result of a call that has none.
+The text for a model as the result of a call without one.
 """
 
 

@@ -167,7 +167,7 @@ def refuse_tombstone(incoming: IncomingSession) -> NoReturn:
     Refuse a session whose id was that of a session that was hard-deleted.
     """
     raise HistoryConflictError(
-        incoming.id, "a session of this id was deleted here for ever"
+        incoming.id, "a session of this id was hard-deleted here"
     )
 
 
@@ -192,8 +192,8 @@ def check_artifact(
     if stored.id != artifact.id:
         raise HistoryConflictError(
             incoming.id,
-            f"the key {artifact.key!r} of artifact {artifact.id!r} is that of artifact"
-            f" {stored.id!r}",
+            f"the key {artifact.key!r} of artifact {artifact.id!r} belongs to artifact"
+            f" {stored.id!r} here",
         )
     if stored.session_id != incoming.id:
         whose = owner_shown(stored.session_id)
@@ -230,7 +230,7 @@ def check_unrepeated(
             return
         if member.id in seen:
             raise ValidationError(
-                f"line {line}: {record_name(member)}.id: {member.id!r} stands twice in"
+                f"line {line}: {record_name(member)}.id: {member.id!r} appears twice in"
                 f" session {incoming.id!r}"
             )
         seen.add(member.id)

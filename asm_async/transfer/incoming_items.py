@@ -94,8 +94,8 @@ def check_item_of_none(item: StateItem, stored: StateItem) -> None:
     """
     if not stored.has_same_content(item):
         raise ConflictError(
-            f"{item_shown((item.scope, item.key))} cannot be imported: it is here with"
-            f" another {stored.differing_field(item)}"
+            f"{item_shown((item.scope, item.key))} cannot be imported: it is stored"
+            f" here with another {stored.differing_field(item)}"
         )
 
 

@@ -104,8 +104,8 @@ async def split_lines(
             size += len(first)
             if size > max_line_bytes:
                 raise ValidationError(
-                    f"the line has more than {max_line_bytes} bytes; if it is right,"
-                    " give a greater max_line_bytes"
+                    f"the line has more than {max_line_bytes} bytes; if that is right,"
+                    " pass a greater max_line_bytes"
                 )
             if following is None:
                 break

@@ -96,4 +96,6 @@ async def _in_thread(function: Callable[P, T], *args: P.args, **kwargs: P.kwargs
     try:
         return await asyncio.to_thread(function, *args, **kwargs)
     except OSError as error:
-        raise StorageError(f"a temporary file is needed: {error}") from error
+        raise StorageError(
+            f"a temporary file cannot be written or read: {error}"
+        ) from error

@@ -1,5 +1,5 @@
 """
-A file that an agent made or was given, and the content it stands for.
+Artifacts, which are files of an agent, and their contents.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ def sha256_checksum(value: object, name: str) -> str:
     checksum = fields.text(value, name)
     if not _HEXADECIMAL.fullmatch(checksum):
         raise ValidationError(
-            f"{name}: expected 64 hexadecimal digits in small letters, got {checksum!a}"
+            f"{name}: expected 64 lower-case hexadecimal digits, got {checksum!a}"
         )
     return checksum
 
@@ -58,7 +58,7 @@ Reference: TypeAlias = Annotated[str, _reference]
 @attrs.frozen(kw_only=True)
 class ArtifactContent(Value):
     """
-    What an artifact store knows of a content that it holds.
+    A content of an artifact store.
     """
 
     byte_size: Count
@@ -78,7 +78,7 @@ class ArtifactContent(Value):
 
     storage_ref: Reference
     """
-    Where in that store it lies, for people; up to 2,048 characters.
+    Its place in that store, for people; up to 2,048 characters.
     """
 
 
@@ -113,7 +113,7 @@ class Artifact(StoredValue):
 
     content_type: Text | None = None
     """
-    What the content is: a media type (RFC 6838), such as ``text/markdown``.
+    The type of the content: a media type (RFC 6838), such as ``text/markdown``.
     """
 
     byte_size: Count
@@ -133,12 +133,12 @@ class Artifact(StoredValue):
 
     storage_ref: Reference
     """
-    Where in that store the content lies, for people; up to 2,048 characters.
+    The content's place in that store, for people; up to 2,048 characters.
     """
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    Whatever the application wants to remember about the artifact.
+    Further data of the application about the artifact.
     """
 
     created_at: UTCTime

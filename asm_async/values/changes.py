@@ -34,7 +34,7 @@ class Changes(Value):
 
     session: Session | None = None
     """
-    The session as it shall be saved; None leaves the stored one as it is.
+    The session to save; None leaves the stored one as it is.
     """
 
     runs: tuple[Run, ...] = ()
@@ -62,8 +62,8 @@ class Changes(Value):
         super().__attrs_post_init__()
         if self.session is not None and self.create_session is not None:
             raise ValidationError(
-                "create_session: session is saved whether it exists or not: pass one of"
-                " them"
+                "create_session: pass it or session, not both; session is saved whether"
+                " it exists or not"
             )
         session_id = self.session_id
         if session_id is not None:
@@ -71,7 +71,7 @@ class Changes(Value):
             check_members(session_id, "runs", self.runs)
         elif not self.items and not self.removed_items:
             raise ValidationError(
-                "changes: there is neither a session, a run, an event nor an item"
+                "changes: expected a session, a run, an event or an item"
             )
         _check_unrepeated("runs", [run.id for run in self.runs])
         saved = [(item.scope, item.key) for item in self.items]
@@ -93,7 +93,7 @@ class Changes(Value):
 @attrs.frozen(kw_only=True)
 class Committed:
     """
-    What is stored of the changes of one commit: revisions and numbers filled in.
+    The stored values of one commit: revisions and numbers filled in.
     """
 
     session: Session | None = None
@@ -123,5 +123,5 @@ def _check_unrepeated(
     seen = set(others)
     for index, member in enumerate(members):
         if member in seen:
-            raise ValidationError(f"{name}[{index}]: {member!r} comes twice")
+            raise ValidationError(f"{name}[{index}]: {member!r} is given twice")
         seen.add(member)

@@ -118,19 +118,20 @@ def checkpoint_of(checkpoint: object, name: str, database: str) -> Checkpoint:
     match = _matched(checkpoint)
     beginning = match and _BEGINNING.fullmatch(_unpacked(match[1]))
     if not match or not beginning or bool(beginning[3]) != bool(match[4]):
-        raise InvalidCheckpointError(f"{name}: this is no checkpoint")
+        raise InvalidCheckpointError(f"{name}: this is not a checkpoint")
     version, kind, session_id = beginning.groups()
     if int(version) != _VERSION:
         raise InvalidCheckpointError(
-            f"{name}: it is of version {int(version)}, and this code reads {_VERSION}"
+            f"{name}: it has version {int(version)}, and this code reads version"
+            f" {_VERSION}"
         )
     if kind != database:
         raise InvalidCheckpointError(
-            f"{name}: it is of a feed in {kind}, and this one is in {database}"
+            f"{name}: it belongs to a feed in {kind}, and this feed is in {database}"
         )
     place = int(match[2]), int(match[3])
     if max(place) > _MAX_POSITION:
-        raise InvalidCheckpointError(f"{name}: this is no checkpoint")
+        raise InvalidCheckpointError(f"{name}: this is not a checkpoint")
     if not session_id:
         return Checkpoint(place, None)
     return Checkpoint(place, Witness(session_id, int(match[4]), int(match[5])))
@@ -142,7 +143,7 @@ def without_witness(checkpoint: str) -> str:
     """
     match = _matched(checkpoint)
     if match is None:
-        raise InvalidCheckpointError("this is no checkpoint")
+        raise InvalidCheckpointError("this is not a checkpoint")
     database = _unpacked(match[1]).split(".")[1]
     return checkpoint_text((int(match[2]), int(match[3])), database)
 

@@ -71,7 +71,7 @@ class CursorCodec:
 
     def encode(self, key: Key) -> str:
         """
-        Return the cursor of the page behind the item of this *key*.
+        Return the cursor of the page after the item of this *key*.
         """
         parts = [*self._search, *map(_plain, key)]
         return _sealed(json.dumps(parts, ensure_ascii=False).encode())
@@ -92,12 +92,14 @@ class CursorCodec:
             ) from None
         for name, its, own in zip(_NAMES, parts, self._search, strict=False):
             if its != own:
-                raise InvalidCursorError(f"cursor: it is of another {name}")
+                raise InvalidCursorError(f"cursor: it belongs to another {name}")
         try:
             key = zip(parts[len(_NAMES) :], self.key_types, strict=True)
             return tuple(_key_part(part, kind) for part, kind in key)
         except ValueError:
-            raise InvalidCursorError("cursor: it leads nowhere") from None
+            raise InvalidCursorError(
+                "cursor: it names no place in this search"
+            ) from None
 
     @property
     def _search(self) -> tuple[KeyPart, ...]:

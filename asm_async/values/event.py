@@ -26,7 +26,7 @@ from asm_async.values.stored_value import StoredValue
 
 class EventFamily(StrEnum):
     """
-    What the types of event that every agent runtime shares are about.
+    The subjects of the types of event that every agent runtime shares.
     """
 
     SESSION = "session"
@@ -46,7 +46,7 @@ class EventType(StrEnum):
 
     An application's own type is any text with a dot in it, such as
     ``"myapp.plan_revised"``; the prefix ``asm.`` is reserved: of its types there is
-    :data:`EVENTS_RETRACTED`, which stores alone write.
+    ``asm.events_retracted``, which stores alone write.
     """
 
     SESSION_CREATED = "session_created"
@@ -81,7 +81,7 @@ class EventType(StrEnum):
     @property
     def family(self) -> EventFamily:
         """
-        What the type is about.
+        The subject of the type.
         """
         return _FAMILIES[self]
 
@@ -130,8 +130,8 @@ def event_type(value: object, name: str) -> EventType | str:
         return known
     if "." not in plain:
         raise ValidationError(
-            f"{name}: {plain!r} is no EventType, and an application's own type needs a"
-            " dot, such as 'myapp.plan_revised'"
+            f"{name}: {plain!r} is not an EventType; a type of your own needs a dot,"
+            " such as 'myapp.plan_revised'"
         )
     if plain.startswith("asm.") and plain != EVENTS_RETRACTED:
         raise ValidationError(f"{name}: {plain!r} has the reserved prefix 'asm.'")
@@ -187,7 +187,7 @@ class Event(StoredValue):
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    Whatever the application wants to remember beside it.
+    Further data of the application.
     """
 
     schema_version: PositiveCount = 1
@@ -197,7 +197,7 @@ class Event(StoredValue):
 
     provider: Text | None = None
     """
-    Who ran the model.
+    The provider of the model.
     """
 
     correlation_id: Text | None = None
@@ -228,7 +228,7 @@ class Event(StoredValue):
 
         *default* is called, as by ``json.dumps``, for what is no JSON value in *data*
         and *metadata*: also for NaN and infinities, and for keys that are not text. It
-        returns what stands in its place, which is checked, or raises ``TypeError``.
+        returns a value to replace it, which is checked, or raises ``TypeError``.
 
         Raises:
             ValidationError: Naming the field that is wrong.
@@ -285,7 +285,7 @@ class Event(StoredValue):
 
 EventSnapshot: TypeAlias = tuple[Event, str, str]
 """
-An event that nobody else holds, with its *data* and *metadata* as they are stored.
+A copy of an event, with its *data* and *metadata* as they are stored.
 """
 
 
@@ -309,13 +309,13 @@ def event_snapshot(event: object, name: str, index: int) -> EventSnapshot:
         raise fields.unexpected(f"{name}[{index}]", "an Event", event)
     if event.sequence_number:
         raise ValidationError(
-            f"{name}[{index}]: {event.id!r} carries the sequence number"
-            f" {event.sequence_number}, which only the store gives"
+            f"{name}[{index}]: {event.id!r} has the sequence number"
+            f" {event.sequence_number}, which only the store assigns"
         )
     if event.type == EVENTS_RETRACTED:
         raise ValidationError(
-            f"{name}[{index}].type: {EVENTS_RETRACTED!r} is what retract_events writes;"
-            " call it instead"
+            f"{name}[{index}].type: {EVENTS_RETRACTED!r} is written by retract_events;"
+            " call that instead"
         )
     try:
         return event.snapshot()

@@ -13,7 +13,7 @@ from asm_async.values.value import Value
 @attrs.frozen(kw_only=True)
 class FeedLag(Value):
     """
-    How far behind the feed of all sessions is, and what holds it up.
+    The lag of the feed of all sessions, and what holds it up.
     """
 
     pending_events: Count
@@ -24,7 +24,7 @@ class FeedLag(Value):
 
     held_events: Count = 0
     """
-    How many are committed but given to nobody yet, because a transaction that began
+    How many are committed but not delivered yet, because a transaction that began
     earlier has not ended: it may still commit events that come before them.
     """
 
@@ -63,12 +63,12 @@ class ConsumerState(Value):
 
     holder: Text | None
     """
-    Who has the lease: machine, process and a mark of its own; None if nobody has.
+    Who has the lease: machine, process and a random mark; None if no process has.
     """
 
     leased_until: UTCTime | None
     """
-    When the lease of its holder ends unless it is renewed; None if nobody holds it.
+    When the lease of its holder ends unless it is renewed; None if no process holds it.
     """
 
     updated_at: UTCTime

@@ -44,8 +44,8 @@ class ExecutionResult(Value):
 
     provider_metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What the provider reported: laid over the run's own when this value is made, so that
-    a store gives it back there and nowhere else.
+    The provider's report: merged into the run's own when this value is made, so that a
+    store gives it back there and nowhere else.
     """
 
     def __attrs_post_init__(self) -> None:
@@ -56,7 +56,7 @@ class ExecutionResult(Value):
         check_members(session_id, "events", self.events)
         if self.provider_metadata:
             if self.run is None:
-                raise ValidationError("provider_metadata: there is no run to keep it")
+                raise ValidationError("provider_metadata: needs a run")
             merged = {**self.run.provider_metadata, **self.provider_metadata}
             run = attrs.evolve(self.run, provider_metadata=merged)
             object.__setattr__(self, "run", run)
@@ -71,7 +71,7 @@ class ExecutionResult(Value):
         for owned in (self.run, *self.events):
             if owned is not None:
                 return owned.session_id
-        raise ValidationError("session: there is neither a session, a run nor an event")
+        raise ValidationError("session: expected a session, a run or an event")
 
 
 def check_members(

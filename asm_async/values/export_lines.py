@@ -3,7 +3,7 @@ The records of an export as text, and whether two histories have the same.
 
 The text is one JSON object a line, in ASCII, and the same for the same record.
 ``schema/export.schema.json`` describes lines in the words of JSON Schema; what it
-refuses is refused here, and so is what it has no words for, such as a key that stands
+refuses is refused here, and so is what it cannot express, such as a key that appears
 twice.
 """
 
@@ -167,7 +167,7 @@ def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         counts = Counter(name for name, _ in pairs)
         twice = next(name for name in counts if counts[name] > 1)
         raise ValidationError(
-            f"{fields.shown(twice)}: this key stands twice in one object"
+            f"{fields.shown(twice)}: this key appears twice in one object"
         )
     return made
 

@@ -1,10 +1,10 @@
 """
-What an export is made of.
+The records of an export.
 
 An export is a header, any number of sessions, and an end. A session is a line of its
 own, then its runs, in the order they were started, then by id, then its artifacts, in
 the order they were created, then by id, then its state items, by scope and key, then
-its events, oldest first, then its end. Behind the sessions stand the state items that
+its events, oldest first, then its end. After the sessions come the state items that
 belong to none, by scope and key, where everything is exported.
 """
 
@@ -32,7 +32,7 @@ V = TypeVar("V", bound=StoredValue)
 
 EXPORT_FORMAT = "asm_async.export"
 """
-What the header of every export says that it is.
+The format that the header of every export names.
 """
 
 EXPORT_VERSION = 1
@@ -237,8 +237,8 @@ def _check_given_by_store(value: StoredValue) -> None:
 def _check_item(item: StateItem) -> None:
     if item.revision:
         raise ValidationError(
-            f"revision: expected 0, got {item.revision}: each store gives items"
-            " revisions of its own"
+            f"revision: expected 0, got {item.revision}: each store assigns its own"
+            " revisions to items"
         )
     if item.updated_at is None:
         raise ValidationError("updated_at: expected a time, got None")

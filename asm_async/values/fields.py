@@ -193,8 +193,8 @@ def next_number(latest: int, session_id: str) -> int:
     """
     if latest >= MAX_COUNT:
         raise ConflictError(
-            f"session {session_id!r} has given its last sequence number, 2**53 - 1:"
-            " go on in another session"
+            f"session {session_id!r} has used its last sequence number, 2**53 - 1:"
+            " continue in another session"
         )
     return latest + 1
 
@@ -298,4 +298,4 @@ def is_list(value: object) -> TypeGuard[Iterable[object]]:
 def _none_of(value: object, name: str, known: Iterable[str]) -> ValidationError:
     is_text = isinstance(value, str)
     given = shown(value) if is_text else with_article(type(value).__name__)
-    return ValidationError(f"{name}: {given} is none of {', '.join(known)}")
+    return ValidationError(f"{name}: {given} is not one of {', '.join(known)}")

@@ -83,7 +83,7 @@ def encode_json(value: object) -> str:
     Encode *value*, already normalised, as the ASCII text in which it is stored.
 
     Two values have the same content if and only if their texts are equal; so ``1``,
-    ``1.0`` and ``true`` differ, and so do objects whose keys stand in another order.
+    ``1.0`` and ``true`` differ, and so do objects whose keys are in another order.
     """
     if value == {}:
         return "{}"
@@ -167,13 +167,13 @@ def normalise_json(value: object, path: str, default: Default | None = None) -> 
     Copy *value* in plain built-in types: what would come back from a store.
 
     Tuples become lists; subclasses of str, int, float, list and dict, enums among them,
-    become plain ones; surrogates that form a pair become the character they stand for,
-    as any JSON parser would read them. Lone surrogates and NULs are kept.
+    become plain ones; surrogates that form a pair become the character that they
+    encode, as any JSON parser would read them. Lone surrogates and NULs are kept.
 
     Args:
         value: Any JSON value, up to 200 levels deep.
 
-        path: Where *value* stands, such as ``data``; the start of each culprit's path.
+        path: The place of *value*, such as ``data``; the start of each culprit's path.
 
         default: Called for what is no JSON value, or no key; what it returns is
             normalised in its place.
@@ -334,7 +334,7 @@ class _Walk:
         for key, member in value.items():
             name = _join_surrogates(self._plain_key(key))
             if name in plain:
-                raise _Culprit(f"the key {_shown(name)} stands twice")
+                raise _Culprit(f"the key {_shown(name)} appears twice")
             try:
                 plain[name] = self.normalise(member, depth)
             except _Culprit as culprit:

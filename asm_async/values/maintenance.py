@@ -28,7 +28,7 @@ class MaintenanceStep(StrEnum):
 @attrs.frozen(kw_only=True)
 class MaintenanceReport(Value):
     """
-    What a maintenance run has done so far.
+    The progress of a maintenance run.
     """
 
     sessions_soft_deleted: Count = 0
@@ -72,7 +72,7 @@ class MaintenanceReport(Value):
 @attrs.frozen(kw_only=True)
 class ErasureReport(Value):
     """
-    What an erasure has removed so far.
+    The progress of an erasure.
     """
 
     session_count: Count = 0
@@ -207,10 +207,10 @@ class HealthIssue(Value):
 
     subject: Text
     """
-    What it is wrong with: a session's id, or whatever else the kind speaks of.
+    The subject: a session's id, or another subject of the kind.
     """
 
     message: str
     """
-    What was found, in one sentence for people.
+    The finding, in one sentence for people.
     """

@@ -32,7 +32,7 @@ class Page(Value, Generic[T_co]):
 
     items: tuple[T_co, ...]
     """
-    What was found, in the order asked for.
+    The items, in the requested order.
     """
 
     cursor: Annotated[str, _cursor] | None = None

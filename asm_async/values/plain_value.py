@@ -10,6 +10,8 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any, Self, cast
 
+import attrs
+
 from asm_async.errors import ValidationError
 from asm_async.values import fields
 from asm_async.values.json_values import normalise_json
@@ -90,6 +92,22 @@ def plain_fields(instance: object, names: Iterable[str]) -> dict[str, Any]:
     Return fields of *instance* as plain JSON: times as ISO 8601 text, tuples as lists.
     """
     return {name: _plain(getattr(instance, name), name) for name in names}
+
+
+def plain_json(value: object) -> Any:
+    """
+    Return a summary or a report, or what it is made of, as plain JSON.
+    """
+    if attrs.has(type(value)):
+        value = attrs.asdict(cast("attrs.AttrsInstance", value), recurse=False)
+    if isinstance(value, Mapping):
+        members = cast("Mapping[object, object]", value)
+        return {plain_json(key): plain_json(member) for key, member in members.items()}
+    if isinstance(value, tuple | list):
+        return [plain_json(member) for member in cast("list[object]", value)]
+    if isinstance(value, datetime):
+        return value.isoformat(timespec="microseconds")
+    return value.value if isinstance(value, StrEnum) else value
 
 
 def check_members(

@@ -1,5 +1,5 @@
 """
-What is not to be stored, and what stands in its place.
+Patterns of text that is not stored, and its replacement.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ _COUNTS = frozenset(TOKEN_COUNTS)
 def _key(value: object, name: str) -> str:
     key = fields.text(value, name)
     if key.casefold() in _COUNTS:
-        raise ValidationError(f"{name}: {key!r} is a count that summaries add up")
+        raise ValidationError(f"{name}: {key!r} is a count, which usage summaries need")
     return key
 
 
@@ -40,7 +40,7 @@ def _regex(value: object, name: str) -> re.Pattern[str]:
         return re.compile(value)
     except (re.error, OverflowError, RecursionError) as error:
         raise ValidationError(
-            f"{name}: this is no regular expression: {error}"
+            f"{name}: this is not a regular expression: {error}"
         ) from None
 
 
@@ -63,7 +63,7 @@ class Pattern:
 
     name: str = attrs.field(converter=_name_text)
     """
-    What a match is, such as ``openai_key``; several patterns may share a name.
+    The name of a match, such as ``openai_key``; several patterns may share one.
     """
 
     regex: re.Pattern[str] = attrs.field(converter=_regex_of_its_own)
@@ -99,13 +99,13 @@ def _named(template: str, name: str) -> str:
 def _check_replacement(text: str) -> None:
     if not text:
         raise ValidationError(
-            "replacement: nothing of it would be left where there is no name; try"
-            " '[redacted:{name}]'"
+            "replacement: it would be empty for keys and for patterns without a name;"
+            " try '[redacted:{name}]'"
         )
     if any(text.startswith(text[start:]) for start in range(1, len(text))):
         raise ValidationError(
-            f"replacement: {text!r} ends as it begins, so that its ends could not be"
-            " told from the text around it; try '[redacted]'"
+            f"replacement: {text!r} ends as it begins, so that it is unclear where it"
+            " ends in a text; try '[redacted]'"
         )
 
 
@@ -130,7 +130,7 @@ class RedactionPolicy:
     keys: tuple[str, ...] = attrs.field(default=(), converter=_keys)
     """
     The names of members whose whole value is replaced, whatever it is and however deep
-    the member lies; up to 255 characters each.
+    the member is; up to 255 characters each.
     """
 
     ignores_case: bool = attrs.field(default=True, converter=_ignores_case)
@@ -146,8 +146,8 @@ class RedactionPolicy:
     value that is left, each match that is not empty is replaced.
 
     Each is searched for once, in the text as it is given, and matches that overlap are
-    replaced as one. Python's ``re`` knows no time limit, and nothing else of the
-    process runs meanwhile: a pattern whose search can take exponential time, such as
+    replaced as one. Python's ``re`` has no time limit, and nothing else of the process
+    runs meanwhile: a pattern whose search can take exponential time, such as
     ``(a+)+$``, lets the author of the text stop the process.
     """
 
@@ -155,9 +155,9 @@ class RedactionPolicy:
         default="[redacted:{name}]", converter=_replacement_text
     )
     """
-    The text that stands instead; ``{name}`` stands for the name of the pattern that
-    matched. For keys and patterns without a name it is left out, with a colon before
-    it. The text must not end as it begins, as ``***`` does.
+    The replacing text; ``{name}`` is the name of the pattern that matched. For keys and
+    patterns without a name it is left out, with a colon before it. The text must not
+    end as it begins, as ``***`` does.
     """
 
     _names: Mapping[str, str] = attrs.field(init=False, repr=False, eq=False)

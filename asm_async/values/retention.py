@@ -34,7 +34,7 @@ PROTECTED_EVENT_TYPES = frozenset(
     }
 )
 """
-The types that tell a session's outline: pruned only when nothing else is left to prune.
+The types that outline a session: pruned only when nothing else is left to prune.
 """
 
 
@@ -56,7 +56,9 @@ def _prunable_types(value: object, name: str) -> tuple[EventType | str, ...]:
     types = tuple(dict.fromkeys(fields.several(value, name, event_type)))
     for known in types:
         if known in PROTECTED_EVENT_TYPES:
-            raise ValidationError(f"{name}: {str(known)!r} is protected and goes last")
+            raise ValidationError(
+                f"{name}: {str(known)!r} is protected: it is always pruned last"
+            )
     return types
 
 
@@ -84,7 +86,7 @@ class RetentionPolicy(Value):
 
     max_completed_session_age_days: PositiveCount | None = 90
     """
-    Sessions that are over and were last active longer ago are soft-deleted.
+    Sessions that have ended and were last active longer ago are soft-deleted.
     """
 
     max_idle_days: PositiveCount | None = None
@@ -124,7 +126,7 @@ class RetentionPolicy(Value):
         SessionStatus.PAUSED,
     )
     """
-    Sessions that stand so never grow too old, but for *max_idle_days*.
+    Sessions with these statuses never become too old, except by *max_idle_days*.
     """
 
     exempt_tags: Tags = ("pinned",)

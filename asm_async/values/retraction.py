@@ -86,9 +86,9 @@ def retraction_data(first: int, last: int, hidden: Ranges) -> dict[str, Any]:
     """
     if len(hidden) > MAX_HIDDEN_RANGES:
         raise UnsupportedOperationError(
-            f"the hidden events would lie in {len(hidden)} ranges, of which a session"
-            f" may have {MAX_HIDDEN_RANGES}: retract what lies between them as well, or"
-            " go on in a session that holds only what is still to be seen"
+            f"the hidden events would form {len(hidden)} ranges, and a session may have"
+            f" {MAX_HIDDEN_RANGES}: retract the events between them too, or continue in"
+            " a new session that holds only the visible events"
         )
     return {"first": first, "last": last, "hidden": [list(each) for each in hidden]}
 
@@ -111,19 +111,19 @@ def check_retraction(event: Event) -> None:
         return
     if event.correlation_id != RETRACTIONS:
         raise ValidationError(
-            f"correlation_id: that of a retraction is {RETRACTIONS!r}, not"
+            f"correlation_id: expected {RETRACTIONS!r} of a retraction, got"
             f" {fields.shown(event.correlation_id)}"
         )
     data = event.data
     if data.keys() != {"first", "last", "hidden"}:
-        raise ValidationError("data: a retraction has first, last and hidden")
+        raise ValidationError("data: expected first, last and hidden")
     first = fields.positive_count(data["first"], "data['first']")
     last = fields.positive_count(data["last"], "data['last']")
     hidden = fields.tuple_of(data["hidden"], "data['hidden']", _range)
     if len(hidden) > MAX_HIDDEN_RANGES:
         raise ValidationError(
-            f"data['hidden']: {len(hidden)} ranges, of which there may be"
-            f" {MAX_HIDDEN_RANGES}"
+            f"data['hidden']: expected at most {MAX_HIDDEN_RANGES} ranges, got"
+            f" {len(hidden)}"
         )
     if first > last or merged([*hidden, (first, last)]) != hidden:
         raise ValidationError(
@@ -132,7 +132,7 @@ def check_retraction(event: Event) -> None:
         )
     if hidden[-1][1] >= event.sequence_number:
         raise ValidationError(
-            "data['hidden']: a retraction hides only events that stand before it"
+            "data['hidden']: a retraction hides only events before it"
         )
 
 

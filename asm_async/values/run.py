@@ -22,7 +22,7 @@ from asm_async.values.token_usage import TokenUsage, usage_together
 
 class RunStatus(StrEnum):
     """
-    Where a run stands.
+    The status of a run.
 
     A run goes pending -> running, and from either it may end; what has ended stays as
     it is.
@@ -72,17 +72,17 @@ class Run(StoredValue):
 
     status: RunStatus
     """
-    Where the run stands.
+    The status.
     """
 
     input: JSONValue = attrs.field(default=None, hash=False)
     """
-    What the agent was asked: any JSON value.
+    The agent's input: any JSON value.
     """
 
     output: JSONValue = attrs.field(default=None, hash=False)
     """
-    What the agent answered: any JSON value.
+    The agent's output: any JSON value.
     """
 
     error: JSONObject | None = attrs.field(default=None, hash=False)
@@ -92,7 +92,7 @@ class Run(StoredValue):
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    Whatever the application wants to remember about the run.
+    Further data of the application about the run.
     """
 
     turn_count: Count = 0
@@ -102,7 +102,7 @@ class Run(StoredValue):
 
     token_usage: TokenUsage = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What the run consumed.
+    The tokens that the run consumed.
 
     Its ``input_tokens``, ``output_tokens`` and ``total_tokens`` are whole numbers from
     0 to 2**53 - 1, which usage summaries add up; other keys are the application's. The
@@ -125,17 +125,17 @@ class Run(StoredValue):
 
     provider: Text | None = None
     """
-    Who ran the model.
+    The provider of the model.
     """
 
     provider_metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What the provider reported; its ``model`` is what summaries group by.
+    The provider's report; summaries group by its ``model``.
     """
 
     cost_usd: Amount | None = None
     """
-    What the run cost, in US dollars, at most 10**15; None if unknown.
+    The cost of the run, in US dollars, at most 10**15; None if unknown.
     """
 
     revision: Count = 0
@@ -179,14 +179,14 @@ class Run(StoredValue):
     @property
     def input_tokens(self) -> int:
         """
-        What the model read; 0 if *token_usage* does not say.
+        The input tokens; 0 if *token_usage* has none.
         """
         return self._tokens("input_tokens")
 
     @property
     def output_tokens(self) -> int:
         """
-        What the model wrote; 0 if *token_usage* does not say.
+        The output tokens; 0 if *token_usage* has none.
         """
         return self._tokens("output_tokens")
 
@@ -240,7 +240,7 @@ class Run(StoredValue):
         Return this run in another status; the same status changes nothing.
 
         Args:
-            status: The status to take; one that is over sets *ended_at*.
+            status: The new status; a final one sets *ended_at*.
 
             at: The time of the change, in any zone; now unless given.
 
@@ -261,7 +261,7 @@ class Run(StoredValue):
         Return this run completed, with *output*, any JSON value.
 
         Args:
-            output: What the agent answered.
+            output: The agent's output.
 
             at: When the run ended, in any zone; now unless given.
 
@@ -312,7 +312,7 @@ class Run(StoredValue):
         Return this run with another provider, such as one it fell back to.
 
         Args:
-            provider: Who runs the model now, 1 to 255 characters.
+            provider: The present provider of the model, 1 to 255 characters.
 
             model: The model's name; the present one stays unless it is given.
 

@@ -21,7 +21,7 @@ from asm_async.values.stored_value import StoredValue
 
 class SessionStatus(StrEnum):
     """
-    Where a session stands.
+    The status of a session.
 
     A session goes pending -> active, and back and forth between active and paused. From
     each of these it may end; what has ended stays as it is.
@@ -87,7 +87,7 @@ class Session(StoredValue):
 
     status: SessionStatus
     """
-    Where the session stands.
+    The status.
     """
 
     parent_session_id: Text | None = None
@@ -97,17 +97,17 @@ class Session(StoredValue):
 
     metadata: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    Whatever the application wants to remember about the session.
+    Further data of the application about the session.
     """
 
     context: JSONObject = attrs.field(factory=dict[str, Any], hash=False)
     """
-    What the agent works with: prompts, configuration.
+    The agent's context: prompts, configuration.
     """
 
     tags: Tags = ()
     """
-    Labels to search by; each stands once.
+    Labels to search by, without duplicates.
     """
 
     created_at: UTCTime

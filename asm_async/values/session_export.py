@@ -1,5 +1,5 @@
 """
-All there is to know of one session, as it stood at one moment.
+All data of one session, as of one moment.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class SessionExport(PlainValue):
 
     Raises:
         ValidationError: If a run, an artifact, an item or an event belongs to another
-            session or stands twice, the events' numbers do not ascend within 1 to
+            session or appears twice, the events' numbers do not ascend within 1 to
             *latest_sequence*, or stored and pruned events do not add up to it.
     """
 
@@ -62,7 +62,7 @@ class SessionExport(PlainValue):
     artifacts: tuple[Artifact, ...] = ()
     """
     Its artifacts, soft-deleted ones too, in the order they were created, then by id;
-    not their contents, which lie in an artifact store under their checksums.
+    not their contents, which are in an artifact store under their checksums.
     """
 
     items: tuple[StateItem, ...] = ()
@@ -104,7 +104,7 @@ class SessionExport(PlainValue):
                     f" {member.session_id!r}, not to {self.session.id!r}"
                 )
             if own in seen:
-                raise ValidationError(f"{name}[{index}]: {own!r} stands twice")
+                raise ValidationError(f"{name}[{index}]: {own!r} appears twice")
             seen.add(own)
 
     def _check_numbers(self) -> None:

@@ -142,12 +142,12 @@ class StateItem(StoredValue):
 
     It is for what an agent or a framework keeps beside the log: checkpoints, memories,
     a conversation's own state. *data* is any JSON value, copied when the value is made;
-    *content* are bytes that nobody looks into.
+    *content* is bytes, which are not interpreted.
     """
 
     scope: Text
     """
-    What the state belongs to, such as ``langgraph/thread-1``: 1 to 255 characters.
+    The owner of the state, such as ``langgraph/thread-1``: 1 to 255 characters.
     """
 
     key: ItemKey
@@ -157,12 +157,12 @@ class StateItem(StoredValue):
 
     data: JSONValue = attrs.field(default=None, hash=False)
     """
-    What it holds: any JSON value.
+    The data: any JSON value.
     """
 
     content: OpaqueBytes | None = attrs.field(default=None, repr=_size_shown)
     """
-    What it holds beside that, up to 64 MiB.
+    Further bytes, up to 64 MiB.
     """
 
     session_id: Text | None = None

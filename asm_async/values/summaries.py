@@ -27,12 +27,12 @@ class TokenTotals(Value):
 
     input_tokens: TotalCount
     """
-    What the models read.
+    The input tokens.
     """
 
     output_tokens: TotalCount
     """
-    What the models wrote.
+    The output tokens.
     """
 
     total_tokens: TotalCount
@@ -81,17 +81,17 @@ class CostTotals(Value):
 
     cost_usd: TotalAmount
     """
-    What they cost, in US dollars.
+    Their cost, in US dollars.
     """
 
     input_tokens: TotalCount
     """
-    What the models read.
+    The input tokens.
     """
 
     output_tokens: TotalCount
     """
-    What the models wrote.
+    The output tokens.
     """
 
 
@@ -103,8 +103,7 @@ class UsageGroup(UsageTotals):
 
     key: Mapping[Text, Text | None] = attrs.field(hash=False)
     """
-    What they have in common, by the names of *group_by*; None is what they have none
-    of.
+    Their common properties, by the names of *group_by*; None is what they have none of.
     """
 
     bucket: UTCTime | None = None
@@ -123,8 +122,7 @@ class CostGroup(CostTotals):
 
     key: Mapping[Text, Text | None] = attrs.field(hash=False)
     """
-    What they have in common, by the names of *group_by*; None is what they have none
-    of.
+    Their common properties, by the names of *group_by*; None is what they have none of.
     """
 
     bucket: UTCTime | None = None
@@ -176,7 +174,7 @@ class SessionStats(Value):
 
     status_counts: Mapping[RunStatus, Count] = attrs.field(hash=False)
     """
-    How many runs stand so; a status that no run has is left out.
+    How many runs have each status; a status that no run has is left out.
     """
 
 
@@ -193,12 +191,12 @@ class UsageSummary(Value):
 
     total_input_tokens: TotalCount
     """
-    What the models read.
+    The input tokens.
     """
 
     total_output_tokens: TotalCount
     """
-    What the models wrote.
+    The output tokens.
     """
 
     total_tokens: TotalCount
@@ -209,13 +207,13 @@ class UsageSummary(Value):
     by_provider: Mapping[Text, UsageTotals] = attrs.field(hash=False)
     """
     The same for each provider, in the order of their code points; runs that name none
-    stand under ``"unknown"``.
+    are under ``"unknown"``.
     """
 
     by_model: Mapping[Text, UsageTotals] = attrs.field(hash=False)
     """
-    The same for each model, in the order of their code points; runs that name none
-    stand under ``"unknown"``.
+    The same for each model, in the order of their code points; runs that name none are
+    under ``"unknown"``.
     """
 
     by_bucket: Mapping[UTCTime, UsageTotals] = attrs.field(
@@ -267,19 +265,19 @@ class CostSummary(Value):
 
     total_cost_usd: TotalAmount
     """
-    What the others cost, in US dollars.
+    The cost of the others, in US dollars.
     """
 
     by_provider: Mapping[Text, CostTotals] = attrs.field(hash=False)
     """
     The others for each provider, in the order of their code points; runs that name none
-    stand under ``"unknown"``.
+    are under ``"unknown"``.
     """
 
     by_model: Mapping[Text, CostTotals] = attrs.field(hash=False)
     """
     The others for each model, in the order of their code points; runs that name none
-    stand under ``"unknown"``.
+    are under ``"unknown"``.
     """
 
     by_bucket: Mapping[UTCTime, CostTotals] = attrs.field(

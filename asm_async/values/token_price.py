@@ -1,5 +1,5 @@
 """
-What a model's tokens cost.
+The price of a model's tokens.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from asm_async.values.value import Value
 @attrs.frozen(kw_only=True)
 class TokenPrice(Value):
     """
-    What a model's tokens cost, in US dollars for a million, the unit of price lists.
+    The price of a model's tokens, in US dollars for a million, the unit of price lists.
     """
 
     input_usd_per_million: Amount
@@ -89,7 +89,7 @@ class PriceLookup(Protocol):
 
     def __call__(self, provider: str | None, model: str | None, /) -> TokenPrice | None:
         """
-        Find the price of a provider's model; None stands for one that is not named.
+        Find the price of a provider's model; None is one without a name.
         """
         ...
 

@@ -44,9 +44,9 @@ def _usage(value: object, name: str) -> JSONObject:
         counts = [cast("int", usage[part]) for part in parts if part in usage]
         if sum(counts) > usage.get(whole, 0):
             raise ValidationError(
-                f"{name}[{whole!r}]: {usage.get(whole, 0)} are less than the"
-                f" {sum(counts)} {' and '.join(parts)} that are parts of it; of a"
-                " provider's report asm_async.usage.token_usage_of makes such counts"
+                f"{name}[{whole!r}]: expected at least {sum(counts)}, the sum of its"
+                f" parts ({' and '.join(parts)}), got {usage.get(whole, 0)};"
+                " asm_async.usage.token_usage_of converts a provider's report"
             )
     return usage
 
@@ -103,4 +103,4 @@ def _sum(known: float, more: float, path: str) -> float:
     try:
         return known + more
     except OverflowError:
-        raise ValidationError(f"{path}: the sum is out of bounds") from None
+        raise ValidationError(f"{path}: the sum is too large for a float") from None

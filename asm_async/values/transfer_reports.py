@@ -13,7 +13,7 @@ from asm_async.values.value import Value
 @attrs.frozen(kw_only=True)
 class ExportReport(Value):
     """
-    What an export has handed to its writer so far.
+    The progress of an export.
     """
 
     session_count: Count = 0
@@ -50,7 +50,7 @@ class ExportReport(Value):
 @attrs.frozen(kw_only=True)
 class ImportReport(Value):
     """
-    What an import has read and stored so far.
+    The progress of an import.
     """
 
     line_count: Count = 0

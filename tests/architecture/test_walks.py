@@ -28,6 +28,9 @@ PAGE = (ROOT / "docs/explanation/architecture.md").read_text(encoding="utf-8")
 MAX_FILES_PER_APPEND = 12
 
 LONG_SECONDS = 30
+# Through which each call of a port comes first; the page says so above the walks.
+OBSERVING = "fronts/observing.py"
+
 # Other processes are told of an append in the background, some time after it.
 SILENT = {"asm_announces": False}
 
@@ -77,7 +80,10 @@ class Trace:
         is_call = event == "call" and frame.f_code.co_name != "<module>"
         if self.is_on and is_call and path.is_relative_to(PACKAGE):
             files = self.files.setdefault(threading.get_ident(), [])
-            if (name := path.relative_to(PACKAGE).as_posix()) not in files:
+            name = path.relative_to(PACKAGE).as_posix()
+            if name == OBSERVING:
+                return
+            if name not in files:
                 files.append(name)
             self.functions.add((name, frame.f_code.co_name))
 
@@ -158,6 +164,13 @@ def next_event() -> Event:
     Make the event that is appended while somebody looks.
     """
     return make_event(id="evt_next")
+
+
+def test_the_page_says_what_each_call_comes_through_first() -> None:
+    """
+    The walks leave it out, since it does nothing unless somebody observes.
+    """
+    assert f"`{OBSERVING}`" in PAGE.split("### An append on SQLite")[0]
 
 
 async def test_an_append_goes_through_the_files_that_the_page_names(

@@ -15,6 +15,7 @@ import pytest
 
 import asm_async
 import asm_async.artifacts
+import asm_async.console
 import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
@@ -37,6 +38,7 @@ PAGES = [
 PACKAGES = [
     asm_async,
     asm_async.artifacts,
+    asm_async.console,
     asm_async.conventions,
     asm_async.files,
     asm_async.integrations.fastapi,

@@ -85,7 +85,7 @@ async def test_a_cancelled_copy_is_closed_until_the_same_operation_finishes_it(
     assert await issues_of(engine) == set()
     with pytest.raises(SessionDeletedError):
         await store.append_event(make_event(session_id="copy"))
-    with pytest.raises(ConflictError, match="is there already"):
+    with pytest.raises(ConflictError, match="exists already"):
         await store.copy_session("ses_1", target, operation_id="another")
 
     await store.copy_session("ses_1", target, operation_id="copying")

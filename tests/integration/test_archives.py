@@ -112,7 +112,7 @@ async def test_what_cannot_be_archived_whole_stays(
 
     policy = RetentionPolicy(hard_delete_after_days=30, archive=archive)
     with pytest.RaisesGroup(
-        pytest.RaisesExc(Exception, match=f"of artifact {lost.id!r} is gone")
+        pytest.RaisesExc(Exception, match=f"of artifact {lost.id!r} is missing")
     ):
         await ports.maintenance.hard_delete_expired_sessions(policy)
     assert await ports.query.export_session("ses_1") == before

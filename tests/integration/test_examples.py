@@ -7,11 +7,14 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+import shlex
+import sys
 from pathlib import Path
 from typing import Any
 
 import attrs
 import pytest
+from sqlalchemy import make_url
 
 from asm_async import (
     Event,
@@ -29,6 +32,7 @@ from tests.integration.example_programs import (
     interrupt_once_under_way,
     record,
     run_example,
+    run_python,
     without_warnings,
 )
 
@@ -116,8 +120,8 @@ def test_recorded_conversations_come_back_equal(url: str) -> None:
 
     assert done.returncode == 0, done.stderr
     assert "4 conversations, 8 runs, 22 messages, 49 events" in done.stdout
-    assert "49 of them new" in done.stdout
-    assert done.stdout.endswith("every conversation came back equal\n")
+    assert "(49 new events)" in done.stdout
+    assert "\nevery conversation came back equal\n" in done.stdout
     logs = {log.session.metadata["title"]: log for log in stored_in(url)}
     for conversation in json.loads(SAMPLE.read_bytes()):
         log = logs.pop(conversation["title"])
@@ -132,6 +136,47 @@ def test_recorded_conversations_come_back_equal(url: str) -> None:
     assert logs == {}
 
 
+def test_the_first_conversation_is_shown_with_its_place_and_what_is_next(
+    tmp_path: Path,
+) -> None:
+    """
+    A newcomer sees the file's path, one transcript, and commands that can be pasted.
+    """
+    url = f"sqlite+aiosqlite:///{tmp_path / 'log.sqlite3'}"
+
+    shown = record(SAMPLE, url).stdout
+
+    assert f"\nThe database is {tmp_path / 'log.sqlite3'}\n" in shown
+    title, *_ = (each["title"] for each in json.loads(SAMPLE.read_bytes()))
+    (log,) = [log for log in stored_in(url) if log.session.metadata["title"] == title]
+    for message in transcript_of(log.events).messages:
+        assert str(message.content or message.tool_name).splitlines()[0] in shown
+    commands = re.findall(r"^  (\S+) (.+)$", shown, re.MULTILINE)
+    show, console = (arguments for _, arguments in commands)
+    assert (show, console) == (
+        f"show {log.session.id} --url {url}",
+        f"console --url {url}",
+    )
+    beside = Path(sys.executable).with_name("asm")
+    assert {Path(program).absolute() for program, _ in commands} == {beside}
+    looked = run_python("-m", "asm_async", *shlex.split(show))
+    assert "Hello! Do you have a green desk lamp?" in looked.stdout, looked.stderr
+
+
+@pytest.mark.postgres
+def test_no_password_is_shown(postgres_url: str) -> None:
+    """
+    What is printed of a server's address leaves out the password.
+    """
+    password = make_url(postgres_url).password
+
+    done = record(SAMPLE, postgres_url)
+
+    assert "The database is postgresql" in done.stdout
+    assert password
+    assert str(password) not in done.stdout + done.stderr
+
+
 def test_recording_again_adds_nothing(url: str) -> None:
     """
     A second run leaves every session, run and event as it was, revisions included.
@@ -141,7 +186,7 @@ def test_recording_again_adds_nothing(url: str) -> None:
     again = record(SAMPLE, url)
 
     assert (once.returncode, again.returncode) == (0, 0), again.stderr
-    assert " 0 of them new" in again.stdout
+    assert "(nothing new)" in again.stdout
     assert stored_in(url) == before
 
 
@@ -190,7 +235,7 @@ BAD_FILES: list[tuple[object, str]] = [
         "conversation 1: there are no messages under 'traj' or 'messages'",
     ),
     ([{"traj": [GOOD["messages"][0], 1]}], "messages[1]: expected an object"),
-    ([GOOD, {"messages": [{"role": ["user"]}]}], "a list is none of system"),
+    ([GOOD, {"messages": [{"role": ["user"]}]}], "a list is not one of system"),
     (
         [{"traj": [{"role": "assistant", "tool_calls": [1]}]}],
         "['tool_calls'][0]: expected an object",

@@ -154,7 +154,7 @@ async def test_where_no_host_can_be_used_each_is_told_of(
 
     message = str(caught.value)
     assert caught.value.retryable
-    assert "none of 2 hosts" in message or "no connection could be had" in message
+    assert "none of 2 hosts" in message or "no connection was available" in message
 
 
 async def test_what_is_the_callers_fault_is_told_at_once(several: Several) -> None:

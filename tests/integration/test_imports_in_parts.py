@@ -303,7 +303,7 @@ async def test_what_a_later_part_is_refused_for_leaves_nothing(
     records[-2] = records[-2].__class__.from_dict(
         records[-2].to_dict() | {"id": records[1_210].id}
     )
-    with pytest.raises(ValidationError, match="stands twice"):
+    with pytest.raises(ValidationError, match="appears twice"):
         await SQLQueryAPI(engine).import_sessions(pieces(export_of(records)))
 
     assert set((await stored_counts(engine)).values()) == {0}

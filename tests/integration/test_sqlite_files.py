@@ -137,7 +137,7 @@ async def test_nothing_is_written_to_a_file_that_was_moved_away(
         assert type(error) is StorageError
         assert not error.outcome_unknown
         assert str(path) in str(error)
-        assert "Bring it back" in str(error)
+        assert "Put it back" in str(error)
     assert not moved.exists()
     elsewhere.rename(moved)
 

@@ -15,7 +15,7 @@ from asm_async.sql import migrations
 from asm_async.sql.core.tables import METADATA
 from asm_async.sql.migrations import history
 
-COMMAND = "run `python -m asm_async db upgrade --url URL`"
+COMMAND = "run `asm db upgrade --url URL`"
 PLACES = {"sqlite": "the database", "postgresql": "the schema public"}
 CALL = "or `await migrations.upgrade(engine)`"
 
@@ -144,7 +144,7 @@ async def test_a_check_names_a_table_that_is_missing(
     async with engine.begin() as conn:
         await conn.exec_driver_sql("DROP TABLE asm_runs")
 
-    with pytest.raises(MigrationRequiredError, match="lacks asm_runs: bring back"):
+    with pytest.raises(MigrationRequiredError, match="lacks asm_runs: restore"):
         await migrations.check(engine)
 
 

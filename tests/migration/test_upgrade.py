@@ -104,9 +104,9 @@ async def test_an_unknown_target_is_refused_and_the_known_ones_are_named(
     """
     A revision that is none raises ValidationError, and nothing is changed.
     """
-    with pytest.raises(ValidationError, match="'0815' is none of base, 0001, head"):
+    with pytest.raises(ValidationError, match="'0815' is not one of base, 0001, head"):
         await migrations.upgrade(engine, "0815")
-    with pytest.raises(ValidationError, match="'-1' is none of base, 0001, head"):
+    with pytest.raises(ValidationError, match="'-1' is not one of base, 0001, head"):
         await migrations.downgrade(engine, "-1")
 
     assert await catalog(engine) == []

@@ -55,7 +55,7 @@ def test_a_writer_belongs_to_one_event_loop() -> None:
         await writer.flush()
 
     asyncio.run(write())
-    with pytest.raises(StoreClosedError, match="outside of an event loop: hand it"):
+    with pytest.raises(StoreClosedError, match="outside of an event loop: call it"):
         writer.append_nowait(make_event(id="evt_2"))
     with pytest.raises(StoreClosedError, match="another event loop: make another"):
         asyncio.run(writer.flush())

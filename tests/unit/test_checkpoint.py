@@ -95,7 +95,9 @@ def test_no_other_text_is_a_checkpoint(text: str) -> None:
     """
     Whatever somebody makes up is refused, by the argument's name.
     """
-    with pytest.raises(InvalidCheckpointError, match=r"^start: this is no checkpoint$"):
+    with pytest.raises(
+        InvalidCheckpointError, match=r"^start: this is not a checkpoint$"
+    ):
         checkpoint_of(text, "start", "sqlite")
 
 
@@ -138,7 +140,7 @@ def test_a_forged_checkpoint_is_refused(text: str) -> None:
     """
     Its sum must be right, and nothing may be missing or stand elsewhere.
     """
-    with pytest.raises(InvalidCheckpointError, match="this is no checkpoint"):
+    with pytest.raises(InvalidCheckpointError, match="this is not a checkpoint"):
         checkpoint_of(text, "checkpoint", "sqlite")
 
 
@@ -152,7 +154,7 @@ def test_a_checkpoint_of_another_version_is_refused(
         patch.setattr("asm_async.values.checkpoint._VERSION", 2)
         newer = checkpoint_text((0, 7), "sqlite")
 
-    with pytest.raises(InvalidCheckpointError, match="of version 2, and this code"):
+    with pytest.raises(InvalidCheckpointError, match="has version 2, and this code"):
         checkpoint_of(newer, "checkpoint", "sqlite")
 
 
@@ -162,7 +164,7 @@ def test_a_checkpoint_of_another_kind_of_database_is_refused() -> None:
     """
     text = checkpoint_text((3, 7), "postgresql")
 
-    with pytest.raises(InvalidCheckpointError, match="in postgresql, and this one"):
+    with pytest.raises(InvalidCheckpointError, match="in postgresql, and this feed"):
         checkpoint_of(text, "checkpoint", "sqlite")
 
 

@@ -90,7 +90,7 @@ def test_what_is_no_database_in_memory_is_refused(
     """
     The error says which is wanted: the one that the store was given.
     """
-    culprit = "^database: expected an InMemoryDatabase, .* the store was given"
+    culprit = "^database: expected an InMemoryDatabase, .* the store was made"
     with pytest.raises(ValidationError, match=culprit):
         adapter(given)
 

@@ -170,7 +170,7 @@ def test_own_members_do_not_stand_in_for_arguments() -> None:
     """
     A member of the layout is given as an argument, not within data.
     """
-    with pytest.raises(errors.ValidationError, match=r"^data\['role'\]: this has an"):
+    with pytest.raises(errors.ValidationError, match=r"^data\['role'\]: pass it as"):
         conventions.message_sent(session_id="s", content="x", data={"role": "user"})
     options: dict[str, Any] = {"data": 1}
     with pytest.raises(errors.ValidationError, match=r"^data: expected a JSON object"):
@@ -231,5 +231,7 @@ def test_tools_do_not_speak() -> None:
     """
     A tool's result is an event of its own, no message with the role of a tool.
     """
-    with pytest.raises(errors.ValidationError, match=r"^role: .*'tool'.* is none of"):
+    with pytest.raises(
+        errors.ValidationError, match=r"^role: .*'tool'.* is not one of"
+    ):
         conventions.message_sent(session_id="s", content="x", role=Role.TOOL)

@@ -92,7 +92,7 @@ def test_a_cursor_of_another_search_is_refused(
 
     with pytest.raises(InvalidCursorError) as caught:
         make_codec(**fields).decode(cursor)
-    assert str(caught.value) == f"cursor: it is of another {what}"
+    assert str(caught.value) == f"cursor: it belongs to another {what}"
 
 
 @pytest.mark.parametrize(
@@ -104,7 +104,7 @@ def test_a_key_of_other_parts_leads_nowhere(key_types: tuple[Any, ...]) -> None:
     """
     cursor = make_codec().encode((NOON, "a"))
 
-    with pytest.raises(InvalidCursorError, match="cursor: it leads nowhere"):
+    with pytest.raises(InvalidCursorError, match="cursor: it names no place"):
         make_codec(key_types=key_types).decode(cursor)
 
 

@@ -181,7 +181,7 @@ SAYINGS: list[tuple[ASMError, str]] = [
             " it is not known whether it was committed"
         ),
     ),
-    (QueueFullError("event 'evt_1' has no room"), "event 'evt_1' has no room"),
+    (QueueFullError("event 'evt_1' was not taken"), "event 'evt_1' was not taken"),
     (
         MissingDependencyError("asyncpg", "postgres"),
         "asyncpg is not installed: pip install '.[postgres]' in a clone of asm_async",

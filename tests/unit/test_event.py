@@ -137,8 +137,8 @@ def test_an_application_has_types_of_its_own(own: str) -> None:
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        ("thought", "type: 'thought' is no EventType, and an application's own type "),
-        ("MESSAGE_SENT", "type: 'MESSAGE_SENT' is no EventType"),
+        ("thought", "type: 'thought' is not an EventType; a type of your own "),
+        ("MESSAGE_SENT", "type: 'MESSAGE_SENT' is not an EventType"),
         ("asm.internal", "type: 'asm.internal' has the reserved prefix 'asm.'"),
         ("asm.", "type: 'asm.' has the reserved prefix 'asm.'"),
         ("", "type: expected 1 to 255 characters, got 0"),
@@ -349,7 +349,7 @@ def test_from_dict_fills_in_what_is_optional() -> None:
     [
         ({"colour": "red"}, "^'colour': there is no field of this name$"),
         ({"timestamp": "noon"}, "^timestamp: 'noon' is not an ISO 8601 time$"),
-        ({"type": "thought"}, "^type: 'thought' is no EventType"),
+        ({"type": "thought"}, "^type: 'thought' is not an EventType"),
         ({"data": []}, "^data: expected a JSON object, got a list$"),
     ],
     ids=range(4),

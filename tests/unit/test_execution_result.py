@@ -23,11 +23,11 @@ from asm_async.values.execution_result import ExecutionResult
 WRONG: list[tuple[dict[str, Any], str]] = [
     (
         {"session": None, "run": None, "events": ()},
-        "session: there is neither a session, a run nor an event",
+        "session: expected a session, a run or an event",
     ),
     (
         {"run": None, "provider_metadata": {"model": "m"}},
-        "provider_metadata: there is no run to keep it",
+        "provider_metadata: needs a run",
     ),
     (
         {"session": None, "events": [make_event(session_id="ses_2")]},

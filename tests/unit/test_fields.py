@@ -340,7 +340,7 @@ def test_other_choices_are_refused(value: object, given: str) -> None:
     """
     rule = partial(fields.choice, kind=Status)
 
-    assert refusal(rule, value) == f"field: {given} is none of on, off"
+    assert refusal(rule, value) == f"field: {given} is not one of on, off"
 
 
 def test_a_mapping_is_copied_by_its_rules() -> None:

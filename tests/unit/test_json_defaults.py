@@ -191,7 +191,7 @@ def refuse(value: object) -> object:
         (1j, no_text, "a key of type int is not a string; convert it"),
         ({1: 1}, same, "a key of type int is not a string; convert it"),
         (1j, too_long, "the integer has more than 4300 digits"),
-        ({1: 1, "1": 2}, str, "the key '1' stands twice"),
+        ({1: 1, "1": 2}, str, "the key '1' appears twice"),
     ],
     ids=range(8),
 )

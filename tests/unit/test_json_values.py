@@ -236,7 +236,7 @@ def test_keys_that_become_equal_are_refused() -> None:
     """
     message = refusal([{SMILE: 1, SMILE_AS_PAIR: 2}])
 
-    assert message == r"data[0]: the key '\U0001f600' stands twice"
+    assert message == r"data[0]: the key '\U0001f600' appears twice"
 
 
 def test_the_order_of_keys_is_kept() -> None:

@@ -199,18 +199,18 @@ def test_exemptions_become_normal() -> None:
     ("fields", "message"),
     [
         ({"exempt_statuses": 5}, "exempt_statuses: expected a list, got an int"),
-        ({"exempt_statuses": "on"}, "exempt_statuses: 'on' is none of pending"),
-        ({"exempt_statuses": ["on"]}, "exempt_statuses[0]: 'on' is none of pending"),
+        ({"exempt_statuses": "on"}, "exempt_statuses: 'on' is not one of pending"),
+        ({"exempt_statuses": ["on"]}, "exempt_statuses[0]: 'on' is not one of pending"),
         ({"exempt_statuses": None}, "exempt_statuses: expected a list, got a None"),
         ({"exempt_tags": "pinned"}, "exempt_tags: expected a list, got a str"),
         ({"exempt_tags": ["a", ""]}, "exempt_tags[1]: expected 1 to 255 characters"),
         (
             {"prune_event_types_first": ["tick"]},
-            "prune_event_types_first[0]: 'tick' is no EventType",
+            "prune_event_types_first[0]: 'tick' is not an EventType",
         ),
         (
             {"prune_event_types_first": "tick"},
-            "prune_event_types_first: 'tick' is no EventType",
+            "prune_event_types_first: 'tick' is not an EventType",
         ),
     ],
     ids=range(8),
@@ -228,7 +228,8 @@ def test_protected_types_cannot_go_first(protected: EventType) -> None:
     The types that tell a session's outline are pruned last, whatever is asked for.
     """
     assert refusal(prune_event_types_first=["message_sent", protected.value]) == (
-        f"prune_event_types_first: {protected.value!r} is protected and goes last"
+        f"prune_event_types_first: {protected.value!r} is protected:"
+        " it is always pruned last"
     )
 
 
@@ -323,7 +324,7 @@ def test_a_report_holds_numbers_and_errors_by_step() -> None:
     [
         *(({name: -1}, rf"^{name}: the number is not") for name in COUNTS),
         ({"errors": []}, r"^errors: expected a mapping, got a list"),
-        ({"errors": {"prune": []}}, r"^errors: key: 'prune' is none of soft_delete"),
+        ({"errors": {"prune": []}}, r"^errors: key: 'prune' is not one of soft_delete"),
         (
             {"errors": {"prune_events": 1}},
             r"^errors\['prune_events'\]: expected a list",
@@ -358,7 +359,7 @@ def test_a_health_issue_says_what_is_wrong_with_what() -> None:
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"kind": "broken"}, r"^kind: 'broken' is none of sequence_mismatch, "),
+        ({"kind": "broken"}, r"^kind: 'broken' is not one of sequence_mismatch, "),
         ({"subject": ""}, r"^subject: expected 1 to 255 characters, got 0"),
         ({"message": None}, r"^message: expected a str, got a NoneType"),
     ],

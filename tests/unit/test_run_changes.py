@@ -71,7 +71,7 @@ def test_an_unknown_status_is_refused() -> None:
     A text that is no status is no change of status either.
     """
     unknown: Any = "gone"
-    with pytest.raises(ValidationError, match=r"^status: 'gone' is none of pending"):
+    with pytest.raises(ValidationError, match=r"^status: 'gone' is not one of pending"):
         make_run().update_status(unknown)
 
 
@@ -206,7 +206,7 @@ def test_a_missing_total_is_made_before_totals_are_added(
         ({"total_tokens": 2**53 - 1}, {"total_tokens": 1}, r"token_usage\['total"),
         ({"x": 1.7e308}, {"x": 1.7e308}, r"token_usage\['x'\]: inf is not JSON"),
         ({"x": 10**4300 - 1}, {"x": 1}, r"token_usage\['x'\]: the integer has more"),
-        ({"x": 10**400}, {"x": 0.5}, r"usage\['x'\]: the sum is out of bounds"),
+        ({"x": 10**400}, {"x": 0.5}, r"usage\['x'\]: the sum is too large"),
         ({"x": {"y": 10**400}}, {"x": {"y": 0.5}}, r"usage\['x'\]\['y'\]: the sum is"),
         ({}, [], r"usage: expected a JSON object, got a list"),
         ({}, {"x": b""}, r"usage\['x'\]: a bytes is not JSON"),

@@ -61,7 +61,7 @@ def test_any_text_makes_an_id(parts: list[str]) -> None:
 
 @pytest.mark.parametrize(
     ("parts", "message"),
-    [((), "parts: there is none"), (("a", 1), r"parts\[1\]: .* an int")],
+    [((), "parts: expected at least one"), (("a", 1), r"parts\[1\]: .* an int")],
 )
 def test_what_is_no_text_is_refused(parts: tuple[str, ...], message: str) -> None:
     """

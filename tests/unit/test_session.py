@@ -277,7 +277,7 @@ def test_an_unknown_status_is_refused() -> None:
     A text that is no status is no change of status either.
     """
     unknown: Any = "gone"
-    with pytest.raises(ValidationError, match=r"^status: 'gone' is none of pending"):
+    with pytest.raises(ValidationError, match=r"^status: 'gone' is not one of pending"):
         make_session().update_status(unknown)
 
 
@@ -348,7 +348,7 @@ def test_from_dict_refuses_what_lacks_a_required_field(name: str) -> None:
         ({"created_at": None}, "^created_at: expected a datetime, got a NoneType$"),
         ({"updated_at": "2026-01-02T12:00:00"}, "^updated_at: .* is naive"),
         ({"metadata": None}, "^metadata: expected a JSON object, got a NoneType$"),
-        ({"status": "gone"}, "^status: 'gone' is none of"),
+        ({"status": "gone"}, "^status: 'gone' is not one of"),
     ],
     ids=range(7),
 )

@@ -98,20 +98,20 @@ def test_numbers_may_be_missing_where_events_were_pruned(
             {"events": numbered([make_event(session_id="ses_2")])},
             "events[0]: 'evt_1' belongs to session 'ses_2', not to 'ses_1'",
         ),
-        ({"runs": [make_run(), make_run()]}, "runs[1]: 'run_1' stands twice"),
+        ({"runs": [make_run(), make_run()]}, "runs[1]: 'run_1' appears twice"),
         (
             {"artifacts": [make_artifact(session_id=None)]},
             "artifacts[0]: 'art_1' belongs to session None, not to 'ses_1'",
         ),
-        ({"artifacts": [make_artifact()] * 2}, "artifacts[1]: 'art_1' stands twice"),
+        ({"artifacts": [make_artifact()] * 2}, "artifacts[1]: 'art_1' appears twice"),
         (
             {"items": [make_item()]},
             "items[0]: ('app/user', 'theme') belongs to session None, not to 'ses_1'",
         ),
-        ({"items": [ITEM, ITEM]}, "items[1]: ('app/user', 'theme') stands twice"),
+        ({"items": [ITEM, ITEM]}, "items[1]: ('app/user', 'theme') appears twice"),
         (
             {"events": numbered([make_event(), make_event()])},
-            "events[1]: 'evt_1' stands twice",
+            "events[1]: 'evt_1' appears twice",
         ),
         (
             {"events": make_events(1)},

@@ -237,7 +237,7 @@ async def test_a_batch_is_bounded_in_its_sessions(backend: Backend) -> None:
     """
     batch = [event(session_id=f"ses_{n}") for n in range(MAX_SESSIONS_PER_BATCH + 1)]
     await backend.append_events(batch[1:])
-    with pytest.raises(ValidationError, match=r"^events: .*1001 sessions"):
+    with pytest.raises(ValidationError, match=r"^events: .*1000 sessions, got 1001"):
         await backend.append_events(batch)
 
 
@@ -269,7 +269,7 @@ REFUSED: list[tuple[Call, str]] = [
     (lambda b: b.get_session(WRONG), "session_id: expected text"),
     (lambda b: b.get_run(WRONG), "run_id: expected text"),
     (lambda b: b.save_session(WRONG), "session: expected a Session, got an object"),
-    (lambda b: b.save_session(DELETED), "session: 'ses_1' carries deleted_at"),
+    (lambda b: b.save_session(DELETED), "session: 'ses_1' has deleted_at"),
     (lambda b: b.save_run(WRONG), "run: expected a Run, got an object"),
     (appended(WRONG), "events: expected a list of events, got an object"),
     (appended("evt_1"), "events: expected a list of events, got a str"),
@@ -278,17 +278,17 @@ REFUSED: list[tuple[Call, str]] = [
     (appended([event(), RUN]), r"events\[1\]: expected an Event, got a Run"),
     (
         appended([event(), NUMBERED]),
-        r"events\[1\]: 'evt_1' carries the sequence number 7",
+        r"events\[1\]: 'evt_1' has the sequence number 7",
     ),
     (lambda b: b.append_event(WRONG), r"events\[0\]: expected an Event"),
     (
         lambda b: b.append_event_with_sequence(NUMBERED),
-        r"events\[0\]: 'evt_1' carries the sequence number 7",
+        r"events\[0\]: 'evt_1' has the sequence number 7",
     ),
     (flushed(SESSION), "result: expected an ExecutionResult, got a Session"),
     (
         flushed(attrs.evolve(RESULT, session=DELETED)),
-        r"result\.session: 'ses_1' carries deleted_at",
+        r"result\.session: 'ses_1' has deleted_at",
     ),
     (
         lambda b: b.commit(WRONG),
@@ -296,11 +296,11 @@ REFUSED: list[tuple[Call, str]] = [
     ),
     (
         lambda b: b.commit(Changes(create_session=DELETED)),
-        r"changes\.create_session: 'ses_1' carries deleted_at",
+        r"changes\.create_session: 'ses_1' has deleted_at",
     ),
     (
         lambda b: b.commit(Changes(runs=(RUN,), events=(NUMBERED,))),
-        r"changes\.events\[0\]: 'evt_1' carries the sequence number 7",
+        r"changes\.events\[0\]: 'evt_1' has the sequence number 7",
     ),
     (
         lambda b: b.commit(CHANGES, expected_revisions={"run_1": -1}),
@@ -312,7 +312,7 @@ REFUSED: list[tuple[Call, str]] = [
     ),
     (
         lambda b: b.commit(Changes(runs=(RUN,)), expected_revision=1),
-        "expected_revision: it is the session's, and changes has no session",
+        "expected_revision: it is for a session, and changes has none",
     ),
     (
         lambda b: b.commit(Changes(create_session=SESSION), expected_tenant="another"),
@@ -320,7 +320,7 @@ REFUSED: list[tuple[Call, str]] = [
     ),
     (
         flushed(attrs.evolve(RESULT, events=(NUMBERED,))),
-        r"result\.events\[0\]: 'evt_1' carries the sequence number 7",
+        r"result\.events\[0\]: 'evt_1' has the sequence number 7",
     ),
 ]
 

@@ -271,7 +271,7 @@ def test_the_groups_are_copied() -> None:
         (
             SessionStats,
             {"status_counts": {"on": 1}},
-            "status_counts: key: 'on' is none",
+            "status_counts: key: 'on' is not one",
         ),
         (
             SessionStats,

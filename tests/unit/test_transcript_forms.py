@@ -269,7 +269,7 @@ def test_objects_of_an_sdk_are_taken() -> None:
 WRONG: list[tuple[Any, str]] = [
     ("hello", "messages: expected a list, got a str"),
     ([1], "messages[0]: expected an object, got an int"),
-    ([{"role": "function"}], "messages[0]['role']: 'function' is none of system"),
+    ([{"role": "function"}], "messages[0]['role']: 'function' is not one of system"),
     ([{"role": "user"}], "messages[0]['content']: expected text or a list of parts"),
     ([{"role": "user", "content": [{}]}], "[0]['content'][0]['type']: expected text"),
     ([{"role": "tool", "content": ""}], "['tool_call_id']: expected text, got a None"),
@@ -298,7 +298,9 @@ def test_anthropic_and_responses_refuse_by_place_too() -> None:
     """
     The same holds for the other forms, and for options.
     """
-    with pytest.raises(errors.ValidationError, match="'system' is none of user, ass"):
+    with pytest.raises(
+        errors.ValidationError, match="'system' is not one of user, ass"
+    ):
         events_from_anthropic([{"role": "system"}], session_id="s")
     with pytest.raises(errors.ValidationError, match=r"items\[0\]\['role'\]"):
         events_from_responses([{"role": "tool"}], session_id="s")

@@ -27,11 +27,15 @@ def test_a_transcript_is_of_one_session(log: Log) -> None:
     other = attrs.evolve(log.events[0], session_id="ses_other")
     wrong: Any = ["hello"]
 
-    with pytest.raises(errors.ValidationError, match=r"events\[1\]: is of session"):
+    with pytest.raises(
+        errors.ValidationError, match=r"events\[1\]: it belongs to session"
+    ):
         transcript_of([*log.events, other])
     with pytest.raises(errors.ValidationError, match=r"events\[0\]: expected an Event"):
         transcript_of(wrong)
-    with pytest.raises(errors.ValidationError, match="session_id: there is no event"):
+    with pytest.raises(
+        errors.ValidationError, match="session_id: give it, since there is no event"
+    ):
         transcript_of([])
     assert transcript_of([], session_id=SESSION) == Transcript(session_id=SESSION)
 
@@ -47,7 +51,7 @@ def test_rules_are_for_types_of_an_application() -> None:
 
     wrong: Any = {"myapp.note": 1}
 
-    with pytest.raises(errors.ValidationError, match="'message_sent' is told in"):
+    with pytest.raises(errors.ValidationError, match="'message_sent' has a rule"):
         transcript_of([event], rules={"message_sent": text})
     with pytest.raises(errors.ValidationError, match="expected a function"):
         transcript_of([event], rules=wrong)
@@ -59,9 +63,9 @@ def test_a_message_of_a_tool_says_which_call() -> None:
     """
     A call or a result without its id or its tool is refused.
     """
-    with pytest.raises(errors.ValidationError, match="tool_call_id: a tool's call"):
+    with pytest.raises(errors.ValidationError, match="tool_call_id: a tool call"):
         Message(role=Role.ASSISTANT, tool_name="find")
-    with pytest.raises(errors.ValidationError, match="tool_name: a tool's call"):
+    with pytest.raises(errors.ValidationError, match="tool_name: a tool call"):
         Message(role=Role.TOOL, tool_call_id="a")
     with pytest.raises(errors.ValidationError, match="content: expected text or"):
         Message(role=Role.USER, content=["hello"])

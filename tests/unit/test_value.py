@@ -96,10 +96,10 @@ def test_a_field_takes_the_form_that_its_type_says(
     [
         ("text", None, "text: expected text, got a NoneType"),
         ("number", 1, "number: this is odd"),
-        ("colour", "green", "colour: 'green' is none of red, blue"),
+        ("colour", "green", "colour: 'green' is not one of red, blue"),
         ("is_on", 1, "is_on: expected True or False, got an int"),
         ("at", "noon", "at: expected a datetime, got a str"),
-        ("colours", ["red", 1], "colours[1]: an int is none of red, blue"),
+        ("colours", ["red", 1], "colours[1]: an int is not one of red, blue"),
         ("counts", {"a": -1}, "counts['a']: the number is not within 0 to 2**53 - 1"),
         ("error", "late", "error: expected an Exception, got a str"),
     ],

@@ -70,7 +70,7 @@ def message_of(event: Event) -> Message:
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValidationError(
             f"event {event.id!r} of session {event.session_id!r}: data['original'] is"
-            f" no message of the framework ({error})"
+            f" not a message of the framework ({error})"
         ) from error
 
 

@@ -35,6 +35,9 @@ class AllTenants(Enum):
 
 
 ALL_TENANTS: Final = AllTenants.ALL_TENANTS
+"""
+For an operator, who may see and do everything.
+"""
 
 Access: TypeAlias = str | AllTenants
 """

@@ -134,8 +134,31 @@ def _port(name: str) -> Any:
 
 # They show all tenants' sessions: to narrow them is up to the application's routes.
 StoreDep: TypeAlias = Annotated[SessionStore, _port("store")]
+"""
+The session store of the application, for a route's parameter.
+"""
+
 StateDep: TypeAlias = Annotated[StateStore, _port("state")]
+"""
+The state store.
+"""
+
 QueryDep: TypeAlias = Annotated[QueryAPI, _port("query")]
+"""
+The query API.
+"""
+
 MaintenanceDep: TypeAlias = Annotated[Maintenance, _port("maintenance")]
+"""
+The maintenance.
+"""
+
 FeedDep: TypeAlias = Annotated[EventFeed, _port("feed")]
+"""
+The event feed.
+"""
+
 ArtifactsDep: TypeAlias = Annotated[ArtifactRegistry, _port("artifacts")]
+"""
+The artifact registry.
+"""

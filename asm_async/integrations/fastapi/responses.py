@@ -12,12 +12,10 @@ import re
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
-from enum import StrEnum
 from http import HTTPStatus
-from typing import Annotated, Any, TypeAlias, cast
+from typing import Annotated, Any, TypeAlias
 from urllib.parse import urlencode
 
-import attrs
 from fastapi import Depends, Header
 from starlette.requests import Request
 from starlette.responses import Response
@@ -74,22 +72,6 @@ def _text_of(member: object) -> str:
     return encode_json(member)
 
 
-def plain_json(value: object) -> Any:
-    """
-    Return a summary, or what it is made of, as plain JSON.
-    """
-    if attrs.has(type(value)):
-        value = attrs.asdict(cast("attrs.AttrsInstance", value), recurse=False)
-    if isinstance(value, Mapping):
-        members = cast("Mapping[object, object]", value)
-        return {plain_json(key): plain_json(member) for key, member in members.items()}
-    if isinstance(value, tuple | list):
-        return [plain_json(member) for member in cast("list[object]", value)]
-    if isinstance(value, datetime):
-        return value.isoformat(timespec="microseconds")
-    return value.value if isinstance(value, StrEnum) else value
-
-
 def link_to_next(request: Request, **parameters: str) -> dict[str, str]:
     """
     Link to the same query with other *parameters* (RFC 8288).
@@ -142,7 +124,7 @@ async def _expected(
         raise ProblemError(
             HTTPStatus.PRECONDITION_FAILED,
             "contradictory_preconditions",
-            "Something cannot be there and not be there.",
+            "If-Match and If-None-Match contradict each other: send one of them.",
         )
     return 0
 

@@ -40,7 +40,7 @@ def router(
     **Access.** Every request is first put to *authorize*. If it names a tenant, only
     that tenant's sessions exist for the request: what is another's is not found, what
     is saved is the tenant's, and no list, sum, export or stream shows anything else. A
-    request is decided on once, when it comes; a stream, whenever it is asked for anew.
+    request is decided on once, when it comes; a stream, at each reconnection.
 
     **Writes.** ETags are revisions and latest numbers, and ``If-Match`` expects them.
     An event is appended once, however often it is posted.

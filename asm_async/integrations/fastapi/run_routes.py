@@ -78,7 +78,7 @@ async def begin_run(
     Begin a run of the session, with an id and a time of the server's.
     """
     if "id" in body:
-        raise ValidationError("id: the server gives it; PUT takes one of your own")
+        raise ValidationError("id: the server assigns it; use PUT to choose your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "started_at": now, **body, "id": new_run_id()}
     run = await made_of(Run.from_dict, with_place(given, session_id=session_id))

@@ -20,8 +20,9 @@ from asm_async.integrations.fastapi.parameters import (
     SummaryQuery,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.integrations.fastapi.responses import json_response, plain_json
+from asm_async.integrations.fastapi.responses import json_response
 from asm_async.integrations.fastapi.streams import ExportStream, Write
+from asm_async.values.plain_value import plain_json
 from asm_async.values.summaries import CostSummary, UsageSummary
 
 
@@ -93,7 +94,7 @@ async def get_health_issues(context: ContextDep) -> Response:
         raise ProblemError(
             HTTPStatus.FORBIDDEN,
             "not_for_tenants",
-            "The health of the whole database is not for tenants to see.",
+            "Tenants may not see the health of the whole database.",
         )
     issues = await context.state.ports.maintenance.health_check()
     return json_response({"issues": plain_json(issues)})

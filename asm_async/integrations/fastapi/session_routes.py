@@ -27,7 +27,6 @@ from asm_async.integrations.fastapi.responses import (
     ExpectedDep,
     IfNoneMatch,
     json_response,
-    plain_json,
     precondition,
     unless_known,
     with_tag,
@@ -35,6 +34,7 @@ from asm_async.integrations.fastapi.responses import (
 from asm_async.integrations.fastapi.streams import JSONStream, Write
 from asm_async.values import fields
 from asm_async.values.ids import new_session_id
+from asm_async.values.plain_value import plain_json
 from asm_async.values.session import Session
 
 
@@ -56,7 +56,7 @@ async def begin_session(view: ViewDep, body: BodyDep) -> Response:
     PUT, with an id of its own.
     """
     if "id" in body:
-        raise ValidationError("id: the server gives it; PUT takes one of your own")
+        raise ValidationError("id: the server assigns it; use PUT to choose your own")
     now = datetime.now(UTC).isoformat()
     given = {"status": "pending", "created_at": now, "updated_at": now}
     members = {**given, **body, "id": new_session_id()}

@@ -112,8 +112,8 @@ class TenantItems:
         there = found.get(item.key)
         if there is not None and there.session_id != item.session_id:
             raise ConflictError(
-                f"{item_shown((item.scope, item.key))} does not go with this session:"
-                " take another scope, such as one that begins with its id"
+                f"{item_shown((item.scope, item.key))} does not belong to this session:"
+                " use another scope, such as one that begins with the session's id"
             )
         return 0 if there is None else there.revision
 

@@ -258,7 +258,9 @@ class TenantView:
         if self._tenant_id is None:
             return session
         if session.tenant_id not in (None, self._tenant_id):
-            raise ValidationError("tenant_id: it is not yours to give")
+            raise ValidationError(
+                "tenant_id: it must be your own tenant's; leave it out"
+            )
         return attrs.evolve(session, tenant_id=self._tenant_id)
 
     def _expecting(self, call: Callable[..., Awaitable[T]]) -> Find[T]:

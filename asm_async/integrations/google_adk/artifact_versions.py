@@ -159,7 +159,7 @@ async def add_version(
         else:
             return version
     raise ConflictError(
-        f"artifact {name.filename!r}: others have saved it again and again"
+        f"artifact {name.filename!r}: other writers saved it at each attempt; try again"
     )
 
 
@@ -217,7 +217,7 @@ async def remove_versions(state: StateStore, name: ArtifactName) -> list[StoredV
             continue
         return versions
     raise ConflictError(
-        f"artifact {name.filename!r}: others have saved it again and again"
+        f"artifact {name.filename!r}: other writers saved it at each attempt; try again"
     )
 
 

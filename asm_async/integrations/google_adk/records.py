@@ -46,7 +46,7 @@ def time_of(timestamp: float, place: str) -> datetime:
     try:
         return datetime.fromtimestamp(timestamp, UTC)
     except (OverflowError, OSError, ValueError) as error:
-        raise ValidationError(f"{place}: {timestamp!r} is no time") from error
+        raise ValidationError(f"{place}: {timestamp!r} is not a time") from error
 
 
 def events_of(session_id: str, event: AdkEvent) -> list[Event]:
@@ -84,8 +84,8 @@ def adk_events_of(events: Iterable[Event]) -> list[AdkEvent]:
             found.append(AdkEvent.model_validate(event.data[_ORIGINAL]))
         except PydanticError as error:
             raise StorageError(
-                f"event {event.id!r} of session {event.session_id!r} is none that this"
-                f" version of google-adk reads: {error}"
+                f"event {event.id!r} of session {event.session_id!r} cannot be read by"
+                f" this version of google-adk: {error}"
             ) from error
     return found
 

@@ -84,7 +84,7 @@ def _read(uri: str) -> tuple[str, str | None]:
     Return the database's URL, and the directory of contents that *uri* names.
     """
     if not uri.startswith(_OURS):
-        raise ValidationError(f"uri: expected one that begins with {_OURS!r}")
+        raise ValidationError(f"uri: expected a URI that begins with {_OURS!r}")
     # A path with three slashes would lose two of them in urllib.
     url, _, query = uri.removeprefix(_OURS).partition("?")
     pairs = parse_qsl(query, keep_blank_values=True)
@@ -96,5 +96,5 @@ def _ours(options: dict[str, Any]) -> dict[str, Any]:
     others = {name: value for name, value in options.items() if name != "agents_dir"}
     unknown = sorted(others.keys() - {"migrate", "timeout"})
     if unknown:
-        raise ValidationError(f"options: there is no {unknown[0]!r}")
+        raise ValidationError(f"options: there is no option {unknown[0]!r}")
     return others

@@ -53,7 +53,7 @@ async def find_invocation(
         if run.session_id == session_id:
             return Invocation(run_id, run)
     raise ConflictError(
-        f"the run of invocation {invocation_id!r} is that of another session"
+        f"the run of invocation {invocation_id!r} belongs to another session"
     )
 
 

@@ -183,5 +183,5 @@ async def create(
 def _stale(name: SessionName) -> StaleSessionError:
     return StaleSessionError(
         f"The session {name.session_id!r} has been modified in storage since it was"
-        " loaded: get it again, and append the event to what you get"
+        " loaded: get it again, and append the event to the new one"
     )

@@ -124,8 +124,8 @@ class Operations:
             if is_done:
                 return
         raise ConflictError(
-            f"thread {put.place.thread_id!r}: others have come in between {MAX_TRIES}"
-            " times"
+            f"thread {put.place.thread_id!r}: other writers changed it at each of"
+            f" {MAX_TRIES} attempts; try again"
         )
 
     async def save_writes(self, writes: Writes) -> None:

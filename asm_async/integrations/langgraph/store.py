@@ -307,7 +307,7 @@ def _checked(ops: Iterable[Op]) -> list[Op]:
     for op in checked:
         given = cast("object", op)
         if not isinstance(given, GetOp | SearchOp | ListNamespacesOp | PutOp):
-            raise ValidationError(f"there is no operation {type(given).__name__}")
+            raise ValidationError(f"unknown operation: {type(given).__name__}")
         validate_op_namespace(op)
         if isinstance(op, SearchOp):
             check_filter(op.filter)

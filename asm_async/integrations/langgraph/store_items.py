@@ -118,7 +118,7 @@ def state_item_of(
     try:
         expires_at = None if ttl is None else now + timedelta(minutes=ttl)
     except OverflowError:
-        raise ValidationError(f"{place}: ttl: {ttl} minutes are too long") from None
+        raise ValidationError(f"{place}: ttl: {ttl} minutes are too many") from None
     data: dict[str, Any] = {
         "value": dict(op.value or {}),
         "created_at": (created_at or now).isoformat(),

@@ -72,8 +72,8 @@ class Sweeper:
         Return the error for a thread in which others always come in between.
         """
         return ConflictError(
-            f"{scope!r}: others have come in between {MAX_TRIES} times: do this again"
-            " when the thread is less busy"
+            f"{scope!r}: other writers changed it at each of {MAX_TRIES} attempts; try"
+            " again when the thread is less busy"
         )
 
     async def remove(

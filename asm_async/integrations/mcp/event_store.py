@@ -98,7 +98,9 @@ class AsmEventStore(EventStore):
     ) -> None:
         self._runner = PortsRunner(ports)
         if scope == "":
-            raise ValidationError("scope: it is empty, so that sessions would share it")
+            raise ValidationError(
+                "scope: expected text or None: sessions would share an empty one"
+            )
         self._session_id = safe_id(
             AGENT_ID, secrets.token_hex(16) if scope is None else scope
         )
@@ -244,8 +246,8 @@ class AsmEventStore(EventStore):
         except EventConflictError as error:
             await self._do_refuse_replays()
             raise UnsupportedOperationError(
-                "two MCP sessions have begun in one event store, whose replays would"
-                " show one the messages of the other: make a store for each session, as"
+                "two MCP sessions use one event store, and a replay would show one the"
+                " messages of the other: make a store for each session, as"
                 " asm_async.integrations.mcp.streamable_http_app does"
             ) from error
 

@@ -49,7 +49,8 @@ def streamable_http_app(
     """
     if "event_store" in options:
         raise ValidationError(
-            "event_store: one would be shared by all sessions; make_store makes them"
+            "event_store: leave it out, since all sessions would share it; make_store"
+            " makes one for each"
         )
     fields.function(make_store, "make_store")
     app = server.streamable_http_app(**options)
@@ -77,7 +78,9 @@ def scope_event_stores(
     fields.instance(manager, "manager", StreamableHTTPSessionManager)
     made = fields.function(make_store, "make_store")
     if manager.event_store is not None:
-        raise ValidationError("manager: it has an event store for all sessions already")
+        raise ValidationError(
+            "manager: it already has an event store, which all sessions would share"
+        )
     # The manager reads this attribute once for each session that it opens, and has no
     # other place at which to say which store is a session's.
     kind = type(manager)
@@ -104,7 +107,7 @@ async def hard_delete_idle_stores(ports: Ports, *, idle_for: timedelta) -> int:
         ValidationError: If *idle_for* is no time, or negative.
     """
     if fields.instance(idle_for, "idle_for", timedelta) < timedelta(0):
-        raise ValidationError(f"idle_for: expected a time from 0 on, got {idle_for}")
+        raise ValidationError(f"idle_for: expected 0 or more seconds, got {idle_for}")
     before = datetime.now(UTC) - idle_for
     search: Callable[..., Any] = partial(
         ports.query.search_sessions,

@@ -43,9 +43,9 @@ class ObjectArtifactStore(ArtifactStoreFront):
     whatever was there, and a deletion removes only the objects that it found old. The
     store needs strong consistency, which these three have, and no conditional writes.
 
-    What is given in pieces and is longer than 8 MiB is uploaded in parts below
-    ``uploads/``, since its checksum is known at the end only, and then copied to its
-    place by the object store. S3 copies at most 5 GiB in one request.
+    A content in pieces of more than 8 MiB is uploaded in parts below ``uploads/``,
+    since its checksum is known at the end only, and then copied to its place by the
+    object store. S3 copies at most 5 GiB in one request.
 
     A killed process may leave an upload, which :meth:`remove_leftovers` deletes after a
     day, and on S3 its parts, for which the bucket needs a lifecycle rule

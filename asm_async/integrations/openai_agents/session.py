@@ -216,7 +216,8 @@ class AsmSession:
         added = list[object](items)
         if event_ids is not None and len(event_ids) != len(added):
             raise ValidationError(
-                f"event_ids: {len(event_ids)}, and there are {len(added)} items"
+                f"event_ids: expected {len(added)}, one for each item, got"
+                f" {len(event_ids)}"
             )
         events = self._events_of(added, event_ids)
         if events or self._is_closed:
@@ -306,7 +307,10 @@ class AsmSession:
         Carry out an operation on the history where the ports are.
         """
         if self._is_closed:
-            raise StoreClosedError(f"the session {self.session_id!r} was closed")
+            raise StoreClosedError(
+                f"the session {self.session_id!r} was closed: make another AsmSession"
+                " of its id"
+            )
         return await self._runner.run(lambda: operate(self._history()))
 
     def _history(self) -> History:

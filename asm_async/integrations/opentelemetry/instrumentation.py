@@ -12,7 +12,7 @@ from typing import Self
 from opentelemetry.metrics import MeterProvider
 from opentelemetry.trace import TracerProvider, get_tracer
 
-from asm_async import __version__
+import asm_async
 from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.observing import Observation, observation_of, observed_port
 from asm_async.integrations.opentelemetry.attributes import database_attributes
@@ -118,7 +118,7 @@ def instrument(
     store = observed_port(ports.store)
     database, kind = database_attributes(store)
     observer = TelemetryObserver(
-        tracer=get_tracer(SCOPE, __version__, tracer_provider, SCHEMA_URL),
+        tracer=get_tracer(SCOPE, asm_async.__version__, tracer_provider, SCHEMA_URL),
         instruments=instruments_of(meter_provider),
         providers=Providers(tracer_provider, meter_provider),
         database=database,

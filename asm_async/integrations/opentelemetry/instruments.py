@@ -19,7 +19,7 @@ from opentelemetry.metrics import (
     get_meter_provider,
 )
 
-from asm_async import __version__
+import asm_async
 from asm_async.integrations.opentelemetry.standing import Measured, Standing
 
 SCOPE = "asm_async"
@@ -142,7 +142,7 @@ class Instruments:
     """
 
     def __init__(self, provider: MeterProvider) -> None:
-        meter = provider.get_meter(SCOPE, __version__, SCHEMA_URL)
+        meter = provider.get_meter(SCOPE, asm_async.__version__, SCHEMA_URL)
         self.call_duration = _histogram(meter, CALL_DURATION)
         self.longest_wait = _histogram(meter, LONGEST_WAIT)
         self.group_size = _histogram(meter, GROUP_SIZE)

@@ -179,8 +179,8 @@ class TelemetryObserver:
                 self._make_transaction_span(own, seconds, error)
             elif (span := own[0].span).is_recording():
                 span.set_attribute(WAIT_DURATION, max(begun_at - own[0].at, 0.0))
-        except Exception:  # noqa: BLE001 - whatever the application's provider raises
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - whatever the application's provider raises
+            self._note_failure(failure)
 
     def note_events(self, appended: int, duplicates: int) -> None:
         """
@@ -191,8 +191,8 @@ class TelemetryObserver:
                 self._instruments.events.add(appended, self._database)
             if duplicates:
                 self._instruments.duplicates.add(duplicates, self._database)
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
 
     def note_retry(self, error: Exception) -> None:
         """
@@ -201,8 +201,8 @@ class TelemetryObserver:
         attributes = {**self._database, ERROR_TYPE: error_type(error)}
         try:
             self._instruments.retries.add(1, attributes)
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
 
     @contextmanager
     def run(
@@ -248,8 +248,8 @@ class TelemetryObserver:
             # What is not sampled is a context all the same: no child begins a trace.
             if span.get_span_context().is_valid:
                 return span, otel_context.attach(set_span_in_context(span))
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
         return span, None
 
     def _end(
@@ -263,8 +263,8 @@ class TelemetryObserver:
             if error is not None:
                 _set_error(span, error)
             span.end()
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
         if not self._providers.measures:
             return
         attributes = common.attributes
@@ -275,8 +275,8 @@ class TelemetryObserver:
                 if isinstance(error, ConflictError) and is_first:
                     self._instruments.conflicts.add(1, attributes)
             self._instruments.call_duration.record(seconds, attributes)
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
 
     def _make_transaction_span(
         self, marks: Sequence[_Mark], seconds: float, error: Exception | None
@@ -304,12 +304,10 @@ class TelemetryObserver:
             _set_error(span, error)
         span.end(end)
 
-    def _note_failure(self) -> None:
+    def _note_failure(self, error: Exception) -> None:
         if not self._has_failed:
             self._has_failed = True
-            _LOG.warning(
-                "telemetry has failed, and calls go on without it", exc_info=True
-            )
+            _LOG.warning("calls go on, and telemetry does not: %r", error)
 
 
 def _set_error(span: Span, error: BaseException) -> None:

@@ -77,7 +77,7 @@ class RunSpan:
         tracer: Tracer,
         agent_id: str | None,
         present: Callable[[], Run],
-        note_failure: Callable[[], None],
+        note_failure: Callable[[Exception], None],
     ) -> None:
         self._tracer = tracer
         self._agent_id = agent_id
@@ -109,8 +109,8 @@ class RunSpan:
             if self._span.get_span_context().is_valid:
                 context = set_span_in_context(self._span)
                 self._token = otel_context.attach(context)
-        except Exception:  # noqa: BLE001 - whatever the application's provider raises
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - whatever the application's provider raises
+            self._note_failure(failure)
 
     def end(self, error: BaseException | None) -> None:
         """
@@ -124,8 +124,8 @@ class RunSpan:
                     self._span.set_attribute(ERROR_TYPE, error_type(error))
                     self._span.set_status(Status(StatusCode.ERROR))
             self._span.end()
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
         if self._token is not None:
             otel_context.detach(self._token)
 
@@ -164,8 +164,8 @@ class RunSpan:
                 span.set_attribute(ERROR_TYPE, str(event.type))
                 span.set_status(Status(StatusCode.ERROR))
             span.end()
-        except Exception:  # noqa: BLE001 - the same
-            self._note_failure()
+        except Exception as failure:  # noqa: BLE001 - the same
+            self._note_failure(failure)
 
     def _of_agent(self) -> Attributes:
         if self._agent_id is None:

@@ -41,7 +41,9 @@ def check_unrepeated(new_entries: Iterable[ConversationEntry]) -> None:
     seen = set[str]()
     for index, entry in enumerate(new_entries):
         if entry.id in seen:
-            raise ValidationError(f"new_entries[{index}].id: {entry.id!r} comes twice")
+            raise ValidationError(
+                f"new_entries[{index}].id: {entry.id!r} is given twice"
+            )
         seen.add(entry.id)
 
 

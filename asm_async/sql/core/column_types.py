@@ -48,7 +48,9 @@ def _time_from(number: int) -> datetime:
     try:
         return EPOCH + timedelta(microseconds=number)
     except (OverflowError, TypeError) as error:
-        raise StorageError(f"damaged: {number!r} is stored as a time") from error
+        raise StorageError(
+            f"damaged: the stored time {number!r} cannot be read"
+        ) from error
 
 
 def _in_utc(time: datetime) -> datetime:

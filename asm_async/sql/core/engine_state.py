@@ -129,8 +129,8 @@ def engine_state(
     with state.handing_over:
         if _STATES.get(engine.dialect) is not state or not state.is_over():
             raise StoreClosedError(
-                "the engine belongs to another event loop, which was not closed: make"
-                " an engine for each loop"
+                "the engine belongs to another event loop, which is not closed: make an"
+                " engine for each loop"
             )
         if state.is_inherited():
             new.inherited = state, engine.pool

@@ -76,7 +76,7 @@ _BY_CLASS: Mapping[type[exc.SQLAlchemyError], type[StorageError]] = {
 
 _NO_ROOM = "; there is no room left: make some, and the same call will succeed"
 _DAMAGED = (
-    "; the database is damaged: keep a copy, see what `python -m asm_async health`"
+    "; the database is damaged: keep a copy, see what `asm health`"
     " finds, export what can still be read, and go on with a backup"
 )
 _POOLED = (

@@ -164,5 +164,5 @@ def _damaged(table: sa.Table, error: Exception) -> StorageError:
     Return the error of a row that is none of ours: the caller has done nothing wrong.
     """
     return StorageError(
-        f"damaged: {table.name} holds a row that was never stored: {error}"
+        f"damaged: {table.name} holds a row that asm_async cannot have written: {error}"
     )

@@ -16,9 +16,16 @@ from asm_async.sql.dialects.base import Dialect
 from asm_async.sql.dialects.postgresql import hosts as postgresql
 from asm_async.sql.dialects.sqlite import engine as sqlite
 from asm_async.sql.dialects.sqlite.dialect import SQLite
+from asm_async.sql.dialects.sqlite.files import file_path
 from asm_async.values import fields
 
-__all__ = ["Dialect", "dialect_of", "engine_options", "set_up_engine"]
+__all__ = [
+    "Dialect",
+    "database_file",
+    "dialect_of",
+    "engine_options",
+    "set_up_engine",
+]
 
 
 @cache
@@ -70,6 +77,14 @@ def _no_engine(value: object) -> ValidationError:
     else:
         remedy = "asm_async.sql.create_engine makes one"
     return ValidationError(f"{error}; {remedy}")
+
+
+def database_file(url: sa.URL, connect_args: dict[str, Any]) -> str | None:
+    """
+    Return the path of the file that a database is; None if it is in no file.
+    """
+    is_sqlite = url.get_backend_name() == "sqlite"
+    return file_path(url, connect_args) if is_sqlite else None
 
 
 def engine_options(

@@ -75,9 +75,9 @@ def read_catalogue(conn: sa.Connection) -> Catalogue:
     schema, search_path, names = conn.execute(_FIRST_SCHEMA).one()
     if schema is None:
         raise MigrationRequiredError(
-            f"of the search_path ({search_path or 'it is empty'}) no schema exists that"
-            " this role may use: create one, GRANT USAGE on it, or choose another, such"
-            " as with ?options=-csearch_path%3Dpublic in the URL"
+            f"search_path ({search_path or 'it is empty'}): it has no schema that"
+            " exists and that this role may use: create one, GRANT USAGE on it, or"
+            " choose another, such as with ?options=-csearch_path%3Dpublic in the URL"
         )
     return Catalogue(schema=schema, search_path=search_path, names=frozenset(names))
 

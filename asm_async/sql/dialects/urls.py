@@ -84,10 +84,10 @@ class URLParts:
             if not name.strip() or not value.strip():
                 raise ValidationError(
                     f"url: the parameter {name!a} has no value: leave it out, or give"
-                    " it one; a ? or & that is part of a name is written %3F or %26"
+                    " it one; write a ? or & in a name as %3F or %26"
                 )
             if name in given:
-                raise ValidationError(f"url: {name}: it stands twice")
+                raise ValidationError(f"url: {name}: it is given twice")
             given[name] = value
         return given
 
@@ -111,7 +111,7 @@ def split_url(url: object) -> URLParts:
 
 def _no_url() -> ValidationError:
     # The text may hold a password, so it is not repeated.
-    return ValidationError("url: this is no database URL")
+    return ValidationError("url: this is not a database URL")
 
 
 def _parts_of(url: sa.URL) -> URLParts:
@@ -168,7 +168,7 @@ def _decoded(part: str, text: str | None) -> str | None:
     try:
         return None if text is None else unquote(text, errors="strict")
     except UnicodeDecodeError:
-        raise ValidationError(f"url: the {part} has %-codes of no UTF-8") from None
+        raise ValidationError(f"url: the %-codes of the {part} are not UTF-8") from None
 
 
 def _check_texts(parts: URLParts) -> None:
@@ -190,7 +190,7 @@ def unknown_parameter(name: str, known: Iterable[str]) -> ValidationError:
     Return the complaint about a parameter that the driver has not.
     """
     return ValidationError(
-        f"url: {name!a} is no parameter of this driver's; there are {', '.join(known)}"
+        f"url: this driver has no parameter {name!a}; it has {', '.join(known)}"
     )
 
 
@@ -199,7 +199,7 @@ def whole_number(text: str, name: str) -> int:
     Read a number without sign or fraction.
     """
     if not (text.isascii() and text.isdigit() and len(text) <= _MAX_DIGITS):
-        raise ValidationError(f"{name}: {text!a} is no whole number")
+        raise ValidationError(f"{name}: {text!a} is not a whole number")
     return int(text)
 
 
@@ -212,5 +212,5 @@ def seconds(text: str, name: str) -> float:
     except ValueError:
         read = 0
     if not read:
-        raise ValidationError(f"{name}: {text!a} is no time in seconds")
+        raise ValidationError(f"{name}: {text!a} is not a time in seconds")
     return read

@@ -186,8 +186,8 @@ class ConsumerLeases:
             raise lease_lost(self._options.name)
         if self._read(row.checkpoint).place < end.place:
             raise ConflictError(
-                f"the checkpoint of consumer {self._options.name!r} is not where the"
-                " batch began"
+                f"the checkpoint of consumer {self._options.name!r} was moved since the"
+                " batch was read"
             )
 
     @asynccontextmanager

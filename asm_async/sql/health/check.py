@@ -134,7 +134,7 @@ def _checks() -> Iterator[_Check]:
             is_orphaned()
         ),
         lambda row: (
-            f"a counter is open at {row.last_sequence}, but there is no such session"
+            f"a counter is open at {row.last_sequence}, but the session does not exist"
         ),
     )
     yield _orphans(HealthIssueKind.ORPHANED_EVENTS, events, "events")
@@ -207,8 +207,8 @@ def _misplaced_events(feed: FeedDialect) -> _Check:
         query.where(feed.is_misplaced).group_by(events.c.session_id),
         lambda row: (
             f"{row.number} events came from a dump, with transaction ids of another"
-            " server, so that new events may be given before them: put their order"
-            " right (docs/explanation/following.md, 'When history goes backwards')"
+            " server, so that followers may get new events before them: repair the"
+            " order (docs/explanation/following.md, 'When history goes backwards')"
         ),
     )
 
@@ -221,7 +221,7 @@ def _unknown_statuses(
     return (
         HealthIssueKind.IMPOSSIBLE_STATUS,
         query.where(status.not_in([member.value for member in known])),
-        lambda row: f"the {what} has the status {row.status!a}, which is none",
+        lambda row: f"the {what} has the unknown status {row.status!a}",
     )
 
 

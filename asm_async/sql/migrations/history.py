@@ -169,7 +169,7 @@ def refuse_foreign_tables(catalogue: Catalogue) -> None:
             f" {', '.join(taken)}. If nothing needs them, such as those that"
             " SQLAlchemy's create_all() made, drop them; if they are another"
             " program's, give asm_async a schema or database of its own. Then run"
-            " `python -m asm_async db upgrade --url URL`"
+            " `asm db upgrade --url URL`"
         )
 
 
@@ -226,8 +226,8 @@ def _count_done(known: Sequence[Any], found: str | None) -> int:
         if script.revision == found:
             return count
     raise MigrationRequiredError(
-        f"the database is at revision {found}, which this version of asm_async"
-        f" does not know (it works on {HEAD}): use the version that migrated it"
+        f"the database is at revision {found}, which this version of asm_async does not"
+        f" have (it needs {HEAD}): use the version that migrated it"
     )
 
 
@@ -237,6 +237,6 @@ def _count(known: Sequence[Any], target: str) -> int:
         return len(known)
     if target not in names:
         raise ValidationError(
-            f"revision: {target!r} is none of {', '.join([*names, 'head'])}"
+            f"revision: {target!r} is not one of {', '.join([*names, 'head'])}"
         )
     return names.index(target)

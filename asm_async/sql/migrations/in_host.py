@@ -117,7 +117,7 @@ def _schema(from_revision: str | None) -> Generator[Schema]:
     host = op.get_context()
     if host.as_sql:
         if from_revision is None:
-            raise ValidationError("from_revision: --sql cannot go down without it")
+            raise ValidationError("from_revision: a downgrade with --sql needs it")
         yield Schema(
             dialect_name=host.dialect.name,
             found=from_revision,

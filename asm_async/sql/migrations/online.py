@@ -138,8 +138,8 @@ async def check_schema(conn: AsyncConnection) -> None:
 
 def _lacking(names: Sequence[str]) -> MigrationRequiredError:
     return MigrationRequiredError(
-        f"the database is at revision {HEAD}, but lacks {', '.join(names)}: bring back"
-        " what a backup holds"
+        f"the database is at revision {HEAD}, but lacks {', '.join(names)}: restore"
+        " them from a backup"
     )
 
 
@@ -165,7 +165,7 @@ def _missing_tables(conn: sa.Connection) -> list[str]:
         refuse_unknown(found)
         state = f"{catalogue.place} is at revision {found}, and {HEAD} is needed"
     raise MigrationRequiredError(
-        f"{state}: run `python -m asm_async db upgrade --url URL`, or"
+        f"{state}: run `asm db upgrade --url URL`, or"
         " `await migrations.upgrade(engine)`"
     )
 

@@ -25,7 +25,7 @@ def create_engine(
     Make an engine fit for the stores of this package.
 
     A new SQLite file can be read by its owner alone; one that is there already keeps
-    its permissions. Neither errors nor logs tell the values of parameters, unless
+    its permissions. Neither errors nor logs show the values of parameters, unless
     *options* say ``hide_parameters=False``.
 
     An SQLite database in memory (``sqlite+aiosqlite://``) runs on a pool of one
@@ -37,7 +37,7 @@ def create_engine(
             ``sqlite:///path`` or ``postgresql://user:password@host/database``, also as
             ``postgres://``, with several hosts, and with libpq's parameters, such as
             ``?sslmode=verify-full&sslrootcert=FILE``; SQLAlchemy's names of the drivers
-            may stand there. Behind PgBouncer in transaction mode
+            are allowed. Behind PgBouncer in transaction mode
             ``?statement_cache_size=0`` is needed. A ``?`` in a path is ``%3F``.
 
         durability:

@@ -39,7 +39,7 @@ class Lifecycle:
             StoreClosedError: Saying which.
         """
         if self._is_closed:
-            raise StoreClosedError("the store was closed")
+            raise StoreClosedError("the store was closed: open another one")
         if self._shared is None:
             self._shared = shared_state(self._transactions.engine)
         self._check_loop(self._shared)

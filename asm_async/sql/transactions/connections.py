@@ -124,7 +124,7 @@ class DriverConnections:
         """
         clock, pool = asyncio.get_running_loop().time, self._engine.pool
         end = deadline + GRACE_SECONDS
-        none = StorageUnavailableError("no connection could be had in time")
+        none = StorageUnavailableError("no connection was available in time")
         may_be_cut = self._dialect.can_cancel_statements or _waits(pool)
         if self._has_one_at_hand() or not may_be_cut:
             async with in_time(end, none):

@@ -136,7 +136,7 @@ class _Part:
             await _insert_head(transaction, incoming, is_whole=self.is_last)
         elif found is None or await _importer(transaction, gate) != incoming.import_id:
             raise HistoryConflictError(
-                incoming.id, "another import of its id has just taken its place"
+                incoming.id, "another import of the same session has replaced this one"
             )
         for batch in self.batches:
             self.check_withdrawal()

@@ -51,18 +51,22 @@ class GroupCommit:
     Args:
         writer: Performs a group in one transaction, once.
 
-        observation: Where it stands who observes it.
-
         locks_sessions:
             Whether the database can make an operation wait for one session alone. Then
             that session goes on by itself, and the others do not wait for it.
+
+        observation: Where it stands who observes it; nobody does if None.
     """
 
     def __init__(
-        self, writer: Writer, observation: Observation, *, locks_sessions: bool
+        self,
+        writer: Writer,
+        *,
+        locks_sessions: bool,
+        observation: Observation | None = None,
     ) -> None:
         self._writer = writer
-        self._observation = observation
+        self._observation = observation or Observation()
         self._locks_sessions = locks_sessions
         # One that waits for a session's lock keeps the others waiting: not for long.
         self._shared_lock_timeout = (
@@ -78,7 +82,7 @@ class GroupCommit:
             self._queue,
             self._apart,
             self._run,
-            observation,
+            self._observation,
             locks_sessions=locks_sessions,
         )
         self._watch = Watch(self._queue, self._retries, self._look)

@@ -280,7 +280,9 @@ class Watch:
             if member.is_in_flight:
                 error = StorageUnavailableError("the database did not answer in time")
             elif error is None:
-                error = StorageBusyError("others kept it waiting")
+                error = StorageBusyError(
+                    "other writers kept the call waiting past its timeout"
+                )
             member.fail(with_outcome(error, outcome_unknown=member.is_in_flight))
         self._queue.withdraw_all([member for member in late if member.is_queued])
 

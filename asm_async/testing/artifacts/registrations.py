@@ -62,7 +62,7 @@ _REFUSED: Mapping[str, tuple[Call, str]] = {
     "no artifact": (lambda r: r.register(cast("Artifact", "art_1")), "artifact: "),
     "deleted_at": (
         lambda r: r.register(make_artifact(deleted_at=NOON)),
-        "artifact: 'art_1' carries deleted_at",
+        "artifact: 'art_1' has deleted_at",
     ),
     "id": (lambda r: r.get("a\0b"), "artifact_id: "),
     "key": (lambda r: r.get_by_key(""), "key: "),
@@ -83,7 +83,7 @@ _REFUSED: Mapping[str, tuple[Call, str]] = {
         lambda r: r.named_checksums(
             [f"{number:064x}" for number in range(MAX_CHECKSUMS + 1)]
         ),
-        "checksums: 1001 are too many",
+        "checksums: expected at most 1000",
     ),
 }
 

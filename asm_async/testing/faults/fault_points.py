@@ -41,6 +41,9 @@ class Point:
 
 
 Act: TypeAlias = Callable[[Point], Awaitable[None]]
+"""
+What is done at a point that is reached.
+"""
 
 
 def failing(error: Exception) -> Act:

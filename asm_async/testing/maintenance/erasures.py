@@ -241,7 +241,7 @@ class TestWrongErasures(ErasureContract):
             ({"with_children": 1}, "with_children: expected True or False"),
             ({"artifact_store": "here"}, "artifact_store: expected an ArtifactStore"),
             ({"grace_period": 3}, "grace_period: expected a timedelta"),
-            ({"grace_period": timedelta(-1)}, "grace_period: expected no negative"),
+            ({"grace_period": timedelta(-1)}, "grace_period: expected zero or more"),
             ({"progress": "print"}, "progress: expected a callable"),
             ({"should_stop": True}, "should_stop: expected a callable"),
         ],

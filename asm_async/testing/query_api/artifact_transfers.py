@@ -161,7 +161,7 @@ class TestArtifactTransfers(QueryAPIContract):
         refused = [
             (
                 attrs.evolve(last, key="taken"),
-                f"the key 'taken' of artifact {last.id!r} is that of artifact 'art_x'",
+                f"the key 'taken' of artifact {last.id!r} belongs to artifact 'art_x'",
             ),
             (attrs.evolve(last, id="art_x"), "'art_x' belongs to session 'ses_2' here"),
             (attrs.evolve(last, id="art_y"), "'art_y' belongs to no session here"),
@@ -187,7 +187,11 @@ class TestArtifactTransfers(QueryAPIContract):
         same_id = attrs.evolve(first, key="other", created_at=later)
         same_key = attrs.evolve(first, id="art_other", created_at=later)
         refused: list[tuple[Artifact, type[Exception], str]] = [
-            (same_id, ValidationError, r"^line \d+: artifact.id: 'art_000' stands twi"),
+            (
+                same_id,
+                ValidationError,
+                r"^line \d+: artifact.id: 'art_000' appears twi",
+            ),
             (same_key, HistoryConflictError, "the key 'file 000' of artifact 'art_oth"),
         ]
         for artifact, kind, reason in refused:
@@ -305,6 +309,8 @@ class TestArtifactTransfers(QueryAPIContract):
         export = export_of(history(artifacts=[make_artifact()]))
         empty = ContentCopier(InMemoryArtifactStore(), InMemoryArtifactStore())
 
-        with pytest.raises(ArtifactDamagedError, match="of artifact 'art_1' is gone"):
+        with pytest.raises(
+            ArtifactDamagedError, match="of artifact 'art_1' is missing"
+        ):
             await query_api.import_sessions(empty.reader(pieces(export)))
         assert await _nothing(query_api, registry)

@@ -367,7 +367,7 @@ class TestPrices(QueryAPIContract):
                 await query_api.get_cost_summary(pricing_table=table)
         others: list[tuple[dict[str, Any], str]] = [
             ({"price_lookup": {}}, "price_lookup: expected a callable, got a dict"),
-            ({"bucket": "week"}, "bucket: 'week' is none of hour, day, month"),
+            ({"bucket": "week"}, "bucket: 'week' is not one of hour, day, month"),
             ({"agent_id": ""}, "agent_id: expected 1 to 255 characters"),
             ({"since": 7}, "since: expected a datetime"),
         ]

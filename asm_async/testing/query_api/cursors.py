@@ -193,7 +193,9 @@ class TestCursors(QueryAPIContract):
             if name == other or frozenset({name, other}) in _SYNONYMS:
                 assert len((await call).items) == 1
             else:
-                with pytest.raises(InvalidCursorError, match="cursor: it is of anot"):
+                with pytest.raises(
+                    InvalidCursorError, match="cursor: it belongs to anot"
+                ):
                     await call
 
     async def test_no_changed_cursor_passes(

@@ -90,7 +90,7 @@ class TestOtherHistories(QueryAPIContract):
         await query_api.import_sessions(pieces(export))
         await store.delete_session("ses_1")
 
-        with pytest.raises(HistoryConflictError, match="deleted here for ever"):
+        with pytest.raises(HistoryConflictError, match="hard-deleted here"):
             await query_api.import_sessions(pieces(export))
 
         [gate] = (await backend.gates()).values()

@@ -100,7 +100,7 @@ class TestTransferredRetractions(QueryAPIContract):
     @pytest.mark.parametrize(
         ("data", "fields", "complaint"),
         [
-            ({}, {}, "data: a retraction has first, last and hidden"),
+            ({}, {}, "data: expected first, last and hidden"),
             ({"first": 0, "last": 1, "hidden": []}, {}, r"data\['first'\]: expected"),
             ({"first": 1, "last": 1, "hidden": 1}, {}, r"data\['hidden'\]: expected"),
             (
@@ -131,7 +131,7 @@ class TestTransferredRetractions(QueryAPIContract):
             (
                 {"first": 1, "last": 1, "hidden": [[1, 1]]},
                 {"correlation_id": None},
-                "correlation_id: that of a retraction",
+                "correlation_id: expected 'asm.retractions'",
             ),
         ],
         ids=range(9),

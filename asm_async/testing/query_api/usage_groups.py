@@ -296,7 +296,7 @@ class TestUsageGroups(QueryAPIContract):
         narrow: dict[str, Any] = {"session_id": "ses_4", "bucket": "day"}
         usage = await query_api.get_usage_summary(group_by="model", **narrow)
         assert len(usage.groups) == edge
-        told = "50,000 groups by provider, model, tag, day: ask for less time"
+        told = "50,000 groups by provider, model, tag, day: choose a shorter time"
         with pytest.raises(ValidationError, match=f"^group_by: more than {told}"):
             await query_api.get_usage_summary(group_by="tag", **narrow)
 
@@ -306,10 +306,13 @@ class TestUsageGroups(QueryAPIContract):
         """
         known = ", ".join(get_args(UsageDimension))
         wrong: list[tuple[Any, str]] = [
-            ("week", f"group_by: 'week' is none of {known}"),
-            ("", f"group_by: '' is none of {known}"),
-            (["agent", "agent_id"], rf"group_by\[1\]: 'agent_id' is none of {known}"),
-            ([None], rf"group_by\[0\]: a NoneType is none of {known}"),
+            ("week", f"group_by: 'week' is not one of {known}"),
+            ("", f"group_by: '' is not one of {known}"),
+            (
+                ["agent", "agent_id"],
+                rf"group_by\[1\]: 'agent_id' is not one of {known}",
+            ),
+            ([None], rf"group_by\[0\]: a NoneType is not one of {known}"),
             (7, "group_by: expected a list, got an int"),
             (None, "group_by: expected a list, got a NoneType"),
         ]

@@ -139,7 +139,7 @@ WRONG: Mapping[str, tuple[bytes, str]] = {
     ),
     "a key twice": (
         replaced(4, b'{"record":"event","event":{"id":"a","id":"b"}}'),
-        "line 4: 'id': this key stands twice in one object",
+        "line 4: 'id': this key appears twice in one object",
     ),
     "endless nesting": (
         replaced(4, b'{"record":' + b"[" * 100_000),
@@ -198,11 +198,11 @@ WRONG: Mapping[str, tuple[bytes, str]] = {
     ),
     "an event's id twice": (
         with_members(runs=[], events=[FIRST, attrs.evolve(SECOND, id="evt_1")]),
-        "line 4: event.id: 'evt_1' stands twice in session 'ses_1'",
+        "line 4: event.id: 'evt_1' appears twice in session 'ses_1'",
     ),
     "a run's id twice": (
         with_members(runs=[RUN, attrs.evolve(RUN, started_at=LATER)], events=[]),
-        "line 4: run.id: 'run_1' stands twice in session 'ses_1'",
+        "line 4: run.id: 'run_1' appears twice in session 'ses_1'",
     ),
 }
 """

@@ -190,7 +190,7 @@ class TestRunSteps(SessionStoreContract):
                 await run.append(make_event(session_id="ses_2"))
             with pytest.raises(ValidationError, match=r"events\[1\].run_id"):
                 await run.append(make_event(), make_event(run_id="run_2"))
-            with pytest.raises(ValidationError, match="events: there is none"):
+            with pytest.raises(ValidationError, match="events: expected at least one"):
                 await run.append()
             with pytest.raises(ValidationError, match="content"):
                 await run.message_sent(cast("Any", 3))

@@ -280,11 +280,11 @@ class TestCommits(SessionStoreContract):
         foreign = make_run(session_id="ses_2")
         event = make_event(session_id="ses_2")
         wrong: dict[str, dict[str, Any]] = {
-            r"changes: there is neither": {},
+            r"changes: expected a session": {},
             r"create_session: ": {"session": session, "create_session": other},
             r"runs\[0\]: 'run_1' belongs": {"session": session, "runs": [foreign]},
             r"events\[0\]: 'evt_1' belongs": {"runs": [make_run()], "events": [event]},
-            r"runs\[1\]: 'run_1' comes twice": {"runs": [make_run(), make_run()]},
+            r"runs\[1\]: 'run_1' is given twice": {"runs": [make_run(), make_run()]},
             r"runs\[0\]: expected a": {"runs": [session]},
             r"events: expected a": {"events": "evt_1"},
         }

@@ -250,9 +250,9 @@ class TestRetractions(SessionStoreContract):
             ({"first": 0, "last": 1}, "first: expected at least 1"),
             ({"first": 1, "last": 0}, "last: expected at least 1"),
             ({"first": 1.0, "last": 1}, "first: expected a whole number"),
-            ({"first": 3, "last": 2}, "first: 3 comes after 2"),
+            ({"first": 3, "last": 2}, "first: expected at most 2"),
             ({"replacement": [make_event(session_id="ses_2")]}, r"replacement\[0\]\.s"),
-            ({"replacement": [stored]}, r"replacement\[0\]: 'evt_10' carries"),
+            ({"replacement": [stored]}, r"replacement\[0\]: 'evt_10' has the"),
             ({"replacement": make_event()}, "replacement: expected a list"),
             (
                 {"replacement": [make_event(id="x"), make_event(id="x")]},
@@ -269,7 +269,9 @@ class TestRetractions(SessionStoreContract):
             arguments: dict[str, Any] = {"first": 1, "last": 2}
             with pytest.raises(ValidationError, match=f"^{complaint}"):
                 await store.retract_events("ses_1", **(arguments | changes))
-        with pytest.raises(ConflictError, match=r"is at sequence number 10: .* no 11"):
+        with pytest.raises(
+            ConflictError, match=r"is at sequence number 10: .* no event 11"
+        ):
             await store.retract_events("ses_1", first=1, last=11)
         with pytest.raises(ConflictError, match="is at sequence number 0"):
             await store.retract_events("ses_2", first=1, last=1)
@@ -300,7 +302,7 @@ class TestRetractions(SessionStoreContract):
         (told,) = await store.retract_events("ses_1", first=1, last=1)
         forged = attrs.evolve(told, id="evt_11", sequence_number=0)
         usual = make_event(id="evt_12")
-        complaint = "type: 'asm.events_retracted' is what retract_events writes"
+        complaint = "type: 'asm.events_retracted' is written by retract_events"
         for call in (
             store.append_event(forged),
             store.append_event_with_sequence(forged),

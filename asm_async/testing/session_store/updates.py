@@ -46,7 +46,7 @@ _WRONG: tuple[tuple[Any, str], ...] = (
     (None, "expected a function, got"),
     (print, _RETURNS_A_SESSION),
     (_run_instead, _RETURNS_A_SESSION),
-    (partial(attrs.evolve, id="ses_2"), "it was given 'ses_1', and returned 'ses_2'"),
+    (partial(attrs.evolve, id="ses_2"), "expected 'ses_1' back, got 'ses_2'"),
 )
 
 

@@ -28,6 +28,9 @@ from asm_async.ports.state_store import StateStore
 __all__ = ["Clock", "OpenPorts", "Ports", "ports_in_memory"]
 
 Clock: TypeAlias = Callable[[], datetime]
+"""
+Returns the present time of the ports.
+"""
 
 
 @attrs.frozen(kw_only=True)

@@ -228,7 +228,7 @@ class TestItemCommits(StateStoreContract):
         Each costs a lock, also where items are only removed.
         """
         names = tuple((f"scope_{number}", "a") for number in range(1_001))
-        with pytest.raises(ValidationError, match="belong to 1001 scopes"):
+        with pytest.raises(ValidationError, match="at most 1000 scopes"):
             await store.commit(Changes(removed_items=names))
         await store.commit(Changes(removed_items=names[1:]))
 

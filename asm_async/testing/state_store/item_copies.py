@@ -113,7 +113,7 @@ class TestItemCopies(StateStoreContract):
         """
         await self._fill(state)
         (taken,) = await state.save_items([make_item(scope="fork/a/b", key="b")])
-        names = "state item 'b' of scope 'fork/a/b' is there already"
+        names = "state item 'b' of scope 'fork/a/b' exists already"
         with pytest.raises(ConflictError, match=names):
             await store.copy_session("ses_1", _FORK)
         assert await store.list_sessions(include_deleted=True, limit=2) == [
@@ -186,7 +186,7 @@ class TestItemCopies(StateStoreContract):
             ({"a": ""}, r"scopes\['a'\]: "),
             (
                 {"a": "x", "b": "x"},
-                r"scopes\['b'\]: 'x' is where the items of 'a' ",
+                r"scopes\['b'\]: the items of 'a' are copied to 'x'",
             ),
             ({"a": "fork"}, r"scopes\['a'\]: 'fork' is where"),
             ({"ses_1": "fork/a"}, r"scopes\['ses_1'\]: 'fork/a' is where"),

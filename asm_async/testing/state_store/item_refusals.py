@@ -38,7 +38,7 @@ _REFUSED: Mapping[str, tuple[Call, str]] = {
     ),
     "twice": (
         lambda s: s.save_items([make_item(), make_item(key="a"), make_item()]),
-        r"items\[2\]: 'theme' of scope 'app/user' stands in items\[0\]",
+        r"items\[2\]: 'theme' of scope 'app/user' is in items\[0\] too",
     ),
     "claim": (
         lambda s: s.save_items([make_item()], keep_existing=cast("bool", 1)),
@@ -66,7 +66,7 @@ _REFUSED: Mapping[str, tuple[Call, str]] = {
         lambda s: s.save_items(
             [make_item(scope=str(n)) for n in range(MAX_SCOPES_PER_CALL + 1)]
         ),
-        "items: they belong to 1001 scopes and sessions",
+        "items: expected items of at most 1000 scopes",
     ),
     "scope to read": (lambda s: s.get_items("", ["theme"]), "scope: "),
     "one key for many": (lambda s: s.get_items("app/user", "theme"), "keys: "),

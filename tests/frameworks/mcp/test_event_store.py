@@ -145,7 +145,7 @@ async def test_ids_of_other_scopes_replay_nothing(ports: Ports) -> None:
 
 async def test_ids_cannot_be_guessed(ports: Ports) -> None:
     """
-    An id has the token of its scope and 128 random bits, and none comes twice.
+    An id has the token of its scope and 128 random bits, and none is given twice.
     """
     store, other = AsmEventStore(ports), AsmEventStore(ports)
 

@@ -207,7 +207,9 @@ async def test_ids_of_the_caller_make_adding_repeatable(ports: Ports) -> None:
     with pytest.raises(EventConflictError):
         await again.add_items(numbered(2, first=7), event_ids=["d", "a"])
     assert await first.get_items() == numbered(3)
-    with pytest.raises(ValidationError, match="event_ids: 1, and there are 2 items"):
+    with pytest.raises(
+        ValidationError, match="event_ids: expected 2, one for each item"
+    ):
         await again.add_items(numbered(2), event_ids=["e"])
 
 

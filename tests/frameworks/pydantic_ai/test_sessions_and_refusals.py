@@ -179,7 +179,7 @@ async def test_a_stored_entry_never_changes(ports: Ports) -> None:
 
     with pytest.raises(ConflictError, match="'e'"):
         await store.write_record(second, new_entries=[entry], expected_revision=None)
-    with pytest.raises(ValidationError, match="comes twice"):
+    with pytest.raises(ValidationError, match="is given twice"):
         await store.write_record(
             second, new_entries=[entry, entry], expected_revision=None
         )

@@ -67,7 +67,7 @@ async def test_a_route_takes_and_returns_values() -> None:
     assert turn.json()["events"] == [make_event(data={"a": [1.0]}).to_dict()]
     assert saved.json() == [make_session().to_dict()]
     assert refused.status_code == 422
-    assert "status: 'asleep' is none of" in refused.text
+    assert "status: 'asleep' is not one of" in refused.text
     answer = app.openapi()["paths"]["/event"]["get"]["responses"]["200"]
     schema = answer["content"]["application/json"]["schema"]
     assert set(schema["properties"]) == set(make_event().to_dict())

@@ -41,7 +41,9 @@ def read_addresses(hosts: str, query: Sequence[tuple[str, str]]) -> Sequence[Add
     found = [_address(host) for host in hosts.split(",")]
     if named:
         if found[0][0] or len(found) > 1:
-            raise ValidationError("url: host: the URL names a host before its path too")
+            raise ValidationError(
+                "url: host: the URL names a host before its path too: give one of them"
+            )
         port = found[0][1]
         found = [_parameter(host) for host in named]
         ports += [] if port is None else [str(port)]
@@ -51,18 +53,18 @@ def read_addresses(hosts: str, query: Sequence[tuple[str, str]]) -> Sequence[Add
     usual = os.environ.get("PGPORT", "")
     default = int(usual) if usual.isdecimal() else _DEFAULT_PORT
     if not all(host for host, _ in found):
-        raise ValidationError("url: of several hosts none may be left out")
+        raise ValidationError("url: one of several hosts is empty")
     return [(host, port or default) for host, port in found]
 
 
 def _address(text: str) -> Address:
     found = _HOST.fullmatch(text)
     if found is None:
-        raise ValidationError("url: an IPv6 address stands in brackets: [::1]:5432")
+        raise ValidationError("url: write an IPv6 address in brackets: [::1]:5432")
     try:
         host = found["ipv6"] or unquote(found["name"] or "", errors="strict")
     except UnicodeDecodeError:
-        raise ValidationError("url: the host has %-codes of no UTF-8") from None
+        raise ValidationError("url: the %-codes of the host are not UTF-8") from None
     port = None if found["colon"] is None else _port(found["port"])
     return _checked(host), port
 
@@ -84,14 +86,14 @@ def _checked(host: str) -> str:
         host if host.startswith("/") else host.encode("idna")
     except UnicodeError:
         told = "" if "@" in host else f"{host!a} "
-        raise ValidationError(f"url: {told}is no name of a host") from None
+        raise ValidationError(f"url: {told}is not a host name") from None
     return host
 
 
 def _port(text: str) -> int:
     is_number = text.isascii() and text.isdecimal() and len(text) <= len(str(_MAX_PORT))
     if not is_number or not 0 < int(text) <= _MAX_PORT:
-        raise ValidationError(f"url: a port is a number from 1 to {_MAX_PORT}")
+        raise ValidationError(f"url: port: expected a number from 1 to {_MAX_PORT}")
     return int(text)
 
 
@@ -99,11 +101,13 @@ def _with_ports(found: list[Address], ports: list[str]) -> list[Address]:
     if not ports:
         return found
     if any(port is not None for _, port in found):
-        raise ValidationError("url: port: a host has a port of its own too")
+        raise ValidationError(
+            "url: port: a host names its own port too: give one of them"
+        )
     if len(ports) not in {1, len(found)}:
         raise ValidationError(
-            f"url: port: there are {len(ports)} for {len(found)} hosts: give one for"
-            " all, or one for each"
+            f"url: port: {len(ports)} ports for {len(found)} hosts: give one for all,"
+            " or one for each"
         )
     each = ports if len(ports) > 1 else ports * len(found)
     return [(host, _port(port)) for (host, _), port in zip(found, each, strict=True)]

@@ -68,7 +68,7 @@ def hang_up(driver: Driver) -> None:
     loop: asyncio.AbstractEventLoop | None = getattr(driver, "_loop", None)
     if loop is not None and not loop.is_closed():
         raise StoreClosedError(
-            "the engine's connections belong to another event loop, which was not"
+            "the engine's connections belong to another event loop, which is not"
             " closed: make an engine for each loop and each process"
         )
     # The server is told, and then the loop is missed.

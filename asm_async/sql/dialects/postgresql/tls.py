@@ -77,9 +77,9 @@ class TLS:
             context.verify_mode = ssl.CERT_NONE
         else:
             raise ValidationError(
-                f"url: sslmode={self.sslmode} needs a certificate to compare the"
-                " server's with: give sslrootcert=FILE, or sslrootcert=system for"
-                " those that the system trusts, set PGSSLROOTCERT, or put it into"
+                f"url: sslmode={self.sslmode} needs root certificates to verify the"
+                " server's: give sslrootcert=FILE, or sslrootcert=system for those that"
+                " the system trusts, set PGSSLROOTCERT, or put them into"
                 f" ~/{_DIRECTORY}/root.crt"
             )
         crl = self.sslcrl or os.environ.get("PGSSLCRL") or _usual("root.crl")

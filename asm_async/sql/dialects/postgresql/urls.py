@@ -179,8 +179,8 @@ def read_postgresql_url(parts: URLParts) -> tuple[sa.URL, dict[str, Any]]:
     """
     if parts.has_stray_at:
         raise ValidationError(
-            "url: there is an @ too many: in a user, password, name or parameter it is"
-            " written %40 (and / is %2F, ? is %3F)"
+            "url: there is one @ too many: in a user, password, name or parameter write"
+            " it as %40 (and / as %2F, ? as %3F)"
         )
     addresses = read_addresses(parts.hosts, parts.query)
     read = _read_parameters(parts)
@@ -207,12 +207,14 @@ def _read_parameters(parts: URLParts) -> dict[str, Any]:
     meant: dict[str, str] = {}
     for name, value in parts.parameters(besides=("host", "port")).items():
         if advice := _ADVICE.get(name):
-            raise ValidationError(f"url: {name} is not understood here: {advice}")
+            raise ValidationError(f"url: {name} is not supported: {advice}")
         if name not in _KNOWN:
             raise unknown_parameter(name, sorted({*_KNOWN, "host", "port"}))
         other = meant.setdefault(_SYNONYMS.get(name, name), name)
         if other != name:
-            raise ValidationError(f"url: {name}: {other} says the same: give one")
+            raise ValidationError(
+                f"url: {name}: {other} means the same: give one of them"
+            )
         read[name] = _KNOWN[name](value, f"url: {name}")
     return read
 
@@ -222,7 +224,9 @@ def _only_one(name: str, part: str | None, read: Mapping[str, Any]) -> str | Non
     if name == "database":
         value = read.get("dbname", value)
     if part and value:
-        raise ValidationError(f"url: {name}: it stands before the parameters too")
+        raise ValidationError(
+            f"url: {name}: it is given before the parameters too: give it once"
+        )
     return part or value
 
 
@@ -239,8 +243,8 @@ def _tls(read: Mapping[str, Any]) -> dict[str, Any]:
     for needed_by in (*files, *(["sslnegotiation"] if is_direct else ())):
         if mode not in _STRONG:
             raise ValidationError(
-                f"url: {needed_by} needs sslmode=require, verify-ca or verify-full"
-                " beside it, and would be ignored without"
+                f"url: {needed_by} needs sslmode=require, verify-ca or verify-full, and"
+                " is ignored without"
             )
     if by_system and mode != "verify-full":
         raise ValidationError("url: sslrootcert=system needs sslmode=verify-full")

@@ -95,8 +95,8 @@ class SQLite(Dialect):
         if file_path(engine.url) is None and not has_one_connection(engine):
             raise UnsupportedOperationError(
                 f"the engine's {type(engine.pool).__name__} may open and close several"
-                " connections, and a database in memory lives in one; make the engine"
-                " with asm_async.sql.create_engine, or with"
+                " connections, and a database in memory exists in one only; make the"
+                " engine with asm_async.sql.create_engine, or with"
                 " poolclass=AsyncAdaptedQueuePool, pool_size=1, max_overflow=0"
             )
 
@@ -123,9 +123,9 @@ class SQLite(Dialect):
             return
         if path is None:
             raise StoreClosedError(
-                "the database in memory stays where its connection was in use, in an"
-                " event loop that was closed or a process that was forked: make another"
-                " engine, and its tables"
+                "the database in memory cannot leave its connection, which was in use"
+                " in an event loop that was closed or a process that was forked: make"
+                " another engine and its tables"
             )
         for driver in idle:
             if driver in dead:

@@ -320,8 +320,8 @@ def identity_of(path: str) -> _Identity | None:
     if found.st_nlink > 1:
         raise StorageError(
             f"{path} is one of {found.st_nlink} names of one file (hard links). SQLite"
-            " keeps a log for each, and what is written by one name is lost by another:"
-            " remove the other names, or make symbolic links of them"
+            " keeps a log for each name, and writes through one are lost through"
+            " another: remove the other names, or make them symbolic links"
         )
     return found.st_dev, found.st_ino
 
@@ -371,13 +371,13 @@ class OpenFile:
             return
         if found is None:
             raise StorageError(
-                f"{self.path} is gone: it was moved or removed while it was open. Bring"
-                " it back: until then nothing is written to it, since it would be lost"
+                f"{self.path} is missing: it was moved or removed while it was open."
+                " Put it back: until then nothing is written, since it would be lost"
             )
         self.is_stale = True
         raise StorageUnavailableError(
             f"{self.path} is not the file that was opened: it was moved, removed or"
-            " replaced meanwhile, and has to be opened anew"
+            " replaced meanwhile. Open it again"
         )
 
 

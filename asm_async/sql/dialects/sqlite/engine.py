@@ -63,8 +63,8 @@ def engine_options(
         for name, value in chosen.items():
             if name == "pool" or value != _IN_MEMORY.get(name, value):
                 raise UnsupportedOperationError(
-                    f"{name}: a database in memory lives in one connection, so that"
-                    f" another pool would make several or lose it: leave {name} out"
+                    f"{name}: a database in memory exists in one connection, and"
+                    f" another pool would open several or lose it: leave {name} out"
                 )
         options |= _IN_MEMORY
     return options
@@ -119,9 +119,9 @@ def close_inherited(state: EngineState, path: str) -> None:
     idle = idle_connections(engine)
     if is_in_use(engine) or (idle and state.loop.is_running()):
         raise StoreClosedError(
-            f"this process was forked while an engine had {path} open and in use, and"
-            " SQLite cannot share its locks so: dispose of the engine before the fork,"
-            ' or start processes with the method "spawn"'
+            f"this process was forked while an engine was using {path}, and SQLite"
+            " locks cannot be shared with a fork: dispose of the engine before the"
+            ' fork, or start processes with the method "spawn"'
         )
     for driver in idle:
         close_left(driver)

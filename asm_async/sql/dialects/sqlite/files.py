@@ -129,8 +129,8 @@ def _refuse_to_replace(path: str) -> None:
     """
     if _size(path) == 0 < _size(f"{path}-wal"):
         raise StorageError(
-            f"{path} is gone, but its log {path}-wal is not. Bring it back; or, if a"
-            " new database shall take its place, remove the log"
+            f"{path} is missing, but its log {path}-wal is not. Put the file back, or"
+            " remove the log to begin a new database"
         )
 
 

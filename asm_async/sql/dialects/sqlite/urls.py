@@ -44,8 +44,8 @@ def read_sqlite_url(parts: URLParts) -> tuple[sa.URL, dict[str, Any]]:
     """
     if parts.hosts or parts.user is not None or parts.password is not None:
         raise ValidationError(
-            "url: Invalid SQLite URL: a path stands behind three slashes,"
-            " sqlite:///path, and an absolute one behind four"
+            "url: Invalid SQLite URL: write a path after three slashes, sqlite:///path,"
+            " and an absolute one after four"
         )
     given = parts.parameters()
     is_uri = given.get("uri") == "true"
@@ -72,5 +72,5 @@ def _check_uri(database: str) -> None:
     if "?" in database or "#" in database:
         # SQLite decodes once more, and would drop what stands behind it.
         raise ValidationError(
-            "url: a ? or # in the name of a file is written %253F or %2523 here"
+            "url: write a ? or # in the name of a file as %253F or %2523 here"
         )

@@ -63,10 +63,13 @@ def run(url: str, command: str, redirection: str) -> subprocess.CompletedProcess
         ("export", ">/dev/full", 1, "error: [Errno 28] No space left on device"),
         ("db current", "| true", 0, None),
         ("db current", "2>&-", 0, None),
-        ("db current --url x", "2>&-", 1, None),
+        ("db current --url x", "2>&-", 2, None),
+        ("export", "| true", 0, None),
+        ("--help", "| true", 0, None),
+        ("sessions", "| true", 0, None),
         ("import /", "", 1, "error: [Errno 21] Is a directory: '/'"),
     ],
-    ids=range(9),
+    ids=range(12),
 )
 def test_a_stream_that_fails_is_named(
     url: str, command: str, redirection: str, code: int, last_line: str | None
@@ -142,7 +145,7 @@ def test_timeout_is_a_time(
     """
     What is none is named, and nothing waits for it.
     """
-    assert main([*command.split(), "--url", url, f"--timeout={timeout}"]) == 1
+    assert main([*command.split(), "--url", url, f"--timeout={timeout}"]) == 2
     assert capsys.readouterr().err.startswith("error: timeout: expected ")
 
 
@@ -153,6 +156,6 @@ def test_a_name_that_no_file_has_is_named(
     """
     A NUL cannot come from a shell, though it can from a caller.
     """
-    assert main([*arguments, "--url", url]) == 1
+    assert main([*arguments, "--url", url]) == 2
     error = capsys.readouterr().err.splitlines()[-1]
     assert error == "error: a\\x00b: there cannot be a file of this name"

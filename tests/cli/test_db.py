@@ -6,7 +6,6 @@ import runpy
 import sqlite3
 import sys
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -59,11 +58,9 @@ def revision_of(url: str) -> str | None:
 
 def refusal(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> str:
     """
-    Run what is no command and give the complaint.
+    Run what is no command and return the complaint.
     """
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-    assert caught.value.code == 2
+    assert main(arguments) == 2
     return capsys.readouterr().err
 
 
@@ -74,15 +71,15 @@ def test_a_database_goes_up_and_down(
     Each command ends with 0 and prints the revision that the database is at.
     """
     codes = [
-        main(["db", "current", "--url", url]),
         main(["db", "upgrade", "--url", url]),
         main(["db", "current", "--url", url]),
-        main(["db", "downgrade", "--revision", "base", "--url", url]),
+        main(["db", "downgrade", "--revision", "base", "--yes", "--url", url]),
+        main(["db", "current", "--url", url]),
         main(["db", "upgrade", "--revision", "0001", "--url", url]),
     ]
 
     assert codes == [0, 0, 0, 0, 0]
-    assert capsys.readouterr().out.split() == ["base", "0001", "0001", "base", "0001"]
+    assert capsys.readouterr().out.split() == ["0001", "0001", "base", "base", "0001"]
     assert revision_of(url) == "0001"
 
 
@@ -139,26 +136,39 @@ def test_sql_prints_what_the_schema_file_holds(
 
 
 @pytest.mark.parametrize(
-    ("arguments", "complaint"),
+    ("arguments", "code", "complaint"),
     [
-        (["upgrade", "--url", "nonsense"], "this is no database URL"),
-        (["upgrade", "--url", "mysql://u:secret@h/d"], "mysql is not supported"),
-        (["current", "--url", "sqlite:////no/such/place"], "unable to open"),
-        (["current", "--url", "postgresql://u:secret@127.0.0.1:1/d"], "Connect call"),
-        (["upgrade", "--url", "sqlite://", "--revision", "0815"], "'0815' is none of"),
-        (["sql", "--dialect", "sqlite", "--revision", "x"], "'x' is none of base"),
+        (["upgrade", "--url", "nonsense"], 2, "this is not a database URL"),
+        (["upgrade", "--url", "mysql://u:secret@h/d"], 1, "mysql is not supported"),
+        (["upgrade", "--url", "sqlite:////no/such/place"], 1, "unable to open"),
+        (
+            ["current", "--url", "postgresql://u:secret@127.0.0.1:1/d"],
+            4,
+            "Connect call",
+        ),
+        (
+            ["upgrade", "--url", "sqlite://", "--revision", "0815"],
+            2,
+            "'0815' is not one of",
+        ),
+        (
+            ["sql", "--dialect", "sqlite", "--revision", "x"],
+            2,
+            "'x' is not one of base",
+        ),
     ],
     ids=range(6),
 )
 def test_a_command_that_fails_says_why_in_one_line(
-    arguments: list[str], complaint: str, capsys: pytest.CaptureFixture[str]
+    arguments: list[str],
+    code: int,
+    complaint: str,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     """
-    It ends with 1 and shows neither a traceback nor a password.
+    It ends with the code of the reason and shows neither a traceback nor a password.
     """
-    timeout = [] if "sql" in arguments else ["--timeout", "0"]
-
-    assert main(["db", *arguments, *timeout]) == 1
+    assert main(["db", *arguments, "--timeout", "0"]) == code
     printed = capsys.readouterr()
     assert printed.out == ""
     assert printed.err.startswith("error: ")
@@ -170,14 +180,14 @@ def test_a_command_that_fails_says_why_in_one_line(
 @pytest.mark.parametrize(
     ("arguments", "complaint"),
     [
-        ([], "COMMAND"),
-        (["db"], "COMMAND"),
-        (["db", "sideways"], "invalid choice: 'sideways'"),
+        ([], "a command is missing"),
+        (["db"], "asm db: a command is missing"),
+        (["db", "sideways"], 'Unknown command "sideways"'),
         (["db", "current"], f"--url is missing, and {VARIABLE} is not set"),
         (["db", "sql"], f"--url is missing, and {VARIABLE} is not set"),
-        (["db", "downgrade", "--url", "sqlite://"], "required: --revision"),
-        (["db", "upgrade", "--url", "sqlite://", "--rev", "0001"], "unrecognized"),
-        (["db", "sql", "--dialect", "mysql"], "invalid choice: 'mysql'"),
+        (["db", "downgrade", "--url", "sqlite://"], "--revision requires an argument"),
+        (["db", "upgrade", "--url", "sqlite://", "--rev", "1"], "Unknown option"),
+        (["db", "sql", "--dialect", "mysql"], 'Invalid value "mysql"'),
     ],
     ids=range(8),
 )
@@ -202,12 +212,12 @@ def test_a_password_in_a_misspelt_argument_is_not_repeated(
     url: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    The complaint shows the argument with the password left out.
+    The complaint names the option alone.
     """
     complaint = refusal(["db", "current", "--ulr", url], capsys)
 
-    assert "--ulr postgresql://" in complaint
-    assert "***" in complaint
+    assert "Unknown option" in complaint
+    assert "--ulr" in complaint
     assert "secret" not in complaint
 
 
@@ -242,8 +252,7 @@ def test_what_may_be_a_password_is_not_repeated_wherever_it_stands(
     """
     # A shell makes two arguments of one that has a blank and no quotes.
     for words in ([word], word.split()):
-        with suppress(SystemExit):
-            assert main([*before, *words]) == 1
+        assert main([*before, *words]) in {1, 2}
 
     assert "SECRET" not in capsys.readouterr().err
 

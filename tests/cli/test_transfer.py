@@ -144,8 +144,8 @@ def test_a_name_may_ask_for_compression(
 @pytest.mark.parametrize(
     ("options", "found"),
     [
-        (["--agent-id", "agent of ses_2"], 1),
-        (["--user-id", "nobody"], 0),
+        (["--agent", "agent of ses_2"], 1),
+        (["--user", "nobody"], 0),
         (["--tag", "a", "--tag", "b"], 2),
         (["--tag", "c"], 0),
         (["--status", "pending", "--status", "active"], 2),
@@ -273,9 +273,9 @@ def test_an_export_needs_a_place(
     url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str
 ) -> None:
     """
-    It ends with 1 and names the place, if that is a directory or lies in none.
+    It ends with 2 and names the place, if that is a directory or lies in none.
     """
-    assert main(["export", "--url", url, "--output", str(tmp_path / name)]) == 1
+    assert main(["export", "--url", url, "--output", str(tmp_path / name)]) == 2
     error = capsys.readouterr().err
     assert error.startswith(f"error: {tmp_path / name}: ")
 
@@ -290,9 +290,10 @@ def test_a_database_without_our_tables_is_refused(
     file = tmp_path / "export.jsonl"
     arguments = ["--output", str(file)] if command == "export" else ["-"]
 
+    (tmp_path / "a.sqlite3").touch()
     code = main([command, "--url", f"sqlite:///{tmp_path / 'a.sqlite3'}", *arguments])
 
-    assert code == 1
+    assert code == 5
     assert "db upgrade" in capsys.readouterr().err
     assert not file.exists()
 
@@ -302,8 +303,8 @@ def test_a_database_without_our_tables_is_refused(
     [
         (["export"], "--url is missing"),
         (["import", "-"], "--url is missing"),
-        (["import", "--url", "sqlite://"], "required: FILE"),
-        (["export", "--url", "sqlite://", "--status", "odd"], "invalid choice: 'odd'"),
+        (["import", "--url", "sqlite://"], "FILE requires an argument"),
+        (["export", "--url", "sqlite://", "--status", "odd"], 'Invalid value "odd"'),
         (["export", "--url", "sqlite://", "--created-after", "x"], "is no time"),
     ],
     ids=range(5),
@@ -314,8 +315,5 @@ def test_wrong_arguments_end_with_two(
     """
     What is missing or unknown is named, and nothing runs.
     """
-    with pytest.raises(SystemExit) as caught:
-        main(arguments)
-
-    assert caught.value.code == 2
+    assert main(arguments) == 2
     assert complaint in capsys.readouterr().err

@@ -116,7 +116,7 @@ def test_places_are_checked_first(
     Both are needed, and contents come from where there are some; nothing is written.
     """
     with contextlib.chdir(tmp_path):
-        assert export(url, tmp_path, **places) == 1
+        assert export(url, tmp_path, **places) == 2
     assert capsys.readouterr().err.startswith(complaint.format(tmp_path))
     assert not (tmp_path / "export.jsonl").exists()
     assert not (tmp_path / "nowhere").exists()
@@ -132,7 +132,7 @@ def test_a_lost_content_fails_the_export(
     content.unlink()
 
     assert export(url, tmp_path) == 1
-    assert "is gone" in capsys.readouterr().err
+    assert "is missing" in capsys.readouterr().err
     assert not (tmp_path / "export.jsonl").exists()
 
 

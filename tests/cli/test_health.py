@@ -22,14 +22,16 @@ def path(tmp_path: Path) -> Path:
     return path
 
 
-def test_a_sound_database_succeeds_in_silence(
+def test_a_sound_database_is_said_to_be_so(
     path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    So that it can be asked by whatever watches over a database.
+    With -q the exit code alone tells it, to whatever watches over a database.
     """
     capsys.readouterr()
     assert main(["health", "--url", f"sqlite:///{path}"]) == 0
+    assert capsys.readouterr() == ("healthy: nothing is wrong\n", "")
+    assert main(["health", "-q", "--url", f"sqlite:///{path}"]) == 0
     assert capsys.readouterr() == ("", "")
 
 
@@ -59,6 +61,8 @@ def test_a_database_without_our_schema_is_wrong(
     """
     It says what to run.
     """
+    (tmp_path / "empty.sqlite3").touch()
+
     assert main(["health", "--url", f"sqlite:///{tmp_path / 'empty.sqlite3'}"]) == 1
     output = capsys.readouterr().out
     assert output.startswith("schema_version schema: ")

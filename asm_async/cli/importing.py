@@ -1,0 +1,98 @@
+"""
+``asm import``: history from a file.
+"""
+
+from __future__ import annotations
+
+from contextlib import aclosing
+from typing import Annotated
+
+from cyclopts import Parameter
+
+from asm_async.artifacts import ContentCopier
+from asm_async.cli.contents import (
+    NO_CONTENTS,
+    ContentOptions,
+    check_source,
+    copied,
+)
+from asm_async.cli.database import on_ports
+from asm_async.cli.files import STANDARD, DamagedFileError, pieces_of
+from asm_async.cli.options import DEFAULTS, Options
+from asm_async.cli.reports import progress, say
+from asm_async.cli.screen import Screen
+from asm_async.errors import ValidationError
+from asm_async.ports.history_transfer import MAX_LINE_BYTES
+from asm_async.ports.together import Ports
+from asm_async.values.transfer_reports import ImportReport
+
+
+def import_sessions(
+    file: Annotated[str, Parameter(metavar="FILE", allow_leading_hyphen=True)],
+    /,
+    *,
+    max_line_bytes: Annotated[int, Parameter(metavar="BYTES")] = MAX_LINE_BYTES,
+    contents: ContentOptions = NO_CONTENTS,
+    options: Options = DEFAULTS,
+) -> None:
+    """
+    Store what of an export is not in the database yet.
+
+    Each session is stored whole or not at all, so that the command can be repeated.
+    How much was imported is reported on standard error; with --json it is printed as an
+    object of counts.
+
+    Args:
+        file: What to read; compressed if it ends with .gz; - is standard input.
+
+        max_line_bytes: The longest line to accept.
+    """
+    if file.startswith("-") and file != STANDARD:
+        raise ValidationError(f"unknown option: {file}; a file is ./{file}")
+    stores, copier = contents.stores(), None
+    if stores is not None:
+        check_source(stores[1])
+        copier = ContentCopier(stores[1], stores[0])
+    done = ImportReport()
+
+    def sentence() -> str:
+        return _imported(done, copier)
+
+    show = progress(options, sentence)
+
+    def remember(report: ImportReport) -> None:
+        nonlocal done
+        done = report
+        show(report)
+
+    async def work(ports: Ports) -> None:
+        reader = pieces_of(file)
+        if copier is not None:
+            reader = copier.reader(reader, max_line_bytes=max_line_bytes)
+        try:
+            async with aclosing(reader):
+                await ports.query.import_sessions(
+                    reader, max_line_bytes=max_line_bytes, progress=remember
+                )
+        except ValidationError as error:
+            raise DamagedFileError(str(error)) from error
+        finally:
+            # Also before an error: what was imported stays.
+            if options.as_json:
+                Screen().json(done)
+            else:
+                say(options, sentence())
+
+    on_ports(options, work)
+
+
+def _imported(done: ImportReport, copier: ContentCopier | None) -> str:
+    counts = (
+        f"imported {done.sessions_imported:,} sessions,"
+        f" {done.runs_imported:,} runs, {done.artifacts_imported:,} artifacts,"
+        f" {done.items_imported:,} state items, {done.events_imported:,} events;"
+        f" {done.sessions_unchanged:,} sessions were here already"
+    )
+    if copier is None:
+        return counts
+    return counts + copied(copier.content_count, copier.byte_count)

@@ -1,0 +1,3 @@
+"""
+What makes the documentation site of docs/ and of the package's docstrings.
+"""
