@@ -180,9 +180,7 @@ async def test_pieces_of_a_streamed_message_are_shown_once(console: Console) -> 
         [
             piece("m1", "Good "),
             piece("m1", "day"),
-            conventions.message_received(
-                content="Good day", message_id="m1", **options
-            ),
+            whole,
             piece("m2", "Bro"),
             piece("m2", "ken"),
             piece("m3", "off"),
