@@ -195,14 +195,14 @@ def test_landmarks_and_regions_are_named(
     Views, sessions, events and the connection are found by their names.
     """
     page = open_page(showcase, f"/?session={RICH}")
-    for role, name in (
-        ("navigation", "Views"),
-        ("navigation", "Sessions"),
-        ("tablist", "What to see of the session"),
-        ("feed", "Events"),
-        ("search", "Find in this session"),
+    for found in (
+        page.get_by_role("navigation", name="Views", exact=True),
+        page.get_by_role("navigation", name="Sessions", exact=True),
+        page.get_by_role("tablist", name="What to see of the session"),
+        page.get_by_role("feed", name="Events"),
+        page.get_by_role("search", name="Find in this session"),
     ):
-        expect(page.get_by_role(role, name=name, exact=True)).to_have_count(1)  # type: ignore[arg-type]
+        expect(found).to_have_count(1)
     expect(page.get_by_role("main")).to_have_count(1)
     expect(page.locator("#connection")).to_have_attribute("role", "status")
     assert page.locator("html").get_attribute("lang") == "en"

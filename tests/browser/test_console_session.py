@@ -120,7 +120,8 @@ def jump(page: Page, number: int, key: str) -> float:
           const look = () => {
             const row = document.querySelector('.entry[aria-current="true"]');
             const behind = row ? number - row.dataset.sequence : -1;
-            if (behind >= 0 && behind < 24) requestAnimationFrame(() => done(performance.now() - start));
+            const isThere = behind >= 0 && behind < 24;
+            if (isThere) requestAnimationFrame(() => done(performance.now() - start));
             else requestAnimationFrame(look);
           };
           const find = document.getElementById("find");
