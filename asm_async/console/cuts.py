@@ -11,7 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-from asm_async.console.answers import Cut
+from asm_async.console.entry_answers import Cut
 from asm_async.values.json_values import EncodedJSON, decode_json
 
 

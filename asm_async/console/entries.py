@@ -13,7 +13,8 @@ from typing import Any, TypeAlias
 
 import attrs
 
-from asm_async.console.answers import (
+from asm_async.console.cuts import Cutter, members, time_text
+from asm_async.console.entry_answers import (
     Approval,
     ApprovalState,
     Entry,
@@ -21,14 +22,13 @@ from asm_async.console.answers import (
     EntryKind,
     Tool,
 )
-from asm_async.console.cuts import Cutter, decoded, time_text
 from asm_async.console.entry_parts import parts_of
 from asm_async.console.runs import cost_of, tokens_of
 from asm_async.conventions import Role
 from asm_async.transcripts.message import is_parts
 from asm_async.values.event import EVENTS_RETRACTED, Event, EventType
 from asm_async.values.fields import MAX_COUNT
-from asm_async.values.json_values import EncodedJSON, encode_json
+from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
 from asm_async.values.retraction import Ranges, is_hidden
 from asm_async.values.token_price import PriceLookup
 
@@ -38,6 +38,14 @@ How many characters of each text are displayed in a list of entries.
 """
 
 _MAX_DECODED_LENGTH = 1 << 22
+
+
+def data_text(event: Event) -> str:
+    """
+    Return an event's data as JSON.
+    """
+    data: Any = event.data
+    return data if isinstance(data, EncodedJSON) else encode_json(data)
 
 
 @attrs.frozen(kw_only=True)
@@ -63,9 +71,7 @@ class EntryMaker:
         """
         Return how an event is displayed.
         """
-        text = event.data
-        if not isinstance(text, EncodedJSON):
-            text = EncodedJSON(encode_json(event.data))
+        text = data_text(event)
         kind, describe = _KINDS.get(str(event.type), ("other", _describe_other))
         entry = self._base(event, kind, len(text))
         cutter = Cutter(self.max_length)
@@ -74,7 +80,7 @@ class EntryMaker:
             entry["data"] = cutter.text(text)
             entry["data"]["format"] = "json"
         else:
-            describe(_Described(event, decoded(text), entry, cutter, self))
+            describe(_Described(event, decode_json(text), entry, cutter, self))
         entry["is_cut"] = cutter.has_cut
         return entry
 
@@ -119,9 +125,10 @@ class _Described:
         Return a member that is a number, if there is such.
         """
         value = self.data.get(name)
-        is_number = isinstance(value, int | float) and not isinstance(value, bool)
+        if not isinstance(value, int | float) or isinstance(value, bool):
+            return None
         # JSON's integers may be larger than any float.
-        return float(value) if is_number and abs(value) <= MAX_COUNT else None
+        return float(value) if abs(value) <= MAX_COUNT else None
 
     def show_data(self) -> None:
         """
@@ -256,9 +263,7 @@ def _describe_run_end(about: _Described) -> None:
     about.entry["label"] = str(about.event.type).removeprefix("run_")
     if (output := about.data.get("output")) is not None:
         about.entry["output"] = about.cutter.json(output)
-    usage = about.data.get("token_usage")
-    if isinstance(usage, dict):
-        about.show_usage(usage)
+    about.show_usage(members(about.data.get("token_usage")))
     about.show_names()
     about.show_reason()
     about.show_error()

@@ -5,11 +5,11 @@ The content of a message as parts that are displayed: text, images, and anything
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, cast
 
-from asm_async.console.answers import Cut, ImagePart, Part
-from asm_async.console.cuts import Cutter
+from asm_async.console.cuts import Cutter, members
+from asm_async.console.entry_answers import Cut, ImagePart, Part
 from asm_async.transcripts.parts import image_url, text_of
 
 MAX_IMAGE_LENGTH = 262_144
@@ -29,7 +29,8 @@ def parts_of(content: Any, cutter: Cutter) -> list[Part]:
     if isinstance(content, str):
         return [_text("text", cutter.text(content))]
     if not isinstance(content, list):
-        return [{"type": "data", "label": "content", "text": cutter.json(content)}]
+        data: object = content
+        return [{"type": "data", "label": "content", "text": cutter.json(data)}]
     return [
         part for each in cast("list[object]", content) for part in _parts(each, cutter)
     ]
@@ -39,7 +40,7 @@ def _parts(part: object, cutter: Cutter) -> Iterator[Part]:
     if isinstance(part, str):
         yield _text("text", cutter.text(part))
         return
-    own = cast("dict[str, Any]", part) if isinstance(part, dict) else {}
+    own = members(part)
     kind = own.get("type")
     if not isinstance(kind, str):
         yield {"type": "data", "label": "part", "text": cutter.json(part)}
@@ -52,7 +53,7 @@ def _parts(part: object, cutter: Cutter) -> Iterator[Part]:
     elif (url := image_url(own)) is not None:
         yield _image(url, cutter)
     else:
-        yield {"type": "data", "label": kind, "text": cutter.json(own)}
+        yield {"type": "data", "label": kind, "text": cutter.json(part)}
 
 
 def _text(kind: Literal["text", "reasoning", "refusal"], text: Cut) -> Part:
@@ -69,8 +70,8 @@ def _thought(part: Mapping[str, Any]) -> str:
     summary = part.get("summary")
     if not isinstance(summary, list):
         return ""
-    steps = cast("Sequence[Any]", summary)
-    texts = [step.get("text") for step in steps if isinstance(step, Mapping)]
+    steps = cast("list[object]", summary)
+    texts = [members(step).get("text") for step in steps]
     return "\n\n".join(text for text in texts if isinstance(text, str))
 
 

@@ -12,8 +12,9 @@ from html import escape
 from importlib.resources import files
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Cut, Entry, Part, RunAnswer, SessionAnswer
+from asm_async.console.answers import RunAnswer, SessionAnswer
 from asm_async.console.entries import EntryMaker
+from asm_async.console.entry_answers import Cut, Entry, Part
 from asm_async.console.sessions import run_page, session_answer
 from asm_async.console.windows import bounds_of
 from asm_async.fronts.loop_share import in_pieces

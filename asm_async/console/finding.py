@@ -8,12 +8,11 @@ import re
 from collections.abc import Iterator
 from datetime import datetime
 from time import perf_counter
-from typing import Any
+from typing import Any, cast
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Entry, Find, Finds
-from asm_async.console.entries import EntryMaker
-from asm_async.console.windows import data_text
+from asm_async.console.entries import EntryMaker, data_text
+from asm_async.console.entry_answers import Entry, Find, Finds
 from asm_async.fronts.loop_share import LoopShare
 from asm_async.values.event import Event, EventType
 from asm_async.values.json_values import decode_json
@@ -115,9 +114,10 @@ def _texts(event: Event) -> Iterator[str]:
         if isinstance(value, str):
             yield value
         elif isinstance(value, dict):
-            waiting += reversed(list(value.values()))
+            members = cast("dict[str, Any]", value)
+            waiting += reversed(list(members.values()))
         elif isinstance(value, list):
-            waiting += reversed(value)
+            waiting += reversed(cast("list[object]", value))
     yield str(event.type)
     yield event.id
 

@@ -14,7 +14,8 @@ from typing import Any, TypeAlias
 import attrs
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import ChangedRows, LiveSession, NewEntries, Row
+from asm_async.console.answers import ChangedRows, LiveSession, Row
+from asm_async.console.entry_answers import NewEntries
 from asm_async.console.rows import rows_of
 from asm_async.console.search import SessionFilters
 from asm_async.console.sessions import live_session
@@ -106,11 +107,10 @@ class SessionStream:
         )
         if not events:
             return False
-        hidden: Ranges | None = None
+        before = self._hidden
         is_long = len(events) > MAX_NEW_ENTRIES
         if is_long or any(event.type == EVENTS_RETRACTED for event in events):
-            hidden = await hidden_of(self.reader, self.session_id)
-            hidden, self._hidden = (None if hidden == self._hidden else hidden), hidden
+            self._hidden = await hidden_of(self.reader, self.session_id)
         latest = events[-1].sequence_number
         if is_long:
             latest = await self.reader.ports.store.get_latest_sequence(
@@ -120,7 +120,9 @@ class SessionStream:
         entries: NewEntries = {
             "items": await entries_of(self.reader, shown, self._hidden),
             "latest_sequence": latest,
-            "retracted": None if hidden is None else [list(each) for each in hidden],
+            "retracted": None
+            if self._hidden == before
+            else [list(each) for each in self._hidden],
         }
         self.place = latest
         await write(message("entries", entries, latest))
@@ -211,5 +213,5 @@ def _signature_of(session: Session) -> _Signature:
 
 
 def _is_running(row: Row | None) -> bool:
-    run = row and row["latest_run"]
-    return bool(run) and run["state"] == "running"
+    run = None if row is None else row["latest_run"]
+    return run is not None and run["state"] == "running"

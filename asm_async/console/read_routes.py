@@ -15,8 +15,9 @@ import asm_async
 from asm_async.console import finding, lineage, rows, sums, windows
 from asm_async.console import sessions as displayed
 from asm_async.console.access import Reader, ReaderDep, RunId, Sequence, SessionId
-from asm_async.console.answers import About, Database, Place, RowList, RunState
+from asm_async.console.answers import About, Database, RowList, RunState
 from asm_async.console.cuts import Cutter, time_text
+from asm_async.console.entry_answers import Place
 from asm_async.console.parameters import RunFiltersDep, SessionFiltersDep, Words
 from asm_async.console.runs import RunStates, run_answer
 from asm_async.console.search import list_rows, words_of

@@ -5,12 +5,13 @@ Sessions as a list displays them: with a title, counts, and their latest run.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Literal, TypeAlias
+from collections.abc import Sequence
+from typing import Any, Literal, TypeAlias, cast
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Row, Tokens
+from asm_async.console.answers import Row
 from asm_async.console.cuts import members, optional_time, time_text
+from asm_async.console.entry_answers import Tokens
 from asm_async.console.runs import RunStates, latest_run, tokens_together
 from asm_async.errors import NotFoundError
 from asm_async.transcripts.parts import text_of
@@ -167,8 +168,8 @@ def _words(event: Event) -> str:
     content: Any = members(event.data).get("content")
     if isinstance(content, str):
         return one_line(content)
-    parts: Any = content if isinstance(content, list) else []
-    texts = [text_of(part) for part in parts if isinstance(part, Mapping)]
+    parts = cast("list[object]", content) if isinstance(content, list) else []
+    texts = [text_of(members(part)) for part in parts]
     return one_line(" ".join(filter(None, texts)))
 
 

@@ -11,14 +11,7 @@ from typing import Any, cast
 
 import attrs
 
-from asm_async.console.answers import (
-    LatestRun,
-    Lease,
-    RunAnswer,
-    RunError,
-    RunState,
-    Tokens,
-)
+from asm_async.console.answers import LatestRun, Lease, RunAnswer, RunError, RunState
 from asm_async.console.cuts import (
     Cutter,
     decoded,
@@ -26,6 +19,7 @@ from asm_async.console.cuts import (
     optional_time,
     time_text,
 )
+from asm_async.console.entry_answers import Tokens
 from asm_async.ports.state_store import StateStore
 from asm_async.recording.endings import INTERRUPTED
 from asm_async.recording.leases import LeaseTerm, RunItems, term_of
@@ -213,8 +207,9 @@ def tokens_of(usage: Mapping[str, Any]) -> Tokens | None:
 
 def _count(value: object) -> int | None:
     # The data of an event is not checked by a store.
-    is_count = isinstance(value, int) and not isinstance(value, bool)
-    return value if is_count and 0 <= value <= MAX_COUNT else None
+    if not isinstance(value, int) or isinstance(value, bool):
+        return None
+    return value if 0 <= value <= MAX_COUNT else None
 
 
 def tokens_together(runs: Iterable[Run]) -> Tokens:

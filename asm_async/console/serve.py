@@ -6,9 +6,10 @@ from __future__ import annotations
 
 import asyncio
 import ipaddress
+import signal
 import socket
-from collections.abc import Callable, Collection
-from contextlib import suppress
+from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 
 import sqlalchemy as sa
 import uvicorn
@@ -97,14 +98,12 @@ def serve(
                 )
                 await _Server(config, address, on_ready).serve(sockets=[listener])
 
-        # The server has ended by itself by then, as it was asked to.
-        with suppress(KeyboardInterrupt):
-            asyncio.run(run())
+        asyncio.run(run())
 
 
 class _Server(uvicorn.Server):
     """
-    A server that says where it serves.
+    A server that says where it serves, and ends like a function.
     """
 
     def __init__(
@@ -116,6 +115,22 @@ class _Server(uvicorn.Server):
         super().__init__(config)
         self._address = address
         self._on_ready = on_ready
+
+    @contextmanager
+    def capture_signals(self) -> Generator[None]:
+        """
+        Have signals end the server, and nothing else.
+
+        The server's own way is to raise them once more when it has ended, which would
+        cancel what closes the database.
+        """
+        handled = (signal.SIGINT, signal.SIGTERM)
+        before = {number: signal.signal(number, self.handle_exit) for number in handled}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """

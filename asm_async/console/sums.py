@@ -81,14 +81,10 @@ async def latency_of(
     name = _FILTERS.get(group_by or "")
     if name is None or filters.get(name) is not None:
         runs, is_sample = await _ended_runs(reader, filters, MAX_SAMPLE)
-        key_of = {
-            "model": model_of,
-            "provider": lambda run: run.provider,
-            "day": lambda run: run.started_at.date().isoformat(),
-        }.get(group_by or "", lambda _: filters.get(name or ""))
+        owner: str | None = filters.get(name or "")
         by_key: dict[str | None, list[Run]] = defaultdict(list)
         for run in runs:
-            by_key[key_of(run)].append(run)
+            by_key[_told_by_run(run, group_by, owner)].append(run)
     else:
         by_key, is_sample = await _by_owner(reader, str(group_by), name, filters)
     groups = [_latency(key, runs) for key, runs in by_key.items() if runs]
@@ -98,6 +94,23 @@ async def latency_of(
         groups.sort(key=lambda group: -group["runs"])
     count = sum(group["runs"] for group in groups)
     return {"groups": groups, "runs": count, "is_sample": is_sample}
+
+
+def _told_by_run(
+    run: Run, group_by: LatencyDimension | None, owner: str | None
+) -> str | None:
+    """
+    Return the group of a run, of whose session no more is known than its *owner*.
+    """
+    match group_by:
+        case "model":
+            return model_of(run)
+        case "provider":
+            return run.provider
+        case "day":
+            return run.started_at.date().isoformat()
+        case _:
+            return owner
 
 
 async def _by_owner(

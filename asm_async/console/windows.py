@@ -8,21 +8,20 @@ are before and behind it.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import attrs
 
 from asm_async.console.access import Reader
-from asm_async.console.answers import Entry, WholeEvent, Window
 from asm_async.console.cuts import decoded, pretty_json
-from asm_async.console.entries import EntryMaker
+from asm_async.console.entries import EntryMaker, data_text
+from asm_async.console.entry_answers import Entry, WholeEvent, Window
 from asm_async.console.runs import model_of
 from asm_async.errors import NotFoundError, RunNotFoundError
 from asm_async.fronts.loop_share import in_pieces
 from asm_async.integrations.fastapi.pages import PartSize
 from asm_async.integrations.fastapi.responses import encode_value
 from asm_async.values.event import EVENTS_RETRACTED, Event
-from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
+from asm_async.values.json_values import decode_json
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 
 MAX_WINDOW = 500
@@ -103,14 +102,6 @@ async def window(reader: Reader, session_id: str, *, first: int, limit: int) -> 
         "latest_sequence": max(bounds.latest, place if events else 0),
         "retracted": bounds.retracted,
     }
-
-
-def data_text(event: Event) -> str:
-    """
-    Return an event's data as JSON.
-    """
-    data: Any = event.data
-    return data if isinstance(data, EncodedJSON) else encode_json(data)
 
 
 async def entries_of(

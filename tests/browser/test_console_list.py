@@ -32,10 +32,17 @@ def first_list(page: Page) -> float:
     """
     Return after how many seconds the page had a list.
     """
-    page.wait_for_function("performance.getEntriesByName('asm-first-list').length")
-    milliseconds: float = page.evaluate(
-        "performance.getEntriesByName('asm-first-list')[0].startTime"
-    )
+    look = """
+        new Promise((done) => {
+          const look = () => {
+            const [mark] = performance.getEntriesByName("asm-first-list");
+            if (mark) done(mark.startTime);
+            else requestAnimationFrame(look);
+          };
+          look();
+        })
+    """
+    milliseconds: float = page.evaluate(look)
     return milliseconds / 1_000
 
 

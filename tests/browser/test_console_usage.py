@@ -36,12 +36,13 @@ def test_what_is_charted_is_chosen_and_kept(
     Group, measure and dates are chosen, stand in the address, and survive a reload.
     """
     page = open_page(showcase, "/?view=usage")
-    page.get_by_label("By").select_option("user")
-    page.get_by_label("Measure").select_option("tokens")
+    form = page.get_by_role("form", name="What the charts show")
+    form.get_by_label("By").select_option("user")
+    form.get_by_label("Measure").select_option("tokens")
     expect(page.get_by_role("img", name="Tokens by day and user")).to_be_visible()
     page.reload()
     expect(page.get_by_role("img", name="Tokens by day and user")).to_be_visible()
-    page.get_by_label("Time").select_option("custom")
-    page.get_by_label("From").fill("2001-01-01")
-    page.get_by_label("To").fill("2001-01-31")
+    form.get_by_label("Time", exact=True).select_option("custom")
+    form.get_by_label("From", exact=True).fill("2001-01-01")
+    form.get_by_label("To", exact=True).fill("2001-01-31")
     expect(page.locator("main")).to_contain_text("No run began in this time.")

@@ -52,7 +52,7 @@ def test_a_mistyped_file_is_never_made(
     """
     It ends with 3, names the file and says which command makes one.
     """
-    path = tmp_path / "agnets.sqlite3"
+    path = tmp_path / "typo.sqlite3"
     url = form.format(path)
 
     assert main([*command, "--url", url]) == 3

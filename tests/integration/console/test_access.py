@@ -65,7 +65,7 @@ def routes() -> Iterator[tuple[str, str]]:
     )
     for route in made.routes:
         assert isinstance(route, APIRoute)
-        for method in sorted(route.methods - {"HEAD"}):
+        for method in sorted((route.methods or set()) - {"HEAD"}):
             yield method, route.path
 
 

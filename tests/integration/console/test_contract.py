@@ -5,13 +5,13 @@ What the console answers is what its page is written for.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import pytest
 from pydantic import TypeAdapter
 
 from asm_async import conventions
-from asm_async.console import answers
+from asm_async.console import answers, entry_answers
 from asm_async.testing.factories import make_run, make_session
 from tests.console_seed import LONG_SESSION, read_conversations, seed
 from tests.integration.console.serving import Console
@@ -30,11 +30,11 @@ ANSWERS: list[tuple[str, dict[str, Any], Any]] = [
     ("runs", LONG, answers.RunPage),
     ("run", {**LONG, "run_id": f"run_{LONG_SESSION}_0"}, answers.RunAnswer),
     ("tree", {"session_id": "ses_00001"}, answers.Tree),
-    ("entries", {**LONG, "limit": 500}, answers.Window),
-    ("entries", {"session_id": "ses_all", "limit": 500}, answers.Window),
-    ("event", {**LONG, "sequence": 2}, answers.WholeEvent),
-    ("find", {**LONG, "q": "flight"}, answers.Finds),
-    ("locate", {**LONG, "run_id": "none"}, answers.Place),
+    ("entries", {**LONG, "limit": 500}, entry_answers.Window),
+    ("entries", {"session_id": "ses_all", "limit": 500}, entry_answers.Window),
+    ("event", {**LONG, "sequence": 2}, entry_answers.WholeEvent),
+    ("find", {**LONG, "q": "flight"}, entry_answers.Finds),
+    ("locate", {**LONG, "run_id": "none"}, entry_answers.Place),
     ("usage", {"group_by": ["model", "user"], "bucket": "day"}, answers.Usage),
     ("latency", {"group_by": "agent"}, answers.Latency),
 ]
@@ -122,7 +122,7 @@ async def test_each_message_is_what_is_described(console: Console) -> None:
     async with open_stream(console.client, LIST) as stream:
         rows = await next_of(stream, "sessions")
 
-    assert_is(answers.NewEntries, entries.data)
+    assert_is(entry_answers.NewEntries, entries.data)
     assert_is(answers.LiveSession, session.data)
     assert_is(answers.ChangedRows, rows.data)
 
@@ -138,20 +138,23 @@ async def test_every_kind_of_entry_is_among_them(memory_console: Console) -> Non
         window = await memory_console.get("entries", session_id=session_id, limit=500)
         kinds |= {entry["kind"] for entry in window["items"]}
 
-    known: tuple[str, ...] = answers.EntryKind.__args__
-    assert kinds == set(known) - {"other"}
+    assert kinds == set(get_args(entry_answers.EntryKind)) - {"other"}
 
 
-@pytest.mark.parametrize(
-    "wrong",
-    [{"limit": 1}, {"items": [{}]}, {"cursor": 5}, {"total": "1"}],
-    ids=str,
-)
+WRONG: list[dict[str, Any]] = [
+    {"limit": 1},
+    {"items": [{}]},
+    {"cursor": 5},
+    {"total": "1"},
+]
+
+
+@pytest.mark.parametrize("wrong", WRONG, ids=str)
 def test_another_answer_is_noticed(wrong: dict[str, Any]) -> None:
     """
     A member too many, too few, or of another type fails the check.
     """
-    page = {"items": [], "cursor": None, "total": None, "looked_at": 0}
+    page: dict[str, Any] = {"items": [], "cursor": None, "total": None, "looked_at": 0}
     assert_is(answers.RowPage, page)
 
     with pytest.raises((AssertionError, ValueError)):

@@ -175,11 +175,14 @@ async def test_pieces_of_a_streamed_message_are_shown_once(console: Console) -> 
             delta=delta, message_id=message_id, **options
         )
 
+    whole = conventions.message_received(content="Good day", message_id="m1", **options)
     await console.ports.store.append_events(
         [
-            piece("m1", "Hel"),
-            piece("m1", "lo"),
-            conventions.message_received(content="Hello", message_id="m1", **options),
+            piece("m1", "Good "),
+            piece("m1", "day"),
+            conventions.message_received(
+                content="Good day", message_id="m1", **options
+            ),
             piece("m2", "Bro"),
             piece("m2", "ken"),
             piece("m3", "off"),
@@ -189,8 +192,8 @@ async def test_pieces_of_a_streamed_message_are_shown_once(console: Console) -> 
     text = (await export(console)).text
 
     assert text.count("<article") == 3
-    assert text.count("Hello") == 1
-    assert "Hel<" not in text
+    assert text.count("Good day") == 1
+    assert "Good <" not in text
     assert ">Broken<" in text
     assert ">off<" in text
 

@@ -201,7 +201,8 @@ async def test_a_run_and_a_time_are_located(console: Console) -> None:
 
     async def locate(**asked: str) -> int | None:
         found = await console.get("locate", session_id="ses_1", **asked)
-        return found["sequence"]
+        number: int | None = found["sequence"]
+        return number
 
     assert await locate(run_id="r1") == 3
     assert await locate(run_id="r2") is None

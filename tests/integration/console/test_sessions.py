@@ -167,7 +167,8 @@ async def test_a_search_goes_on_where_the_last_page_ended(console: Console) -> N
         await begin(console, f"s{number:03}", tags=("x",) if number % 7 else ("odd",))
 
     found: list[str] = []
-    looked_at, cursor = 0, {}
+    looked_at = 0
+    cursor: dict[str, str] = {}
     while True:
         page = await console.get("sessions", q="odd", limit=4, **cursor)
         assert len(page["items"]) <= 4
@@ -304,12 +305,13 @@ async def test_costs_are_those_stored_or_those_of_the_price_list() -> None:
             "provider": "p",
             "provider_metadata": {"model": "m"},
         }
-        for id_, fields in {
+        runs_by_cost: dict[str, dict[str, Any]] = {
             "stored": {**known, "cost_usd": 0.5},
             "computed": known,
             "unknown": {**known, "provider": "q"},
             "untold": {**known, "token_usage": {}},
-        }.items():
+        }
+        for id_, fields in runs_by_cost.items():
             await console.ports.store.save_run(
                 make_run(id=id_, session_id="a", **fields)
             )

@@ -119,6 +119,8 @@ export class SessionView {
           gone: () => this.#gone(),
         });
       }
+      const shown = this.#tabs.get(this.#tab);
+      if (shown?.element.querySelector(".notice:not([hidden])")) shown.shown?.();
       if (this.pane.isOpen && this.pane.scroller.error) await this.pane.retry();
     } catch (error) {
       if (isAborted(error)) return;
