@@ -6,8 +6,6 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
 from functools import cache
 from pathlib import Path
 from types import ModuleType
