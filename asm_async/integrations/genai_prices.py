@@ -32,11 +32,11 @@ class GenAIPrices:
     written to one, and for what is written. So what a summary computes with it is the
     list price of ordinary requests, and more or less than the bill where
 
-    - tokens are of audio or images: all are priced as text; - a price rises with the
-    length of a request: the price of short ones is used, since a run does not hold how
-    its tokens were divided among requests; - a price has changed, or depends on the
-    hour: all runs are priced as at one time; - requests, searches or tools are billed
-    by number, or a discount was agreed on.
+    - tokens are of audio or images: all are priced as text;
+    - a price rises with the length of a request: the price of short ones is used,
+      since a run does not hold how its tokens were divided among requests;
+    - a price has changed, or depends on the hour: all runs are priced as at one time;
+    - requests, searches or tools are billed by number, or a discount was agreed on.
 
     Store *cost_usd* with the run where the provider reports it: that is never computed.
 

@@ -57,7 +57,7 @@ class SessionCommitter(Protocol):
             The stored values: revisions and sequence numbers filled in.
 
         Raises:
-            ValidationError: Naming the argument, or the part of *result*, that is wrong.
+            ValidationError: Naming the argument, or the part of *result*, at fault.
 
             SessionNotFoundError: If *result* has no session, and none is stored.
 
