@@ -19,7 +19,7 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async import Session, StateItem
+from asm_async import Run, RunStatus, Session, StateItem
 from asm_async.errors import HistoryLostError, RevisionConflictError
 from asm_async.integrations.fastapi import engine_lifespan, router
 from asm_async.sql import SQLEventFeed, SQLPorts, create_engine, migrations
@@ -267,7 +267,7 @@ async def test_after_the_pages_statements_no_revision_names_two_contents(
         await ports.store.update_session("ses_1", _other_title)
         with pytest.raises(RevisionConflictError):
             await ports.store.save_session(session, expected_revision=lost_session)
-        await ports.store.update_run(run.id, lambda run: run.update_status("running"))
+        await ports.store.update_run(run.id, _running)
         with pytest.raises(RevisionConflictError):
             await ports.store.save_run(run, expected_revision=lost_run)
         (saved,) = await ports.state.save_items([StateItem(scope="s", key="k", data=2)])
@@ -286,6 +286,10 @@ async def test_after_the_pages_statements_no_revision_names_two_contents(
 
 def _other_title(session: Session) -> Session:
     return session.with_metadata(title="another")
+
+
+def _running(run: Run) -> Run:
+    return run.update_status(RunStatus.RUNNING)
 
 
 def _acme() -> str:
