@@ -77,16 +77,21 @@ def tests(session: nox.Session) -> None:
 @nox.session
 def browser(session: nox.Session) -> None:
     """
-    Run the tests of the example's page in headless Chromium; Debian has one for all.
+    Run the tests of the pages in headless Chromium; ``-- pictures`` draws the docs'.
+
+    Chromium and the typeface of the pictures come from Debian, where they are missing.
     """
     if shutil.which("chromium") is None:
         apt_get = shutil.which("apt-get")
         if apt_get is None or os.geteuid() != 0:
             session.error("there is no chromium: install one (Debian: apt-get)")
         session.run(apt_get, "update", "-qq", external=True)
-        install = ["install", "--yes", "--no-install-recommends", "-qq", "chromium"]
-        session.run(apt_get, *install, external=True)
+        install = ["install", "--yes", "--no-install-recommends", "-qq"]
+        session.run(apt_get, *install, "chromium", "fonts-inter", external=True)
     session.install(".[browser]")
+    if session.posargs == ["pictures"]:
+        session.run("python", "-m", "tests.browser.pictures", "docs/images")
+        return
     session.run("python", "-m", "pytest", "tests/browser", *session.posargs)
 
 
@@ -240,19 +245,20 @@ def build(session: nox.Session) -> None:
     is what ``ASM_REPOSITORY_URL`` says.
     """
     # pip fills the environment in which the wheel is tried.
-    session.install("build>=1.2", "check-wheel-contents>=0.6", "pip", "twine>=6")
+    session.install("build[uv]>=1.2", "check-wheel-contents>=0.6", "pip", "twine>=6")
     session.install(".", "pytest>=9.0", "pytest-asyncio>=1.3", "pytest-timeout>=2.4")
     shutil.rmtree("dist", ignore_errors=True)
     told = ["git", "log", "-1", "--format=%ct"]
     moment = str(session.run(*told, silent=True, external=True)).strip()
     environment = {"SOURCE_DATE_EPOCH": moment, "ASM_DISTRIBUTIONS": "dist"}
-    session.run("python", "-m", "build", env=environment)
+    session.run("python", "-m", "build", "--installer=uv", env=environment)
     session.run("twine", "check", "--strict", *map(str, Path("dist").iterdir()))
     # To drop the tables takes the same statements on both databases.
     wheel = next(Path("dist").glob("*.whl"))
     session.run("check-wheel-contents", "--ignore=W002", str(wheel))
-    tests = ["python", "-m", "pytest", "tests/distribution", "--timeout=600"]
-    session.run(*tests, *session.posargs, env=environment)
+    # The databases of the other tests need more than is installed here.
+    tests = ["tests/distribution", "--confcutdir=tests/distribution", "--timeout=600"]
+    session.run("python", "-m", "pytest", *tests, *session.posargs, env=environment)
 
 
 @nox.session
@@ -353,6 +359,15 @@ def schema(session: nox.Session) -> None:
             path.write_text(generated, encoding="utf-8")
         elif path.read_text(encoding="utf-8") != generated:
             session.error(f"{path} is not what the migrations make: nox -s schema")
+
+
+@nox.session
+def recordings(session: nox.Session) -> None:
+    """
+    Write what commands print in the docs anew; ``nox -s docs`` compares it.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "tests.docs.recorded_sessions")
 
 
 @nox.session

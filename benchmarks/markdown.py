@@ -1,5 +1,5 @@
 """
-The results as tables: of the terminal and of ``docs/explanation/performance-figures.md``.
+The results as tables: of the terminal, and of the page that has all figures.
 """
 
 from __future__ import annotations

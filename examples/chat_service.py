@@ -31,7 +31,7 @@ from asm_async.transcripts import (
 )
 
 URL = os.environ.get("ASM_DATABASE_URL", "sqlite+aiosqlite:///chats.sqlite3")
-# For the lease's seconds, a crashed process may keep a chat from going on.
+# After a crash, a chat may have to wait for as many seconds.
 LEASE = float(os.environ.get("CHAT_LEASE_SECONDS", "10"))
 AGENT: Any = {"provider": "openai", "model": "demo", "exclusive": True, "lease": LEASE}
 POLICY = RetentionPolicy.new(max_idle_days=180)
@@ -45,7 +45,7 @@ class User(NamedTuple):
 TOKENS = {"ada's token": User("acme", "ada"), "bob's token": User("acme", "bob")}
 
 
-# Of this, /docs has its button "Authorize".
+# This gives /docs its button "Authorize".
 BEARER = HTTPBearer(auto_error=False)
 TokenDep = Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]
 
@@ -94,7 +94,7 @@ async def app_lifespan(app: FastAPI) -> AsyncGenerator[None]:
 
 
 app = FastAPI(title="A chat service", lifespan=app_lifespan)
-# Such as /asm/sessions/{id}/events/stream (what is said, as it is) and /asm/usage.
+# Such as /asm/sessions/{id}/events/stream (events as they come) and /asm/usage.
 app.include_router(asm.router(authorize=tenant_of), prefix="/asm")
 app.include_router(asm.health_router())
 asm.add_problem_handlers(app)

@@ -1,5 +1,5 @@
 """
-How a chat conversation lies in a log: as a session, its runs and their events.
+How a chat conversation is stored in a log: as a session, its runs and their events.
 
 Everything is derived from the conversation, also ids and times, so that recording it
 again gives the same events and a store recognises them. :func:`rebuild_conversation` is
@@ -35,7 +35,7 @@ __all__ = [
 
 JSONObject: TypeAlias = dict[str, Any]
 
-# The messages carry no times, and the clock would give other ones on each recording.
+# Messages have no times, and those of the clock would differ at each recording.
 EPOCH = datetime(2025, 1, 1, tzinfo=UTC)
 
 
@@ -119,7 +119,7 @@ def _check(is_right: bool, complaint: str) -> None:  # noqa: FBT001 - it is the 
 
 
 def _split_turns(messages: list[JSONObject]) -> list[list[JSONObject]]:
-    # What stands before the user's first message belongs to the first turn.
+    # Messages before the user's first one belong to the first turn.
     starts = [n for n, message in enumerate(messages) if message["role"] == "user"]
     return [messages[a:b] for a, b in pairwise([0, *starts[1:], len(messages)])]
 

@@ -5,7 +5,8 @@ An agent behind HTTP, whose sessions stream to the browser.
     python examples/fastapi_app.py --url postgresql+asyncpg://host/database --port 8080
 
 Open http://127.0.0.1:8000 and talk to the agent, which follows a script and needs no
-key. The interface is described at http://127.0.0.1:8000/docs.
+key. The console at /console/ shows all sessions, their runs, tokens and cost; the
+interface is described at /docs.
 """
 
 from __future__ import annotations
@@ -24,6 +25,7 @@ from fastapi import Body, Depends, FastAPI, HTTPException, Request
 from fastapi.responses import FileResponse
 
 from asm_async import Session, SessionStatus
+from asm_async.console import mount
 from asm_async.integrations.fastapi import (
     ALL_TENANTS,
     Access,
@@ -41,7 +43,7 @@ PAGE = Path(__file__).with_suffix(".html")
 URL_VARIABLE = "ASM_DATABASE_URL"
 DEFAULT_URL = "sqlite+aiosqlite:///asm.sqlite3"
 
-# So long a killed server's runs are watched before the next server ends them.
+# After so many seconds the next server ends the runs of a killed one.
 LEASE_SECONDS = 5
 
 TOOL = "look_up"
@@ -88,6 +90,7 @@ async def app_lifespan(app: FastAPI) -> AsyncGenerator[None]:
 app = FastAPI(title="asm_async: an example", lifespan=app_lifespan)
 app.include_router(router(authorize=authorize), prefix="/asm")
 app.include_router(health_router())
+mount(app, authorize=authorize)
 add_problem_handlers(app)
 
 

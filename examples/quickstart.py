@@ -91,7 +91,7 @@ async def converse(store: SessionStore, run: Run) -> None:
     ]
     await store.append_events(tool_call, expected_sequence=first.sequence_number)
 
-    # A writer that has not seen the tool call cannot write as if it had not happened.
+    # A writer that has not seen the tool call is refused.
     guess = message_received(session_id=run.session_id, content="41?", **within)
     try:
         await store.append_event(guess, expected_sequence=first.sequence_number)
@@ -121,7 +121,7 @@ async def finish(store: SessionStore, session: Session, run: Run) -> None:
 
 async def look_back(store: SessionStore, session_id: str) -> None:
     """
-    Read the session's log from its beginning, its end, and what a model is told.
+    Read the session's log from its beginning, its end, and as messages for a model.
     """
     for event in await store.get_events(session_id, after=0, limit=50):
         print(f"{event.sequence_number:>4} {event.type:<20} {event.data}")

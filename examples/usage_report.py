@@ -76,7 +76,7 @@ class TokenEstimate:
         for event in events:
             size = -(-characters_in(event) // CHARACTERS_PER_TOKEN)
             if event.type in {EventType.MESSAGE_RECEIVED, EventType.TOOL_CALL_STARTED}:
-                # A text and the calls behind it are one message, for one reading.
+                # A text and its tool calls are one message, which is read once.
                 if event.data["message_id"] != self._message_id:
                     self._message_id = event.data["message_id"]
                     read += self._context

@@ -68,19 +68,44 @@ def moved(page: Path, place: Path, target: Path) -> str:
 
     def lead(match: re.Match[str]) -> str:
         linked = Path(os.path.normpath(page.parent / match[2]))
-        if linked.is_relative_to(DOCS):
-            new = target / linked.relative_to(DOCS)
-        else:
-            name = linked.relative_to(ROOT).as_posix()
-            new = target / BESIDE.get(name, f"files/{name}")
-            if name not in BESIDE and linked.is_file():
-                new.parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(linked, new)
+        new = place_of(linked, target)
         return match[1] + Path(os.path.relpath(new, place.parent)).as_posix() + match[3]
 
     parts = CODE.split(page.read_text("utf-8"))
     parts[::2] = [LINK.sub(lead, part) for part in parts[::2]]
     return "".join(parts)
+
+
+def place_of(linked: Path, target: Path) -> Path:
+    """
+    Return where the site has what a page links, and put there what lies outside docs/.
+    """
+    if linked.is_relative_to(DOCS):
+        return target / linked.relative_to(DOCS)
+    name = linked.relative_to(ROOT).as_posix()
+    new = target / BESIDE.get(name, f"files/{name}")
+    if name in BESIDE:
+        return new
+    if linked.is_dir():
+        new = new.with_suffix(".md")
+        new.parent.mkdir(parents=True, exist_ok=True)
+        new.write_text(folder_page(linked), encoding="utf-8")
+    elif linked.exists():
+        new.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(linked, new)
+    return new
+
+
+def folder_page(folder: Path) -> str:
+    """
+    Return a page that shows the files of a folder.
+    """
+    lines = ["---", "orphan: true", "---", f"# {folder.relative_to(ROOT)}"]
+    for path in sorted(folder.rglob("*")):
+        if path.is_file():
+            lines += ["", f"## {path.relative_to(folder)}", "", "````text"]
+            lines += [path.read_text("utf-8").rstrip("\n"), "````"]
+    return "\n".join([*lines, ""])
 
 
 def write_navigation(target: Path) -> None:

@@ -103,7 +103,7 @@ def _run(arguments: list[str]) -> int:
         report(f"{' '.join(names)} --help explains it")
         return ExitCode.USAGE
     except SystemExit:
-        # So rich ends where nobody reads the help that it prints.
+        # So rich ends where nobody reads what it prints any more.
         return ExitCode.OK
     return code or ExitCode.OK
 

@@ -48,14 +48,6 @@ class Column:
     """
 
 
-class _Console(Console):
-    def on_broken_pipe(self) -> None:
-        """
-        Let `main` decide what follows, where rich itself would exit with 1.
-        """
-        raise  # noqa: PLE0704 - rich calls this while it handles the error
-
-
 class Screen:
     """
     Prints lines, tables and JSON to standard output.
@@ -67,7 +59,7 @@ class Screen:
     def __init__(self) -> None:
         self._output = standard_output()
         self.is_terminal = is_terminal(self._output)
-        self._console = _Console(
+        self._console = Console(
             file=self._output,
             width=None if self.is_terminal else _UNBOUNDED,
             emoji=False,

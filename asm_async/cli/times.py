@@ -5,14 +5,17 @@ Times and durations as they are written at a shell.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
+from types import MappingProxyType
 from typing import Annotated, TypeAlias
 
 from cyclopts import Parameter, Token
 
 _DURATION = re.compile(r"(\d{1,6})([smhdw])")
-_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+_UNITS: Mapping[str, str] = MappingProxyType(
+    {"s": "seconds", "m": "minutes", "h": "hours", "d": "days", "w": "weeks"}
+)
 
 
 def duration_of(text: str) -> timedelta:

@@ -4,7 +4,6 @@
 
 from __future__ import annotations
 
-from importlib import import_module
 from typing import Annotated, Literal, TypeAlias
 
 import attrs
@@ -12,16 +11,16 @@ from cyclopts import Group, Parameter
 
 from asm_async.cli.bars import print_bars
 from asm_async.cli.database import on_ports
+from asm_async.cli.list_prices import list_prices
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import say
 from asm_async.cli.screen import Screen
 from asm_async.cli.times import Time
 from asm_async.cli.usage_rows import Measure, print_rows, rows_of
-from asm_async.errors import MissingDependencyError, ValidationError
+from asm_async.errors import ValidationError
 from asm_async.ports.query_api import TimeBucket, UsageDimension
 from asm_async.ports.together import Ports
 from asm_async.values.plain_value import plain_json
-from asm_async.values.token_price import PriceLookup
 
 _Key: TypeAlias = Literal[
     "model",
@@ -84,7 +83,9 @@ def add_up(
     by: tuple[_Key, ...] = ("model",),
     plot: Annotated[bool, Parameter(show_default=False)] = False,
     measure: Measure | None = None,
-    list_prices: Annotated[bool, Parameter(negative="--no-list-prices")] = True,
+    with_list_prices: Annotated[
+        bool, Parameter(name="--list-prices", negative="--no-list-prices")
+    ] = True,
     filters: RunFilters = ALL_RUNS,
     options: Options = DEFAULTS,
 ) -> None:
@@ -103,7 +104,7 @@ def add_up(
 
         measure: What the bars show; by default cost where there is any, else tokens.
 
-        list_prices: Whether to compute the cost of runs that have none.
+        with_list_prices: Whether to compute the cost of runs that have none.
     """
     buckets: list[TimeBucket] = []
     keys: list[UsageDimension] = []
@@ -124,7 +125,7 @@ def add_up(
         cost = await ports.query.get_cost_summary(
             bucket=bucket,
             group_by=keys,
-            price_lookup=_prices() if list_prices else None,
+            price_lookup=list_prices() if with_list_prices else None,
             **chosen,
         )
         screen = Screen()
@@ -144,15 +145,3 @@ def add_up(
             say(options, f"the cost of {runs} is not known")
 
     on_ports(options, work)
-
-
-def _prices() -> PriceLookup | None:
-    """
-    Return list prices, if the library that has them is installed.
-    """
-    try:
-        module = import_module("asm_async.integrations.genai_prices")
-    except MissingDependencyError:
-        return None
-    prices: PriceLookup = module.GenAIPrices()
-    return prices

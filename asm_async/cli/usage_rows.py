@@ -4,8 +4,9 @@ Tokens and cost of one group of runs, as a row of a table.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import attrs
@@ -25,7 +26,9 @@ What a bar shows.
 """
 
 _NONE = "(none)"
-_TIME_FORMATS = {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m"}
+_TIME_FORMATS: Mapping[str, str] = MappingProxyType(
+    {"hour": "%Y-%m-%d %H:00", "day": "%Y-%m-%d", "month": "%Y-%m"}
+)
 
 
 @attrs.frozen

@@ -122,7 +122,7 @@ def locked(descriptor: int, timeout: float) -> Generator[None]:
     deadline = time.monotonic() + timeout
     while not try_to_lock(descriptor):
         if time.monotonic() > deadline:
-            _LOG.warning("the lock was not free within %g seconds", timeout)
+            _LOG.warning("the lock of a directory was not free within %g s", timeout)
             raise StorageBusyError("another process holds the lock of the directory")
         time.sleep(random.uniform(0.001, 0.01))  # noqa: S311 - nothing is secret here
     try:

@@ -34,7 +34,7 @@ class GenAIPrices:
 
     - tokens are of audio or images: all are priced as text;
     - a price rises with the length of a request: the price of short ones is used,
-      since a run does not tell how its tokens were divided among requests;
+      since a run does not hold how its tokens were divided among requests;
     - a price has changed, or depends on the hour: all runs are priced as at one time;
     - requests, searches or tools are billed by number, or a discount was agreed on.
 
@@ -52,7 +52,7 @@ class GenAIPrices:
 
     def __call__(self, provider: str | None, model: str | None, /) -> TokenPrice | None:
         """
-        Return the price of a provider's model, by any name that the library knows.
+        Return the price of a provider's model, by any name that the library has.
 
         Without a provider the library derives it from the model's name. Without a
         model, or where the list has no price by tokens, there is none.

@@ -1,5 +1,5 @@
 """
-Ids and scopes of ours for the ids of others.
+Valid ids and scopes for the ids of frameworks.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ _LEFT_AS_THEY_ARE = " !$&'()*+,:;=@"
 
 def safe_id(prefix: str, *parts: str) -> str:
     """
-    Return an id of ours for what a framework names by *parts*.
+    Return a valid id for what a framework names by *parts*.
 
     It can be read, ``prefix/part/part`` with what is not printable ASCII, and ``/``,
     percent-encoded (RFC 3986), where that is short enough; else it is

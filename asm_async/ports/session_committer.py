@@ -38,12 +38,33 @@ class SessionCommitter(Protocol):
         expected_tenant: str | None = None,
     ) -> ExecutionResult:
         """
-        Store the result of one execution, all or nothing, as :meth:`commit` does.
+        Store the result of one execution, all or nothing.
 
-        That has the same options, and raises the same errors.
+        It is a case of :meth:`commit`, which says more of what is expected of a caller.
+
+        Args:
+            result: A session, one of its runs, and events of that run.
+
+            expected_sequence: The latest sequence number the caller has seen.
+
+            expected_revision: The revision of the session that the caller has seen.
+
+            operation_id: As in :meth:`save_session`.
+
+            expected_tenant: Whose the session must be; None if that is not asked.
 
         Returns:
             The stored values: revisions and sequence numbers filled in.
+
+        Raises:
+            ValidationError: Naming the argument, or the part of *result*, at fault.
+
+            SessionNotFoundError: If *result* has no session, and none is stored.
+
+            SessionDeletedError: If the session is soft-deleted.
+
+            ConflictError: If an expectation is not met, a status may not follow the
+                stored one, or an event's id is stored with other content.
         """
         ...
 

@@ -8,7 +8,7 @@ Each step prints one line. The process ends with
     0   all is well
     1   a step failed, or the check found something: look at what was printed
     2   the arguments were wrong
-    75  the database could not be reached, or it was stopped (SIGTERM): run it again
+    4   the database could not be reached, or it was stopped (SIGTERM): run it again
 """
 
 from __future__ import annotations
@@ -33,7 +33,8 @@ from asm_async.recording import recover_interrupted_runs
 from asm_async.values.export_lines import encode_export
 from asm_async.values.session_export import SessionExport
 
-FINE, TROUBLE, TRY_AGAIN = 0, 1, 75
+# As the command line has them.
+FINE, TROUBLE, TRY_AGAIN = 0, 1, 4
 
 # What may be better in a while, also within another error of the same step.
 PASSING = (StorageUnavailableError, StorageBusyError)

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import attrs
 import pytest
-from playwright.sync_api import Browser, Page, Request, sync_playwright
+from playwright.sync_api import Browser, Page, sync_playwright
 
 from asm_async import Changes, Ports
 from asm_async.portal import open_portal
@@ -70,14 +70,14 @@ class Watch:
         """
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
         page.on("console", lambda said: self._said(said.type, said.text))
-        page.on("request", lambda request: self._asked(request))
+        page.on("request", lambda request: self._asked(request.url))
 
     def _said(self, kind: str, text: str) -> None:
         if kind in {"error", "warning"}:
             self.complaints.append(text)
 
-    def _asked(self, request: Request) -> None:
-        parts = urlsplit(request.url)
+    def _asked(self, url: str) -> None:
+        parts = urlsplit(url)
         if parts.scheme != "data":
             self.requested.add(f"{parts.scheme}://{parts.netloc}")
 
@@ -104,9 +104,8 @@ def open_page(
     origins: set[str] = set()
 
     def open_one(server: ConsoleServer, path: str = "/", **options: Any) -> Page:
-        context = browser.new_context(
-            base_url=server.url, **{"viewport": DESK, **options}
-        )
+        asked: dict[str, Any] = {"viewport": DESK, **options}
+        context = browser.new_context(base_url=server.url, **asked)
         contexts.append(context)
         origins.add(server.url)
         page: Page = context.new_page()
@@ -189,7 +188,7 @@ async def write_crowd(ports: Ports) -> None:
     left = MANY_EVENTS
     while left:
         some = [made.changes(session, next(conversations), None) for _ in range(100)]
-        events = [event for each in some for event in each.events][:left]
-        runs = [run for each in some for run in each.runs]
+        events = tuple(event for each in some for event in each.events)[:left]
+        runs = tuple(run for each in some for run in each.runs)
         await ports.store.commit(Changes(runs=runs, events=events))
         left -= len(events)

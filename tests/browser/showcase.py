@@ -16,8 +16,17 @@ from typing import Any
 
 import attrs
 
-from asm_async import Changes, Event, Ports, Run, RunStatus, Session, SessionStatus, conventions
-from asm_async.recording.endings import completed, failed
+from asm_async import (
+    Changes,
+    Event,
+    Ports,
+    Run,
+    RunStatus,
+    Session,
+    SessionStatus,
+    conventions,
+)
+from asm_async.recording.endings import Ending, completed, failed
 
 RICH = "ses_lisbon"
 EMPTY = "ses_empty"
@@ -142,7 +151,9 @@ def rich_session(now: datetime) -> Iterator[Changes]:
     script = Script(RICH, run, began)
     add = script.add
     add(conventions.run_started, 0, model=run.model)
-    system = "You plan trips. Be brief. Ask before you book anything.\n\n- Prices in EUR."
+    system = (
+        "You plan trips. Be brief. Ask before you book anything.\n\n- Prices in EUR."
+    )
     add(conventions.message_sent, 0.1, content=system, role="system")
     asked = [
         {"type": "text", "text": "We need two tickets to Lisbon in the second week."},
@@ -150,7 +161,11 @@ def rich_session(now: datetime) -> Iterator[Changes]:
         {"type": "input_file", "filename": "passports.pdf", "file_id": "file-7"},
     ]
     add(conventions.message_sent, 2, content=asked)
-    given = {"from": "BER", "to": "LIS", "passengers": [{"age": 34}, {"age": 36}]}
+    given: dict[str, Any] = {
+        "from": "BER",
+        "to": "LIS",
+        "passengers": [{"age": 34}, {"age": 36}],
+    }
     given["dates"] = {"earliest": "2026-05-11", "latest": "2026-05-17"}
     add(
         conventions.tool_call_started,
@@ -189,7 +204,7 @@ def rich_session(now: datetime) -> Iterator[Changes]:
         stop_reason="end_turn",
     )
     done, end = completed(attrs.evolve(run, turn_count=2), script.now, None)
-    yield Changes(session=session, runs=[done], events=[*script.events, end])
+    yield Changes(session=session, runs=(done,), events=(*script.events, end))
     yield from _later_runs(now)
 
 
@@ -200,7 +215,7 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
     add = script.add
     add(conventions.run_started, 0, model=run.model)
     add(conventions.message_sent, 1, content="The 117, please. Use my card.")
-    tool = {"tool_call_id": "call_3", "tool_name": "book_flight"}
+    tool: dict[str, Any] = {"tool_call_id": "call_3", "tool_name": "book_flight"}
     add(
         conventions.tool_approval_requested,
         **tool,
@@ -214,7 +229,11 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
         error_code="rate_limited",
         details={"retry_after": 2, "request": HUGE_NUMBER},
     )
-    add(conventions.error_recovered, 2.1, error_message="The second attempt went through.")
+    add(
+        conventions.error_recovered,
+        2.1,
+        error_message="The second attempt went through.",
+    )
     add(
         conventions.policy_violation,
         policy="spending",
@@ -225,14 +244,16 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
     )
     end = failed("policy_violation", "The booking is above the daily limit of 300 EUR.")
     ended, last = end(run, script.now + timedelta(seconds=1), None)
-    yield Changes(runs=[ended], events=[*script.events, last])
+    yield Changes(runs=(ended,), events=(*script.events, last))
     began = now - timedelta(minutes=2)
     run = new_run(RICH, began, used=(2_410, 64), cost=0.0206, said="Raise the limit.")
     script = Script(RICH, run, began)
     script.add(conventions.run_started, 0, model=run.model)
     script.add(conventions.message_sent, content="I have raised the limit. Try again.")
     script.call("call_4", "book_flight", {"flight": "TP 117"}, {"booking": "K4X9P2"}, 2)
-    said = "Booked: **TP 117** for two, reference `K4X9P2`. I am asking for the seats now."
+    said = (
+        "Booked: **TP 117** for two, reference `K4X9P2`. I am asking for the seats now."
+    )
     script.add(conventions.message_received, content=said, model=run.model)
     script.add(
         conventions.tool_call_started,
@@ -240,7 +261,7 @@ def _later_runs(now: datetime) -> Iterator[Changes]:
         tool_name="choose_seats",
         tool_input={"booking": "K4X9P2", "wish": "window"},
     )
-    yield Changes(runs=[run], events=script.events)
+    yield Changes(runs=(run,), events=tuple(script.events))
 
 
 def hostile_session(now: datetime) -> Changes:
@@ -273,7 +294,7 @@ def hostile_session(now: datetime) -> Changes:
         )
     )
     ended, last = failed(MARKUP[:20], MARKUP)(run, script.now, None)
-    return Changes(session=session, runs=[ended], events=[*script.events, last])
+    return Changes(session=session, runs=(ended,), events=(*script.events, last))
 
 
 def ordinary_session(number: int, now: datetime, chance: random.Random) -> Changes:
@@ -303,7 +324,7 @@ def ordinary_session(number: int, now: datetime, chance: random.Random) -> Chang
         script.add(conventions.message_sent, content=title)
         script.add(conventions.message_received, content="I am looking into it.")
         took = timedelta(milliseconds=chance.randrange(900, 14_000))
-        end = completed
+        end: Ending = completed
         if number % 6 == 4:
             end = failed("rate_limited", "The provider refused: too many requests.")
         if number % 9 == 5:
@@ -313,7 +334,7 @@ def ordinary_session(number: int, now: datetime, chance: random.Random) -> Chang
         events += [*script.events, last]
     if number % 4 == 3:
         session = session.update_status(SessionStatus.COMPLETED, at=began)
-    return Changes(session=session, runs=runs, events=events)
+    return Changes(session=session, runs=tuple(runs), events=tuple(events))
 
 
 async def write_showcase(ports: Ports, *, sessions: int = 30) -> None:
@@ -321,7 +342,7 @@ async def write_showcase(ports: Ports, *, sessions: int = 30) -> None:
     Store all of them; the rich one is the latest.
     """
     now = datetime.now(UTC)
-    chance = random.Random(7)  # noqa: S311 - it draws figures for charts
+    chance = random.Random(7)
     for number in reversed(range(1, sessions + 1)):
         await ports.store.commit(ordinary_session(number, now, chance))
     await ports.store.commit(hostile_session(now - timedelta(days=3)))
@@ -368,11 +389,10 @@ def age_sessions(path: Path, *, but: str = RICH) -> None:
     with sqlite3.connect(path) as conn:
         conn.execute(
             """
-            UPDATE asm_session_sequences SET
-                updated_at = (SELECT created_at FROM asm_sessions WHERE id = session_id),
-                active_until = 60000000 +
-                    (SELECT created_at FROM asm_sessions WHERE id = session_id)
-            WHERE session_id <> ?
+            UPDATE asm_session_sequences AS counter
+            SET updated_at = created_at, active_until = created_at + 60000000
+            FROM asm_sessions AS session
+            WHERE session.id = counter.session_id AND session.id <> ?
             """,
             (but,),
         )

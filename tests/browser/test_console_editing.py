@@ -32,7 +32,7 @@ def test_a_session_is_renamed_and_tagged(
     page = open_page(console, f"/?session={RICH}")
     page.locator("#summary-edit").click()
     page.get_by_role("button", name="Rename").click()
-    page.get_by_label("Title").fill("Lisbon, booked")
+    page.get_by_role("dialog").get_by_label("Title").fill("Lisbon, booked")
     page.keyboard.press("Enter")
     expect(page.get_by_role("heading", level=1)).to_have_text("Lisbon, booked")
     expect(page.locator("#list")).to_contain_text("Lisbon, booked")

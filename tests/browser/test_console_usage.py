@@ -36,12 +36,12 @@ def test_what_is_charted_is_chosen_and_kept(
     Group, measure and dates are chosen, stand in the address, and survive a reload.
     """
     page = open_page(showcase, "/?view=usage")
-    page.get_by_label("By").select_option("user")
-    page.get_by_label("Measure").select_option("tokens")
+    page.locator("#usage-by").select_option("user")
+    page.locator("#usage-metric").select_option("tokens")
     expect(page.get_by_role("img", name="Tokens by day and user")).to_be_visible()
     page.reload()
     expect(page.get_by_role("img", name="Tokens by day and user")).to_be_visible()
-    page.get_by_label("Time").select_option("custom")
-    page.get_by_label("From").fill("2001-01-01")
-    page.get_by_label("To").fill("2001-01-31")
+    page.locator("#usage-span").select_option("custom")
+    page.locator("#usage-from").fill("2001-01-01")
+    page.locator("#usage-to").fill("2001-01-31")
     expect(page.locator("main")).to_contain_text("No run began in this time.")

@@ -10,12 +10,13 @@ import pty
 import struct
 import subprocess
 import termios
+from collections.abc import Mapping
 
 from tests.cli.conftest import PROGRAM
 
 
 def printed_on_terminal(
-    *arguments: object, width: int = 80, **environment: str
+    *arguments: object, width: int = 80, environment: Mapping[str, str] | None = None
 ) -> tuple[int, str]:
     """
     Run the program at a terminal, and return its exit code and what it printed there.
@@ -27,7 +28,7 @@ def printed_on_terminal(
         stdin=theirs,
         stdout=theirs,
         stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm-256color", **environment},
+        env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
     ) as process:
         os.close(theirs)
         printed = _read_all(ours)

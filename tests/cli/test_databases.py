@@ -5,7 +5,11 @@ Which database a command works on, and what it does where there is none.
 from __future__ import annotations
 
 import logging
+import sys
+from collections.abc import Callable
 from pathlib import Path
+from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -52,7 +56,7 @@ def test_a_mistyped_file_is_never_made(
     """
     It ends with 3, names the file and says which command makes one.
     """
-    path = tmp_path / "agnets.sqlite3"
+    path = tmp_path / "typo.sqlite3"
     url = form.format(path)
 
     assert main([*command, "--url", url]) == 3
@@ -191,3 +195,44 @@ def test_a_missing_extra_is_named(file: Path, run_program: RunProgram) -> None:
 
     assert done.returncode == 1
     assert b"pip install 'asm_async[console]'" in done.stderr
+
+
+@pytest.mark.parametrize("as_json", [False, True])
+def test_the_console_is_served_as_the_options_say(
+    file: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    as_json: bool,
+) -> None:
+    """
+    Its address is said once it is served.
+    """
+    asked: dict[str, Any] = {}
+
+    def serve(*, on_ready: Callable[[str], object], **arguments: Any) -> None:
+        asked.update(arguments)
+        on_ready("http://127.0.0.1:1234/")
+
+    stand_in = ModuleType("asm_async.console")
+    stand_in.__dict__["serve"] = serve
+    monkeypatch.setitem(sys.modules, "asm_async.console", stand_in)
+    options = ["--port", "1234", "--writable", "--allowed-host", "a.example"]
+    more = ["--json"] if as_json else []
+
+    assert main(["console", "--url", str(file), *options, *more]) == 0
+    del asked["price_lookup"]
+    assert asked == {
+        "url": f"sqlite:///{file}",
+        "host": "127.0.0.1",
+        "port": 1234,
+        "writable": True,
+        "allow_remote": False,
+        "allowed_hosts": ("a.example",),
+    }
+    address = "http://127.0.0.1:1234/"
+    assert capsys.readouterr() == (
+        (f'{{"url":"{address}"}}\n', "")
+        if as_json
+        else ("", f"serving {address} until Ctrl-C\n")
+    )

@@ -208,9 +208,9 @@ def test_without_a_command_help_is_shown_and_something_is_missing(
 @pytest.mark.parametrize(
     ("arguments", "hint"),
     [
-        (["sesions"], 'Did you mean "sessions"?'),
+        (["sessionz"], 'Did you mean "sessions"?'),
         (["sessions", "--agnet", "x"], "Did you mean --agent?"),
-        (["sessions", "--status", "actve"], 'Did you mean "active"?'),
+        (["sessions", "--status", "activee"], 'Did you mean "active"?'),
         (["search", "event"], 'Did you mean "events"?'),
     ],
 )

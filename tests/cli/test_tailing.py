@@ -9,7 +9,7 @@ import json
 import os
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -38,7 +38,7 @@ def append(url: str, *texts: str, session_id: str = DRAFT) -> None:
 
 
 @contextmanager
-def tailing(url: str, arguments: Sequence[object]) -> Iterator[subprocess.Popen[str]]:
+def tailing(url: str, arguments: Sequence[object]) -> Generator[subprocess.Popen[str]]:
     """
     Follow events in a process of its own, which a failing test does not leave behind.
     """

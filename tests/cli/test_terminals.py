@@ -7,7 +7,9 @@ from __future__ import annotations
 import asyncio
 import re
 import unicodedata
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 from rich.cells import cell_len
@@ -46,7 +48,7 @@ COMMANDS = [
     ["tail", EVIL_ID, "--until-over"],
     ["restore", EVIL_ID],
 ]
-TEXTS = {
+TEXTS: dict[Callable[..., Event], dict[str, Any]] = {
     say.message_sent: {"content": EVIL},
     say.message_received: {"content": [{"type": "text", "text": EVIL}, {"type": EVIL}]},
     say.tool_call_started: {
@@ -185,7 +187,7 @@ def test_a_terminal_has_colours_unless_told_otherwise(
     """
     By NO_COLOR, or because it has none.
     """
-    _, shown = printed_on_terminal("show", LAMP, "--url", file, **environment)
+    _, shown = printed_on_terminal("show", LAMP, "--url", file, environment=environment)
 
     assert bool(re.search(r"\x1b\[[\d;]*3\dm", shown)) is has_colours
 

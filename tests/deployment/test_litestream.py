@@ -5,6 +5,7 @@ Litestream beside a store that writes.
 from __future__ import annotations
 
 import asyncio
+import json
 import subprocess
 from pathlib import Path
 
@@ -21,14 +22,14 @@ COUNT = 200
 
 def configured(directory: Path) -> Path:
     """
-    Write the example's configuration with paths of the test's own.
+    Write the example's configuration with paths of the test's own; JSON is YAML, too.
     """
     configuration = yaml.safe_load(CONFIGURATION.read_text("utf-8"))
     (database,) = configuration["dbs"]
     database["path"] = str(directory / "agents.sqlite3")
     database["replica"] |= {"path": str(directory / "copy"), "sync-interval": "50ms"}
     path = directory / "litestream.yml"
-    path.write_text(yaml.safe_dump(configuration), encoding="utf-8")
+    path.write_text(json.dumps(configuration), encoding="utf-8")
     return path
 
 

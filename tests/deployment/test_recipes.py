@@ -51,14 +51,12 @@ def containers() -> list[dict[str, Any]]:
     Return the containers of all resources that have one.
     """
     found: list[dict[str, Any]] = []
-
-    def look(value: Any) -> None:
-        if isinstance(value, dict):
-            found.extend(value.get("containers", []))
-            for member in value.values():
-                look(member)
-
-    look({str(number): each for number, each in enumerate(manifests())})
+    for manifest in manifests():
+        specification = manifest["spec"]
+        if manifest["kind"] == "CronJob":
+            specification = specification["jobTemplate"]["spec"]
+        if "template" in specification:
+            found += specification["template"]["spec"]["containers"]
     return found
 
 

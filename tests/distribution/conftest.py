@@ -19,9 +19,9 @@ def build(directory: Path, *options: str, source: Path = ROOT, **more: str) -> P
     """
     Build the source distribution, and of it the wheel, into a directory.
     """
-    command = [sys.executable, "-m", "build", f"--outdir={directory}", *options]
-    environment = {**os.environ, **more}
-    subprocess.run([*command, source], env=environment, check=True)  # noqa: S603 - our own source
+    command = [sys.executable, "-m", "build", "--installer=uv", *options, str(source)]
+    command.append(f"--outdir={directory}")
+    subprocess.run(command, env={**os.environ, **more}, check=True)  # noqa: S603 - our own source
     return directory
 
 

@@ -6,8 +6,7 @@ from __future__ import annotations
 
 import inspect
 import re
-import subprocess
-import sys
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -20,6 +19,7 @@ import asm_async.conventions
 import asm_async.files
 import asm_async.integrations.fastapi
 import asm_async.integrations.obstore
+import asm_async.integrations.opentelemetry
 import asm_async.memory
 import asm_async.portal
 import asm_async.ports
@@ -32,7 +32,7 @@ from asm_async.conventions import LAYOUTS, Member
 
 ROOT = Path(__file__).parents[2]
 PAGES = [
-    *(ROOT / name for name in ("README.md", "CONTRIBUTING.md", "CHANGELOG.md")),
+    *sorted(ROOT.glob("*.md")),
     *sorted((ROOT / "docs").rglob("*.md")),
 ]
 PACKAGES = [
@@ -43,6 +43,7 @@ PACKAGES = [
     asm_async.files,
     asm_async.integrations.fastapi,
     asm_async.integrations.obstore,
+    asm_async.integrations.opentelemetry,
     asm_async.portal,
     asm_async.memory,
     asm_async.ports,
@@ -56,7 +57,9 @@ PORTS = [
     for name in asm_async.ports.__all__
     if getattr(port := getattr(asm_async.ports, name), "_is_protocol", False)
 ]
-LINK = re.compile(r"\]\(([^)#\s]+)(#[^)\s]*)?\)")
+LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+HEADING = re.compile(r"^#{1,6} (.+)$", re.MULTILINE)
+CODE_BLOCK = re.compile(r"^```.*?^```$", re.DOTALL | re.MULTILINE)
 
 
 def name_of(path: Path) -> str:
@@ -170,23 +173,6 @@ def test_the_interface_has_each_public_name(package: ModuleType) -> None:
     assert missing == []
 
 
-def test_the_interface_has_each_command() -> None:
-    """
-    docs/reference/api.md shows each command of the command line.
-    """
-    page = (ROOT / "docs/reference/api.md").read_text("utf-8")
-    shown = set(re.findall(r"^python -m asm_async ([a-z]+)", page, re.MULTILINE))
-    usage = subprocess.run(
-        [sys.executable, "-m", "asm_async", "--help"],
-        capture_output=True,
-        text=True,
-        check=True,
-    ).stdout
-    commands = set(re.findall(r"^    ([a-z]+) ", usage, re.MULTILINE))
-
-    assert shown == commands
-
-
 def test_ci_runs_the_commands_of_the_readme() -> None:
     """
     The README has one command for the demo and one for the tests, where .ci/run looks.
@@ -215,16 +201,40 @@ def test_each_test_that_the_threat_model_names_is_there() -> None:
     assert len(names) > len(files) > 0
 
 
+@cache
+def anchors_of(page: Path) -> set[str]:
+    """
+    Return the anchors that a forge and the site give the headings of a page.
+    """
+    text = CODE_BLOCK.sub("", page.read_text("utf-8"))
+    slugs = [slug(heading) for heading in HEADING.findall(text)]
+    return {
+        f"{it}-{slugs[:place].count(it)}" if it in slugs[:place] else it
+        for place, it in enumerate(slugs)
+    }
+
+
+def slug(heading: str) -> str:
+    """
+    Return the anchor of a heading, as GitHub makes it.
+    """
+    text = LINK.sub("](", heading.strip().lower())
+    return re.sub(r"[^\w\- ]", "", text).replace(" ", "-")
+
+
 @pytest.mark.parametrize("page", PAGES, ids=name_of)
 def test_links_between_pages_lead_somewhere(page: Path) -> None:
     """
-    Each relative link of a page names a file that exists.
+    Each relative link of a page names a file that exists, and a heading in it.
     """
-    targets = [match.group(1) for match in LINK.finditer(page.read_text("utf-8"))]
-    missing = [
-        target
-        for target in targets
-        if "://" not in target and not (page.parent / target).exists()
-    ]
+    missing: list[str] = []
+    text = CODE_BLOCK.sub("", page.read_text("utf-8"))
+    for target, anchor in LINK.findall(re.sub(r"`[^`\n]*`", "", text)):
+        linked = page.parent / target if target else page
+        if "://" in target:
+            continue
+        has_place = not anchor or anchor[1:] in anchors_of(linked.resolve())
+        if not linked.exists() or not has_place:
+            missing.append(target + anchor)
 
     assert missing == []

@@ -116,7 +116,7 @@ async def test_a_copy_that_broke_off_can_be_erased(url: str) -> None:
     sa_event.remove(engine.sync_engine, "after_cursor_execute", fail)
     report = await SQLMaintenance(engine).erase(user_id="ann")
     assert (report.session_count, report.event_count) == (1, 1_000)
-    with pytest.raises(ConflictError, match="was removed"):
+    with pytest.raises(ConflictError, match="was hard-deleted"):
         await store.copy_session("ses_1", target, operation_id="copying")
     assert len(await store.get_events("ses_1")) == EVENTS
     assert await issues_of(engine) == set()

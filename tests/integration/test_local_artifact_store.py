@@ -119,7 +119,7 @@ async def test_a_link_in_the_place_of_a_content_is_not_followed(
     path = directory / "2c" / HELLO
     path.parent.mkdir(parents=True)
     path.symlink_to(target)
-    with pytest.raises(ArtifactDamagedError, match="is no file"):
+    with pytest.raises(ArtifactDamagedError, match="is not a regular file"):
         await store.get(HELLO)
     await store.put(b"hello")
 
@@ -157,7 +157,7 @@ async def test_a_pipe_in_the_place_of_a_content_is_damage(
     path.parent.mkdir(parents=True)
     os.mkfifo(path)
     async with asyncio.timeout(10):
-        with pytest.raises(ArtifactDamagedError, match="is no file"):
+        with pytest.raises(ArtifactDamagedError, match="is not a regular file"):
             await store.get(HELLO)
         await store.put(b"hello")
 

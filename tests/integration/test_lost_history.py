@@ -106,7 +106,7 @@ async def test_resuming_where_events_were_lost_says_so(
     await append_others(engine, 8, count)
 
     for lost in (checkpoint, found[7][1]):
-        with pytest.raises(HistoryLostError, match=r"^checkpoint: .* Begin anew"):
+        with pytest.raises(HistoryLostError, match=r"^checkpoint: .* Begin again"):
             await take(feed.follow_all(checkpoint=lost), 1)
     with pytest.raises(HistoryLostError, match=r"^checkpoint"):
         await take(feed.consumer("one", checkpoint=checkpoint).batches(), 1)

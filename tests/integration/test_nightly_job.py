@@ -26,7 +26,7 @@ from tests.integration.example_programs import ENVIRONMENT, EXAMPLES, run_exampl
 
 SCRIPT = "deploy/nightly.py"
 LONG_AGO = datetime(2020, 1, 2, tzinfo=UTC)
-FINE, TROUBLE, WRONG_ARGUMENTS, TRY_AGAIN = 0, 1, 2, 75
+FINE, TROUBLE, WRONG_ARGUMENTS, TRY_AGAIN = 0, 1, 2, 4
 
 # Ends without a word, and leaves its run to whoever recovers.
 DYING = """
@@ -113,7 +113,7 @@ async def test_what_the_check_finds_makes_it_fail(migrated_sqlite_url: str) -> N
 
 def test_a_server_that_is_away_is_to_be_tried_again() -> None:
     """
-    A database that nobody serves ends the script with 75, without a traceback.
+    A database that nobody serves ends the script with 4, without a traceback.
     """
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -128,7 +128,7 @@ def test_a_server_that_is_away_is_to_be_tried_again() -> None:
 
 async def test_who_is_told_to_stop_says_so(migrated_sqlite_url: str) -> None:
     """
-    SIGTERM ends it at once with 75, though a lease that lives was waited for.
+    SIGTERM ends it at once with 4, though a lease that lives was waited for.
     """
     await fill(migrated_sqlite_url)
     async with (

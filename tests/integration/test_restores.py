@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import re
 import sqlite3
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncGenerator, Generator
 from contextlib import AsyncExitStack, asynccontextmanager, closing, contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,12 +19,17 @@ import sqlalchemy as sa
 from fastapi import FastAPI
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async import Session, StateItem
+from asm_async import Run, RunStatus, Session, StateItem
 from asm_async.errors import HistoryLostError, RevisionConflictError
 from asm_async.integrations.fastapi import engine_lifespan, router
 from asm_async.sql import SQLEventFeed, SQLPorts, create_engine, migrations
 from asm_async.testing.event_feed.contract import Collecting, take
-from asm_async.testing.factories import make_event, make_events, make_session
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_run,
+    make_session,
+)
 from asm_async.testing.session_store.contract import numbers_of
 from tests.integration.by_hand import issues_of
 from tests.page_blocks import ROOT
@@ -67,7 +72,7 @@ class Seen:
 
 
 @asynccontextmanager
-async def followed(engine: AsyncEngine) -> AsyncIterator[tuple[SQLPorts, Seen]]:
+async def followed(engine: AsyncEngine) -> AsyncGenerator[tuple[SQLPorts, Seen]]:
     """
     Yield the ports over a database whose ten events two followers have seen.
     """
@@ -152,7 +157,7 @@ async def test_a_restored_file_has_the_moment_of_its_backup(
 
 
 @contextmanager
-def started(server: PostgresServer) -> Iterator[PostgresServer]:
+def started(server: PostgresServer) -> Generator[PostgresServer]:
     """
     Run a server, and leave nothing of it.
     """
@@ -247,8 +252,10 @@ async def test_after_the_pages_statements_no_revision_names_two_contents(
     async with SQLPorts(engine) as ports:
         session = await ports.store.save_session(make_session(tenant_id="acme"))
         (item,) = await ports.state.save_items([StateItem(scope="s", key="k", data=1)])
+        run = await ports.store.save_run(make_run())
         # In the history that was lost, these were saved once more.
         lost_session, lost_item = session.revision + 1, item.revision + 1
+        lost_run = run.revision + 1
 
     async with engine.begin() as conn:
         for statement in statements_of(script):
@@ -260,6 +267,9 @@ async def test_after_the_pages_statements_no_revision_names_two_contents(
         await ports.store.update_session("ses_1", _other_title)
         with pytest.raises(RevisionConflictError):
             await ports.store.save_session(session, expected_revision=lost_session)
+        await ports.store.update_run(run.id, _running)
+        with pytest.raises(RevisionConflictError):
+            await ports.store.save_run(run, expected_revision=lost_run)
         (saved,) = await ports.state.save_items([StateItem(scope="s", key="k", data=2)])
         assert saved.revision > lost_item
     async with (
@@ -276,6 +286,10 @@ async def test_after_the_pages_statements_no_revision_names_two_contents(
 
 def _other_title(session: Session) -> Session:
     return session.with_metadata(title="another")
+
+
+def _running(run: Run) -> Run:
+    return run.update_status(RunStatus.RUNNING)
 
 
 def _acme() -> str:

@@ -66,7 +66,8 @@ function welcome() {
 
 function onKey(key, { bar, panel, view }) {
   if (key.defaultPrevented || key.ctrlKey || key.metaKey || key.altKey) return;
-  if (document.querySelector("dialog:modal") && key.key !== "Escape") return;
+  // A dialog that is modal has all keys, Escape among them.
+  if (document.querySelector("dialog:modal")) return;
   if (isTyping(key.target)) {
     if (key.key === "Escape") key.target.blur();
     return;

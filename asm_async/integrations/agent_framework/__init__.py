@@ -25,7 +25,8 @@ def __getattr__(name: str) -> Any:
     """
     Import the session store when it is first asked for.
 
-    The framework warns then that it is experimental; who does not use it hears nothing.
+    The framework warns then that it is experimental; programs that do not use it get no
+    warning.
     """
     if name == "AsmSessionStore":
         from asm_async.integrations.agent_framework import sessions  # noqa: PLC0415 - see above

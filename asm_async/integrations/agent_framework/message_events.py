@@ -34,7 +34,7 @@ MESSAGE = "agent_framework.message"
 """
 What ties together the events that bear a message whole: their correlation id.
 
-It is also the type of the event of a message that says nothing the conventions know.
+It is also the type of the event of a message for which the conventions have no type.
 """
 
 Builder: TypeAlias = Callable[..., Event]

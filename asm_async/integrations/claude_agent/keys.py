@@ -1,5 +1,5 @@
 """
-Which session of ours a transcript of the Claude Agent SDK is.
+The sessions of the transcripts of the Claude Agent SDK.
 """
 
 from __future__ import annotations

@@ -55,24 +55,24 @@ _PAGE_SIZE = 1_000
 
 class AsmSessionStore(AgentSessionStore):
     """
-    Transcripts of the Claude Agent SDK, each a session of ours.
+    Transcripts of the Claude Agent SDK, each stored as a session.
 
     For ``ClaudeAgentOptions(session_store=...)``, and for the SDK's functions whose
     names end in ``_from_store`` or ``_via_store``.
 
     **Atomicity.** A batch is one commit: its entries, the session's summary and the
-    tokens that it tells are stored together, or not at all.
+    tokens that it reports are stored together, or not at all.
 
     **Idempotence.** An entry whose ``uuid`` the transcript has already is not written
     again, also if it says something else. One without ``uuid`` is always appended.
 
-    **Order.** Entries lie in the order in which their batches were committed, by
+    **Order.** Entries are in the order in which their batches were committed, by
     whichever process, and :meth:`load` returns them equal to what was appended.
 
     **Forms.** Messages, tool calls and their results are events of the usual types, all
-    else is ``claude.entry``; each entry lies whole under ``data["original"]``. The
-    tenant is the *project_key*, and each answer of a model is a run with its tokens.
-    What was retracted of a session is not loaded.
+    else is ``claude.entry``; each whole entry is under ``data["original"]``. The tenant
+    is the *project_key*, and each answer of a model is a run with its tokens. What was
+    retracted of a session is not loaded.
 
     Args:
         ports: Over which database; those of a portal serve any event loop. They stay
@@ -168,7 +168,7 @@ class AsmSessionStore(AgentSessionStore):
 
     async def delete(self, key: SessionKey) -> None:
         """
-        Remove a transcript for ever; with a main one, those of its subagents before it.
+        Remove a transcript permanently, and before a main one those of its subagents.
 
         One that was never written is no error. A call that is broken off is finished by
         the next one.

@@ -61,7 +61,7 @@ async def list_items(
     """
     List the state items that go with the session, by scope and key.
 
-    Their *content* is left out: null stands in its place.
+    Their *content* is left out, and null instead.
     """
     return await page_response(
         request,

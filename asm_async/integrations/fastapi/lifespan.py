@@ -114,7 +114,7 @@ def engine_lifespan(
 
 def ports_lifespan(ports: Ports) -> Lifespan:
     """
-    Serve these ports, whatever they stand on, and close them in the end.
+    Serve these ports, over any database, and close them in the end.
 
     Args:
         ports: All over the same database.

@@ -111,7 +111,7 @@ def add_problem_handlers(app: FastAPI) -> None:
 
 def problem_of(error: Exception, throttle: LogThrottle) -> Response:
     """
-    Describe an error; one that was not foreseen is logged, and not shown.
+    Describe an error; an unexpected one is logged, and not shown.
 
     Args:
         error: What was raised.
@@ -147,8 +147,13 @@ def _described(error: Exception, throttle: LogThrottle) -> ProblemError:
     if isinstance(error, HTTPException):
         status, detail = HTTPStatus(error.status_code), str(error.detail)
         return ProblemError(status, "http_error", detail, headers=error.headers)
-    told, kind = "an unforeseen error", type(error)
-    throttle.log(_LOG, logging.ERROR, told, key=kind, exc_info=exc_info_of(error))
+    throttle.log(
+        _LOG,
+        logging.ERROR,
+        "an unforeseen error",
+        key=type(error),
+        exc_info=exc_info_of(error),
+    )
     return ProblemError(
         HTTPStatus.INTERNAL_SERVER_ERROR,
         "internal_error",

@@ -137,6 +137,8 @@ Writes the pieces, and returns after the last.
 
 _LOG = logging.getLogger(__name__)
 
+_BROKEN_OFF = "a stream was broken off: %s"
+
 _FINAL_CHUNK_SECONDS = 1.0
 
 
@@ -226,8 +228,8 @@ class StreamedResponse(Response):
                 await _end(work)
                 is_whole = work in done and error is None
                 if error is not None:
-                    kind, told = type(error).__name__, "a stream was broken off: %s"
-                    self._log_throttle.log(_LOG, logging.WARNING, told, kind)
+                    kind = type(error).__name__
+                    self._log_throttle.log(_LOG, logging.WARNING, _BROKEN_OFF, kind)
                 final = b"" if is_whole else self.final_chunk(error)
                 if final is not None:
                     sender.finish(final)

@@ -4,7 +4,7 @@ ADK's sessions and artifacts in the store (the extra ``google-adk``).
 :class:`~asm_async.integrations.google_adk.session_service.AsmSessionService` is what a
 ``Runner`` is given as its session service;
 :func:`~asm_async.integrations.google_adk.registration.register_services` makes the
-command line of ADK know it by the scheme of a URL.
+command line of ADK accept it by the scheme of a URL.
 """
 
 from importlib.util import find_spec

@@ -51,7 +51,7 @@ class AsmArtifactService(BaseArtifactService):
     Args:
         ports: Ordinary ports, for one event loop, or those of a portal, for any.
 
-        contents: Where the contents lie, such as
+        contents: The store of the contents, such as
             :class:`~asm_async.files.LocalArtifactStore`.
     """
 
@@ -76,7 +76,7 @@ class AsmArtifactService(BaseArtifactService):
         Args:
             url: As for :func:`~asm_async.open_ports`.
 
-            contents: Where the contents lie.
+            contents: The store of the contents.
 
             migrate: Bring the database's schema up to date first.
 

@@ -1,5 +1,5 @@
 """
-Under which ids, scopes and keys of ours the things of ADK are kept.
+The ids, scopes and keys under which ADK's data is stored.
 """
 
 from __future__ import annotations

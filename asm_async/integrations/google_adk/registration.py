@@ -25,7 +25,7 @@ _CONTENTS = "contents"
 
 def register_services(registry: ServiceRegistry | None = None) -> None:
     """
-    Make ADK's command line know our services by the schemes of URLs.
+    Register our services with ADK's command line, by the schemes of URLs.
 
     Called by a file ``services.py`` beside the agents, which ``adk web``, ``adk run``
     and ``adk api_server`` import before they open their services.

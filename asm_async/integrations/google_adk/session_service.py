@@ -132,7 +132,7 @@ class AsmSessionService(BaseSessionService):
         self, *, app_name: str, user_id: str, session_id: str
     ) -> None:
         """
-        Remove a session for ever, with its events, runs and own state.
+        Remove a session permanently, with its events, runs and own state.
 
         What it shares with others stays. To delete an unknown session does nothing.
         """
@@ -149,7 +149,7 @@ class AsmSessionService(BaseSessionService):
     @override
     async def append_event(self, session: Session, event: Event) -> Event:
         """
-        Append an event to a session, and to the object that stands for it.
+        Append an event to a session, and to its session object.
 
         A partial event is returned as it is. To append an event again that the object
         has, or whose append had an unknown outcome, writes nothing twice.
@@ -203,7 +203,7 @@ class AsmSessionService(BaseSessionService):
 
     async def import_session(self, session: Session) -> Session:
         """
-        Store a session as another service has it: its events, and its state as it is.
+        Store a session of another service: its events, and its state.
 
         The deltas of its events are not applied: *session* has the state after them.
         Values of ``app:`` and ``user:`` keys take the place of what is there.

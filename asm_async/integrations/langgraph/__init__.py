@@ -2,7 +2,7 @@
 LangGraph's checkpoints and long-term memory in the ports (the extra ``langgraph``).
 
 :class:`~asm_async.integrations.langgraph.saver.AsmCheckpointSaver` is given to
-``compile(checkpointer=...)``; a thread is a session of ours besides.
+``compile(checkpointer=...)``; a thread is a session, too.
 :class:`~asm_async.integrations.langgraph.store.AsmStore` is given to
 ``compile(store=...)``.
 """

@@ -51,7 +51,7 @@ _log = logging.getLogger(__name__)
 
 class AsmStore(BaseStore):
     """
-    A ``BaseStore`` in a database of ours, without vectors.
+    A ``BaseStore`` in the database, without vectors.
 
     **Batches.** The reads of a batch come before its writes, and see nothing of them;
     of several writes to one key the last counts. All writes of a batch are stored, or
@@ -76,7 +76,7 @@ class AsmStore(BaseStore):
 
         name: Tells stores in one database apart.
 
-        ttl: What holds for items that are put or read without a word on their time.
+        ttl: The time to live of items that are put or read without their own.
 
     Raises:
         ValidationError: Naming the argument that is wrong.

@@ -64,7 +64,7 @@ class Sweeper:
                 return await self._sweep(scope)
             except (RevisionConflictError, _GoneError):
                 continue
-        _logger.info("%s", self.is_busy(scope))
+        _logger.info("others go on in %s: it is left to the next sweep", scope)
         return None
 
     def is_busy(self, scope: str) -> ConflictError:

@@ -38,7 +38,7 @@ The ``agent_id`` of the sessions that event stores keep.
 
 MESSAGE_TYPE = "mcp.message"
 """
-The type of the event of a message; the message lies under ``data["original"]``.
+The type of the event of a message; the message is under ``data["original"]``.
 """
 
 _PRIMING_TYPE = "mcp.priming"
@@ -71,14 +71,14 @@ class AsmEventStore(EventStore):
     committed, each once, by whichever process; what was retracted is left out.
 
     The messages are no conversation, but what a protocol says: a session with the agent
-    ``mcp`` holds them as events ``mcp.message``, of which transcripts tell nothing.
+    ``mcp`` holds them as events ``mcp.message``, which transcripts leave out.
 
     Args:
         ports: Over which database; those of a portal serve any event loop. They stay
             the caller's to close.
 
-        scope: The MCP session: its id, where the host knows it and may resume it in
-            another process; a new random one unless given.
+        scope: The MCP session: its id, if the host has it and may resume it in another
+            process; a new random one unless given.
 
         tenant_id: The customer whose session it is, if one is known.
 

@@ -90,7 +90,7 @@ def scope_event_stores(
 
 async def hard_delete_idle_stores(ports: Ports, *, idle_for: timedelta) -> int:
     """
-    Remove what event stores keep of sessions that have ended, for ever.
+    Remove the events of MCP sessions that have ended, permanently.
 
     A client that comes back later than that has nothing replayed.
 

@@ -27,6 +27,8 @@ _DROPPED = (
     "other processes could not be told of what was written, and find it by looking: %r"
 )
 
+_TOLD_AGAIN = "other processes are told of what is written again"
+
 
 class Announcer:
     """
@@ -91,8 +93,7 @@ class Announcer:
             except (StorageError, TimeoutError) as error:
                 self._log_throttle.log(_LOG, logging.WARNING, _DROPPED, error)
             else:
-                told = "other processes are told of what is written again"
-                self._log_throttle.end(_LOG, told, of=_DROPPED)
+                self._log_throttle.end(_LOG, _TOLD_AGAIN, of=_DROPPED)
             gap = timing.ANNOUNCEMENT_GAPS_PER_SENDING * (clock() - begun)
             gap = gap if self._pending else 0.0
             gap = max(

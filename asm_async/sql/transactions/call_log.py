@@ -73,4 +73,4 @@ class CallLog:
         """
         if isinstance(error, StorageUnavailableError):
             self.is_out_of_reach = True
-            self._throttle().log(_LOG, logging.DEBUG, _OUT_OF_REACH, error)
+            self._throttle().log(_LOG, logging.INFO, _OUT_OF_REACH, error)

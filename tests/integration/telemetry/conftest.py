@@ -20,6 +20,15 @@ from asm_async.integrations.opentelemetry import instrument
 from asm_async.testing.factories import make_session
 
 
+def span_id(span: ReadableSpan) -> int:
+    """
+    Return the id of a span.
+    """
+    context = span.get_span_context()
+    assert context is not None
+    return int(context.span_id)
+
+
 class Telemetry:
     """
     What was told to a tracer provider and a meter provider of its own.

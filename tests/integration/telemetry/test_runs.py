@@ -13,7 +13,7 @@ from asm_async.recording import record_run
 from asm_async.redaction import RedactingSessionStore
 from asm_async.testing.factories import make_session
 from asm_async.values.redaction import RedactionPolicy
-from tests.integration.telemetry.conftest import Telemetry
+from tests.integration.telemetry.conftest import Telemetry, span_id
 
 WORDS = "what the agent said to nobody else"
 
@@ -57,7 +57,7 @@ async def test_a_run_is_a_span_of_its_agent(
         "asm_async.run.id": "run_1",
     }
     assert span.status.is_ok
-    own = span.get_span_context().span_id
+    own = span_id(span)
     for child in [*telemetry.spans("commit"), telemetry.span("chat")]:
         assert child.parent is not None
         assert child.parent.span_id == own
@@ -96,7 +96,7 @@ async def test_each_call_of_a_tool_is_a_span_within_the_run(
         await run.tool_call_failed("call_2", "book", WORDS)
         await run.tool_call_started("call_3", "wait")
 
-    agent = telemetry.span("invoke_agent").get_span_context().span_id
+    agent = span_id(telemetry.span("invoke_agent"))
     search, book = telemetry.spans("execute_tool")
     assert (search.name, book.name) == ("execute_tool search", "execute_tool book")
     assert dict(search.attributes or {}) == {

@@ -149,4 +149,4 @@ def test_collecting_after_the_loop_has_ended_asks_nobody(telemetry: Telemetry) -
         ports = runner.run(use())
     for _ in range(2):
         assert telemetry.metrics()
-    assert ports.feed
+    assert ports.feed is not None

@@ -19,7 +19,7 @@ from asm_async.sql import SQLPorts, create_engine
 from asm_async.testing.factories import make_event, make_events, make_item, make_session
 from asm_async.testing.faults import FaultPoints, Hold, failing
 from asm_async.testing.faults.engines import watched_engine
-from tests.integration.telemetry.conftest import Telemetry
+from tests.integration.telemetry.conftest import Telemetry, span_id
 
 INSERT = ".*INSERT INTO asm_events"
 WRITERS = 8
@@ -79,13 +79,13 @@ async def test_a_shared_transaction_is_a_span_with_links_to_its_writes(
     appends = telemetry.spans("append_event")
     assert len(appends) == WRITERS
     linked = {link.context.span_id for link in transaction.links}
-    assert linked == {span.get_span_context().span_id for span in appends}
+    assert linked == {span_id(span) for span in appends}
     assert (transaction.attributes or {})["db.operation.batch.size"] == WRITERS
     (parent,) = [
         span
         for span in appends
         if transaction.parent is not None
-        and span.get_span_context().span_id == transaction.parent.span_id
+        and span_id(span) == transaction.parent.span_id
     ]
     assert (parent.start_time or 0) <= (transaction.start_time or 0)
     assert all((transaction.end_time or 0) <= (span.end_time or 0) for span in appends)

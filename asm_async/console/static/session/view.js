@@ -46,6 +46,7 @@ export class SessionView {
       }, label, h("span", { class: "tab-count figure" }))));
     const views = TABS.map(([name]) => h("section", {
       class: `tab-view of-${name}`, role: "tabpanel", id: `view-${name}`, "aria-labelledby": `tab-${name}`, hidden: true,
+      tabindex: name === "transcript" ? null : "0",
     }, this.#tabs.get(name).element));
     this.element = h("div", { class: "session" }, this.#header, this.#failure, list, views);
     connection.addEventListener("back", this.#onBack);
@@ -119,6 +120,8 @@ export class SessionView {
           gone: () => this.#gone(),
         });
       }
+      const shown = this.#tabs.get(this.#tab);
+      if (shown?.element.querySelector(".notice:not([hidden])")) shown.shown?.();
       if (this.pane.isOpen && this.pane.scroller.error) await this.pane.retry();
     } catch (error) {
       if (isAborted(error)) return;

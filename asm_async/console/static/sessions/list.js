@@ -71,7 +71,8 @@ export class SessionList {
   // Rows that come above what is seen do not push it away.
   #onChange() {
     const { element } = this;
-    if (element.scrollTop > 4 && this.#anchor) {
+    // What a person has scrolled since is where they want to be.
+    if (element.scrollTop > 4 && this.#anchor?.scrollTop === element.scrollTop) {
       const index = this.collection.indexOf(this.#anchor.id);
       if (index >= 0) {
         const wanted = index * this.#height() + this.#anchor.offset;
@@ -110,7 +111,7 @@ export class SessionList {
     this.#markStop(nodes);
     const top = Math.floor(element.scrollTop / height);
     const row = collection.rows[top];
-    this.#anchor = row ? { id: row.id, offset: element.scrollTop - top * height } : null;
+    this.#anchor = row ? { id: row.id, offset: element.scrollTop - top * height, scrollTop: element.scrollTop } : null;
   }
 
   // The order in the page is that of the list, for who reads it aloud.

@@ -3,6 +3,7 @@
 import { button, h, icon, later } from "../dom.js";
 import { adjust, filtersOf, selection } from "../address.js";
 import { whole } from "../format.js";
+import { Unreachable } from "../requests.js";
 import { SessionCollection } from "./collection.js";
 import { SessionList } from "./list.js";
 
@@ -109,7 +110,8 @@ export function showFailure(place, error, again) {
     return;
   }
   place.replaceChildren(
-    h("span", { role: "alert" }, `Not loaded: ${error.message}`),
+    // An outage is told once, for the whole page.
+    h("span", { role: error instanceof Unreachable ? null : "alert" }, `Not loaded: ${error.message}`),
     button("Try again", { icon: "retry", on: { click: again } }));
 }
 

@@ -16,13 +16,12 @@ export class Rail extends EventTarget {
   #first = 1;
   #latest = 1;
   #seen = { first: 1, last: 1 };
-  #pointed = null;
-  #seek = nextFrame(() => {
-    if (this.#pointed !== null) this.dispatchEvent(new CustomEvent("seek", { detail: this.#pointed }));
-  });
+  #pointed = 1;
+  #seek = nextFrame(() => this.dispatchEvent(new CustomEvent("seek", { detail: this.#pointed })));
   element = h("div", {
     class: "rail", role: "scrollbar", tabindex: "0", "aria-orientation": "vertical",
     "aria-label": "Place in the session", "aria-controls": "transcript",
+    "aria-valuemin": 1, "aria-valuemax": 1, "aria-valuenow": 1, hidden: true,
   }, this.#marks, this.#thumb, this.#tip);
 
   constructor() {
@@ -40,7 +39,6 @@ export class Rail extends EventTarget {
     element.addEventListener("lostpointercapture", () => {
       element.classList.remove("dragging");
       this.#tip.hidden = true;
-      this.#pointed = null;
     });
     element.addEventListener("keydown", (key) => this.#onKey(key));
   }

@@ -23,7 +23,7 @@ export class Scroller extends EventTarget {
   error = null;
   current = null;
   runs = new Map();
-  #list = h("div", { role: "feed", "aria-label": "Events", class: "entries" });
+  #list = h("div", { class: "entries" });
   #start = h("p", { class: "edge quiet small" });
   #end = h("p", { class: "edge quiet small" });
   #rows = new Map();
@@ -224,6 +224,11 @@ export class Scroller extends EventTarget {
       place = next;
     }
     this.#rows = kept;
+    // A feed without articles would be none.
+    for (const [name, value] of [["role", "feed"], ["aria-label", "Events"]]) {
+      if (rows.length) this.#list.setAttribute(name, value);
+      else this.#list.removeAttribute(name);
+    }
     this.#start.textContent = this.#low > log.first ? "Loading …"
       : log.first > 1 ? `Events 1 to ${log.first - 1} were pruned` : log.isEmpty ? "Nothing was recorded yet" : "Beginning of the session";
     const isRunning = [...this.runs.values()].some((run) => run.state === "running");

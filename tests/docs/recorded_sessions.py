@@ -1,0 +1,83 @@
+"""
+The recorded sessions of the command line in the docs: run anew, and written.
+
+Each block marked ``console`` has commands behind ``$`` and what they print. They are
+run one after the other on a file with the history of ``tests/shown_history.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from asm_async import open_ports
+from tests.shown_history import store_history
+
+ROOT = Path(__file__).parents[2]
+REFERENCE = ROOT / "docs" / "reference" / "cli.md"
+GUIDE = ROOT / "docs" / "howto" / "inspect-from-a-shell.md"
+PAGES = (REFERENCE, GUIDE)
+
+_BLOCK = re.compile(r"(?<=^```console\n)(.*?)(?=^```$)", re.MULTILINE | re.DOTALL)
+# What the clock or the file's own ids make different each time.
+_VARYING = (
+    (re.compile(r"(?!2026-03-0)\d{4}-\d\d-\d\d \d\d:\d\d:\d\d"), "2026-03-04 12:00:00"),
+    (re.compile(r"(?!2026-03-0)\d{4}-\d\d-\d\dT[\d:.]+"), "2026-03-04T12:00:00.000000"),
+    (re.compile(r"--cursor \S+"), "--cursor Y3Vyc29y"),
+    (re.compile(r"--checkpoint \S+"), "--checkpoint Y2hlY2twb2ludA"),
+    (re.compile(r'"checkpoint":"[^"]+"'), '"checkpoint":"Y2hlY2twb2ludA"'),
+)
+
+
+def recorded_anew(page: str) -> str:
+    """
+    Return a page with what its commands print now.
+    """
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(_store(Path(directory, "agents.sqlite3")))
+        return _BLOCK.sub(lambda block: _session(block[1], directory), page)
+
+
+async def _store(path: Path) -> None:
+    async with open_ports(f"sqlite:///{path}", migrate=True) as ports:
+        await store_history(ports)
+
+
+def _session(block: str, directory: str) -> str:
+    commands = [line[2:] for line in block.splitlines() if line.startswith("$ ")]
+    return "".join(f"$ {each}\n{_output(each, directory)}" for each in commands)
+
+
+def _output(command: str, directory: str) -> str:
+    programs = str(Path(sys.executable).parent)
+    ran = subprocess.run(  # noqa: S602 - what the page says
+        command,
+        check=False,
+        cwd=directory,
+        env={
+            "ASM_DATABASE_URL": "agents.sqlite3",
+            "COLUMNS": "80",
+            "LANG": "C.UTF-8",
+            "PATH": f"{programs}{os.pathsep}{os.environ['PATH']}",
+        },
+        shell=True,
+        stderr=subprocess.STDOUT,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    )
+    # Where the file lies is another place each time, too.
+    text = ran.stdout.decode().replace(f"{os.path.realpath(directory)}/", "/srv/")
+    printed = "\n".join(map(str.rstrip, text.splitlines()))
+    for pattern, replacement in _VARYING:
+        printed = pattern.sub(replacement, printed)
+    return f"{printed}\n" if printed else ""
+
+
+if __name__ == "__main__":
+    for path in PAGES:
+        path.write_text(recorded_anew(path.read_text("utf-8")), encoding="utf-8")
