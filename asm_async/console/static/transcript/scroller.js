@@ -121,7 +121,10 @@ export class Scroller extends EventTarget {
   }
 
   /** Show again what is known to have changed. */
-  redraw() { this.#keepPlace(() => this.#layout()); }
+  redraw() {
+    this.#keepPlace(() => this.#layout());
+    if (this.#isAtEnd) this.#toBottom();
+  }
 
   /** Read on after something failed. */
   async retry() {
@@ -282,7 +285,8 @@ export class Scroller extends EventTarget {
     } finally {
       this.#isFilling = false;
     }
-    this.#isAtEnd = this.#measureEnd();
+    // Only a person's scrolling leaves the end, not a head that has grown meanwhile.
+    this.#isAtEnd ||= this.#measureEnd();
     this.#moved();
   }
 
