@@ -4,18 +4,22 @@ Which database a command works on, and what it does where there is none.
 
 from __future__ import annotations
 
+import json
 import logging
+import signal
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+import httpx
 import pytest
 
 from asm_async.cli.commands import COMMANDS
 from asm_async.cli.main import main
-from tests.cli.conftest import Printed, RunProgram
+from tests.cli.conftest import PROGRAM, Printed
 from tests.shown_history import LAMP
 
 READING = [
@@ -187,14 +191,41 @@ def test_what_the_library_logs_is_on_standard_error(
     assert all(r"\x1b[2J" in line for line in ours)
 
 
-def test_a_missing_extra_is_named(file: Path, run_program: RunProgram) -> None:
+@pytest.mark.parametrize("package", ["fastapi", "uvicorn"])
+def test_a_missing_extra_is_named(
+    file: Path,
+    package: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
     """
     Where the console is not installed.
     """
-    done = run_program("console", "--url", file, "--port", "0")
+    for name in [name for name in sys.modules if name.startswith("asm_async.console")]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, package, None)
 
-    assert done.returncode == 1
-    assert b"pip install 'asm_async[console]'" in done.stderr
+    assert main(["console", "--url", str(file), "--port", "0"]) == 1
+    assert "pip install '.[console]'" in capsys.readouterr().err
+
+
+def test_a_console_is_served_until_it_is_interrupted(file: Path) -> None:
+    """
+    By the program as a shell starts it; Ctrl-C is its usual end.
+    """
+    command = [PROGRAM, "console", "--url", str(file), "--port", "0", "--json"]
+    with subprocess.Popen(  # noqa: S603 - the program under test
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stdout is not None
+        try:
+            address = json.loads(process.stdout.readline())["url"]
+            assert "<title>" in httpx.get(address).raise_for_status().text
+        finally:
+            process.send_signal(signal.SIGINT)
+        rest, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, rest, errors) == (0, b"", b"")
 
 
 @pytest.mark.parametrize("as_json", [False, True])
