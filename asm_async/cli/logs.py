@@ -11,6 +11,9 @@ from contextlib import contextmanager
 from asm_async.cli.options import Options
 from asm_async.cli.streams import report
 
+# That a call has failed is the last line of the command that made it.
+_TOLD_BY_ERRORS = "asm_async.sql.transactions.call_log"
+
 _BY_VERBOSITY = (logging.WARNING, logging.INFO, logging.DEBUG)
 
 
@@ -21,6 +24,8 @@ def logging_to_stderr(options: Options) -> Generator[None]:
     """
     logger = logging.getLogger("asm_async")
     handler, level_before = _Reporter(), logger.level
+    if not options.verbose and options.log_level is None:
+        handler.addFilter(_is_news)
     logger.addHandler(handler)
     logger.setLevel(_level_of(options))
     try:
@@ -36,6 +41,10 @@ def _level_of(options: Options) -> int:
     if options.quiet:
         return logging.ERROR
     return _BY_VERBOSITY[min(options.verbose, len(_BY_VERBOSITY) - 1)]
+
+
+def _is_news(record: logging.LogRecord) -> bool:
+    return record.name != _TOLD_BY_ERRORS
 
 
 class _Reporter(logging.Handler):
