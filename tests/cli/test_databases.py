@@ -213,7 +213,7 @@ def test_a_console_is_served_until_it_is_interrupted(file: Path) -> None:
     """
     By the program as a shell starts it; Ctrl-C is its usual end.
     """
-    command = [PROGRAM, "console", "--url", str(file), "--port", "0", "--json"]
+    command = [str(PROGRAM), "console", "--url", str(file), "--port", "0", "--json"]
     with subprocess.Popen(  # noqa: S603 - the program under test
         command, stdout=subprocess.PIPE, stderr=subprocess.PIPE
     ) as process:

@@ -34,6 +34,7 @@ def queries(found: Any) -> Iterator[str]:
     """
     Yield each query of a dashboard.
     """
+    members: list[Any] = []
     if isinstance(found, dict):
         for key, value in cast("dict[str, Any]", found).items():
             if key in {"expr", "query"} and isinstance(value, str):
@@ -41,8 +42,9 @@ def queries(found: Any) -> Iterator[str]:
             else:
                 yield from queries(value)
     elif isinstance(found, list):
-        for each in cast("list[Any]", found):
-            yield from queries(each)
+        members += found
+    for each in members:
+        yield from queries(each)
 
 
 def alerts() -> Iterator[str]:

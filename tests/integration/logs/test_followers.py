@@ -8,6 +8,7 @@ import asyncio
 import logging
 import shutil
 import sqlite3
+import threading
 from collections.abc import AsyncIterator
 from contextlib import aclosing, closing
 from pathlib import Path
@@ -18,6 +19,7 @@ import sqlalchemy as sa
 from asm_async import InMemoryPorts
 from asm_async.errors import HistoryLostError, LeaseLostError
 from asm_async.sql import SQLEventFeed, SQLPorts, SQLSessionStore, create_engine
+from asm_async.sql.dialects.sqlite import feed
 from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.faults import ProxyAct
 from tests.integration.logs.planted import Listener, plant, planted_event
@@ -26,6 +28,11 @@ from tests.integration.test_stuck_writers import locked
 from tests.proxies import by_way, way_to
 
 LONG_SECONDS = 20
+
+ENDLESS = """
+    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n)
+    SELECT count(*) FROM n
+"""
 
 
 @pytest.fixture
@@ -97,6 +104,34 @@ async def test_an_announcement_that_is_cut_off_is_warned_of(
 
     log.said_once("other processes could not be told", "WARNING", module)
     log.said_once("other processes are told of what is", "INFO", module)
+
+
+async def test_a_watcher_that_is_interrupted_to_stop_is_not_warned_of(
+    caplog: pytest.LogCaptureFixture,
+    migrated_sqlite_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The last follower leaves while the watcher is in the middle of a statement.
+    """
+    is_looking = threading.Event()
+
+    def look_without_end(connection: sqlite3.Connection) -> int:
+        is_looking.set()
+        return int(connection.execute(ENDLESS).fetchone()[0])
+
+    monkeypatch.setattr(feed, "_latest", look_without_end)
+    caplog.set_level(logging.INFO, "asm_async")
+    engine = create_engine(migrated_sqlite_url)
+    ports = SQLPorts(engine, timeout=LONG_SECONDS)
+    await plant(ports)
+    follower = Collecting(ports.feed.follow_session("ses_1"))
+    assert await asyncio.to_thread(is_looking.wait, 10)
+    await follower.stop()
+    await ports.aclose()
+    await engine.dispose()
+
+    assert caplog.messages == []
 
 
 async def test_a_file_that_is_gone_for_a_while_is_warned_of(

@@ -202,7 +202,9 @@ class _Watcher:
                         self._connection = connection
                         self._look(connection)
                 except Exception as error:  # noqa: BLE001 - followers depend on the thread
-                    self._log_throttle.log(_LOG, logging.WARNING, _BLIND, error)
+                    # What was interrupted so that it stops has not failed.
+                    if not self._must_stop.is_set():
+                        self._log_throttle.log(_LOG, logging.WARNING, _BLIND, error)
                 self._must_stop.wait(WATCHER_RETRY_PAUSE)
         finally:
             self._call(self.has_stopped.set)
