@@ -97,6 +97,7 @@ async def _store_lamp(ports: Ports) -> None:
         user_id="ada",
         tenant_id="acme",
         tags=["web"],
+        metadata={"title": "A green lamp"},
     )
     await lamp.add(say.message_sent, content="Be brief.", role="system")
     run = await lamp.run(

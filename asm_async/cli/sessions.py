@@ -15,6 +15,7 @@ from asm_async.cli.pages import Limit, print_page
 from asm_async.cli.screen import Column
 from asm_async.cli.styles import status_of
 from asm_async.cli.times import Time, shown_time
+from asm_async.conventions.titles import title_in
 from asm_async.errors import ValidationError
 from asm_async.ports.query_api import SessionOrder
 from asm_async.ports.together import Ports
@@ -25,6 +26,7 @@ _COLUMNS = (
     Column("id", style="cyan"),
     Column("status"),
     Column("last activity"),
+    Column("title", is_whole=False),
     Column("agent", is_whole=False),
     Column("user", is_whole=False),
     Column("tenant", is_whole=False),
@@ -100,6 +102,7 @@ def _row(session: Session) -> list[str]:
         session.id,
         status_of(session),
         shown_time(session.last_activity_at),
+        title_in(session.metadata),
         session.agent_id,
         session.user_id or "",
         session.tenant_id or "",

@@ -80,7 +80,7 @@ No filter.
 
 def add_up(
     *,
-    by: tuple[_Key, ...] = ("model",),
+    by: Annotated[tuple[_Key, ...], Parameter(show_default=False)] = ("model",),
     plot: Annotated[bool, Parameter(show_default=False)] = False,
     measure: Measure | None = None,
     with_list_prices: Annotated[
@@ -98,7 +98,7 @@ def add_up(
     their "groups".
 
     Args:
-        by: What to tell apart; may be given more than once.
+        by: What to tell apart, by default the model; may be given more than once.
 
         plot: Draw bars instead of a table.
 

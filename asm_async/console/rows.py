@@ -13,6 +13,7 @@ from asm_async.console.answers import Row
 from asm_async.console.cuts import members, optional_time, time_text
 from asm_async.console.entry_answers import Tokens
 from asm_async.console.runs import RunStates, latest_run, tokens_together
+from asm_async.conventions.titles import title_in
 from asm_async.errors import NotFoundError
 from asm_async.transcripts.parts import text_of
 from asm_async.values.event import Event, EventType
@@ -141,11 +142,7 @@ def given_title(session: Session) -> str:
     """
     Return the title that a session's metadata has; nothing if there is none.
     """
-    metadata = members(session.metadata)
-    for name in ("title", "name"):
-        if isinstance(text := metadata.get(name), str) and (line := one_line(text)):
-            return line
-    return ""
+    return one_line(title_in(members(session.metadata)))
 
 
 async def first_words(reader: Reader, session_id: str) -> str:

@@ -33,11 +33,11 @@ def test_sessions_are_listed_with_what_is_known_of_them(
     """
     heading, *rows = printed("sessions", "--url", url).splitlines()
 
-    names = ["ID", "STATUS", "LAST", "ACTIVITY", "AGENT", "USER", "TENANT", "TAGS"]
-    assert heading.split() == [*names, "PARENT"]
+    names = ["ID", "STATUS", "LAST", "ACTIVITY", "TITLE", "AGENT", "USER", "TENANT"]
+    assert heading.split() == [*names, "TAGS", "PARENT"]
     assert sorted(row.split()[0] for row in rows) == sorted([DRAFT, LAMP, TRIP])
     assert [row.split()[4:] for row in rows if row.startswith(LAMP)] == [
-        ["shop", "ada", "acme", "web"]
+        ["A", "green", "lamp", "shop", "ada", "acme", "web"]
     ]
 
 
