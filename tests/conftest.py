@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import os
 import shutil
+import signal
 from collections.abc import AsyncGenerator, Generator
 from pathlib import Path
 
@@ -23,6 +24,16 @@ from tests.artifact_stores import (
 from tests.backends import InMemoryBackend, SQLBackend, migrate
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
+
+
+@pytest.fixture(scope="session", autouse=True)
+def heard_interrupts() -> Generator[None]:
+    """
+    Let SIGINT interrupt, these processes too, where a shell started the tests without.
+    """
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 @pytest.fixture(scope="session")

@@ -118,19 +118,7 @@ def run_program() -> RunProgram:
 
 
 @pytest.fixture
-def heard_interrupts() -> Iterator[None]:
-    """
-    Let SIGINT interrupt, also where a shell started the tests without it.
-    """
-    before = signal.signal(signal.SIGINT, signal.default_int_handler)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-@pytest.fixture
-def interrupt_at(
-    heard_interrupts: None,  # noqa: ARG001 - asked for what it does
-) -> Iterator[Callable[[str], None]]:
+def interrupt_at() -> Iterator[Callable[[str], None]]:
     """
     Yield the function that has Ctrl-C pressed before a statement that holds a text.
     """

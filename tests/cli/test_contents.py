@@ -136,7 +136,6 @@ def test_a_lost_content_fails_the_export(
     assert not (tmp_path / "export.jsonl").exists()
 
 
-@pytest.mark.usefixtures("heard_interrupts")
 def test_an_interrupted_copy_leaves_nothing_half_written(
     url: str,
     tmp_path: Path,

@@ -14,14 +14,14 @@ from contextlib import aclosing, closing
 from pathlib import Path
 
 import pytest
-import sqlalchemy as sa
 
 from asm_async import InMemoryPorts
 from asm_async.errors import HistoryLostError, LeaseLostError
 from asm_async.sql import SQLEventFeed, SQLPorts, SQLSessionStore, create_engine
 from asm_async.sql.dialects.sqlite import feed
 from asm_async.testing.event_feed.contract import Collecting, take
-from asm_async.testing.faults import ProxyAct
+from asm_async.testing.faults import ProxyAct, failing
+from asm_async.testing.faults.engines import watched_engine
 from tests.integration.logs.planted import Listener, plant, planted_event
 from tests.integration.test_lost_history import lose
 from tests.integration.test_stuck_writers import locked
@@ -273,23 +273,23 @@ async def test_a_look_that_fails_is_told_at_debug(
     log: Listener, migrated_sqlite_url: str
 ) -> None:
     """
-    The next one is to come: here the database lacks a table for a while.
+    The next one is to come, and the follower goes on.
     """
     engine = create_engine(migrated_sqlite_url)
-    ports = SQLPorts(engine, timeout=0.5)
-    await plant(ports)
-    feed = type(ports.feed)(engine, timeout=0.5, poll_interval=0.05)
-    follower = Collecting(feed.follow_session("ses_1"))
-    await follower.until(1)
-    for names in (("asm_sessions", "away"), ("away", "asm_sessions")):
-        async with engine.begin() as conn:
-            rename = "ALTER TABLE {} RENAME TO {}".format(*names)
-            await conn.execute(sa.text(rename))
-        if names[1] == "away":
-            await log.until("a look for lost notifications failed", logging.DEBUG)
-    await follower.stop()
-    await feed.aclose()
-    await ports.aclose()
+    with watched_engine(engine) as points:
+        ports = SQLPorts(engine, timeout=0.5)
+        await plant(ports)
+        feed = SQLEventFeed(engine, timeout=0.5, poll_interval=0.05)
+        follower = Collecting(feed.follow_session("ses_1"))
+        await follower.until(1)
+        failure = sqlite3.OperationalError("disk I/O error")
+        points.arm(failing(failure), ".*AS last_id", times=20)
+        await log.until("a look for lost notifications failed", logging.DEBUG)
+        await ports.store.append_event(planted_event())
+        await follower.until(2)
+        await follower.stop()
+        await feed.aclose()
+        await ports.aclose()
     await engine.dispose()
 
     assert not log.said("a look for lost notifications failed")
