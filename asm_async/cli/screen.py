@@ -58,7 +58,7 @@ class Screen:
 
     def __init__(self) -> None:
         self._output = standard_output()
-        self.is_terminal = is_terminal(self._output)
+        self.is_terminal: bool = is_terminal(self._output)
         self._console = Console(
             file=self._output,
             width=None if self.is_terminal else _UNBOUNDED,

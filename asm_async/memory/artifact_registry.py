@@ -28,7 +28,7 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._access = DatabaseAccess(database, "registry")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
 
     async def _register(self, artifact: Artifact) -> Artifact:
         database = self._access.database

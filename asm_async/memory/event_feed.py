@@ -45,7 +45,7 @@ class InMemoryEventFeed(EventFeedFront[LeasedBatch]):
     def __init__(self, database: InMemoryDatabase) -> None:
         super().__init__(kind="memory", batch=LeasedBatch)
         self._access = DatabaseAccess(database, "feed")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
         self._holders: set[str] = set()
 
     @observed_call

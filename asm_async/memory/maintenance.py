@@ -56,7 +56,7 @@ class InMemoryMaintenance(MaintenanceFront):
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self._access = DatabaseAccess(database, "maintenance")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
         self._clock = fields.function(clock, "clock")
 
     @observed_call

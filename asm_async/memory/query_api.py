@@ -59,7 +59,7 @@ class InMemoryQueryAPI(QueryAPIFront):
 
     def __init__(self, database: InMemoryDatabase) -> None:
         self._access = DatabaseAccess(database, "store")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
 
     async def _search_sessions(
         self, wanted: SessionSearch, paging: Paging, *, count_total: bool

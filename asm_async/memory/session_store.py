@@ -52,7 +52,7 @@ class InMemorySessionStore(SessionStoreFront):
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database
         self._access = DatabaseAccess(own, "store")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
 
     async def aclose(self) -> None:
         """

@@ -81,7 +81,7 @@ class InMemoryStateStore(StateStoreFront):
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database
         self._access = DatabaseAccess(own, "state store")
-        self.observation = Observation()
+        self.observation: Observation | None = Observation()
 
     async def aclose(self) -> None:
         """

@@ -13,6 +13,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.fronts.maintenance import do_all
+from asm_async.fronts.observing import Observation
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import artifacts
@@ -49,7 +50,7 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
-        self.observation = self._transactions.observation
+        self.observation: Observation | None = self._transactions.observation
         self._lifecycle = Lifecycle(self._transactions)
 
     async def _register(self, artifact: Artifact) -> Artifact:

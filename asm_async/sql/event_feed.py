@@ -9,7 +9,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.fronts.event_consumer import ConsumerOptions
 from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedFilter
-from asm_async.fronts.observing import observed_call
+from asm_async.fronts.observing import Observation, observed_call
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.tables import consumers
@@ -73,7 +73,7 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
             poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=fields.boolean(listens, "listens"),
         )
-        self.observation = self._context.transactions.observation
+        self.observation: Observation | None = self._context.transactions.observation
         kind = self._context.transactions.dialect.name
         super().__init__(kind=kind, batch=SQLBatch)
 

@@ -11,7 +11,7 @@ from functools import partial
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.fronts.maintenance import Batches, MaintenanceFront
-from asm_async.fronts.observing import observed_call
+from asm_async.fronts.observing import Observation, observed_call
 from asm_async.fronts.retention import utc_now
 from asm_async.sql.core import tables
 from asm_async.sql.core.deadlines import check_timeout
@@ -77,7 +77,7 @@ class SQLMaintenance(MaintenanceFront):
     ) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
-        self.observation = self._transactions.observation
+        self.observation: Observation | None = self._transactions.observation
         self._writes = ThrottledWriter(self._transactions)
         self._lifecycle = Lifecycle(self._transactions)
         self._clock = fields.function(clock, "clock")

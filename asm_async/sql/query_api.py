@@ -14,6 +14,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.fronts.loop_share import in_pieces
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
 from asm_async.fronts.query_filters import (
@@ -89,7 +90,7 @@ class SQLQueryAPI(QueryAPIFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
-        self.observation = self._transactions.observation
+        self.observation: Observation | None = self._transactions.observation
         self._dialect = self._transactions.dialect
         self._lifecycle = Lifecycle(self._transactions)
         self._is_decoded = True

@@ -16,6 +16,7 @@ from asm_async.errors import ASMError, RunNotFoundError, SessionNotFoundError
 from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.following import wait_for_events
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
@@ -77,7 +78,7 @@ class SQLSessionStore(SessionStoreFront):
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
-        self.observation = self._transactions.observation
+        self.observation: Observation | None = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
             observation=self.observation,

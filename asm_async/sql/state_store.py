@@ -10,6 +10,7 @@ from typing import Any, Self, cast
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ASMError, SessionNotFoundError
+from asm_async.fronts.observing import Observation
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.state_store import (
     ItemFilter,
@@ -70,7 +71,7 @@ class SQLStateStore(StateStoreFront):
     def _set_up(self, transactions: Transactions, groups: GroupCommit) -> None:
         self.engine: AsyncEngine = transactions.engine
         self._transactions = transactions
-        self.observation = self._transactions.observation
+        self.observation: Observation | None = self._transactions.observation
         self._groups = groups
         self._dialect = transactions.dialect
         self._lifecycle = Lifecycle(transactions)

@@ -143,13 +143,13 @@ class Instruments:
 
     def __init__(self, provider: MeterProvider) -> None:
         meter = provider.get_meter(SCOPE, asm_async.__version__, SCHEMA_URL)
-        self.call_duration = _histogram(meter, CALL_DURATION)
-        self.longest_wait = _histogram(meter, LONGEST_WAIT)
-        self.group_size = _histogram(meter, GROUP_SIZE)
-        self.events = _counter(meter, EVENTS)
-        self.duplicates = _counter(meter, DUPLICATES)
-        self.conflicts = _counter(meter, CONFLICTS)
-        self.retries = _counter(meter, RETRIES)
+        self.call_duration: Histogram = _histogram(meter, CALL_DURATION)
+        self.longest_wait: Histogram = _histogram(meter, LONGEST_WAIT)
+        self.group_size: Histogram = _histogram(meter, GROUP_SIZE)
+        self.events: Counter = _counter(meter, EVENTS)
+        self.duplicates: Counter = _counter(meter, DUPLICATES)
+        self.conflicts: Counter = _counter(meter, CONFLICTS)
+        self.retries: Counter = _counter(meter, RETRIES)
         # A callback cannot be taken back: it asks those ports that are measured then.
         self.measured: WeakSet[Standing] = WeakSet()
         for metric, ask in (

@@ -20,6 +20,7 @@ from asm_async.sql.core.prepared import Script
 from asm_async.sql.dialects.direct import Committed, GroupWork
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
+from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan, numbered
@@ -62,7 +63,7 @@ class Writer:
         self._connections = transactions.connections
         self._dialect = transactions.dialect
         self._direct = transactions.dialect.direct
-        self.call_log = transactions.call_log
+        self.call_log: CallLog = transactions.call_log
         self._giving: set[asyncio.Task[None]] = set()
 
     def start(
