@@ -26,7 +26,7 @@ from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 
 
-@pytest.fixture(scope="session", autouse=True)
+@pytest.fixture(autouse=True)
 def heard_interrupts() -> Generator[None]:
     """
     Let SIGINT interrupt, these processes too, where a shell started the tests without.

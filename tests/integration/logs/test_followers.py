@@ -146,6 +146,13 @@ async def test_a_file_that_is_gone_for_a_while_is_warned_of(
     path = Path(str(engine.url.database))
     follower = Collecting(ports.feed.follow_session("ses_1"))
     await follower.until(1)
+
+    # A watcher that is not there yet would wait for the file like any other call.
+    def is_watched() -> bool:
+        return "asm_async-watcher" in {each.name for each in threading.enumerate()}
+
+    while not is_watched():  # noqa: ASYNC110 - a thread tells nobody that it is there
+        await asyncio.sleep(0.01)
     away = path.rename(path.with_name("away"))  # noqa: ASYNC240 - it takes no time
     await log.until("the file cannot be watched")
     away.rename(path)
