@@ -10,8 +10,8 @@ from cyclopts import Parameter
 
 from asm_async.cli.database import on_ports
 from asm_async.cli.options import DEFAULTS, Options
-from asm_async.cli.reports import confirm, progress, say
-from asm_async.cli.screen import Screen
+from asm_async.cli.reports import confirm, say
+from asm_async.cli.running_report import RunningReport
 from asm_async.cli.texts import counted
 from asm_async.errors import ValidationError
 from asm_async.files import LocalArtifactStore
@@ -48,16 +48,9 @@ def erase_sessions(
     if tenant is None and user is None:
         raise ValidationError("--tenant or --user: at least one of them is needed")
     contents = None if artifact_store is None else LocalArtifactStore(artifact_store)
-    done = ErasureReport()
-    show = progress(options, lambda: _erased(done))
-
-    def remember(report: ErasureReport) -> None:
-        nonlocal done
-        done = report
-        show(report)
+    running = RunningReport(options, ErasureReport(), _erased)
 
     async def work(ports: Ports) -> None:
-        nonlocal done
         if not yes:
             found = await ports.query.search_sessions(
                 tenant_id=tenant,
@@ -69,21 +62,18 @@ def erase_sessions(
             sessions = counted(found.total_count or 0, "session")
             confirm(f"Remove {sessions} for good?", yes=False)
         try:
-            done = await ports.maintenance.erase(
+            running.done = await ports.maintenance.erase(
                 tenant_id=tenant,
                 user_id=user,
                 with_children=with_children,
                 artifact_store=contents,
-                progress=remember,
+                progress=running.show,
             )
         finally:
-            # Also before an error or Ctrl-C: what was removed is gone.
-            if options.as_json:
-                Screen().json(done)
-            else:
-                say(options, _erased(done))
+            running.finish()
 
     on_ports(options, work)
+    done = running.done
     if done.children_left:
         ids = ", ".join(done.child_ids_left)
         say(options, f"{done.children_left:,} children of others stay: {ids}")

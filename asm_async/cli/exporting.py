@@ -20,8 +20,7 @@ from asm_async.cli.database import on_ports
 from asm_async.cli.files import STANDARD, written_file
 from asm_async.cli.filters import ALL_SESSIONS, SessionFilters
 from asm_async.cli.options import DEFAULTS, Options
-from asm_async.cli.reports import progress, say
-from asm_async.cli.screen import Screen
+from asm_async.cli.running_report import RunningReport
 from asm_async.errors import ValidationError
 from asm_async.ports.together import Ports
 from asm_async.values.transfer_reports import ExportReport
@@ -52,17 +51,9 @@ def export_sessions(
     if stores is not None:
         check_source(stores[0])
         copier = ContentCopier(*stores)
-    done = ExportReport()
-
-    def sentence() -> str:
-        return _exported(done, copier)
-
-    show = progress(options, sentence)
-
-    def remember(report: ExportReport) -> None:
-        nonlocal done
-        done = report
-        show(report)
+    running = RunningReport(
+        options, ExportReport(), lambda done: _exported(done, copier)
+    )
 
     async def work(ports: Ports) -> ExportReport:
         with written_file(output) as file:
@@ -72,15 +63,12 @@ def export_sessions(
 
             return await ports.query.export_sessions(
                 write if copier is None else copier.writer(write),
-                progress=remember,
+                progress=running.show,
                 **filters.arguments(),
             )
 
-    done = on_ports(options, work)
-    if options.as_json:
-        Screen().json(done)
-    else:
-        say(options, sentence())
+    running.done = on_ports(options, work)
+    running.finish()
 
 
 def _exported(done: ExportReport, copier: ContentCopier | None) -> str:

@@ -12,6 +12,16 @@ from cyclopts import Group, Parameter
 from asm_async.cli.times import Time
 from asm_async.values.session import SessionStatus
 
+OfAgent = Annotated[
+    str | None, Parameter(name="--agent", help="Only sessions of this agent.")
+]
+OfTenant = Annotated[
+    str | None, Parameter(name="--tenant", help="Only sessions of this tenant.")
+]
+OfUser = Annotated[
+    str | None, Parameter(name="--user", help="Only sessions of this user.")
+]
+
 
 @Parameter(name="*", group=Group("Filters", sort_key=50))
 @attrs.frozen(kw_only=True)
@@ -20,17 +30,11 @@ class SessionFilters:
     Which sessions.
     """
 
-    agent_id: Annotated[
-        str | None, Parameter(name="--agent", help="Only sessions of this agent.")
-    ] = None
+    agent_id: OfAgent = None
 
-    tenant_id: Annotated[
-        str | None, Parameter(name="--tenant", help="Only sessions of this tenant.")
-    ] = None
+    tenant_id: OfTenant = None
 
-    user_id: Annotated[
-        str | None, Parameter(name="--user", help="Only sessions of this user.")
-    ] = None
+    user_id: OfUser = None
 
     status: Annotated[
         tuple[SessionStatus, ...],

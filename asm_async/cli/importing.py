@@ -19,8 +19,7 @@ from asm_async.cli.contents import (
 from asm_async.cli.database import on_ports
 from asm_async.cli.files import STANDARD, DamagedFileError, pieces_of
 from asm_async.cli.options import DEFAULTS, Options
-from asm_async.cli.reports import progress, say
-from asm_async.cli.screen import Screen
+from asm_async.cli.running_report import RunningReport
 from asm_async.errors import ValidationError
 from asm_async.ports.history_transfer import MAX_LINE_BYTES
 from asm_async.ports.together import Ports
@@ -53,17 +52,9 @@ def import_sessions(
     if stores is not None:
         check_source(stores[1])
         copier = ContentCopier(stores[1], stores[0])
-    done = ImportReport()
-
-    def sentence() -> str:
-        return _imported(done, copier)
-
-    show = progress(options, sentence)
-
-    def remember(report: ImportReport) -> None:
-        nonlocal done
-        done = report
-        show(report)
+    running = RunningReport(
+        options, ImportReport(), lambda done: _imported(done, copier)
+    )
 
     async def work(ports: Ports) -> None:
         reader = pieces_of(file)
@@ -72,16 +63,12 @@ def import_sessions(
         try:
             async with aclosing(reader):
                 await ports.query.import_sessions(
-                    reader, max_line_bytes=max_line_bytes, progress=remember
+                    reader, max_line_bytes=max_line_bytes, progress=running.show
                 )
         except ValidationError as error:
             raise DamagedFileError(str(error)) from error
         finally:
-            # Also before an error: what was imported stays.
-            if options.as_json:
-                Screen().json(done)
-            else:
-                say(options, sentence())
+            running.finish()
 
     on_ports(options, work)
 

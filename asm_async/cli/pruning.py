@@ -11,8 +11,8 @@ from cyclopts import Group, Parameter
 
 from asm_async.cli.database import on_ports
 from asm_async.cli.options import DEFAULTS, Options
-from asm_async.cli.reports import confirm, progress, say
-from asm_async.cli.screen import Screen
+from asm_async.cli.reports import confirm
+from asm_async.cli.running_report import RunningReport
 from asm_async.cli.streams import report
 from asm_async.cli.texts import counted
 from asm_async.errors import ValidationError
@@ -104,27 +104,19 @@ def prune(
         exempt_tags=exempt_tag,
         batch_size=batch_size,
     )
-    done = MaintenanceReport()
-    show = progress(options, lambda: _pruned(done))
-
-    def remember(report_so_far: MaintenanceReport) -> None:
-        nonlocal done
-        done = report_so_far
-        show(report_so_far)
+    running = RunningReport(options, MaintenanceReport(), _pruned, plain=_plain)
 
     async def work(ports: Ports) -> None:
-        nonlocal done
         confirm("Delete what is older or more than these limits?", yes=yes)
         try:
-            done = await ports.maintenance.execute(policy, progress=remember)
+            running.done = await ports.maintenance.execute(
+                policy, progress=running.show
+            )
         finally:
-            # Also before an error or Ctrl-C: what was deleted is.
-            if options.as_json:
-                Screen().json(_plain(done))
-            else:
-                say(options, _pruned(done))
+            running.finish()
 
     on_ports(options, work)
+    done = running.done
     for step, errors in done.errors.items():
         for error in errors:
             report(f"error: {step}: {error}")

@@ -1,18 +1,14 @@
 """
-What a command says on standard error: reports, progress and questions.
+What a command says on standard error: reports and questions.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
-from time import monotonic
 
 from asm_async.cli.options import Options
 from asm_async.cli.streams import is_terminal, report
 from asm_async.errors import ValidationError
-
-_SECONDS_BETWEEN_REPORTS = 1.0
 
 
 def say(options: Options, line: str) -> None:
@@ -21,27 +17,6 @@ def say(options: Options, line: str) -> None:
     """
     if not options.quiet:
         report(line)
-
-
-def progress(options: Options, sentence: Callable[[], str]) -> Callable[[object], None]:
-    """
-    Return what reports progress to a terminal, once a second.
-
-    Args:
-        options: Whether the command is to be quiet.
-
-        sentence: Called for what there is to say.
-    """
-    next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
-    is_shown = is_terminal(sys.stderr) and not options.quiet
-
-    def show(_done: object) -> None:
-        nonlocal next_time
-        if is_shown and monotonic() >= next_time:
-            next_time = monotonic() + _SECONDS_BETWEEN_REPORTS
-            report(sentence())
-
-    return show
 
 
 def confirm(question: str, *, yes: bool) -> None:

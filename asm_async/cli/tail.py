@@ -15,6 +15,7 @@ from cyclopts import Group, Parameter
 
 from asm_async.cli.database import on_ports
 from asm_async.cli.event_lines import event_line
+from asm_async.cli.filters import OfAgent, OfTenant, OfUser
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.reports import say
 from asm_async.cli.screen import Screen
@@ -43,17 +44,11 @@ class FollowedEvents:
         ),
     ] = ()
 
-    agent_id: Annotated[
-        str | None, Parameter(name="--agent", help="Only sessions of this agent.")
-    ] = None
+    agent_id: OfAgent = None
 
-    tenant_id: Annotated[
-        str | None, Parameter(name="--tenant", help="Only sessions of this tenant.")
-    ] = None
+    tenant_id: OfTenant = None
 
-    user_id: Annotated[
-        str | None, Parameter(name="--user", help="Only sessions of this user.")
-    ] = None
+    user_id: OfUser = None
 
 
 ALL = FollowedEvents()

@@ -210,18 +210,19 @@ Describe: TypeAlias = Callable[[_Described], None]
 def _describe_message(about: _Described) -> None:
     is_sent = about.event.type is EventType.MESSAGE_SENT
     speaker = Role.USER if is_sent else Role.ASSISTANT
-    about.entry["role"] = (about.text("role") or speaker.value).lower()
-    about.entry["parts"] = parts_of(about.data.get("content"), about.cutter)
-    about.show_names()
-    if "content" not in about.data:
-        about.show_data()
+    role = (about.text("role") or speaker.value).lower()
+    _describe_words(about, role, "content")
 
 
 def _describe_delta(about: _Described) -> None:
-    about.entry["role"] = Role.ASSISTANT.value
-    about.entry["parts"] = parts_of(about.data.get("delta"), about.cutter)
+    _describe_words(about, Role.ASSISTANT.value, "delta")
+
+
+def _describe_words(about: _Described, role: str, member: str) -> None:
+    about.entry["role"] = role
+    about.entry["parts"] = parts_of(about.data.get(member), about.cutter)
     about.show_names()
-    if "delta" not in about.data:
+    if member not in about.data:
         about.show_data()
 
 

@@ -147,7 +147,7 @@ def given_title(session: Session) -> str:
 
 async def first_words(reader: Reader, session_id: str) -> str:
     """
-    Return what the user said first, or whoever spoke first; nothing if nobody did.
+    Return the first words of the user, or else of another; an empty text if none.
     """
     found = await reader.ports.store.get_events(
         session_id,

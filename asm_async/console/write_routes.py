@@ -27,7 +27,7 @@ async def rename_session(
     reader: ReaderDep, session_id: SessionId, body: BodyDep
 ) -> Response:
     """
-    Give a session a title, in its metadata, or take it away.
+    Set the title in a session's metadata, or remove it.
     """
     given = members_of(body, {"title": _title})
 

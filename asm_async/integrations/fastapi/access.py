@@ -25,7 +25,7 @@ from asm_async.values.value import Value
 
 class AllTenants(Enum):
     """
-    Whose sessions an operator may see: everybody's.
+    The access of an operator: the sessions of all tenants.
 
     It has one member, so that a checker tells it from a tenant's id; it is no text,
     since any text may be one.

@@ -20,7 +20,7 @@ def note_transaction(
     error: Exception | None,
 ) -> None:
     """
-    Tell an observer that a transaction has ended, before its callers are told.
+    Report the end of a transaction to its observer, before its callers have it.
 
     Args:
         observer: Whom to tell.
