@@ -28,6 +28,21 @@ def url(request: pytest.FixtureRequest) -> str:
     return str(request.getfixturevalue(name))
 
 
+@pytest.fixture(
+    params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def served_url(request: pytest.FixtureRequest) -> str | None:
+    """
+    Return a database of each kind in turn that has our tables; none for memory.
+    """
+    if request.param == "memory":
+        return None
+    name = "migrated_sqlite_url"
+    if request.param == "postgresql":
+        name = "migrated_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """

@@ -11,21 +11,6 @@ import pytest
 from tests.integration.fastapi.serving import Service, open_service
 
 
-@pytest.fixture(
-    params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def served_url(request: pytest.FixtureRequest) -> str | None:
-    """
-    Return a database of each kind in turn that has our tables; none for memory.
-    """
-    if request.param == "memory":
-        return None
-    name = "migrated_sqlite_url"
-    if request.param == "postgresql":
-        name = "migrated_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
 @pytest.fixture
 async def service(served_url: str | None) -> AsyncGenerator[Service]:
     """

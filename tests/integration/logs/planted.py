@@ -6,9 +6,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
 from typing import Any, NamedTuple
 
 from asm_async import Event, Ports, Session
+from asm_async.sql import SQLPorts, create_engine
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
 
 LONG_SECONDS = 20
@@ -145,3 +148,16 @@ async def plant(ports: Ports, **session: Any) -> None:
         session_id="ses_1",
     )
     await ports.state.save_items([item])
+
+
+@asynccontextmanager
+async def planted_ports(url: str, timeout: float) -> AsyncGenerator[SQLPorts]:
+    """
+    Open ports over a database with a planted session.
+    """
+    engine = create_engine(url)
+    ports = SQLPorts(engine, timeout=timeout)
+    await plant(ports)
+    yield ports
+    await ports.aclose()
+    await engine.dispose()

@@ -19,6 +19,7 @@ from tests.integration.logs.planted import (
     Listener,
     plant,
     planted_event,
+    planted_ports,
     planted_session,
 )
 from tests.integration.test_read_only_servers import demote
@@ -35,12 +36,8 @@ async def ports(url: str) -> AsyncIterator[SQLPorts]:
     """
     Yield ports of little patience over a database with a planted session.
     """
-    engine = create_engine(url)
-    ports = SQLPorts(engine, timeout=0.5)
-    await plant(ports)
-    yield ports
-    await ports.aclose()
-    await engine.dispose()
+    async with planted_ports(url, 0.5) as ports:
+        yield ports
 
 
 async def test_a_timeout_that_runs_out_is_warned_of_once(

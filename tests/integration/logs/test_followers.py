@@ -22,7 +22,7 @@ from asm_async.sql.dialects.sqlite import feed
 from asm_async.testing.event_feed.contract import Collecting, take
 from asm_async.testing.faults import ProxyAct, failing
 from asm_async.testing.faults.engines import watched_engine
-from tests.integration.logs.planted import Listener, plant, planted_event
+from tests.integration.logs.planted import Listener, plant, planted_event, planted_ports
 from tests.integration.test_lost_history import lose
 from tests.integration.test_stuck_writers import locked
 from tests.proxies import by_way, way_to
@@ -40,12 +40,8 @@ async def ports(url: str) -> AsyncIterator[SQLPorts]:
     """
     Yield ports over a database with a planted session.
     """
-    engine = create_engine(url)
-    ports = SQLPorts(engine, timeout=LONG_SECONDS)
-    await plant(ports)
-    yield ports
-    await ports.aclose()
-    await engine.dispose()
+    async with planted_ports(url, LONG_SECONDS) as ports:
+        yield ports
 
 
 @pytest.mark.postgres

@@ -14,9 +14,14 @@ import sqlalchemy as sa
 from asm_async.errors import EventsNotWrittenError, LeaseLostError, StorageError
 from asm_async.files import LocalArtifactStore
 from asm_async.recording import BackgroundWriter, record_run, recover_interrupted_runs
-from asm_async.sql import SQLPorts, create_engine
+from asm_async.sql import SQLPorts
 from asm_async.testing.recording.contract import make_old, standing_still
-from tests.integration.logs.planted import HUSH, Listener, plant, planted_event
+from tests.integration.logs.planted import (
+    HUSH,
+    Listener,
+    planted_event,
+    planted_ports,
+)
 from tests.integration.test_stuck_writers import locked
 
 KEEPER = "recording.lease_keeper"
@@ -27,12 +32,8 @@ async def ports(migrated_sqlite_url: str) -> AsyncIterator[SQLPorts]:
     """
     Yield ports of little patience over a file with a planted session.
     """
-    engine = create_engine(migrated_sqlite_url)
-    ports = SQLPorts(engine, timeout=0.1)
-    await plant(ports)
-    yield ports
-    await ports.aclose()
-    await engine.dispose()
+    async with planted_ports(migrated_sqlite_url, 0.1) as ports:
+        yield ports
 
 
 async def refuse(ports: SQLPorts, table: str) -> None:
