@@ -30,6 +30,12 @@ class Observer(Protocol):
     Sees what ports do. What it is told it may keep; it raises nothing of its own.
     """
 
+    def is_awake(self) -> bool:
+        """
+        Return whether anything comes of what it sees; asked before each call.
+        """
+        ...
+
     async def call(
         self,
         operation: str,
@@ -106,6 +112,14 @@ class Observation:
 
     observer: Observer | None = None
 
+    @property
+    def awake_observer(self) -> Observer | None:
+        """
+        The observer, unless nothing would come of what it is told.
+        """
+        observer = self.observer
+        return None if observer is None or not observer.is_awake() else observer
+
 
 def observed(front: F) -> F:
     """
@@ -129,7 +143,7 @@ def observed_call(method: M) -> M:
     @wraps(method)
     async def call(self: Any, *arguments: Any, **options: Any) -> Any:
         observation: Observation | None = getattr(self, "observation", None)
-        if observation is None or (observer := observation.observer) is None:
+        if observation is None or (observer := observation.awake_observer) is None:
             return await method(self, *arguments, **options)
         answer = method(self, *arguments, **options)
         return await observer.call(name, arguments, options, answer)

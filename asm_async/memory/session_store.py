@@ -175,8 +175,9 @@ class InMemorySessionStore(SessionStoreFront):
 
     def _note_events(self, count: int, new_count: int) -> None:
         observation = self.observation
-        if count and observation is not None and observation.observer is not None:
-            observation.observer.note_events(new_count, count - new_count)
+        observer = None if observation is None else observation.awake_observer
+        if count and observer is not None:
+            observer.note_events(new_count, count - new_count)
 
     async def _retract(self, retraction: Retraction) -> list[Event]:
         database, session_id = self._access.database, retraction.session_id

@@ -119,6 +119,12 @@ class TelemetryObserver:
         self._instruments.measured.discard(self._standing)
         self._standing.close()
 
+    def is_awake(self) -> bool:
+        """
+        Return whether there is a provider, of spans or of metrics.
+        """
+        return self._providers.look()
+
     async def call(
         self,
         operation: str,
@@ -132,7 +138,7 @@ class TelemetryObserver:
         standing = self._standing
         if standing.loop is None:
             standing.loop = asyncio.get_running_loop()
-        if not self._providers.look() or standing.is_own_call():
+        if standing.is_own_call():
             return await answer
         common = self._operations.get(operation) or self._operation(operation)
         span, token = self._begin(common, operation, arguments, options)
@@ -153,10 +159,7 @@ class TelemetryObserver:
         """
         Return the span of the call whose write is submitted, and the time.
         """
-        providers = self._providers
-        if not (providers.traces or providers.measures):
-            return None
-        span = get_current_span() if providers.traces else INVALID_SPAN
+        span = get_current_span() if self._providers.traces else INVALID_SPAN
         return _Mark(span, perf_counter())
 
     def note_transaction(

@@ -108,7 +108,7 @@ class GroupCommit:
             loop.time() + timeout,
             loop.create_future(),
         )
-        if (observer := self._observation.observer) is not None:
+        if (observer := self._observation.awake_observer) is not None:
             member.mark = observer.note_submitted()
         self._queue.put(member)
         member.is_queued = True
@@ -234,7 +234,7 @@ class GroupCommit:
     def _observe(
         self, flight: Flight, written: Written | None, error: Exception | None
     ) -> None:
-        if (observer := self._observation.observer) is not None:
+        if (observer := self._observation.awake_observer) is not None:
             note_transaction(observer, flight, written, error)
 
     # Beside what takes long.
