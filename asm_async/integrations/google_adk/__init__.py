@@ -15,13 +15,13 @@ if find_spec("google") is None or find_spec("google.adk") is None:
     raise MissingDependencyError("google-adk", "google-adk")
 
 from asm_async.integrations.google_adk.artifact_service import AsmArtifactService
-from asm_async.integrations.google_adk.names import session_id_of, state_scope_of
 from asm_async.integrations.google_adk.registration import (
     open_artifact_service,
     open_session_service,
     register_services,
 )
 from asm_async.integrations.google_adk.session_service import AsmSessionService
+from asm_async.integrations.records.adk_names import session_id_of, state_scope_of
 
 __all__ = [
     "AsmArtifactService",

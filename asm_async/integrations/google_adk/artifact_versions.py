@@ -11,8 +11,8 @@ from google.adk.artifacts import artifact_util
 from google.adk.artifacts.base_artifact_service import ArtifactVersion
 
 from asm_async.errors import ConflictError, SessionNotFoundError
-from asm_async.integrations.google_adk.names import session_id_of
 from asm_async.integrations.ids import safe_id
+from asm_async.integrations.records.adk_names import session_id_of
 from asm_async.ports.state_store import StateStore
 from asm_async.values.state_item import StateItem
 

@@ -8,8 +8,8 @@ import re
 
 from google.adk.sessions.session import Session
 
-from asm_async.integrations.google_adk.names import UPDATE_KEY, SessionName
 from asm_async.integrations.google_adk.reading import read_last_event_id
+from asm_async.integrations.records.adk_names import UPDATE_KEY, SessionName
 from asm_async.ports.together import Ports
 
 _MARKER = "_storage_update_marker"

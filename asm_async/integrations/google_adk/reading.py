@@ -15,13 +15,13 @@ from google.adk.sessions.session import Session
 from google.adk.sessions.state import State
 
 from asm_async.errors import SessionNotFoundError, ValidationError
-from asm_async.integrations.google_adk.names import UPDATE_KEY, SessionName, text_for
 from asm_async.integrations.google_adk.records import (
     adk_events_of,
     is_adk_event,
     time_of,
 )
 from asm_async.integrations.google_adk.state import state_of, update_in
+from asm_async.integrations.records.adk_names import UPDATE_KEY, SessionName, text_for
 from asm_async.ports.query_api import MAX_PAGE_SIZE
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports

@@ -4,17 +4,15 @@ ADK's invocations as runs: what they were asked and answered, and what they cons
 
 from __future__ import annotations
 
-from datetime import datetime
-
 import attrs
 from google.adk.events.event import Event as AdkEvent
 
-from asm_async.errors import ConflictError, RunNotFoundError, ValidationError
-from asm_async.integrations.google_adk.names import run_ids_of
-from asm_async.integrations.google_adk.records import text_of, time_of
+from asm_async.errors import ConflictError, RunNotFoundError
+from asm_async.integrations.google_adk.records import record_of, time_of
+from asm_async.integrations.records.adk_names import run_ids_of
+from asm_async.integrations.records.adk_runs import run_after_record
 from asm_async.ports.session_store import SessionStore
-from asm_async.usage import token_usage_of
-from asm_async.values.run import Run, RunStatus
+from asm_async.values.run import Run
 
 
 @attrs.frozen
@@ -66,42 +64,6 @@ def run_after(invocation: Invocation, session_id: str, event: AdkEvent) -> Run:
     invocation is over.
     """
     at = time_of(event.timestamp, "event.timestamp")
-    run = invocation.run
-    if run is None:
-        begun = Run.new(id=invocation.run_id, session_id=session_id, started_at=at)
-        run = begun.update_status(RunStatus.RUNNING)
-        if event.author == "user":
-            run = attrs.evolve(run, input=text_of(event))
-    return _ended(_with_usage(run, event), event, at)
-
-
-def _with_usage(run: Run, event: AdkEvent) -> Run:
-    if event.usage_metadata is None:
-        return run
-    try:
-        run = run.update_token_usage(token_usage_of(event.usage_metadata))
-    except ValidationError:
-        # A model's report that makes no sense is kept in the event, and not counted.
-        return run
-    if not event.model_version:
-        return run
-    known = {**run.provider_metadata, "model": event.model_version}
-    return attrs.evolve(run, provider_metadata=known)
-
-
-def _ended(run: Run, event: AdkEvent, at: datetime) -> Run:
-    if event.error_code or event.error_message:
-        message = event.error_message or event.error_code
-        error = {"error_message": message, "error_code": event.error_code}
-        is_allowed = run.status.can_become(RunStatus.FAILED)
-        return run.fail(error, at=at) if is_allowed else run
-    answer = text_of(event) if _is_answer(event) else None
-    if answer is None or not run.status.can_become(RunStatus.COMPLETED):
-        return run
-    # Of several agents each has an answer, and the invocation ends with the last.
-    return attrs.evolve(run.complete(answer, at=at), ended_at=at)
-
-
-def _is_answer(event: AdkEvent) -> bool:
-    is_final = event.is_final_response() and not event.get_function_calls()
-    return is_final and event.author != "user"
+    return run_after_record(
+        invocation.run_id, invocation.run, session_id, record_of(event), at
+    )

@@ -26,7 +26,6 @@ from typing_extensions import override
 
 from asm_async.errors import ConflictError, SessionDeletedError, ValidationError
 from asm_async.integrations.google_adk.markers import mark_listed, mark_seen
-from asm_async.integrations.google_adk.names import SessionName
 from asm_async.integrations.google_adk.reading import (
     list_sessions,
     read_session,
@@ -34,6 +33,7 @@ from asm_async.integrations.google_adk.reading import (
 )
 from asm_async.integrations.google_adk.records import time_of
 from asm_async.integrations.google_adk.writing import AppendedEvent, append, create
+from asm_async.integrations.records.adk_names import SessionName
 from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 

@@ -13,7 +13,7 @@ from google.adk.sessions.state import State
 from pydantic_core import to_jsonable_python
 
 from asm_async.errors import ValidationError
-from asm_async.integrations.google_adk.names import (
+from asm_async.integrations.records.adk_names import (
     OWN_KEYS,
     UPDATE_KEY,
     SessionName,

@@ -17,7 +17,6 @@ from google.adk.sessions.session import Session
 from asm_async import errors
 from asm_async.conventions import session_created
 from asm_async.integrations.google_adk.markers import find_sequence
-from asm_async.integrations.google_adk.names import SessionName
 from asm_async.integrations.google_adk.records import events_of, time_of, with_run
 from asm_async.integrations.google_adk.runs import (
     Invocation,
@@ -25,6 +24,7 @@ from asm_async.integrations.google_adk.runs import (
     run_after,
 )
 from asm_async.integrations.google_adk.state import Update, items_of
+from asm_async.integrations.records.adk_names import SessionName
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes

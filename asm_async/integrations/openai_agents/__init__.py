@@ -12,7 +12,7 @@ from asm_async.errors import MissingDependencyError
 if find_spec("agents") is None:
     raise MissingDependencyError("openai-agents", "openai-agents")
 
-from asm_async.integrations.openai_agents.items import ITEM
 from asm_async.integrations.openai_agents.session import AsmSession, SessionOptions
+from asm_async.integrations.records.openai_items import ITEM
 
 __all__ = ["ITEM", "AsmSession", "SessionOptions"]

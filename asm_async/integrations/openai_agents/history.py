@@ -16,7 +16,7 @@ from asm_async.errors import (
     SequenceConflictError,
     SessionNotFoundError,
 )
-from asm_async.integrations.openai_agents.items import is_item, item_of
+from asm_async.integrations.records.openai_items import is_item, item_of
 from asm_async.ports.session_store import SessionStore
 from asm_async.values.changes import Changes
 from asm_async.values.event import EVENTS_RETRACTED, Event

@@ -22,7 +22,7 @@ from asm_async.integrations.openai_agents.compaction import (
     make_snapshot,
 )
 from asm_async.integrations.openai_agents.history import History, IsExpired
-from asm_async.integrations.openai_agents.items import events_of, item_of
+from asm_async.integrations.records.openai_items import events_of, item_of
 from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields

@@ -18,7 +18,7 @@ from asm_async import EventType, Ports
 from asm_async.conventions import shape_warnings
 from asm_async.errors import SessionNotFoundError
 from asm_async.integrations.google_adk import AsmSessionService
-from asm_async.integrations.google_adk.names import SessionName
+from asm_async.integrations.records.adk_names import SessionName
 from asm_async.transcripts import read_transcript
 from asm_async.values.run import RunStatus
 from tests.frameworks.google_adk.adk_events import (
