@@ -54,6 +54,21 @@ KINDS: Mapping[str, Kind] = _by_name(
         "session files of Claude Code: a file, or a folder such as ~/.claude/projects",
         "claude_code:ClaudeCodeImporter",
     ),
+    Kind(
+        "google-adk",
+        "the database of Google ADK's DatabaseSessionService: a file or a URL",
+        "google_adk:GoogleADKImporter",
+    ),
+    Kind(
+        "langgraph",
+        "the database of LangGraph's SQLite or PostgreSQL saver: a file or a URL",
+        "langgraph:LangGraphImporter",
+    ),
+    Kind(
+        "openai-agents",
+        "the database of the OpenAI Agents SDK's sessions: a file or a URL",
+        "openai_agents:OpenAIAgentsImporter",
+    ),
 )
 """
 The kinds of sources that there are, by name.

@@ -18,8 +18,8 @@ from asm_async.integrations.records.adk_names import (
     UPDATE_KEY,
     SessionName,
     is_odd,
-    item_key_of,
 )
+from asm_async.integrations.records.adk_state import state_item, update_item
 from asm_async.values import fields
 from asm_async.values.state_item import StateItem
 
@@ -77,12 +77,7 @@ class Update:
         """
         Return the item that tells of the update, saved with all that it has changed.
         """
-        return StateItem(
-            scope=name.id,
-            key=UPDATE_KEY,
-            data={"last_update_time": self.time, "last_event_id": self.last_event_id},
-            session_id=name.id,
-        )
+        return update_item(name, self.time, self.last_event_id)
 
 
 def update_in(items: Iterable[StateItem]) -> Update | None:
@@ -131,13 +126,7 @@ def json_of(value: object, place: str) -> Any:
 
 def _item(name: SessionName, key: str, value: Any) -> StateItem:
     scope, session_id, bare = _placed(name, key)
-    item_key = item_key_of(bare)
-    return StateItem(
-        scope=scope,
-        key=item_key,
-        data={"key": bare, "value": value} if is_odd(item_key) else value,
-        session_id=session_id,
-    )
+    return state_item(scope, bare, value, session_id)
 
 
 def _placed(name: SessionName, key: str) -> tuple[str, str | None, str]:

@@ -16,13 +16,17 @@ from agents.memory.session_settings import (
 )
 
 from asm_async.errors import StoreClosedError, ValidationError
-from asm_async.integrations.ids import safe_id
 from asm_async.integrations.openai_agents.compaction import (
     CompactionSnapshot,
     make_snapshot,
 )
 from asm_async.integrations.openai_agents.history import History, IsExpired
-from asm_async.integrations.records.openai_items import events_of, item_of
+from asm_async.integrations.records.openai_items import (
+    AGENT_ID,
+    events_of,
+    item_of,
+    stored_id,
+)
 from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
 from asm_async.values import fields
@@ -33,11 +37,6 @@ if TYPE_CHECKING:
     from agents import TResponseInputItem
 
 T = TypeVar("T")
-
-AGENT_ID = "openai-agents"
-"""
-The agent of a new session, unless it is given.
-"""
 
 
 class SessionOptions(TypedDict, total=False):
@@ -118,7 +117,7 @@ class AsmSession:
         )
         self._run_id = fields.optional(run_id, "run_id", fields.text)
         self._session = Session.new(
-            id=_stored_id(session_id),
+            id=stored_id(session_id),
             agent_id=agent_id,
             user_id=user_id,
             tenant_id=tenant_id,
@@ -328,13 +327,6 @@ async def _replace(
         # What has expired is read by nobody, so that it may stay if this fails.
         await history.hide_expired(expected[0].sequence_number, is_expired)
     return is_replaced
-
-
-def _stored_id(session_id: str) -> str:
-    try:
-        return fields.text(session_id, "session_id")
-    except ValidationError:
-        return safe_id(AGENT_ID, session_id)
 
 
 _OWN = MappingProxyType(

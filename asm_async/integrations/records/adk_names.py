@@ -34,6 +34,12 @@ The key of the item that says when a session was last updated.
 """
 
 _OWN_IDS = f"{PREFIX}-"
+
+CREATED_ID = f"{_OWN_IDS}created"
+"""
+The id of the event that an imported session begins with; none of ADK's can have it.
+"""
+
 _ODD_KEYS = f"{OWN_KEYS}key/"
 
 

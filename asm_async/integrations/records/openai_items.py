@@ -16,11 +16,18 @@ from asm_async.conventions import (
     tool_call_started,
 )
 from asm_async.errors import ValidationError
+from asm_async.integrations.ids import safe_id
 from asm_async.transcripts.outputs import input_of_text
+from asm_async.values import fields
 from asm_async.values.event import Event, EventType
 from asm_async.values.ids import new_event_id
 from asm_async.values.json_values import normalise_json
 from asm_async.values.not_json import OR_DEFAULT
+
+AGENT_ID = "openai-agents"
+"""
+The agent of sessions of the SDK unless another is named.
+"""
 
 ITEM = "openai.item"
 """
@@ -57,6 +64,7 @@ def events_of(
     session_id: str,
     run_id: str | None = None,
     event_ids: Sequence[str] | None = None,
+    tools: dict[str, str] | None = None,
 ) -> list[Event]:
     """
     Return an event for each item, of the type that says what the item says.
@@ -70,11 +78,15 @@ def events_of(
 
         event_ids: The ids of the events; new ones unless given.
 
+        tools: By the ids of calls that came before, the tools that they are of; those
+            of these items are added.
+
     Raises:
         TypeError: If an item is no JSON value, naming what in it is none.
     """
     events: list[Event] = []
-    tools: dict[str, str] = {}
+    if tools is None:
+        tools = {}
     for index, item in enumerate(items):
         event_id = new_event_id() if event_ids is None else event_ids[index]
         options: EventOptions = {"id": event_id, "data": {ORIGINAL: item}}
@@ -90,6 +102,19 @@ def events_of(
                 raise TypeError(str(no_json).replace(OR_DEFAULT, "")) from None
             raise
     return events
+
+
+def stored_id(session_id: str) -> str:
+    """
+    Return the id under which the store has a session of the SDK: the same if it can be.
+
+    What is empty, longer than 255 characters, or has a NUL, is stored as
+    :func:`~asm_async.integrations.ids.safe_id` has it.
+    """
+    try:
+        return fields.text(session_id, "session_id")
+    except ValidationError:
+        return safe_id(AGENT_ID, session_id)
 
 
 def is_item(event: Event) -> bool:

@@ -1,0 +1,3 @@
+"""
+Databases of other programs as sources.
+"""

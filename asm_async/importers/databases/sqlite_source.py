@@ -1,0 +1,136 @@
+"""
+SQLite files that are read, also while others write to them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager, closing
+from pathlib import Path
+from urllib.parse import quote
+
+from asm_async.errors import NotFoundError
+from asm_async.importers.databases.source import (
+    MAX_PAGE_BYTES,
+    MAX_PAGE_ROWS,
+    Query,
+    Row,
+    quoted,
+    size_of,
+)
+from asm_async.sql.core.error_translation import translated_errors
+
+_BUSY_SECONDS = 30.0
+
+
+class SQLiteSource:
+    """
+    An SQLite file, opened for reading alone.
+
+    A page is read by a statement of its own, which begins behind the last row of the
+    page before it. So nothing is locked while pages are worked on: in a journal mode
+    other than WAL a reader keeps all writers out, and in WAL mode the log would grow.
+    """
+
+    is_postgresql = False
+
+    def __init__(self, conn: sqlite3.Connection) -> None:
+        self._conn = conn
+
+    async def tables(self) -> Mapping[str, Sequence[str]]:
+        """
+        Return the columns of each table, by name.
+        """
+        with translated_errors():
+            return await asyncio.to_thread(self._read_tables)
+
+    async def pages(
+        self, query: Query, *, max_rows: int = MAX_PAGE_ROWS
+    ) -> AsyncIterator[list[Row]]:
+        """
+        Yield the rows of a query, a page of at most *max_rows* and some MiB at a time.
+        """
+        last: Sequence[object] | None = None
+        while True:
+            with translated_errors():
+                page, is_end = await asyncio.to_thread(
+                    self._read_page, query, last, max_rows
+                )
+            if page:
+                yield page
+                last = [page[-1][name] for name in query.order_by]
+            if is_end:
+                return
+
+    def _read_tables(self) -> Mapping[str, Sequence[str]]:
+        names = self._conn.execute(
+            "SELECT name FROM sqlite_master WHERE type = 'table'"
+        ).fetchall()
+        return {
+            name: [
+                row[1]
+                for row in self._conn.execute(f"PRAGMA table_info({quoted(name)})")
+            ]
+            for (name,) in names
+        }
+
+    def _read_page(
+        self, query: Query, last: Sequence[object] | None, max_rows: int
+    ) -> tuple[list[Row], bool]:
+        # With the bound, what no index has in order is not sorted whole for each page.
+        statement = query.statement("?", after=last is not None)
+        statement += f" LIMIT {max_rows}"
+        parameters = [*query.where.values(), *(last or ())]
+        page: list[Row] = []
+        size = 0
+        with closing(self._conn.execute(statement, parameters)) as cursor:
+            for values in cursor:
+                page.append(dict(zip(query.columns, values, strict=True)))
+                size += size_of(values)
+                if size >= MAX_PAGE_BYTES:
+                    return page, False
+        return page, len(page) < max_rows
+
+
+@asynccontextmanager
+async def open_sqlite_file(path: str) -> AsyncGenerator[SQLiteSource]:
+    """
+    Open a file for reading alone, and close it at the end.
+
+    Raises:
+        NotFoundError: If there is no such file.
+
+        StorageError: If it cannot be read.
+    """
+    file = Path(path)
+    if not await asyncio.to_thread(file.is_file):
+        raise NotFoundError(f"{path}: there is no such file")
+    with translated_errors():
+        conn = await asyncio.to_thread(_connect, file)
+    try:
+        yield SQLiteSource(conn)
+    finally:
+        await asyncio.to_thread(conn.close)
+
+
+def _connect(file: Path) -> sqlite3.Connection:
+    name = quote(str(file.absolute()))
+    conn = sqlite3.connect(
+        f"file:{name}?mode=ro",
+        uri=True,
+        timeout=_BUSY_SECONDS,
+        # One call at a time, each in a thread of the pool.
+        check_same_thread=False,
+        isolation_level=None,
+    )
+    # What is no UTF-8 is damaged text, and must not end the import.
+    conn.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    try:
+        conn.execute("PRAGMA query_only = ON")
+        conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    except sqlite3.Error:
+        conn.close()
+        raise
+    return conn
