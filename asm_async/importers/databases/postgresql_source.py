@@ -61,16 +61,23 @@ class PostgreSQLSource:
                 found.setdefault(table, []).append(column)
         return found
 
-    async def pages(
-        self, query: Query, *, max_rows: int = MAX_PAGE_ROWS
-    ) -> AsyncIterator[list[Row]]:
+    async def first(self, query: Query) -> Row | None:
         """
-        Yield the rows of a query, a page of at most *max_rows* and some MiB at a time.
+        Return the first row of a query; None if there is none.
+        """
+        statement = f"{query.statement('$', server_zone=_SERVER_ZONE)} LIMIT 1"
+        with translated_errors():
+            row = await self._conn.fetchrow(statement, *query.where.values())
+        return None if row is None else dict(zip(query.columns, row, strict=True))
+
+    async def pages(self, query: Query) -> AsyncIterator[list[Row]]:
+        """
+        Yield the rows of a query, a page of bounded size at a time.
         """
         statement = query.statement("$", server_zone=_SERVER_ZONE)
         with translated_errors():
             cursor = await self._conn.cursor(statement, *query.where.values())
-        rows = min(_FIRST_ROWS, max_rows)
+        rows = _FIRST_ROWS
         while True:
             with translated_errors():
                 found = await cursor.fetch(rows)
@@ -79,7 +86,7 @@ class PostgreSQLSource:
             yield [dict(zip(query.columns, row, strict=True)) for row in found]
             # As many as will fit, if the next are as large as these.
             mean = sum(size_of(list(row)) for row in found) / len(found)
-            rows = max(1, min(max_rows, int(MAX_PAGE_BYTES / mean)))
+            rows = max(1, min(MAX_PAGE_ROWS, int(MAX_PAGE_BYTES / mean)))
 
 
 @asynccontextmanager

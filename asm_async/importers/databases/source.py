@@ -116,11 +116,18 @@ class Source(Protocol):
         """
         ...
 
-    def pages(
-        self, query: Query, *, max_rows: int = MAX_PAGE_ROWS
-    ) -> AsyncIterator[list[Row]]:
+    async def first(self, query: Query) -> Row | None:
         """
-        Yield the rows of a query, a page of at most *max_rows* and some MiB at a time.
+        Return the first row of a query; None if there is none.
+
+        Raises:
+            StorageError: If the database cannot be read.
+        """
+        ...
+
+    def pages(self, query: Query) -> AsyncIterator[list[Row]]:
+        """
+        Yield the rows of a query, a page of bounded size at a time.
 
         Raises:
             StorageError: If the database cannot be read.

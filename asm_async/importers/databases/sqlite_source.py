@@ -46,17 +46,23 @@ class SQLiteSource:
         with translated_errors():
             return await asyncio.to_thread(self._read_tables)
 
-    async def pages(
-        self, query: Query, *, max_rows: int = MAX_PAGE_ROWS
-    ) -> AsyncIterator[list[Row]]:
+    async def first(self, query: Query) -> Row | None:
         """
-        Yield the rows of a query, a page of at most *max_rows* and some MiB at a time.
+        Return the first row of a query; None if there is none.
+        """
+        with translated_errors():
+            page, _ = await asyncio.to_thread(self._read_page, query, None, 1)
+        return page[0] if page else None
+
+    async def pages(self, query: Query) -> AsyncIterator[list[Row]]:
+        """
+        Yield the rows of a query, a page of bounded size at a time.
         """
         last: Sequence[object] | None = None
         while True:
             with translated_errors():
                 page, is_end = await asyncio.to_thread(
-                    self._read_page, query, last, max_rows
+                    self._read_page, query, last, MAX_PAGE_ROWS
                 )
             if page:
                 yield page

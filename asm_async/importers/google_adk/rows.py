@@ -69,10 +69,10 @@ def record_of_json(row: Row) -> AdkRecord:
     # The columns are what ADK itself goes by; its time is the one in the event.
     for name in ("id", "invocation_id"):
         members[name] = _text(row, name)
-    at = time_of(members.get("timestamp")) or column_time(row["timestamp"])
+    at = time_of(members.get("timestamp"))
     if at is None:
-        raise NotUnderstoodError("timestamp is no time")
-    members["timestamp"] = at.timestamp()
+        at = _column_time(row)
+        members["timestamp"] = at.timestamp()
     return AdkRecord(members, at)
 
 
@@ -88,10 +88,7 @@ def record_of_columns(row: Row, offset: timedelta) -> AdkRecord:
     Raises:
         NotUnderstoodError: If it is none.
     """
-    at = column_time(row["timestamp"])
-    if at is None:
-        raise NotUnderstoodError("timestamp is no time")
-    at -= offset
+    at = _column_time(row) - offset
     reader = _ColumnReader(row)
     members: dict[str, Any] = {
         "id": _text(row, "id"),
@@ -166,3 +163,10 @@ def _text(row: Row, name: str) -> str:
     if not isinstance(value, str):
         raise NotUnderstoodError(f"{name} is no text")
     return value
+
+
+def _column_time(row: Row) -> datetime:
+    at = column_time(row["timestamp"])
+    if at is None:
+        raise NotUnderstoodError("timestamp is no time")
+    return at

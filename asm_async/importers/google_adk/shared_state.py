@@ -52,11 +52,13 @@ class SharedState:
         query = Query(
             table=table, columns=["state", *keys], where=keys, order_by=tuple(keys)
         )
-        async for page in self.source.pages(query):
-            try:
-                return json_members(page[0]["state"], "state")
-            except NotUnderstoodError as error:
-                reason = f"row {tuple(keys.values())}: {error}"
-                code = ProblemCode(error.code)
-                self.context.tally.problem(Place(table, 0), code, reason)
-        return {}
+        row = await self.source.first(query)
+        if row is None:
+            return {}
+        try:
+            return json_members(row["state"], "state")
+        except NotUnderstoodError as error:
+            reason = f"row {tuple(keys.values())}: {error}"
+            code = ProblemCode(error.code)
+            self.context.tally.problem(Place(table, 0), code, reason)
+            return {}

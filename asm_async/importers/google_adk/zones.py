@@ -45,13 +45,11 @@ async def zone_offset(
         descending=True,
     )
     updated = column_time(session.get("update_time"))
-    async for page in source.pages(latest, max_rows=1):
-        at = column_time(page[0]["timestamp"])
-        if at is None or updated is None:
-            return _UTC
-        difference = at - updated
-        offset = round(difference / _STEP) * _STEP
-        if abs(offset) <= _FURTHEST and abs(difference - offset) <= _TOLERANCE:
-            return offset
-        break
-    return _UTC
+    row = await source.first(latest)
+    at = None if row is None else column_time(row["timestamp"])
+    if at is None or updated is None:
+        return _UTC
+    difference = at - updated
+    offset = round(difference / _STEP) * _STEP
+    is_zone = abs(offset) <= _FURTHEST and abs(difference - offset) <= _TOLERANCE
+    return offset if is_zone else _UTC

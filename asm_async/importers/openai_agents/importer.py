@@ -141,8 +141,8 @@ class _Reader:
                 order_by=["session_id"],
                 server_times=["created_at"],
             )
-            async for page in self.source.pages(query):
-                return page[0]["created_at"]
+            if (row := await self.source.first(query)) is not None:
+                return row["created_at"]
         return None
 
     async def _branches(self, name: str) -> Branches:
