@@ -132,7 +132,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         isolation_level=None,
     )
     # What is no UTF-8 is damaged text, and must not end the import.
-    conn.text_factory = lambda data: data.decode("utf-8", "surrogateescape")
+    conn.text_factory = _text_of
     try:
         conn.execute("PRAGMA query_only = ON")
         conn.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -140,3 +140,7 @@ def _connect(file: Path) -> sqlite3.Connection:
         conn.close()
         raise
     return conn
+
+
+def _text_of(data: bytes) -> str:
+    return data.decode("utf-8", "surrogateescape")

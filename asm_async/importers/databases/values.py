@@ -5,9 +5,9 @@ Values of columns as JSON and times.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, NoReturn, cast
+from typing import Any, NoReturn, TypeGuard, cast
 
 from asm_async.importers.names import time_of
 from asm_async.importers.records import NotJSONError, NotUnderstoodError
@@ -39,6 +39,20 @@ def json_members(value: object, name: str) -> dict[str, Any]:
     if not isinstance(plain, Mapping):
         raise NotUnderstoodError(f"{name} is no JSON object")
     return dict(cast("Mapping[str, Any]", plain))
+
+
+def is_object(value: object) -> TypeGuard[dict[str, Any]]:
+    """
+    Return whether a value is a JSON object.
+    """
+    return isinstance(value, dict)
+
+
+def is_list(value: object) -> TypeGuard[Sequence[Any]]:
+    """
+    Return whether a value is a list, or a tuple.
+    """
+    return isinstance(value, list | tuple)
 
 
 def column_time(value: object) -> datetime | None:

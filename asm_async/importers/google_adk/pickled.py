@@ -11,14 +11,16 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Callable, Mapping
+from collections.abc import Set as AbstractSet
 from datetime import date, datetime, timedelta, timezone
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeGuard
 from uuid import UUID
 
 import attrs
 
+from asm_async.importers.databases.values import is_list, is_object
 from asm_async.importers.google_adk.stand_ins import StandIn, load_with_stand_ins
 from asm_async.importers.records import NotUnderstoodError
 
@@ -95,16 +97,14 @@ class _Plain:
                 return self._composed(value, depth)
 
     def _composed(self, value: Any, depth: int) -> Any:
-        match value:
-            case dict():
-                return self._members(cast("dict[Any, Any]", value), depth)
-            case list() | tuple() | set() | frozenset():
-                return [self.of(m, depth + 1) for m in cast("list[Any]", value)]
-            case StandIn():
-                return self._object(value, depth)
-            case _:
-                # A class or a function itself, which stands in for nothing.
-                return self._strange(str(getattr(value, "origin", type(value))))
+        if is_object(value):
+            return self._members(value, depth)
+        if is_list(value) or _is_set(value):
+            return [self.of(member, depth + 1) for member in value]
+        if isinstance(value, StandIn):
+            return self._object(value, depth)
+        # A class or a function itself, which stands in for nothing.
+        return self._strange(str(getattr(value, "origin", "")))
 
     def _members(self, value: Mapping[Any, Any], depth: int) -> dict[str, Any]:
         members: dict[str, Any] = {}
@@ -115,26 +115,30 @@ class _Plain:
         return members
 
     def _object(self, value: StandIn, depth: int) -> Any:
-        state = value.state
+        state: Any = value.state
         try:
             simple = _FORMS[value.origin](value)
         except (KeyError, IndexError, TypeError, ValueError, OverflowError):
             pass
         else:
             return self.of(simple, depth + 1)
-        if isinstance(state, dict) and _PYDANTIC in state:
-            members = cast("dict[str, Any]", state).get("__dict__") or {}
+        if is_object(state) and _PYDANTIC in state:
+            members: dict[str, Any] = state.get("__dict__") or {}
             told = {k: v for k, v in members.items() if v is not None}
             return self._members(told, depth)
         if state is None and len(value.args) == 1 and _is_scalar(value.args[0]):
             # A member of an enumeration is made of its value.
             return value.args[0]
-        parts = [*value.args, *value.members, *value.pairs.items(), state]
+        parts: list[Any] = [*value.args, *value.members, *value.pairs.items(), state]
         return self._strange(value.origin, parts, depth)
 
     def _strange(self, origin: str, parts: Any = (), depth: int = 0) -> Any:
         self.unknown.add(origin)
         return {"pickled": origin, "parts": self.of(list(parts), depth + 1)}
+
+
+def _is_set(value: object) -> TypeGuard[AbstractSet[Any]]:
+    return isinstance(value, set | frozenset)
 
 
 def _is_scalar(value: object) -> bool:
@@ -150,7 +154,10 @@ def _datetime_of(value: StandIn) -> str:
     # The month's highest bit says which of two equal times in a year's last hour of
     # summer it is.
     day = (_year(data), data[2] & 0x7F, data[3])
-    time = datetime(*day, *data[4:7], micros, zone)  # noqa: DTZ001 - it may have none
+    hour, minute, second = data[4:7]
+    time = datetime(  # noqa: DTZ001 - it may have none
+        *day, hour, minute, second, micros, zone
+    )
     return time.isoformat()
 
 

@@ -15,6 +15,7 @@ import attrs
 from asm_async.importers.databases.source import Row
 from asm_async.importers.databases.values import (
     column_time,
+    is_object,
     json_members,
     json_value,
 )
@@ -145,7 +146,7 @@ class _ColumnReader:
         if not isinstance(value, bytes):
             return json_members(value, "actions")
         unpickled = read_pickle(value)
-        if not isinstance(unpickled.value, dict):
+        if not is_object(unpickled.value):
             raise NotUnderstoodError("the pickle holds no actions")
         if unpickled.unknown:
             names = ", ".join(unpickled.unknown)

@@ -11,6 +11,7 @@ from typing import Any
 
 import attrs
 
+from asm_async.importers.databases.values import is_list
 from asm_async.importers.langgraph.checkpoints import Checkpoint
 from asm_async.importers.langgraph.messages import Message, message_of
 from asm_async.importers.langgraph.values import Packed, plain
@@ -100,7 +101,7 @@ def is_messages(value: Any) -> bool:
     Raises:
         NotUnderstoodError: If its first member cannot be read.
     """
-    return isinstance(value, list) and bool(value) and message_of(value[0]) is not None
+    return is_list(value) and bool(value) and message_of(value[0]) is not None
 
 
 def _digest_of(channel: str, value: Any) -> bytes:

@@ -106,11 +106,13 @@ class Checkpoints:
                 raise NotUnderstoodError("checkpoint is no object")
             kept = cast("dict[str, Any]", value)
         checkpoint_id = row.get("checkpoint_id") or kept.get("id")
-        names = (row["thread_id"], row["checkpoint_ns"], checkpoint_id)
-        if not all(isinstance(name, str) for name in names):
+        thread, namespace = row["thread_id"], row["checkpoint_ns"]
+        if not all(isinstance(n, str) for n in (thread, namespace, checkpoint_id)):
             raise NotUnderstoodError("its keys are no texts")
         return Checkpoint(
-            *names,
+            thread=thread,
+            namespace=namespace,
+            id=str(checkpoint_id),
             parent=row.get("parent_checkpoint_id") or None,
             at=time_of(kept.get("ts")) or _EPOCH,
             metadata=json_members(row["metadata"] or "{}", "metadata"),

@@ -55,7 +55,7 @@ class Invocations:
         done = run.complete(run.output, at=checkpoint.at)
         branch.run = attrs.evolve(
             done,
-            ended_at=max(checkpoint.at, run.started_at or checkpoint.at),
+            ended_at=max(checkpoint.at, run.started_at),
             turn_count=run.turn_count + (isinstance(step, int) and step > 0),
         )
 

@@ -5,7 +5,7 @@ LangChain's messages, as plain members, as the events of a conversation.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any, TypeGuard, cast
 
 import attrs
 
@@ -18,6 +18,7 @@ from asm_async.conventions import (
     tool_call_failed,
     tool_call_started,
 )
+from asm_async.importers.databases.values import is_list, is_object
 from asm_async.importers.langgraph.values import Named, Packed, plain
 from asm_async.importers.names import digest_of
 from asm_async.importers.records import ORIGINAL
@@ -75,10 +76,9 @@ class Message:
         The tools that it calls.
         """
         calls = self.members.get("tool_calls")
-        if self.kind != "ai" or not isinstance(calls, list):
+        if self.kind != "ai" or not is_list(calls):
             return []
-        found = [each for each in cast("list[Any]", calls) if isinstance(each, dict)]
-        return [_call_of(cast("dict[str, Any]", each)) for each in found]
+        return [_call_of(each) for each in calls if is_object(each)]
 
     @property
     def usage(self) -> dict[str, int]:
@@ -116,7 +116,7 @@ class Message:
     @property
     def _report(self) -> Mapping[str, Any]:
         report = self.members.get("response_metadata")
-        return cast("Mapping[str, Any]", report) if isinstance(report, dict) else {}
+        return report if is_object(report) else {}
 
 
 _SAID = ("content", "tool_calls", "tool_call_id", "status")
@@ -199,13 +199,14 @@ def _calls(
         call_id = _text(call, "id") or event_id
         tools[call_id] = _text(call, "name") or _UNKNOWN
         arguments = call.get("args")
+        its: EventOptions = {**options, "id": event_id}
         event = tool_call_started(
             session_id=session_id,
             tool_call_id=call_id,
             tool_name=tools[call_id],
-            tool_input=arguments if isinstance(arguments, dict | str) else None,
+            tool_input=arguments if _is_input(arguments) else None,
             message_id=message.id,
-            **{**options, "id": event_id},
+            **its,
         )
         events.append(event)
     return events
@@ -241,13 +242,12 @@ def _call_of(call: Mapping[str, Any]) -> Mapping[str, Any]:
     Return a call as LangChain has it, also one in OpenAI's form.
     """
     function = call.get("function")
-    if not isinstance(function, dict):
+    if not is_object(function):
         return call
-    named = cast("dict[str, Any]", function)
     return {
         "id": call.get("id"),
-        "name": named.get("name"),
-        "args": named.get("arguments"),
+        "name": function.get("name"),
+        "args": function.get("arguments"),
     }
 
 
@@ -256,15 +256,19 @@ def _content(message: Message) -> Any:
     Return what a message says: text, or parts; its calls have events of their own.
     """
     content = message.members["content"]
-    if not isinstance(content, list):
+    if not is_list(content):
         return content if isinstance(content, str) else ""
     parts = [
-        {"type": "text", "text": part} if isinstance(part, str) else part
-        for part in cast("list[Any]", content)
+        part if is_object(part) else {"type": "text", "text": str(part)}
+        for part in content
     ]
     if message.calls:
         return [part for part in parts if part.get("type") not in _CALLS]
     return parts
+
+
+def _is_input(value: object) -> TypeGuard[dict[str, Any] | str]:
+    return isinstance(value, dict | str)
 
 
 def _role(message: Message) -> str:

@@ -11,12 +11,12 @@ from __future__ import annotations
 import base64
 import json
 import math
-from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 import attrs
 
 from asm_async.errors import MissingDependencyError
+from asm_async.importers.databases.values import is_list, is_object
 from asm_async.importers.records import NotUnderstoodError
 
 try:
@@ -155,11 +155,10 @@ def plain(value: Any, depth: int = 0) -> Any:
             return value
         case float():
             return value if math.isfinite(value) else str(value)
-        case list() | tuple():
-            return [plain(each, depth + 1) for each in cast("list[Any]", value)]
-        case Mapping():
-            named = cast("Mapping[Any, Any]", value)
-            return {str(k): plain(v, depth + 1) for k, v in named.items()}
+        case _ if is_list(value):
+            return [plain(each, depth + 1) for each in value]
+        case _ if is_object(value):
+            return {str(k): plain(v, depth + 1) for k, v in value.items()}
         case _:
             return plain(_members_of(value), depth + 1)
 
