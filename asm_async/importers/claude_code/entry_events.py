@@ -80,8 +80,9 @@ class Maker:
             return [self._error(entry.words, entry.text("error"), {})], ""
         content = entry.message.get("content")
         if not content:
-            is_known = entry.type not in {"user", "assistant"} or content is not None
-            return [], "" if is_known else "a message without content"
+            is_message = entry.type in {"user", "assistant"}
+            is_odd = is_message and content is None and "usage" not in entry.message
+            return [], "a message without content" if is_odd else ""
         message = {"role": entry.type, "content": content}
         try:
             said = events_from_anthropic(

@@ -44,13 +44,14 @@ class SessionFileParser:
     Args:
         context: What the import was asked for.
 
-        shown: The file's path below what is imported; a line that names no session is
-            of the one that the file is named for.
+        shown: The file's path below what is imported; where no line names a session, it
+            is the one that the file is named for.
     """
 
     def __init__(self, context: ImportContext, shown: str) -> None:
         self._context = context
-        self._file_name = PurePosixPath(shown).name.split(".")[0]
+        # Lines that name no session are of the one that the lines before them are of.
+        self._session_name = PurePosixPath(shown).name.split(".")[0]
         self._sessions: dict[tuple[str, ...], Session] = {}
         self._open_runs: dict[str, tuple[Session, Run]] = {}
         self._tool_names: dict[str, str] = {}
@@ -69,6 +70,7 @@ class SessionFileParser:
         if self._time is None:
             self._wait(entry)
             return
+        self._session_name = entry.text("sessionId") or self._session_name
         waiting, self._waiting = self._waiting, []
         for each in (*waiting, entry):
             yield from self._told(each, self._time)
@@ -155,7 +157,7 @@ class SessionFileParser:
         return finder.without_contents(original), tuple(finder.found.values())
 
     def _session_of(self, entry: Entry, root: str, time: datetime) -> Session:
-        name = entry.text("sessionId") or self._file_name
+        name = entry.text("sessionId") or self._session_name
         below = (entry.text("agentId") or root,) if root else ()
         names = (name, *below)
         if names not in self._sessions:
