@@ -47,7 +47,7 @@ def items_scope(session_id: str) -> str:
     Return the scope of the state items that importers alone write for a session.
 
     An item here is replaced where the source has another content; in any other scope
-    it is saved only if there is none.
+    only if it is still as an import has saved it.
     """
     return f"{session_id}/imported"
 

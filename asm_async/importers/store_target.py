@@ -20,6 +20,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.importers.batch import Batch, with_facts
+from asm_async.importers.framework_items import mark_of
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.names import items_scope
 from asm_async.importers.records import Place
@@ -191,12 +192,18 @@ class StoreTarget:
             is_same = (stored.data, stored.content) == (item.data, item.content)
             if is_same:
                 return
-            if not is_ours:
+            if not (is_ours or await self._is_as_imported(session_id, stored)):
                 reason = f"state item {item.scope!r} {item.key!r} has other content"
                 self._tally.problem(place, ProblemCode.CONFLICT, reason)
                 return
-        await state.save_items([item])
+        marks = [] if is_ours else [mark_of(session_id, item)]
+        await state.save_items([item, *marks])
         self._tally.add(items_imported=1)
+
+    async def _is_as_imported(self, session_id: str, stored: StateItem) -> bool:
+        mark = mark_of(session_id, stored)
+        found = await self._ports.state.get_items(mark.scope, [mark.key])
+        return mark.key in found and found[mark.key].data == mark.data
 
     async def _save_attachments(self, batch: Batch) -> None:
         library = self._context.artifacts

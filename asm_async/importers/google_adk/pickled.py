@@ -23,6 +23,7 @@ import attrs
 from asm_async.importers.databases.values import is_list, is_object
 from asm_async.importers.google_adk.stand_ins import StandIn, load_with_stand_ins
 from asm_async.importers.records import NotUnderstoodError
+from asm_async.values.json_values import encode_json
 
 _MAX_BYTES = 64 * 2**20
 _MAX_VALUES = 1_000_000
@@ -99,8 +100,11 @@ class _Plain:
     def _composed(self, value: Any, depth: int) -> Any:
         if is_object(value):
             return self._members(value, depth)
-        if is_list(value) or _is_set(value):
+        if is_list(value):
             return [self.of(member, depth + 1) for member in value]
+        if _is_set(value):
+            # In the same order each time.
+            return sorted((self.of(m, depth + 1) for m in value), key=encode_json)
         if isinstance(value, StandIn):
             return self._object(value, depth)
         # A class or a function itself, which stands in for nothing.
@@ -187,8 +191,8 @@ _FORMS: Mapping[str, Callable[[StandIn], Any]] = MappingProxyType(
         "uuid.UUID": lambda value: str(UUID(int=value.state["int"])),
         "collections.OrderedDict": lambda value: value.pairs,
         "collections.defaultdict": lambda value: value.pairs,
-        "builtins.set": _first,
-        "builtins.frozenset": _first,
+        "builtins.set": lambda value: frozenset(value.args[0]),
+        "builtins.frozenset": lambda value: frozenset(value.args[0]),
         "builtins.list": _first,
         "builtins.tuple": _first,
         "pathlib.PosixPath": _path_of,

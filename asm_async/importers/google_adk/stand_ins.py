@@ -74,7 +74,9 @@ class _StandInUnpickler(pickle.Unpickler):
         """
         Return a new class that remembers the name; nothing is imported.
         """
-        origin = f"{module_name}.{global_name}"
+        # The older protocols have Python 2's name of it.
+        module = "builtins" if module_name == "__builtin__" else module_name
+        origin = f"{module}.{global_name}"
         return type("StandIn", (StandIn,), {"__slots__": (), "origin": origin})
 
 

@@ -19,11 +19,6 @@ from asm_async.errors import MissingDependencyError
 from asm_async.importers.databases.values import is_list, is_object
 from asm_async.importers.records import NotUnderstoodError
 
-try:
-    import ormsgpack
-except ImportError as error:
-    raise MissingDependencyError("ormsgpack", "langgraph") from error
-
 _MAX_DEPTH = 150
 
 # The numbers that LangGraph's serializer gives to the forms of objects: made of one
@@ -79,7 +74,13 @@ def unpacked(data: bytes) -> Any:
 
     Raises:
         NotUnderstoodError: If it is none.
+
+        MissingDependencyError: If ``ormsgpack`` is not installed.
     """
+    try:
+        import ormsgpack  # noqa: PLC0415 - other kinds are found without it
+    except ImportError as error:
+        raise MissingDependencyError("ormsgpack", "langgraph") from error
     try:
         return ormsgpack.unpackb(
             data, ext_hook=Packed, option=ormsgpack.OPT_NON_STR_KEYS
