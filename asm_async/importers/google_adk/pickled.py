@@ -26,8 +26,11 @@ from asm_async.importers.records import NotUnderstoodError
 from asm_async.values.json_values import encode_json
 
 _MAX_BYTES = 64 * 2**20
-_MAX_VALUES = 1_000_000
+# Each value takes a byte at least, but for those that stand in several places.
+_MAX_VALUES_PER_BYTE = 10
 _MAX_DEPTH = 150
+# Whose classes actions consist of.
+_OWN = ("google.adk.", "google.genai.", "fastapi.openapi.")
 _PYDANTIC = "__pydantic_fields_set__"
 
 
@@ -65,7 +68,7 @@ def read_pickle(data: bytes) -> Unpickled:
     except Exception as error:  # a damaged one raises almost anything
         kind = type(error).__name__
         raise NotUnderstoodError(f"the pickle cannot be read ({kind})") from error
-    plain = _Plain()
+    plain = _Plain(_MAX_VALUES_PER_BYTE * len(data))
     value = plain.of(loaded, 0)
     return Unpickled(value, tuple(sorted(plain.unknown)))
 
@@ -75,8 +78,9 @@ class _Plain:
     Makes JSON of what was loaded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, max_values: int) -> None:
         self.unknown: set[str] = set()
+        self._max_values = max_values
         self._count = 0
 
     def of(self, value: Any, depth: int) -> Any:
@@ -85,7 +89,7 @@ class _Plain:
         """
         # The same list may stand in itself, or in very many places.
         self._count += 1
-        if self._count > _MAX_VALUES or depth > _MAX_DEPTH:
+        if self._count > self._max_values or depth > _MAX_DEPTH:
             raise NotUnderstoodError("the pickle holds too much, or itself")
         match value:
             case None | bool() | int() | str():
@@ -130,9 +134,9 @@ class _Plain:
             members: dict[str, Any] = state.get("__dict__") or {}
             told = {k: v for k, v in members.items() if v is not None}
             return self._members(told, depth)
-        if state is None and len(value.args) == 1 and _is_scalar(value.args[0]):
-            # A member of an enumeration is made of its value.
-            return value.args[0]
+        if value.origin.startswith(_OWN) and state is None and len(value.args) == 1:
+            # A member of one of its enumerations is made of its value.
+            return self.of(value.args[0], depth + 1)
         parts: list[Any] = [*value.args, *value.members, *value.pairs.items(), state]
         return self._strange(value.origin, parts, depth)
 
@@ -143,10 +147,6 @@ class _Plain:
 
 def _is_set(value: object) -> TypeGuard[AbstractSet[Any]]:
     return isinstance(value, set | frozenset)
-
-
-def _is_scalar(value: object) -> bool:
-    return isinstance(value, str | int)
 
 
 def _datetime_of(value: StandIn) -> str:
