@@ -1,0 +1,72 @@
+"""
+The kinds of sources.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from importlib import import_module
+from types import MappingProxyType
+
+import attrs
+
+from asm_async.errors import ValidationError
+from asm_async.importers.importer import Importer
+
+
+@attrs.frozen
+class Kind:
+    """
+    A kind of source; its importer is imported when it is used.
+    """
+
+    name: str
+    """
+    What it is called on the command line.
+    """
+
+    purpose: str
+    """
+    What is imported, in a few words.
+    """
+
+    importer: str
+    """
+    The class, as ``module:Class`` below this package.
+    """
+
+    def load(self) -> Importer:
+        """
+        Import the class, and make an importer.
+        """
+        module, _, name = self.importer.partition(":")
+        made: Importer = getattr(import_module(f"asm_async.importers.{module}"), name)()
+        return made
+
+
+def _by_name(*kinds: Kind) -> Mapping[str, Kind]:
+    return MappingProxyType({kind.name: kind for kind in kinds})
+
+
+KINDS: Mapping[str, Kind] = _by_name(
+    Kind(
+        "claude-code",
+        "session files of Claude Code: a file, or a folder such as ~/.claude/projects",
+        "claude_code:ClaudeCodeImporter",
+    ),
+)
+"""
+The kinds of sources that there are, by name.
+"""
+
+
+def kind_named(name: str) -> Kind:
+    """
+    Return the kind of this name.
+
+    Raises:
+        ValidationError: If there is none.
+    """
+    if name not in KINDS:
+        raise ValidationError(f"kind: {name!r} is none of {', '.join(sorted(KINDS))}")
+    return KINDS[name]
