@@ -54,6 +54,11 @@ KINDS: Mapping[str, Kind] = _by_name(
         "session files of Claude Code: a file, or a folder such as ~/.claude/projects",
         "claude_code:ClaudeCodeImporter",
     ),
+    Kind(
+        "codex",
+        "rollouts of Codex: a file, or a folder such as ~/.codex/sessions",
+        "codex:CodexImporter",
+    ),
 )
 """
 The kinds of sources that there are, by name.
