@@ -38,6 +38,16 @@ class ContentOptions:
         ),
     ] = None
 
+    def library_store(self) -> LocalArtifactStore | None:
+        """
+        Return the database's store of contents alone, if it is named.
+        """
+        if self.contents is not None:
+            raise ValidationError("--contents: it is for the contents of an export")
+        if self.artifact_store is None:
+            return None
+        return LocalArtifactStore(self.artifact_store)
+
     def stores(self) -> tuple[LocalArtifactStore, LocalArtifactStore] | None:
         """
         Return the database's store of contents and the export's; None if none are.

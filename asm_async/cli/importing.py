@@ -1,5 +1,5 @@
 """
-``asm import``: history from a file.
+``asm import``: history from an export, or from what another program has recorded.
 """
 
 from __future__ import annotations
@@ -18,6 +18,11 @@ from asm_async.cli.contents import (
 )
 from asm_async.cli.database import on_ports
 from asm_async.cli.files import STANDARD, DamagedFileError, pieces_of
+from asm_async.cli.importing_history import (
+    NO_HISTORY_OPTIONS,
+    HistoryOptions,
+    import_history,
+)
 from asm_async.cli.options import DEFAULTS, Options
 from asm_async.cli.running_report import RunningReport
 from asm_async.errors import ValidationError
@@ -30,10 +35,12 @@ def import_sessions(
     file: Annotated[str, Parameter(metavar="FILE", allow_leading_hyphen=True)],
     /,
     *,
+    kind: Annotated[str | None, Parameter(name="--from", metavar="KIND")] = None,
     max_line_bytes: Annotated[int, Parameter(metavar="BYTES")] = MAX_LINE_BYTES,
     contents: ContentOptions = NO_CONTENTS,
+    history: HistoryOptions = NO_HISTORY_OPTIONS,
     options: Options = DEFAULTS,
-) -> None:
+) -> int | None:
     """
     Store what of an export is not in the database yet.
 
@@ -41,13 +48,30 @@ def import_sessions(
     How much was imported is reported on standard error; with --json it is printed as an
     object of counts.
 
+    With --from it stores what another program has recorded: all of it that is not here
+    yet, in whole batches. What is not understood is reported by file and line, and
+    stops nothing.
+
     Args:
-        file: What to read; compressed if it ends with .gz; - is standard input.
+        file: What to read; compressed if it ends with .gz; - is standard input. With
+            --from also a folder, or a database.
+
+        kind: The kind of program that recorded it, or auto to look at the file.
 
         max_line_bytes: The longest line to accept.
     """
     if file.startswith("-") and file != STANDARD:
         raise ValidationError(f"unknown option: {file}; a file is ./{file}")
+    if kind is not None:
+        return import_history(
+            file,
+            kind,
+            max_line_bytes=max_line_bytes,
+            contents=contents,
+            history=history,
+            options=options,
+        )
+    history.check_unused()
     stores, copier = contents.stores(), None
     if stores is not None:
         check_source(stores[1])
@@ -71,6 +95,7 @@ def import_sessions(
             running.finish()
 
     on_ports(options, work)
+    return None
 
 
 def _imported(done: ImportReport, copier: ContentCopier | None) -> str:

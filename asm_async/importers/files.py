@@ -8,6 +8,7 @@ import gzip
 import os
 import sys
 from collections.abc import Callable, Generator
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import BinaryIO, cast
 
@@ -20,7 +21,6 @@ STANDARD_INPUT = "-"
 The path that stands for standard input.
 """
 
-_HEAD_BYTES = 1_024
 _COMPRESSED = ".gz"
 
 
@@ -43,7 +43,14 @@ class SourceFile:
         """
         return self.shown == STANDARD_INPUT
 
-    def opened(self) -> BinaryIO:
+    @property
+    def is_compressed(self) -> bool:
+        """
+        Whether its name says that it is compressed.
+        """
+        return self.path.suffix == _COMPRESSED
+
+    def opened(self) -> AbstractContextManager[BinaryIO]:
         """
         Open it to read bytes; uncompressed if its name ends with ``.gz``.
 
@@ -51,8 +58,11 @@ class SourceFile:
             OSError: If it cannot be opened.
         """
         if self.is_standard_input:
-            return sys.stdin.buffer
-        if self.path.suffix == _COMPRESSED:
+            # Python has none if it was closed when the process began.
+            if sys.stdin is None:
+                raise OSError("standard input is closed")
+            return nullcontext(sys.stdin.buffer)
+        if self.is_compressed:
             return cast("BinaryIO", gzip.open(self.path, "rb"))
         return self.path.open("rb")
 
@@ -102,36 +112,3 @@ def _below(
             yield from _below(folder / entry.name, f"{shown}/", accepts)
         elif accepts(shown.removesuffix(_COMPRESSED)) and entry.is_file():
             yield SourceFile(folder / entry.name, shown)
-
-
-@attrs.frozen
-class FileState:
-    """
-    What tells a file that has grown from one that is another now.
-    """
-
-    identity: tuple[int, int]
-    size: int
-    head: bytes
-
-    @classmethod
-    def of(cls, file: BinaryIO) -> FileState:
-        """
-        Look at an open file, and leave its position as it is.
-        """
-        status = os.fstat(file.fileno())
-        position = file.tell()
-        file.seek(0)
-        head = file.read(_HEAD_BYTES)
-        file.seek(position)
-        return cls((status.st_dev, status.st_ino), status.st_size, head)
-
-    def has_grown_from(self, earlier: FileState, offset: int) -> bool:
-        """
-        Return whether it is the same file, with all that was read up to *offset*.
-        """
-        return (
-            self.identity == earlier.identity
-            and self.size >= offset
-            and self.head.startswith(earlier.head)
-        )

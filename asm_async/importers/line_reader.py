@@ -6,17 +6,17 @@ from __future__ import annotations
 
 import asyncio
 import zlib
-from collections.abc import AsyncGenerator, Callable, Iterable
+from collections import OrderedDict
+from collections.abc import AsyncGenerator, Callable, Generator, Iterable
+from contextlib import aclosing
 from time import perf_counter
 from typing import BinaryIO, Protocol
 
-import attrs
-
 from asm_async.errors import ValidationError
 from asm_async.fronts.loop_share import LoopShare
-from asm_async.importers.files import FileState, SourceFile, files_of
+from asm_async.importers.files import STANDARD_INPUT, SourceFile, files_of
 from asm_async.importers.importer import ImportContext
-from asm_async.importers.lines import Line, LineSplitter
+from asm_async.importers.lines import Line
 from asm_async.importers.records import (
     CaughtUp,
     Incoming,
@@ -25,9 +25,12 @@ from asm_async.importers.records import (
     Record,
 )
 from asm_async.importers.summary import ProblemCode
+from asm_async.importers.tailing import FileTail
 
-_PIECE_BYTES = 1 << 18
 _MAX_OPEN_FILES = 256
+
+Accepts = Callable[[str], bool]
+Stamp = tuple[int, int, int, int]
 
 
 class LineParser(Protocol):
@@ -59,10 +62,11 @@ class LineParser(Protocol):
         ...
 
 
+ParserOf = Callable[[SourceFile], LineParser]
+
+
 async def records_of_lines(
-    context: ImportContext,
-    accepts: Callable[[str], bool],
-    parser_of: Callable[[SourceFile], LineParser],
+    context: ImportContext, accepts: Accepts, parser_of: ParserOf
 ) -> AsyncGenerator[Incoming]:
     """
     Yield the records of a file, of all accepted files of a folder, or standard input.
@@ -81,115 +85,122 @@ async def records_of_lines(
     Raises:
         NotFoundError: If there is no such file or folder.
     """
-    share = LoopShare()
-    tails: dict[SourceFile, _Tail] = {}
-    unreadable: set[SourceFile] = set()
-    is_first_look = True
+    reader = _LineReader(context, parser_of)
     while True:
         for file in files_of(context.path, accepts):
-            tail = tails.pop(file, None) or _Tail(context, file, parser_of)
-            try:
-                async for record in tail.records():
+            async with aclosing(reader.read(file)) as records:
+                async for record in records:
                     yield record
-                    if perf_counter() >= share.ends_at:
-                        await share.rest()
-            except (OSError, EOFError, zlib.error) as error:
-                if file not in unreadable:
-                    unreadable.add(file)
-                    place = Place(file.shown, 0)
-                    context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
-            if context.follow:
-                # The longest untouched goes; read again, it says what it has said.
-                tails[file] = tail
-                if len(tails) > _MAX_OPEN_FILES:
-                    del tails[next(iter(tails))]
-        if is_first_look and not context.follow:
+        if not context.follow or context.path == STANDARD_INPUT:
             return
-        is_first_look = False
         yield CaughtUp()
         await asyncio.sleep(context.poll_interval)
 
 
-@attrs.define(eq=False)
-class _Tail:
+class _LineReader:
     """
-    One file, and how far it was read.
+    Reads files, each from where it was read before.
     """
 
-    context: ImportContext
-    file: SourceFile
-    parser_of: Callable[[SourceFile], LineParser]
+    def __init__(self, context: ImportContext, parser_of: ParserOf) -> None:
+        self._context = context
+        self._parser_of = parser_of
+        self._share = LoopShare()
+        # Of all files; the tails, which hold parsers, are those of the latest alone.
+        self._stamps: dict[str, Stamp] = {}
+        self._tails: OrderedDict[str, tuple[FileTail, LineParser]] = OrderedDict()
+        self._unreadable: set[str] = set()
 
-    _state: FileState | None = None
-    _offset: int = 0
-    _splitter: LineSplitter = attrs.field(init=False)
-    _parser: LineParser = attrs.field(init=False)
-
-    def __attrs_post_init__(self) -> None:
-        self._begin()
-
-    def _begin(self) -> None:
-        self._offset = 0
-        self._splitter = LineSplitter(self.file.shown, self.context.max_line_bytes)
-        self._parser = self.parser_of(self.file)
-        self.context.tally.add(source_count=1)
-
-    async def records(self) -> AsyncGenerator[Record]:
+    async def read(self, file: SourceFile) -> AsyncGenerator[Record]:
         """
-        Yield what the file has more than before.
+        Yield what a file has more than before, or report that it cannot be read.
         """
-        opened = await asyncio.to_thread(self.file.opened)
         try:
-            if self._goes_on(opened):
-                async for record in self._read(opened):
+            stamp = _stamp_of(file)
+            if self._stamps.get(file.shown) == stamp:
+                return
+            async with aclosing(self._more_of(file)) as records:
+                async for record in records:
                     yield record
-        finally:
-            if not self.file.is_standard_input:
-                opened.close()
+                    if perf_counter() >= self._share.ends_at:
+                        await self._share.rest()
+            if self._context.follow:
+                self._stamps[file.shown] = stamp
+        except (OSError, EOFError, zlib.error) as error:
+            if file.shown not in self._unreadable:
+                self._unreadable.add(file.shown)
+                place = Place(file.shown, 0)
+                self._context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
 
-    def _goes_on(self, opened: BinaryIO) -> bool:
-        """
-        Go to where reading goes on, and return whether there is more to read.
-        """
-        if self.file.is_standard_input or not self.context.follow:
-            return True
-        state, earlier = FileState.of(opened), self._state
-        self._state = state
-        if earlier is not None and not state.has_grown_from(earlier, self._offset):
-            self._begin()
-        opened.seek(self._offset)
-        return earlier is None or state.size > self._offset or self._offset == 0
-
-    async def _read(self, opened: BinaryIO) -> AsyncGenerator[Record]:
-        place = Place(self.file.shown, 0)
-        while piece := await asyncio.to_thread(opened.read, _PIECE_BYTES):
-            self._offset += len(piece)
-            self.context.tally.add(byte_count=len(piece))
-            for line in self._splitter.take(piece):
+    async def _more_of(self, file: SourceFile) -> AsyncGenerator[Record]:
+        tail, parser = self._tails.pop(file.shown, None) or self._begun(file)
+        place = Place(file.shown, 0)
+        with await asyncio.to_thread(file.opened) as opened:
+            if self._can_grow(file) and not tail.goes_on(opened):
+                # It was replaced, or cut: what it says again is stored already.
+                tail, parser = self._begun(file)
+                tail.goes_on(opened)
+            async with aclosing(self._lines_of(opened, tail)) as lines:
+                async for line in lines:
+                    place = line.place
+                    for record in self._taken(parser, line):
+                        yield record
+        if self._can_grow(file):
+            self._keep(file, tail, parser)
+        else:
+            for line in tail.rest():
                 place = line.place
-                for record in self._taken(line):
+                for record in self._taken(parser, line):
                     yield record
-        if not self.context.follow:
-            for line in self._splitter.end():
-                place = line.place
-                for record in self._taken(line):
-                    yield record
-        for record in self._parser.pause(place):
+        for record in parser.pause(place):
             yield record
 
-    def _taken(self, line: Line) -> Iterable[Record]:
-        tally = self.context.tally
+    async def _lines_of(self, opened: BinaryIO, tail: FileTail) -> AsyncGenerator[Line]:
+        while piece := await asyncio.to_thread(tail.next_piece, opened):
+            self._context.tally.add(byte_count=len(piece))
+            for line in tail.lines_of(piece):
+                yield line
+
+    def _keep(self, file: SourceFile, tail: FileTail, parser: LineParser) -> None:
+        self._tails[file.shown] = tail, parser
+        if len(self._tails) > _MAX_OPEN_FILES:
+            # Should it grow, it is read again, and says what it has said.
+            self._tails.popitem(last=False)
+
+    def _can_grow(self, file: SourceFile) -> bool:
+        # What is compressed is written again, and read again.
+        return (
+            self._context.follow
+            and not file.is_standard_input
+            and not file.is_compressed
+        )
+
+    def _begun(self, file: SourceFile) -> tuple[FileTail, LineParser]:
+        if file.shown not in self._stamps:
+            self._context.tally.add(source_count=1)
+        tail = FileTail(file.shown, self._context.max_line_bytes)
+        return tail, self._parser_of(file)
+
+    def _taken(self, parser: LineParser, line: Line) -> Generator[Record]:
+        tally = self._context.tally
         if line.is_too_long:
-            reason = f"the line is longer than {self.context.max_line_bytes} bytes"
+            reason = f"the line is longer than {self._context.max_line_bytes} bytes"
             tally.problem(line.place, ProblemCode.TOO_LONG, reason)
-            return ()
+            return
         try:
-            records = tuple(self._parser.take(line))
+            # Whole lines alone are written: one that fails in its middle is left out.
+            records = tuple(parser.take(line))
         except NotUnderstoodError as error:
             tally.problem(line.place, ProblemCode(error.code), str(error))
         except ValidationError as error:
             tally.problem(line.place, ProblemCode.NOT_UNDERSTOOD, str(error))
         else:
             tally.add(record_count=1)
-            return records
-        return ()
+            yield from records
+
+
+def _stamp_of(file: SourceFile) -> Stamp:
+    if file.is_standard_input:
+        return (0, 0, 0, 0)
+    status = file.path.stat()
+    return (status.st_dev, status.st_ino, status.st_size, status.st_mtime_ns)

@@ -93,7 +93,7 @@ class StoreTarget:
             self._refuse(batch, known.refusal)
 
     async def _write(self, batch: Batch, known: _Known) -> None:
-        session_id, kind = batch.session.id, self._context.kind
+        kind = self._context.kind
         runs = [(with_digest(run, kind), place) for run, place in batch.runs.values()]
         fresh: list[Run] = []
         if known.is_new:
@@ -101,19 +101,15 @@ class StoreTarget:
         if batch.attachments:
             await self._commit(batch, [], [])
             await self._save_attachments(batch)
-        events = [event for event, _ in batch.events]
         try:
+            events = [event for event, _ in batch.events]
             stored = await self._commit(batch, events, fresh)
-        except (EventConflictError, ValidationError):
-            await self._commit(batch, [], [])
-            fresh = []
-            stored = await self._append_each(batch)
-        except (ConflictError, RunNotFoundError) as error:
-            if isinstance(error, SessionDeletedError):
-                raise
-            # Some run is stored, of an import that was killed or of somebody else.
+        except SessionDeletedError:
+            raise
+        except (ConflictError, ValidationError):
+            # Something is stored already, with other content or of somebody else.
             known.is_new, fresh = False, []
-            stored = await self._commit(batch, events, [])
+            stored = await self._append(batch)
         self._count(stored, known)
         saved = {run.id for run in fresh}
         self._tally.add(runs_imported=len(saved))
@@ -121,9 +117,15 @@ class StoreTarget:
         for run, place in runs:
             if run.id not in saved:
                 await self._save_run(run, place)
-                known.saved_runs.add(run.id)
         for item, place in batch.items.values():
-            await self._save_item(session_id, item, place)
+            await self._save_item(batch.session.id, item, place)
+
+    async def _append(self, batch: Batch) -> list[Event]:
+        try:
+            return await self._commit(batch, [event for event, _ in batch.events], [])
+        except (EventConflictError, ValidationError):
+            await self._commit(batch, [], [])
+            return await self._append_each(batch)
 
     async def _commit(
         self, batch: Batch, events: list[Event], runs: list[Run]
@@ -149,8 +151,10 @@ class StoreTarget:
                 stored += await self._store.append_events(
                     [event], expected_tenant=self._context.tenant_id
                 )
-            except (EventConflictError, ValidationError) as error:
+            except EventConflictError as error:
                 self._tally.problem(place, ProblemCode.CONFLICT, str(error))
+            except ValidationError as error:
+                self._tally.problem(place, ProblemCode.NOT_UNDERSTOOD, str(error))
         return stored
 
     def _count(self, stored: list[Event], known: _Known) -> None:

@@ -45,7 +45,10 @@ def merged_run(stored: Run, run: Run) -> Run:
         raise InvalidTransitionError(
             f"run {stored.id!r}, which was not imported,", stored.status, run.status
         )
-    if origin == run.metadata[IMPORTED]:
+    is_elsewhere = stored.session_id != run.session_id
+    if origin == run.metadata[IMPORTED] or is_elsewhere:
+        # Some programs copy a session's past into the file of the one that goes on:
+        # the run counts once, where it was found first.
         return stored
     stored.check_can_become(run.status)
     return attrs.evolve(

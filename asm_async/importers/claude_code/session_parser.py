@@ -4,15 +4,22 @@ From the lines of one session file to records.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from datetime import UTC, datetime
+from collections.abc import Generator, Iterable
+from datetime import datetime
 from pathlib import PurePosixPath
+from typing import Any
 
-from asm_async.importers.claude_code.entry import Entry, events_of, run_of
+from asm_async.importers.attachments import AttachmentFinder
+from asm_async.importers.claude_code.branches import Branches
+from asm_async.importers.claude_code.entry import Entry
+from asm_async.importers.claude_code.entry_events import Maker
+from asm_async.importers.claude_code.entry_runs import run_of, together
+from asm_async.importers.claude_code.titles import Titles
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.lines import Line
-from asm_async.importers.names import session_id_of, time_of
-from asm_async.importers.records import Place, Record
+from asm_async.importers.names import session_id_of
+from asm_async.importers.records import Attachment, Place, Record
+from asm_async.importers.summary import ProblemCode
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 
@@ -26,7 +33,8 @@ SUBAGENT_ID = "claude-code-subagent"
 The ``agent_id`` of sessions of sub-agents.
 """
 
-_NO_TIME = datetime.fromtimestamp(0, UTC)
+_MAX_WAITING = 1_000
+_MAX_TOOL_NAMES = 10_000
 
 
 class SessionFileParser:
@@ -36,53 +44,127 @@ class SessionFileParser:
     Args:
         context: What the import was asked for.
 
-        shown: The file's path below what is imported; a line that names no session is
-            of the one that the file is named for.
+        shown: The file's path below what is imported; where no line names a session, it
+            is the one that the file is named for.
     """
 
     def __init__(self, context: ImportContext, shown: str) -> None:
         self._context = context
-        self._file_name = PurePosixPath(shown).name.split(".")[0]
+        # Lines that name no session are of the one that the lines before them are of.
+        self._session_name = PurePosixPath(shown).name.split(".")[0]
         self._sessions: dict[tuple[str, ...], Session] = {}
+        self._open_runs: dict[str, tuple[Session, Run]] = {}
         self._tool_names: dict[str, str] = {}
-        self._time: datetime = _NO_TIME
-        self._open_run: tuple[Session, Run] | None = None
+        self._branches = Branches()
+        self._titles = Titles()
+        self._time: datetime | None = None
+        # Lines before the first that tells a time; they are as old as that one.
+        self._waiting: list[Entry] = []
 
     def take(self, line: Line) -> Iterable[Record]:
         """
         Return what a line says.
         """
-        original = line.json_object()
-        self._time = time_of(original.get("timestamp")) or self._time
-        session = self._session_of(original)
-        entry = Entry(self._context.kind, session.id, original, self._time)
-        self._tool_names |= entry.called_tools
-        run = run_of(entry)
-        if run is not None:
-            if self._open_run is not None and self._open_run[1].id != run.id:
-                yield from self.pause(line.place)
-            self._open_run = session, run
-        events = events_of(entry, run, self._tool_names)
-        yield Record(place=line.place, session=session, events=events)
+        entry = Entry.of(line.json_object(), line.place)
+        self._time = entry.time or self._time
+        if self._time is None:
+            self._wait(entry)
+            return
+        self._session_name = entry.text("sessionId") or self._session_name
+        waiting, self._waiting = self._waiting, []
+        for each in (*waiting, entry):
+            yield from self._told(each, self._time)
 
     def pause(self, place: Place, /) -> Iterable[Record]:
         """
-        Return the run whose lines came last.
+        Return the runs whose lines came last.
         """
-        if self._open_run is not None:
-            session, run = self._open_run
+        for session, run in self._open_runs.values():
             yield Record(place=place, session=session, runs=(run,))
+        if self._waiting and not self._context.follow:
+            self._give_up(self._waiting)
 
-    def _session_of(self, original: dict[str, object]) -> Session:
-        given, agent = original.get("sessionId"), original.get("agentId")
-        name = given if isinstance(given, str) and given else self._file_name
-        names = (name, agent) if isinstance(agent, str) and agent else (name,)
+    def _wait(self, entry: Entry) -> None:
+        self._waiting.append(entry)
+        if len(self._waiting) > _MAX_WAITING:
+            self._give_up([self._waiting.pop(0)])
+
+    def _give_up(self, entries: list[Entry]) -> None:
+        for entry in entries:
+            reason = "neither it nor a line near it tells a time"
+            code = ProblemCode.NOT_UNDERSTOOD
+            self._context.tally.problem(entry.place, code, reason)
+
+    def _told(self, entry: Entry, time: datetime) -> Generator[Record]:
+        root = self._branches.root_of(entry) if entry.is_sidechain else ""
+        session = self._session_of(entry, root, time)
+        run = run_of(entry, self._context.kind, session.id, time)
+        if run is not None:
+            yield from self._run_ended_by(run, session, entry.place)
+        self._remember_tools(entry)
+        original, attachments = self._kept(entry, session)
+        maker = Maker(
+            kind=self._context.kind,
+            session_id=session.id,
+            run_id=None if run is None else run.id,
+            timestamp=time,
+            tool_names=self._tool_names,
+        )
+        events, reason = maker.events_of(Entry(original, entry.place), original)
+        if reason:
+            code = ProblemCode.NOT_UNDERSTOOD
+            self._context.tally.problem(entry.place, code, f"kept as it is: {reason}")
+        rewinds_to = self._branches.rewinds_to(entry)
+        self._branches.add(entry, events[-1].id, root)
+        yield Record(
+            place=entry.place,
+            session=session,
+            events=events,
+            attachments=attachments,
+            title=self._titles.title_of(entry, self._branches) if not root else None,
+            facts=entry.facts,
+            rewinds_to=rewinds_to,
+        )
+
+    def _run_ended_by(
+        self, run: Run, session: Session, place: Place
+    ) -> Generator[Record]:
+        """
+        Yield the run that came before in the session; keep the present one.
+        """
+        of, earlier = self._open_runs.get(session.id, (session, run))
+        if earlier.id == run.id:
+            run = together(earlier, run)
+        else:
+            yield Record(place=place, session=of, runs=(earlier,))
+        self._open_runs[session.id] = session, run
+
+    def _remember_tools(self, entry: Entry) -> None:
+        self._tool_names |= entry.called_tools
+        while len(self._tool_names) > _MAX_TOOL_NAMES:
+            del self._tool_names[next(iter(self._tool_names))]
+
+    def _kept(
+        self, entry: Entry, session: Session
+    ) -> tuple[dict[str, Any], tuple[Attachment, ...]]:
+        """
+        Return a line as it is kept, and what of it is kept as artifacts.
+        """
+        original = dict(entry.original)
+        if self._context.artifacts is None:
+            return original, ()
+        finder = AttachmentFinder(self._context.kind, session.id)
+        return finder.without_contents(original), tuple(finder.found.values())
+
+    def _session_of(self, entry: Entry, root: str, time: datetime) -> Session:
+        name = entry.text("sessionId") or self._session_name
+        below = (entry.text("agentId") or root,) if root else ()
+        names = (name, *below)
         if names not in self._sessions:
-            is_main = len(names) == 1
             self._sessions[names] = self._context.session(
                 *names,
-                agent_id=AGENT_ID if is_main else SUBAGENT_ID,
-                created_at=self._time,
-                parent_id=None if is_main else session_id_of(self._context.kind, name),
+                agent_id=SUBAGENT_ID if below else AGENT_ID,
+                created_at=time,
+                parent_id=session_id_of(self._context.kind, name) if below else None,
             )
         return self._sessions[names]
