@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Generator
 from typing import Any, TextIO
 
 import attrs
@@ -26,6 +26,16 @@ _END_OF_STRING = re.compile(r'"|\\(?:.|\Z)', re.DOTALL)
 # the token is a string, of which the decoder names the beginning.
 _LONGEST_TOKEN = 64
 
+CUT_OFF = "the file is cut off"
+"""
+The error of what is not there whole at the end of a file.
+"""
+
+_BEHIND_ARRAY = (
+    "it follows the end of the array; a file whose lines are arrays needs a name that"
+    " ends in .jsonl"
+)
+
 # Control characters within strings are accepted.
 _decode = json.JSONDecoder(strict=False).raw_decode
 
@@ -41,14 +51,19 @@ class JSONPlace:
     Where it is within its document: ``$``, or ``$[3]``.
     """
 
-    line: int
+    number: int
     """
-    The line that it begins in, from 1.
+    Its position in its array, from 1; its line where the file is no array.
     """
 
     value: Any = None
     """
     The value.
+    """
+
+    size: int = 0
+    """
+    How many characters it takes.
     """
 
     error: str | None = None
@@ -59,7 +74,7 @@ class JSONPlace:
 
 def values_of(
     stream: TextIO, *, is_lines: bool = False, max_chars: int = MAX_LINE_BYTES
-) -> Iterator[JSONPlace]:
+) -> Generator[JSONPlace]:
     """
     Yield the members of the array that a file is, or the values that stand in it.
 
@@ -90,7 +105,7 @@ class _Window:
         self._line = 1
         self._has_more = True
 
-    def places(self, *, is_lines: bool) -> Iterator[JSONPlace]:
+    def places(self, *, is_lines: bool) -> Generator[JSONPlace]:
         prefix = None if is_lines else self._enter_array()
         if prefix is not None:
             yield from self._members(prefix)
@@ -100,32 +115,29 @@ class _Window:
             # What follows a first value is one, too: in JSON Lines of another name.
             is_lines = is_lines or count > 0
             count += 1
-            place = self._next("$")
+            place = self._next("$", self._line)
             yield place
             if place.error is not None:
                 if not is_lines:
                     return
                 self._skip_line()
 
-    def _members(self, prefix: str) -> Iterator[JSONPlace]:
+    def _members(self, prefix: str) -> Generator[JSONPlace]:
         index = 0
         while self._skip_filling():
             if self._text[self._at] == "]":
                 self._move(self._at + 1)
-                if self._text.startswith("}", self._at) or not self._skip_filling():
-                    return
-                error = (
-                    "it follows the end of the array; a file whose lines are arrays"
-                    " needs a name that ends in .jsonl"
-                )
-                yield JSONPlace("$", self._line, error=error)
+                if self._skip_filling() and prefix == "$":
+                    yield JSONPlace("$", 0, error=_BEHIND_ARRAY)
                 return
-            place = self._next(f"{prefix}[{index}]")
+            place = self._next(f"{prefix}[{index}]", index + 1)
             yield place
+            if place.error == CUT_OFF:
+                return
             if place.error is not None:
                 self._skip_value()
             index += 1
-        yield JSONPlace(f"{prefix}[{index}]", self._line, error="the file is cut off")
+        yield JSONPlace(f"{prefix}[{index}]", index + 1, error=CUT_OFF)
 
     def _enter_array(self) -> str | None:
         """
@@ -142,22 +154,25 @@ class _Window:
         self._move(wrapped.end())
         return "$.conversations"
 
-    def _next(self, path: str) -> JSONPlace:
+    def _next(self, path: str, number: int) -> JSONPlace:
         while True:
             try:
                 value, end = _decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 reason = f"{error.msg} (character {error.pos - self._at + 1})"
+                margin = _LONGEST_TOKEN if self._has_more else 0
                 is_cut = error.msg.startswith("Unterminated string") or (
-                    error.pos >= len(self._text) - _LONGEST_TOKEN
+                    error.pos >= len(self._text) - margin
                 )
             except (ValueError, RecursionError) as error:
                 reason, is_cut = str(error), False
             else:
                 # More digits of a number may follow.
-                is_cut = end == len(self._text) and isinstance(value, int | float)
+                is_cut = isinstance(value, int | float) and (
+                    end >= len(self._text) - _LONGEST_TOKEN
+                )
                 if not is_cut or not self._has_more:
-                    place = JSONPlace(path, self._line, value)
+                    place = JSONPlace(path, number, value, end - self._at)
                     self._move(end)
                     return place
                 reason = ""
@@ -167,8 +182,8 @@ class _Window:
                     continue
                 reason = f"it is longer than {self._max_chars:,} characters"
             elif is_cut:
-                reason = f"the file is cut off: {reason}"
-            return JSONPlace(path, self._line, error=reason)
+                reason = CUT_OFF
+            return JSONPlace(path, number, error=reason)
 
     def _skip_filling(self) -> bool:
         """

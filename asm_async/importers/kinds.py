@@ -59,6 +59,16 @@ KINDS: Mapping[str, Kind] = _by_name(
         "rollouts of Codex: a file, or a folder such as ~/.codex/sessions",
         "codex:CodexImporter",
     ),
+    Kind(
+        "chatgpt",
+        "data exports of ChatGPT: the archive, its folder, or conversations.json",
+        "chatgpt:ChatGPTImporter",
+    ),
+    Kind(
+        "claude",
+        "data exports of Claude: the archive, its folder, or conversations.json",
+        "claude_export:ClaudeExportImporter",
+    ),
 )
 """
 The kinds of sources that there are, by name.

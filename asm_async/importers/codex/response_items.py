@@ -13,7 +13,7 @@ from asm_async.conventions import (
     tool_call_started,
     workspace_snapshot_taken,
 )
-from asm_async.importers.codex.rollout_line import object_at, text_of
+from asm_async.importers.members import object_at, text_of
 from asm_async.importers.records import NotUnderstoodError
 from asm_async.transcripts.event_maker import EventMaker, Members, text_at, without
 from asm_async.transcripts.from_openai import add_item

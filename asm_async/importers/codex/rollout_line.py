@@ -13,6 +13,7 @@ from typing import Any, cast
 import attrs
 
 from asm_async.importers.lines import Line
+from asm_async.importers.members import as_object, list_at, text_of
 from asm_async.importers.names import digest_of
 
 _DIGEST_LENGTH = 12
@@ -80,22 +81,6 @@ def rollout_line(line: Line) -> RolloutLine:
     return RolloutLine(original, name, "", {})
 
 
-def object_at(members: Mapping[str, Any], name: str) -> Mapping[str, Any]:
-    """
-    Return the object that stands under *name*; an empty one if there is none.
-    """
-    value = members.get(name)
-    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
-
-
-def text_of(members: Mapping[str, Any], name: str) -> str:
-    """
-    Return the text that stands under *name*; an empty one if there is none.
-    """
-    value = members.get(name)
-    return value if isinstance(value, str) else ""
-
-
 def prompt_of(line: RolloutLine) -> str:
     """
     Return the text that a person gave; an empty one if the line holds none.
@@ -105,13 +90,8 @@ def prompt_of(line: RolloutLine) -> str:
         return ""
     if item.get("role") != "user":
         return ""
-    content = item.get("content")
-    if isinstance(content, str):
-        text = content
-    else:
-        parts = cast("list[Any]", content) if isinstance(content, list) else []
-        texts = [text_of(part, "text") for part in parts if isinstance(part, dict)]
-        text = "\n".join(each for each in texts if each)
+    texts = [text_of(as_object(part), "text") for part in list_at(item, "content")]
+    text = text_of(item, "content") or "\n".join(each for each in texts if each)
     return "" if _CONTEXT.match(text) else text
 
 

@@ -12,13 +12,9 @@ from typing import Any
 
 import attrs
 
-from asm_async.importers.codex.rollout_line import (
-    RolloutLine,
-    made_at,
-    object_at,
-    text_of,
-)
+from asm_async.importers.codex.rollout_line import RolloutLine, made_at
 from asm_async.importers.importer import ImportContext
+from asm_async.importers.members import object_at, text_of
 from asm_async.importers.names import session_id_of, time_of
 from asm_async.values.session import Session
 

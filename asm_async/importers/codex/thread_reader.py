@@ -16,15 +16,11 @@ from asm_async.importers.codex.known_types import (
     OTHER_MESSAGES,
 )
 from asm_async.importers.codex.response_items import add_response_item
-from asm_async.importers.codex.rollout_line import (
-    RolloutLine,
-    object_at,
-    prompt_of,
-    text_of,
-)
+from asm_async.importers.codex.rollout_line import RolloutLine, prompt_of
 from asm_async.importers.codex.thread import CopiedBeginning, Thread
 from asm_async.importers.codex.thread_runs import ThreadRuns
 from asm_async.importers.codex.token_counts import TokenCounts
+from asm_async.importers.members import object_at, text_of
 from asm_async.importers.names import event_id_of
 from asm_async.importers.records import NotUnderstoodError, record_event
 from asm_async.importers.titles import title_of

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
 
-from asm_async.importers.codex.rollout_line import object_at
+from asm_async.importers.members import object_at
 from asm_async.usage import token_usage_of
 
 # Parts are within their wholes, the written cache too.
