@@ -83,7 +83,8 @@ class Step:
     add: Callable[[EventMaker], None]
     """
     Makes its events, if it says something; raises ``NotUnderstoodError`` or
-    ``ValidationError`` where it has another form than is known.
+    ``ValidationError`` where it has another form than is known, and those stay that
+    were made.
     """
 
     record_name: str = "message"
@@ -173,6 +174,17 @@ class Conversation:
     asides: Iterable[Aside] = ()
     """
     What else there is.
+    """
+
+    part: str | None = None
+    """
+    The name of the part of the session that it is: then nothing else of the session is
+    taken back. None if it is all of it.
+    """
+
+    written_at: datetime | None = None
+    """
+    The time of what is new in a stored session and tells no time itself.
     """
 
     title: str | None = None

@@ -155,29 +155,42 @@ async def changing_documents(
         await asyncio.sleep(context.poll_interval)
 
 
-async def read_values(
-    context: ImportContext, document: Document
-) -> AsyncGenerator[JSONPlace]:
+def readable_values(context: ImportContext, document: Document) -> Generator[JSONPlace]:
     """
     Yield the values of a document; those that cannot be read are reported.
-
-    They are read in a thread, some at a time.
     """
-    values = document.values(context.max_line_bytes)
     try:
-        while some := await asyncio.to_thread(_next_values, values):
-            for value in some:
-                if value.error is None:
-                    context.tally.add(byte_count=value.size)
-                    yield value
-                else:
-                    _report(context, document, value, value.error)
+        for value in document.values(context.max_line_bytes):
+            if value.error is None:
+                context.tally.add(byte_count=value.size)
+                yield value
+                continue
+            place = Place(document.shown, value.number)
+            reason = f"{value.path}: {value.error}"
+            context.tally.problem(place, ProblemCode.NOT_JSON, reason)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         place = Place(document.shown, 0)
         context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
+
+
+async def read_in_thread(values: Generator[JSONPlace]) -> AsyncGenerator[JSONPlace]:
+    """
+    Yield values that are read in a thread, some at a time.
+    """
+    reading: asyncio.Task[list[JSONPlace]] | None = None
+    try:
+        while True:
+            reading = asyncio.create_task(asyncio.to_thread(_next_values, values))
+            if not (some := await asyncio.shield(reading)):
+                return
+            for value in some:
+                yield value
     finally:
-        # Its thread is over, or waits to be: a generator that runs cannot be closed.
-        await asyncio.to_thread(values.close)
+        # Its thread goes on if the wait was cancelled, and while it runs the generator
+        # cannot be closed.
+        if reading is not None:
+            await asyncio.wait({reading})
+        values.close()
 
 
 def _next_values(values: Iterator[JSONPlace]) -> list[JSONPlace]:
@@ -189,10 +202,3 @@ def _next_values(values: Iterator[JSONPlace]) -> list[JSONPlace]:
         if len(some) >= _MAX_VALUES_AT_ONCE or size >= _MAX_SIZE_AT_ONCE:
             break
     return some
-
-
-def _report(
-    context: ImportContext, document: Document, value: JSONPlace, error: str
-) -> None:
-    place = Place(document.shown, value.number)
-    context.tally.problem(place, ProblemCode.NOT_JSON, f"{value.path}: {error}")

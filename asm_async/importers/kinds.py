@@ -69,6 +69,11 @@ KINDS: Mapping[str, Kind] = _by_name(
         "data exports of Claude: the archive, its folder, or conversations.json",
         "claude_export:ClaudeExportImporter",
     ),
+    Kind(
+        "openai-messages",
+        "lists of messages in OpenAI's forms: JSON or JSON Lines, a file or a folder",
+        "message_lists:MessageListImporter",
+    ),
 )
 """
 The kinds of sources that there are, by name.

@@ -5,7 +5,7 @@ From conversations to the records that make what is stored the same.
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator
-from datetime import datetime
+from datetime import datetime, timedelta
 from itertools import islice
 from typing import Any
 
@@ -37,6 +37,7 @@ from asm_async.values.session import Session
 
 _UPDATED_AT = "updated_at"
 _ASIDES_PER_READ = 200
+_NEXT = timedelta(microseconds=1)
 
 
 async def records_of_conversation(
@@ -106,11 +107,14 @@ class _ConversationWriter:
         if is_stored:
             runs = await store.list_runs(self._session.id)
             self._stored_runs = {run.id: run for run in runs}
-        names = StepNames(store, kind, self._session.id, is_stored=is_stored)
-        async for named in names.named(with_ends(self._conversation.steps)):
+        conversation = self._conversation
+        names = StepNames(
+            store, kind, self._session.id, is_stored=is_stored, part=conversation.part
+        )
+        async for named in names.named(with_ends(conversation.steps)):
             said = named.said
             step = said.step if isinstance(said, TurnEnd) else said
-            self._time = step.time or named.stored_at or self._time
+            self._time = self._time_of(named)
             if isinstance(said, TurnEnd):
                 events, runs = self._ended(named)
             else:
@@ -134,6 +138,20 @@ class _ConversationWriter:
             )
         async for record in self._asides():
             yield record
+
+    def _time_of(self, named: Named) -> datetime:
+        """
+        Return when something was said; what tells no time came right after the rest.
+        """
+        said = named.said
+        if isinstance(said, TurnEnd):
+            return named.stored_at or self._time
+        if time := said.time or named.stored_at:
+            return time
+        written_at = self._conversation.written_at
+        if self._stored is not None and written_at is not None:
+            return max(self._time + _NEXT, written_at)
+        return self._time + _NEXT
 
     async def _asides(self) -> AsyncGenerator[Record]:
         rest = iter(self._conversation.asides)
@@ -183,16 +201,15 @@ class _ConversationWriter:
         )
         try:
             step.add(maker)
-            events = tuple(maker.events) or self._record(step, prefix)
-            return (*started, *with_original(events, step.original))
         except (NotUnderstoodError, ValidationError) as error:
+            # What it has said before stays.
             self._report(step, error)
-        events = self._record(step, prefix)
+        events = tuple(maker.events) or self._record(step, prefix)
         try:
-            return (*started, *with_original(events, step.original))
-        except ValidationError:
-            # No store can hold it, which was reported.
-            return (*started, *events)
+            events = with_original(events, step.original)
+        except ValidationError as error:
+            self._report(step, error)
+        return (*started, *events)
 
     def _record(self, step: Step, prefix: str) -> tuple[Event, ...]:
         event = record_event(

@@ -92,17 +92,26 @@ class StepNames:
         session_id: The session.
 
         is_stored: Whether there is such a session.
+
+        part: The name of the part of the session that the conversation is, if it is.
     """
 
     def __init__(
-        self, store: SessionReader, kind: str, session_id: str, *, is_stored: bool
+        self,
+        store: SessionReader,
+        kind: str,
+        session_id: str,
+        *,
+        is_stored: bool,
+        part: str | None,
     ) -> None:
         self._store = store
         self._kind = kind
         self._session_id = session_id
         self._goes_on_known = is_stored
+        self._is_part = part is not None
         self._last_known: Event | None = None
-        self._name = digest_of(session_id)
+        self._name = digest_of([session_id, part] if self._is_part else session_id)
 
     async def named(self, said: Iterable[Step | TurnEnd]) -> AsyncGenerator[Named]:
         """
@@ -162,6 +171,8 @@ class StepNames:
         """
         Return the last event of the last stored step, if others are shown behind it.
         """
+        if self._is_part:
+            return None
         after, end, siblings = 0, "", ""
         if self._last_known is not None:
             after, end = self._last_known.sequence_number, self._last_known.id

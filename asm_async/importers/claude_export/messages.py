@@ -90,10 +90,9 @@ def _add(message: Mapping[str, Any], maker: EventMaker) -> None:
 def _add_prompt(message: Mapping[str, Any], maker: EventMaker) -> None:
     text = _text_of(message)
     parts: list[dict[str, Any]] = [{"type": "text", "text": text}] if text else []
-    for attachment in list_at(message, "attachments"):
-        parts.append(_document(as_object(attachment)))
-    for file in list_at(message, "files"):
-        parts.append({**as_object(file), "type": "uploaded_file"})
+    parts += [_document(as_object(each)) for each in list_at(message, "attachments")]
+    files = [as_object(each) for each in list_at(message, "files")]
+    parts += [{**file, "type": "uploaded_file"} for file in files]
     if parts:
         maker.add(
             "message",
@@ -130,6 +129,7 @@ class _Answer:
 
     def add(self) -> None:
         blocks = list_at(self.message, "content")
+        unknown: list[str] = []
         for index, value in enumerate(blocks):
             block = mapping(value, f"content[{index}]")
             kind = text_of(block, "type")
@@ -145,12 +145,13 @@ class _Answer:
             elif kind in _UNSPOKEN:
                 self._received(None, own=block, form=_FORM)
             else:
-                raise NotUnderstoodError(
-                    f"content[{index}]: nothing is known of blocks of type {kind!r}"
-                )
+                unknown.append(f"content[{index}]: {kind!r}")
         if not blocks and (text := text_of(self.message, "text")):
             self.texts.append({"type": "text", "text": text})
         self._say()
+        if unknown:
+            places = ", ".join(unknown)
+            raise NotUnderstoodError(f"nothing is known of blocks of type {places}")
 
     def _say(self) -> None:
         if self.texts:
