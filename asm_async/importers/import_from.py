@@ -10,6 +10,7 @@ from contextlib import aclosing
 from asm_async.artifacts import ArtifactLibrary
 from asm_async.errors import ValidationError
 from asm_async.importers.counting_target import CountingTarget
+from asm_async.importers.detecting import AUTO, kind_of
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.kinds import kind_named
 from asm_async.importers.store_target import StoreTarget
@@ -51,7 +52,7 @@ async def import_from(
     Args:
         ports: Where to.
 
-        kind: What it is: a name of ``KINDS``.
+        kind: What it is: a name of ``KINDS``; or ``auto``, to look at it.
 
         path: What to read: a file, a folder, or a database, as the kind says; ``-`` is
             standard input.
@@ -91,14 +92,15 @@ async def import_from(
 
         StorageError: If the store fails; what was written stays.
     """
-    importer = kind_named(kind).load()
+    found = await kind_of(path) if kind == AUTO else kind_named(kind)
+    importer = found.load()
     if not 0 < poll_interval <= _MAX_POLL_SECONDS:
         raise ValidationError(
             f"poll_interval: expected up to {_MAX_POLL_SECONDS}, got {poll_interval!r}"
         )
     tally = Tally(fields.count(max_problems, "max_problems"))
     context = ImportContext(
-        kind=kind,
+        kind=found.name,
         path=fields.instance(path, "path", str),
         tally=tally,
         store=ports.store,

@@ -88,5 +88,6 @@ def kind_named(name: str) -> Kind:
         ValidationError: If there is none.
     """
     if name not in KINDS:
-        raise ValidationError(f"kind: {name!r} is none of {', '.join(sorted(KINDS))}")
+        names = ", ".join([*sorted(KINDS), "auto"])
+        raise ValidationError(f"kind: {name!r} is none of {names}")
     return KINDS[name]
