@@ -55,6 +55,26 @@ KINDS: Mapping[str, Kind] = _by_name(
         "claude_code:ClaudeCodeImporter",
     ),
     Kind(
+        "codex",
+        "rollouts of Codex: a file, or a folder such as ~/.codex/sessions",
+        "codex:CodexImporter",
+    ),
+    Kind(
+        "chatgpt",
+        "data exports of ChatGPT: the archive, its folder, or conversations.json",
+        "chatgpt:ChatGPTImporter",
+    ),
+    Kind(
+        "claude",
+        "data exports of Claude: the archive, its folder, or conversations.json",
+        "claude_export:ClaudeExportImporter",
+    ),
+    Kind(
+        "openai-messages",
+        "lists of messages in OpenAI's forms: JSON or JSON Lines, a file or a folder",
+        "message_lists:MessageListImporter",
+    ),
+    Kind(
         "google-adk",
         "the database of Google ADK's DatabaseSessionService: a file or a URL",
         "google_adk:GoogleADKImporter",

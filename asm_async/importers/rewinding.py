@@ -43,7 +43,7 @@ async def numbers_taken_back(
     ):
         for event in events:
             after = event.sequence_number
-            if not _is_of(event, kind):
+            if not is_of(event, kind):
                 is_open = False
             elif is_open:
                 ranges[-1] = (ranges[-1][0], after)
@@ -53,7 +53,10 @@ async def numbers_taken_back(
     return ranges
 
 
-def _is_of(event: Event, kind: str) -> bool:
+def is_of(event: Event, kind: str) -> bool:
+    """
+    Return whether an event was imported from this kind of source, or may be hidden too.
+    """
     # A retraction between two events of the source may be hidden with them.
     return event.type == EVENTS_RETRACTED or event.id.startswith(
         (f"{kind}/", f"{kind}.")

@@ -57,21 +57,31 @@ def events_from_openai(
     """
     maker = EventMaker(session_id, options)
     for place, message in mappings(messages, "messages"):
-        role = fields.one_of(message.get("role"), f"{place}['role']", _ROLES)
-        if role == Role.ASSISTANT:
-            _assistant(maker, place, message)
-        elif role == Role.TOOL:
-            _tool(maker, place, message)
-        else:
-            maker.add(
-                place,
-                message_sent,
-                content=content_at(message, "content", place),
-                role=role,
-                own=without(message, "role", "content"),
-                form=Form.CHAT_COMPLETIONS,
-            )
+        add_message(maker, place, message)
     return maker.events
+
+
+def add_message(maker: EventMaker, place: str, message: Members) -> None:
+    """
+    Make the events of one message of Chat Completions.
+
+    Raises:
+        ValidationError: Naming the member that is wrong.
+    """
+    role = fields.one_of(message.get("role"), f"{place}['role']", _ROLES)
+    if role == Role.ASSISTANT:
+        _assistant(maker, place, message)
+    elif role == Role.TOOL:
+        _tool(maker, place, message)
+    else:
+        maker.add(
+            place,
+            message_sent,
+            content=content_at(message, "content", place),
+            role=role,
+            own=without(message, "role", "content"),
+            form=Form.CHAT_COMPLETIONS,
+        )
 
 
 def _assistant(maker: EventMaker, place: str, message: Members) -> None:
@@ -158,18 +168,28 @@ def events_from_responses(
     """
     maker = EventMaker(session_id, options)
     for place, item in mappings(items, "items"):
-        match item.get("type", "message"):
-            case "message":
-                _message_item(maker, place, item)
-            case "function_call":
-                _call_item(maker, place, item)
-            case "function_call_output":
-                _output_item(maker, place, item)
-            case _:
-                maker.add(
-                    place, message_received, content=None, own=item, form=Form.RESPONSES
-                )
+        add_item(maker, place, item)
     return maker.events
+
+
+def add_item(maker: EventMaker, place: str, item: Members) -> None:
+    """
+    Make the event of one item of the Responses interface.
+
+    Raises:
+        ValidationError: Naming the member that is wrong.
+    """
+    match item.get("type", "message"):
+        case "message":
+            _message_item(maker, place, item)
+        case "function_call":
+            _call_item(maker, place, item)
+        case "function_call_output":
+            _output_item(maker, place, item)
+        case _:
+            maker.add(
+                place, message_received, content=None, own=item, form=Form.RESPONSES
+            )
 
 
 def _message_item(maker: EventMaker, place: str, item: Members) -> None:

@@ -1,0 +1,7 @@
+"""
+Data exports of ChatGPT.
+"""
+
+from asm_async.importers.chatgpt.importer import ChatGPTImporter
+
+__all__ = ["ChatGPTImporter"]
