@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping
 from datetime import datetime, timedelta
+from types import MappingProxyType
 from typing import Any
 
 import attrs
@@ -26,52 +27,56 @@ __all__ = ["TestTextFilters"]
 
 _A_SECOND = timedelta(seconds=1)
 
-_FILTERS: Mapping[str, tuple[Mapping[str, Any], Collection[int]]] = {
-    "nothing": ({}, {1, 2, 3, 4, 5, 6, 7}),
-    "one type": ({"types": "message_sent"}, {1, 2}),
-    "types": ({"types": [EventType.MESSAGE_SENT, "error_occurred"]}, {1, 2, 6}),
-    "no type": ({"types": ()}, ()),
-    "an own type": ({"types": "app.note"}, ()),
-    "the user": ({"roles": "user"}, {1}),
-    "the system": ({"roles": "system"}, {2}),
-    "the assistant": ({"roles": ["assistant"]}, {3, 4}),
-    "tools": ({"roles": {"tool", "user"}}, {1, 5, 7}),
-    "no role": ({"roles": ()}, ()),
-    "since, inclusive": ({"since": NOON + 3 * _A_SECOND}, {3, 4, 5, 6, 7}),
-    "until, exclusive": ({"until": NOON + 3 * _A_SECOND}, {1, 2}),
-    "between": (
-        {"since": NOON + 2 * _A_SECOND, "until": NOON + 4 * _A_SECOND},
-        {2, 3},
-    ),
-    "its session": ({"session_id": "ses_1"}, {1, 2, 3, 4, 5, 6, 7}),
-    "another session": ({"session_id": "ses_2"}, ()),
-    "all at once": (
-        {
-            "session_id": "ses_1",
-            "agent_id": "assistant",
-            "tenant_id": "acme",
-            "user_id": "kim",
-            "types": "message_received",
-            "roles": "assistant",
-            "since": NOON,
-            "until": NOON + timedelta(days=1),
-        },
-        {3},
-    ),
-}
+_FILTERS: Mapping[str, tuple[Mapping[str, Any], Collection[int]]] = MappingProxyType(
+    {
+        "nothing": ({}, {1, 2, 3, 4, 5, 6, 7}),
+        "one type": ({"types": "message_sent"}, {1, 2}),
+        "types": ({"types": [EventType.MESSAGE_SENT, "error_occurred"]}, {1, 2, 6}),
+        "no type": ({"types": ()}, ()),
+        "an own type": ({"types": "app.note"}, ()),
+        "the user": ({"roles": "user"}, {1}),
+        "the system": ({"roles": "system"}, {2}),
+        "the assistant": ({"roles": ["assistant"]}, {3, 4}),
+        "tools": ({"roles": {"tool", "user"}}, {1, 5, 7}),
+        "no role": ({"roles": ()}, ()),
+        "since, inclusive": ({"since": NOON + 3 * _A_SECOND}, {3, 4, 5, 6, 7}),
+        "until, exclusive": ({"until": NOON + 3 * _A_SECOND}, {1, 2}),
+        "between": (
+            {"since": NOON + 2 * _A_SECOND, "until": NOON + 4 * _A_SECOND},
+            {2, 3},
+        ),
+        "its session": ({"session_id": "ses_1"}, {1, 2, 3, 4, 5, 6, 7}),
+        "another session": ({"session_id": "ses_2"}, ()),
+        "all at once": (
+            {
+                "session_id": "ses_1",
+                "agent_id": "assistant",
+                "tenant_id": "acme",
+                "user_id": "kim",
+                "types": "message_received",
+                "roles": "assistant",
+                "since": NOON,
+                "until": NOON + timedelta(days=1),
+            },
+            {3},
+        ),
+    }
+)
 
-_WRONG: Mapping[str, Mapping[str, Any]] = {
-    "query": {"query": 1},
-    "session_id": {"session_id": ""},
-    "tenant_id": {"tenant_id": 1},
-    "user_id": {"user_id": "x" * 256},
-    "types": {"types": "nothing_known"},
-    "roles": {"roles": "king"},
-    "since": {"since": datetime(2026, 1, 1)},  # noqa: DTZ001 - what is refused
-    "order_by": {"order_by": "rank"},
-    "limit": {"limit": 1_001},
-    "cursor": {"cursor": "?"},
-}
+_WRONG: Mapping[str, Mapping[str, Any]] = MappingProxyType(
+    {
+        "query": {"query": 1},
+        "session_id": {"session_id": ""},
+        "tenant_id": {"tenant_id": 1},
+        "user_id": {"user_id": "x" * 256},
+        "types": {"types": "nothing_known"},
+        "roles": {"roles": "king"},
+        "since": {"since": datetime(2026, 1, 1)},  # noqa: DTZ001 - what is refused
+        "order_by": {"order_by": "rank"},
+        "limit": {"limit": 1_001},
+        "cursor": {"cursor": "?"},
+    }
+)
 
 
 class TestTextFilters(TextSearchContract):
@@ -131,9 +136,8 @@ class TestTextFilters(TextSearchContract):
         assert await numbers_found(search, "word", **{name: "one"}) == [1]
         assert await numbers_found(search, "word", **{name: "two"}) == [2]
         assert await numbers_found(search, "word", **{name: "three"}) == []
-        await store.update_session(
-            "ses_1", lambda session: attrs.evolve(session, **{name: "two"})
-        )
+        change: dict[str, Any] = {name: "two"}
+        await store.update_session("ses_1", lambda ses: attrs.evolve(ses, **change))
         assert await numbers_found(search, "word", **{name: "one"}) == []
         assert await numbers_found(search, "word", **{name: "two"}) == [1, 2]
 
@@ -145,4 +149,4 @@ class TestTextFilters(TextSearchContract):
         Each error begins with the argument that is wrong.
         """
         with pytest.raises(ValidationError, match=f"^{name}"):
-            await search.search_text(**({"query": "word"} | _WRONG[name]))
+            await search.search_text(**{"query": "word", **_WRONG[name]})

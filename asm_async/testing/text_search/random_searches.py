@@ -7,9 +7,10 @@ are compared, and each query by its parts: it shares no code with what reads the
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from random import Random
+from types import MappingProxyType
 from typing import Literal, TypeAlias
 
 import attrs
@@ -24,25 +25,27 @@ from asm_async.testing.text_search.contract import TextSearchContract, pages_of
 __all__ = ["TestRandomSearches"]
 
 # Words as they are written, and as they are compared.
-_WORDS = {
-    "lost": "lost",
-    "Lost": "lost",
-    "LUGGAGE": "luggage",
-    "luggage": "luggage",
-    "lug": "lug",
-    "Café": "cafe",
-    "cafe\u0301": "cafe",
-    "straße": "strasse",
-    "STRASSE": "strasse",
-    "Ёж": "еж",
-    "ﬁnd": "find",
-    "finder": "finder",
-    "\uff12\uff10\uff12\uff16": "2026",
-    "20": "20",
-    "a": "a",
-    "and": "and",
-    "हिन्दी": "हिन्दी",
-}
+_WORDS: Mapping[str, str] = MappingProxyType(
+    {
+        "lost": "lost",
+        "Lost": "lost",
+        "LUGGAGE": "luggage",
+        "luggage": "luggage",
+        "lug": "lug",
+        "Café": "cafe",
+        "cafe\u0301": "cafe",
+        "straße": "strasse",
+        "STRASSE": "strasse",
+        "Ёж": "еж",
+        "ﬁnd": "find",
+        "finder": "finder",
+        "\uff12\uff10\uff12\uff16": "2026",
+        "20": "20",
+        "a": "a",
+        "and": "and",
+        "हिन्दी": "हिन्दी",
+    }
+)
 
 # Of texts without spaces any part is found.
 _RUNS = (
@@ -192,8 +195,8 @@ def _make_clause(random: Random) -> tuple[str, Clause]:
             text = " ".join(each for each, _ in some)
             return f'"{text}"', ("words", tuple(each for _, each in some))
         case "prefix":
-            begin = unit[: random.randint(1, len(unit))]
-            return f"{begin}*", ("prefix", (begin,))
+            prefix = unit[: random.randint(1, len(unit))]
+            return f"{prefix}*", ("prefix", (prefix,))
         case "part":
             begin = random.randrange(len(unit))
             part = unit[begin : begin + random.randint(3, 5)]

@@ -4,6 +4,8 @@ What a reader cannot see any more is not found any more.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asm_async.ports.session_store import SessionStore
@@ -153,7 +155,8 @@ class TestTextVisibility(TextSearchContract):
         await search.update()
         maintenance = await backend.open_maintenance()
 
-        await maintenance.erase(**{whose: "one"})
+        owner: dict[str, Any] = {whose: "one"}
+        await maintenance.erase(**owner)
 
         assert await numbers_found(search, "word") == [2]
         assert await backend.count_indexed() == 2
