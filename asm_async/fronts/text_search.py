@@ -13,6 +13,7 @@ import attrs
 
 from asm_async.conventions.texts import EventTexts
 from asm_async.conventions.titles import title_in
+from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.loop_share import in_pieces
 from asm_async.fronts.observing import Observation, observed
 from asm_async.fronts.paging import Paging, check_paging
@@ -28,10 +29,25 @@ from asm_async.fronts.text_snippets import joined_texts, snippet_of
 from asm_async.ports.event_consumer import EventBatch
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.text_search import TextSearch
+from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.page import Page
 from asm_async.values.text_match import IndexLag, TextMatch
 from asm_async.values.text_query import TextQuery
+
+
+def text_search_of(ports: Ports) -> TextSearch:
+    """
+    Return the index of texts of some ports.
+
+    Raises:
+        UnsupportedOperationError: If they have none.
+    """
+    if ports.text_search is None:
+        raise UnsupportedOperationError(
+            "nothing indexes texts here: these ports have no text_search"
+        )
+    return ports.text_search
 
 
 @observed
