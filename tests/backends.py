@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from asm_async.conventions.texts import EventTexts
 from asm_async.fronts.retention import utc_now
 from asm_async.memory import (
     InMemoryArtifactRegistry,
@@ -22,6 +23,7 @@ from asm_async.memory import (
     InMemoryQueryAPI,
     InMemorySessionStore,
     InMemoryStateStore,
+    InMemoryTextIndex,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
@@ -29,6 +31,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
@@ -36,6 +39,7 @@ from asm_async.sql import (
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
+    SQLTextIndex,
     create_engine,
     migrations,
 )
@@ -104,6 +108,18 @@ class InMemoryBackend:
         Open another query API on the one database.
         """
         return InMemoryQueryAPI(self._database)
+
+    async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
+        """
+        Open another index of texts on the one database.
+        """
+        return InMemoryTextIndex(self._database, texts=texts)
+
+    async def count_indexed(self) -> int:
+        """
+        Count the indexed events of all sessions.
+        """
+        return sum(map(len, self._database.texts.texts.values()))
 
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
         """
@@ -219,6 +235,20 @@ class SQLBackend:
         Open another event feed.
         """
         return SQLEventFeed(self._another_engine())
+
+    async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
+        """
+        Open another index of texts.
+        """
+        return SQLTextIndex(self._another_engine(), texts=texts)
+
+    async def count_indexed(self) -> int:
+        """
+        Count the rows of events.
+        """
+        query = "SELECT count(*) FROM asm_text_rows WHERE sequence_number > 0"
+        async with self._engine.connect() as conn:
+            return int((await conn.exec_driver_sql(query)).scalar_one())
 
     async def open_query_api(self) -> QueryAPI:
         """

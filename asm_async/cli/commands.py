@@ -43,10 +43,16 @@ COMMANDS = (
     Command("tail", "Print events as they are appended.", "tail:follow_events"),
     Command(
         "search",
-        "Find events, runs or sessions.",
+        "Find events, runs, sessions or text.",
         commands=(
             Command("events", "Find events of all sessions.", "search:search_events"),
             Command("runs", "Find runs of all sessions.", "search:search_runs"),
+            Command("text", "Find what was said.", "text_search:search_text"),
+            Command(
+                "index",
+                "Bring the index of what was said up to date.",
+                "text_search:update_index",
+            ),
             Command(
                 "sessions",
                 "Find sessions: the same as asm sessions.",

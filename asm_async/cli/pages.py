@@ -5,7 +5,7 @@ Pages of what was found.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, TypeAlias, TypeVar
+from typing import Annotated, Any, TypeAlias, TypeVar
 
 from cyclopts import Parameter
 
@@ -13,9 +13,10 @@ from asm_async.cli.options import Options
 from asm_async.cli.reports import say
 from asm_async.cli.screen import Column, Screen
 from asm_async.values.page import Page
-from asm_async.values.plain_value import PlainValue
+from asm_async.values.plain_value import PlainValue, plain_json
+from asm_async.values.value import Value
 
-T = TypeVar("T", bound=PlainValue)
+T = TypeVar("T", bound=Value)
 
 Limit: TypeAlias = Annotated[int, Parameter(alias="-n", metavar="NUMBER")]
 """
@@ -36,7 +37,7 @@ def print_page(
     if options.as_json:
         screen.json(
             {
-                "items": [item.to_dict() for item in page],
+                "items": [_plain(item) for item in page],
                 "cursor": page.cursor,
                 "total_count": page.total_count,
             }
@@ -50,3 +51,7 @@ def print_page(
         say(options, f"{len(page):,} of {page.total_count:,}")
     if page.cursor is not None:
         say(options, f"there are more: --cursor {page.cursor}")
+
+
+def _plain(item: Value) -> Any:
+    return item.to_dict() if isinstance(item, PlainValue) else plain_json(item)

@@ -26,6 +26,12 @@ from asm_async.conventions.sessions import (
     session_resumed,
     session_started,
 )
+from asm_async.conventions.texts import (
+    TEXT_MEMBERS,
+    EventTexts,
+    event_texts,
+    speaker_of,
+)
 from asm_async.conventions.tools import (
     tool_approval_denied,
     tool_approval_granted,
@@ -47,14 +53,17 @@ from asm_async.values.event import EventFamily
 
 __all__ = [
     "LAYOUTS",
+    "TEXT_MEMBERS",
     "Content",
     "EventFamily",
     "EventOptions",
+    "EventTexts",
     "Kind",
     "Member",
     "Role",
     "error_occurred",
     "error_recovered",
+    "event_texts",
     "message_received",
     "message_sent",
     "message_streamed",
@@ -72,6 +81,7 @@ __all__ = [
     "session_resumed",
     "session_started",
     "shape_warnings",
+    "speaker_of",
     "token_usage_updated",
     "tool_approval_denied",
     "tool_approval_granted",

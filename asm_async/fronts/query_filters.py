@@ -59,9 +59,13 @@ def _dimensions(value: object, name: str) -> tuple[Any, ...]:
 
 
 _Texts: TypeAlias = Annotated[Collection[str], partial(_members, rule=fields.text)]
-_Types: TypeAlias = Annotated[
+EventTypes: TypeAlias = Annotated[
     Collection[EventType | str], partial(_choices, rule=event_type)
 ]
+"""
+One type of event, or several, each once and in order.
+"""
+
 _SessionStatuses: TypeAlias = Annotated[
     Collection[SessionStatus],
     partial(_choices, rule=partial(fields.choice, kind=SessionStatus)),
@@ -137,7 +141,7 @@ class EventSearch(Search):
 
     session_ids: _Texts | None = None
     run_ids: _Texts | None = None
-    types: _Types | None = None
+    types: EventTypes | None = None
     providers: _Texts | None = None
     since: UTCTime | None = None
     until: UTCTime | None = None

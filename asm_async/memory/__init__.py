@@ -11,6 +11,7 @@ from asm_async.memory.ports import InMemoryPorts
 from asm_async.memory.query_api import InMemoryQueryAPI
 from asm_async.memory.session_store import InMemorySessionStore
 from asm_async.memory.state_store import InMemoryStateStore
+from asm_async.memory.text_index import InMemoryTextIndex
 
 __all__ = [
     "InMemoryArtifactRegistry",
@@ -22,4 +23,5 @@ __all__ = [
     "InMemoryQueryAPI",
     "InMemorySessionStore",
     "InMemoryStateStore",
+    "InMemoryTextIndex",
 ]

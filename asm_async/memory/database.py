@@ -22,6 +22,7 @@ from asm_async.fronts.log_records import LogThrottle
 from asm_async.fronts.retention import utc_now
 from asm_async.memory.feed_log import FeedLog
 from asm_async.memory.item_table import ItemTable
+from asm_async.memory.text_table import TextTable
 from asm_async.values import fields, ids
 from asm_async.values.artifact import Artifact
 from asm_async.values.checkpoint import Place, Witness
@@ -95,6 +96,7 @@ class InMemoryDatabase:
         self.items: ItemTable = ItemTable()
         # The events of all sessions once more, in the order of the feed.
         self.log: FeedLog = FeedLog()
+        self.texts: TextTable = TextTable()
         self.consumers: dict[str, ConsumerRow] = {}
         self._waiters: dict[str | None, set[asyncio.Event]] = {}
         self.log_throttle: LogThrottle = LogThrottle()
@@ -254,6 +256,7 @@ class InMemoryDatabase:
             self.run_tombstones[run.id] = RunTombstone(gate.tenant_id, run.revision)
         self.remove_artifacts(lambda artifact: artifact.session_id == session_id)
         self.items.remove_session(session_id)
+        self.texts.remove_session(session_id)
         del self.operation_ids[Session, session_id]
         self.closed.discard(session_id)
         gate.pruned, gate.session_revision = gate.latest, session.revision
@@ -285,7 +288,9 @@ class InMemoryDatabase:
         stored = self.events.get(session_id, {})
         pruned = [id_ for id_ in stored if stored[id_].sequence_number in unwanted]
         for event_id in pruned:
-            self.log.forget(stored.pop(event_id))
+            event = stored.pop(event_id)
+            self.log.forget(event)
+            self.texts.forget(event)
         if pruned:
             self.gates[session_id].pruned += len(pruned)
         return len(pruned)

@@ -13,6 +13,7 @@ from asm_async.memory.maintenance import InMemoryMaintenance
 from asm_async.memory.query_api import InMemoryQueryAPI
 from asm_async.memory.session_store import InMemorySessionStore
 from asm_async.memory.state_store import InMemoryStateStore
+from asm_async.memory.text_index import InMemoryTextIndex
 from asm_async.ports.together import Ports
 
 
@@ -36,6 +37,7 @@ class InMemoryPorts(Ports):
     maintenance: InMemoryMaintenance
     feed: InMemoryEventFeed
     artifacts: InMemoryArtifactRegistry
+    text_search: InMemoryTextIndex | None
 
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database
@@ -47,4 +49,5 @@ class InMemoryPorts(Ports):
             maintenance=InMemoryMaintenance(own),
             feed=InMemoryEventFeed(own),
             artifacts=InMemoryArtifactRegistry(own),
+            text_search=InMemoryTextIndex(own),
         )

@@ -30,6 +30,7 @@ from asm_async.values.session import Session
 from asm_async.values.summaries import SessionStats, TokenTotals
 from asm_async.values.token_usage import TOKEN_COUNTS
 
+A = TypeVar("A")
 T = TypeVar("T", Session, Run, Event)
 
 
@@ -162,15 +163,22 @@ def cut_page(
     """
     Sort what was found and return copies of what belongs on the page.
     """
+    items = list(found)
+    copies = [attrs.evolve(item) for item in cut_items(items, paging)]
+    return paging.page(copies, len(items) if count_total else None)
+
+
+def cut_items(found: Iterable[A], paging: Paging) -> list[A]:
+    """
+    Sort what was found and return what is needed for the page.
+    """
     order, behind = paging.order, paging.behind
     items = sorted(found, key=order.key_of, reverse=order.is_descending)
-    total_count = len(items) if count_total else None
     if behind is not None:
         # Keys of one order have parts of the same types.
         is_behind = operator.lt if order.is_descending else operator.gt
         items = [item for item in items if is_behind(order.key_of(item), behind)]
-    copies = [attrs.evolve(item) for item in items[: paging.needed]]
-    return paging.page(copies, total_count)
+    return items[: paging.needed]
 
 
 def _hosts(database: InMemoryDatabase, provider: str | None) -> set[str] | None:

@@ -10,6 +10,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 
 __all__ = [
     "ArtifactRegistry",
@@ -21,4 +22,5 @@ __all__ = [
     "QueryAPI",
     "SessionStore",
     "StateStore",
+    "TextSearch",
 ]

@@ -4,6 +4,7 @@ The ports over one database, together.
 
 from __future__ import annotations
 
+from contextlib import AsyncExitStack
 from types import TracebackType
 from typing import Self
 
@@ -15,6 +16,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -53,17 +55,19 @@ class Ports:
     The registry of artifacts; their contents are kept elsewhere.
     """
 
+    text_search: TextSearch | None = None
+    """
+    Through which what was said is searched for; None if nothing indexes it here.
+    """
+
     async def aclose(self) -> None:
         """
-        Close the feed, then the stores; their engine or database stays open.
+        Close the feeds, then the stores; their engine or database stays open.
         """
-        try:
-            await self.feed.aclose()
-        finally:
-            try:
-                await self.state.aclose()
-            finally:
-                await self.store.aclose()
+        async with AsyncExitStack() as closing:
+            for port in (self.store, self.state, self.feed, self.text_search):
+                if port is not None:
+                    closing.push_async_callback(port.aclose)
 
     async def __aenter__(self) -> Self:
         """

@@ -20,4 +20,5 @@ pytest.register_assert_rewrite(
     "asm_async.testing.recording",
     "asm_async.testing.session_store",
     "asm_async.testing.state_store",
+    "asm_async.testing.text_search",
 )

@@ -10,6 +10,7 @@ from typing import Protocol
 
 import attrs
 
+from asm_async.conventions.texts import EventTexts
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.event_feed import EventFeed
@@ -17,6 +18,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.values.maintenance import HealthIssueKind
 
 __all__ = [
@@ -29,6 +31,7 @@ __all__ = [
     "RecordingBackend",
     "SessionStoreBackend",
     "StateStoreBackend",
+    "TextSearchBackend",
 ]
 
 
@@ -222,5 +225,28 @@ class RecordingBackend(QueryAPIBackend, EventFeedBackend, Protocol):
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
         """
         Open another maintenance on the same database.
+        """
+        ...
+
+
+class TextSearchBackend(MaintenanceBackend, Protocol):
+    """
+    A database whose texts can also be searched, and that loses what it had.
+    """
+
+    async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
+        """
+        Open another index of texts on the same database, as another process would.
+
+        The suite closes it.
+
+        Args:
+            texts: What is to be found of an event.
+        """
+        ...
+
+    async def count_indexed(self) -> int:
+        """
+        Count the events of which anything is in the index.
         """
         ...

@@ -18,6 +18,7 @@ from asm_async.testing import (
     recording,
     session_store,
     state_store,
+    text_search,
 )
 
 
@@ -31,6 +32,7 @@ from asm_async.testing import (
         recording,
         session_store,
         state_store,
+        text_search,
     ],
 )
 def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:

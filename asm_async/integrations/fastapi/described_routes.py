@@ -31,6 +31,7 @@ _DETAILS: Mapping[int, str] = {
     429: "As many streams or exports are open as one tenant may have.",
     422: "A parameter or a field is wrong; `detail` begins with its name.",
     500: "Something went wrong; it was logged.",
+    501: "This server cannot do it.",
     503: "Busy or out of reach; `Retry-After` says when to try again.",
 }
 

@@ -23,8 +23,9 @@ from asm_async.values.json_values import encode_json
 from asm_async.values.page import Page
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
+from asm_async.values.text_match import TextMatch
 
-Found: TypeAlias = Sequence[Session | SessionMember]
+Found: TypeAlias = Sequence[Session | SessionMember | TextMatch]
 
 _FIRST_ITEMS = 8
 _MAX_ITEMS = 64

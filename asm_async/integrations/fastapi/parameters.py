@@ -13,13 +13,16 @@ from typing import Annotated, Any, TypeAlias, get_type_hints
 from fastapi import Depends, Path, Query
 from pydantic import BeforeValidator, Field
 
+from asm_async.conventions import Role
 from asm_async.integrations.fastapi import schema_models
 from asm_async.integrations.fastapi.schema_models import EventTypeText
 from asm_async.ports.query_api import QueryAPI, UsageDimension
+from asm_async.ports.text_search import TextSearch
 from asm_async.values.event import EventType
 from asm_async.values.fields import MAX_TEXT_LENGTH
 from asm_async.values.run import RunStatus
 from asm_async.values.session import SessionStatus
+from asm_async.values.text_query import MAX_QUERY_LENGTH
 
 MAX_PAGE_SIZE = 200
 """
@@ -71,6 +74,15 @@ EventTypes: TypeAlias = Annotated[
 _SessionStatuses: TypeAlias = Annotated[list[SessionStatus] | None, Query()]
 _Dimensions: TypeAlias = Annotated[list[UsageDimension] | None, Query()]
 RunStatuses: TypeAlias = Annotated[list[RunStatus] | None, Query()]
+_Roles: TypeAlias = Annotated[list[Role] | None, Query()]
+SearchedText: TypeAlias = Annotated[
+    str,
+    Query(
+        max_length=MAX_QUERY_LENGTH,
+        description='As people type it: words, "a phrase", -without, prefix*, *part*.',
+        examples=['lost "baggage claim" -refund'],
+    ),
+]
 VisibleOnly: TypeAlias = Annotated[
     bool, Query(description="Leave out retractions and what they have hidden.")
 ]
@@ -97,12 +109,14 @@ _Given: TypeAlias = dict[str, Any]
 
 _PARAMETERS: Mapping[Any, Any] = MappingProxyType(
     {
+        "query": SearchedText,
         "tenant_id": TenantId,
         "limit": Limit,
         "cursor": Cursor,
         str | None: Text,
         int | None: Count,
         datetime | None: Time,
+        str | Collection[str] | None: _Roles,
         Collection[str]: TextList,
         Collection[str] | None: TextList,
         EventType | str | Collection[EventType | str] | None: EventTypes,
@@ -160,4 +174,5 @@ ExportQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.export_sessions)]
 RunQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.search_runs)]
 EventQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.search_events)]
 CountQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.count_events)]
+TextSearchQuery: TypeAlias = Annotated[_Given, _arguments(TextSearch.search_text)]
 SummaryQuery: TypeAlias = Annotated[_Given, _arguments(QueryAPI.get_usage_summary)]

@@ -43,6 +43,7 @@ def _passing_ports(state: AppState) -> Ports:
         maintenance=ports.maintenance,
         feed=ports.feed,
         artifacts=ports.artifacts,
+        text_search=ports.text_search,
     )
 
 

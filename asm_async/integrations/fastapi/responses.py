@@ -22,11 +22,13 @@ from starlette.responses import Response
 
 from asm_async.errors import RevisionConflictError, SequenceConflictError
 from asm_async.integrations.fastapi.problems import ProblemError
+from asm_async.values.event import Event
 from asm_async.values.json_values import EncodedJSON, encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
 from asm_async.values.state_item import StateItem
+from asm_async.values.text_match import Snippet, TextMatch
 from asm_async.values.value import schema_of
 
 
@@ -50,7 +52,7 @@ def json_text_response(
     return Response(text, status, headers, "application/json")
 
 
-def encode_value(value: Session | SessionMember) -> str:
+def encode_value(value: Session | SessionMember | TextMatch | Snippet) -> str:
     """
     Encode what a port returned; JSON that it did not decode goes out as it is stored.
 
@@ -65,6 +67,8 @@ def encode_value(value: Session | SessionMember) -> str:
 def _text_of(member: object) -> str:
     if isinstance(member, EncodedJSON):
         return member
+    if isinstance(member, Session | Event | Snippet):
+        return encode_value(member)
     if isinstance(member, bytes):
         return f'"{base64.b64encode(member).decode()}"'
     if isinstance(member, datetime):

@@ -228,6 +228,13 @@ def _add_search_routes(router: APIRouter) -> None:
     add("/runs", service_routes.search_runs, schemas.RunPage, headers=["Link"])
     add("/events", service_routes.search_events, schemas.EventPage, headers=["Link"])
     add("/events/count", service_routes.count_events, schemas.EventCount)
+    add(
+        "/texts",
+        service_routes.search_text,
+        schemas.TextPage,
+        headers=["Link"],
+        problems=[404, 501],
+    )
     add("/usage", service_routes.get_usage, schemas.UsageSummaryView)
     add("/cost", service_routes.get_cost, schemas.CostSummaryView)
 

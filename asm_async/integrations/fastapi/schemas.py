@@ -46,6 +46,7 @@ from asm_async.values.summaries import (
     UsageSummary,
     UsageTotals,
 )
+from asm_async.values.text_match import Snippet, TextMatch
 
 _TokenUsage = Annotated[
     dict[str, Any],
@@ -65,6 +66,11 @@ _Checksum = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 _Base64 = Annotated[
     str, WithJsonSchema({"type": "string", "contentEncoding": "base64"})
+]
+
+_Marks = Annotated[
+    list[list[int]],
+    Field(description="Where the words that were found begin and end in the text."),
 ]
 
 _NOON = datetime(2026, 1, 2, 12, tzinfo=UTC)
@@ -253,6 +259,13 @@ def _page(name: str, item: type[BaseModel]) -> type[BaseModel]:
 SessionPage: type[BaseModel] = _page("session", SessionView)
 RunPage: type[BaseModel] = _page("run", RunView)
 EventPage: type[BaseModel] = _page("event", EventView)
+TextPage: type[BaseModel] = _page(
+    "text",
+    view(
+        TextMatch,
+        {Session: SessionView, Event: EventView, Snippet: view(Snippet, marks=_Marks)},
+    ),
+)
 StateItemPage: type[BaseModel] = _page("state item", StateItemView)
 EventCount: type[BaseModel] = model(
     "EventCount", "How many events there are.", {"count": 42}, count=(Count, ...)

@@ -18,6 +18,7 @@ from asm_async.integrations.fastapi.parameters import (
     ExportQuery,
     RunQuery,
     SummaryQuery,
+    TextSearchQuery,
 )
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.integrations.fastapi.responses import json_response
@@ -51,6 +52,18 @@ async def count_events(view: ViewDep, query: CountQuery) -> Response:
     Count events of all sessions.
     """
     return json_response({"count": await view.count_events(**query)})
+
+
+async def search_text(
+    request: Request, view: ViewDep, context: ContextDep, query: TextSearchQuery
+) -> Response:
+    """
+    Find what was said in all sessions, in messages, tool calls, errors and titles.
+
+    What is found is there when it was indexed: 501 if this server indexes nothing.
+    """
+    max_bytes = context.limits.max_page_bytes
+    return await page_response(request, view.search_text, max_bytes, **query)
 
 
 async def get_usage(view: ViewDep, query: SummaryQuery) -> Response:

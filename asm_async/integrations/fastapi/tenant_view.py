@@ -19,6 +19,7 @@ from asm_async.errors import (
     RunNotFoundError,
     ValidationError,
 )
+from asm_async.fronts.text_search import text_search_of
 from asm_async.integrations.fastapi.tenant_items import TenantItems
 from asm_async.ports.together import Ports
 from asm_async.values.artifact import Artifact
@@ -29,6 +30,7 @@ from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.summaries import CostSummary, SessionStats, UsageSummary
+from asm_async.values.text_match import TextMatch
 from asm_async.values.transfer_reports import ExportReport
 
 P = ParamSpec("P")
@@ -68,6 +70,15 @@ class TenantView:
         self.get_cost_summary: Find[CostSummary] = narrow(query.get_cost_summary)
         self.export_sessions: Find[ExportReport] = narrow(query.export_sessions)
         self.follow_all: Follow = narrow(feed.follow_all)
+
+    async def search_text(self, **query: Any) -> Page[TextMatch]:
+        """
+        Find what was said in the tenant's sessions.
+        """
+        return await self._narrowed(self._search_text)(**query)
+
+    async def _search_text(self, **query: Any) -> Page[TextMatch]:
+        return await text_search_of(self._ports).search_text(**query)
 
     async def get_latest_checkpoint(self) -> str:
         """

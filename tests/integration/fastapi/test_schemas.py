@@ -26,6 +26,7 @@ from asm_async.values.summaries import (
     UsageSummary,
     UsageTotals,
 )
+from asm_async.values.text_match import Snippet, TextMatch
 from tests.integration.fastapi.serving import authorize
 
 VIEWS: list[tuple[str, type[attrs.AttrsInstance]]] = [
@@ -42,6 +43,8 @@ VIEWS: list[tuple[str, type[attrs.AttrsInstance]]] = [
         CostTotals,
         TokenTotals,
         HealthIssue,
+        TextMatch,
+        Snippet,
     )
 ]
 BODIES: list[tuple[type[BaseModel], type[BaseModel], set[str]]] = [
