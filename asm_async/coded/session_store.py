@@ -103,8 +103,9 @@ class CodedSessionStore(SessionStoreFront):
             changes.runs,
             given,
             items,
+            changes.artifacts,
         )
-        sessions, created, runs, events, items_to_save = parts
+        sessions, created, runs, events, items_to_save, artifacts = parts
         whole = Changes(
             session=next(iter(sessions), None),
             create_session=next(iter(created), None),
@@ -112,6 +113,7 @@ class CodedSessionStore(SessionStoreFront):
             events=tuple(events),
             items=tuple(items_to_save),
             removed_items=tuple(removed),
+            artifacts=tuple(artifacts),
         )
 
         async def commit(events: Sequence[Event]) -> Committed:
@@ -227,14 +229,15 @@ class CodedSessionStore(SessionStoreFront):
     async def _returned_commit(
         self, given: Sequence[Event], stored: Committed
     ) -> Committed:
-        sessions, runs, items = await self._coding.decoded_parts(
-            _one_or_none(stored.session), stored.runs, stored.items
+        sessions, runs, items, artifacts = await self._coding.decoded_parts(
+            _one_or_none(stored.session), stored.runs, stored.items, stored.artifacts
         )
         return Committed(
             session=next(iter(sessions), None),
             runs=tuple(runs),
             events=tuple(await self._returned(given, stored.events)),
             items=tuple(items),
+            artifacts=tuple(artifacts),
         )
 
     async def _written(
