@@ -31,6 +31,7 @@ An exception is one fact. Its attributes for programs are on the class: a stable
     │   ├── MigrationRequiredError
     │   ├── PermissionDeniedError
     │   ├── ArtifactDamagedError
+    │   ├── UnreadableValueError
     │   └── EventsNotWrittenError
     ├── QueueFullError                   retryable
     └── MissingDependencyError           (also an ImportError)
@@ -76,6 +77,7 @@ from asm_async.errors.storage import (
     StorageBusyError,
     StorageError,
     StorageUnavailableError,
+    UnreadableValueError,
 )
 
 __all__ = [
@@ -107,6 +109,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
+    "UnreadableValueError",
     "UnsupportedOperationError",
     "ValidationError",
 ]

@@ -73,6 +73,38 @@ class ArtifactDamagedError(StorageError):
     code = "artifact_damaged"
 
 
+class UnreadableValueError(StorageError):
+    """
+    What is stored cannot be made what callers see: a part of it is gone, or altered.
+    """
+
+    code = "unreadable_value"
+
+    # Positional, so that unpickling can rebuild the error from its args.
+    def __init__(
+        self,
+        reason: str,
+        outcome_unknown: bool = False,  # noqa: FBT001, FBT002 - see above
+        subject: str = "",
+        member: str = "",
+    ) -> None:
+        super(StorageError, self).__init__(reason, outcome_unknown, subject, member)
+
+    def __str__(self) -> str:
+        what = " of ".join(filter(None, (self.member, self.subject)))
+        return f"{what} cannot be read: {super().__str__()}"
+
+    subject: Argument[str] = Argument(2)
+    """
+    The value, such as ``event 'evt_1' of session 'ses_1'``.
+    """
+
+    member: Argument[str] = Argument(3)
+    """
+    The part of it that cannot be read, such as ``data['content']``.
+    """
+
+
 class EventsNotWrittenError(StorageError):
     """
     Events that were appended in the background could not be written.

@@ -37,6 +37,7 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
+    UnreadableValueError,
     UnsupportedOperationError,
     ValidationError,
 )
@@ -82,6 +83,7 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (MigrationRequiredError, (StorageError,), "migration_required", "storage", False),
     (PermissionDeniedError, (StorageError,), "permission_denied", "storage", False),
     (ArtifactDamagedError, (StorageError,), "artifact_damaged", "storage", False),
+    (UnreadableValueError, (StorageError,), "unreadable_value", "storage", False),
     (EventsNotWrittenError, (StorageError,), "events_not_written", "storage", False),
     (QueueFullError, (ASMError,), "queue_full", "storage", True),
     (
@@ -170,6 +172,12 @@ SAYINGS: list[tuple[ASMError, str]] = [
     ),
     (PermissionDeniedError("not allowed"), "not allowed"),
     (ArtifactDamagedError("content is missing"), "content is missing"),
+    (
+        UnreadableValueError(
+            "its key is gone", subject="event 'evt_1'", member="data['content']"
+        ),
+        "data['content'] of event 'evt_1' cannot be read: its key is gone",
+    ),
     (
         EventsNotWrittenError("disk full", event_ids=("a", "b")),
         "events not written: 'a', 'b': disk full",
