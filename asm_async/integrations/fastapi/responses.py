@@ -22,7 +22,7 @@ from starlette.responses import Response
 
 from asm_async.errors import RevisionConflictError, SequenceConflictError
 from asm_async.integrations.fastapi.problems import ProblemError
-from asm_async.values.json_values import EncodedJSON, encode_json
+from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
@@ -63,8 +63,6 @@ def encode_value(value: Session | SessionMember) -> str:
 
 
 def _text_of(member: object) -> str:
-    if isinstance(member, EncodedJSON):
-        return member
     if isinstance(member, bytes):
         return f'"{base64.b64encode(member).decode()}"'
     if isinstance(member, datetime):
