@@ -12,14 +12,7 @@ from typing import Any, cast
 import attrs
 
 from asm_async.console.entry_answers import Cut
-from asm_async.values.json_values import EncodedJSON, decode_json
-
-
-def decoded(member: Any) -> Any:
-    """
-    Return the JSON value of a member that may have been read without decoding it.
-    """
-    return decode_json(member) if isinstance(member, EncodedJSON) else member
+from asm_async.values.json_values import decoded
 
 
 def members(member: Any) -> Mapping[str, Any]:

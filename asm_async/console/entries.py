@@ -28,7 +28,7 @@ from asm_async.conventions import Role
 from asm_async.transcripts.message import is_parts
 from asm_async.values.event import EVENTS_RETRACTED, Event, EventType
 from asm_async.values.fields import MAX_COUNT
-from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
+from asm_async.values.json_values import decode_json, encode_json
 from asm_async.values.retraction import Ranges, is_hidden
 from asm_async.values.token_price import PriceLookup
 
@@ -44,8 +44,7 @@ def data_text(event: Event) -> str:
     """
     Return an event's data as JSON.
     """
-    data: Any = event.data
-    return data if isinstance(data, EncodedJSON) else encode_json(data)
+    return encode_json(event.data)
 
 
 @attrs.frozen(kw_only=True)

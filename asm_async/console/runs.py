@@ -14,7 +14,6 @@ import attrs
 from asm_async.console.answers import LatestRun, Lease, RunAnswer, RunError, RunState
 from asm_async.console.cuts import (
     Cutter,
-    decoded,
     members,
     optional_time,
     time_text,
@@ -24,6 +23,7 @@ from asm_async.ports.state_store import StateStore
 from asm_async.recording.endings import INTERRUPTED
 from asm_async.recording.leases import LeaseTerm, RunItems, term_of
 from asm_async.values.fields import MAX_COUNT
+from asm_async.values.json_values import decoded
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.token_price import PriceLookup
 from asm_async.values.token_usage import TOKEN_COUNTS

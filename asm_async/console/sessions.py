@@ -6,10 +6,11 @@ from __future__ import annotations
 
 from asm_async.console.access import Reader
 from asm_async.console.answers import LiveSession, RunPage, SessionAnswer
-from asm_async.console.cuts import Cutter, decoded
+from asm_async.console.cuts import Cutter
 from asm_async.console.rows import row_of
 from asm_async.console.runs import RunStates, run_answers, tokens_in
 from asm_async.console.windows import bounds_of
+from asm_async.values.json_values import decoded
 
 MAX_SESSION_TEXT = 20_000
 """

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import attrs
 
 from asm_async.console.access import Reader
-from asm_async.console.cuts import decoded, pretty_json
+from asm_async.console.cuts import pretty_json
 from asm_async.console.entries import EntryMaker, data_text
 from asm_async.console.entry_answers import Entry, WholeEvent, Window
 from asm_async.console.runs import model_of
@@ -21,7 +21,7 @@ from asm_async.fronts.loop_share import in_pieces
 from asm_async.integrations.fastapi.pages import PartSize
 from asm_async.integrations.fastapi.responses import encode_value
 from asm_async.values.event import EVENTS_RETRACTED, Event
-from asm_async.values.json_values import decode_json
+from asm_async.values.json_values import decode_json, decoded
 from asm_async.values.retraction import RETRACTIONS, Ranges, hidden_ranges
 
 MAX_WINDOW = 500

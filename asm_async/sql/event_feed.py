@@ -4,6 +4,8 @@ The event feed over an AsyncEngine.
 
 from __future__ import annotations
 
+from copy import copy
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
@@ -76,6 +78,17 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         self.observation: Observation | None = self._context.transactions.observation
         kind = self._context.transactions.dialect.name
         super().__init__(kind=kind, batch=SQLBatch)
+        self._is_decoded = True
+
+    def undecoded(self) -> SQLEventFeed:
+        """
+        Return this feed for those who pass on what they follow, and do not look at it.
+
+        The JSON of events is not decoded: ``EncodedJSON`` replaces it.
+        """
+        feed = copy(self)
+        feed._is_decoded = False  # noqa: SLF001 - of the same class
+        return feed
 
     @observed_call
     async def list_consumers(self) -> list[ConsumerState]:
@@ -101,10 +114,10 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         await self._context.aclose()
 
     def _session_reader(self, wanted: SessionFeedFilter) -> SessionReader:
-        return SessionReader(self._context, wanted)
+        return SessionReader(self._context, wanted, is_decoded=self._is_decoded)
 
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
-        return FeedReader(self._context, wanted)
+        return FeedReader(self._context, wanted, is_decoded=self._is_decoded)
 
     async def _get_latest(self) -> Checkpoint:
         query = queries.latest_place(self._context.feed)

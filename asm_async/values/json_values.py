@@ -11,10 +11,10 @@ import re
 import sys
 from collections.abc import Callable, Generator, Iterable, Mapping
 from contextlib import contextmanager
-from itertools import chain
 from typing import Annotated, Any, TypeAlias, cast
 
 from asm_async.errors import ValidationError
+from asm_async.values.json_depth import depth_of
 from asm_async.values.not_json import OR_DEFAULT, kind_of, remedy_for, type_name
 
 MAX_DEPTH = 200
@@ -46,6 +46,7 @@ class EncodedJSON(str):
 
     Values that only pass through a program hold it: to decode JSON and encode it again
     takes a hundred times as long as all the rest, and up to twenty times its memory.
+    What is normalised or encoded may be one, and is left as it is.
     """
 
     __slots__ = ()
@@ -87,6 +88,8 @@ def encode_json(value: object) -> str:
     """
     if value == {}:
         return "{}"
+    if type(value) is EncodedJSON:
+        return value
     if _ENCODE_PARTS is None:
         return _ENCODER.encode(value)
     return "".join(_ENCODE_PARTS(value, 0))
@@ -104,6 +107,13 @@ def decode_json(text: str) -> Any:
         return _DECODER.raw_decode(text)[0]
     with without_collection():
         return _DECODER.raw_decode(text)[0]
+
+
+def decoded(value: Any) -> Any:
+    """
+    Decode *value* if it is the text of JSON, and return it as it is otherwise.
+    """
+    return decode_json(value) if type(value) is EncodedJSON else value
 
 
 @contextmanager
@@ -135,8 +145,11 @@ def normalise_json_object(
     # Most are flat, and a new event has two to be copied.
     if (flat := _copy_flat(value)) is not None:
         return flat
+    if type(value) is EncodedJSON and value.startswith("{"):
+        return cast("JSONObject", value)
     if not _is_mapping(value):
-        raise ValidationError(f"{path}: expected a JSON object, got {kind_of(value)}")
+        kind = kind_of(decoded(value))
+        raise ValidationError(f"{path}: expected a JSON object, got {kind}")
     copy: JSONObject = normalise_json(value, path, default)
     return copy
 
@@ -150,6 +163,8 @@ def copy_and_encode(value: object, path: str) -> tuple[JSONObject, str]:
     """
     if (flat := _copy_flat(value)) is not None:
         return flat, encode_json(flat)
+    if type(value) is EncodedJSON:
+        return normalise_json_object(value, path), value
     copied = _copy_by_encoding(value)
     if copied is not None and copied[1].startswith("{"):
         return copied
@@ -185,6 +200,8 @@ def normalise_json(value: object, path: str, default: Default | None = None) -> 
     """
     if (flat := _copy_flat(value)) is not None:
         return flat
+    if type(value) is EncodedJSON:
+        return value
     if (copied := _copy_by_encoding(value)) is not None:
         return copied[0]
     try:
@@ -242,36 +259,22 @@ def _copy_by_encoding(value: object) -> tuple[Any, str] | None:
         is_same = bool(copy == value)
     except (TypeError, ValueError, RecursionError):
         return None
-    if not is_same or not _is_shallow(text, copy) or _may_hold_long_integers(text):
+    if not is_same or is_too_deep(text) or may_hold_long_integers(text):
         return None
     return copy, text
 
 
-def _is_shallow(text: str, value: object) -> bool:
+def is_too_deep(text: str) -> bool:
     """
-    Return whether *value*, whose text is given, is not nested too deeply.
+    Return whether what a JSON text stands for is nested too deeply.
     """
-    if text.count("[") + text.count("{") <= MAX_DEPTH:
-        return True
-    level = [value]
-    for depth in range(1, MAX_DEPTH + 1):
-        members = [
-            cast("dict[str, Any]", outer).values()
-            if type(outer) is dict
-            else cast("list[Any]", outer)
-            for outer in level
-        ]
-        inner: Iterable[Any] = chain.from_iterable(members)
-        if depth < MAX_DEPTH:
-            # What is empty holds nothing that is deeper.
-            inner = filter(None, inner)
-        level = [each for each in inner if type(each) in _NESTED]
-        if not level:
-            return True
-    return False
+    return text.count("[") + text.count("{") > MAX_DEPTH < depth_of(text)
 
 
-def _may_hold_long_integers(text: str) -> bool:
+def may_hold_long_integers(text: str) -> bool:
+    """
+    Return whether one of its integers may have more digits than are allowed.
+    """
     # Python refuses to encode them, unless it was told to allow more digits.
     if len(text) <= MAX_INTEGER_DIGITS:
         return False

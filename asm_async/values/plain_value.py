@@ -14,7 +14,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
-from asm_async.values.json_values import normalise_json
+from asm_async.values.json_values import EncodedJSON, decode_json, normalise_json
 from asm_async.values.not_json import with_article
 from asm_async.values.value import Value, schema_of
 
@@ -151,4 +151,6 @@ def _plain(value: Any, name: str) -> Any:
     if isinstance(value, tuple):
         members = cast("tuple[object, ...]", value)
         return [_plain(member, name) for member in members]
+    if type(value) is EncodedJSON:
+        return decode_json(value)
     return normalise_json(value, name)

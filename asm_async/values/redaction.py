@@ -14,6 +14,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.json_values import decoded
 from asm_async.values.token_usage import TOKEN_COUNTS
 
 # Usage summaries add these up, so that they have to stay numbers.
@@ -179,7 +180,7 @@ class RedactionPolicy:
         """
         Copy a JSON value in normal form without what is to be replaced.
         """
-        return self._copy(value, Counter())
+        return self._copy(decoded(value), Counter())
 
     def redact_counted(self, value: Any) -> tuple[Any, Counter[str]]:
         """
@@ -190,7 +191,7 @@ class RedactionPolicy:
             the expression of one without a name, or the key as *keys* has it.
         """
         counts = Counter[str]()
-        return self._copy(value, counts), counts
+        return self._copy(decoded(value), counts), counts
 
     def redact_text(self, text: str) -> str:
         """

@@ -15,7 +15,12 @@ from asm_async.errors import InvalidTransitionError, ValidationError
 from asm_async.values import fields
 from asm_async.values.fields import Amount, Count, Text, UTCTime
 from asm_async.values.ids import new_run_id
-from asm_async.values.json_values import JSONObject, JSONValue, normalise_json_object
+from asm_async.values.json_values import (
+    JSONObject,
+    JSONValue,
+    decoded,
+    normalise_json_object,
+)
 from asm_async.values.stored_value import StoredValue
 from asm_async.values.token_usage import TokenUsage, usage_together
 
@@ -226,9 +231,8 @@ class Run(StoredValue):
         The model's name, if *provider_metadata* has one that is fit to search by.
         """
         try:
-            return fields.optional(
-                self.provider_metadata.get("model"), "model", fields.text
-            )
+            known = decoded(self.provider_metadata)
+            return fields.optional(known.get("model"), "model", fields.text)
         except ValidationError:
             return None
 

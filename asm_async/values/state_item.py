@@ -212,8 +212,9 @@ class StateItem(StoredValue):
             return False
         return self._content() == other._content()  # noqa: SLF001 - of the same class
 
-    def _content(self) -> str:
-        return encode_json([self.scope, self.key, self.data, self.session_id])
+    def _content(self) -> tuple[str, ...]:
+        parts = self.scope, self.key, self.data, self.session_id
+        return tuple(map(encode_json, parts))
 
     def to_dict(self) -> dict[str, Any]:
         """

@@ -110,15 +110,19 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
                 return f"{name}{path}"
         return ""
 
-    def _content(self) -> str:
+    def _content(self) -> tuple[str, ...]:
         # Both are normal already: what to_dict() checks takes five times as long.
-        members = {name: getattr(self, name) for name in schema_of(type(self)).rules}
-        for name in self._GIVEN_BY_STORE:
-            del members[name]
-        for name, member in members.items():
-            if isinstance(member, datetime):
-                members[name] = member.isoformat(timespec="microseconds")
-        return encode_json(members)
+        return tuple(
+            _text_of(getattr(self, name))
+            for name in schema_of(type(self)).rules
+            if name not in self._GIVEN_BY_STORE
+        )
+
+
+def _text_of(member: object) -> str:
+    if isinstance(member, datetime):
+        member = member.isoformat(timespec="microseconds")
+    return encode_json(member)
 
 
 def _path_to_difference(one: object, other: object) -> str | None:

@@ -5,7 +5,7 @@ Bodies of requests: bounded JSON objects.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Generator
 from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -14,14 +14,30 @@ from starlette.requests import ClientDisconnect, Request
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.loop_share import LoopShare
-from asm_async.integrations.fastapi.access import ContextDep
+from asm_async.integrations.fastapi.access import ContextDep, Limits
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values import fields
-from asm_async.values.json_values import JSONObject, without_collection
+from asm_async.values.json_values import EncodedJSON, JSONObject, without_collection
 from asm_async.values.not_json import with_article
+from asm_async.values.parsed_json import check_depth, encode_parsed
 from asm_async.values.plain_value import check_members
 
 T = TypeVar("T")
+
+
+_LONG_BODY = 1 << 16
+_NESTED = (dict, list)
+_JSON_MEMBERS = frozenset(
+    {
+        "context",
+        "data",
+        "error",
+        "input",
+        "metadata",
+        "output",
+        "provider_metadata",
+    }
+)
 
 
 async def _body(request: Request, context: ContextDep) -> JSONObject:
@@ -35,12 +51,28 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
         )
     text = await _bounded(request, context.limits.max_body_bytes)
     share = LoopShare()
+    is_passed = context.state.passes_text and len(text) >= _LONG_BODY
+    # Until its JSON is text again: the garbage collector's pass over what a mebibyte
+    # may stand for takes longer than all the rest.
+    with without_collection():
+        given = _object_of(text, context.limits)
+        encoded = _encode_members(given) if is_passed else ()
+    await share.rest()
+    for name, member in encoded:
+        check_depth(member, name)
+        await share.rest()
+    return given
+
+
+def _object_of(text: bytes, limits: Limits) -> JSONObject:
+    """
+    Decode a body, and refuse one that has too many members.
+    """
     body = _decoded(text)
     if not isinstance(body, dict):
         kind = with_article(type(body).__name__)
         raise ValidationError(f"body: expected a JSON object, got {kind}")
     given = cast("JSONObject", body)
-    limits = context.limits
     for name, owner, most in (
         ("tags", given, limits.max_tags),
         ("tags", given.get("session"), limits.max_tags),
@@ -50,8 +82,41 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
         ("replacement", given, limits.max_events_per_request),
     ):
         _check_length(name, owner, most)
-    await share.rest()
     return given
+
+
+def _encode_members(body: JSONObject) -> list[tuple[str, EncodedJSON]]:
+    """
+    Put the text in which it is stored in place of each long JSON value of a body.
+
+    What it is needed for is to be stored and answered: nothing else looks into it.
+
+    Returns:
+        Each with its name.
+    """
+    encoded: list[tuple[str, EncodedJSON]] = []
+    for place, owner in _values_in(body):
+        for name in _JSON_MEMBERS & owner.keys():
+            if type(owner[name]) in _NESTED:
+                text = encode_parsed(owner[name], f"{place}{name}")
+                owner[name] = text
+                encoded.append((f"{place}{name}", text))
+    return encoded
+
+
+def _values_in(body: JSONObject) -> Generator[tuple[str, JSONObject]]:
+    """
+    Yield a body and the values inside it, each with its place.
+    """
+    yield "", body
+    for name in ("session", "create_session"):
+        if isinstance(value := body.get(name), dict):
+            yield f"{name}.", cast("JSONObject", value)
+    for name in ("events", "runs", "replacement"):
+        if isinstance(members := body.get(name), list):
+            for index, value in enumerate(cast("list[object]", members)):
+                if isinstance(value, dict):
+                    yield f"{name}[{index}].", cast("JSONObject", value)
 
 
 def _check_length(name: str, owner: object, most: int) -> None:
@@ -105,8 +170,7 @@ async def _bounded(request: Request, most: int) -> bytes:
 
 def _decoded(body: bytes) -> Any:
     try:
-        with without_collection():
-            return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
     except (ValueError, RecursionError):
         # Among them bytes that are not UTF-8, endless integers, and deep nesting.
         raise ProblemError(

@@ -22,7 +22,12 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
-from asm_async.sql import SQLQueryAPI, SQLSessionStore
+from asm_async.sql import (
+    SQLEventFeed,
+    SQLQueryAPI,
+    SQLSessionStore,
+    SQLStateStore,
+)
 
 # How long requests that were cancelled when the server stopped may take to save their
 # end. Process managers kill after 10 seconds (Docker) or 30 (Kubernetes).
@@ -31,7 +36,7 @@ _GRACE_SECONDS = 5.0
 
 def _passing_ports(state: AppState) -> Ports:
     ports = state.ports
-    store, query = ports.store, ports.query
+    store, query, feed = ports.store, ports.query, ports.feed
     # No subclass: one that changes what it reads has to see it.
     if type(store) is SQLSessionStore:
         store = store.undecoded()
@@ -39,12 +44,14 @@ def _passing_ports(state: AppState) -> Ports:
         store = store.lenient()
     if type(query) is SQLQueryAPI:
         query = query.undecoded()
+    if type(feed) is SQLEventFeed:
+        feed = feed.undecoded()
     return Ports(
         store=store,
         state=ports.state,
         query=query,
         maintenance=ports.maintenance,
-        feed=ports.feed,
+        feed=feed,
         artifacts=ports.artifacts,
         text_search=ports.text_search,
     )
@@ -63,6 +70,18 @@ class AppState:
     """
     The same, for routes that only pass on what they read.
     """
+
+    @property
+    def passes_text(self) -> bool:
+        """
+        Whether what these are given may have its JSON as the text that is stored.
+
+        Others may look into it, such as those that redact it.
+        """
+        ports = self.ports
+        return (
+            type(ports.store) is SQLSessionStore and type(ports.state) is SQLStateStore
+        )
 
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)

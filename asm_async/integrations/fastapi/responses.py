@@ -23,7 +23,7 @@ from starlette.responses import Response
 from asm_async.errors import RevisionConflictError, SequenceConflictError
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values.event import Event
-from asm_async.values.json_values import EncodedJSON, encode_json
+from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionMember
@@ -65,8 +65,6 @@ def encode_value(value: Session | SessionMember | TextMatch | Snippet) -> str:
 
 
 def _text_of(member: object) -> str:
-    if isinstance(member, EncodedJSON):
-        return member
     if isinstance(member, Session | Event | Snippet):
         return encode_value(member)
     if isinstance(member, bytes):

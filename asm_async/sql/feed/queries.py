@@ -10,19 +10,30 @@ from typing import Any
 import sqlalchemy as sa
 
 from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
-from asm_async.sql.core.tables import events, session_sequences, sessions
+from asm_async.sql.core import rows
+from asm_async.sql.core.column_types import undecoded
+from asm_async.sql.core.tables import (
+    GateState,
+    events,
+    session_sequences,
+    sessions,
+)
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.values.checkpoint import START, Place, Witness
+from asm_async.values.session import SessionStatus
 
 
-def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
+def events_behind(
+    wanted: SessionFeedFilter, *, is_decoded: bool
+) -> sa.Select[*tuple[Any, ...]]:
     """
     Select *most* of a session's events behind *number*, which are parameters.
 
     The one that has the *witness_number* comes without the large columns.
     """
     number = sa.bindparam("number", type_=events.c.sequence_number.type)
-    query = sa.select(*_without_large(events.c.sequence_number == _WITNESS_NUMBER))
+    is_witness = events.c.sequence_number == _WITNESS_NUMBER
+    query = sa.select(*_without_large(is_witness, is_decoded=is_decoded))
     query = query.where(
         events.c.session_id == wanted.session_id,
         events.c.sequence_number > number,
@@ -37,7 +48,9 @@ def events_behind(wanted: SessionFeedFilter) -> sa.Select[*tuple[Any, ...]]:
     return query.order_by(events.c.sequence_number).limit(_most())
 
 
-def feed_from(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ...]]:
+def feed_from(
+    feed: FeedDialect, wanted: FeedFilter, *, is_decoded: bool
+) -> sa.Select[*tuple[Any, ...]]:
     """
     Select the event at a place and the next ones of all sessions, wanted or not.
 
@@ -54,7 +67,7 @@ def feed_from(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ..
         needs_no_content = sa.or_(feed.at, sa.not_(is_wanted))
         extra.append(is_wanted)
     return (
-        sa.select(*_without_large(needs_no_content))
+        sa.select(*_without_large(needs_no_content, is_decoded=is_decoded))
         .add_columns(*extra)
         .where(feed.from_there)
         .order_by(*feed.order)
@@ -62,14 +75,17 @@ def feed_from(feed: FeedDialect, wanted: FeedFilter) -> sa.Select[*tuple[Any, ..
     )
 
 
-def _without_large(condition: sa.ColumnElement[bool]) -> list[sa.ColumnElement[Any]]:
+def _without_large(
+    condition: sa.ColumnElement[bool], *, is_decoded: bool
+) -> list[sa.ColumnElement[Any]]:
     """
     Return an event's columns, of which the large ones are null where *condition* holds.
     """
-    large = (events.c.data, events.c.metadata)
+    large = (events.c.data.key, events.c.metadata.key)
+    columns = list(events.c) if is_decoded else undecoded(events.c)
     return [
-        sa.case((condition, sa.null()), else_=column) if column in large else column
-        for column in events.c
+        sa.case((condition, sa.null()), else_=column) if column.key in large else column
+        for column in columns
     ]
 
 
@@ -184,6 +200,18 @@ def standing_of(
         )
         .where(is_followed(gates.c.session_id))
     )
+
+
+def is_over(standing: Any) -> bool:
+    """
+    Return whether the session of which :func:`standing_of` tells is over.
+    """
+    if standing.session_id is None or standing.state == GateState.IMPORTING:
+        return False
+    if standing.state != GateState.LIVE or standing.status is None:
+        return True
+    with rows.reading(sessions):
+        return SessionStatus(standing.status).is_over
 
 
 def newest_place(feed: FeedDialect) -> sa.Select[*tuple[Any, ...]]:

@@ -16,14 +16,12 @@ from asm_async.fronts.event_feed import FeedFilter, SessionFeedFilter
 from asm_async.fronts.following import ReadResult
 from asm_async.fronts.lost_history import ahead, gone, is_lost, restored
 from asm_async.sql.core import feed_timing as timing
-from asm_async.sql.core import rows, tables
-from asm_async.sql.core.tables import GateState
+from asm_async.sql.core import tables
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.notifications.hub import WakeUp, stored_event
+from asm_async.sql.notifications.hub import WakeUp, stored_event, undecoded_event
 from asm_async.values.checkpoint import START, Place, Witness, mark_of, witness_of
 from asm_async.values.event import Event
-from asm_async.values.session import SessionStatus
 
 T = TypeVar("T")
 
@@ -122,15 +120,18 @@ class SessionReader(_Reader):
     Reads one session's log; a place is a sequence number.
     """
 
-    def __init__(self, context: FeedContext, wanted: SessionFeedFilter) -> None:
+    def __init__(
+        self, context: FeedContext, wanted: SessionFeedFilter, *, is_decoded: bool
+    ) -> None:
         wake_up = WakeUp(
             watches_status=wanted.until_over,
             # Whose the session is when an event is read, only the database tells.
             takes_events=not wanted.is_of_some_owner,
         )
         super().__init__(context, wanted.session_id, wake_up)
+        self._event_of = stored_event if is_decoded else undecoded_event
         self._wanted = wanted
-        self._events = queries.events_behind(wanted)
+        self._events = queries.events_behind(wanted, is_decoded=is_decoded)
         self._standing = queries.session_standing(context.feed, wanted.session_id)
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
@@ -141,7 +142,7 @@ class SessionReader(_Reader):
             self._witness = witness_of(offered[-1][1][0])
         return ReadResult(
             found=[
-                (stored_event(committed), number)
+                (self._event_of(committed), number)
                 for number, committed in offered
                 if self._wanted.matches(committed[0])
             ],
@@ -195,7 +196,7 @@ class SessionReader(_Reader):
             found=[(event, event.sequence_number) for event in found],
             place=end,
             is_caught_up=is_caught_up,
-            is_over=is_caught_up and wanted.until_over and _is_over(row),
+            is_over=is_caught_up and wanted.until_over and queries.is_over(row),
         )
 
     def _skip_to(self, row: Any, end: int) -> int:
@@ -240,29 +241,22 @@ class SessionReader(_Reader):
             )
 
 
-def _is_over(row: Any) -> bool:
-    if row.session_id is None:
-        return False
-    if row.state == GateState.IMPORTING:
-        return False
-    if row.state != GateState.LIVE or row.status is None:
-        return True
-    with rows.reading(tables.sessions):
-        return SessionStatus(row.status).is_over
-
-
 class FeedReader(_Reader):
     """
     Reads the feed of all sessions.
     """
 
-    def __init__(self, context: FeedContext, wanted: FeedFilter) -> None:
+    def __init__(
+        self, context: FeedContext, wanted: FeedFilter, *, is_decoded: bool
+    ) -> None:
         # Of an event's session, only the database tells more than its id.
         owners = (wanted.agent_id, wanted.tenant_id, wanted.user_id)
         of_any_session = all(owner is None for owner in owners)
-        super().__init__(context, None, WakeUp(takes_events=of_any_session))
+        wake_up = WakeUp(takes_events=of_any_session)
+        super().__init__(context, None, wake_up)
+        self._event_of = stored_event if is_decoded else undecoded_event
         self._wanted = wanted
-        self._events = queries.feed_from(context.feed, wanted)
+        self._events = queries.feed_from(context.feed, wanted, is_decoded=is_decoded)
         self._standing = queries.feed_standing(context.feed, wanted.tenant_id)
         self._newest = queries.newest_place(context.feed)
         self._is_checked = False
@@ -278,7 +272,7 @@ class FeedReader(_Reader):
         types = self._wanted.types
         return ReadResult(
             found=[
-                (stored_event(committed), (0, position))
+                (self._event_of(committed), (0, position))
                 for position, committed in offered
                 if types is None or committed[0].type in types
             ],

@@ -8,12 +8,12 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
 from asm_async.values.checkpoint import Place, mark_of
 from asm_async.values.event import Event
-from asm_async.values.json_values import decode_json
+from asm_async.values.json_values import EncodedJSON, decode_json
 
 CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
 """
@@ -30,6 +30,16 @@ def stored_event(committed: CommittedEvent) -> Event:
     """
     event, (data, metadata) = committed
     return event.with_json(decode_json(data), decode_json(metadata))
+
+
+def undecoded_event(committed: CommittedEvent) -> Event:
+    """
+    Make the same for those who pass it on, and do not look into its JSON.
+    """
+    event, (data, metadata) = committed
+    # To a checker, what the fields hold is always decoded.
+    texts: tuple[Any, Any] = EncodedJSON(data), EncodedJSON(metadata)
+    return event.with_json(*texts)
 
 
 def _size_of(committed: CommittedEvent) -> int:

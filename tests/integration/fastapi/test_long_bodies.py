@@ -1,0 +1,287 @@
+"""
+Long bodies: what they cost those who ask beside them, and that they are stored whole.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator
+from contextlib import AsyncExitStack, asynccontextmanager
+from http import HTTPStatus
+from time import thread_time
+from typing import Any
+
+import httpx
+import pytest
+
+from asm_async import Ports, open_ports
+from asm_async.integrations.fastapi import ports_lifespan
+from asm_async.redaction import RedactingSessionStore
+from asm_async.values.json_values import EncodedJSON
+from asm_async.values.redaction import RedactionPolicy
+from tests.integration.fastapi.event_source import open_stream
+from tests.integration.fastapi.serving import (
+    EVERYBODY,
+    Service,
+    application,
+    open_service,
+    served,
+)
+
+BODY_BYTES = (1 << 20) - 200
+
+# What a parser makes of JSON that is written in odd ways, and long enough to be passed
+# on as text.
+ODD = "".join(
+    (
+        '{"twice": 1, "twice": {"b": 2, "a": [1e2, 1.0, 1, -0.0, true, null]},',
+        ' "\\ud83d\\ude00": "\\ud83d", "\\u0000": "\\/é",',
+        f' "digits": {"9" * 4_300}, "deep": {"[" * 199 + "]" * 199},',
+        f' "filling": "{"x" * 70_000}"}}',
+    )
+)
+
+
+def filled(unit: str, form: str = '{"a":[...]}') -> str:
+    """
+    Return a mebibyte of JSON, less what stands around it.
+    """
+    room = BODY_BYTES - len(form)
+    return form.replace("...", ",".join([unit] * (room // (len(unit) + 1))))
+
+
+HOSTILE = {
+    "arrays": (filled("[]"), HTTPStatus.CREATED),
+    "objects": (filled('{"":0}'), HTTPStatus.CREATED),
+    "nested": (filled("[" * 190 + "]" * 190), HTTPStatus.CREATED),
+    "keys": (
+        json.dumps({"a": {f"{number:x}": 0 for number in range(80_000)}}),
+        HTTPStatus.CREATED,
+    ),
+    "integers": (filled("9" * 4_290), HTTPStatus.CREATED),
+    "too_large": (
+        filled("[]", '{"a":[...,1e999]}'),
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+    ),
+    "too_deep": (filled("[" * 201 + "]" * 201), HTTPStatus.UNPROCESSABLE_ENTITY),
+}
+
+
+@asynccontextmanager
+async def measured_steps() -> AsyncGenerator[list[float]]:
+    """
+    Measure how much processor time each turn of the loop takes.
+    """
+    steps: list[float] = []
+
+    async def measure() -> None:
+        begun = thread_time()
+        while True:
+            await asyncio.sleep(0)
+            steps.append(thread_time() - begun)
+            begun = thread_time()
+
+    measuring = asyncio.create_task(measure())
+    try:
+        yield steps
+    finally:
+        measuring.cancel()
+
+
+async def post(service: Service, url: str, text: str) -> httpx.Response:
+    """
+    Send a body that is encoded already.
+    """
+    headers = {"Content-Type": "application/json"}
+    return await service.client.post(url, content=text.encode(), headers=headers)
+
+
+def body_of_event(event_id: str, data: str) -> str:
+    """
+    Return what POST takes for an event, with its data as it is given.
+    """
+    time = "2026-01-02T12:00:00Z"
+    head = f'"id":"{event_id}","type":"message_sent","timestamp":"{time}"'
+    return f'{{{head},"data":{data}}}'
+
+
+@pytest.mark.parametrize("shape", HOSTILE)
+async def test_a_body_of_a_mebibyte_holds_nobody_up(
+    migrated_sqlite_url: str, shape: str
+) -> None:
+    """
+    None of its steps takes a tenth of a second, whatever it holds.
+    """
+    data, status = HOSTILE[shape]
+    longest: list[float] = []
+    async with open_service(migrated_sqlite_url) as service:
+        for _ in range(2):
+            session_id = await service.new_session()
+            url = f"/sessions/{session_id}/events"
+            async with measured_steps() as steps:
+                answer = await post(service, url, body_of_event("e", data))
+            longest.append(max(steps))
+            assert answer.status_code == status, answer.text[:500]
+
+    # The better of two: the garbage collector may have to look at all that is there.
+    assert min(longest) < 0.1
+
+
+@pytest.mark.parametrize("path", ["/sessions/{}/events/stream", "/events/stream"])
+async def test_streams_of_a_long_event_hold_nobody_up(
+    migrated_sqlite_url: str, path: str
+) -> None:
+    """
+    Each is sent the text as it is stored, whether it was handed over or read.
+    """
+    longest: list[float] = []
+    async with open_service(migrated_sqlite_url) as service:
+        for number in range(2):
+            session_id = await service.new_session()
+            url, event = f"/sessions/{session_id}/events", f"e{number}"
+            async with AsyncExitStack() as stack:
+                streams = [
+                    await stack.enter_async_context(
+                        open_stream(service.client, path.format(session_id))
+                    )
+                    for _ in range(10)
+                ]
+                async with measured_steps() as steps:
+                    answer = await post(
+                        service, url, body_of_event(event, HOSTILE["arrays"][0])
+                    )
+                    for stream in streams:
+                        await anext(stream.answer.aiter_raw())
+                longest.append(max(steps))
+            assert answer.status_code == HTTPStatus.CREATED
+
+    assert min(longest) < 0.1
+
+
+async def test_what_is_wrong_in_a_long_body_is_named(service: Service) -> None:
+    """
+    By the member that it stands in, whatever the ports are.
+    """
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}/events"
+    answers = [
+        await post(service, url, body_of_event("e", data))
+        for data in (
+            filled("[]", '{"a":[...,1e999]}'),
+            filled("[" * 201 + "]" * 201),
+            filled("0", "[...]"),
+        )
+    ]
+
+    details = [answer.json()["detail"] for answer in answers]
+    assert {answer.status_code for answer in answers} == {422}
+    assert all(detail.startswith("data") for detail in details)
+    assert details[2] == "data: expected a JSON object, got a list"
+
+
+async def test_long_json_is_stored_as_a_parser_reads_it(service: Service) -> None:
+    """
+    On each route that takes some, and it is answered as it is stored.
+    """
+    odd: Any = json.loads(ODD)
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}"
+    event = body_of_event("e", ODD)
+    run = f'{{"input":[1],"output":{ODD},"metadata":{ODD},"provider_metadata":{ODD}}}'
+    written = [
+        await post(service, f"{url}/events", event),
+        await post(service, f"{url}/events", event),
+        await post(
+            service, f"{url}/events/batch", f'{{"events":[{body_of_event("f", ODD)}]}}'
+        ),
+        await post(service, f"{url}/runs", run),
+        await post(
+            service,
+            f"{url}/commit",
+            f'{{"events":[{body_of_event("g", ODD)}],'
+            f'"create_session":{{"agent_id":"a","context":{ODD}}}}}',
+        ),
+        await post(service, "/sessions", f'{{"agent_id":"a","context":{ODD}}}'),
+    ]
+
+    assert [answer.status_code for answer in written[:4]] == [201, 200, 201, 201]
+    assert written[5].status_code == HTTPStatus.CREATED
+    stored = await service.ports.store.get_events(session_id)
+    assert [event.data for event in stored] == [odd] * len(stored)
+    assert all(type(event.data) is dict for event in stored)
+    saved = await service.ports.store.get_run(written[3].json()["id"])
+    assert (saved.input, saved.output, saved.metadata) == ([1], odd, odd)
+    begun = await service.ports.store.get_session(written[5].json()["id"])
+    assert begun.context == odd
+    assert written[0].json()["data"] == odd
+
+
+async def test_other_long_content_of_an_id_is_a_conflict(service: Service) -> None:
+    """
+    It is compared with what is stored, and the answer names what differs.
+    """
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}/events"
+    await post(service, url, body_of_event("e", ODD))
+    other = await post(service, url, body_of_event("e", ODD.replace("true", "false")))
+
+    assert other.status_code == HTTPStatus.CONFLICT
+    assert "data['twice']['a'][4]" in other.json()["detail"]
+
+
+async def test_a_follower_is_given_long_json_decoded(service: Service) -> None:
+    """
+    In this process, and over HTTP.
+    """
+    session_id = await service.new_session()
+    url = f"/sessions/{session_id}/events"
+    followed = service.ports.feed.follow_session(session_id)
+    first = asyncio.ensure_future(anext(followed))
+    async with open_stream(service.client, f"{url}/stream") as stream:
+        await post(service, url, body_of_event("e", ODD))
+        event = await first
+        async with asyncio.timeout(10):
+            message = await stream.next()
+    await followed.aclose()
+
+    assert event.data == json.loads(ODD)
+    assert type(event.data) is dict
+    assert message is not None
+    assert message.data["data"] == event.data
+
+
+async def test_a_store_that_redacts_sees_what_is_in_a_long_body(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    By its keys as by its texts: it is not passed on as text then.
+    """
+    policy = RedactionPolicy(keys=("person",), patterns=("hunter[0-9]",))
+    data = '{"person": "p", "a": ["hunter2", "%s"]}' % ("x" * 70_000)
+    async with open_ports(migrated_sqlite_url) as opened:
+        ports = Ports(
+            store=RedactingSessionStore(opened.store, policy),
+            state=opened.state,
+            query=opened.query,
+            maintenance=opened.maintenance,
+            feed=opened.feed,
+            artifacts=opened.artifacts,
+        )
+        app = application(ports_lifespan(ports))
+        async with (
+            served(app) as url,
+            httpx.AsyncClient(base_url=url, headers=EVERYBODY) as client,
+        ):
+            begun = await client.post("/sessions", json={"agent_id": "a"})
+            events = f"/sessions/{begun.json()['id']}/events"
+            headers = {"Content-Type": "application/json"}
+            answer = await client.post(
+                events, content=body_of_event("e", data), headers=headers
+            )
+
+    assert answer.status_code == HTTPStatus.CREATED
+    assert answer.json()["data"]["person"] != "p"
+    assert "hunter2" not in answer.text
+    text = EncodedJSON('{"person":"p"}')
+    assert policy.redact(text) == policy.redact({"person": "p"})
