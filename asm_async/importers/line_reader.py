@@ -135,7 +135,8 @@ class _LineReader:
                 self._context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
 
     async def _more_of(self, file: SourceFile) -> AsyncGenerator[Record]:
-        tail, parser = self._tails.pop(file.shown, None) or self._begun(file)
+        kept = self._tails.pop(file.shown) if file.shown in self._tails else None
+        tail, parser = kept or self._begun(file)
         place = Place(file.shown, 0)
         with await asyncio.to_thread(file.opened) as opened:
             if self._can_grow(file) and not tail.goes_on(opened):
