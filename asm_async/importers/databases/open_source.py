@@ -4,22 +4,34 @@ Opening the database that an import was asked to read.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from types import MappingProxyType
 
 from asm_async.errors import UnsupportedOperationError, ValidationError
 from asm_async.importers.databases.postgresql_source import open_postgresql
 from asm_async.importers.databases.source import Source
 from asm_async.importers.databases.sqlite_source import open_sqlite_file
 from asm_async.importers.importer import ImportContext
-from asm_async.sql.dialects.urls import split_url
+from asm_async.sql.dialects.urls import URLParts, split_url
 
 SQLITE_BEGINNING = b"SQLite format 3\0"
 """
 The first bytes of every SQLite file.
 """
 
-_DRIVERS = {"psycopg", "psycopg2", "psycopg_async", "asyncpg", "pg8000"}
+_DRIVERS = frozenset(
+    {
+        "",
+        "aiosqlite",
+        "asyncpg",
+        "pg8000",
+        "psycopg",
+        "psycopg2",
+        "psycopg_async",
+        "pysqlite",
+    }
+)
 
 
 @asynccontextmanager
@@ -49,16 +61,32 @@ async def open_source(context: ImportContext) -> AsyncGenerator[Source]:
     parts = split_url(context.path)
     # A framework's own URL names its own driver.
     backend, _, driver = parts.driver.partition("+")
-    if backend == "sqlite":
-        async with open_sqlite_file(parts.database or "") as file:
-            yield file
-    elif backend in {"postgresql", "postgres"} and (not driver or driver in _DRIVERS):
-        url = "postgresql" + context.path.strip()[len(parts.driver) :]
-        async with open_postgresql(url) as database:
-            yield database
-    else:
+    opener = _OPENERS.get(backend) if driver in _DRIVERS else None
+    if opener is None:
         raise UnsupportedOperationError(
             f"{parts.driver} is not supported as a source: an SQLite file or a"
             " PostgreSQL database can be imported; copy other databases into one of"
             " these first, or read them with the framework itself"
         )
+    async with opener(context.path.strip(), parts) as opened:
+        yield opened
+
+
+def _open_file(url: str, parts: URLParts) -> AbstractAsyncContextManager[Source]:
+    del url
+    return open_sqlite_file(parts.database or "")
+
+
+def _open_server(url: str, parts: URLParts) -> AbstractAsyncContextManager[Source]:
+    return open_postgresql(f"postgresql{url[len(parts.driver) :]}")
+
+
+_OPENERS: Mapping[
+    str, Callable[[str, URLParts], AbstractAsyncContextManager[Source]]
+] = MappingProxyType(
+    {
+        "sqlite": _open_file,
+        "postgres": _open_server,
+        "postgresql": _open_server,
+    }
+)

@@ -23,6 +23,9 @@ from asm_async.importers.databases.source import (
 from asm_async.sql.core.error_translation import translated_errors
 
 _BUSY_SECONDS = 30.0
+_UNWRITABLE = frozenset(
+    {"SQLITE_CANTOPEN", "SQLITE_READONLY_CANTINIT", "SQLITE_READONLY_DIRECTORY"}
+)
 
 
 class SQLiteSource:
@@ -122,9 +125,21 @@ async def open_sqlite_file(path: str) -> AsyncGenerator[SQLiteSource]:
 
 
 def _connect(file: Path) -> sqlite3.Connection:
+    try:
+        return _opened(file, "mode=ro")
+    except sqlite3.OperationalError as error:
+        log = file.with_name(f"{file.name}-wal")
+        if error.sqlite_errorname not in _UNWRITABLE or log.exists():
+            raise
+    # In WAL mode a reader makes a file beside it. Where it may not, such as on a disk
+    # that is mounted to be read, nobody writes, and the file alone is all there is.
+    return _opened(file, "mode=ro&immutable=1")
+
+
+def _opened(file: Path, options: str) -> sqlite3.Connection:
     name = quote(str(file.absolute()))
     conn = sqlite3.connect(
-        f"file:{name}?mode=ro",
+        f"file:{name}?{options}",
         uri=True,
         timeout=_BUSY_SECONDS,
         # One call at a time, each in a thread of the pool.

@@ -7,7 +7,7 @@ from __future__ import annotations
 import io
 import pickle
 import pickletools
-from typing import Any
+from typing import Any, Self
 
 # What is remembered under a number takes memory for all smaller ones.
 _NUMBERED = frozenset({"PUT", "BINPUT", "LONG_BINPUT"})
@@ -31,7 +31,7 @@ class StandIn:
     members: list[Any]
     pairs: dict[Any, Any]
 
-    def __new__(cls, *args: Any, **named: Any) -> StandIn:  # noqa: PYI034
+    def __new__(cls, *args: Any, **named: Any) -> Self:
         """
         Remember the arguments.
         """

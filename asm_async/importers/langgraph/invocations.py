@@ -59,6 +59,12 @@ class Invocations:
             turn_count=run.turn_count + (isinstance(step, int) and step > 0),
         )
 
+    def pass_over(self, name: str) -> None:
+        """
+        Leave out a message that was counted by an import before.
+        """
+        self._counted.add(name)
+
     def count(self, branch: Branch, message: Message, name: str) -> None:
         """
         Take what a message says of the run: its input, its output and its tokens.

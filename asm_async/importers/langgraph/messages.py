@@ -25,7 +25,7 @@ from asm_async.importers.records import ORIGINAL
 from asm_async.usage import token_usage_of
 from asm_async.values.event import Event
 
-_KINDS = {
+_KINDS: Mapping[str, str] = {
     "human": "human",
     "user": "human",
     "ai": "ai",

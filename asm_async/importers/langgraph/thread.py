@@ -4,18 +4,19 @@ One thread of LangGraph, checkpoint by checkpoint.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import attrs
 
 from asm_async.conventions import EventOptions, error_occurred
-from asm_async.errors import SessionNotFoundError, ValidationError
+from asm_async.errors import ValidationError
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.langgraph.branches import Branch, is_messages
 from asm_async.importers.langgraph.checkpoints import Checkpoint, Checkpoints
 from asm_async.importers.langgraph.invocations import Invocations
-from asm_async.importers.langgraph.messages import events_of_message
+from asm_async.importers.langgraph.messages import Message, events_of_message
+from asm_async.importers.langgraph.stored import Stored
 from asm_async.importers.langgraph.values import plain
 from asm_async.importers.langgraph.writes import ERROR, Write
 from asm_async.importers.names import digest_of, event_id_of
@@ -76,6 +77,11 @@ class Thread:
     _followed: set[str] = attrs.field(factory=set[str])
     _latest: Branch | None = None
     _invocations: Invocations = attrs.field(factory=Invocations)
+    _is_cut: bool = False
+    """
+    Whether the first checkpoint of the namespace follows one that is not there.
+    """
+
     _has_deltas: bool = False
 
     async def take(self, checkpoint: Checkpoint, place: Place) -> Record:
@@ -85,11 +91,16 @@ class Thread:
         if checkpoint.namespace != self._namespace:
             self._namespace, self._latest = checkpoint.namespace, None
             self._branches, self._followed = {}, set()
-        is_cut = checkpoint.parent is not None and not self._branches
+            self._is_cut = checkpoint.parent is not None
         branch = self._branch_of(checkpoint)
-        events = await self._events(branch, checkpoint, place)
-        if is_cut:
-            events = await self._without_stored(branch.session.id, events)
+        # Where earlier checkpoints were deleted, messages are found later than by the
+        # import before, and would have other times, and be counted again.
+        is_cut, store = self._is_cut, self.context.store
+        stored = Stored(store, branch.session.id) if is_cut else None
+        is_known = stored is not None and await self._resume(branch, checkpoint, stored)
+        if not is_known:
+            self._invocations.enter(branch, checkpoint, self.name)
+        events = await self._events(branch, checkpoint, place, stored)
         run = branch.run
         return Record(
             place=place,
@@ -137,10 +148,24 @@ class Thread:
         # Not the session of AsmCheckpointSaver, which has the messages in its own way.
         return attrs.evolve(made, id=safe_id(_PREFIX, *names))
 
+    async def _resume(
+        self, branch: Branch, checkpoint: Checkpoint, stored: Stored
+    ) -> bool:
+        """
+        Go on with the run of a checkpoint that is stored, and return whether it is.
+        """
+        found = await stored.find([_state_id(checkpoint)])
+        if found:
+            branch.run = await stored.run_of(found[0])
+        return bool(found)
+
     async def _events(
-        self, branch: Branch, checkpoint: Checkpoint, place: Place
+        self,
+        branch: Branch,
+        checkpoint: Checkpoint,
+        place: Place,
+        stored: Stored | None,
     ) -> list[Event]:
-        self._invocations.enter(branch, checkpoint, self.name)
         events: list[Event] = []
         values: dict[str, Any] = {}
         for channel in branch.changed_channels(checkpoint):
@@ -150,7 +175,10 @@ class Thread:
                 value, size = await self.checkpoints.value(checkpoint, channel)
                 self.context.tally.add(byte_count=size)
                 if is_messages(value):
-                    events += self._messages(branch, checkpoint, channel, value, place)
+                    new = list(branch.new_messages(channel, value))
+                    if stored is not None:
+                        new = await self._without_stored(new, stored)
+                    events += self._messages(branch, checkpoint, new, place)
                 else:
                     values[channel] = _bounded(plain(value))
             except KeyError:
@@ -158,7 +186,9 @@ class Thread:
             except NotUnderstoodError as error:
                 self._problem(place, checkpoint, f"channel {channel!r}: {error}")
         self._report_deltas(checkpoint, place)
-        events.append(self._state(branch.session, checkpoint, values))
+        state = self._state(branch.session, checkpoint, values)
+        if stored is None or not await stored.find([state.id]):
+            events.append(state)
         key = (checkpoint.namespace, checkpoint.id)
         for write in self.writes.get(key, ()):
             events.append(self._written(branch, checkpoint, write, place))
@@ -169,12 +199,11 @@ class Thread:
         self,
         branch: Branch,
         checkpoint: Checkpoint,
-        channel: str,
-        value: list[Any],
+        new: Iterable[tuple[Message, str]],
         place: Place,
     ) -> list[Event]:
         events: list[Event] = []
-        for message, name in branch.new_messages(channel, value):
+        for message, name in new:
             options: EventOptions = {
                 "id": event_id_of(_KIND, name),
                 "timestamp": checkpoint.at,
@@ -186,7 +215,7 @@ class Thread:
                 )
                 self._invocations.count(branch, message, name)
             except (TypeError, ValidationError) as error:
-                self._problem(place, checkpoint, f"channel {channel!r}: {error}")
+                self._problem(place, checkpoint, f"message {message.id!r}: {error}")
         return events
 
     def _state(
@@ -195,7 +224,7 @@ class Thread:
         metadata = {k: v for k, v in checkpoint.metadata.items() if k != _REPEATED}
         event = record_event(
             session_id=session.id,
-            event_id=safe_id("langgraph-checkpoint", checkpoint.id),
+            event_id=_state_id(checkpoint),
             timestamp=checkpoint.at,
             kind=_KIND,
             name="checkpoint",
@@ -245,21 +274,21 @@ class Thread:
         self.context.tally.problem(place, code, f"{key}: {reason}")
 
     async def _without_stored(
-        self, session_id: str, events: Sequence[Event]
-    ) -> list[Event]:
-        """
-        Return those events that the store does not have.
+        self, new: list[tuple[Message, str]], stored: Stored
+    ) -> list[tuple[Message, str]]:
+        found = await stored.find([event_id_of(_KIND, name) for _, name in new])
+        known = {event.id for event in found}
+        left: list[tuple[Message, str]] = []
+        for message, name in new:
+            if event_id_of(_KIND, name) in known:
+                self._invocations.pass_over(name)
+            else:
+                left.append((message, name))
+        return left
 
-        Where earlier checkpoints were deleted, messages are found later than by the
-        import before, and would have other times.
-        """
-        ids = [event.id for event in events]
-        try:
-            stored = await self.context.store.get_events(session_id, ids=ids)
-        except SessionNotFoundError:
-            return list(events)
-        known = {event.id for event in stored}
-        return [event for event in events if event.id not in known]
+
+def _state_id(checkpoint: Checkpoint) -> str:
+    return safe_id("langgraph-checkpoint", checkpoint.id)
 
 
 def _bounded(value: Any) -> Any:

@@ -39,7 +39,7 @@ Members: TypeAlias = Mapping[str, Any]
 An object of JSON.
 """
 
-_NONE: Members = {}
+_NONE: Mapping[str, Any] = {}
 
 
 def events_of_record(session_id: str, record: Members, at: datetime) -> list[Event]:
