@@ -39,6 +39,7 @@ from asm_async.sql import (
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
+    SQLTextIndex,
     create_engine,
     migrations,
 )
@@ -234,6 +235,20 @@ class SQLBackend:
         Open another event feed.
         """
         return SQLEventFeed(self._another_engine())
+
+    async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
+        """
+        Open another index of texts.
+        """
+        return SQLTextIndex(self._another_engine(), texts=texts)
+
+    async def count_indexed(self) -> int:
+        """
+        Count the rows of events.
+        """
+        query = "SELECT count(*) FROM asm_text_rows WHERE sequence_number > 0"
+        async with self._engine.connect() as conn:
+            return int((await conn.exec_driver_sql(query)).scalar_one())
 
     async def open_query_api(self) -> QueryAPI:
         """

@@ -11,6 +11,7 @@ from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.runtime.engine import create_engine
 from asm_async.sql.session_store import SQLSessionStore
 from asm_async.sql.state_store import SQLStateStore
+from asm_async.sql.text_index import SQLTextIndex
 
 __all__ = [
     "SQLArtifactRegistry",
@@ -20,6 +21,7 @@ __all__ = [
     "SQLQueryAPI",
     "SQLSessionStore",
     "SQLStateStore",
+    "SQLTextIndex",
     "create_engine",
     "migrations",
 ]

@@ -17,6 +17,7 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects.text_index import TextIndexDialect
 from asm_async.values.retraction import Ranges
 
 T = TypeVar("T")
@@ -67,6 +68,11 @@ class Dialect(ABC):
     feed: ClassVar[FeedDialect]
     """
     How the feed of all sessions is read, and how news of it travels.
+    """
+
+    text_index: ClassVar[TextIndexDialect]
+    """
+    How an index of texts is kept and searched.
     """
 
     @abstractmethod

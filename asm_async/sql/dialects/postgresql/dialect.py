@@ -33,11 +33,13 @@ from asm_async.sql.dialects.postgresql.driver import (
     roll_back,
 )
 from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
+from asm_async.sql.dialects.postgresql.text_index import PostgreSQLTextIndex
 from asm_async.sql.dialects.postgresql.write import (
     MIGRATIONS_KEY,
     PostgreSQLDirect,
     session_lock_keys,
 )
+from asm_async.sql.dialects.text_index import TextIndexDialect
 from asm_async.values.retraction import Ranges
 
 T = TypeVar("T")
@@ -93,6 +95,7 @@ class PostgreSQL(Dialect):
     list_type: ClassVar[sa.types.TypeEngine[Any]] = ARRAY(sa.Text)
     direct: ClassVar[DirectDialect] = PostgreSQLDirect()
     feed: ClassVar[FeedDialect] = PostgreSQLFeed()
+    text_index: ClassVar[TextIndexDialect] = PostgreSQLTextIndex()
 
     @cached_property
     def compiler(self) -> sa.Dialect:

@@ -77,6 +77,11 @@ MIGRATIONS_KEY = _key(b"migrations", "")
 What a migration locks.
 """
 
+TEXT_INDEX_KEY = _key(b"text_index", "")
+"""
+What an indexer of texts locks, and those share who remove what it may be indexing.
+"""
+
 
 def session_lock_keys(session_ids: Iterable[str]) -> list[int]:
     """

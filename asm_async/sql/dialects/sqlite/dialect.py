@@ -50,7 +50,9 @@ from asm_async.sql.dialects.sqlite.driver import (
 from asm_async.sql.dialects.sqlite.engine import close_inherited
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
+from asm_async.sql.dialects.sqlite.text_index import SQLiteTextIndex
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
+from asm_async.sql.dialects.text_index import TextIndexDialect
 from asm_async.values.retraction import Ranges
 
 _LOG = logging.getLogger(__name__)
@@ -82,6 +84,7 @@ class SQLite(Dialect):
     list_type: ClassVar[sa.types.TypeEngine[Any]] = sa.Text()
     direct: ClassVar[DirectDialect] = SQLiteDirect()
     feed: ClassVar[FeedDialect] = SQLiteFeed()
+    text_index: ClassVar[TextIndexDialect] = SQLiteTextIndex()
 
     @cached_property
     def compiler(self) -> sa.Dialect:

@@ -1,0 +1,274 @@
+"""
+The index of texts on PostgreSQL: GIN over the terms of each row.
+
+Terms come made, and PostgreSQL's parser and dictionaries would change them. So the
+index is one of ``array_to_tsvector``, which takes terms as they are, over the column
+that has them: no row keeps a second copy. Places of terms are not kept either: of a
+long text PostgreSQL would forget some. Phrases are compared with the rows themselves.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.dialects.postgresql import TSQUERY
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.sql.core.text_tables import text_rows
+from asm_async.sql.dialects.postgresql.driver import milliseconds
+from asm_async.sql.dialects.postgresql.write import TEXT_INDEX_KEY
+from asm_async.sql.dialects.text_index import TextIndexDialect
+from asm_async.values.text_query import Phrase, PhraseEnd, TextQuery
+
+_TERMS = "array_to_tsvector(string_to_array(btrim(words), ' '))"
+
+_CREATE_TABLES = (
+    """
+    CREATE TABLE asm_text_rows (
+        session_id VARCHAR(255) COLLATE "C" NOT NULL,
+        sequence_number BIGINT NOT NULL,
+        timestamp TIMESTAMP WITH TIME ZONE NOT NULL,
+        type VARCHAR(255) COLLATE "C",
+        role VARCHAR(16),
+        term_count INTEGER NOT NULL,
+        words TEXT COLLATE "C" NOT NULL,
+        PRIMARY KEY (session_id, sequence_number)
+    )
+    """,
+    """
+    CREATE INDEX ix_asm_text_rows_timestamp
+        ON asm_text_rows (timestamp, session_id, sequence_number)
+    """,
+    f"CREATE INDEX ix_asm_text_rows_words ON asm_text_rows USING gin ({_TERMS})",
+    """
+    CREATE TABLE asm_text_stale_titles (
+        id BIGINT GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+        session_id VARCHAR(255) COLLATE "C" NOT NULL
+    )
+    """,
+    """CREATE TABLE asm_text_index (titles_through VARCHAR(255) COLLATE "C")""",
+    "INSERT INTO asm_text_index (titles_through) VALUES ('')",
+)
+
+# Where the extension is. To install it is for whoever owns the database.
+_HAS_TRIGRAMS = "SELECT EXISTS (SELECT 1 FROM pg_opclass WHERE opcname = 'gin_trgm_ops'"
+_HAS_TRIGRAMS += " AND pg_opclass_is_visible(oid))"
+_CREATE_PARTS = """
+    CREATE INDEX ix_asm_text_rows_parts ON asm_text_rows USING gin (words gin_trgm_ops)
+"""
+
+# Whoever removes events need not have rights to the index. Names mean what they meant
+# where it was made, and nothing that a temporary schema has.
+_AS_MAKER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT"
+_SET_PATH = """
+    SELECT current_setting('search_path'),
+        set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)
+"""
+_RESET_PATH = sa.text("SELECT set_config('search_path', :path, true)")
+
+# An indexer holds the lock while it looks which events are there, and until it has
+# indexed them: who removes them meanwhile waits, and then sees the rows to remove. A
+# statement that waits for it begins its look after that.
+_CREATE_TRIGGERS = (
+    f"""
+    CREATE OR REPLACE FUNCTION asm_text_events_removed() RETURNS trigger {_AS_MAKER}
+    AS $$ BEGIN
+        PERFORM pg_advisory_xact_lock_shared({TEXT_INDEX_KEY});
+        DELETE FROM asm_text_rows AS text USING removed
+            WHERE text.session_id = removed.session_id
+            AND text.sequence_number = removed.sequence_number;
+        RETURN NULL;
+    END $$
+    """,  # noqa: S608 - the key is ours
+    """
+    CREATE TRIGGER asm_text_events_removed AFTER DELETE ON asm_events
+        REFERENCING OLD TABLE AS removed
+        FOR EACH STATEMENT EXECUTE FUNCTION asm_text_events_removed()
+    """,
+    f"""
+    CREATE OR REPLACE FUNCTION asm_text_sessions_removed() RETURNS trigger {_AS_MAKER}
+    AS $$ BEGIN
+        PERFORM pg_advisory_xact_lock_shared({TEXT_INDEX_KEY});
+        DELETE FROM asm_text_rows AS text USING removed
+            WHERE text.session_id = removed.id AND text.sequence_number = 0;
+        RETURN NULL;
+    END $$
+    """,  # noqa: S608 - the key is ours
+    """
+    CREATE TRIGGER asm_text_sessions_removed AFTER DELETE ON asm_sessions
+        REFERENCING OLD TABLE AS removed
+        FOR EACH STATEMENT EXECUTE FUNCTION asm_text_sessions_removed()
+    """,
+    f"""
+    CREATE OR REPLACE FUNCTION asm_text_session_saved() RETURNS trigger {_AS_MAKER}
+    AS $$ BEGIN
+        INSERT INTO asm_text_stale_titles (session_id) VALUES (NEW.id);
+        RETURN NULL;
+    END $$
+    """,  # noqa: S608 - the key is ours
+    """
+    CREATE TRIGGER asm_text_session_added AFTER INSERT ON asm_sessions
+        FOR EACH ROW EXECUTE FUNCTION asm_text_session_saved()
+    """,
+    """
+    CREATE TRIGGER asm_text_session_saved AFTER UPDATE OF metadata ON asm_sessions
+        FOR EACH ROW
+        WHEN (CAST(OLD.metadata AS text) IS DISTINCT FROM CAST(NEW.metadata AS text))
+        EXECUTE FUNCTION asm_text_session_saved()
+    """,
+)
+
+_DROP = (
+    "DROP TRIGGER IF EXISTS asm_text_events_removed ON asm_events",
+    "DROP TRIGGER IF EXISTS asm_text_sessions_removed ON asm_sessions",
+    "DROP TRIGGER IF EXISTS asm_text_session_added ON asm_sessions",
+    "DROP TRIGGER IF EXISTS asm_text_session_saved ON asm_sessions",
+    "DROP FUNCTION IF EXISTS asm_text_events_removed()",
+    "DROP FUNCTION IF EXISTS asm_text_sessions_removed()",
+    "DROP FUNCTION IF EXISTS asm_text_session_saved()",
+    "DROP TABLE IF EXISTS asm_text_rows",
+    "DROP TABLE IF EXISTS asm_text_stale_titles",
+    "DROP TABLE IF EXISTS asm_text_index",
+)
+
+# One statement for the timeout and the lock, as all locks are taken.
+_LOCK = sa.text(
+    f"""
+    WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', :timeout, true))
+    SELECT count(pg_advisory_xact_lock({TEXT_INDEX_KEY})) FROM timeout
+    """  # noqa: S608 - the key is ours
+)
+
+_INSERT = sa.text(
+    """
+    INSERT INTO asm_text_rows (
+        session_id, sequence_number, timestamp, type, role, term_count, words
+    )
+    SELECT session_id, sequence_number, timestamp, type, role, term_count, words
+    FROM unnest(
+        CAST(:session_id AS TEXT[]), CAST(:sequence_number AS BIGINT[]),
+        CAST(:role AS TEXT[]), CAST(:term_count AS INTEGER[]), CAST(:words AS TEXT[])
+    ) AS added (session_id, sequence_number, role, term_count, words)
+    JOIN asm_events USING (session_id, sequence_number)
+    ON CONFLICT DO NOTHING
+    """
+)
+
+_REMOVE_TITLES = sa.text(
+    """
+    DELETE FROM asm_text_rows
+    WHERE session_id = ANY (CAST(:session_id AS TEXT[])) AND sequence_number = 0
+    """
+)
+
+_INSERT_TITLES = sa.text(
+    """
+    INSERT INTO asm_text_rows (
+        session_id, sequence_number, timestamp, term_count, words
+    )
+    SELECT id, 0, created_at, term_count, words
+    FROM unnest(
+        CAST(:session_id AS TEXT[]), CAST(:term_count AS INTEGER[]),
+        CAST(:words AS TEXT[])
+    ) AS added (id, term_count, words)
+    JOIN asm_sessions USING (id)
+    """
+)
+
+_MATCHES: sa.ColumnElement[Any] = sa.literal_column(_TERMS)
+
+
+class PostgreSQLTextIndex(TextIndexDialect):
+    """
+    GIN, and trigrams where the extension ``pg_trgm`` is installed.
+    """
+
+    async def is_there(self, conn: AsyncConnection) -> bool:
+        query = "SELECT to_regclass('asm_text_index') IS NOT NULL"
+        return bool((await conn.exec_driver_sql(query)).scalar_one())
+
+    async def create(self, conn: AsyncConnection) -> None:
+        path, _ = (await conn.exec_driver_sql(_SET_PATH)).one()
+        for statement in (*_CREATE_TABLES, *_CREATE_TRIGGERS):
+            await conn.exec_driver_sql(statement)
+        await conn.execute(_RESET_PATH, {"path": path})
+        if (await conn.exec_driver_sql(_HAS_TRIGRAMS)).scalar_one():
+            await conn.exec_driver_sql(_CREATE_PARTS)
+
+    async def drop(self, conn: AsyncConnection) -> None:
+        for statement in _DROP:
+            await conn.exec_driver_sql(statement)
+
+    async def lock(self, conn: AsyncConnection, timeout: float) -> None:
+        await conn.execute(_LOCK, {"timeout": milliseconds(timeout)})
+
+    async def insert(
+        self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        await conn.execute(_INSERT, _columns(rows))
+
+    async def insert_titles(
+        self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        await conn.execute(_REMOVE_TITLES, _columns(rows))
+        if titled := [row for row in rows if row["words"]]:
+            await conn.execute(_INSERT_TITLES, _columns(titled))
+
+    def narrowed(self, query: TextQuery) -> sa.ColumnElement[bool]:
+        """
+        Ask the indexes: an expression is found by one only as it was written there.
+        """
+        terms = [
+            quoted
+            for phrase in query.wanted
+            if phrase.end is not PhraseEnd.PART
+            for quoted in _quoted(phrase)
+        ]
+        conditions = [
+            text_rows.c.words.like(f"%{phrase.terms[0]}%")
+            for phrase in query.wanted
+            if phrase.end is PhraseEnd.PART
+        ]
+        if terms:
+            wanted = sa.cast(sa.literal(" & ".join(dict.fromkeys(terms))), TSQUERY)
+            conditions.append(_MATCHES.op("@@", is_comparison=True)(wanted))
+        return sa.and_(*conditions)
+
+    def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
+        """
+        Leave it to the comparison: a condition of an index would be taken for one.
+        """
+        return sa.true()
+
+    def number_found(self, query: TextQuery, most: int) -> sa.Select[int]:
+        some = sa.select(sa.literal(1)).select_from(text_rows)
+        some = some.where(self.narrowed(query)).limit(most)
+        return sa.select(sa.func.count()).select_from(some.subquery())
+
+    def has_phrase(self, phrase: Phrase) -> sa.ColumnElement[bool]:
+        return sa.func.strpos(text_rows.c.words, phrase.pattern) > 0
+
+    def byte_length(self, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+        return sa.func.octet_length(text)
+
+    def events_of(self, sessions: sa.Select[str]) -> sa.ColumnElement[bool]:
+        return text_rows.c.session_id.in_(sessions)
+
+
+def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:
+    """
+    Turn rows into an array for each column: one statement for all.
+    """
+    return {name: [row[name] for row in rows] for name in rows[0]}
+
+
+def _quoted(phrase: Phrase) -> list[str]:
+    """
+    Quote terms for a query; a term is letters and digits, so that nothing is escaped.
+    """
+    quoted = [f"'{term}'" for term in phrase.terms]
+    if phrase.end is PhraseEnd.PREFIX:
+        quoted[-1] += ":*"
+    return quoted

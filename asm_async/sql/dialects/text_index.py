@@ -1,0 +1,109 @@
+"""
+What differs between the databases in how an index of texts is kept and searched.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import Any
+
+import sqlalchemy as sa
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from asm_async.values.text_query import Phrase, TextQuery
+
+
+class TextIndexDialect(ABC):
+    """
+    One database's full-text search.
+    """
+
+    @abstractmethod
+    async def is_there(self, conn: AsyncConnection) -> bool:
+        """
+        Return whether the database has an index of texts.
+        """
+
+    @abstractmethod
+    async def create(self, conn: AsyncConnection) -> None:
+        """
+        Make the tables of the index and the triggers that keep it true.
+
+        From then on, what is removed from the log leaves the index in the same
+        transaction, and sessions that are saved are noted, whoever does it.
+
+        Raises:
+            UnsupportedOperationError: If the database cannot keep an index of texts.
+        """
+
+    @abstractmethod
+    async def drop(self, conn: AsyncConnection) -> None:
+        """
+        Remove the index, if there is one, with all that :meth:`create` has made.
+        """
+
+    @abstractmethod
+    async def lock(self, conn: AsyncConnection, timeout: float) -> None:
+        """
+        Keep what is removed from the log waiting until this transaction has ended.
+
+        Args:
+            conn: In a transaction that has not written yet.
+
+            timeout: How long, in seconds, to wait for those who remove something now.
+        """
+
+    @abstractmethod
+    async def insert(
+        self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        """
+        Add the rows of events that are in the log now, and not in the index.
+        """
+
+    @abstractmethod
+    async def insert_titles(
+        self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
+    ) -> None:
+        """
+        Add the rows of titles, in place of those of the same sessions.
+        """
+
+    @abstractmethod
+    def narrowed(self, query: TextQuery) -> sa.ColumnElement[bool]:
+        """
+        Make a condition that rows with all wanted phrases meet, found by an index.
+
+        Others may meet it, too.
+        """
+
+    @abstractmethod
+    def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
+        """
+        Make such a condition for rows that are gone through in another order.
+        """
+
+    @abstractmethod
+    def number_found(self, query: TextQuery, most: int) -> sa.Select[int]:
+        """
+        Count the rows that :meth:`narrowed` finds, up to *most*.
+        """
+
+    @abstractmethod
+    def has_phrase(self, phrase: Phrase) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that a row has a phrase, and decide it.
+        """
+
+    @abstractmethod
+    def byte_length(self, text: sa.ColumnElement[str]) -> sa.ColumnElement[int]:
+        """
+        Return how many bytes a text has.
+        """
+
+    @abstractmethod
+    def events_of(self, sessions: sa.Select[str]) -> sa.ColumnElement[bool]:
+        """
+        Make the condition that a row is of one of some sessions, to be found by it.
+        """

@@ -1,0 +1,3 @@
+"""
+How texts are indexed and searched.
+"""
