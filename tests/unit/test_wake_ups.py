@@ -9,12 +9,11 @@ import pytest
 
 from asm_async import Event
 from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
-from asm_async.sql.notifications.hub import (
+from asm_async.sql.notifications.committed_events import (
     CommittedEvent,
-    NotificationHub,
-    WakeUp,
     stored_event,
 )
+from asm_async.sql.notifications.hub import NotificationHub, WakeUp
 from asm_async.testing.factories import make_event
 from asm_async.values.json_values import encode_json
 

@@ -19,7 +19,8 @@ from asm_async.sql.core import feed_timing as timing
 from asm_async.sql.core import tables
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
-from asm_async.sql.notifications.hub import WakeUp, stored_event, undecoded_event
+from asm_async.sql.notifications.committed_events import stored_event, undecoded_event
+from asm_async.sql.notifications.hub import WakeUp
 from asm_async.values.checkpoint import START, Place, Witness, mark_of, witness_of
 from asm_async.values.event import Event
 

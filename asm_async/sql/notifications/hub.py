@@ -8,43 +8,10 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
-from typing import Any, TypeAlias
 
 from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
+from asm_async.sql.notifications.committed_events import CommittedEvent, size_of
 from asm_async.values.checkpoint import Place, mark_of
-from asm_async.values.event import Event
-from asm_async.values.json_values import EncodedJSON, decode_json
-
-CommittedEvent: TypeAlias = tuple[Event, tuple[str, str]]
-"""
-An event that this process has committed, with its *data* and *metadata* as stored text.
-"""
-
-
-def stored_event(committed: CommittedEvent) -> Event:
-    """
-    Make the event that reading the database would find.
-
-    Its JSON is decoded each time: the objects of the event that was appended are the
-    caller's, who may have changed them since, and so may each follower change its own.
-    """
-    event, (data, metadata) = committed
-    return event.with_json(decode_json(data), decode_json(metadata))
-
-
-def undecoded_event(committed: CommittedEvent) -> Event:
-    """
-    Make the same for those who pass it on, and do not look into its JSON.
-    """
-    event, (data, metadata) = committed
-    # To a checker, what the fields hold is always decoded.
-    texts: tuple[Any, Any] = EncodedJSON(data), EncodedJSON(metadata)
-    return event.with_json(*texts)
-
-
-def _size_of(committed: CommittedEvent) -> int:
-    _, (data, metadata) = committed
-    return len(data) + len(metadata)
 
 
 class WakeUp(asyncio.Event):
@@ -158,7 +125,7 @@ class WakeUp(asyncio.Event):
                 self.set()
                 return
             self._offered.append((number, committed))
-            self._offered_bytes += _size_of(committed)
+            self._offered_bytes += size_of(committed)
             last = number
         is_large = self._offered_bytes > MAX_HELD_BYTES and len(self._offered) > 1
         if is_large or len(self._offered) > READ_BATCH_SIZE:
@@ -187,14 +154,14 @@ class WakeUp(asyncio.Event):
         offered = self._offered
         _, number = place
         while offered and offered[0][0] <= number:
-            self._offered_bytes -= _size_of(offered.popleft()[1])
+            self._offered_bytes -= size_of(offered.popleft()[1])
         # A consumer that goes back, to be given again what it has not acknowledged,
         # is not where it was seen last.
         has_gap = bool(offered) and offered[0][0] > number + 1
         if self.must_read or place != self.seen or has_gap:
             return None
         drained = [offered.popleft() for _ in range(min(limit, len(offered)))]
-        self._offered_bytes -= sum(_size_of(committed) for _, committed in drained)
+        self._offered_bytes -= sum(size_of(committed) for _, committed in drained)
         if not offered:
             super().clear()
         if drained:

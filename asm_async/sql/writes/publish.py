@@ -7,7 +7,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import cast
 
-from asm_async.sql.notifications.hub import CommittedEvent, NotificationHub
+from asm_async.sql.notifications.committed_events import CommittedEvent
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.writes.append_plan import AppendEvents
 from asm_async.sql.writes.operations import (
     Commit,
