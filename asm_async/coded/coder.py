@@ -144,7 +144,9 @@ class Coder:
 
     def is_own(self, artifact: Artifact) -> bool:  # noqa: ARG002 - for those who override it
         """
-        Return whether an artifact is one of :meth:`artifacts_of`: exports leave it out.
+        Return whether an artifact is one of :meth:`artifacts_of`.
+
+        Lists and exports leave it out, and imports register it anew.
         """
         return False
 
