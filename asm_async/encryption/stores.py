@@ -1,0 +1,92 @@
+"""
+Stores that encrypt what goes into others, and decrypt what comes out.
+"""
+
+from __future__ import annotations
+
+import attrs
+
+from asm_async.coded import CodedSessionStore, Removal
+from asm_async.encryption.coder import EncryptingCoder
+from asm_async.encryption.key_ring import KeyRing
+from asm_async.errors import SessionNotFoundError
+from asm_async.fronts.copying import SessionCopy
+from asm_async.ports.session_store import SessionStore
+from asm_async.values import fields
+from asm_async.values.session import Session
+
+
+class EncryptingSessionStore(CodedSessionStore):
+    """
+    A :class:`~asm_async.ports.session_store.SessionStore` in front of another one.
+
+    The JSON of sessions, runs, events and state items is encrypted before it is
+    written, and decrypted after it is read; ids, types, times, statuses, tags, token
+    counts, models and costs stay readable, and are authenticated with it. A value that
+    was altered, cut or exchanged raises ``TamperedError``.
+
+    Every promise of the port holds as before. The same event is always encrypted in the
+    same way, and an event that is stored under an older key is known again.
+
+    To delete a session drops its key first: whatever copies of the database there are,
+    nothing of it can be read any more.
+
+    Args:
+        store: Where the values go; closed with this one.
+
+        keys: The data keys.
+
+        pad_to: Fill each text with blanks to a multiple of so many bytes, which hides
+            its exact length; 1 for none. A call that is repeated with another number
+            is a call with other content.
+
+        allow_plaintext: Read what is stored unencrypted as it is, as in a database
+            that was begun so. Then anybody who can write to it can add to it unseen.
+
+    Raises:
+        ValidationError: If an argument is wrong.
+    """
+
+    def __init__(
+        self,
+        store: SessionStore,
+        *,
+        keys: KeyRing,
+        pad_to: int = 1,
+        allow_plaintext: bool = False,
+    ) -> None:
+        if not callable(getattr(store, "append_events", None)):
+            raise fields.unexpected("store", "a SessionStore", store)
+        self._coder = EncryptingCoder(
+            keys, store, pad_to=pad_to, allow_plaintext=allow_plaintext
+        )
+        super().__init__(store, self._coder)
+
+    async def _copy_session(self, copy: SessionCopy) -> Session:
+        """
+        Lend the copy the keys of what it takes along, then copy.
+        """
+        try:
+            found = await self.behind.get_session(copy.target.id)
+        except SessionNotFoundError:
+            found = None
+        # A session of that id that is no copy keeps its keys, and refuses to be one.
+        if found is None or found.parent_session_id == copy.source_id:
+            record = attrs.evolve(
+                self._coder.record_for(copy.target),
+                origin=copy.source_id,
+                origin_scopes=tuple((new, old) for old, new in copy.scopes.items()),
+            )
+            await self._coder.keys.lend(copy.source_id, record)
+        return await super()._copy_session(copy)
+
+    async def _delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> None:
+        """
+        Drop the session's key, then remove it: a crash in between leaves nothing.
+        """
+        if expected_tenant is not None:
+            await self.behind.get_session(session_id, expected_tenant=expected_tenant)
+        await self._coder.drop(Removal(session_ids=(session_id,)))
+        await super()._delete_session(session_id, expected_tenant)
