@@ -118,21 +118,13 @@ class EncryptingCoder(Coder):
 
     async def removed(self, removal: Removal) -> None:
         """
-        Drop the keys of sessions that are gone; they may have been dropped before.
-        """
-        await self.drop(removal)
+        Note that sessions are gone; :func:`drop_unused_keys` drops what stays unused.
 
-    async def drop(self, removal: Removal) -> None:
+        To drop their keys here would lose what others store at the same time under an
+        id that comes back.
         """
-        Drop the keys of some sessions, or of all of a tenant or user.
-        """
-        owners = [KeyOwner.session(each) for each in removal.session_ids]
-        if removal.tenant_id is not None or removal.user_id is not None:
-            owners += await self.keys.owners(
-                tenant_id=removal.tenant_id, user_id=removal.user_id
-            )
-        for owner in owners:
-            await self.keys.drop(owner)
+        for session_id in removal.session_ids:
+            await self.keys.note_use(KeyOwner.session(session_id), is_used=False)
 
     def record_for(self, session: Session) -> KeyRecord:
         """
@@ -152,6 +144,8 @@ class EncryptingCoder(Coder):
                 record = await self._begun(owner, record, brought)
             else:
                 record = await self.keys.begin(KeyRecord(owner=owner))
+        elif record.unused_since is not None:
+            record = await self.keys.note_use(owner, is_used=True) or record
         covering = record.covering
         if covering != owner:
             record = await self.keys.find(covering) or await self.keys.begin(

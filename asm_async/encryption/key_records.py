@@ -67,6 +67,11 @@ class KeyRecord:
     Ids of that session's keys, each with the key wrapped for this owner.
     """
 
+    unused_since: int | None = None
+    """
+    When the session was first found missing, in seconds since 1970; None if it was not.
+    """
+
     @property
     def latest(self) -> int:
         """

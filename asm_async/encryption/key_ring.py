@@ -8,8 +8,9 @@ import logging
 import os
 import time
 from collections import OrderedDict
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from typing import cast
 
 import attrs
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -138,7 +139,7 @@ class KeyRing:
                 raise KeyDroppedError(str(found.owner))
             return await self._with_new_key(found)
 
-        return await self._change(record.owner, change)
+        return cast("KeyRecord", await self._change(record.owner, change))
 
     async def to_encrypt(self, record: KeyRecord) -> tuple[KeyId, AESSIV]:
         """
@@ -223,6 +224,21 @@ class KeyRing:
         await self._change(owner, change)
         _LOG.info("the keys of a %s were dropped", owner.kind)
 
+    async def note_use(self, owner: KeyOwner, *, is_used: bool) -> KeyRecord | None:
+        """
+        Note whether a session is stored, or about to be; None if it never had a key.
+
+        What is unused for some time is dropped by :func:`drop_unused_keys`.
+        """
+        now = int(time.time())
+
+        async def change(found: KeyRecord | None) -> KeyRecord | None:
+            if found is None or (found.unused_since is None) == is_used:
+                return found
+            return attrs.evolve(found, unused_since=None if is_used else now)
+
+        return await self._change(owner, change)
+
     async def lend(self, source_id: str, target: KeyRecord) -> None:
         """
         Let a copy of a session read what it takes along.
@@ -268,11 +284,9 @@ class KeyRing:
             How many keys were wrapped by another master key before.
         """
         count = 0
-        async with aclosing(self._store.names()) as names:
-            async for name in names:
-                held = await self._get(name)
-                if held is not None:
-                    count += await self._rewrap(held.record.owner)
+        async with aclosing(self.records()) as records:
+            async for record in records:
+                count += await self._rewrap(record.owner)
         return count
 
     async def owners(
@@ -283,16 +297,22 @@ class KeyRing:
 
         Sessions belong to whom they did when they got their first key.
         """
-        found: list[KeyOwner] = []
+        async with aclosing(self.records()) as records:
+            return [
+                record.owner
+                async for record in records
+                if record.keys and _belongs(record, tenant_id, user_id)
+            ]
+
+    async def records(self) -> AsyncGenerator[KeyRecord]:
+        """
+        Yield all records, as they are now.
+        """
         async with aclosing(self._store.names()) as names:
             async for name in names:
                 stored = await self._store.read(name)
-                if stored is None:
-                    continue
-                record = KeyRecord.decoded(stored.content, name)
-                if record.keys and _belongs(record, tenant_id, user_id):
-                    found.append(record.owner)
-        return found
+                if stored is not None:
+                    yield KeyRecord.decoded(stored.content, name)
 
     async def _rewrap(self, owner: KeyOwner) -> int:
         count = 0
@@ -329,7 +349,7 @@ class KeyRing:
         self,
         owner: KeyOwner,
         change: Callable[[KeyRecord | None], Awaitable[KeyRecord | None]],
-    ) -> KeyRecord:
+    ) -> KeyRecord | None:
         """
         Change a record, and begin again whenever another process was faster.
         """
@@ -339,7 +359,7 @@ class KeyRing:
             found = None if stored is None else KeyRecord.decoded(stored.content, name)
             changed = await change(found)
             if changed is None or changed == found:
-                return found or KeyRecord(owner=owner)
+                return found
             version = None if stored is None else stored.version
             self._held.pop(name, None)
             if await self._store.write(

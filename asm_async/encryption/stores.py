@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import attrs
 
-from asm_async.coded import CodedSessionStore, Removal
+from asm_async.coded import CodedSessionStore
 from asm_async.encryption.coder import EncryptingCoder
 from asm_async.encryption.key_ring import KeyRing
 from asm_async.errors import SessionNotFoundError
@@ -28,8 +28,8 @@ class EncryptingSessionStore(CodedSessionStore):
     Every promise of the port holds as before. The same event is always encrypted in the
     same way, and an event that is stored under an older key is known again.
 
-    To delete a session drops its key first: whatever copies of the database there are,
-    nothing of it can be read any more.
+    To delete a session removes it from the database; its key is dropped some time after
+    that, by :func:`drop_unused_keys`, or at once by ``Maintenance.erase``.
 
     Args:
         store: Where the values go; closed with this one.
@@ -79,14 +79,3 @@ class EncryptingSessionStore(CodedSessionStore):
             )
             await self._coder.keys.lend(copy.source_id, record)
         return await super()._copy_session(copy)
-
-    async def _delete_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> None:
-        """
-        Drop the session's key, then remove it: a crash in between leaves nothing.
-        """
-        if expected_tenant is not None:
-            await self.behind.get_session(session_id, expected_tenant=expected_tenant)
-        await self._coder.drop(Removal(session_ids=(session_id,)))
-        await super()._delete_session(session_id, expected_tenant)
