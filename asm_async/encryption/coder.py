@@ -50,6 +50,12 @@ from asm_async.values.state_item import StateItem
 Key: TypeAlias = tuple[KeyId, AESSIV]
 
 
+# What is bound to a place begins with a bracket, so that neither text passes for the
+# other one.
+_CONTEXT = b"context"
+_CONTENT = b"content"
+
+
 class _Place(NamedTuple):
     """
     Where a value was written to: here, or in a session that this one is a copy of.
@@ -182,7 +188,7 @@ class EncryptingCoder(Coder):
         members = members_of(value)
         if isinstance(value, Session):
             context = encode_json(value.context) if value.context else ""
-            sealed = self._sealed(context, key_id, cipher, bound) if context else ""
+            sealed = self._sealed(context, key_id, cipher, _CONTEXT + bound) if context else ""
             members.append(_siv_of(sealed))
             stored = {SEALED: sealed} if sealed else {}
             value = attrs.evolve(value, context=stored)
@@ -314,7 +320,8 @@ def _context(value: Session, siv: object, cipher: AESSIV, bound: bytes) -> Any:
     sealed = SealedText.of(value.context.get(SEALED), subject)
     if _siv_of(cast("str", value.context[SEALED])) != siv:
         raise TamperedError("its context is from another time", subject=subject)
-    return decode_json(unseal(cipher, sealed, bound, subject).decode())
+    text = unseal(cipher, sealed, _CONTEXT + bound, subject)
+    return decode_json(text.decode())
 
 
 def _encrypted_content(
@@ -329,7 +336,7 @@ def _encrypted_content(
     """
     if not content:
         return (None if content is None else ""), content
-    encrypted = cipher.encrypt(content, [b"content", bound])
+    encrypted = cipher.encrypt(content, [_CONTENT, bound])
     siv = base64.b64encode(encrypted[:SIV_BYTES]).decode()
     return siv, encrypted[SIV_BYTES:]
 
@@ -346,7 +353,7 @@ def _decrypted_content(
         return b""
     encrypted = base64.b64decode(siv) + item.content
     try:
-        return cipher.decrypt(encrypted, [b"content", bound])
+        return cipher.decrypt(encrypted, [_CONTENT, bound])
     except InvalidTag:
         raise TamperedError(
             "its content was altered or exchanged", subject=_shown(item)
