@@ -5,15 +5,30 @@ Ports in front of others, whose values are stored in another form.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
-from asm_async.coded import CodedSessionStore, CodedValue, Coder
+from asm_async.coded import (
+    CodedArtifactRegistry,
+    CodedEventFeed,
+    CodedMaintenance,
+    CodedQueryAPI,
+    CodedSessionStore,
+    CodedStateStore,
+    CodedValue,
+    Coder,
+)
 from asm_async.errors import UnreadableValueError
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.ports.event_feed import EventFeed
+from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
-from asm_async.testing.backend import QueryAPIBackend
+from asm_async.ports.state_store import StateStore
+from asm_async.testing.backend import RecordingBackend
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.json_values import decode_json, encode_json
@@ -21,12 +36,12 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
 
-HIDDEN = "hidden"
+HIDDEN = "hidden:"
 
 _OBJECTS: Mapping[type[CodedValue], tuple[str, ...]] = MappingProxyType(
     {
         Session: ("metadata", "context"),
-        Run: ("metadata", "provider_metadata"),
+        Run: ("metadata",),
         Artifact: ("metadata",),
         StateItem: (),
         Event: ("data", "metadata"),
@@ -62,7 +77,7 @@ class Hiding(Coder):
     def _shown(self, value: CodedValue) -> CodedValue:
         try:
             return self._changed(value, _shown, _turned)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, ValueError) as error:
             reason = "it was not hidden"
             raise UnreadableValueError(reason, subject=repr(value)) from error
 
@@ -84,11 +99,23 @@ class Hiding(Coder):
 
 
 def _hidden(plain: object) -> object:
-    return {HIDDEN: encode_json(plain)[::-1]} if plain != {} else {}
+    if isinstance(plain, dict):
+        members = cast("dict[str, object]", plain)
+        return {key: _hidden_text(member) for key, member in members.items()}
+    return _hidden_text(plain)
+
+
+def _hidden_text(plain: object) -> str:
+    return HIDDEN + encode_json(plain)[::-1]
 
 
 def _shown(hidden: Any) -> object:
-    return decode_json(hidden[HIDDEN][::-1]) if hidden else {}
+    if isinstance(hidden, dict):
+        members = cast("dict[str, Any]", hidden)
+        return {key: _shown(member) for key, member in members.items()}
+    if not hidden.startswith(HIDDEN):
+        raise ValueError(hidden)
+    return decode_json(hidden.removeprefix(HIDDEN)[::-1])
 
 
 def _turned(content: bytes) -> bytes:
@@ -105,7 +132,7 @@ class CodedBackend:
         coder: What is stored in place of what callers see.
     """
 
-    def __init__(self, inner: QueryAPIBackend, coder: Coder) -> None:
+    def __init__(self, inner: RecordingBackend, coder: Coder) -> None:
         self._inner = inner
         self._coder = coder
 
@@ -117,3 +144,35 @@ class CodedBackend:
         Open another store behind a coded one.
         """
         return CodedSessionStore(await self._inner.open_store(), self._coder)
+
+    async def open_state_store(self) -> StateStore:
+        """
+        Open another state store behind a coded one.
+        """
+        return CodedStateStore(await self._inner.open_state_store(), self._coder)
+
+    async def open_artifact_registry(self) -> ArtifactRegistry:
+        """
+        Open another artifact registry behind a coded one.
+        """
+        registry = await self._inner.open_artifact_registry()
+        return CodedArtifactRegistry(registry, self._coder)
+
+    async def open_event_feed(self) -> EventFeed:
+        """
+        Open another event feed behind a coded one.
+        """
+        return CodedEventFeed(await self._inner.open_event_feed(), self._coder)
+
+    async def open_query_api(self) -> QueryAPI:
+        """
+        Open another query API behind a coded one.
+        """
+        return CodedQueryAPI(await self._inner.open_query_api(), self._coder)
+
+    async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
+        """
+        Open another maintenance behind a coded one.
+        """
+        maintenance = await self._inner.open_maintenance(now=now)
+        return CodedMaintenance(maintenance, self._coder)

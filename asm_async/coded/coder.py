@@ -52,10 +52,11 @@ class Coder:
     and comes out of them. A subclass overrides what it needs; this one changes nothing.
 
     **What may change.** Only fields by which nothing is found, counted or told apart: a
-    session's *metadata* and *context*; a run's *input*, *output*, *error*, *metadata*
-    and *provider_metadata*; an event's *data* and *metadata*; an artifact's *metadata*;
-    a state item's *data* and *content*. All others stay as they are, ids and times too.
-    The result is a value of the same class, and holds JSON like any other.
+    session's *metadata* and *context*; a run's *input*, *output*, *error* and
+    *metadata*, and of its *provider_metadata* all but the *model*; an event's *data*
+    and *metadata*; an artifact's *metadata*; a state item's *data* and *content*. All
+    others stay as they are, ids and times too. The result is a value of the same class,
+    and holds JSON like any other.
 
     **The same again.** The same value is always encoded in the same way, so that a call
     can be repeated. Where that has changed since, such as with another key, an event

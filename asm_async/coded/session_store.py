@@ -5,6 +5,7 @@ A session store whose values are stored in another form than callers see.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
+from copy import copy
 from typing import Any, TypeVar
 
 import attrs
@@ -26,6 +27,7 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 T = TypeVar("T")
+V = TypeVar("V", Session, Run, Event)
 
 
 class CodedSessionStore(SessionStoreFront):
@@ -52,6 +54,18 @@ class CodedSessionStore(SessionStoreFront):
         The store that it wraps.
         """
         self._coding = Coding(fields.instance(coder, "coder", Coder))
+        self._is_lenient = False
+
+    def lenient(self) -> CodedSessionStore:
+        """
+        Return the same store for those who only pass on what they read.
+
+        A session, a run or an event that cannot be decoded raises no error there: it is
+        shown as the coder says.
+        """
+        store = copy(self)
+        store._is_lenient = True  # noqa: SLF001 - of its own class
+        return store
 
     async def aclose(self) -> None:
         """
@@ -83,19 +97,20 @@ class CodedSessionStore(SessionStoreFront):
         save = changes.save
         items, removed = (save.items, save.removed) if save else ((), ())
         given = [event for event, _, _ in changes.batch]
-        sessions, created, runs, items, events = await self._coding.encoded_parts(
+        parts = await self._coding.encoded_parts(
             _one_or_none(changes.session),
             _one_or_none(changes.create_session),
             changes.runs,
-            items,
             given,
+            items,
         )
+        sessions, created, runs, events, items_to_save = parts
         whole = Changes(
             session=next(iter(sessions), None),
             create_session=next(iter(created), None),
             runs=tuple(runs),
             events=tuple(events),
-            items=tuple(items),
+            items=tuple(items_to_save),
             removed_items=tuple(removed),
         )
 
@@ -150,24 +165,24 @@ class CodedSessionStore(SessionStoreFront):
     async def _get_session(
         self, session_id: str, expected_tenant: str | None
     ) -> Session:
-        return await self._coding.decoded_one(
-            await self.behind.get_session(session_id, expected_tenant=expected_tenant)
+        session = await self.behind.get_session(
+            session_id, expected_tenant=expected_tenant
         )
+        (decoded,) = await self._read([session])
+        return decoded
 
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
-        return await self._coding.decoded(
-            await self.behind.list_sessions(**_arguments(wanted))
-        )
+        sessions = await self.behind.list_sessions(**_arguments(wanted))
+        return await self._coding.shown(sessions)
 
     async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
-        return await self._coding.decoded_one(
-            await self.behind.get_run(run_id, expected_tenant=expected_tenant)
-        )
+        run = await self.behind.get_run(run_id, expected_tenant=expected_tenant)
+        (decoded,) = await self._read([run])
+        return decoded
 
     async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
-        return await self._coding.decoded(
-            await self.behind.list_runs(session_id, **_arguments(wanted))
-        )
+        runs = await self.behind.list_runs(session_id, **_arguments(wanted))
+        return await self._coding.shown(runs)
 
     async def _get_active_run(
         self, session_id: str, expected_tenant: str | None
@@ -175,12 +190,14 @@ class CodedSessionStore(SessionStoreFront):
         run = await self.behind.get_active_run(
             session_id, expected_tenant=expected_tenant
         )
-        return None if run is None else await self._coding.decoded_one(run)
+        if run is None:
+            return None
+        (decoded,) = await self._read([run])
+        return decoded
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
-        return await self._coding.decoded(
-            await self.behind.get_events(session_id, **_arguments(wanted))
-        )
+        events = await self.behind.get_events(session_id, **_arguments(wanted))
+        return await self._read(events)
 
     async def _get_latest_sequence(
         self, session_id: str, expected_tenant: str | None
@@ -188,6 +205,10 @@ class CodedSessionStore(SessionStoreFront):
         return await self.behind.get_latest_sequence(
             session_id, expected_tenant=expected_tenant
         )
+
+    async def _read(self, stored: Sequence[V]) -> list[V]:
+        decode = self._coding.shown if self._is_lenient else self._coding.decoded
+        return await decode(stored)
 
     async def _returned(
         self, given: Sequence[Event], stored: Sequence[Event]
@@ -230,6 +251,9 @@ class CodedSessionStore(SessionStoreFront):
             try:
                 return await write(encoded)
             except EventConflictError as conflict:
+                if not self._coding.coder.is_reversible:
+                    # What callers see is what is stored.
+                    raise
                 known = await self._stored_twins(given, conflict, expected_tenant)
                 replaced = [
                     known.get((event.session_id, event.id), other)

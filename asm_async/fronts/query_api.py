@@ -98,7 +98,7 @@ class QueryAPIFront(QueryAPI):
     ) -> CostSummary:
         wanted = UsageFilter(**filters)
         prices = _checked_prices(pricing_table)
-        lookup = _optional_callable(price_lookup, "price_lookup")
+        lookup = optional_callable(price_lookup, "price_lookup")
         groups = await self._group_costs(wanted)
         return await cost_summary(groups, wanted, prices, lookup)
 
@@ -129,9 +129,8 @@ class QueryAPIFront(QueryAPI):
         progress: Callable[[ExportReport], object] | None,
         **filters: Any,
     ) -> ExportReport:
-        if not callable(writer):
-            raise fields.unexpected("writer", "an async callable", writer)
-        progress = _optional_callable(progress, "progress")
+        check_writer(writer)
+        progress = optional_callable(progress, "progress")
         # Of each session no more than its id is needed here.
         wanted = SessionSearch(**filters, with_context=False)
 
@@ -163,8 +162,8 @@ class QueryAPIFront(QueryAPI):
         max_line_bytes: int = MAX_LINE_BYTES,
         progress: Callable[[ImportReport], object] | None = None,
     ) -> ImportReport:
-        reader = _checked_reader(reader)
-        progress = _optional_callable(progress, "progress")
+        reader = checked_reader(reader)
+        progress = optional_callable(progress, "progress")
         if not fields.count(max_line_bytes, "max_line_bytes"):
             raise ValidationError("max_line_bytes: expected at least 1, got 0")
         return await self._import_sessions(reader, max_line_bytes, progress)
@@ -230,13 +229,27 @@ class QueryAPIFront(QueryAPI):
     ) -> ImportReport: ...
 
 
-def _checked_reader(reader: object) -> ImportReader:
+def check_writer(writer: object) -> None:
+    """
+    Refuse what an export cannot be written with.
+    """
+    if not callable(writer):
+        raise fields.unexpected("writer", "an async callable", writer)
+
+
+def checked_reader(reader: object) -> ImportReader:
+    """
+    Accept what an import may be read from.
+    """
     if not isinstance(reader, AsyncIterable):
         raise fields.unexpected("reader", "an async iterable of bytes", reader)
     return cast("ImportReader", reader)
 
 
-def _optional_callable(value: C, name: str) -> C:
+def optional_callable(value: C, name: str) -> C:
+    """
+    Accept a callable, or None.
+    """
     if value is not None and not callable(value):
         raise fields.unexpected(name, "a callable", value)
     return value

@@ -7,19 +7,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
 
-import attrs
-
+from asm_async.coded.coding import Coding
+from asm_async.coded.exports import changed_export
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ImportReader
-from asm_async.redaction.session_store import redacted
-from asm_async.redaction.state_store import redacted_item
-from asm_async.transfer.incoming_session import IncomingRecords, split_lines
-from asm_async.values.artifact import Artifact
-from asm_async.values.event import EVENTS_RETRACTED, Event
-from asm_async.values.export_lines import encode_record
-from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
+from asm_async.redaction.coder import RedactingCoder
 from asm_async.values.redaction import RedactionPolicy
-from asm_async.values.run import Run
-from asm_async.values.state_item import StateItem
 
 
 async def redacted_export(
@@ -29,7 +21,7 @@ async def redacted_export(
     max_line_bytes: int = MAX_LINE_BYTES,
 ) -> AsyncGenerator[bytes]:
     """
-    Yield an export line by line without what *policy* replaces.
+    Yield an export, some lines at a time, without what *policy* replaces.
 
     Of artifacts the *metadata* is redacted, of state items the *data*; what is in their
     contents is not looked at.
@@ -47,25 +39,8 @@ async def redacted_export(
     Raises:
         ValidationError: With the number of the line that is wrong.
     """
-    async with aclosing(split_lines(reader, max_line_bytes)) as lines:
-        records = IncomingRecords(lines, lambda _: None)
-        record: ExportRecord | None = None
-        while not isinstance(record, ExportEnd):
-            record = await records.next()
-            yield encode_record(_redacted(record, policy))
-        await records.end()
-
-
-def _redacted(record: ExportRecord, policy: RedactionPolicy) -> ExportRecord:
-    if isinstance(record, Run):
-        return redacted(record, policy)
-    if isinstance(record, Artifact):
-        return redacted(record, policy)
-    if isinstance(record, StateItem):
-        return redacted_item(record, policy)
-    # A retraction holds the store's numbers: without them hidden events came back.
-    if isinstance(record, Event) and record.type != EVENTS_RETRACTED:
-        return redacted(record, policy)
-    if isinstance(record, ExportedSession):
-        return attrs.evolve(record, session=redacted(record.session, policy))
-    return record
+    redact = Coding(RedactingCoder(policy)).encoded
+    lines = changed_export(reader, redact, max_line_bytes=max_line_bytes)
+    async with aclosing(lines):
+        async for some in lines:
+            yield some

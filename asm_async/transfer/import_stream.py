@@ -4,14 +4,9 @@ How every adapter reads an import, and what it refuses.
 
 from __future__ import annotations
 
-from collections.abc import (
-    AsyncGenerator,
-    Awaitable,
-    Callable,
-    Collection,
-)
-from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
-from typing import NoReturn, cast
+from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
+from contextlib import aclosing
+from typing import NoReturn
 
 import attrs
 
@@ -62,7 +57,7 @@ async def read_import(
     session, and every thousand lines.
     """
     tally = _Tally(progress)
-    async with _closing(reader), aclosing(split_lines(reader, max_line_bytes)) as lines:
+    async with aclosing(split_lines(reader, max_line_bytes)) as lines:
         records = IncomingRecords(lines, tally.count_line)
         if not isinstance(await records.next(), ExportHeader):
             records.refuse("record: an export begins with its 'header'")
@@ -79,15 +74,6 @@ async def read_import(
                 records.refuse(f"{name}: {announced} are announced, {found} are there")
         await records.end()
     return attrs.evolve(tally.report, line_count=records.line_number - 1)
-
-
-def _closing(reader: ImportReader) -> AbstractAsyncContextManager[object]:
-    """
-    Close a generator in the end: its file would stay open if it was not read through.
-    """
-    if isinstance(reader, AsyncGenerator):
-        return aclosing(cast("AsyncGenerator[bytes]", reader))
-    return nullcontext()
 
 
 class _Tally:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from codecs import BOM_UTF8
 from collections.abc import AsyncGenerator, AsyncIterable, Callable
-from contextlib import aclosing
+from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from datetime import datetime
 from functools import cached_property
 from typing import NoReturn, Self, TypeAlias, cast
@@ -85,39 +85,55 @@ class IncomingRecords:
         self.line_number += 1
         try:
             return await anext(self._lines, None)
-        except ValidationError as error:
+        except _BadLineError as error:
             self.refuse(str(error))
+
+
+class _BadLineError(ValidationError):
+    """
+    A line cannot be read; what counts the lines says which.
+    """
 
 
 async def split_lines(
     reader: AsyncIterable[bytes], max_line_bytes: int
 ) -> AsyncGenerator[bytes]:
     """
-    Split the bytes that *reader* yields into lines, without their ends.
+    Split the bytes that *reader* yields into lines, without their ends, and close it.
     """
     pieces: list[bytes] = []
     size = 0
-    async for piece in reader:
-        first, *lines = _bytes(piece).split(b"\n")
-        for following in [*lines, None]:
-            pieces.append(first)
-            size += len(first)
-            if size > max_line_bytes:
-                raise ValidationError(
-                    f"the line has more than {max_line_bytes} bytes; if that is right,"
-                    " pass a greater max_line_bytes"
-                )
-            if following is None:
-                break
+    async with _closing(reader):
+        async for piece in reader:
+            first, *lines = _bytes(piece).split(b"\n")
+            for following in [*lines, None]:
+                pieces.append(first)
+                size += len(first)
+                if size > max_line_bytes:
+                    raise _BadLineError(
+                        f"the line has more than {max_line_bytes} bytes; if that is"
+                        " right, pass a greater max_line_bytes"
+                    )
+                if following is None:
+                    break
+                yield b"".join(pieces)
+                pieces, size, first = [], 0, following
+        if size:
             yield b"".join(pieces)
-            pieces, size, first = [], 0, following
-    if size:
-        yield b"".join(pieces)
+
+
+def _closing(reader: AsyncIterable[bytes]) -> AbstractAsyncContextManager[object]:
+    """
+    Close a generator in the end: its file would stay open if it was not read through.
+    """
+    if isinstance(reader, AsyncGenerator):
+        return aclosing(cast("AsyncGenerator[bytes]", reader))
+    return nullcontext()
 
 
 def _bytes(piece: object) -> bytes:
     if not isinstance(piece, bytes):
-        raise fields.unexpected("reader", "bytes", piece)
+        raise _BadLineError(str(fields.unexpected("reader", "bytes", piece)))
     return piece
 
 

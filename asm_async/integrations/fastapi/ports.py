@@ -11,6 +11,7 @@ import attrs
 from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
+from asm_async.coded import CodedSessionStore
 from asm_async.fronts.log_records import LogThrottle
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
 from asm_async.integrations.fastapi.readiness import Readiness
@@ -34,6 +35,8 @@ def _passing_ports(state: AppState) -> Ports:
     # No subclass: one that changes what it reads has to see it.
     if type(store) is SQLSessionStore:
         store = store.undecoded()
+    elif isinstance(store, CodedSessionStore):
+        store = store.lenient()
     if type(query) is SQLQueryAPI:
         query = query.undecoded()
     return Ports(

@@ -1,0 +1,70 @@
+"""
+What of values is redacted before they are stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar
+
+import attrs
+
+from asm_async.coded import CodedValue, Coder
+from asm_async.values import fields
+from asm_async.values.artifact import Artifact
+from asm_async.values.event import Event
+from asm_async.values.redaction import RedactionPolicy
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+from asm_async.values.state_item import StateItem
+
+# All that hold JSON. By the others values are found, counted and told apart.
+_FIELDS: Mapping[type[CodedValue], tuple[str, ...]] = MappingProxyType(
+    {
+        Session: ("metadata", "context"),
+        Run: (
+            "input",
+            "output",
+            "error",
+            "metadata",
+            "token_usage",
+            "provider_metadata",
+        ),
+        Artifact: ("metadata",),
+        StateItem: ("data",),
+        Event: ("data", "metadata"),
+    }
+)
+
+
+class RedactingCoder(Coder):
+    """
+    Redacts values before they are stored; what is read is what is stored.
+
+    The same value gives the same redacted value, so that a call may be repeated.
+
+    Args:
+        policy: What to leave out.
+
+    Raises:
+        ValidationError: If *policy* is something else.
+    """
+
+    is_reversible: ClassVar[bool] = False
+
+    def __init__(self, policy: RedactionPolicy) -> None:
+        self._policy = fields.instance(policy, "policy", RedactionPolicy)
+
+    async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
+        """
+        Return the values, whose JSON is in normal form, as they may be stored.
+        """
+        return [self._redacted(value) for value in values]
+
+    def _redacted(self, value: CodedValue) -> CodedValue:
+        redact = self._policy.redact
+        changes: dict[str, Any] = {
+            name: redact(getattr(value, name)) for name in _FIELDS[type(value)]
+        }
+        return attrs.evolve(value, **changes)
