@@ -9,6 +9,7 @@ from asm_async.errors import MissingDependencyError
 if find_spec("cryptography") is None:
     raise MissingDependencyError("cryptography", "encryption")
 
+from asm_async.encryption.artifact_store import EncryptingArtifactStore
 from asm_async.encryption.key_directory import DirectoryKeyStore
 from asm_async.encryption.key_providers import (
     KeyProvider,
@@ -23,11 +24,18 @@ from asm_async.encryption.key_stores import (
     StoredRecord,
 )
 from asm_async.encryption.owners import KeyOwner
-from asm_async.encryption.stores import EncryptingSessionStore
+from asm_async.encryption.ports import (
+    EncryptingSessionStore,
+    EncryptingStateStore,
+    encrypted_ports,
+)
+from asm_async.encryption.unused_keys import drop_unused_keys
 
 __all__ = [
     "DirectoryKeyStore",
+    "EncryptingArtifactStore",
     "EncryptingSessionStore",
+    "EncryptingStateStore",
     "InMemoryKeyStore",
     "KeyOwner",
     "KeyProvider",
@@ -36,5 +44,7 @@ __all__ = [
     "LocalKeyProvider",
     "StateKeyStore",
     "StoredRecord",
+    "drop_unused_keys",
+    "encrypted_ports",
     "new_master_key",
 ]

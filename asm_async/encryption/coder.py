@@ -129,8 +129,23 @@ class EncryptingCoder(Coder):
         To drop their keys here would lose what others store at the same time under an
         id that comes back.
         """
-        for session_id in removal.session_ids:
-            await self.keys.note_use(KeyOwner.session(session_id), is_used=False)
+        owners = {KeyOwner.session(each) for each in removal.session_ids}
+        if removal.tenant_id is not None or removal.user_id is not None:
+            owners.update(
+                await self.keys.owners(
+                    tenant_id=removal.tenant_id, user_id=removal.user_id
+                )
+            )
+        for owner in owners:
+            if owner.kind == "session" and not await self._is_stored(owner):
+                await self.keys.note_use(owner, is_used=False)
+
+    async def _is_stored(self, owner: KeyOwner) -> bool:
+        try:
+            await self._sessions.get_session(owner.id)
+        except SessionNotFoundError:
+            return False
+        return True
 
     def record_for(self, session: Session) -> KeyRecord:
         """
@@ -188,7 +203,11 @@ class EncryptingCoder(Coder):
         members = members_of(value)
         if isinstance(value, Session):
             context = encode_json(value.context) if value.context else ""
-            sealed = self._sealed(context, key_id, cipher, _CONTEXT + bound) if context else ""
+            sealed = (
+                self._sealed(context, key_id, cipher, _CONTEXT + bound)
+                if context
+                else ""
+            )
             members.append(_siv_of(sealed))
             stored = {SEALED: sealed} if sealed else {}
             value = attrs.evolve(value, context=stored)

@@ -23,8 +23,8 @@ from asm_async.encryption.key_records import KeyRecord
 from asm_async.encryption.key_ring import KeyRing
 from asm_async.encryption.key_stores import InMemoryKeyStore
 from asm_async.encryption.owners import KeyOwner
-from asm_async.encryption.seals import KeyId
 from asm_async.encryption.sealed_fields import place_of
+from asm_async.encryption.seals import KeyId
 from asm_async.memory import InMemoryDatabase, InMemorySessionStore
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, EventType
