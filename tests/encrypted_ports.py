@@ -104,18 +104,15 @@ class EncryptedBackend:
         """
         Open another query API behind an encrypting one.
         """
-        return CodedQueryAPI(await self._inner.open_query_api(), await self.coder())
+        query = await self._inner.open_query_api()
+        return CodedQueryAPI(query, (await self.coder()).for_imports())
 
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
         """
         Open another maintenance behind an encrypting one.
         """
-        return EncryptingMaintenance(
-            await self._inner.open_maintenance(now=now),
-            await self.coder(),
-            store=await self._inner.open_store(),
-            query=await self._inner.open_query_api(),
-        )
+        maintenance = await self._inner.open_maintenance(now=now)
+        return EncryptingMaintenance(maintenance, await self.coder())
 
 
 class EncryptedArtifactPlace:

@@ -7,6 +7,7 @@ from __future__ import annotations
 import base64
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
+from copy import copy
 from typing import Any, NamedTuple, TypeAlias, cast
 
 import attrs
@@ -35,6 +36,7 @@ from asm_async.encryption.seals import (
 )
 from asm_async.errors import (
     KeyDroppedError,
+    SessionDeletedError,
     SessionNotFoundError,
     TamperedError,
 )
@@ -97,6 +99,18 @@ class EncryptingCoder(Coder):
         self._sessions = sessions
         self._pad_to = fields.positive_count(pad_to, "pad_to")
         self._allow_plaintext = fields.boolean(allow_plaintext, "allow_plaintext")
+        self._must_exist = True
+
+    def for_imports(self) -> EncryptingCoder:
+        """
+        Return the same coder for what is looked at once more behind it.
+
+        It makes keys for sessions that there are none of, so that who reads an export
+        says what is wrong with it; :func:`drop_unused_keys` drops these.
+        """
+        coder = copy(self)
+        coder._must_exist = False  # noqa: SLF001 - of its own class
+        return coder
 
     async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
         """
@@ -186,14 +200,17 @@ class EncryptingCoder(Coder):
         try:
             stored = await self._sessions.get_session(owner.id)
         except SessionNotFoundError:
-            if owner.id not in brought:
+            if owner.id not in brought and self._must_exist:
                 raise
-            session = brought[owner.id]
+            session = brought.get(owner.id)
         else:
+            if known is not None and stored.deleted_at is not None:
+                # One that is being erased is closed before its key is dropped.
+                raise SessionDeletedError(owner.id)
             if known is not None:
                 raise KeyDroppedError(str(owner))
             session = stored
-        record = self.record_for(session)
+        record = KeyRecord(owner=owner) if session is None else self.record_for(session)
         return await self.keys.begin(record, again=known is not None)
 
     def _encrypted(

@@ -6,7 +6,12 @@ from __future__ import annotations
 
 import attrs
 
-from asm_async.coded import CodedSessionStore, CodedStateStore, coded_ports
+from asm_async.coded import (
+    CodedQueryAPI,
+    CodedSessionStore,
+    CodedStateStore,
+    coded_ports,
+)
 from asm_async.encryption.coder import EncryptingCoder
 from asm_async.encryption.key_ring import KeyRing
 from asm_async.encryption.maintenance import EncryptingMaintenance
@@ -47,10 +52,12 @@ def encrypted_ports(
         ports.store, keys=keys, pad_to=pad_to, allow_plaintext=allow_plaintext
     )
     coded = coded_ports(ports, store.coder)
-    maintenance = EncryptingMaintenance(
-        ports.maintenance, store.coder, store=ports.store, query=ports.query
+    return attrs.evolve(
+        coded,
+        store=store,
+        query=CodedQueryAPI(ports.query, store.coder.for_imports()),
+        maintenance=EncryptingMaintenance(ports.maintenance, store.coder),
     )
-    return attrs.evolve(coded, store=store, maintenance=maintenance)
 
 
 class EncryptingSessionStore(CodedSessionStore):
