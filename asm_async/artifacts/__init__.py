@@ -3,6 +3,7 @@ Artifacts and their contents together: a registry and a store, in the right orde
 """
 
 from asm_async.artifacts.copying import ContentCopier
+from asm_async.artifacts.large_data import LargeDataCoder, large_data
 from asm_async.artifacts.library import ArtifactLibrary
 from asm_async.artifacts.unnamed_contents import remove_unnamed_contents
 from asm_async.values.artifact import Artifact, ArtifactContent, ArtifactStats
@@ -13,5 +14,7 @@ __all__ = [
     "ArtifactLibrary",
     "ArtifactStats",
     "ContentCopier",
+    "LargeDataCoder",
+    "large_data",
     "remove_unnamed_contents",
 ]

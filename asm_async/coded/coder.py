@@ -80,6 +80,11 @@ class Coder:
     are returned to their caller without decoding them.
     """
 
+    registers_artifacts: ClassVar[bool] = False
+    """
+    Whether :meth:`artifacts_of` may return any.
+    """
+
     async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
         """
         Return what is to be stored in place of *values*.
@@ -93,13 +98,30 @@ class Coder:
         Return what callers see of *values*, which are stored.
 
         Raises:
-            UnreadableValueError: If a value cannot be decoded, now or ever. Where many
-                values are read that go on without it, such as by followers and exports,
-                each is decoded by itself then, and :meth:`unreadable` is called.
+            UnreadableValueError: If a value cannot be decoded, now or ever.
 
             StorageError: If what it needs is out of reach at present.
         """
         return values
+
+    async def show(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
+        """
+        Return what callers see of *values* where many are read, readable or not.
+
+        It is called for followers, consumers, pages, lists and exports. Unless it is
+        overridden, values that cannot be decoded together are decoded one by one.
+        """
+        try:
+            return await self.decode(values)
+        except UnreadableValueError:
+            return [await self._show_one(value) for value in values]
+
+    async def _show_one(self, value: CodedValue) -> CodedValue:
+        try:
+            (shown,) = await self.decode([value])
+        except UnreadableValueError as error:
+            return self.unreadable(value, error)
+        return shown
 
     def unreadable(
         self,
@@ -110,6 +132,21 @@ class Coder:
         Return what is shown in place of a stored *value* that cannot be decoded.
         """
         raise error
+
+    def artifacts_of(self, events: Sequence[Event]) -> Sequence[Artifact]:  # noqa: ARG002 - for those who override it
+        """
+        Return the artifacts that are registered together with encoded *events*.
+
+        They are registered in the same commit, or before it where events of several
+        sessions are appended, or others are retracted.
+        """
+        return ()
+
+    def is_own(self, artifact: Artifact) -> bool:  # noqa: ARG002 - for those who override it
+        """
+        Return whether an artifact is one of :meth:`artifacts_of`: exports leave it out.
+        """
+        return False
 
     async def removed(self, removal: Removal) -> None:
         """

@@ -9,7 +9,6 @@ from itertools import chain, islice
 from typing import Any, TypeVar, cast
 
 from asm_async.coded.coder import CodedValue, Coder
-from asm_async.errors import UnreadableValueError
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import EVENTS_RETRACTED, Event
 from asm_async.values.run import Run
@@ -72,16 +71,7 @@ class Coding:
         """
         Return what callers see of stored *values*, also if some cannot be decoded.
         """
-        try:
-            return await self.decoded(values)
-        except UnreadableValueError:
-            return [await self._shown_alone(value) for value in values]
-
-    async def _shown_alone(self, value: V) -> V:
-        try:
-            return await self.decoded_one(value)
-        except UnreadableValueError as error:
-            return cast("V", self.coder.unreadable(value, error))
+        return await _changed(values, self.coder.show)
 
 
 async def _changed(

@@ -15,8 +15,14 @@ from asm_async.coded.coding import Coding
 from asm_async.errors import ValidationError
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.transfer.incoming_session import IncomingRecords, split_lines
+from asm_async.values.artifact import Artifact
 from asm_async.values.export_lines import decode_record, encode_record
-from asm_async.values.export_records import ExportedSession, ExportEnd, ExportRecord
+from asm_async.values.export_records import (
+    ExportedSession,
+    ExportedSessionEnd,
+    ExportEnd,
+    ExportRecord,
+)
 from asm_async.values.session_export import SessionExport, SessionMember
 from asm_async.values.transfer_reports import ExportReport
 
@@ -83,29 +89,31 @@ async def changed_export(
                 record = await records.next()
             except ValidationError:
                 # Sessions that are whole before the line that is wrong are imported.
-                yield _lines(await changed_records(waiting, change))
+                yield record_lines(await changed_records(waiting, change))
                 raise
             waiting.append(record)
             size += records.line_size
             is_full = len(waiting) >= RECORDS_AT_ONCE or size >= BYTES_AT_ONCE
             if is_full or isinstance(record, ExportEnd):
-                yield _lines(await changed_records(waiting, change))
+                yield record_lines(await changed_records(waiting, change))
                 waiting, size = [], 0
         await records.end()
 
 
 @attrs.define(eq=False)
-class ChangingWriter:
+class DecodingWriter:
     """
-    Changes the values of an export before it writes them.
+    Decodes the values of an export before it writes them.
+
+    The artifacts that the coder has registered are left out: their contents are in what
+    is decoded.
     """
 
     _writer: ExportWriter
-    _change: ChangeValues
-    byte_count: int = 0
-    """
-    How many bytes it has written.
-    """
+    _coding: Coding
+    _byte_count: int = 0
+    _left_out: int = 0
+    _left_out_of_session: int = 0
 
     async def __call__(self, data: bytes) -> None:
         """
@@ -114,15 +122,38 @@ class ChangingWriter:
         lines = data.splitlines()
         for start in range(0, len(lines), RECORDS_AT_ONCE):
             records = [*map(decode_record, lines[start : start + RECORDS_AT_ONCE])]
-            changed = _lines(await changed_records(records, self._change))
+            kept = [
+                self._counted(record) for record in records if self._is_kept(record)
+            ]
+            changed = record_lines(await changed_records(kept, self._coding.shown))
             await self._writer(changed)
-            self.byte_count += len(changed)
+            self._byte_count += len(changed)
 
     def report(self, report: ExportReport) -> ExportReport:
         """
-        Return a report of the export with the bytes that were really written.
+        Return a report of the export with what was really written.
         """
-        return attrs.evolve(report, byte_count=self.byte_count)
+        return attrs.evolve(
+            report,
+            artifact_count=report.artifact_count - self._left_out,
+            byte_count=self._byte_count,
+        )
+
+    def _is_kept(self, record: ExportRecord) -> bool:
+        if isinstance(record, Artifact) and self._coding.coder.is_own(record):
+            self._left_out += 1
+            self._left_out_of_session += 1
+            return False
+        return True
+
+    def _counted(self, record: ExportRecord) -> ExportRecord:
+        if isinstance(record, ExportedSessionEnd):
+            left_out, self._left_out_of_session = self._left_out_of_session, 0
+        elif isinstance(record, ExportEnd):
+            left_out = self._left_out
+        else:
+            return record
+        return attrs.evolve(record, artifact_count=record.artifact_count - left_out)
 
 
 async def decoded_export(export: SessionExport, coding: Coding) -> SessionExport:
@@ -134,11 +165,18 @@ async def decoded_export(export: SessionExport, coding: Coding) -> SessionExport
         export,
         session=session,
         runs=tuple(await coding.shown(export.runs)),
-        artifacts=tuple(await coding.shown(export.artifacts)),
+        artifacts=tuple(
+            await coding.shown(
+                [each for each in export.artifacts if not coding.coder.is_own(each)]
+            )
+        ),
         items=tuple(await coding.shown(export.items)),
         events=tuple(await coding.shown(export.events)),
     )
 
 
-def _lines(records: Iterable[ExportRecord]) -> bytes:
+def record_lines(records: Iterable[ExportRecord]) -> bytes:
+    """
+    Return the lines of some records.
+    """
     return b"".join(map(encode_record, records))

@@ -11,7 +11,8 @@ import attrs
 
 from asm_async.coded.coder import Coder
 from asm_async.coded.coding import Coding
-from asm_async.coded.exports import ChangingWriter, changed_export, decoded_export
+from asm_async.coded.exports import DecodingWriter, changed_export, decoded_export
+from asm_async.coded.registering_imports import encoded_import
 from asm_async.fronts.query_api import check_writer, checked_reader, optional_callable
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
@@ -136,7 +137,7 @@ class CodedQueryAPI(QueryAPI):
         """
         check_writer(writer)
         progress = optional_callable(progress, "progress")
-        decoding = ChangingWriter(writer, self._coding.shown)
+        decoding = DecodingWriter(writer, self._coding)
 
         def told(report: ExportReport) -> object:
             return progress and progress(decoding.report(report))
@@ -153,7 +154,12 @@ class CodedQueryAPI(QueryAPI):
         """
         reader = checked_reader(reader)
         longest = fields.positive_count(max_line_bytes, "max_line_bytes")
-        encoded = changed_export(reader, self._coding.encoded, max_line_bytes=longest)
+        if self._coding.coder.registers_artifacts:
+            encoded = encoded_import(reader, self._coding, max_line_bytes=longest)
+        else:
+            encoded = changed_export(
+                reader, self._coding.encoded, max_line_bytes=longest
+            )
         return await self.behind.import_sessions(
             encoded,
             max_line_bytes=_MAX_GROWTH * max(longest, MAX_LINE_BYTES),

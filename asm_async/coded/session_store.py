@@ -4,7 +4,7 @@ A session store whose values are stored in another form than callers see.
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
 from typing import Any, TypeVar
 
@@ -21,6 +21,7 @@ from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.run import Run
@@ -79,7 +80,17 @@ class CodedSessionStore(SessionStoreFront):
         expected_sequence: int | None,
         expected_tenant: str | None,
     ) -> list[Event]:
-        async def append(events: Sequence[Event]) -> list[Event]:
+        async def append(events: Sequence[Event]) -> Sequence[Event]:
+            artifacts = tuple(self._coding.coder.artifacts_of(events))
+            if artifacts and len({event.session_id for event in events}) == 1:
+                together = Changes(events=tuple(events), artifacts=artifacts)
+                committed = await self.behind.commit(
+                    together,
+                    expected_sequence=expected_sequence,
+                    expected_tenant=expected_tenant,
+                )
+                return committed.events
+            await self._register_before(artifacts, expected_tenant)
             return await self.behind.append_events(
                 events,
                 expected_sequence=expected_sequence,
@@ -103,8 +114,9 @@ class CodedSessionStore(SessionStoreFront):
             changes.runs,
             given,
             items,
+            changes.artifacts,
         )
-        sessions, created, runs, events, items_to_save = parts
+        sessions, created, runs, events, items_to_save, artifacts = parts
         whole = Changes(
             session=next(iter(sessions), None),
             create_session=next(iter(created), None),
@@ -115,18 +127,23 @@ class CodedSessionStore(SessionStoreFront):
         )
 
         async def commit(events: Sequence[Event]) -> Committed:
+            own = self._coding.coder.artifacts_of(events)
             return await self.behind.commit(
-                attrs.evolve(whole, events=tuple(events)),
+                attrs.evolve(whole, events=tuple(events), artifacts=(*artifacts, *own)),
                 **attrs.asdict(expected, recurse=False),
             )
 
         stored = await self._written(given, events, commit, expected.expected_tenant)
-        return await self._returned_commit(given, stored)
+        asked = stored.artifacts[: len(artifacts)]
+        return await self._returned_commit(given, attrs.evolve(stored, artifacts=asked))
 
     async def _retract(self, retraction: Retraction) -> list[Event]:
         expected = retraction.expected
 
         async def retract(replacement: Sequence[Event]) -> list[Event]:
+            await self._register_before(
+                self._coding.coder.artifacts_of(replacement), expected.expected_tenant
+            )
             return await self.behind.retract_events(
                 retraction.session_id,
                 first=retraction.first,
@@ -210,6 +227,22 @@ class CodedSessionStore(SessionStoreFront):
         decode = self._coding.shown if self._is_lenient else self._coding.decoded
         return await decode(stored)
 
+    async def _register_before(
+        self, artifacts: Iterable[Artifact], expected_tenant: str | None
+    ) -> None:
+        """
+        Register artifacts before the events that need them, where no commit takes both.
+
+        If the events are refused then, the artifacts stay with their sessions.
+        """
+        of_sessions: dict[str | None, list[Artifact]] = {}
+        for artifact in artifacts:
+            of_sessions.setdefault(artifact.session_id, []).append(artifact)
+        for of_session in of_sessions.values():
+            await self.behind.commit(
+                Changes(artifacts=tuple(of_session)), expected_tenant=expected_tenant
+            )
+
     async def _returned(
         self, given: Sequence[Event], stored: Sequence[Event]
     ) -> list[Event]:
@@ -227,14 +260,15 @@ class CodedSessionStore(SessionStoreFront):
     async def _returned_commit(
         self, given: Sequence[Event], stored: Committed
     ) -> Committed:
-        sessions, runs, items = await self._coding.decoded_parts(
-            _one_or_none(stored.session), stored.runs, stored.items
+        sessions, runs, items, artifacts = await self._coding.decoded_parts(
+            _one_or_none(stored.session), stored.runs, stored.items, stored.artifacts
         )
         return Committed(
             session=next(iter(sessions), None),
             runs=tuple(runs),
             events=tuple(await self._returned(given, stored.events)),
             items=tuple(items),
+            artifacts=tuple(artifacts),
         )
 
     async def _written(

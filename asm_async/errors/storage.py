@@ -94,6 +94,11 @@ class UnreadableValueError(StorageError):
         what = " of ".join(filter(None, (self.member, self.subject)))
         return f"{what} cannot be read: {super().__str__()}"
 
+    reason: Argument[str] = Argument(0)
+    """
+    Why it cannot be read.
+    """
+
     subject: Argument[str] = Argument(2)
     """
     The value, such as ``event 'evt_1' of session 'ses_1'``.

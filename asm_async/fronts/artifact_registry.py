@@ -8,10 +8,9 @@ from abc import abstractmethod
 from collections.abc import Collection
 from datetime import datetime
 
-import attrs
-
 from asm_async.errors import ValidationError
 from asm_async.fronts.observing import Observation, observed
+from asm_async.fronts.registering import checked_artifact
 from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact, ArtifactStats, sha256_checksum
@@ -29,7 +28,7 @@ class ArtifactRegistryFront(ArtifactRegistry):
     """
 
     async def register(self, artifact: Artifact) -> Artifact:
-        return await self._register(_checked_artifact(artifact))
+        return await self._register(checked_artifact(artifact, "artifact"))
 
     async def get(self, artifact_id: str) -> Artifact:
         return await self._get(fields.text(artifact_id, "artifact_id"))
@@ -89,18 +88,6 @@ class ArtifactRegistryFront(ArtifactRegistry):
 
     @abstractmethod
     async def _named_checksums(self, checksums: frozenset[str]) -> set[str]: ...
-
-
-def _checked_artifact(artifact: object) -> Artifact:
-    artifact = fields.instance(artifact, "artifact", Artifact)
-    if artifact.deleted_at is not None:
-        raise ValidationError(
-            f"artifact: {artifact.id!r} has deleted_at, which only the registry sets"
-        )
-    try:
-        return attrs.evolve(artifact)
-    except ValidationError as error:
-        raise ValidationError(f"artifact.{error}") from None
 
 
 def _checked_checksums(checksums: object) -> frozenset[str]:

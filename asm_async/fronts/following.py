@@ -14,6 +14,7 @@ import attrs
 
 from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
+from asm_async.values.moved_data import moved_members
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -39,7 +40,9 @@ def rough_size(event: Event) -> int:
     """
     Return about how many bytes an event takes; a mebibyte if it is more.
     """
-    size, left = 0, [event.data, event.metadata]
+    # What is elsewhere comes back into the event before a follower sees it.
+    size = sum(moved.bytes for _, moved in moved_members(event))
+    left = [event.data, event.metadata]
     while left and size < MAX_HELD_BYTES:
         value: Any = left.pop()
         size += _BYTES_PER_VALUE

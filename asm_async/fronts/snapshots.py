@@ -11,9 +11,11 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.fronts.expectations import Expectations
+from asm_async.fronts.registering import checked_artifact
 from asm_async.fronts.saving_items import ItemsToSave
 from asm_async.fronts.state_store import check_number_of_scopes, checked_save
 from asm_async.values import fields
+from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Changes
 from asm_async.values.event import EventSnapshot, event_snapshots
 from asm_async.values.execution_result import ExecutionResult
@@ -34,6 +36,7 @@ class ChangesSnapshot:
     create_session: Session | None = None
     runs: tuple[Run, ...] = ()
     batch: Sequence[EventSnapshot] = ()
+    artifacts: tuple[Artifact, ...] = ()
     save: ItemsToSave | None = None
     """
     The items to be saved and removed, and what is expected of any; None if there are
@@ -53,7 +56,8 @@ class ChangesSnapshot:
         """
         Whether nothing but events is stored, and nothing expected of state items.
         """
-        return not (self.create_session or self.save or self.may_replace)
+        others = self.create_session, self.save, self.artifacts, self.may_replace
+        return not any(others)
 
 
 def checked_session(session: object, name: str) -> Session:
@@ -132,6 +136,10 @@ def checked_changes(changes: object, expected: Expectations) -> ChangesSnapshot:
                 for index, run in enumerate(changes.runs)
             ),
             batch=event_snapshots(changes.events, "events"),
+            artifacts=tuple(
+                checked_artifact(artifact, f"artifacts[{index}]")
+                for index, artifact in enumerate(changes.artifacts)
+            ),
             save=_checked_items(changes, expected),
         )
     except ValidationError as error:

@@ -4,13 +4,16 @@ The artifact registry over what is kept in memory.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 
 import attrs
 
-from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
+from asm_async.errors import ArtifactNotFoundError
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.fronts.observing import Observation
+from asm_async.fronts.registering import register_all
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.values.artifact import Artifact, ArtifactStats
 
@@ -34,9 +37,8 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
         database = self._access.database
         if artifact.session_id is not None:
             database.check_live(artifact.session_id)
-        stored = _registered_before(database, artifact)
-        if stored is None:
-            stored = database.artifacts[artifact.id] = artifact
+        (stored,), new = registrations(database, [artifact])
+        database.add_artifacts(new)
         return attrs.evolve(stored)
 
     async def _get(self, artifact_id: str) -> Artifact:
@@ -82,6 +84,17 @@ class InMemoryArtifactRegistry(ArtifactRegistryFront):
         return {artifact.checksum_sha256 for artifact in known} & checksums
 
 
+def registrations(
+    database: InMemoryDatabase, artifacts: Sequence[Artifact]
+) -> tuple[list[Artifact], list[Artifact]]:
+    """
+    Return what is stored once artifacts are registered, and which of them are new.
+    """
+    return register_all(
+        artifacts, database.artifacts.get, partial(artifact_of_key, database)
+    )
+
+
 def artifact_of_key(database: InMemoryDatabase, key: str) -> Artifact | None:
     """
     Return the artifact that has a key.
@@ -109,21 +122,3 @@ def _existing(database: InMemoryDatabase, artifact_id: str) -> Artifact:
     if artifact_id not in database.artifacts:
         raise ArtifactNotFoundError(artifact_id)
     return database.artifacts[artifact_id]
-
-
-def _registered_before(
-    database: InMemoryDatabase, artifact: Artifact
-) -> Artifact | None:
-    """
-    Return what is stored if this very artifact was registered already.
-    """
-    found = {
-        f"artifact {artifact.id!r}": database.artifacts.get(artifact.id),
-        f"key {artifact.key!r}": artifact_of_key(database, artifact.key),
-    }
-    for subject, stored in found.items():
-        if stored is not None:
-            if differing := artifact.difference_to(stored):
-                raise ArtifactConflictError(subject, differing)
-            return stored
-    return None

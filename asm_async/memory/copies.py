@@ -4,6 +4,8 @@ How a session is copied within the database in memory.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import attrs
 
 from asm_async.fronts.copying import (
@@ -14,8 +16,11 @@ from asm_async.fronts.copying import (
     item_is_there,
 )
 from asm_async.fronts.retention import utc_now
+from asm_async.memory.artifact_registry import artifacts_of
 from asm_async.memory.database import InMemoryDatabase
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import EVENTS_RETRACTED, Event
+from asm_async.values.moved_data import data_keys
 from asm_async.values.retraction import Ranges, hidden_ranges, is_hidden
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
@@ -43,11 +48,25 @@ async def copy_session(database: InMemoryDatabase, copy: SessionCopy) -> Session
     database.put_events(attrs.evolve(event, session_id=target.id) for event in copied)
     gate = database.gates[target.id]
     gate.latest, gate.pruned = through, through - len(copied)
+    database.add_artifacts(_copied_data(database, source_id, target.id))
     for item in items:
         database.items.put_as_of(
             item, item.updated_at or utc_now(), copy.expected.operation_id or ""
         )
     return attrs.evolve(target)
+
+
+def _copied_data(
+    database: InMemoryDatabase, source_id: str, target_id: str
+) -> Iterator[Artifact]:
+    """
+    Yield the artifacts of the copy's large data: the contents are those of the source.
+    """
+    before, after = data_keys(source_id), data_keys(target_id)
+    for artifact in artifacts_of(database, source_id):
+        if artifact.key.startswith(before):
+            key = after + artifact.key.removeprefix(before)
+            yield attrs.evolve(artifact, id=key, key=key, session_id=target_id)
 
 
 def _copied_items(database: InMemoryDatabase, copy: SessionCopy) -> list[StateItem]:

@@ -290,6 +290,12 @@ class InMemoryDatabase:
             self.gates[session_id].pruned += len(pruned)
         return len(pruned)
 
+    def add_artifacts(self, artifacts: Iterable[Artifact]) -> None:
+        """
+        Register artifacts whose ids and keys are free.
+        """
+        self.artifacts.update({artifact.id: artifact for artifact in artifacts})
+
     def remove_artifacts(self, is_unwanted: Callable[[Artifact], bool]) -> int:
         """
         Remove the artifacts that are unwanted, and return how many there were.

@@ -24,6 +24,7 @@ from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
+from asm_async.memory.artifact_registry import registrations
 from asm_async.memory.copies import copy_session
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.retractions import hidden_of
@@ -157,9 +158,12 @@ class InMemorySessionStore(SessionStoreFront):
             ),
             are_items_saved=are_items_saved,
         )
+        # What is refused here leaves nothing of the commit.
+        artifacts, new_artifacts = registrations(database, changes.artifacts)
         new_count = 0
         if not was_committed:
             events, new_count = _store(database, changes, expected)
+        database.add_artifacts(new_artifacts)
         self._note_events(len(events), new_count)
         session = database.sessions.get(session_id or "")
         if session is not None and changes.session is None:
@@ -171,6 +175,7 @@ class InMemorySessionStore(SessionStoreFront):
             runs=tuple(attrs.evolve(database.runs[run.id]) for run in changes.runs),
             events=tuple(attrs.evolve(event) for event in events),
             items=tuple(attrs.evolve(item) for item in stored_items),
+            artifacts=tuple(attrs.evolve(artifact) for artifact in artifacts),
         )
 
     def _note_events(self, count: int, new_count: int) -> None:

@@ -79,13 +79,15 @@ class SessionCommitter(Protocol):
         expected_tenant: str | None = None,
     ) -> Committed:
         """
-        Store events, a session, runs of it and state items, all or nothing.
+        Store events, a session, runs, state items and artifacts, all or nothing.
 
         The session and the runs are saved as by :meth:`save_session` and
         :meth:`save_run`, the events appended as by :meth:`append_events`; these, and
         :meth:`flush`, are cases of this method. Items are saved and removed as by
         :class:`~asm_async.ports.state_store.StateStore`, and may name a session that is
-        brought along. What *changes* leaves out is not touched; a session that it
+        brought along. Artifacts are registered as by
+        :class:`~asm_async.ports.artifact_registry.ArtifactRegistry`. What *changes*
+        leaves out is not touched; a session that it
         brings along need not exist before.
 
         Args:
@@ -135,6 +137,8 @@ class SessionCommitter(Protocol):
             InvalidTransitionError: If a status may not follow the stored one.
 
             EventConflictError: If an event's id is stored with other content.
+
+            ArtifactConflictError: If an artifact's id or key belongs to another one.
 
             SequenceConflictError: If the session has moved on from *expected_sequence*.
         """

@@ -116,7 +116,9 @@ class SessionRewriter(Protocol):
         revisions.
 
         Runs and artifacts stay with the source, and count there: the *run_id* of a
-        copied event names a run of the source. In the feed of all sessions the copied
+        copied event names a run of the source. Only large data that events have
+        elsewhere (:func:`~asm_async.artifacts.large_data`) is registered for the copy
+        too. In the feed of all sessions the copied
         events come when they are copied.
 
         A large session is copied in several transactions, so that other writers wait

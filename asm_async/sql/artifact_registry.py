@@ -10,7 +10,7 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import ArtifactConflictError, ArtifactNotFoundError
+from asm_async.errors import ArtifactNotFoundError
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.fronts.maintenance import do_all
 from asm_async.fronts.observing import Observation
@@ -21,6 +21,7 @@ from asm_async.sql.retention.batches import Rows, ThrottledWriter
 from asm_async.sql.retention.orphans import remove_deleted_artifacts
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.writes.artifact_work import ArtifactWork
 from asm_async.sql.writes.gates import lock_gates
 from asm_async.sql.writes.unit_of_work import UnitOfWork
 from asm_async.values.artifact import Artifact, ArtifactStats
@@ -57,11 +58,16 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
         async def work(transaction: Transaction) -> Artifact:
             if artifact.session_id is not None:
                 await _lock_live_session(transaction, artifact.session_id)
-            stored = await _registered_before(transaction.conn, artifact)
-            if stored is None:
-                insert = sa.insert(artifacts).values(rows.artifact_row(artifact))
+            query = sa.select(artifacts).where(
+                (artifacts.c.id == artifact.id) | (artifacts.c.key == artifact.key)
+            )
+            found = (await transaction.conn.execute(query)).all()
+            work = ArtifactWork([*map(rows.artifact_of, found)])
+            (stored,), new = work.registrations([artifact])
+            for each in new:
+                insert = sa.insert(artifacts).values(rows.artifact_row(each))
                 await transaction.conn.execute(insert)
-            return stored or artifact
+            return stored
 
         async with self._lifecycle:
             return await self._transactions.write(work, is_repeatable=True)
@@ -144,21 +150,6 @@ class SQLArtifactRegistry(ArtifactRegistryFront):
 async def _lock_live_session(transaction: Transaction, session_id: str) -> None:
     gates = await lock_gates(transaction, {session_id})
     UnitOfWork(gates=gates).check_live(session_id)
-
-
-async def _registered_before(conn: AsyncConnection, new: Artifact) -> Artifact | None:
-    for name, column, value in (
-        ("artifact", artifacts.c.id, new.id),
-        ("key", artifacts.c.key, new.key),
-    ):
-        query = sa.select(artifacts).where(column == value)
-        row = (await conn.execute(query)).one_or_none()
-        if row is not None:
-            stored = rows.artifact_of(row)
-            if differing := new.difference_to(stored):
-                raise ArtifactConflictError(f"{name} {value!r}", differing)
-            return stored
-    return None
 
 
 def _only_one(found: Rows, wanted: str) -> Artifact:

@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.execution_result import check_members
 from asm_async.values.run import Run
@@ -58,6 +59,11 @@ class Changes(Value):
     The scopes and keys of items to be deleted; one that is not there is no error.
     """
 
+    artifacts: tuple[Artifact, ...] = ()
+    """
+    The artifacts of the session to be registered, whose contents have been put.
+    """
+
     def __attrs_post_init__(self) -> None:
         super().__attrs_post_init__()
         if self.session is not None and self.create_session is not None:
@@ -69,6 +75,12 @@ class Changes(Value):
         if session_id is not None:
             check_members(session_id, "events", self.events)
             check_members(session_id, "runs", self.runs)
+            check_members(session_id, "artifacts", self.artifacts)
+        elif self.artifacts:
+            raise ValidationError(
+                "artifacts[0].session_id: a commit registers artifacts of a session;"
+                " those of none are registered by ArtifactRegistry.register"
+            )
         elif not self.items and not self.removed_items:
             raise ValidationError(
                 "changes: expected a session, a run, an event or an item"
@@ -86,7 +98,8 @@ class Changes(Value):
         session = self.session or self.create_session
         if session is not None:
             return session.id
-        owned: Sequence[Run] | Sequence[Event] = self.runs or self.events
+        owned: Sequence[Run] | Sequence[Event] | Sequence[Artifact]
+        owned = self.runs or self.events or self.artifacts
         return owned[0].session_id if owned else None
 
 
@@ -114,6 +127,11 @@ class Committed:
     items: tuple[StateItem, ...] = ()
     """
     The state items, in the order in which they were given.
+    """
+
+    artifacts: tuple[Artifact, ...] = ()
+    """
+    The artifacts, in the order in which they were given.
     """
 
 

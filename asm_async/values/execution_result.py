@@ -10,6 +10,7 @@ from typing import Any
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.json_values import JSONObject
 from asm_async.values.run import Run
@@ -75,10 +76,12 @@ class ExecutionResult(Value):
 
 
 def check_members(
-    session_id: str, name: str, members: Sequence[Run] | Sequence[Event]
+    session_id: str,
+    name: str,
+    members: Sequence[Run] | Sequence[Event] | Sequence[Artifact],
 ) -> None:
     """
-    Refuse runs or events of which one does not belong to the session.
+    Refuse members of which one does not belong to the session.
 
     Raises:
         ValidationError: Naming the first, as a member of *name*.
@@ -88,7 +91,9 @@ def check_members(
             raise _foreign(members[index], f"{name}[{index}]", session_id)
 
 
-def _foreign(member: Run | Event, name: str, session_id: str) -> ValidationError:
+def _foreign(
+    member: Run | Event | Artifact, name: str, session_id: str
+) -> ValidationError:
     return ValidationError(
         f"{name}: {member.id!r} belongs to session {member.session_id!r}, not to"
         f" {session_id!r}"

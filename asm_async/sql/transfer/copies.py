@@ -24,6 +24,7 @@ from asm_async.sql.reads.session_queries import is_retraction
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.transactions.throttling import write_and_pause
 from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.transfer.copied_data import copy_data
 from asm_async.sql.transfer.copied_items import ItemCopy
 from asm_async.sql.writes.gates import gate_row, insert_head, present_time, read_gates
 from asm_async.sql.writes.unit_of_work import Gate, UnitOfWork
@@ -120,6 +121,8 @@ class CopyInParts:
             is_stored=gate is not None,
         )
         after.note_activity(now)
+        if is_last:
+            await copy_data(conn, copy)
         await _put_head(transaction, copy, after)
         self._adapt(time.monotonic() - began)
         target = copy.target

@@ -4,6 +4,8 @@ How a commit is decided: gate, expectations, status, next revisions.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from asm_async.errors import SequenceConflictError
 from asm_async.fronts import saving, saving_items
 from asm_async.fronts.expectations import Expectations
@@ -11,6 +13,7 @@ from asm_async.fronts.snapshots import ChangesSnapshot
 from asm_async.sql.writes import decide_append
 from asm_async.sql.writes.operations import Commit
 from asm_async.sql.writes.unit_of_work import UnitOfWork
+from asm_async.values.artifact import Artifact
 from asm_async.values.changes import Committed
 from asm_async.values.session import Session
 
@@ -30,6 +33,8 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
         RevisionConflictError: If such an expectation is not met.
 
         SequenceConflictError: If that expectation is not met.
+
+        ArtifactConflictError: If an artifact's id or key belongs to another one.
 
         ConflictError: If a run's id is that of another session's run, or the operation
             has saved other content.
@@ -55,9 +60,11 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
         are_events_behind=lambda number: decide_append.are_behind(unit, events, number),
         are_items_saved=are_items_saved,
     )
+    artifacts, new_artifacts = unit.artifacts.registrations(changes.artifacts)
     if not was_committed:
         _store(unit, operation)
-    return _committed(unit, operation)
+    unit.artifacts.add(new_artifacts)
+    return _committed(unit, operation, artifacts)
 
 
 def _check_session(
@@ -102,7 +109,9 @@ def _store(unit: UnitOfWork, operation: Commit) -> None:
         saving_items.put_items(unit.items, changes.save)
 
 
-def _committed(unit: UnitOfWork, operation: Commit) -> Committed:
+def _committed(
+    unit: UnitOfWork, operation: Commit, artifacts: Sequence[Artifact]
+) -> Committed:
     changes = operation.changes
     session = unit.sessions.get(changes.session_id or "")
     if session is not None and changes.session is None:
@@ -113,6 +122,7 @@ def _committed(unit: UnitOfWork, operation: Commit) -> Committed:
         runs=tuple(unit.runs[run.id] for run in changes.runs),
         events=tuple(unit.events[e.session_id, e.id] for e in operation.events),
         items=saving_items.stored_items(unit.items, changes.save),
+        artifacts=tuple(artifacts),
     )
 
 

@@ -78,7 +78,9 @@ class Commit:
         if self.expected_tenant is not None and items - {self.changes.session_id}:
             return False
         is_stored = self.events or (self.save is not None and self.save.items)
-        return bool(is_stored) and not (self.saved_session or self.changes.runs)
+        changes = self.changes
+        others = self.saved_session or changes.runs or changes.artifacts
+        return bool(is_stored) and not others
 
     @property
     def save(self) -> ItemsToSave | None:
@@ -132,7 +134,9 @@ class Commit:
         """
         About how many bytes it sends, but for the JSON of session and runs.
         """
-        values = len(self.changes.runs) + (self.saved_session is not None)
+        changes = self.changes
+        values = len(changes.runs) + len(changes.artifacts)
+        values += self.saved_session is not None
         of_items = 0 if self.changes.save is None else _size_of_items(self.changes.save)
         return BASE_SIZE * values + size_of_texts(self.texts) + of_items
 

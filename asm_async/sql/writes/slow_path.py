@@ -23,6 +23,7 @@ from asm_async.sql.core.prepared import Prepared, Row, Script, Step, prepare
 from asm_async.sql.dialects import Dialect
 from asm_async.sql.reads import session_queries
 from asm_async.sql.writes.append_plan import AppendEvents
+from asm_async.sql.writes.artifact_work import load_artifacts
 from asm_async.sql.writes.decide_append import append
 from asm_async.sql.writes.decide_commit import commit
 from asm_async.sql.writes.decide_retraction import retract
@@ -65,7 +66,7 @@ def perform(dialect: Dialect, operations: Sequence[Operation]) -> Script[list[Ou
     """
     unit = yield from _load_all(dialect, operations)
     outcomes = [_decided(unit, operation) for operation in operations]
-    if changes := tuple(_changes(dialect, unit)):
+    if changes := (*_changes(dialect, unit), *unit.artifacts.changes(dialect)):
         yield changes
     # The rows that are deleted and those that are inserted are of one table.
     for change in chain(_tag_changes(dialect, unit), unit.items.changes(dialect)):
@@ -147,6 +148,9 @@ def _load_all(dialect: Dialect, operations: Sequence[Operation]) -> Script[UnitO
         if isinstance(operation, SaveItems | Commit)
     ]
     deletions = [o.deletion for o in operations if isinstance(o, DeleteItems)]
+    unit.artifacts = yield from load_artifacts(
+        dialect, [artifact for each in commits for artifact in each.changes.artifacts]
+    )
     # A commit may have been done already by a save of one of its values, or be known by
     # its events, which stand where it expects to put them.
     repeated = {*unit.operation_ids.values()} | {

@@ -14,6 +14,7 @@ from asm_async.fronts.retention import utc_now
 from asm_async.sql.core.activity import is_current, latest_coarse
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.writes.append_plan import EventTexts
+from asm_async.sql.writes.artifact_work import ArtifactWork
 from asm_async.sql.writes.item_work import ItemWork
 from asm_async.values import ids
 from asm_async.values.event import Event
@@ -134,6 +135,7 @@ class UnitOfWork:
     """
 
     items: ItemWork = attrs.field(init=False)
+    artifacts: ArtifactWork = attrs.field(init=False, factory=ArtifactWork)
 
     def __attrs_post_init__(self) -> None:
         self.items = ItemWork(self.check_live)

@@ -18,6 +18,7 @@ of registries need ``backend``, an
 """
 
 from asm_async.testing.artifacts.artifact_lists import TestArtifactLists
+from asm_async.testing.artifacts.committed_artifacts import TestCommittedArtifacts
 from asm_async.testing.artifacts.content_cancellations import TestContentCancellations
 from asm_async.testing.artifacts.content_deletions import TestContentDeletions
 from asm_async.testing.artifacts.contents import TestContents
@@ -26,6 +27,7 @@ from asm_async.testing.artifacts.registrations import TestRegistrations
 
 __all__ = [
     "TestArtifactLists",
+    "TestCommittedArtifacts",
     "TestContentCancellations",
     "TestContentDeletions",
     "TestContents",

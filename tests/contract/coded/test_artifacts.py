@@ -2,4 +2,16 @@
 A coded artifact registry keeps every promise of the port.
 """
 
-from asm_async.testing.artifacts.registrations import *  # noqa: F403 - the suite is run whole
+from asm_async.testing.artifacts import (
+    TestArtifactLists,
+    TestCommittedArtifacts,
+    TestRegistrationRaces,
+    TestRegistrations,
+)
+
+__all__ = [
+    "TestArtifactLists",
+    "TestCommittedArtifacts",
+    "TestRegistrationRaces",
+    "TestRegistrations",
+]

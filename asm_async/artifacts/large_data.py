@@ -1,0 +1,233 @@
+"""
+Large members of events' data that are kept in an artifact store.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from typing import Any, ClassVar, TypeVar
+
+from asm_async.coded import CodedValue, Coder, coded_ports
+from asm_async.errors import (
+    ArtifactDamagedError,
+    ArtifactNotFoundError,
+    UnreadableValueError,
+)
+from asm_async.ports.artifact_store import ArtifactStore
+from asm_async.ports.together import Ports
+from asm_async.values import fields
+from asm_async.values.artifact import Artifact
+from asm_async.values.event import Event
+from asm_async.values.json_values import decode_json, encode_json, step_to
+from asm_async.values.moved_data import (
+    UNREADABLE,
+    MovedMember,
+    artifacts_of,
+    is_of_data,
+    looks_moved,
+    moved_members,
+)
+
+T = TypeVar("T")
+R = TypeVar("R")
+
+MAX_CONTENTS_AT_ONCE = 8
+"""
+How many contents one call puts or reads at the same time.
+"""
+
+# In ASCII a character takes up to so many bytes, or twelve beyond the first plane.
+_MAX_BYTES_PER_CHARACTER = 12
+
+
+def large_data(
+    ports: Ports, *, contents: ArtifactStore, above: int = 64 * 1024
+) -> Ports:
+    """
+    Return ports in front of others, that keep large data of events elsewhere.
+
+    A member of an event's *data* whose JSON is longer than *above* bytes is put into
+    *contents*, and registered as an artifact of the event's session in the same commit
+    as the event; a reference with its digest and size stands in its place. What is read
+    is whole again, and compared with the digest.
+
+    What goes with a session goes with its large data: copies and exports carry it, and
+    after a session is removed its contents are removed as other contents of artifacts
+    are: by ``erase``, if *contents* is passed to it, and by
+    :func:`~asm_async.artifacts.remove_unnamed_contents`.
+
+    Args:
+        ports: Where all else goes; closed with these.
+
+        contents: Where the large members go; it stays open.
+
+        above: The size, in bytes of JSON, above which a member is kept there. It may
+            change at any time: what is stored is read wherever it is.
+
+    Raises:
+        ValidationError: If an argument is something else.
+    """
+    return coded_ports(ports, LargeDataCoder(contents=contents, above=above))
+
+
+class LargeDataCoder(Coder):
+    """
+    Puts large members of events' data into an artifact store, and reads them back.
+
+    Args:
+        contents: As for :func:`large_data`.
+
+        above: As there.
+    """
+
+    registers_artifacts: ClassVar[bool] = True
+
+    def __init__(self, *, contents: ArtifactStore, above: int = 64 * 1024) -> None:
+        if not isinstance(contents, ArtifactStore):
+            raise fields.unexpected("contents", "an ArtifactStore", contents)
+        self._contents = contents
+        self._above = fields.count(above, "above")
+
+    async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
+        """
+        Put the large members of events.
+        """
+        large = [
+            (index, name, member)
+            for index, value in enumerate(values)
+            if isinstance(value, Event)
+            for name, member in value.data.items()
+            if self._is_large(member)
+        ]
+        moved = await _all_of([member for _, _, member in large], self._put)
+        replaced: dict[int, dict[str, Any]] = {}
+        for (index, name, _), reference in zip(large, moved, strict=True):
+            replaced.setdefault(index, {})[name] = reference.to_json()
+        return _with_members(values, replaced)
+
+    async def decode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
+        """
+        Read the large members of events back.
+
+        Raises:
+            UnreadableValueError: Naming an event and a member whose content is gone or
+                altered.
+        """
+        return await self._read_all(values, is_lenient=False)
+
+    async def show(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
+        """
+        Read the large members of events back, and say of each which is gone.
+        """
+        return await self._read_all(values, is_lenient=True)
+
+    def artifacts_of(self, events: Sequence[Event]) -> Sequence[Artifact]:
+        """
+        Return the artifacts of the large members.
+        """
+        return [artifact for event in events for artifact in artifacts_of(event)]
+
+    def is_own(self, artifact: Artifact) -> bool:
+        """
+        Return whether an artifact is a large member.
+        """
+        return is_of_data(artifact)
+
+    def _is_large(self, member: object) -> bool:
+        # What looks like a reference would be taken for one when it is read.
+        if looks_moved(member):
+            return True
+        if isinstance(member, str):
+            if len(member) > self._above:
+                return True
+            if _MAX_BYTES_PER_CHARACTER * len(member) + 2 <= self._above:
+                return False
+        return len(encode_json(member)) > self._above
+
+    async def _put(self, member: object) -> MovedMember:
+        content = await self._contents.put(encode_json(member).encode("ascii"))
+        return MovedMember(sha256=content.checksum_sha256, bytes=content.byte_size)
+
+    async def _read_all(
+        self, values: Sequence[CodedValue], *, is_lenient: bool
+    ) -> Sequence[CodedValue]:
+        wanted = [
+            (index, event, name, moved)
+            for index, event in enumerate(values)
+            if isinstance(event, Event)
+            for name, moved in moved_members(event)
+        ]
+
+        async def read(place: tuple[int, Event, str, MovedMember]) -> Any:
+            _, event, name, moved = place
+            try:
+                return await self._read(event, name, moved)
+            except UnreadableValueError as error:
+                if not is_lenient:
+                    raise
+                return _shown_instead(moved, error)
+
+        members = await _all_of(wanted, read)
+        replaced: dict[int, dict[str, Any]] = {}
+        for (index, _, name, _), member in zip(wanted, members, strict=True):
+            replaced.setdefault(index, {})[name] = member
+        return _with_members(values, replaced)
+
+    async def _read(self, event: Event, name: str, moved: MovedMember) -> Any:
+        try:
+            content = await self._contents.get(moved.sha256)
+        except ArtifactNotFoundError:
+            reason = f"the artifact store has no content {moved.sha256!r}"
+        except ArtifactDamagedError as error:
+            reason = str(error)
+        else:
+            return decode_json(content.decode("ascii"))
+        raise UnreadableValueError(
+            reason,
+            subject=f"event {event.id!r} of session {event.session_id!r}",
+            member=f"data{step_to(name)}",
+        )
+
+
+def _shown_instead(moved: MovedMember, error: UnreadableValueError) -> dict[str, Any]:
+    shown = {"reason": error.reason, "sha256": moved.sha256, "bytes": moved.bytes}
+    return {UNREADABLE: shown}
+
+
+def _with_members(
+    values: Sequence[CodedValue], replaced: Mapping[int, Mapping[str, Any]]
+) -> Sequence[CodedValue]:
+    """
+    Return values of which some are events that get other members at their places.
+    """
+    result = list(values)
+    for index, members in replaced.items():
+        event = result[index]
+        if isinstance(event, Event):
+            result[index] = event.with_json({**event.data, **members}, event.metadata)
+    return result
+
+
+async def _all_of(
+    arguments: Sequence[T], call: Callable[[T], Awaitable[R]]
+) -> Sequence[R]:
+    """
+    Call a function with each argument, a few at the same time; results in order.
+
+    The first error ends the others.
+    """
+    results: dict[int, R] = {}
+    left = iter(enumerate(arguments))
+
+    async def work() -> None:
+        for index, argument in left:
+            results[index] = await call(argument)
+
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in arguments[:MAX_CONTENTS_AT_ONCE]:
+                group.create_task(work())
+    except ExceptionGroup as errors:
+        raise errors.exceptions[0] from None
+    return [results[index] for index in range(len(arguments))]
