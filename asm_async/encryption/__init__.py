@@ -10,6 +10,7 @@ if find_spec("cryptography") is None:
     raise MissingDependencyError("cryptography", "encryption")
 
 from asm_async.encryption.artifact_store import EncryptingArtifactStore
+from asm_async.encryption.aws_kms import AWSKeyProvider
 from asm_async.encryption.key_directory import DirectoryKeyStore
 from asm_async.encryption.key_providers import (
     KeyProvider,
@@ -32,6 +33,7 @@ from asm_async.encryption.ports import (
 from asm_async.encryption.unused_keys import drop_unused_keys
 
 __all__ = [
+    "AWSKeyProvider",
     "DirectoryKeyStore",
     "EncryptingArtifactStore",
     "EncryptingSessionStore",
