@@ -7,6 +7,7 @@ The vectors of the format: what each value is bound to, and what is stored for i
 from __future__ import annotations
 
 import asyncio
+import base64
 import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
@@ -14,9 +15,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Any
 
-from cryptography.hazmat.primitives.ciphers.aead import AESSIV
-
 from asm_async.coded import CodedValue
+from asm_async.encryption.artifact_store import EncryptingArtifactStore
 from asm_async.encryption.coder import EncryptingCoder
 from asm_async.encryption.key_providers import LocalKeyProvider
 from asm_async.encryption.key_records import KeyRecord
@@ -25,7 +25,11 @@ from asm_async.encryption.key_stores import InMemoryKeyStore
 from asm_async.encryption.owners import KeyOwner
 from asm_async.encryption.sealed_fields import place_of
 from asm_async.encryption.seals import KeyId
-from asm_async.memory import InMemoryDatabase, InMemorySessionStore
+from asm_async.memory import (
+    InMemoryArtifactStore,
+    InMemoryDatabase,
+    InMemorySessionStore,
+)
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, EventType
 from asm_async.values.run import Run, RunStatus
@@ -118,6 +122,9 @@ VALUES: Mapping[str, CodedValue] = MappingProxyType(
     }
 )
 
+# Contents, and how often each is repeated: none, some bytes, and two segments.
+CONTENTS = ((b"", 1), (b"hello", 1), (b"\x00\x01", (1 << 15) + 1))
+
 
 async def vectors() -> dict[str, Any]:
     """
@@ -143,7 +150,8 @@ async def vectors() -> dict[str, Any]:
         record = KeyRecord(owner=owner, keys=((1, wrapped[key_id]),))
         await store.write(name, record.encoded(), expected_version=None)
     sessions = InMemorySessionStore(InMemoryDatabase())
-    coder = EncryptingCoder(KeyRing(store, provider), sessions)
+    keys = KeyRing(store, provider)
+    coder = EncryptingCoder(keys, sessions)
     encoded = await coder.encode(list(VALUES.values()))
     return {
         "master_key": MASTER_KEY.hex(),
@@ -171,15 +179,22 @@ async def vectors() -> dict[str, Any]:
             }
             for (name, value), stored in zip(VALUES.items(), encoded, strict=True)
         ],
-        "artifact_contents": [],
+        "artifact_contents": [
+            await _content_vector(keys, content, times) for content, times in CONTENTS
+        ],
     }
 
 
-def ciphers() -> AESSIV:
-    """
-    Return the one data key, ready to be used.
-    """
-    return AESSIV(DATA_KEY)
+async def _content_vector(keys: KeyRing, content: bytes, times: int) -> dict[str, Any]:
+    behind = InMemoryArtifactStore()
+    store = EncryptingArtifactStore(behind, keys=keys).for_session("ses_1")
+    put = await store.put(content * times)
+    return {
+        "content": content.hex(),
+        "times": times,
+        "checksum": put.checksum_sha256,
+        "stored": base64.b64encode(await behind.get(put.checksum_sha256)).decode(),
+    }
 
 
 if __name__ == "__main__":
