@@ -4,6 +4,7 @@ The places for contents that the contract suite of artifact stores runs over.
 
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
 
@@ -64,6 +65,12 @@ class InMemoryArtifactPlace:
         """
         return self._store
 
+    async def checksum_of(self, content: bytes) -> str:
+        """
+        Return the digest of a content.
+        """
+        return hashlib.sha256(content).hexdigest()
+
     async def damage(self, checksum_sha256: str, content: bytes) -> None:
         """
         Put other bytes in the place of a content that is there.
@@ -91,6 +98,12 @@ class LocalArtifactPlace:
         Open another store on the directory.
         """
         return LocalArtifactStore(self._directory)
+
+    async def checksum_of(self, content: bytes) -> str:
+        """
+        Return the digest of a content.
+        """
+        return hashlib.sha256(content).hexdigest()
 
     async def damage(self, checksum_sha256: str, content: bytes) -> None:
         """
@@ -122,6 +135,12 @@ class ObjectArtifactPlace:
         Open another store on the bucket.
         """
         return ObjectArtifactStore(self.store, timeout=10.0)
+
+    async def checksum_of(self, content: bytes) -> str:
+        """
+        Return the digest of a content.
+        """
+        return hashlib.sha256(content).hexdigest()
 
     async def damage(self, checksum_sha256: str, content: bytes) -> None:
         """

@@ -91,6 +91,11 @@ COMMANDS = (
             Command("sql", "Print the SQL of an upgrade.", "db:print_sql"),
         ),
     ),
+    Command(
+        "keys",
+        "Make keys of an encrypted database.",
+        commands=(Command("new", "Print a new master key.", "keys:print_master_key"),),
+    ),
     Command("console", "Serve the web console.", "console:serve_console"),
     Command(
         "completions",

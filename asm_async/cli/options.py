@@ -14,6 +14,16 @@ URL_VARIABLE = "ASM_DATABASE_URL"
 The variable of the environment that names the database where --url does not.
 """
 
+KEYS_VARIABLE = "ASM_KEYS"
+"""
+The variable that names the directory of data keys where --keys does not.
+"""
+
+MASTER_KEYS_FILE_VARIABLE = "ASM_MASTER_KEYS_FILE"
+"""
+The variable that names the file of the master keys.
+"""
+
 
 @Parameter(name="*", group=Group("Common options", sort_key=100))
 @attrs.frozen(kw_only=True)
@@ -28,6 +38,15 @@ class Options:
             env_var=URL_VARIABLE,
             help="The database: sqlite:///path, postgresql://user:password@host/name,"
             " or the path of an SQLite file.",
+        ),
+    ] = None
+
+    keys: Annotated[
+        str | None,
+        Parameter(
+            env_var=KEYS_VARIABLE,
+            help="The directory of data keys of an encrypted database; the master keys"
+            f" are in ${MASTER_KEYS_FILE_VARIABLE} or $ASM_MASTER_KEYS.",
         ),
     ] = None
 

@@ -41,6 +41,7 @@ def serve(
     allow_remote: bool = False,
     allowed_hosts: Collection[str] = (),
     price_lookup: PriceLookup | None = None,
+    through: Callable[[Ports], Ports] | None = None,
     on_ready: Callable[[str], object] | None = None,
 ) -> None:
     """
@@ -67,6 +68,9 @@ def serve(
 
         price_lookup: As for :func:`~asm_async.console.mount.mount`.
 
+        through: Makes the ports that are shown of the database's own, such as those
+            that decrypt.
+
         on_ready: Called with the console's URL once it is served.
 
     Raises:
@@ -88,7 +92,7 @@ def serve(
         async def run() -> None:
             async with open_ports(url) as ports:
                 app = served_app(
-                    ports,
+                    ports if through is None else through(ports),
                     hosts={host, *_LOOPBACK_NAMES, *allowed_hosts},
                     writable=writable,
                     price_lookup=price_lookup,

@@ -22,7 +22,8 @@ An exception is one fact. Its attributes for programs are on the class: a stable
     │   ├── RunInProgressError
     │   ├── SessionDeletedError
     │   ├── ArtifactConflictError
-    │   └── HistoryConflictError
+    │   ├── HistoryConflictError
+    │   └── KeyDroppedError
     ├── UnsupportedOperationError
     ├── StoreClosedError
     ├── StorageError
@@ -32,6 +33,8 @@ An exception is one fact. Its attributes for programs are on the class: a stable
     │   ├── PermissionDeniedError
     │   ├── ArtifactDamagedError
     │   ├── UnreadableValueError
+    │   │   └── DecryptionError
+    │   │       └── TamperedError
     │   └── EventsNotWrittenError
     ├── QueueFullError                   retryable
     └── MissingDependencyError           (also an ImportError)
@@ -69,6 +72,11 @@ from asm_async.errors.conflicts import (
     SequenceConflictError,
     SessionDeletedError,
 )
+from asm_async.errors.encryption import (
+    DecryptionError,
+    KeyDroppedError,
+    TamperedError,
+)
 from asm_async.errors.storage import (
     ArtifactDamagedError,
     EventsNotWrittenError,
@@ -86,6 +94,7 @@ __all__ = [
     "ArtifactDamagedError",
     "ArtifactNotFoundError",
     "ConflictError",
+    "DecryptionError",
     "EventConflictError",
     "EventsNotWrittenError",
     "HistoryConflictError",
@@ -93,6 +102,7 @@ __all__ = [
     "InvalidCheckpointError",
     "InvalidCursorError",
     "InvalidTransitionError",
+    "KeyDroppedError",
     "LeaseLostError",
     "MigrationRequiredError",
     "MissingDependencyError",
@@ -109,6 +119,7 @@ __all__ = [
     "StorageError",
     "StorageUnavailableError",
     "StoreClosedError",
+    "TamperedError",
     "UnreadableValueError",
     "UnsupportedOperationError",
     "ValidationError",

@@ -17,6 +17,7 @@ import attrs
 from asm_async.errors import ValidationError
 from asm_async.fronts.retention import checked_grace_period, time_ago
 from asm_async.ports.artifact_store import ArtifactStore
+from asm_async.ports.maintenance import BeforeRemoval
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH
 from asm_async.values import fields
 from asm_async.values.fields import Text
@@ -202,6 +203,7 @@ class Erasure:
     _contents: ContentRemover | None
     _progress: Callable[[ErasureReport], object] | None
     _should_stop: Callable[[], bool] | None
+    _before_removal: BeforeRemoval | None
     _done: ErasureReport = attrs.field(factory=ErasureReport, init=False)
     _children_left: set[str] = attrs.field(factory=set[str], init=False)
 
@@ -303,6 +305,8 @@ class Erasure:
         for part in parts_of(members):
             closed = await self._backend.close(part)
             self._children_left.difference_update(closed)
+            if self._before_removal is not None:
+                await self._before_removal(closed)
             if self._contents is not None:
                 async with aclosing(self._backend.contents_of(closed)) as pages:
                     async for page in pages:

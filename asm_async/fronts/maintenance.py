@@ -24,7 +24,7 @@ from asm_async.fronts.erasing import (
 from asm_async.fronts.expectations import checked_tenant
 from asm_async.fronts.observing import Observation, observed
 from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
-from asm_async.ports.maintenance import Maintenance
+from asm_async.ports.maintenance import BeforeRemoval, Maintenance
 from asm_async.values import fields
 from asm_async.values.maintenance import (
     ErasureReport,
@@ -136,6 +136,7 @@ class MaintenanceFront(Maintenance):
         grace_period: timedelta = GRACE_PERIOD,
         progress: Callable[[ErasureReport], object] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        before_removal: BeforeRemoval | None = None,
     ) -> ErasureReport:
         chosen: dict[str, Any] = {
             "tenant_id": tenant_id,
@@ -146,8 +147,12 @@ class MaintenanceFront(Maintenance):
         contents = ContentRemover.of(artifact_store, grace_period)
         _check_callback(progress, "progress")
         _check_callback(should_stop, "should_stop")
+        if before_removal is not None and not callable(before_removal):
+            raise fields.unexpected("before_removal", "a callable", before_removal)
         async with self._call():
-            erasure = Erasure(self._erasure(), wanted, contents, progress, should_stop)
+            erasure = Erasure(
+                self._erasure(), wanted, contents, progress, should_stop, before_removal
+            )
             return await erasure.run()
 
     async def _take(self, step: MaintenanceStep, policy: RetentionPolicy) -> int:

@@ -19,7 +19,7 @@ How long a content may wait for its artifact, unless another time is given.
 @runtime_checkable
 class ArtifactStore(Protocol):
     """
-    Contents, each kept under its own SHA-256 digest.
+    Contents, each kept under a SHA-256 digest: of the bytes that the store keeps.
 
     **Immutability.** The content of a checksum never changes, so that the same content
     is kept once, however often it is put, and putting it again is always safe.

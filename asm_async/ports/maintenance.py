@@ -4,9 +4,9 @@ The port through which old history is deleted and the database is checked.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from datetime import timedelta
-from typing import Protocol, runtime_checkable
+from typing import Protocol, TypeAlias, runtime_checkable
 
 from asm_async.ports.artifact_store import GRACE_PERIOD, ArtifactStore
 from asm_async.values.maintenance import ErasureReport, HealthIssue, MaintenanceReport
@@ -16,6 +16,12 @@ from asm_async.values.session import Session
 MAX_ISSUES_PER_KIND = 100
 """
 How many cases of one kind a health check lists one by one.
+"""
+
+
+BeforeRemoval: TypeAlias = Callable[[Sequence[str]], Awaitable[object]]
+"""
+Does what is to be done of sessions before they are removed, such as to drop their keys.
 """
 
 
@@ -203,6 +209,7 @@ class Maintenance(Protocol):
         grace_period: timedelta = GRACE_PERIOD,
         progress: Callable[[ErasureReport], object] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        before_removal: BeforeRemoval | None = None,
     ) -> ErasureReport:
         """
         Hard-delete all sessions of a tenant or a user, or some of them.
@@ -253,6 +260,11 @@ class Maintenance(Protocol):
                 Called after each batch with the present report; not awaited.
 
             should_stop: Asked before each batch, as by :meth:`execute`.
+
+            before_removal:
+                Awaited with the ids of some sessions that are closed, before anything
+                of them is removed: perhaps again with the same ids, after an erasure
+                that was interrupted. Its exceptions end the call.
 
         Returns:
             The numbers of removed records, and whether nothing is left.

@@ -190,6 +190,15 @@ class ArtifactStoreBackend(Protocol):
         """
         ...
 
+    async def checksum_of(self, content: bytes) -> str:
+        """
+        Return the checksum that the store is to give a content.
+
+        It is the SHA-256 digest of the bytes that are kept: of the content itself,
+        unless the store encrypts it.
+        """
+        ...
+
     async def damage(self, checksum_sha256: str, content: bytes) -> None:
         """
         Put other bytes in the place of a content that is there.

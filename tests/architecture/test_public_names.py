@@ -28,6 +28,7 @@ PUBLIC_PACKAGES = [
     "asm_async",
     "asm_async.artifacts",
     "asm_async.conventions",
+    "asm_async.encryption",
     "asm_async.errors",
     "asm_async.files",
     "asm_async.importers",

@@ -16,6 +16,7 @@ import asm_async
 import asm_async.artifacts
 import asm_async.console
 import asm_async.conventions
+import asm_async.encryption
 import asm_async.files
 import asm_async.importers
 import asm_async.integrations.fastapi
@@ -41,6 +42,7 @@ PACKAGES = [
     asm_async.artifacts,
     asm_async.console,
     asm_async.conventions,
+    asm_async.encryption,
     asm_async.files,
     asm_async.importers,
     asm_async.integrations.fastapi,

@@ -14,6 +14,7 @@ from asm_async.errors import (
     ArtifactNotFoundError,
     ASMError,
     ConflictError,
+    DecryptionError,
     EventConflictError,
     EventsNotWrittenError,
     HistoryConflictError,
@@ -21,6 +22,7 @@ from asm_async.errors import (
     InvalidCheckpointError,
     InvalidCursorError,
     InvalidTransitionError,
+    KeyDroppedError,
     LeaseLostError,
     MigrationRequiredError,
     MissingDependencyError,
@@ -37,6 +39,7 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
+    TamperedError,
     UnreadableValueError,
     UnsupportedOperationError,
     ValidationError,
@@ -69,6 +72,7 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (SessionDeletedError, (ConflictError,), "session_deleted", "conflict", False),
     (ArtifactConflictError, (ConflictError,), "artifact_conflict", "conflict", False),
     (HistoryConflictError, (ConflictError,), "history_conflict", "conflict", False),
+    (KeyDroppedError, (ConflictError,), "key_dropped", "conflict", False),
     (
         UnsupportedOperationError,
         (ASMError,),
@@ -84,6 +88,8 @@ TREE: list[tuple[type[ASMError], tuple[type, ...], str, str, bool]] = [
     (PermissionDeniedError, (StorageError,), "permission_denied", "storage", False),
     (ArtifactDamagedError, (StorageError,), "artifact_damaged", "storage", False),
     (UnreadableValueError, (StorageError,), "unreadable_value", "storage", False),
+    (DecryptionError, (UnreadableValueError,), "decryption_failed", "storage", False),
+    (TamperedError, (DecryptionError,), "tampered", "storage", False),
     (EventsNotWrittenError, (StorageError,), "events_not_written", "storage", False),
     (QueueFullError, (ASMError,), "queue_full", "storage", True),
     (
@@ -187,6 +193,21 @@ SAYINGS: list[tuple[ASMError, str]] = [
         (
             "events not written: 'a', 'b', 'c' and 1 more: no server;"
             " it is not known whether it was committed"
+        ),
+    ),
+    (
+        DecryptionError("its key is missing", subject="event 'evt_1'"),
+        "event 'evt_1' cannot be read: its key is missing",
+    ),
+    (
+        TamperedError("it was altered", subject="event 'evt_1'"),
+        "event 'evt_1' cannot be read: it was altered",
+    ),
+    (
+        KeyDroppedError("session 'ses_1'"),
+        (
+            "the key of session 'ses_1' was dropped: what it covered is erased, and"
+            " nothing is added"
         ),
     ),
     (QueueFullError("event 'evt_1' was not taken"), "event 'evt_1' was not taken"),

@@ -5,6 +5,7 @@ Contents of erased artifacts, and erasures beside others who are at work.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from datetime import timedelta
 
 import pytest
@@ -152,6 +153,32 @@ class TestInterruptedErasures(ErasureContract):
         world.contents.before_delete = write
         assert await world.erase(user_id="ann") == report_of(1, content_count=1)
         assert refused == [SessionDeletedError] * 5 + [SessionNotFoundError]
+
+    async def test_a_caller_is_told_before_anything_of_a_session_goes(
+        self, world: World
+    ) -> None:
+        """
+        Once it is closed; where the caller fails, nothing of it is removed.
+        """
+        await world.fill("ses_1", user_id="ann")
+        told: list[Sequence[str]] = []
+
+        async def fail(session_ids: Sequence[str]) -> None:
+            told.append(session_ids)
+            with pytest.raises(SessionDeletedError):
+                await world.store.append_event(make_event(id="late"))
+            assert len(await world.store.get_events("ses_1")) == 3
+            raise ConnectionResetError
+
+        async def succeed(session_ids: Sequence[str]) -> None:
+            told.append(session_ids)
+
+        with pytest.raises(ConnectionResetError):
+            await world.erase(user_id="ann", before_removal=fail)
+        assert await world.erase(user_id="ann", before_removal=succeed) == report_of(
+            1, content_count=1
+        )
+        assert [[*ids] for ids in told] == [["ses_1"], ["ses_1"]]
 
     async def test_sessions_that_are_begun_meanwhile_are_erased_too(
         self, world: World

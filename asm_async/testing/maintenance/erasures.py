@@ -244,6 +244,7 @@ class TestWrongErasures(ErasureContract):
             ({"grace_period": timedelta(-1)}, "grace_period: expected zero or more"),
             ({"progress": "print"}, "progress: expected a callable"),
             ({"should_stop": True}, "should_stop: expected a callable"),
+            ({"before_removal": 1}, "before_removal: expected a callable"),
         ],
     )
     async def test_it_is_refused_by_name(

@@ -1,0 +1,5 @@
+"""
+Recording through encrypting ports keeps every promise of the port.
+"""
+
+from asm_async.testing.recording import *  # noqa: F403 - the suite is run whole
