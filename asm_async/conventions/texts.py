@@ -57,6 +57,12 @@ _LONGEST_WORD = 1_000
 _LABELS = frozenset({"type", "id", "mime_type", "media_type", "mimeType", "signature"})
 
 
+# Tools answer by events of their own.
+_AUTHORS: Mapping[str, Role] = {
+    each.value: each for each in Role if each is not Role.TOOL
+}
+
+
 def event_texts(event: Event) -> Iterator[str]:
     """
     Yield the texts of an event that :data:`TEXT_MEMBERS` names.
@@ -96,8 +102,7 @@ def speaker_of(event: Event) -> Role | None:
 
 def _told(event: Event, default: Role) -> Role:
     role = event.data.get("role")
-    known = {each.value: each for each in Role if each is not Role.TOOL}
-    return known.get(role.lower(), default) if isinstance(role, str) else default
+    return _AUTHORS.get(role.lower(), default) if isinstance(role, str) else default
 
 
 def _texts_in(value: object) -> Iterator[str]:

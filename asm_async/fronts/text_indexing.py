@@ -38,6 +38,9 @@ The name of the consumer that an index of texts is fed by.
 
 _BATCH_SIZE = 1_000
 
+# How soon another updater can go on where one was killed.
+_LEASE_SECONDS = 10.0
+
 # Who follows waits for others to commit, so that one transaction of the index serves
 # many of theirs.
 _GATHER_SECONDS = 0.25
@@ -91,7 +94,7 @@ class TextIndexer:
             try:
                 async with aclosing(self._batches()) as batches:
                     while batch := await self._next(batches, target):
-                        await self._index(batch)
+                        await self.write(batch, await self._made(batch))
                         count += len(batch.events)
                         if progress is not None:
                             progress(await self.lag())
@@ -108,14 +111,16 @@ class TextIndexer:
         """
         Keep the index up to date for as long as the block lasts.
         """
-        task = asyncio.create_task(self._follow(), name="asm_async text index")
+        failures: list[Exception] = []
+        task = asyncio.create_task(self._follow(failures), name="asm_async text index")
         try:
             yield
         finally:
             task.cancel()
             await asyncio.wait({task})
             error = None if task.cancelled() else task.exception()
-        if error is not None:
+        # Where it was cancelled while it ended with an error, it has that one no more.
+        if error := error or next(iter(failures), None):
             raise error
 
     async def lag(self) -> IndexLag:
@@ -134,7 +139,7 @@ class TextIndexer:
         )
 
     def _consumer(self) -> EventConsumer:
-        return self.feed.consumer(CONSUMER_NAME)
+        return self.feed.consumer(CONSUMER_NAME, lease_seconds=_LEASE_SECONDS)
 
     def _batches(self, max_wait: float = 0.0) -> AsyncGenerator[EventBatch]:
         return self._consumer().batches(max_size=_BATCH_SIZE, max_wait=max_wait)
@@ -155,14 +160,19 @@ class TextIndexer:
         finally:
             await _end(step)
 
-    async def _follow(self) -> None:
+    async def _follow(self, failures: list[Exception]) -> None:
         pause = _FIRST_PAUSE_SECONDS
         while True:
             try:
                 await self.write_titles()
                 async with aclosing(self._batches(_GATHER_SECONDS)) as batches:
                     async for batch in self._with_titles(batches):
-                        await self._index(batch)
+                        try:
+                            indexed = await self._made(batch)
+                        except Exception as error:
+                            failures.append(error)
+                            raise
+                        await self.write(batch, indexed)
                         pause = _FIRST_PAUSE_SECONDS
             except LeaseLostError:
                 continue
@@ -196,14 +206,14 @@ class TextIndexer:
                 await _end(step)
             yield batch
 
-    async def _index(self, batch: EventBatch) -> None:
+    async def _made(self, batch: EventBatch) -> Sequence[IndexedEvent]:
         share = LoopShare()
         indexed: list[IndexedEvent] = []
         for event in batch.events:
             indexed.append(self._indexed(event))
             if perf_counter() >= share.ends_at:
                 await share.rest()
-        await self.write(batch, indexed)
+        return indexed
 
     def _indexed(self, event: Event) -> IndexedEvent:
         try:

@@ -70,13 +70,22 @@ def snippet_of(text: str, query: TextQuery) -> Snippet:
 
 def _hits(text: str, query: TextQuery) -> list[_Hit]:
     placed = list(placed_terms(text))
-    found = {
-        hit
-        for number, phrase in enumerate(query.wanted)
-        for index in range(len(placed) - len(phrase.terms) + 1)
-        if _stands_at(phrase, placed, index)
-        for hit in _words_of(phrase, placed[index:], number)
-    }
+    # Most phrases can stand only where their first term does.
+    beginning: dict[str, list[int]] = {}
+    anywhere: list[int] = []
+    for number, phrase in enumerate(query.wanted):
+        if len(phrase.terms) > 1 or phrase.end is PhraseEnd.WORD:
+            beginning.setdefault(phrase.terms[0], []).append(number)
+        else:
+            anywhere.append(number)
+    found: set[_Hit] = set()
+    for index, (term, _, _) in enumerate(placed):
+        for number in (*beginning.get(term, ()), *anywhere):
+            phrase = query.wanted[number]
+            is_within = index + len(phrase.terms) <= len(placed)
+            if is_within and _stands_at(phrase, placed, index):
+                words = placed[index : index + len(phrase.terms)]
+                found.update(_words_of(phrase, words, number))
     return sorted(found)
 
 

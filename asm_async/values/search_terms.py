@@ -82,7 +82,12 @@ def placed_terms(text: str) -> Iterator[PlacedTerm]:
     A term of two characters has the place of the first, where each of these is one of
     the text.
     """
-    for match in _words().finditer(text[:MAX_TEXT_LENGTH]):
+    text = text[:MAX_TEXT_LENGTH]
+    if text.isascii():
+        for match in _ASCII_WORD.finditer(text.lower()):
+            yield match[0][:MAX_TERM_LENGTH], *match.span()
+        return
+    for match in _words().finditer(text):
         begin, end = match.span()
         terms = _terms_in(match[0])
         is_one_each = len(terms) == end - begin > 1

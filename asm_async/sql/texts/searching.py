@@ -54,10 +54,12 @@ class TextPage:
         Find as many texts as the page needs, on a connection that sees one moment.
         """
         await self.dialect.force_custom_plan(conn)
-        conditions = await self._conditions(conn)
+        conditions, in_order = await self._conditions(conn)
         paging, found = self.paging, list[Any]()
         while True:
-            page = page_of_texts(self.query, paging, self.dialect, conditions)
+            page = page_of_texts(
+                self.query, paging, self.dialect, conditions, in_order=in_order
+            )
             candidates = (await conn.execute(page)).all()
             found += await self._visible(conn, candidates)
             is_last = len(candidates) < paging.needed
@@ -71,9 +73,12 @@ class TextPage:
             )
         return await self._found(conn, found[: self.paging.needed])
 
-    async def _conditions(self, conn: AsyncConnection) -> Conditions:
+    async def _conditions(self, conn: AsyncConnection) -> tuple[Conditions, bool]:
         """
         Decide how to find the page; whichever way it is, the page is the same.
+
+        Returns:
+            The conditions, and whether rows are to be gone through in the page's order.
         """
         dialect, wanted, query = self.dialect, self.wanted, self.query
         index, is_by_time = dialect.text_index, "rank" not in self.paging.order.key
@@ -84,12 +89,12 @@ class TextPage:
             if (await conn.execute(counted)).scalar_one() > MAX_SORTED:
                 if theirs is not None and await self._are_few(conn, theirs):
                     usual = is_wanted(wanted, dialect, in_order=False)
-                    return [index.events_of(theirs), *decide, *usual]
+                    return [index.events_of(theirs), *decide, *usual], False
                 if is_by_time:
                     usual = is_wanted(wanted, dialect, in_order=True)
-                    return [index.narrowed_in_order(query), *decide, *usual]
+                    return [index.narrowed_in_order(query), *decide, *usual], True
         usual = is_wanted(wanted, dialect, in_order=False)
-        return [index.narrowed(query), *decide, *usual]
+        return [index.narrowed(query), *decide, *usual], False
 
     async def _are_few(self, conn: AsyncConnection, theirs: sa.Select[str]) -> bool:
         counted = number_of_events(theirs, MAX_SORTED + 1)

@@ -40,21 +40,29 @@ def page_of_texts(
     paging: Paging,
     dialect: Dialect,
     conditions: Conditions,
+    *,
+    in_order: bool,
 ) -> sa.Select[Any]:
     """
     Select a page of the rows that meet *conditions*, by what gives them their places.
 
     With the same rank for the same text whatever else is indexed, a page goes on where
-    the one before ended.
+    the one before ended. Rows that are not gone through *in_order* are found first and
+    then sorted: the offset keeps the databases from another way, and has each rank
+    computed once.
     """
     c = text_rows.c
-    columns = (c.timestamp, c.session_id, c.sequence_number)
-    if "rank" not in paging.order.key:
+    columns: list[sa.ColumnElement[Any]] = [
+        c.timestamp,
+        c.session_id,
+        c.sequence_number,
+    ]
+    if in_order:
         return page_of(sa.select(*columns).where(*conditions), text_rows, paging)
-    rank = _rank(query, dialect).label("rank")
-    # The offset has each rank computed once.
-    ranked = sa.select(rank, *columns).where(*conditions).offset(0).subquery()
-    return page_of(sa.select(ranked), ranked, paging)
+    if "rank" in paging.order.key:
+        columns.append(_rank(query, dialect).label("rank"))
+    found = sa.select(*columns).where(*conditions).offset(0).subquery()
+    return page_of(sa.select(found), found, paging)
 
 
 def has_phrases(query: TextQuery, dialect: Dialect) -> Conditions:

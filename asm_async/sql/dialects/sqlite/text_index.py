@@ -13,7 +13,9 @@ way everything that removes events, whatever program it is in, removes their wor
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
+from operator import itemgetter
 from typing import Any
 
 import sqlalchemy as sa
@@ -124,19 +126,21 @@ _SECURE_DELETE_SINCE = (3, 42)
 _SECURE_DELETE = "INSERT INTO {0} ({0}, rank) VALUES ('secure-delete', 1)"
 
 # Nothing writes between this look at the log and the insert: one transaction writes at
-# a time. A place in the log is never used again.
-_INSERT = sa.text(
-    """
+# a time. A place in the log is never used again. It is one statement for all, since
+# FTS5 writes what it has gathered to the disk before each statement that has triggers.
+_INSERT = """
     INSERT INTO asm_text_rows (
         position, session_id, sequence_number, timestamp, type, role, term_count, words
     )
-    SELECT position, session_id, sequence_number, timestamp, type,
-        :role, :term_count, :words
-    FROM asm_events
-    WHERE session_id = :session_id AND sequence_number = :sequence_number
+    SELECT position, session_id, sequence_number, timestamp, event.type,
+        json_extract(value, '$[2]'), json_extract(value, '$[3]'),
+        json_extract(value, '$[4]')
+    FROM json_each(?) AS added CROSS JOIN asm_events AS event
+    WHERE session_id = json_extract(value, '$[0]')
+        AND sequence_number = json_extract(value, '$[1]')
     ON CONFLICT (position) DO NOTHING
-    """
-)
+"""
+_INSERTED = itemgetter("session_id", "sequence_number", "role", "term_count", "words")
 
 _REMOVE_TITLE = sa.text(
     "DELETE FROM asm_text_rows WHERE session_id = :session_id AND sequence_number = 0"
@@ -195,7 +199,8 @@ class SQLiteTextIndex(TextIndexDialect):
     async def insert(
         self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
     ) -> None:
-        await conn.execute(_INSERT, rows)
+        values = json.dumps([*map(_INSERTED, rows)], ensure_ascii=False)
+        await conn.exec_driver_sql(_INSERT, (values,))
 
     async def insert_titles(
         self, conn: AsyncConnection, rows: Sequence[dict[str, Any]]
