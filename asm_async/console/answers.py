@@ -107,6 +107,31 @@ class Row(TypedDict):
     latest_run: LatestRun | None
 
 
+class Said(TypedDict):
+    """
+    A text that was found.
+    """
+
+    session_id: str
+    title: str
+    sequence: int | None
+    type: str
+    speaker: str | None
+    time: str
+    text: str
+    marks: list[list[int]]
+
+
+class SaidPage(TypedDict):
+    """
+    A page of texts that were found.
+    """
+
+    items: list[Said]
+    cursor: str | None
+    is_indexed: bool
+
+
 class RowPage(TypedDict):
     """
     A page of the list of sessions.

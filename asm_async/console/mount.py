@@ -138,6 +138,7 @@ def console_router(
     read("/", page, methods=["GET", "HEAD"])
     read("/api/about", read_routes.get_about)
     read("/api/sessions", read_routes.list_sessions)
+    read("/api/texts", read_routes.find_texts)
     read("/api/rows", read_routes.list_rows_by_id)
     read("/api/session", read_routes.get_session)
     read("/api/runs", read_routes.list_runs)

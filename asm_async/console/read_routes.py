@@ -12,13 +12,18 @@ import attrs
 from fastapi import Query, Response
 
 import asm_async
-from asm_async.console import finding, lineage, rows, sums, windows
+from asm_async.console import finding, lineage, rows, saying, sums, windows
 from asm_async.console import sessions as displayed
 from asm_async.console.access import Reader, ReaderDep, RunId, Sequence, SessionId
 from asm_async.console.answers import About, Database, RowList, RunState
 from asm_async.console.cuts import Cutter, time_text
 from asm_async.console.entry_answers import Place
-from asm_async.console.parameters import RunFiltersDep, SessionFiltersDep, Words
+from asm_async.console.parameters import (
+    MAX_WORDS_LENGTH,
+    RunFiltersDep,
+    SessionFiltersDep,
+    Words,
+)
 from asm_async.console.runs import RunStates, run_answer
 from asm_async.console.search import list_rows, words_of
 from asm_async.errors import NotFoundError, ValidationError
@@ -27,6 +32,7 @@ from asm_async.integrations.fastapi.parameters import (
     MAX_VALUES,
     Cursor,
     Limit,
+    TenantId,
     Text,
     Time,
 )
@@ -87,6 +93,31 @@ async def list_sessions(
     """
     wanted = attrs.evolve(filters, words=words_of(q))
     page = await list_rows(reader, wanted, limit=limit, cursor=cursor, count=count)
+    return json_response(page)
+
+
+async def find_texts(
+    *,
+    reader: ReaderDep,
+    q: Annotated[str, Query(max_length=MAX_WORDS_LENGTH)],
+    agent_id: Text = None,
+    user_id: Text = None,
+    tenant_id: TenantId = None,
+    limit: Limit = 20,
+    cursor: Cursor = None,
+) -> Response:
+    """
+    Find what was said in all sessions.
+    """
+    page = await saying.find_texts(
+        reader,
+        q,
+        agent_id=agent_id,
+        user_id=user_id,
+        tenant_id=tenant_id,
+        limit=limit,
+        cursor=cursor,
+    )
     return json_response(page)
 
 

@@ -13,8 +13,8 @@ from asm_async.values.event import Event, EventFamily, EventType
 
 EventTexts: TypeAlias = Callable[[Event], Iterable[str]]
 """
-Returns the texts of an event; the same ones each time, and none if there is nothing to
-find.
+Returns the texts of an event: always the same ones, and none if nothing of it is to be
+found.
 """
 
 _ERROR = ("error_message", "error_code", "details")
@@ -67,9 +67,8 @@ def event_texts(event: Event) -> Iterator[str]:
     """
     Yield the texts of an event that :data:`TEXT_MEMBERS` names.
 
-    Of parts of messages, and of what tools take and return, these are all texts and
-    numbers in them, without the names of members and what describes a part. Images and
-    other contents in base64 are left out.
+    Message parts, and the inputs and outputs of tools, yield all texts and numbers in
+    them, but not the names of members, labels such as ``type``, or contents in base64.
     """
     if not isinstance(event.type, EventType):
         return
@@ -82,7 +81,7 @@ def event_texts(event: Event) -> Iterator[str]:
 
 def speaker_of(event: Event) -> Role | None:
     """
-    Return the role whose words an event's texts are; None if they are nobody's.
+    Return the role whose words an event's texts are; None if they are of no role.
 
     As in transcripts the assistant calls tools, and tools have results.
     """

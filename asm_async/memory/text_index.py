@@ -38,13 +38,12 @@ class InMemoryTextIndex(TextSearchFront):
     """
     A :class:`~asm_async.ports.text_search.TextSearch` without a database.
 
-    What is indexed belongs to the database: indexes over the same one share it. Each
-    search looks at all of it.
+    Indexes over one database share what they have indexed. Each search scans all of it.
 
     Args:
-        database: What is searched; the one that the session stores were given.
+        database: The database to search: the one that the session stores were given.
 
-        texts: What is to be found of an event: the same for all indexes over a
+        texts: Returns the texts of an event; the same function for all indexes over a
             database.
     """
 
@@ -58,7 +57,7 @@ class InMemoryTextIndex(TextSearchFront):
     @observed_call
     async def clear(self) -> None:
         """
-        Remove all that is indexed.
+        Empty the index.
         """
         database = self._access.database
         database.texts.clear()

@@ -21,28 +21,28 @@ class TextSearch(Protocol):
     """
     An index of the words of events and of sessions' titles, beside the log.
 
-    **What is indexed** is decided by :func:`~asm_async.conventions.event_texts`, or a
-    function that takes its place: the words of messages, tool calls, results and
-    errors; pieces of streamed messages are not, since the whole message follows. And
-    the title of each session. Of an event, the first 100,000 characters are indexed.
+    **Texts.** The texts of an event are its messages, tool calls, results and errors,
+    as :func:`~asm_async.conventions.event_texts` finds them, or another function that
+    the index was made with. The pieces of a streamed message are left out, since the
+    whole message follows. The title of each session is a text too. The first 100,000
+    characters of a text are indexed.
 
-    **Words.** Adapters agree in what is found: words are made by
-    :func:`~asm_async.values.search_terms.terms_of`, queries are read by
-    :func:`~asm_async.values.text_query.parse_query`, and a text is found if it alone
-    has all that the query wants and nothing that it does not.
+    **Words.** All adapters find the same:
+    :func:`~asm_async.values.search_terms.terms_of` defines the words of a text and
+    :func:`~asm_async.values.text_query.parse_query` those of a query. A text is found
+    if it has everything that the query wants, and nothing that the query excludes.
 
-    **What is seen.** A search finds only what a reader of its session can see when it
-    is asked: no event that was retracted, pruned or hard-deleted, and nothing of a
-    session that is soft-deleted, until it is restored; other than
-    ``QueryAPI.search_events``, which is for those who audit. This holds at once,
-    however far the index is behind. What is removed from the log leaves the index with
-    it.
+    **Visibility.** A search finds only what a reader of the session can see at that
+    moment: no event that was retracted, pruned or hard-deleted, and nothing of a
+    soft-deleted session until it is restored. (``QueryAPI.search_events`` is for audits
+    and finds more.) This does not depend on the index being up to date. Removing events
+    from the log removes them from the index in the same transaction.
 
-    **Up to date.** Appending costs nothing: an updater follows the log, and commits
-    what it has indexed together with its checkpoint, so that each event is indexed
-    exactly once, whatever is killed in between. Any number of processes may update;
-    one at a time does so, the others wait. Titles are indexed as they were when their
-    session was last saved before an update.
+    **Updates.** Appending costs nothing. An updater follows the log and commits what it
+    has indexed together with its checkpoint, so that each event is indexed exactly
+    once, even if updaters are killed. Any number of processes may update; one at a time
+    does so, and the others wait. An update also indexes the titles of the sessions that
+    were saved since the last one.
 
     **Errors.** Every method raises ``ValidationError`` for a bad argument before
     anything is read, ``StoreClosedError`` after :meth:`aclose` and from another event
@@ -70,15 +70,15 @@ class TextSearch(Protocol):
         Find what was said.
 
         Filters and pages are those of :class:`~asm_async.ports.query_api.QueryAPI`.
-        While more is indexed, pages in the order of relevance may show a text again, or
-        leave one out, whose rank has changed.
+        If ranks change while pages are read, because more was indexed, a page in the
+        order of relevance may repeat a match or leave one out.
 
         Args:
             query:
-                As people type it, at most 4,096 characters and 128 words: ``words``
-                that must all be there, ``"a phrase"``, ``-without``, ``prefix*``,
-                ``*part*``. A query that wants no word, such as one of punctuation or of
-                ``-without`` alone, finds nothing.
+                The query as people type it, of at most 4,096 characters and 128 words:
+                ``words`` that must all be in the text, ``"a phrase"``, ``-excluded``,
+                ``prefix*``, ``*part*``. A query without a wanted word, such as
+                punctuation or ``-excluded`` alone, finds nothing.
 
             session_id: Only texts of this session.
 
@@ -91,9 +91,9 @@ class TextSearch(Protocol):
             types: Only events of this type, or of one of these; no titles.
 
             roles:
-                Only what this role has said, or one of these: ``"system"``,
-                ``"developer"``, ``"user"``, ``"assistant"``, which also calls tools,
-                and ``"tool"``, whose results and failures they are; no titles.
+                Only texts of this role, or of one of these: ``"system"``,
+                ``"developer"``, ``"user"``, ``"assistant"`` (tool calls too) and
+                ``"tool"`` (results and failures); no titles.
 
             since: Only events whose timestamp is this or later, and titles of sessions
                 that were created then.
@@ -102,9 +102,9 @@ class TextSearch(Protocol):
 
             order_by:
                 ``relevance`` goes by rank, the best first; ``time`` by timestamp, the
-                latest first. What is equal goes by time, session id and sequence
-                number, the greatest first; a title stands at the time when its session
-                was created, with the number 0.
+                latest first. Ties go by time, session id and sequence number, the
+                greatest first. A title counts as event 0 of its session, at the time
+                when that was created.
 
             limit: The most that this page holds.
 
@@ -116,18 +116,18 @@ class TextSearch(Protocol):
         self, *, progress: Callable[[IndexLag], object] | None = None
     ) -> int:
         """
-        Index what is stored now, and return.
+        Index the events that are stored now, and return.
 
-        It can be cancelled at any time, and goes on where it ended. If another updater
-        is at work, it waits until all that was stored when it was called is indexed,
-        whoever has indexed it.
+        An update can be cancelled at any time; the next one continues after the last
+        batch that was indexed. If another updater is at work, this one waits until all
+        events that were stored at the call are indexed, by either of them.
 
         Args:
-            progress: Called after each batch with how much is left. What it raises ends
-                the update.
+            progress: Called after each batch with how much is left. An exception that
+                it raises ends the update.
 
         Returns:
-            How many events this call has read for it.
+            How many events this call has read.
         """
         ...
 
@@ -135,24 +135,24 @@ class TextSearch(Protocol):
         """
         Return a context manager in whose block the index is kept up to date.
 
-        New events can be found within a second or so of their commit. Where the
-        database fails it logs that, and tries again for as long as the block lasts.
-        Where the function that finds an event's texts fails, that is logged, the
-        updater ends, and the block raises it in the end.
+        New events can be found about a second after their commit. Errors of the
+        database are logged, and the updater tries again for as long as the block lasts.
+        An exception of the function that finds an event's texts is logged, ends the
+        updater, and is raised at the end of the block.
         """
         ...
 
     async def lag(self) -> IndexLag:
         """
-        Return how far the index is behind the log.
+        Return how many events are not indexed yet.
         """
         ...
 
     async def clear(self) -> None:
         """
-        Remove all that is indexed; the next update begins with the first event.
+        Empty the index; the next update begins with the first event.
 
-        Needed where another function decides what the texts of an event are.
+        Needed after a change of the function that finds an event's texts.
         """
         ...
 

@@ -14,6 +14,7 @@ from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.session_store import SQLSessionStore
 from asm_async.sql.state_store import SQLStateStore
+from asm_async.sql.text_index import SQLTextIndex
 
 
 @attrs.frozen(kw_only=True, eq=False, init=False)
@@ -41,6 +42,7 @@ class SQLPorts(Ports):
     maintenance: SQLMaintenance
     feed: SQLEventFeed
     artifacts: SQLArtifactRegistry
+    text_search: SQLTextIndex | None
 
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         object.__setattr__(self, "engine", engine)
@@ -52,4 +54,5 @@ class SQLPorts(Ports):
             maintenance=SQLMaintenance(engine, timeout=timeout),
             feed=SQLEventFeed(engine, timeout=timeout),
             artifacts=SQLArtifactRegistry(engine, timeout=timeout),
+            text_search=SQLTextIndex(engine, timeout=timeout),
         )

@@ -33,6 +33,7 @@ PARAMETERS: dict[str, dict[str, Any]] = {
     "/api/run": {"run_id": "run_1"},
     "/api/event": {"sequence": 1},
     "/api/find": {"q": SECRET},
+    "/api/texts": {"q": SECRET},
     "/api/locate": {"run_id": "run_1"},
 }
 BODIES: dict[str, dict[str, Any]] = {
@@ -46,6 +47,7 @@ OF_MANY = [
     "/",
     "/api/about",
     "/api/sessions",
+    "/api/texts",
     "/api/rows",
     "/api/usage",
     "/api/latency",
@@ -107,6 +109,8 @@ async def other(writable_console: Console) -> AsyncGenerator[httpx.AsyncClient]:
         await store.save_session(session)
     await store.save_run(make_run(provider=SECRET, token_usage={"total_tokens": 7}))
     await store.append_event(make_event(data={"content": SECRET}, run_id="run_1"))
+    if (texts := writable_console.ports.text_search) is not None:
+        await texts.update()
     async with writable_console.of_tenant(OWN) as client:
         yield client
 
@@ -167,6 +171,7 @@ async def test_lists_and_sums_show_nothing_of_another_tenant(
         ("api/about", {}),
         ("api/sessions", {"count": True}),
         ("api/sessions", {"q": SECRET}),
+        ("api/texts", {"q": SECRET}),
         ("api/sessions", {"parent_session_id": "ses_1"}),
         ("api/rows", {"session_id": ["ses_1", "ses_2"]}),
         ("api/tree", {"session_id": "ses_2"}),

@@ -25,6 +25,7 @@ ANSWERS: list[tuple[str, dict[str, Any], Any]] = [
     ("about", {}, answers.About),
     ("sessions", {"count": True}, answers.RowPage),
     ("sessions", {"q": "conversation", "limit": 3}, answers.RowPage),
+    ("texts", {"q": "flight"}, answers.SaidPage),
     ("rows", LONG, answers.RowList),
     ("session", LONG, answers.SessionAnswer),
     ("runs", LONG, answers.RunPage),
@@ -87,6 +88,8 @@ async def store_all_kinds(console: Console) -> None:
         ]
     )
     await console.ports.store.retract_events("ses_all", first=1, last=1)
+    assert console.ports.text_search is not None
+    await console.ports.text_search.update()
 
 
 def assert_is(kind: Any, answer: Any) -> None:

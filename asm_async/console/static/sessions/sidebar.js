@@ -6,6 +6,7 @@ import { whole } from "../format.js";
 import { Unreachable } from "../requests.js";
 import { SessionCollection } from "./collection.js";
 import { SessionList } from "./list.js";
+import { SaidList } from "./said.js";
 
 const FIELDS = [
   ["agent", "Agent", "text"],
@@ -21,11 +22,12 @@ const SEARCH_MILLISECONDS = 250;
 export function sidebar(place, about) {
   const collection = new SessionCollection();
   const list = new SessionList(collection);
+  const said = new SaidList();
   const fields = FIELDS.filter(([name]) => name !== "tenant" || about.is_operator);
 
   const search = h("input", {
     class: "field", type: "search", id: "search", placeholder: "Search sessions",
-    "aria-label": "Search sessions by title, id, agent, user or tag",
+    "aria-label": "Search sessions by title, id, agent, user or tag, and what was said",
     autocomplete: "off", spellcheck: "false",
   });
   const count = h("p", { class: "quiet small", role: "status" });
@@ -41,7 +43,7 @@ export function sidebar(place, about) {
     h("div", { class: "sidebar-head" },
       h("div", { class: "search-line" }, h("span", { class: "search-field" }, icon("search"), search), opener),
       filters.element, active, count),
-    failure, nothing, list.element);
+    failure, nothing, list.element, said.element);
 
   opener.addEventListener("click", () => {
     const isOpen = filters.element.toggleAttribute("hidden") === false;
@@ -72,6 +74,7 @@ export function sidebar(place, about) {
     showChips(active, wanted);
     list.toTop();
     collection.open(wanted);
+    said.open(wanted);
   }
 
   collection.addEventListener("change", () => {
