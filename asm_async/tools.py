@@ -166,7 +166,7 @@ def text_search_tool(
     Raises:
         ValidationError: If an argument is wrong, now and not when the model calls.
     """
-    whose = {
+    whose: dict[str, Any] = {
         "tenant_id": fields.optional(tenant_id, "tenant_id", fields.text),
         "user_id": fields.optional(user_id, "user_id", fields.text),
         "agent_id": fields.optional(agent_id, "agent_id", fields.text),

@@ -81,7 +81,7 @@ def event_texts(event: Event) -> Iterator[str]:
 
 def speaker_of(event: Event) -> Role | None:
     """
-    Return the role whose words an event's texts are; None if they are nobody's.
+    Return the role whose words an event's texts are; None if they are of no role.
 
     As in transcripts the assistant calls tools, and tools have results.
     """

@@ -167,8 +167,11 @@ class TextIndexer:
         while True:
             try:
                 await self.write_titles()
-                async with aclosing(self._batches(_GATHER_SECONDS)) as batches:
-                    async for batch in self._with_titles(batches):
+                async with (
+                    aclosing(self._batches(_GATHER_SECONDS)) as batches,
+                    aclosing(self._with_titles(batches)) as with_titles,
+                ):
+                    async for batch in with_titles:
                         try:
                             indexed = await self._made(batch)
                         except Exception as error:
@@ -182,8 +185,11 @@ class TextIndexer:
                 return
             except StorageError as error:
                 _LOG.warning("the text index is not updated: %s", error.code)
-            except Exception:
-                _LOG.exception("the text index is updated no more")
+            except Exception as error:
+                # Its text may be of an event.
+                _LOG.error(
+                    "the text index is not updated any more: %s", type(error).__name__
+                )
                 raise
             await asyncio.sleep(pause)
             pause = min(2 * pause, _MAX_PAUSE_SECONDS)

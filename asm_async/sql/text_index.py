@@ -39,8 +39,8 @@ class SQLTextIndex(TextSearchFront):
     A :class:`~asm_async.ports.text_search.TextSearch` on SQLite or PostgreSQL.
 
     The first update makes the tables of the index beside the others, and triggers that
-    remove a text in the transaction that removes its event: whoever never updates pays
-    nothing, and whoever does pays nothing for appending. :meth:`drop` removes them.
+    remove a text in the transaction that removes its event. Without an update there is
+    no cost, and appending never has any. :meth:`drop` removes them.
 
     The engine stays the caller's, and may be shared with stores.
 
@@ -48,8 +48,8 @@ class SQLTextIndex(TextSearchFront):
         engine: Made by :func:`~asm_async.sql.create_engine`, or any that a session
             store takes.
 
-        texts: What is to be found of an event: the same for all indexes over a
-            database; see :meth:`clear`.
+        texts: Returns the texts of an event; the same function for all indexes over a
+            database, see :meth:`clear`.
 
         timeout: How long, in seconds, a call goes on trying while the database is busy
             or out of reach, before it raises.
@@ -76,10 +76,10 @@ class SQLTextIndex(TextSearchFront):
     @observed_call
     async def clear(self) -> None:
         """
-        Remove all that is indexed; the next update begins with the first event.
+        Empty the index; the next update begins with the first event.
 
-        Needed where another function decides what the texts of an event are. Who
-        updates meanwhile begins anew as well.
+        Needed after a change of the function that finds an event's texts. An updater
+        that is at work begins again, too.
         """
 
         async def work(transaction: Transaction) -> None:
