@@ -90,14 +90,16 @@ class TextIndexer:
         """
         target = self._place(await self.feed.get_latest_checkpoint())
         count = 0
+        # To count what is left takes as long as it is much: once, not for each batch.
+        lag = None if progress is None else await self.lag()
         while not await self._has_reached(target):
             try:
                 async with aclosing(self._batches()) as batches:
                     while batch := await self._next(batches, target):
                         await self.write(batch, await self._made(batch))
                         count += len(batch.events)
-                        if progress is not None:
-                            progress(await self.lag())
+                        if progress is not None and lag is not None:
+                            progress(_behind(lag, count))
                         if self._place(batch.checkpoint) >= target:
                             break
             except LeaseLostError:
@@ -246,6 +248,14 @@ class TextIndexer:
         if checkpoint is None:
             return START
         return checkpoint_of(checkpoint, "checkpoint", self.kind).place
+
+
+def _behind(lag: IndexLag, count: int) -> IndexLag:
+    """
+    Return the lag when so many more events were indexed.
+    """
+    pending = max(lag.pending_events - count, lag.held_events)
+    return attrs.evolve(lag, pending_events=pending)
 
 
 async def _end(step: asyncio.Future[EventBatch]) -> None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 
 from asm_async.errors import ValidationError
 from asm_async.sql.core.tables import METADATA
+from asm_async.sql.core.text_tables import ALL_TEXT_TABLES
 from asm_async.sql.migrations.history import (
     BASE,
     VERSION_TABLE,
@@ -107,7 +108,9 @@ def include_name(name: str | None, type_: str, parent_names: object) -> bool:  #
     Returns:
         False for a table of this package, in whichever schema it lies.
     """
-    return type_ != "table" or name not in {*METADATA.tables, VERSION_TABLE}
+    if type_ != "table":
+        return True
+    return name not in {*METADATA.tables, *ALL_TEXT_TABLES, VERSION_TABLE}
 
 
 @contextmanager

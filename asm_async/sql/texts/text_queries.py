@@ -131,12 +131,12 @@ def _rank(query: TextQuery, dialect: Dialect) -> sa.ColumnElement[int]:
     for each phrase, which is written here so that n need be counted only once.
     """
     bytes_of, words = dialect.text_index.byte_length, text_rows.c.words
-    length = text_rows.c.term_count / sa.literal_column(str(_USUAL_LENGTH))
+    length = text_rows.c.term_count / sa.literal_column(str(_USUAL_LENGTH), sa.Float)
     burden = _SATURATION * (1 - _BY_LENGTH + _BY_LENGTH * length)
-    scores: list[sa.ColumnElement[float]] = []
+    scores: list[sa.ColumnElement[Any]] = []
     for phrase in query.wanted:
         without = sa.func.replace(words, phrase.pattern, "")
-        size = sa.literal_column(str(float(len(phrase.pattern.encode()))))
+        size = sa.literal_column(str(float(len(phrase.pattern.encode()))), sa.Float)
         number = (bytes_of(words) - bytes_of(without)) / size
         scores.append(1.0 - burden / (number + burden))
     score = sum(scores[1:], scores[0]) / float(len(scores))

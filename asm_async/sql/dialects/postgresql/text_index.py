@@ -63,8 +63,7 @@ _CREATE_PARTS = """
 # where it was made, and nothing that a temporary schema has.
 _AS_MAKER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT"
 _SET_PATH = """
-    SELECT current_setting('search_path'),
-        set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)
+    SELECT set_config('search_path', quote_ident(current_schema()) || ', pg_temp', true)
 """
 _RESET_PATH = sa.text("SELECT set_config('search_path', :path, true)")
 
@@ -190,7 +189,8 @@ class PostgreSQLTextIndex(TextIndexDialect):
         return bool((await conn.exec_driver_sql(query)).scalar_one())
 
     async def create(self, conn: AsyncConnection) -> None:
-        path, _ = (await conn.exec_driver_sql(_SET_PATH)).one()
+        path = (await conn.exec_driver_sql("SHOW search_path")).scalar_one()
+        await conn.exec_driver_sql(_SET_PATH)
         for statement in (*_CREATE_TABLES, *_CREATE_TRIGGERS):
             await conn.exec_driver_sql(statement)
         await conn.execute(_RESET_PATH, {"path": path})

@@ -26,6 +26,8 @@ from asm_async.sql.core.text_tables import text_rows
 from asm_async.sql.dialects.text_index import TextIndexDialect
 from asm_async.values.text_query import Phrase, PhraseEnd, TextQuery
 
+_HAS_FTS = "SELECT EXISTS (SELECT 1 FROM pragma_module_list WHERE name = 'fts5')"
+
 _CREATE_TABLES = (
     """
     CREATE TABLE asm_text_rows (
@@ -171,9 +173,8 @@ class SQLiteTextIndex(TextIndexDialect):
         return (await conn.exec_driver_sql(query)).first() is not None
 
     async def create(self, conn: AsyncConnection) -> None:
-        query = "SELECT sqlite_version(), EXISTS (SELECT 1 FROM pragma_module_list"
-        query += " WHERE name = 'fts5')"
-        version, has_fts = (await conn.exec_driver_sql(query)).one()
+        version = (await conn.exec_driver_sql("SELECT sqlite_version()")).scalar_one()
+        has_fts = (await conn.exec_driver_sql(_HAS_FTS)).scalar_one()
         if not has_fts:
             raise UnsupportedOperationError(
                 f"SQLite {version} was built without FTS5, which the text index needs:"

@@ -15,3 +15,15 @@ DROP TABLE asm_runs;
 DROP TABLE asm_session_tags;
 
 DROP TABLE asm_sessions;
+
+DROP TABLE IF EXISTS asm_text_rows;
+
+DROP TABLE IF EXISTS asm_text_stale_titles;
+
+DROP TABLE IF EXISTS asm_text_index;
+
+DROP FUNCTION IF EXISTS asm_text_events_removed();
+
+DROP FUNCTION IF EXISTS asm_text_sessions_removed();
+
+DROP FUNCTION IF EXISTS asm_text_session_saved();

@@ -15,3 +15,13 @@ DROP TABLE asm_runs;
 DROP TABLE asm_session_tags;
 
 DROP TABLE asm_sessions;
+
+DROP TABLE IF EXISTS asm_text_words;
+
+DROP TABLE IF EXISTS asm_text_parts;
+
+DROP TABLE IF EXISTS asm_text_rows;
+
+DROP TABLE IF EXISTS asm_text_stale_titles;
+
+DROP TABLE IF EXISTS asm_text_index;
