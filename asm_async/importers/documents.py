@@ -9,6 +9,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
@@ -66,7 +67,8 @@ class Document:
         Raises:
             OSError: If it cannot be read; so do errors of archives and compression.
         """
-        with self._opened() as opened:
+        with ExitStack() as stack:
+            opened = self._opened(stack)
             # Bytes that are no UTF-8 become lone surrogates, which a store can hold.
             text = io.TextIOWrapper(
                 opened, encoding="utf-8-sig", errors="surrogateescape", newline=""
@@ -76,11 +78,11 @@ class Document:
                 text, is_lines=name.endswith(_LINES), max_chars=max_chars
             )
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self, stack: ExitStack) -> BinaryIO:
         if not self.member:
-            return self.file.opened()
-        with zipfile.ZipFile(self.file.path) as archive:
-            return cast("BinaryIO", archive.open(self.member))
+            return stack.enter_context(self.file.opened())
+        archive = stack.enter_context(zipfile.ZipFile(self.file.path))
+        return cast("BinaryIO", stack.enter_context(archive.open(self.member)))
 
 
 def documents_of(

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from asm_async.errors import SessionNotFoundError, ValidationError
 from asm_async.importers.conversation import Aside, Conversation, Step
 from asm_async.importers.importer import IMPORTED, ImportContext
+from asm_async.importers.members import object_at
 from asm_async.importers.names import digest_of, event_id_of, time_of
 from asm_async.importers.pictured_runs import ConversationRuns
 from asm_async.importers.pictured_steps import (
@@ -80,8 +80,8 @@ def _is_newer(stored: Session, updated_at: datetime | None) -> bool:
     """
     Return whether a later picture was imported already.
     """
-    origin: Any = stored.metadata.get(IMPORTED)
-    known = time_of(origin.get(_UPDATED_AT)) if isinstance(origin, dict) else None
+    origin = object_at(stored.metadata, IMPORTED)
+    known = time_of(origin.get(_UPDATED_AT))
     return known is not None and updated_at is not None and known > updated_at
 
 
@@ -105,8 +105,8 @@ class _ConversationWriter:
         kind, store = self._context.kind, self._context.store
         is_stored = self._stored is not None
         if is_stored:
-            runs = await store.list_runs(self._session.id)
-            self._stored_runs = {run.id: run for run in runs}
+            stored_runs = await store.list_runs(self._session.id)
+            self._stored_runs = {run.id: run for run in stored_runs}
         conversation = self._conversation
         names = StepNames(
             store, kind, self._session.id, is_stored=is_stored, part=conversation.part
@@ -115,10 +115,12 @@ class _ConversationWriter:
             said = named.said
             step = said.step if isinstance(said, TurnEnd) else said
             self._time = self._time_of(named)
+            events: tuple[Event, ...]
+            runs: tuple[Run, ...] = ()
             if isinstance(said, TurnEnd):
                 events, runs = self._ended(named)
             else:
-                events, runs = self._said(said, named), ()
+                events = self._said(said, named)
             is_known = named.stored_at is not None
             if is_known:
                 self._context.tally.add(events_known=len(events))
@@ -156,7 +158,7 @@ class _ConversationWriter:
     async def _asides(self) -> AsyncGenerator[Record]:
         rest = iter(self._conversation.asides)
         while some := list(islice(rest, _ASIDES_PER_READ)):
-            made = [event for aside in some if (event := self._aside(aside))]
+            made = [each for aside in some if (each := self._aside(aside))]
             known: set[str] = set()
             if self._stored is not None:
                 ids = [event.id for event, _ in made]

@@ -121,8 +121,8 @@ class StepNames:
         while some := list(islice(rest, _STEPS_PER_READ)):
             while some and self._goes_on_known:
                 known = await self._stored_beginning(some)
-                for each in known:
-                    yield each
+                for stored in known:
+                    yield stored
                 some = some[len(known) :]
                 if some:
                     yield await self._other(some.pop(0))
@@ -151,6 +151,7 @@ class StepNames:
         """
         Return what is not stored under its name, or is hidden under it.
         """
+        name = ""
         for attempt in count():
             name = _next_name(self._name, said, attempt)
             ids = [self._first_id(name)]

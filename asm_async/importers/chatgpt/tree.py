@@ -96,7 +96,8 @@ class MessageTree:
         nodes = [node for node in self._nodes.values() if node is not None]
         above = {node.parent_id for node in nodes}
         leaves = [node for node in nodes if node.id not in above]
-        return (leaves or nodes or [None])[-1]
+        last = leaves or nodes
+        return last[-1] if last else None
 
 
 def _nodes_of(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Node | None]]:

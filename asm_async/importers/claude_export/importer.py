@@ -7,7 +7,7 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
@@ -76,13 +76,13 @@ def _conversation(
     for index, message in enumerate(list_at(members, "chat_messages")):
         path = f"{value.path}.chat_messages[{index}]"
         if isinstance(message, dict):
-            messages.append((path, as_object(message)))
+            messages.append((path, as_object(cast("object", message))))
         else:
             reason = f"{path}: it is no object"
             context.tally.problem(place, ProblemCode.NOT_UNDERSTOOD, reason)
     shown = _shown(messages, text_of(members, "current_leaf_message_uuid"))
     ids = {text_of(message, "uuid") for _, message in shown}
-    first = messages[0][1] if messages else {}
+    first: Mapping[str, Any] = messages[0][1] if messages else {}
     session = context.session(
         text_of(members, "uuid") or digest_of([text_of(first, "uuid"), dict(first)]),
         agent_id=_AGENT_ID,
@@ -113,7 +113,7 @@ def _shown(
     if not any(text_of(message, "parent_message_uuid") for _, message in messages):
         return messages
     by_id = {text_of(each[1], "uuid"): each for each in messages}
-    found = by_id.get(leaf) or messages[-1]
+    found: tuple[str, Mapping[str, Any]] | None = by_id.get(leaf) or messages[-1]
     branch: list[tuple[str, Mapping[str, Any]]] = []
     passed: set[str] = set()
     while found is not None and text_of(found[1], "uuid") not in passed:

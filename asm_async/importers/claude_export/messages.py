@@ -194,7 +194,10 @@ class _Answer:
         output = block.get("content")
         if isinstance(output, list):
             output = plain_text([as_object(part) for part in list_at(block, "content")])
-        common = {"tool_call_id": call_id, "tool_name": tool or "unknown"}
+        common: dict[str, Any] = {
+            "tool_call_id": call_id,
+            "tool_name": tool or "unknown",
+        }
         place = f"content[{index}]"
         if block.get("is_error") is True:
             message = output if isinstance(output, str) else "The tool failed."
