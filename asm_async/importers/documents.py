@@ -157,22 +157,27 @@ async def changing_documents(
         await asyncio.sleep(context.poll_interval)
 
 
-def readable_values(context: ImportContext, document: Document) -> Generator[JSONPlace]:
+def values_in(context: ImportContext, document: Document) -> Generator[JSONPlace]:
     """
-    Yield the values of a document; those that cannot be read are reported.
+    Yield the values of a document; a file that cannot be read is reported, and ends.
     """
     try:
-        for value in document.values(context.max_line_bytes):
-            if value.error is None:
-                context.tally.add(byte_count=value.size)
-                yield value
-                continue
-            place = Place(document.shown, value.number)
-            reason = f"{value.path}: {value.error}"
-            context.tally.problem(place, ProblemCode.NOT_JSON, reason)
+        yield from document.values(context.max_line_bytes)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         place = Place(document.shown, 0)
         context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
+
+
+def is_readable(context: ImportContext, document: Document, value: JSONPlace) -> bool:
+    """
+    Return whether a value is there, and report it if it is not.
+    """
+    if value.error is None:
+        context.tally.add(byte_count=value.size)
+        return True
+    place, reason = Place(document.shown, value.number), f"{value.path}: {value.error}"
+    context.tally.problem(place, ProblemCode.NOT_JSON, reason)
+    return False
 
 
 async def read_in_thread(values: Generator[JSONPlace]) -> AsyncGenerator[JSONPlace]:

@@ -13,7 +13,7 @@ import pytest
 
 from asm_async import EventType, InMemoryPorts, Ports, RunStatus
 from asm_async.artifacts import ArtifactLibrary
-from asm_async.conventions import shape_warnings
+from asm_async.conventions import message_sent, shape_warnings
 from asm_async.files import LocalArtifactStore
 from asm_async.importers import ImportSummary, import_from
 from asm_async.transcripts import read_transcript
@@ -261,8 +261,6 @@ async def test_what_others_appended_stays_when_a_branch_changes(
         node("a2", "a1", "assistant", "Hello."),
         node("b3", "a1", "assistant", "Good day."),
     ]
-    from asm_async.conventions import message_sent  # noqa: PLC0415
-
     async with InMemoryPorts() as ports:
         path = write(tmp_path, tree(*nodes, current="a2"))
         await imported(ports, path)
@@ -272,9 +270,9 @@ async def test_what_others_appended_stays_when_a_branch_changes(
         assert await texts(ports) == ["Hi.", "Mine.", "Good day."]
 
 
-@pytest.mark.parametrize("is_archive", [True, False])
+@pytest.mark.parametrize("source", ["archive", "folder"])
 async def test_exports_in_parts_are_read_from_archives_and_folders(
-    tmp_path: Path, is_archive: bool
+    tmp_path: Path, source: str
 ) -> None:
     """
     All files of conversations are read, and the others of the export are not.
@@ -289,7 +287,7 @@ async def test_exports_in_parts_are_read_from_archives_and_folders(
     with zipfile.ZipFile(path, "w") as archive:
         for name, value in files.items():
             archive.writestr(name, json.dumps(value))
-    if not is_archive:
+    if source == "folder":
         with zipfile.ZipFile(path) as archive:
             archive.extractall(tmp_path / "folder")
         path = tmp_path / "folder"

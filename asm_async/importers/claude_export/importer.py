@@ -13,7 +13,12 @@ import attrs
 
 from asm_async.importers.claude_export.messages import steps_of
 from asm_async.importers.conversation import Aside, Conversation
-from asm_async.importers.documents import Document, read_in_thread, readable_values
+from asm_async.importers.documents import (
+    Document,
+    is_readable,
+    read_in_thread,
+    values_in,
+)
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.json_values import JSONPlace
 from asm_async.importers.members import as_object, list_at, object_at, text_of
@@ -57,7 +62,9 @@ async def _conversations_in(
     context: ImportContext, document: Document
 ) -> AsyncGenerator[Conversation]:
     make = _project if _PROJECTS.fullmatch(document.shown) else _conversation
-    async for value in read_in_thread(readable_values(context, document)):
+    async for value in read_in_thread(values_in(context, document)):
+        if not is_readable(context, document, value):
+            continue
         place = Place(document.shown, value.number, value.size)
         try:
             yield make(context, document, value, place)

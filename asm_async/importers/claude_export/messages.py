@@ -145,13 +145,13 @@ class _Answer:
             elif kind in _UNSPOKEN:
                 self._received(None, own=block, form=_FORM)
             else:
-                unknown.append(f"content[{index}]: {kind!r}")
+                unknown.append(f"content[{index}] of type {kind!r}")
         if not blocks and (text := text_of(self.message, "text")):
             self.texts.append({"type": "text", "text": text})
         self._say()
         if unknown:
             places = ", ".join(unknown)
-            raise NotUnderstoodError(f"nothing is known of blocks of type {places}")
+            raise NotUnderstoodError(f"nothing is known of {places}")
 
     def _say(self) -> None:
         if self.texts:
