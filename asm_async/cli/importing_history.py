@@ -15,6 +15,7 @@ from asm_async.cli.database import on_ports
 from asm_async.cli.options import Options
 from asm_async.cli.reports import say
 from asm_async.cli.running_report import RunningReport
+from asm_async.cli.texts import counted
 from asm_async.errors import ValidationError
 from asm_async.importers import ImportSummary, import_from
 from asm_async.ports.together import Ports
@@ -171,10 +172,14 @@ class _Problems:
 
 def _imported(done: ImportSummary, history: HistoryOptions) -> str:
     verb = "would import" if history.dry_run else "imported"
-    known = f"{done.sessions_known:,} sessions and {done.events_known:,} events"
+    sessions = counted(done.sessions_known, "session")
     return (
-        f"{verb} {done.sessions_imported:,} sessions, {done.runs_imported:,} runs,"
-        f" {done.artifacts_imported:,} artifacts, {done.items_imported:,} state items,"
-        f" {done.events_imported:,} events of {done.source_count:,} sources;"
-        f" {known} were here already; {done.problem_count:,} problems"
+        f"{verb} {counted(done.sessions_imported, 'session')},"
+        f" {counted(done.runs_imported, 'run')},"
+        f" {counted(done.artifacts_imported, 'artifact')},"
+        f" {counted(done.items_imported, 'state item')},"
+        f" {counted(done.events_imported, 'event')}"
+        f" from {counted(done.source_count, 'source')};"
+        f" {sessions} and {counted(done.events_known, 'event')} were here already;"
+        f" {counted(done.problem_count, 'problem')}"
     )

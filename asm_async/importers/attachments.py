@@ -39,8 +39,7 @@ class AttachmentFinder:
         ``{"type": "artifact", "media_type": ..., "artifact_key": ...}``.
         """
         if isinstance(value, list):
-            members = cast("list[Any]", value)
-            return [self.without_contents(each) for each in members]
+            return [self.without_contents(x) for x in cast("list[object]", value)]
         if not isinstance(value, dict):
             return value
         plain = cast("dict[str, Any]", value)

@@ -9,6 +9,7 @@ from typing import Any
 import attrs
 
 from asm_async.importers.importer import IMPORTED
+from asm_async.importers.lines import members_of
 from asm_async.importers.records import Attachment, Place, Record
 from asm_async.values.event import Event
 from asm_async.values.run import Run
@@ -97,8 +98,7 @@ def with_facts(session: Session, title: str | None, facts: dict[str, Any]) -> Se
     A title that somebody else gave stays. Where nothing changes, the session is
     returned as it is.
     """
-    known: Any = session.metadata.get(IMPORTED)
-    origin: dict[str, Any] = dict(known) if isinstance(known, dict) else {}
+    origin = members_of(session.metadata.get(IMPORTED)).copy()
     metadata = dict(session.metadata)
     if title is not None:
         if metadata.get("title") in {None, origin.get("title")}:

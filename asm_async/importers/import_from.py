@@ -43,11 +43,11 @@ async def import_from(
     Store what another program has recorded, as sessions, runs and events.
 
     Ids and times are derived from the source. So the call may be repeated: it adds what
-    is new in the source, and goes on with an import that was killed. What the store has
-    is never changed: a record that is stored with other content is reported.
+    is new in the source, and continues an import that was killed. Stored events are
+    never changed: a record that is stored with other content is reported.
 
-    What is not understood is reported with its place, and stops nothing. Memory does
-    not grow with the source.
+    A record that is not understood is reported with its place, and stops nothing.
+    Memory does not grow with the source.
 
     Args:
         ports: Where to.
@@ -81,7 +81,7 @@ async def import_from(
         max_problems: How many problems to describe; all are counted.
 
     Returns:
-        What was imported, and what was not.
+        The counts, and the problems.
 
     Raises:
         ValidationError: If an argument is wrong.

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import BinaryIO, Protocol
 
 from asm_async.errors import ValidationError
-from asm_async.fronts.loop_share import LoopShare
 from asm_async.importers.files import STANDARD_INPUT, SourceFile, files_of
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.lines import Line
@@ -28,6 +27,8 @@ from asm_async.importers.summary import ProblemCode
 from asm_async.importers.tailing import FileTail
 
 _MAX_OPEN_FILES = 256
+# How long to go on parsing before others on the event loop have a turn.
+_MAX_SECONDS = 0.01
 
 Accepts = Callable[[str], bool]
 Stamp = tuple[int, int, int, int]
@@ -105,7 +106,7 @@ class _LineReader:
     def __init__(self, context: ImportContext, parser_of: ParserOf) -> None:
         self._context = context
         self._parser_of = parser_of
-        self._share = LoopShare()
+        self._turn_ends_at = perf_counter() + _MAX_SECONDS
         # Of all files; the tails, which hold parsers, are those of the latest alone.
         self._stamps: dict[str, Stamp] = {}
         self._tails: OrderedDict[str, tuple[FileTail, LineParser]] = OrderedDict()
@@ -122,8 +123,9 @@ class _LineReader:
             async with aclosing(self._more_of(file)) as records:
                 async for record in records:
                     yield record
-                    if perf_counter() >= self._share.ends_at:
-                        await self._share.rest()
+                    if perf_counter() >= self._turn_ends_at:
+                        await asyncio.sleep(0)
+                        self._turn_ends_at = perf_counter() + _MAX_SECONDS
             if self._context.follow:
                 self._stamps[file.shown] = stamp
         except (OSError, EOFError, zlib.error) as error:
@@ -133,7 +135,8 @@ class _LineReader:
                 self._context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
 
     async def _more_of(self, file: SourceFile) -> AsyncGenerator[Record]:
-        tail, parser = self._tails.pop(file.shown, None) or self._begun(file)
+        kept = self._tails.pop(file.shown) if file.shown in self._tails else None
+        tail, parser = kept or self._begun(file)
         place = Place(file.shown, 0)
         with await asyncio.to_thread(file.opened) as opened:
             if self._can_grow(file) and not tail.goes_on(opened):

@@ -52,6 +52,13 @@ def json_object(text: bytes | str) -> dict[str, Any]:
     return cast("dict[str, Any]", value)
 
 
+def members_of(value: object) -> dict[str, Any]:
+    """
+    Return *value* if it is a JSON object, else an empty one.
+    """
+    return cast("dict[str, Any]", value) if isinstance(value, dict) else {}
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no number of JSON")
 

@@ -91,7 +91,7 @@ class Attachment:
 @attrs.frozen(kw_only=True, eq=False)
 class Record:
     """
-    What is to be stored of one record of a source; all of it belongs to one session.
+    One record of a source as it is stored; all of it belongs to one session.
 
     Everything in it must be derived from the source's content, ids and times among
     it: then a second import, or one of a source that has grown, adds what is new alone.

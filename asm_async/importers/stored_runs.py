@@ -5,12 +5,12 @@ Runs of an import beside those that are stored.
 from __future__ import annotations
 
 import hashlib
-from typing import Any
 
 import attrs
 
 from asm_async.errors import InvalidTransitionError
 from asm_async.importers.importer import IMPORTED
+from asm_async.importers.lines import members_of
 from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 
@@ -40,8 +40,8 @@ def merged_run(stored: Run, run: Run) -> Run:
         InvalidTransitionError: If *stored* is of somebody else, or has ended in another
             way.
     """
-    origin: Any = stored.metadata.get(IMPORTED)
-    if not isinstance(origin, dict):
+    origin = members_of(stored.metadata.get(IMPORTED))
+    if not origin:
         raise InvalidTransitionError(
             f"run {stored.id!r}, which was not imported,", stored.status, run.status
         )

@@ -30,6 +30,7 @@ PUBLIC_PACKAGES = [
     "asm_async.conventions",
     "asm_async.errors",
     "asm_async.files",
+    "asm_async.importers",
     "asm_async.memory",
     "asm_async.portal",
     "asm_async.ports",

@@ -32,6 +32,12 @@ _VARYING = (
     (re.compile(r"--checkpoint \S+"), "--checkpoint Y2hlY2twb2ludA"),
     (re.compile(r'"checkpoint":"[^"]+"'), '"checkpoint":"Y2hlY2twb2ludA"'),
 )
+# A session file of Claude Code, with a line that is cut off.
+_RECORDED = """\
+{"type":"user","uuid":"u1","sessionId":"s1","timestamp":"2026-03-01T09:00:00Z",\
+"message":{"role":"user","content":"Which files are there?"}}
+{"type":"assistant","uuid":"u2","parentU
+"""
 
 
 def recorded_anew(page: str) -> str:
@@ -40,6 +46,7 @@ def recorded_anew(page: str) -> str:
     """
     with tempfile.TemporaryDirectory() as directory:
         asyncio.run(_store(Path(directory, "agents.sqlite3")))
+        Path(directory, "session.jsonl").write_text(_RECORDED, "utf-8")
         return _BLOCK.sub(lambda block: _session(block[1], directory), page)
 
 

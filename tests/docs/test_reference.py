@@ -17,6 +17,7 @@ import asm_async.artifacts
 import asm_async.console
 import asm_async.conventions
 import asm_async.files
+import asm_async.importers
 import asm_async.integrations.fastapi
 import asm_async.integrations.obstore
 import asm_async.integrations.opentelemetry
@@ -41,6 +42,7 @@ PACKAGES = [
     asm_async.console,
     asm_async.conventions,
     asm_async.files,
+    asm_async.importers,
     asm_async.integrations.fastapi,
     asm_async.integrations.obstore,
     asm_async.integrations.opentelemetry,

@@ -45,7 +45,7 @@ def prompt(number: int, text: Any, **more: Any) -> Any:
     return line(number, "user", message={"role": "user", "content": text}, **more)
 
 
-def answer(number: int, *blocks: Any, message: str = "", **more: Any) -> Any:
+def answer(number: int, *blocks: Any, **more: Any) -> Any:
     """
     Return a line of an answer of the model.
     """
@@ -56,7 +56,7 @@ def answer(number: int, *blocks: Any, message: str = "", **more: Any) -> Any:
         "output_tokens": number,
     }
     said = {
-        "id": message or f"msg_{number}",
+        "id": more.pop("message", f"msg_{number}"),
         "type": "message",
         "role": "assistant",
         "model": MODEL,

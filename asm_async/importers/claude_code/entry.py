@@ -11,6 +11,7 @@ from typing import Any, cast
 
 import attrs
 
+from asm_async.importers.lines import members_of
 from asm_async.importers.names import digest_of, time_of
 from asm_async.importers.records import NotUnderstoodError, Place
 
@@ -62,18 +63,21 @@ class Entry:
         The type of the line; old versions left it out of answers.
         """
         given = self.text("type")
-        if given is None and isinstance(self.original.get("message"), dict):
-            role = self.original["message"].get("role")
-            return role if role == "user" else "assistant"
-        return given or ""
+        if given is not None:
+            return given
+        message = members_of(self.original.get("message"))
+        return (
+            ("user" if message.get("role") == "user" else "assistant")
+            if message
+            else ""
+        )
 
     @cached_property
     def time(self) -> datetime | None:
         """
         The time that it tells, of itself or of the snapshot that it holds.
         """
-        snapshot = self.original.get("snapshot")
-        within: Any = snapshot if isinstance(snapshot, dict) else {}
+        within = members_of(self.original.get("snapshot"))
         return time_of(self.original.get("timestamp")) or time_of(
             within.get("timestamp")
         )
@@ -83,10 +87,8 @@ class Entry:
         """
         The message that it holds; an empty object if it is none.
         """
-        message = self.original.get("message")
-        if self.type not in {"user", "assistant"} or not isinstance(message, dict):
-            return {}
-        return cast("dict[str, Any]", message)
+        is_message = self.type in {"user", "assistant"}
+        return members_of(self.original.get("message")) if is_message else {}
 
     @property
     def message_id(self) -> str | None:
@@ -131,8 +133,9 @@ class Entry:
         The blocks of its message.
         """
         content = self.message.get("content")
-        blocks = cast("list[Any]", content) if isinstance(content, list) else []
-        return [block for block in blocks if isinstance(block, dict)]
+        if not isinstance(content, list):
+            return []
+        return [members_of(block) for block in cast("list[object]", content)]
 
     @property
     def words(self) -> str:

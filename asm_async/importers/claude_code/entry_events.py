@@ -13,6 +13,7 @@ import attrs
 from asm_async.conventions import error_occurred, turn_completed
 from asm_async.errors import ValidationError
 from asm_async.importers.claude_code.entry import Entry
+from asm_async.importers.lines import members_of
 from asm_async.importers.names import event_id_of
 from asm_async.importers.records import ORIGINAL, record_event
 from asm_async.transcripts import events_from_anthropic
@@ -143,8 +144,7 @@ class Maker:
 
 
 def _duration_of(entry: Entry) -> float | None:
-    result = entry.original.get("toolUseResult")
-    found: Any = result.get("durationMs") if isinstance(result, dict) else None
+    found = members_of(entry.original.get("toolUseResult")).get("durationMs")
     try:
         return fields.optional(found, "durationMs", fields.amount)
     except ValidationError:
@@ -156,8 +156,7 @@ def _words_of_error(error: object) -> tuple[str, str | None]:
     Return the message and the type that stand somewhere within an error.
     """
     words, code = "", None
-    while isinstance(error, dict):
-        known = cast("dict[str, Any]", error)
+    while known := members_of(error):
         said, kind = known.get("message"), known.get("type") or known.get("code")
         words = said if isinstance(said, str) else words
         code = kind if isinstance(kind, str) else code

@@ -4,54 +4,92 @@ The requests to the model that lines of a session file are answers to.
 
 from __future__ import annotations
 
-from typing import Any, cast
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any, Self
 
 import attrs
 
-from asm_async.errors import ValidationError
 from asm_async.importers.claude_code.entry import Entry
 from asm_async.importers.claude_code.entry_events import PROVIDER, text_or_none
+from asm_async.importers.lines import members_of
 from asm_async.importers.names import run_id_of
+from asm_async.importers.records import Place, Record
 from asm_async.usage import token_usage_of
 from asm_async.values import fields
 from asm_async.values.run import Run, RunStatus
+from asm_async.values.session import Session
 
 
-def run_of(entry: Entry, kind: str, session_id: str, time: Any) -> Run | None:
+@attrs.define(eq=False)
+class Answer:
     """
-    Return the request that a line is an answer to, with its tokens.
+    What the lines of one answer have told of its request so far.
 
-    An answer's blocks stand in several lines, each of which tells the tokens of all:
-    they have one run, under the answer's id. So has an answer that was copied to the
-    file of another session, which is paid for once.
+    An answer's blocks are in several lines, each of which tells the tokens of all. They
+    have one run, under the answer's id; so has an answer that was copied to the file of
+    another session, which is paid for once.
     """
-    name, usage = entry.message_id, entry.message.get("usage")
-    if name is None or not isinstance(usage, dict):
-        return None
-    model = text_or_none(entry.message.get("model"))
-    try:
-        told = cast("dict[str, Any]", usage)
-        counts = token_usage_of(told, provider=PROVIDER)
-        if not any(counts.values()):
-            # What the program says itself, such as that a request failed.
+
+    session: Session
+    run_id: str
+    began_at: datetime
+    ended_at: datetime
+    usage: Mapping[str, Any]
+    model: str | None
+    cost: Any
+
+    @classmethod
+    def of(
+        cls, entry: Entry, session: Session, time: datetime, kind: str
+    ) -> Self | None:
+        """
+        Return what one line tells; None if it is no answer, or one that cost nothing.
+        """
+        usage = members_of(entry.message.get("usage"))
+        counts = [count for count in usage.values() if isinstance(count, int)]
+        # The program itself says in the same form that a request failed.
+        if entry.message_id is None or not any(counts):
             return None
-        run = Run.new(
-            session_id=session_id,
-            id=run_id_of(kind, name),
-            provider=PROVIDER,
-            provider_metadata={} if model is None else {"model": model},
-            started_at=time,
+        return cls(
+            session=session,
+            run_id=run_id_of(kind, entry.message_id),
+            began_at=time,
+            ended_at=time,
+            usage=usage,
+            model=text_or_none(entry.message.get("model")),
+            cost=entry.original.get("costUSD"),
         )
-        cost = fields.optional(entry.original.get("costUSD"), "costUSD", fields.amount)
-        run = attrs.evolve(run, token_usage=counts, cost_usd=cost)
-    except ValidationError:
-        return None
-    return run.update_status(RunStatus.COMPLETED, at=time)
 
+    def continues(self, earlier: Answer | None) -> bool:
+        """
+        Return whether it is of the same answer as *earlier*, and take over its start.
+        """
+        if earlier is None or earlier.run_id != self.run_id:
+            return False
+        self.began_at = earlier.began_at
+        self.cost = earlier.cost if self.cost is None else self.cost
+        return True
 
-def together(earlier: Run, later: Run) -> Run:
-    """
-    Return the run of two lines of one answer: the later line tells all its tokens.
-    """
-    cost = earlier.cost_usd if later.cost_usd is None else later.cost_usd
-    return attrs.evolve(later, started_at=earlier.started_at, cost_usd=cost)
+    def record(self, place: Place) -> Record:
+        """
+        Return the record of the run.
+
+        Raises:
+            ValidationError: If what was told is no usage.
+        """
+        run = Run.new(
+            session_id=self.session.id,
+            id=self.run_id,
+            provider=PROVIDER,
+            provider_metadata={} if self.model is None else {"model": self.model},
+            started_at=self.began_at,
+        )
+        run = attrs.evolve(
+            run,
+            status=RunStatus.COMPLETED,
+            ended_at=self.ended_at,
+            token_usage=token_usage_of(self.usage, provider=PROVIDER),
+            cost_usd=fields.optional(self.cost, "costUSD", fields.amount),
+        )
+        return Record(place=place, session=self.session, runs=(run,))

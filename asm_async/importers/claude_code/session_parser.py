@@ -9,18 +9,18 @@ from datetime import datetime
 from pathlib import PurePosixPath
 from typing import Any
 
+from asm_async.errors import ValidationError
 from asm_async.importers.attachments import AttachmentFinder
 from asm_async.importers.claude_code.branches import Branches
 from asm_async.importers.claude_code.entry import Entry
 from asm_async.importers.claude_code.entry_events import Maker
-from asm_async.importers.claude_code.entry_runs import run_of, together
+from asm_async.importers.claude_code.entry_runs import Answer
 from asm_async.importers.claude_code.titles import Titles
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.lines import Line
 from asm_async.importers.names import session_id_of
 from asm_async.importers.records import Attachment, Place, Record
 from asm_async.importers.summary import ProblemCode
-from asm_async.values.run import Run
 from asm_async.values.session import Session
 
 AGENT_ID = "claude-code"
@@ -53,7 +53,7 @@ class SessionFileParser:
         # Lines that name no session are of the one that the lines before them are of.
         self._session_name = PurePosixPath(shown).name.split(".")[0]
         self._sessions: dict[tuple[str, ...], Session] = {}
-        self._open_runs: dict[str, tuple[Session, Run]] = {}
+        self._answers: dict[str, Answer] = {}
         self._tool_names: dict[str, str] = {}
         self._branches = Branches()
         self._titles = Titles()
@@ -79,8 +79,8 @@ class SessionFileParser:
         """
         Return the runs whose lines came last.
         """
-        for session, run in self._open_runs.values():
-            yield Record(place=place, session=session, runs=(run,))
+        for answer in self._answers.values():
+            yield from self._run_of(answer, place)
         if self._waiting and not self._context.follow:
             self._give_up(self._waiting)
 
@@ -98,15 +98,15 @@ class SessionFileParser:
     def _told(self, entry: Entry, time: datetime) -> Generator[Record]:
         root = self._branches.root_of(entry) if entry.is_sidechain else ""
         session = self._session_of(entry, root, time)
-        run = run_of(entry, self._context.kind, session.id, time)
-        if run is not None:
-            yield from self._run_ended_by(run, session, entry.place)
+        answer = Answer.of(entry, session, time, self._context.kind)
+        if answer is not None:
+            yield from self._runs_ended_by(answer, entry.place)
         self._remember_tools(entry)
         original, attachments = self._kept(entry, session)
         maker = Maker(
             kind=self._context.kind,
             session_id=session.id,
-            run_id=None if run is None else run.id,
+            run_id=None if answer is None else answer.run_id,
             timestamp=time,
             tool_names=self._tool_names,
         )
@@ -126,18 +126,21 @@ class SessionFileParser:
             rewinds_to=rewinds_to,
         )
 
-    def _run_ended_by(
-        self, run: Run, session: Session, place: Place
-    ) -> Generator[Record]:
+    def _runs_ended_by(self, answer: Answer, place: Place) -> Generator[Record]:
         """
-        Yield the run that came before in the session; keep the present one.
+        Yield the run of the answer before this one in the session.
         """
-        of, earlier = self._open_runs.get(session.id, (session, run))
-        if earlier.id == run.id:
-            run = together(earlier, run)
-        else:
-            yield Record(place=place, session=of, runs=(earlier,))
-        self._open_runs[session.id] = session, run
+        earlier = self._answers.get(answer.session.id)
+        if not answer.continues(earlier) and earlier is not None:
+            yield from self._run_of(earlier, place)
+        self._answers[answer.session.id] = answer
+
+    def _run_of(self, answer: Answer, place: Place) -> Generator[Record]:
+        try:
+            yield answer.record(place)
+        except ValidationError as error:
+            code = ProblemCode.NOT_UNDERSTOOD
+            self._context.tally.problem(place, code, f"{answer.run_id}: {error}")
 
     def _remember_tools(self, entry: Entry) -> None:
         self._tool_names |= entry.called_tools
