@@ -109,28 +109,26 @@ class _ConversationWriter:
             self._stored_runs = {run.id: run for run in stored_runs}
         conversation = self._conversation
         names = StepNames(
-            store, kind, self._session.id, is_stored=is_stored, part=conversation.part
+            store,
+            kind,
+            self._session.id,
+            is_stored=is_stored,
+            part=conversation.part,
+            is_latest=conversation.updated_at is not None,
         )
         async for named in names.named(with_ends(conversation.steps)):
-            said = named.said
-            step = said.step if isinstance(said, TurnEnd) else said
             self._time = self._time_of(named)
-            events: tuple[Event, ...]
-            runs: tuple[Run, ...] = ()
-            if isinstance(said, TurnEnd):
-                events, runs = self._ended(named)
-            else:
-                events = self._said(said, named)
+            events, runs = self._made_of(named)
             is_known = named.stored_at is not None
             if is_known:
                 self._context.tally.add(events_known=len(events))
             if not is_known or runs:
                 yield Record(
-                    place=step.place,
+                    place=self._place_of(named),
                     session=self._session,
                     events=() if is_known else events,
                     runs=runs,
-                    attachments=() if is_known else self._attachments(said),
+                    attachments=() if is_known else self._attachments(named),
                     rewinds_to=named.rewinds_to,
                 )
         run = self._runs.run
@@ -146,7 +144,7 @@ class _ConversationWriter:
         Return when something was said; what tells no time came right after the rest.
         """
         said = named.said
-        if isinstance(said, TurnEnd):
+        if not isinstance(said, Step):
             return named.stored_at or self._time
         if time := said.time or named.stored_at:
             return time
@@ -169,8 +167,22 @@ class _ConversationWriter:
                 if event.id not in known:
                     yield Record(place=place, session=self._session, events=(event,))
 
-    def _attachments(self, said: Step | TurnEnd) -> tuple[Attachment, ...]:
-        return () if isinstance(said, TurnEnd) else tuple(said.attachments())
+    def _made_of(self, named: Named) -> tuple[tuple[Event, ...], tuple[Run, ...]]:
+        said = named.said
+        if isinstance(said, TurnEnd):
+            return self._ended(named)
+        if isinstance(said, Step):
+            return self._said(said, named), ()
+        return self._record("cut", event_ids_of(self._context.kind, named.name)), ()
+
+    def _place_of(self, named: Named) -> Place:
+        said = named.said
+        step = said.step if isinstance(said, TurnEnd) else said
+        return step.place if isinstance(step, Step) else self._conversation.place
+
+    def _attachments(self, named: Named) -> tuple[Attachment, ...]:
+        said = named.said
+        return tuple(said.attachments()) if isinstance(said, Step) else ()
 
     def _ended(self, named: Named) -> tuple[tuple[Event, ...], tuple[Run, ...]]:
         ended = self._runs.end(named.name, self._time)
@@ -206,20 +218,20 @@ class _ConversationWriter:
         except (NotUnderstoodError, ValidationError) as error:
             # What it has said before stays.
             self._report(step, error)
-        events = tuple(maker.events) or self._record(step, prefix)
+        events = tuple(maker.events) or self._record(step.record_name, prefix)
         try:
             events = with_original(events, step.original)
         except ValidationError as error:
             self._report(step, error)
         return (*started, *events)
 
-    def _record(self, step: Step, prefix: str) -> tuple[Event, ...]:
+    def _record(self, name: str, prefix: str) -> tuple[Event, ...]:
         event = record_event(
             session_id=self._session.id,
             event_id=f"{prefix}1",
             timestamp=self._time,
             kind=self._context.kind,
-            name=step.record_name,
+            name=name,
         )
         return (event,)
 
