@@ -200,7 +200,8 @@ class StepNames:
         """
         Return what hides all that is stored behind the conversation, if it is shown.
         """
-        return await self._other(Cut()) if await self._end_of_common() else None
+        is_shown = await self._end_of_common() is not None
+        return await self._other(Cut()) if is_shown else None
 
     async def _end_of_common(self) -> str | None:
         """

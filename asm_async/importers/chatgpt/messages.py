@@ -36,7 +36,7 @@ The kind of source, and the name of its own data in events.
 
 _EVERYBODY = "all"
 _HIDDEN = "is_visually_hidden_from_conversation"
-_ROLES = {"system", "user", "assistant", "tool"}
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
 
 
 @attrs.frozen(eq=False)

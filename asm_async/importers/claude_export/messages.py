@@ -27,9 +27,9 @@ from asm_async.transcripts.parts import plain_text
 _FORM = "claude"
 _HUMAN = "human"
 _ASSISTANT = "assistant"
-_SPEECH = {"text", "voice_note"}
+_SPEECH = frozenset({"text", "voice_note"})
 # What the page shows in its own way, and the model has thought.
-_UNSPOKEN = {"thinking", "redacted_thinking", "token_budget", "flag"}
+_UNSPOKEN = frozenset({"thinking", "redacted_thinking", "token_budget", "flag"})
 
 
 def steps_of(
