@@ -9,6 +9,7 @@ import io
 import zipfile
 import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from typing import BinaryIO, cast
 
@@ -66,7 +67,8 @@ class Document:
         Raises:
             OSError: If it cannot be read; so do errors of archives and compression.
         """
-        with self._opened() as opened:
+        with ExitStack() as stack:
+            opened = self._opened(stack)
             # Bytes that are no UTF-8 become lone surrogates, which a store can hold.
             text = io.TextIOWrapper(
                 opened, encoding="utf-8-sig", errors="surrogateescape", newline=""
@@ -76,11 +78,11 @@ class Document:
                 text, is_lines=name.endswith(_LINES), max_chars=max_chars
             )
 
-    def _opened(self) -> BinaryIO:
+    def _opened(self, stack: ExitStack) -> BinaryIO:
         if not self.member:
-            return self.file.opened()
-        with zipfile.ZipFile(self.file.path) as archive:
-            return cast("BinaryIO", archive.open(self.member))
+            return stack.enter_context(self.file.opened())
+        archive = stack.enter_context(zipfile.ZipFile(self.file.path))
+        return cast("BinaryIO", stack.enter_context(archive.open(self.member)))
 
 
 def documents_of(
@@ -155,22 +157,27 @@ async def changing_documents(
         await asyncio.sleep(context.poll_interval)
 
 
-def readable_values(context: ImportContext, document: Document) -> Generator[JSONPlace]:
+def values_in(context: ImportContext, document: Document) -> Generator[JSONPlace]:
     """
-    Yield the values of a document; those that cannot be read are reported.
+    Yield the values of a document; a file that cannot be read is reported, and ends.
     """
     try:
-        for value in document.values(context.max_line_bytes):
-            if value.error is None:
-                context.tally.add(byte_count=value.size)
-                yield value
-                continue
-            place = Place(document.shown, value.number)
-            reason = f"{value.path}: {value.error}"
-            context.tally.problem(place, ProblemCode.NOT_JSON, reason)
+        yield from document.values(context.max_line_bytes)
     except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
         place = Place(document.shown, 0)
         context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
+
+
+def is_readable(context: ImportContext, document: Document, value: JSONPlace) -> bool:
+    """
+    Return whether a value is there, and report it if it is not.
+    """
+    if value.error is None:
+        context.tally.add(byte_count=value.size)
+        return True
+    place, reason = Place(document.shown, value.number), f"{value.path}: {value.error}"
+    context.tally.problem(place, ProblemCode.NOT_JSON, reason)
+    return False
 
 
 async def read_in_thread(values: Generator[JSONPlace]) -> AsyncGenerator[JSONPlace]:

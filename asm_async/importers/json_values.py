@@ -22,6 +22,7 @@ _WRAPPED = re.compile(r'\{\s*"conversations"\s*:\s*\[')
 _NOT_WITHIN = re.compile(r"[^,\]\n]+|.", re.DOTALL)
 _STRUCTURE = re.compile(r'["\[\]{}]')
 _END_OF_STRING = re.compile(r'"|\\(?:.|\Z)', re.DOTALL)
+_BEGINNING_OF_TOKEN = re.compile(r"[\w\\.+-]*\s*\Z")
 # A cut through a token is no further from the end of what was read than this, unless
 # the token is a string, of which the decoder names the beginning.
 _LONGEST_TOKEN = 64
@@ -160,9 +161,10 @@ class _Window:
                 value, end = _decode(self._text, self._at)
             except json.JSONDecodeError as error:
                 reason = f"{error.msg} (character {error.pos - self._at + 1})"
-                margin = _LONGEST_TOKEN if self._has_more else 0
                 is_cut = error.msg.startswith("Unterminated string") or (
-                    error.pos >= len(self._text) - margin
+                    error.pos >= len(self._text) - _LONGEST_TOKEN
+                    if self._has_more
+                    else _BEGINNING_OF_TOKEN.match(self._text, error.pos) is not None
                 )
             except (ValueError, RecursionError) as error:
                 reason, is_cut = str(error), False

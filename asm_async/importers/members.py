@@ -4,7 +4,7 @@ Members of a source's objects, which may have any form.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 
@@ -26,8 +26,14 @@ def list_at(members: Mapping[str, Any], name: str) -> list[Any]:
     """
     Return the list that stands under *name*; an empty one if there is none.
     """
-    value = members.get(name)
-    return cast("list[Any]", value) if isinstance(value, list) else []
+    return as_list(members.get(name))
+
+
+def as_list(value: object) -> list[Any]:
+    """
+    Return *value* if it is a list; an empty one otherwise.
+    """
+    return [*cast("Sequence[Any]", value)] if isinstance(value, list) else []
 
 
 def text_of(members: Mapping[str, Any], name: str) -> str:

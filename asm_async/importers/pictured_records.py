@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator
 from datetime import datetime, timedelta
 from itertools import islice
-from typing import Any
 
 from asm_async.errors import SessionNotFoundError, ValidationError
 from asm_async.importers.conversation import Aside, Conversation, Step
 from asm_async.importers.importer import IMPORTED, ImportContext
+from asm_async.importers.members import object_at
 from asm_async.importers.names import digest_of, event_id_of, time_of
 from asm_async.importers.pictured_runs import ConversationRuns
 from asm_async.importers.pictured_steps import (
@@ -80,8 +80,8 @@ def _is_newer(stored: Session, updated_at: datetime | None) -> bool:
     """
     Return whether a later picture was imported already.
     """
-    origin: Any = stored.metadata.get(IMPORTED)
-    known = time_of(origin.get(_UPDATED_AT)) if isinstance(origin, dict) else None
+    origin = object_at(stored.metadata, IMPORTED)
+    known = time_of(origin.get(_UPDATED_AT))
     return known is not None and updated_at is not None and known > updated_at
 
 
@@ -105,30 +105,30 @@ class _ConversationWriter:
         kind, store = self._context.kind, self._context.store
         is_stored = self._stored is not None
         if is_stored:
-            runs = await store.list_runs(self._session.id)
-            self._stored_runs = {run.id: run for run in runs}
+            stored_runs = await store.list_runs(self._session.id)
+            self._stored_runs = {run.id: run for run in stored_runs}
         conversation = self._conversation
         names = StepNames(
-            store, kind, self._session.id, is_stored=is_stored, part=conversation.part
+            store,
+            kind,
+            self._session.id,
+            is_stored=is_stored,
+            part=conversation.part,
+            is_latest=conversation.updated_at is not None,
         )
         async for named in names.named(with_ends(conversation.steps)):
-            said = named.said
-            step = said.step if isinstance(said, TurnEnd) else said
             self._time = self._time_of(named)
-            if isinstance(said, TurnEnd):
-                events, runs = self._ended(named)
-            else:
-                events, runs = self._said(said, named), ()
+            events, runs = self._made_of(named)
             is_known = named.stored_at is not None
             if is_known:
                 self._context.tally.add(events_known=len(events))
             if not is_known or runs:
                 yield Record(
-                    place=step.place,
+                    place=self._place_of(named),
                     session=self._session,
                     events=() if is_known else events,
                     runs=runs,
-                    attachments=() if is_known else self._attachments(said),
+                    attachments=() if is_known else self._attachments(named),
                     rewinds_to=named.rewinds_to,
                 )
         run = self._runs.run
@@ -144,7 +144,7 @@ class _ConversationWriter:
         Return when something was said; what tells no time came right after the rest.
         """
         said = named.said
-        if isinstance(said, TurnEnd):
+        if not isinstance(said, Step):
             return named.stored_at or self._time
         if time := said.time or named.stored_at:
             return time
@@ -156,7 +156,7 @@ class _ConversationWriter:
     async def _asides(self) -> AsyncGenerator[Record]:
         rest = iter(self._conversation.asides)
         while some := list(islice(rest, _ASIDES_PER_READ)):
-            made = [event for aside in some if (event := self._aside(aside))]
+            made = [each for aside in some if (each := self._aside(aside))]
             known: set[str] = set()
             if self._stored is not None:
                 ids = [event.id for event, _ in made]
@@ -167,8 +167,22 @@ class _ConversationWriter:
                 if event.id not in known:
                     yield Record(place=place, session=self._session, events=(event,))
 
-    def _attachments(self, said: Step | TurnEnd) -> tuple[Attachment, ...]:
-        return () if isinstance(said, TurnEnd) else tuple(said.attachments())
+    def _made_of(self, named: Named) -> tuple[tuple[Event, ...], tuple[Run, ...]]:
+        said = named.said
+        if isinstance(said, TurnEnd):
+            return self._ended(named)
+        if isinstance(said, Step):
+            return self._said(said, named), ()
+        return self._record("cut", event_ids_of(self._context.kind, named.name)), ()
+
+    def _place_of(self, named: Named) -> Place:
+        said = named.said
+        step = said.step if isinstance(said, TurnEnd) else said
+        return step.place if isinstance(step, Step) else self._conversation.place
+
+    def _attachments(self, named: Named) -> tuple[Attachment, ...]:
+        said = named.said
+        return tuple(said.attachments()) if isinstance(said, Step) else ()
 
     def _ended(self, named: Named) -> tuple[tuple[Event, ...], tuple[Run, ...]]:
         ended = self._runs.end(named.name, self._time)
@@ -204,20 +218,20 @@ class _ConversationWriter:
         except (NotUnderstoodError, ValidationError) as error:
             # What it has said before stays.
             self._report(step, error)
-        events = tuple(maker.events) or self._record(step, prefix)
+        events = tuple(maker.events) or self._record(step.record_name, prefix)
         try:
             events = with_original(events, step.original)
         except ValidationError as error:
             self._report(step, error)
         return (*started, *events)
 
-    def _record(self, step: Step, prefix: str) -> tuple[Event, ...]:
+    def _record(self, name: str, prefix: str) -> tuple[Event, ...]:
         event = record_event(
             session_id=self._session.id,
             event_id=f"{prefix}1",
             timestamp=self._time,
             kind=self._context.kind,
-            name=step.record_name,
+            name=name,
         )
         return (event,)
 

@@ -6,7 +6,8 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Iterable, Iterator
 from datetime import datetime
-from itertools import count, islice
+from itertools import islice
+from typing import TypeAlias
 
 import attrs
 
@@ -32,12 +33,25 @@ class TurnEnd:
 
 
 @attrs.frozen(eq=False)
+class Cut:
+    """
+    The end of a conversation that went on further before.
+    """
+
+
+Said: TypeAlias = Step | TurnEnd | Cut
+"""
+What a name is for.
+"""
+
+
+@attrs.frozen(eq=False)
 class Named:
     """
     A step, or the end of a run, and the name that its events have.
     """
 
-    said: Step | TurnEnd
+    said: Said
     name: str
     stored_at: datetime | None = None
     """
@@ -94,6 +108,10 @@ class StepNames:
         is_stored: Whether there is such a session.
 
         part: The name of the part of the session that the conversation is, if it is.
+
+        is_latest:
+            Whether nothing follows what is said. Otherwise a mere beginning of what is
+            stored takes nothing back: it may be an earlier picture.
     """
 
     def __init__(
@@ -104,12 +122,14 @@ class StepNames:
         *,
         is_stored: bool,
         part: str | None,
+        is_latest: bool,
     ) -> None:
         self._store = store
         self._kind = kind
         self._session_id = session_id
         self._goes_on_known = is_stored
         self._is_part = part is not None
+        self._is_latest = is_latest
         self._last_known: Event | None = None
         self._name = digest_of([session_id, part] if self._is_part else session_id)
 
@@ -121,14 +141,16 @@ class StepNames:
         while some := list(islice(rest, _STEPS_PER_READ)):
             while some and self._goes_on_known:
                 known = await self._stored_beginning(some)
-                for each in known:
-                    yield each
+                for stored in known:
+                    yield stored
                 some = some[len(known) :]
-                if some:
-                    yield await self._other(some.pop(0))
+                if some and (other := await self._other(some.pop(0))) is not None:
+                    yield other
             for each in some:
                 self._name = _next_name(self._name, each, 0)
                 yield Named(each, self._name)
+        if self._goes_on_known and self._is_latest and (cut := await self._cut()):
+            yield cut
 
     async def _stored_beginning(self, some: list[Step | TurnEnd]) -> list[Named]:
         names: list[str] = []
@@ -147,11 +169,15 @@ class StepNames:
             known.append(Named(each, name, found[event_id].timestamp))
         return known
 
-    async def _other(self, said: Step | TurnEnd) -> Named:
+    async def _other(self, said: Said) -> Named | None:
         """
         Return what is not stored under its name, or is hidden under it.
+
+        Returns:
+            Its further name; None of an end behind which more is stored, which stays.
         """
-        for attempt in count():
+        name, attempt = "", 0
+        while True:
             name = _next_name(self._name, said, attempt)
             ids = [self._first_id(name)]
             if not await self._store.get_events(self._session_id, ids=ids):
@@ -162,10 +188,20 @@ class StepNames:
             if shown:
                 self._name, self._last_known = name, shown[0]
                 return Named(said, name, shown[0].timestamp)
-        self._goes_on_known = False
+            attempt += 1
         rewinds_to = await self._end_of_common()
+        if isinstance(said, TurnEnd) and rewinds_to is not None and not self._is_latest:
+            return None
+        self._goes_on_known = False
         self._name = name
         return Named(said, name, rewinds_to=rewinds_to)
+
+    async def _cut(self) -> Named | None:
+        """
+        Return what hides all that is stored behind the conversation, if it is shown.
+        """
+        is_shown = await self._end_of_common() is not None
+        return await self._other(Cut()) if is_shown else None
 
     async def _end_of_common(self) -> str | None:
         """
@@ -192,8 +228,8 @@ class StepNames:
         return f"{event_ids_of(self._kind, name)}1"
 
 
-def _next_name(name: str, said: Step | TurnEnd, attempt: int) -> str:
-    words = ["end"] if isinstance(said, TurnEnd) else said.said
+def _next_name(name: str, said: Said, attempt: int) -> str:
+    words = said.said if isinstance(said, Step) else [type(said).__name__]
     more = [attempt] if attempt else []
     try:
         return digest_of([name, words, *more])

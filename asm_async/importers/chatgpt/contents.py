@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from types import MappingProxyType
 from typing import Any, TypeAlias, cast
 
-from asm_async.importers.members import text_of
+from asm_async.importers.members import as_list, text_of
 from asm_async.importers.records import NotUnderstoodError
 from asm_async.transcripts.outputs import compact_json
 from asm_async.transcripts.parts import plain_text
@@ -59,7 +59,7 @@ def content_of(content: Content) -> Any:
 def _of_parts(parts: Any) -> Any:
     if not isinstance(parts, list):
         raise NotUnderstoodError("content.parts: expected a list")
-    told = [_part(each) for each in cast("list[Any]", parts)]
+    told = [_part(each) for each in as_list(cast("object", parts))]
     if all(part.get("type") == "text" for part in told):
         return "\n".join(part["text"] for part in told)
     return plain_text([part for part in told if part.get("text") != ""])

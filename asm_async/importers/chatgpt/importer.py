@@ -13,7 +13,12 @@ from asm_async.importers.chatgpt.assets import Asset, Assets, files_beside
 from asm_async.importers.chatgpt.messages import asides_of, steps_of
 from asm_async.importers.chatgpt.tree import MessageTree
 from asm_async.importers.conversation import Conversation
-from asm_async.importers.documents import Document, read_in_thread, readable_values
+from asm_async.importers.documents import (
+    Document,
+    is_readable,
+    read_in_thread,
+    values_in,
+)
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.json_values import JSONPlace
 from asm_async.importers.members import as_object, text_of
@@ -65,7 +70,9 @@ async def _conversations_in(
     context: ImportContext, document: Document
 ) -> AsyncGenerator[Conversation]:
     files = {} if context.artifacts is None else files_beside(document)
-    async for value in read_in_thread(readable_values(context, document)):
+    async for value in read_in_thread(values_in(context, document)):
+        if not is_readable(context, document, value):
+            continue
         place = Place(document.shown, value.number, value.size)
         try:
             conversation = _conversation(context, document, value, place, files)

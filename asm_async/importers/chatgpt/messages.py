@@ -22,7 +22,7 @@ from asm_async.importers.chatgpt.assets import Assets
 from asm_async.importers.chatgpt.contents import FAILED, SILENT, THOUGHTS, content_of
 from asm_async.importers.chatgpt.tree import Node
 from asm_async.importers.conversation import Aside, Speaker, Step
-from asm_async.importers.members import as_object, object_at, text_of
+from asm_async.importers.members import as_list, as_object, object_at, text_of
 from asm_async.importers.names import time_of
 from asm_async.importers.records import NotUnderstoodError, Place
 from asm_async.transcripts.event_maker import EventMaker
@@ -36,7 +36,7 @@ The kind of source, and the name of its own data in events.
 
 _EVERYBODY = "all"
 _HIDDEN = "is_visually_hidden_from_conversation"
-_ROLES = {"system", "user", "assistant", "tool"}
+_ROLES = frozenset({"system", "user", "assistant", "tool"})
 
 
 @attrs.frozen(eq=False)
@@ -197,10 +197,10 @@ def _plain_text_of(message: BranchMessage) -> str | None:
         content = content_of(message.content)
     except NotUnderstoodError:
         return None
-    if isinstance(content, list):
-        texts = [text_of_part(as_object(part)) for part in content]
-        content = "\n".join(text for text in texts if text)
-    return content or None
+    if isinstance(content, str):
+        return content or None
+    texts = [text_of_part(as_object(part)) for part in as_list(content)]
+    return "\n".join(text for text in texts if text) or None
 
 
 def _add(message: BranchMessage, assets: Assets, maker: EventMaker) -> None:
@@ -236,11 +236,9 @@ def _add(message: BranchMessage, assets: Assets, maker: EventMaker) -> None:
 
 
 def _add_call(message: BranchMessage, content: Any, maker: EventMaker) -> None:
-    given = (
-        input_of_text(content)
-        if isinstance(content, str)
-        else {"tool_input": {"parts": content}}
-    )
+    given: dict[str, Any] = {"tool_input": {"parts": content}}
+    if isinstance(content, str):
+        given = input_of_text(content)
     maker.add(
         "message",
         tool_call_started,
@@ -254,7 +252,7 @@ def _add_call(message: BranchMessage, content: Any, maker: EventMaker) -> None:
 def _add_result(message: BranchMessage, content: Any, maker: EventMaker) -> None:
     # Further results of a call, such as the pages of a search, stand for themselves.
     call = message.call
-    common = {
+    common: dict[str, Any] = {
         "tool_call_id": message.id if call is None else call.id,
         "tool_name": (message.author if call is None else call.recipient) or "unknown",
         "tool_output": content,

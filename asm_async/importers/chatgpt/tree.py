@@ -93,10 +93,11 @@ class MessageTree:
         return self._nodes.get(node_id) if isinstance(node_id, str) else None
 
     def _last_leaf(self) -> Node | None:
-        nodes = [node for node in self._nodes.values() if node is not None]
+        nodes = [node for node in self._nodes.values() if node and node.message]
         above = {node.parent_id for node in nodes}
         leaves = [node for node in nodes if node.id not in above]
-        return (leaves or nodes or [None])[-1]
+        last = leaves or nodes
+        return last[-1] if last else None
 
 
 def _nodes_of(mapping: Mapping[str, Any]) -> Iterator[tuple[str, Node | None]]:

@@ -7,13 +7,18 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncGenerator, Iterator, Mapping
 from functools import partial
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
 from asm_async.importers.claude_export.messages import steps_of
 from asm_async.importers.conversation import Aside, Conversation
-from asm_async.importers.documents import Document, read_in_thread, readable_values
+from asm_async.importers.documents import (
+    Document,
+    is_readable,
+    read_in_thread,
+    values_in,
+)
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.json_values import JSONPlace
 from asm_async.importers.members import as_object, list_at, object_at, text_of
@@ -57,7 +62,9 @@ async def _conversations_in(
     context: ImportContext, document: Document
 ) -> AsyncGenerator[Conversation]:
     make = _project if _PROJECTS.fullmatch(document.shown) else _conversation
-    async for value in read_in_thread(readable_values(context, document)):
+    async for value in read_in_thread(values_in(context, document)):
+        if not is_readable(context, document, value):
+            continue
         place = Place(document.shown, value.number, value.size)
         try:
             yield make(context, document, value, place)
@@ -76,13 +83,13 @@ def _conversation(
     for index, message in enumerate(list_at(members, "chat_messages")):
         path = f"{value.path}.chat_messages[{index}]"
         if isinstance(message, dict):
-            messages.append((path, as_object(message)))
+            messages.append((path, as_object(cast("object", message))))
         else:
             reason = f"{path}: it is no object"
             context.tally.problem(place, ProblemCode.NOT_UNDERSTOOD, reason)
     shown = _shown(messages, text_of(members, "current_leaf_message_uuid"))
     ids = {text_of(message, "uuid") for _, message in shown}
-    first = messages[0][1] if messages else {}
+    first: Mapping[str, Any] = messages[0][1] if messages else {}
     session = context.session(
         text_of(members, "uuid") or digest_of([text_of(first, "uuid"), dict(first)]),
         agent_id=_AGENT_ID,
@@ -113,7 +120,7 @@ def _shown(
     if not any(text_of(message, "parent_message_uuid") for _, message in messages):
         return messages
     by_id = {text_of(each[1], "uuid"): each for each in messages}
-    found = by_id.get(leaf) or messages[-1]
+    found: tuple[str, Mapping[str, Any]] | None = by_id.get(leaf) or messages[-1]
     branch: list[tuple[str, Mapping[str, Any]]] = []
     passed: set[str] = set()
     while found is not None and text_of(found[1], "uuid") not in passed:

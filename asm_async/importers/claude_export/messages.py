@@ -27,9 +27,9 @@ from asm_async.transcripts.parts import plain_text
 _FORM = "claude"
 _HUMAN = "human"
 _ASSISTANT = "assistant"
-_SPEECH = {"text", "voice_note"}
+_SPEECH = frozenset({"text", "voice_note"})
 # What the page shows in its own way, and the model has thought.
-_UNSPOKEN = {"thinking", "redacted_thinking", "token_budget", "flag"}
+_UNSPOKEN = frozenset({"thinking", "redacted_thinking", "token_budget", "flag"})
 
 
 def steps_of(
@@ -145,13 +145,13 @@ class _Answer:
             elif kind in _UNSPOKEN:
                 self._received(None, own=block, form=_FORM)
             else:
-                unknown.append(f"content[{index}]: {kind!r}")
+                unknown.append(f"content[{index}] of type {kind!r}")
         if not blocks and (text := text_of(self.message, "text")):
             self.texts.append({"type": "text", "text": text})
         self._say()
         if unknown:
             places = ", ".join(unknown)
-            raise NotUnderstoodError(f"nothing is known of blocks of type {places}")
+            raise NotUnderstoodError(f"nothing is known of {places}")
 
     def _say(self) -> None:
         if self.texts:
@@ -194,7 +194,10 @@ class _Answer:
         output = block.get("content")
         if isinstance(output, list):
             output = plain_text([as_object(part) for part in list_at(block, "content")])
-        common = {"tool_call_id": call_id, "tool_name": tool or "unknown"}
+        common: dict[str, Any] = {
+            "tool_call_id": call_id,
+            "tool_name": tool or "unknown",
+        }
         place = f"content[{index}]"
         if block.get("is_error") is True:
             message = output if isinstance(output, str) else "The tool failed."

@@ -5,7 +5,7 @@ From the items of a rollout, which are those of the Responses interface, to even
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, cast
+from typing import Any
 
 from asm_async.conventions import (
     tool_call_completed,
@@ -13,7 +13,7 @@ from asm_async.conventions import (
     tool_call_started,
     workspace_snapshot_taken,
 )
-from asm_async.importers.members import object_at, text_of
+from asm_async.importers.members import as_object, object_at, text_of
 from asm_async.importers.records import NotUnderstoodError
 from asm_async.transcripts.event_maker import EventMaker, Members, text_at, without
 from asm_async.transcripts.from_openai import add_item
@@ -91,13 +91,12 @@ def _call(
 def _output(maker: EventMaker, item: Members) -> None:
     call_id = text_at(item, "call_id", "item")
     output = item.get("output")
-    has_failed = False
-    if isinstance(output, dict):
-        # So it was before there was a text or a list of parts.
-        members = cast("dict[str, Any]", output)
-        has_failed = members.get("success") is False
-        output = members.get("content", members)
-    told = output if isinstance(output, str | list) else compact_json(output)
+    # So it was before there was a text or a list of parts.
+    members = as_object(output)
+    has_failed = members.get("success") is False
+    told = members.get("content", members) if members else output
+    if not isinstance(told, str | list):
+        told = compact_json(told)
     common: dict[str, Any] = {
         "tool_call_id": call_id,
         "tool_name": maker.name_of(call_id),
@@ -106,7 +105,7 @@ def _output(maker: EventMaker, item: Members) -> None:
         "form": Form.RESPONSES,
     }
     if has_failed:
-        message = told if isinstance(told, str) else compact_json(told)
+        message = told if isinstance(told, str) else compact_json(item.get("output"))
         maker.add("item", tool_call_failed, error_message=message, **common)
     else:
         maker.add("item", tool_call_completed, **common)

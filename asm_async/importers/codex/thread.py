@@ -72,7 +72,9 @@ def thread_of(
 
         time: When that was written.
     """
-    meta = line.payload if line.kind == "session_meta" else {}
+    meta: Mapping[str, Any] = {}
+    if line.kind == "session_meta":
+        meta = line.payload
     named = _UUID.search(PurePosixPath(shown).name)
     by_name = named.group() if named else PurePosixPath(shown).name.split(".")[0]
     thread_id = text_of(meta, "id") or by_name

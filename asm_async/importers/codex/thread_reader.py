@@ -206,10 +206,10 @@ class ThreadReader:
             session_id=self.thread.session.id,
             error_message=text_of(error, "message") or "an error",
             error_code=text_of(error, "codex_error_info") or None,
+            id=event_id_of(self._kind, line.name),
             timestamp=time,
             run_id=self.runs.run_id,
             provider=self.thread.provider,
-            **self._options(line),
         )
         return Said((event,))
 

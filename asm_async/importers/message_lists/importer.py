@@ -14,7 +14,12 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.importers.conversation import Aside, Conversation, Speaker, Step
-from asm_async.importers.documents import Document, read_in_thread, readable_values
+from asm_async.importers.documents import (
+    Document,
+    is_readable,
+    read_in_thread,
+    values_in,
+)
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.json_values import JSONPlace
 from asm_async.importers.members import as_object
@@ -60,19 +65,23 @@ class MessageListImporter:
 async def _conversations_in(
     context: ImportContext, document: Document
 ) -> AsyncGenerator[Conversation]:
-    values = readable_values(context, document)
-    first = await asyncio.to_thread(next, values, None)
-    if first is None:
+    values = values_in(context, document)
+    while (first := await asyncio.to_thread(next, values, None)) is not None:
+        if is_readable(context, document, first):
+            break
+    else:
         return
     if is_message(first.value):
-        yield _of_bare_messages(context, document, chain([first], values))
+        rest = (each for each in values if is_readable(context, document, each))
+        yield _of_bare_messages(context, document, chain([first], rest))
         return
     reader = _ListReader(context, document)
     for conversation in reader.read(first):
         yield conversation
     async for value in read_in_thread(values):
-        for conversation in reader.read(value):
-            yield conversation
+        if is_readable(context, document, value):
+            for conversation in reader.read(value):
+                yield conversation
 
 
 def _of_bare_messages(

@@ -7,11 +7,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import Any
+from typing import Any, cast
 
 import attrs
 
-from asm_async.importers.members import as_object, list_at, object_at, text_of
+from asm_async.importers.members import as_list, as_object, list_at, object_at, text_of
 from asm_async.importers.names import time_of
 from asm_async.importers.records import NotUnderstoodError
 from asm_async.usage import token_usage_of
@@ -101,7 +101,7 @@ def listed(value: object, path: str) -> Listed:
         ValidationError: If a count of tokens is none.
     """
     if isinstance(value, list):
-        return Listed(_numbered(value, path))
+        return Listed(_numbered(as_list(cast("object", value)), path))
     members = as_object(value)
     asked, asked_path = _asked(members, path)
     messages, list_name = _messages_in(asked, asked_path)
@@ -121,9 +121,7 @@ def listed(value: object, path: str) -> Listed:
         model=text_of(answer, "model") or text_of(asked, "model") or None,
         time=_time_in(members),
         answered_at=_time_in(answer) if answers else None,
-        session_id=_text_in(members, _SESSION_IDS)
-        or text_of(conversation, "id")
-        or None,
+        session_id=session_id or text_of(conversation, "id") or None,
         id=_text_in(members, _IDS),
         response_id=text_of(answer, "id") or None if is_response else None,
         previous_id=text_of(answer, "previous_response_id") or None,

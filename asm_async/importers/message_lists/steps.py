@@ -105,14 +105,10 @@ class MessageSteps:
                 call_id = self._waiting[0] if self._waiting else f"call-{self._count}"
             if call_id in self._waiting:
                 self._waiting.remove(call_id)
-            content = message.get("content")
-            told = content if isinstance(content, str | list) else _as_text(content)
-            return {
-                **message,
-                "role": "tool",
-                "tool_call_id": call_id,
-                "content": told,
-            }
+            plain = {**message, "role": "tool", "tool_call_id": call_id}
+            if not isinstance(plain.get("content"), str | list):
+                plain["content"] = _as_text(plain.get("content"))
+            return plain
         return message
 
     def _complete_answer(self, message: Members) -> Members:
