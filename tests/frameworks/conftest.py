@@ -56,3 +56,13 @@ def portal(framework_url: str | None) -> Generator[Portal]:
     else:
         with open_portal(framework_url) as opened:
             yield opened
+
+
+@pytest.fixture
+def source_urls(request: pytest.FixtureRequest) -> dict[str, str]:
+    """
+    Return the URL of an empty PostgreSQL database, where a test needs one.
+    """
+    if request.node.get_closest_marker("postgres") is None:
+        return {}
+    return {"postgresql": str(request.getfixturevalue("postgres_url"))}

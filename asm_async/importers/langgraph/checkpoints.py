@@ -75,6 +75,7 @@ class Checkpoints:
         self._source = source
         # One that keeps the latest checkpoint alone has no column of its id.
         self._keys = [key for key in _KEYS if key in columns]
+        self._unknown_parent = None if "checkpoint_id" in columns else ""
         others = [name for name in _OPTIONAL if name in columns]
         self._columns = [*self._keys, *others, "checkpoint", "metadata"]
         self._blobs = {*tables.get(_BLOBS, ())}
@@ -113,7 +114,8 @@ class Checkpoints:
             thread=thread,
             namespace=namespace,
             id=str(checkpoint_id),
-            parent=row.get("parent_checkpoint_id") or None,
+            # Of a saver that keeps the latest alone, it is one that is not there.
+            parent=row.get("parent_checkpoint_id") or self._unknown_parent,
             at=time_of(kept.get("ts")) or _EPOCH,
             metadata=json_members(row["metadata"] or "{}", "metadata"),
             versions=_members(kept, "channel_versions"),

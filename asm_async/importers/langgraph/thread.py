@@ -233,7 +233,7 @@ class Thread:
             "thread_id": checkpoint.thread,
             "checkpoint_ns": checkpoint.namespace,
             "checkpoint_id": checkpoint.id,
-            "parent_checkpoint_id": checkpoint.parent,
+            "parent_checkpoint_id": checkpoint.parent or None,
             "metadata": metadata,
             "channel_values": dict(values),
         }
