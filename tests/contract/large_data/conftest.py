@@ -19,8 +19,6 @@ from tests.coded_ports import CodedBackend
 NOT_HERE = {
     "TestExports::test_progress_is_told_after_each_write",
     "TestImports::test_progress_is_told",
-    # What is elsewhere is counted as what it is there: artifacts, and their contents.
-    "TestErasedContents::test_contents_that_others_name_stay",
 }
 
 
