@@ -30,7 +30,7 @@ async def run(*arguments: str) -> int | None:
     """
     root = Path(asm_async.__file__).parents[1]
     process = await asyncio.create_subprocess_exec(
-        *(sys.executable, PROGRAM, *arguments),
+        *(sys.executable, str(PROGRAM), *arguments),
         env={**os.environ, "PYTHONPATH": str(root)},
     )
     return await process.wait()

@@ -114,7 +114,7 @@ async def test_a_commit_is_encoded_in_one_call(
     await ports.store.commit(
         Changes(
             session=make_session(context={"a": 1}),
-            events=make_events(3),
+            events=tuple(make_events(3)),
             items=(make_item(data={"b": 2}),),
             artifacts=(make_artifact(metadata={"c": 3}),),
         )
