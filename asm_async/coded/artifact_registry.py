@@ -19,13 +19,13 @@ class CodedArtifactRegistry(ArtifactRegistryFront):
     """
     An :class:`~asm_async.ports.ArtifactRegistry` in front of another one.
 
-    What is known of artifacts is encoded and decoded, not their contents. Those that
+    The records of artifacts are encoded and decoded, not their contents. Those that
     the coder registers itself are not listed.
 
     Args:
         registry: Where the records go.
 
-        coder: What is stored in their place.
+        coder: Encodes them, and decodes them again.
 
     Raises:
         ValidationError: If *registry* or *coder* is something else.

@@ -39,7 +39,7 @@ class CodedQueryAPI(QueryAPI):
     """
     A :class:`~asm_async.ports.query_api.QueryAPI` in front of another one.
 
-    What is found is decoded; filters and orders are those of what is stored. Exports
+    Results are decoded; filters and orders apply to the stored values. Exports
     are decoded and imports encoded, so that an export says what callers see. A value
     that cannot be decoded stops neither a page nor an export: the coder says what is
     shown instead.
@@ -47,7 +47,7 @@ class CodedQueryAPI(QueryAPI):
     Args:
         query: Where it is searched.
 
-        coder: What is stored in place of what callers see.
+        coder: Encodes and decodes values.
 
     Raises:
         ValidationError: If *query* or *coder* is something else.

@@ -9,9 +9,8 @@ from collections.abc import AsyncGenerator
 from contextlib import aclosing
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
-import attrs
 import pytest
 from obstore.store import LocalStore, MemoryStore
 
@@ -315,8 +314,8 @@ async def test_a_fork_keeps_its_large_data(
     await ports.store.save_session(make_session())
     stored = await ports.store.append_events([large_event(1), large_event(2)])
     target = make_session(id="fork")
-    await ports.store.copy_session("ses_1", target, operation_id="copying")
-    assert await ports.store.copy_session("ses_1", target, operation_id="copying")
+    for _ in range(2):
+        await ports.store.copy_session("ses_1", target, operation_id="copying")
     await ports.store.delete_session("ses_1")
 
     assert await sweep(inner, contents) == 0
@@ -497,5 +496,5 @@ def test_wrong_options_are_named(arguments: dict[str, Any], complaint: str) -> N
     options: dict[str, Any] = {"contents": InMemoryArtifactStore()} | arguments
     with pytest.raises(ValidationError, match=f"^{complaint}"):
         large_data(InMemoryPorts(), **options)
-    with pytest.raises(ValidationError, match=r"^ports: expected Ports|^ports: "):
-        large_data(attrs.NOTHING, contents=InMemoryArtifactStore())  # type: ignore[arg-type]
+    with pytest.raises(ValidationError, match=r"^ports: expected"):
+        large_data(cast("Ports", "x"), contents=InMemoryArtifactStore())
