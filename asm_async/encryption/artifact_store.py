@@ -62,7 +62,7 @@ class EncryptingArtifactStore(ArtifactStoreFront):
     def __init__(
         self, store: ArtifactStore, *, keys: KeyRing, owner: KeyOwner | None = None
     ) -> None:
-        if not isinstance(store, ArtifactStore):
+        if not callable(getattr(store, "list_checksums", None)):
             raise fields.unexpected("store", "an ArtifactStore", store)
         self.behind: ArtifactStore = store
         """

@@ -133,7 +133,7 @@ async def test_what_is_cached_is_used_for_so_long_and_no_longer(
     Where a store can be asked by a query alone, a drop is seen within the time.
     """
     now = 1000.0
-    monkeypatch.setattr("asm_async.encryption.key_ring.time.monotonic", lambda: now)
+    monkeypatch.setattr("asm_async.encryption.held_keys.time.monotonic", lambda: now)
     state = InMemoryPorts().state
     one, other = (key_ring(StateKeyStore(state)) for _ in range(2))
     key_id, _ = await one.to_encrypt(await one.begin(KeyRecord(owner=OWNER)))
@@ -156,7 +156,7 @@ async def test_so_many_owners_are_cached_and_no_more() -> None:
     for number in range(10):
         owner = KeyOwner.session(f"ses_{number}")
         await ring.to_encrypt(await ring.begin(KeyRecord(owner=owner)))
-    assert len(ring._held) == 3
+    assert len(ring._held._held) == 3
 
 
 async def test_a_new_master_key_wraps_all_keys_again_and_the_old_one_may_go() -> None:
