@@ -49,12 +49,12 @@ def large_data(
 
     A member of an event's *data* whose JSON is longer than *above* bytes is put into
     *contents*, and registered as an artifact of the event's session in the same commit
-    as the event; a reference with its digest and size stands in its place. What is read
-    is whole again, and compared with the digest.
+    as the event; a reference with its digest and size takes its place. Reading returns
+    the whole event, after its content was compared with the digest.
 
-    What goes with a session goes with its large data: copies and exports carry it, and
-    after a session is removed its contents are removed as other contents of artifacts
-    are: by ``erase``, if *contents* is passed to it, and by
+    Copies and exports of a session have its large data. After a session is removed, its
+    contents are removed like others of artifacts: by ``erase``, if *contents* is passed
+    to it, and by
     :func:`~asm_async.artifacts.remove_unnamed_contents`.
 
     Args:
@@ -63,7 +63,7 @@ def large_data(
         contents: Where the large members go; it stays open.
 
         above: The size, in bytes of JSON, above which a member is kept there. It may
-            change at any time: what is stored is read wherever it is.
+            change at any time: stored events stay readable.
 
     Raises:
         ValidationError: If an argument is something else.

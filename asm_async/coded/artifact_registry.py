@@ -19,12 +19,13 @@ class CodedArtifactRegistry(ArtifactRegistryFront):
     """
     An :class:`~asm_async.ports.ArtifactRegistry` in front of another one.
 
-    What is known of artifacts is encoded and decoded, not their contents.
+    The records of artifacts are encoded and decoded, not their contents. Those that
+    the coder registers itself are not listed.
 
     Args:
         registry: Where the records go.
 
-        coder: What is stored in their place.
+        coder: Encodes them, and decodes them again.
 
     Raises:
         ValidationError: If *registry* or *coder* is something else.
@@ -73,14 +74,25 @@ class CodedArtifactRegistry(ArtifactRegistryFront):
     async def _list_by_session(
         self, session_id: str, *, include_deleted: bool, limit: int | None
     ) -> list[Artifact]:
-        return await self._coding.shown(
-            await self.behind.list_by_session(
-                session_id, include_deleted=include_deleted, limit=limit
-            )
+        coder = self._coding.coder
+        stored = await self.behind.list_by_session(
+            session_id,
+            include_deleted=include_deleted,
+            limit=None if coder.registers_artifacts else limit,
         )
+        wanted = [artifact for artifact in stored if not coder.is_own(artifact)]
+        return await self._coding.shown(wanted[:limit])
 
     async def _session_stats(self, session_id: str) -> ArtifactStats:
-        return await self.behind.session_stats(session_id)
+        if not self._coding.coder.registers_artifacts:
+            return await self.behind.session_stats(session_id)
+        found = await self._list_by_session(
+            session_id, include_deleted=False, limit=None
+        )
+        return ArtifactStats(
+            artifact_count=len(found),
+            total_bytes=sum(artifact.byte_size for artifact in found),
+        )
 
     async def _soft_delete(self, artifact_id: str) -> Artifact:
         return await self._coding.decoded_one(

@@ -51,7 +51,7 @@ class Coder:
     :func:`~asm_async.coded.coded_ports` calls it for everything that goes into ports
     and comes out of them. A subclass overrides what it needs; this one changes nothing.
 
-    **What may change.** Only fields by which nothing is found, counted or told apart: a
+    **Fields.** Only these fields may change, by which nothing is found or counted: a
     session's *metadata* and *context*; a run's *input*, *output*, *error* and
     *metadata*, and of its *provider_metadata* all but the *model*; an event's *data*
     and *metadata*; an artifact's *metadata*; a state item's *data* and *content*. All
@@ -62,10 +62,10 @@ class Coder:
     can be repeated. Where that has changed since, such as with another key, an event
     that is stored already is known by what it is decoded to.
 
-    **What it is not given.** Records that the library keeps for itself are stored as
+    **The library's own.** Records that the library keeps for itself are stored as
     they are: retractions, and state items in scopes that begin with ``asm.``.
 
-    **What may be missing.** A search without *context*, and a list of items without
+    **Partial values.** A search without *context*, and a list of items without
     *content*, return values that have none; then there is nothing to decode.
 
     **Many at a time.** Each method gets all values of a call, of several classes. It
@@ -87,7 +87,7 @@ class Coder:
 
     async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
         """
-        Return what is to be stored in place of *values*.
+        Return the values to be stored in place of *values*.
 
         Its exceptions are raised to the caller, and nothing is stored.
         """
@@ -144,7 +144,9 @@ class Coder:
 
     def is_own(self, artifact: Artifact) -> bool:  # noqa: ARG002 - for those who override it
         """
-        Return whether an artifact is one of :meth:`artifacts_of`: exports leave it out.
+        Return whether an artifact is one of :meth:`artifacts_of`.
+
+        Lists and exports leave it out, and imports register it again.
         """
         return False
 

@@ -29,9 +29,9 @@ class CodedEventFeed(EventFeed):
     behind, with what they can do beside the port.
 
     Args:
-        feed: What is followed; closed with this one.
+        feed: The feed to follow; closed with this one.
 
-        coder: What its events are decoded with.
+        coder: Decodes its events.
 
     Raises:
         ValidationError: If *feed* or *coder* is something else.

@@ -126,7 +126,8 @@ class DecodingWriter:
                 self._counted(record) for record in records if self._is_kept(record)
             ]
             changed = record_lines(await changed_records(kept, self._coding.shown))
-            await self._writer(changed)
+            if changed:
+                await self._writer(changed)
             self._byte_count += len(changed)
 
     def report(self, report: ExportReport) -> ExportReport:

@@ -28,9 +28,9 @@ class CodedMaintenance(Maintenance):
     Archives are given what callers see. After an erasure the coder learns of it.
 
     Args:
-        maintenance: What does the work.
+        maintenance: The maintenance that does the work.
 
-        coder: What is stored in place of what callers see.
+        coder: Encodes and decodes values.
 
     Raises:
         ValidationError: If *maintenance* or *coder* is something else.

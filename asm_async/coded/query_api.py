@@ -12,7 +12,8 @@ import attrs
 from asm_async.coded.coder import Coder
 from asm_async.coded.coding import Coding
 from asm_async.coded.exports import DecodingWriter, changed_export, decoded_export
-from asm_async.coded.registering_imports import encoded_import
+from asm_async.coded.registering_imports import AddedLines, encoded_import
+from asm_async.errors import ValidationError
 from asm_async.fronts.query_api import check_writer, checked_reader, optional_callable
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
@@ -38,7 +39,7 @@ class CodedQueryAPI(QueryAPI):
     """
     A :class:`~asm_async.ports.query_api.QueryAPI` in front of another one.
 
-    What is found is decoded; filters and orders are those of what is stored. Exports
+    Results are decoded; filters and orders apply to the stored values. Exports
     are decoded and imports encoded, so that an export says what callers see. A value
     that cannot be decoded stops neither a page nor an export: the coder says what is
     shown instead.
@@ -46,7 +47,7 @@ class CodedQueryAPI(QueryAPI):
     Args:
         query: Where it is searched.
 
-        coder: What is stored in place of what callers see.
+        coder: Encodes and decodes values.
 
     Raises:
         ValidationError: If *query* or *coder* is something else.
@@ -147,24 +148,41 @@ class CodedQueryAPI(QueryAPI):
 
     @takes_arguments_of(QueryAPI.import_sessions)
     async def import_sessions(
-        self, reader: ImportReader, *, max_line_bytes: int, **options: Any
+        self,
+        reader: ImportReader,
+        *,
+        max_line_bytes: int,
+        progress: Callable[[ImportReport], object] | None,
     ) -> ImportReport:
         """
         Store the sessions of an export that are not here yet.
         """
         reader = checked_reader(reader)
         longest = fields.positive_count(max_line_bytes, "max_line_bytes")
-        if self._coding.coder.registers_artifacts:
-            encoded = encoded_import(reader, self._coding, max_line_bytes=longest)
-        else:
-            encoded = changed_export(
-                reader, self._coding.encoded, max_line_bytes=longest
+        progress = optional_callable(progress, "progress")
+        stored_longest = _MAX_GROWTH * max(longest, MAX_LINE_BYTES)
+        coding = self._coding
+        if not coding.coder.registers_artifacts:
+            return await self.behind.import_sessions(
+                changed_export(reader, coding.encoded, max_line_bytes=longest),
+                max_line_bytes=stored_longest,
+                progress=progress,
             )
-        return await self.behind.import_sessions(
-            encoded,
-            max_line_bytes=_MAX_GROWTH * max(longest, MAX_LINE_BYTES),
-            **options,
-        )
+        added = AddedLines()
+
+        def told(report: ImportReport) -> object:
+            report = added.report(report)
+            return progress and progress(report)
+
+        try:
+            report = await self.behind.import_sessions(
+                encoded_import(reader, coding, added, max_line_bytes=longest),
+                max_line_bytes=stored_longest,
+                progress=told,
+            )
+        except ValidationError as error:
+            raise added.error(error) from error.__cause__
+        return added.report(report)
 
     async def _page(self, page: Page[V]) -> Page[V]:
         return attrs.evolve(page, items=tuple(await self._coding.shown(page.items)))

@@ -41,7 +41,7 @@ class CodedSessionStore(SessionStoreFront):
     Args:
         store: Where the values go; closed with this one.
 
-        coder: What is stored in their place.
+        coder: Encodes them, and decodes them again.
 
     Raises:
         ValidationError: If *store* or *coder* is something else.

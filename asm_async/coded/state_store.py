@@ -26,7 +26,7 @@ class CodedStateStore(StateStore):
     Args:
         state: Where the items go; closed with this one.
 
-        coder: What is stored in their place.
+        coder: Encodes them, and decodes them again.
 
     Raises:
         ValidationError: If *state* or *coder* is something else.

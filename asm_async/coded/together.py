@@ -26,7 +26,7 @@ def coded_ports(ports: Ports, coder: Coder) -> Ports:
     Args:
         ports: Where the values go; closed with these.
 
-        coder: What is stored in their place.
+        coder: Encodes them, and decodes them again.
 
     Raises:
         ValidationError: If *ports* or *coder* is something else.

@@ -40,7 +40,7 @@ _FIELDS: Mapping[type[CodedValue], tuple[str, ...]] = MappingProxyType(
 
 class RedactingCoder(Coder):
     """
-    Redacts values before they are stored; what is read is what is stored.
+    Redacts values before they are stored; reads return the stored values.
 
     The same value gives the same redacted value, so that a call may be repeated.
 

@@ -20,6 +20,7 @@ from asm_async.transfer.incoming_items import (
     read_items,
 )
 from asm_async.transfer.incoming_session import (
+    NO_HEADER,
     IncomingBatch,
     IncomingRecords,
     IncomingSession,
@@ -60,7 +61,7 @@ async def read_import(
     async with aclosing(split_lines(reader, max_line_bytes)) as lines:
         records = IncomingRecords(lines, tally.count_line)
         if not isinstance(await records.next(), ExportHeader):
-            records.refuse("record: an export begins with its 'header'")
+            records.refuse(NO_HEADER)
         while isinstance(record := await records.next(), ExportedSession):
             with IncomingSession(record, records.line_number) as incoming:
                 await incoming.read(records)

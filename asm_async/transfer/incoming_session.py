@@ -33,6 +33,11 @@ from asm_async.values.run import Run
 from asm_async.values.session_export import SessionMember, identity
 from asm_async.values.state_item import StateItem
 
+NO_HEADER = "record: an export begins with its 'header'"
+"""
+Why something else is refused at its beginning.
+"""
+
 
 class IncomingRecords:
     """
@@ -168,7 +173,7 @@ class IncomingSession:
         self.event_count: int = 0
         self.batch_count: int = 0
         self.byte_count: int = 0
-        self._line_number = line_number
+        self.first_line_number: int = line_number
         self._spool = Spool()
         self._lines: list[bytes] = []
         self._size = 0
@@ -218,7 +223,7 @@ class IncomingSession:
         """
         Yield runs, artifacts, items, then events, in batches; as often as wanted.
         """
-        number = self._line_number + 1
+        number = self.first_line_number + 1
         async with aclosing(self._spool.chunks()) as chunks:
             async for chunk in chunks:
                 lines = chunk.data.splitlines()

@@ -27,6 +27,7 @@ BINDINGS = (ast.Name, ast.alias, ast.ClassDef, ast.FunctionDef, ast.AsyncFunctio
 PUBLIC_PACKAGES = [
     "asm_async",
     "asm_async.artifacts",
+    "asm_async.coded",
     "asm_async.conventions",
     "asm_async.encryption",
     "asm_async.errors",

@@ -14,6 +14,7 @@ import pytest
 
 import asm_async
 import asm_async.artifacts
+import asm_async.coded
 import asm_async.console
 import asm_async.conventions
 import asm_async.encryption
@@ -39,6 +40,7 @@ PAGES = [
 PACKAGES = [
     asm_async,
     asm_async.artifacts,
+    asm_async.coded,
     asm_async.console,
     asm_async.conventions,
     asm_async.encryption,

@@ -1,5 +1,33 @@
 """
-Ports that keep large data elsewhere keep every promise of the port: maintenance.
+Ports that keep large data elsewhere keep the promises of maintenance.
+
+All but those of erasures, whose reports count the artifacts of large data as well.
 """
 
-from asm_async.testing.maintenance import *  # noqa: F403 - the suite is run whole
+from asm_async.testing.maintenance import (
+    TestArchiving,
+    TestExecution,
+    TestExpiry,
+    TestHealth,
+    TestMaintainers,
+    TestPrunedRetractions,
+    TestRefusals,
+    TestRemoval,
+    TestSessionPruning,
+    TestSoftDeletion,
+    TestTotalPruning,
+)
+
+__all__ = [
+    "TestArchiving",
+    "TestExecution",
+    "TestExpiry",
+    "TestHealth",
+    "TestMaintainers",
+    "TestPrunedRetractions",
+    "TestRefusals",
+    "TestRemoval",
+    "TestSessionPruning",
+    "TestSoftDeletion",
+    "TestTotalPruning",
+]
