@@ -108,11 +108,11 @@ class KeyRing:
         Args:
             record: The record to begin with.
 
-            again: Make a new key after all were dropped. What was encrypted with those
+            again: Make a new key after all were dropped. Everything that those covered
                 stays erased.
 
         Returns:
-            What is kept: of another process, if that was faster.
+            The record that is kept: another process's, if that was faster.
 
         Raises:
             KeyDroppedError: If its keys were dropped, unless *again*.
@@ -156,7 +156,7 @@ class KeyRing:
         Args:
             key_id: Which key.
 
-            subject: What is to be decrypted, for the error.
+            subject: The value to be decrypted, for the error.
 
             lent_to: An owner that may have been lent the key.
 
@@ -185,7 +185,7 @@ class KeyRing:
         Make a new key, which encrypts from now on; the old ones still decrypt.
 
         A call that saves by an operation id, and is repeated after this, is another
-        call: what it would store is encrypted differently.
+        call: its values would be encrypted differently.
 
         Raises:
             KeyDroppedError: If the keys of the owner were dropped.
@@ -217,7 +217,7 @@ class KeyRing:
         """
         Note whether a session is stored, or about to be; None if it never had a key.
 
-        What is unused for some time is dropped by :func:`drop_unused_keys`.
+        :func:`drop_unused_keys` drops the keys of sessions that stay unused.
         """
         now = int(time.time())
 
