@@ -3,7 +3,7 @@ Encryption: what is stored is sealed with keys that are kept elsewhere (``encryp
 """
 
 # First, so that it can say which extra is missing.
-import asm_async.encryption.dependency as _  # isort: skip
+import asm_async.encryption.dependency as _  # noqa: F401 - said above # isort: skip
 from asm_async.encryption.artifact_store import EncryptingArtifactStore
 from asm_async.encryption.aws_kms import AWSKeyProvider
 from asm_async.encryption.key_directory import DirectoryKeyStore
