@@ -122,6 +122,15 @@ def objects(session: nox.Session) -> None:
 
 
 @nox.session
+def coded(session: nox.Session) -> None:
+    """
+    Run the contract suites through coded ports, over every database.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/coded", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """
     Do what an application does on its first day, here and with what else is used.

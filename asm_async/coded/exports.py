@@ -23,6 +23,7 @@ from asm_async.values.export_records import (
     ExportEnd,
     ExportRecord,
 )
+from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport, SessionMember
 from asm_async.values.transfer_reports import ExportReport
 
@@ -55,7 +56,8 @@ async def changed_records(
     result: list[ExportRecord] = []
     for record in records:
         if isinstance(record, ExportedSession):
-            result.append(attrs.evolve(record, session=next(changed)))
+            session = cast("Session", next(changed))
+            result.append(attrs.evolve(record, session=session))
         elif isinstance(record, SessionMember):
             result.append(cast("SessionMember", next(changed)))
         else:

@@ -1,5 +1,5 @@
 """
-Ports behind coded ones.
+Ports in memory behind coded ones; the session ``coded`` has all databases.
 """
 
 from __future__ import annotations
@@ -8,13 +8,14 @@ from typing import cast
 
 import pytest
 
-from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.backend import RecordingBackend
+from tests.backends import InMemoryBackend
 from tests.coded_ports import CodedBackend, Hiding
 
 
 @pytest.fixture
-def backend(backend: QueryAPIBackend) -> QueryAPIBackend:
+def backend() -> RecordingBackend:
     """
-    Return each backend in turn, behind ports that hide all JSON.
+    Return a backend in memory, behind ports that hide all JSON.
     """
-    return cast("QueryAPIBackend", CodedBackend(backend, Hiding()))
+    return cast("RecordingBackend", CodedBackend(InMemoryBackend(), Hiding()))

@@ -1,5 +1,5 @@
 """
-A coded artifact registry keeps every promise of the port.
+A coded artifact registry keeps every promise of its port.
 """
 
 from asm_async.testing.artifacts import (

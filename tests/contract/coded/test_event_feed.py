@@ -1,5 +1,5 @@
 """
-Coded ports keep every promise of the port: event_feed.
+Coded ports keep every promise: event_feed.
 """
 
 from asm_async.testing.event_feed import *  # noqa: F403 - the suite is run whole

@@ -1,5 +1,5 @@
 """
-A coded session store keeps every promise of the port.
+Coded ports keep every promise: session_store.
 """
 
 from asm_async.testing.session_store import *  # noqa: F403 - the suite is run whole

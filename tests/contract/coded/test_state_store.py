@@ -1,5 +1,5 @@
 """
-Coded ports keep every promise of the port: state_store.
+Coded ports keep every promise: state_store.
 """
 
 from asm_async.testing.state_store import *  # noqa: F403 - the suite is run whole

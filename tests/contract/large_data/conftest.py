@@ -1,5 +1,5 @@
 """
-Ports that keep every member of an event elsewhere.
+Ports in memory that keep all they can elsewhere; the session ``coded`` has databases.
 """
 
 from __future__ import annotations
@@ -12,33 +12,21 @@ import pytest
 from asm_async.artifacts import LargeDataCoder
 from asm_async.memory import InMemoryArtifactStore
 from asm_async.testing.backend import RecordingBackend
-from tests.coded_ports import CodedBackend
-
-# What the suites say of places at which others are told something does not hold here:
-# lines are added, and left out, where contents come in or go out.
-NOT_HERE = {
-    "TestExports::test_progress_is_told_after_each_write",
-    "TestImports::test_progress_is_told",
-}
+from tests.backends import InMemoryBackend
+from tests.coded_ports import CodedBackend, without_counted_lines
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Leave out what does not hold of these ports.
+    Leave out what counts the lines of an export on their way.
     """
-    here = Path(__file__).parent
-    items[:] = [
-        item
-        for item in items
-        if here not in item.path.parents
-        or item.nodeid.split("::", 1)[1].split("[")[0] not in NOT_HERE
-    ]
+    items[:] = without_counted_lines(items, Path(__file__).parent)
 
 
 @pytest.fixture
-def backend(backend: RecordingBackend) -> RecordingBackend:
+def backend() -> RecordingBackend:
     """
-    Return each backend in turn, behind ports that keep whatever they can elsewhere.
+    Return a backend in memory, behind ports that keep every member elsewhere.
     """
     coder = LargeDataCoder(contents=InMemoryArtifactStore(), above=0)
-    return cast("RecordingBackend", CodedBackend(backend, coder))
+    return cast("RecordingBackend", CodedBackend(InMemoryBackend(), coder))

@@ -1,5 +1,5 @@
 """
-Ports that keep large data elsewhere keep every promise of the port: recording.
+Ports that keep large data elsewhere keep every promise: recording.
 """
 
 from asm_async.testing.recording import *  # noqa: F403 - the suite is run whole

@@ -1,5 +1,5 @@
 """
-Ports that keep large data elsewhere keep every promise of the port: session_store.
+Ports that keep large data elsewhere keep every promise: session_store.
 """
 
 from asm_async.testing.session_store import *  # noqa: F403 - the suite is run whole

@@ -1,5 +1,5 @@
 """
-Ports that keep large data elsewhere keep every promise of the port: state_store.
+Ports that keep large data elsewhere keep every promise: state_store.
 """
 
 from asm_async.testing.state_store import *  # noqa: F403 - the suite is run whole

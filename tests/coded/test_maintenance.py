@@ -1,5 +1,5 @@
 """
-Ports that keep large data elsewhere keep the promises of maintenance.
+Coded ports keep the promises of maintenance on every database.
 
 All but those of erasures, whose reports count the artifacts of large data as well.
 """

@@ -1,0 +1,5 @@
+"""
+Coded ports keep every promise on every database: session_store.
+"""
+
+from asm_async.testing.session_store import *  # noqa: F403 - the suite is run whole

@@ -1,5 +1,0 @@
-"""
-Coded ports keep every promise of the port: maintenance.
-"""
-
-from asm_async.testing.maintenance import *  # noqa: F403 - the suite is run whole
