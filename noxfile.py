@@ -131,6 +131,15 @@ def coded(session: nox.Session) -> None:
 
 
 @nox.session
+def encryption(session: nox.Session) -> None:
+    """
+    Run the contract suites through encrypting ports, over every database.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/encrypted", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """
     Do what an application does on its first day, here and with what else is used.

@@ -2,13 +2,8 @@
 Encryption: what is stored is sealed with keys that are kept elsewhere (``encryption``).
 """
 
-from importlib.util import find_spec
-
-from asm_async.errors import MissingDependencyError
-
-if find_spec("cryptography") is None:
-    raise MissingDependencyError("cryptography", "encryption")
-
+# First, so that it can say which extra is missing.
+import asm_async.encryption.dependency as _  # noqa: F401 - said above # isort: skip
 from asm_async.encryption.artifact_store import EncryptingArtifactStore
 from asm_async.encryption.aws_kms import AWSKeyProvider
 from asm_async.encryption.key_directory import DirectoryKeyStore

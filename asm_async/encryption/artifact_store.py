@@ -53,7 +53,7 @@ class EncryptingArtifactStore(ArtifactStoreFront):
         keys: The data keys.
 
         owner: Whose key encrypts what is put; that of all contents unless
-            :meth:`for_session` names a session. What is read names its key itself.
+            :meth:`for_session` names a session. Stored contents name their keys.
 
     Raises:
         ValidationError: If an argument is wrong.
@@ -62,7 +62,7 @@ class EncryptingArtifactStore(ArtifactStoreFront):
     def __init__(
         self, store: ArtifactStore, *, keys: KeyRing, owner: KeyOwner | None = None
     ) -> None:
-        if not isinstance(store, ArtifactStore):
+        if not callable(getattr(store, "list_checksums", None)):
             raise fields.unexpected("store", "an ArtifactStore", store)
         self.behind: ArtifactStore = store
         """

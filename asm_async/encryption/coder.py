@@ -4,36 +4,19 @@ The coder by which ports store what is encrypted, and show what was decrypted.
 
 from __future__ import annotations
 
-import base64
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
-from typing import Any, NamedTuple, TypeAlias, cast
 
-import attrs
-from cryptography.exceptions import InvalidTag
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
 from asm_async.coded import CodedValue, Coder, Removal
 from asm_async.encryption.key_records import KeyRecord
 from asm_async.encryption.key_ring import KeyRing
 from asm_async.encryption.owners import KeyOwner
-from asm_async.encryption.sealed_fields import (
-    as_erased,
-    members_of,
-    place_of,
-    sealed_text_of,
-    with_members,
-    with_text,
-)
-from asm_async.encryption.seals import (
-    SEALED,
-    SIV_BYTES,
-    KeyId,
-    SealedText,
-    seal,
-    unseal,
-)
+from asm_async.encryption.sealed_fields import sealed_text_of
+from asm_async.encryption.sealing import Place, Sealer, erased, here, opened, shown
+from asm_async.encryption.seals import KeyId, SealedText
 from asm_async.errors import (
     KeyDroppedError,
     SessionDeletedError,
@@ -42,29 +25,7 @@ from asm_async.errors import (
 )
 from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
-from asm_async.values.artifact import Artifact
-from asm_async.values.event import Event
-from asm_async.values.json_values import decode_json, encode_json
-from asm_async.values.run import Run
 from asm_async.values.session import Session
-from asm_async.values.state_item import StateItem
-
-Key: TypeAlias = tuple[KeyId, AESSIV]
-
-
-# What is bound to a place begins with a bracket, so that neither text passes for the
-# other one.
-_CONTEXT = b"context"
-_CONTENT = b"content"
-
-
-class _Place(NamedTuple):
-    """
-    Where a value was written to: here, or in a session that this one is a copy of.
-    """
-
-    session_id: str | None
-    scope: str
 
 
 class EncryptingCoder(Coder):
@@ -117,16 +78,16 @@ class EncryptingCoder(Coder):
         Encrypt values, each by the present key of its owner.
         """
         sessions = {value.id: value for value in values if isinstance(value, Session)}
-        keys: dict[tuple[str | None, str], Key] = {}
+        sealers: dict[Place, Sealer] = {}
         encoded: list[CodedValue] = []
         for value in values:
-            session_id, scope = place = _place(value)
-            owned_by = place if session_id is None else (session_id, "")
-            key = keys.get(owned_by)
-            if key is None:
-                owner = _owner(session_id, scope)
-                key = keys[owned_by] = await self._to_encrypt(owner, sessions)
-            encoded.append(self._encrypted(value, place, *key))
+            place = here(value)
+            sealer = sealers.get(place)
+            if sealer is None:
+                record = await self._record(_owner(place), sessions)
+                key = await self.keys.to_encrypt(record)
+                sealer = sealers[place] = Sealer(*key, self._pad_to)
+            encoded.append(sealer.sealed(value, place))
         return encoded
 
     async def decode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
@@ -172,7 +133,12 @@ class EncryptingCoder(Coder):
             is_under_user=self.keys.per_user and session.user_id is not None,
         )
 
-    async def _to_encrypt(self, owner: KeyOwner, brought: dict[str, Session]) -> Key:
+    async def _record(
+        self, owner: KeyOwner, brought: Mapping[str, Session]
+    ) -> KeyRecord:
+        """
+        Return the record whose key covers what belongs to an owner.
+        """
         record = await self.keys.find(owner)
         if record is None or record.is_dropped:
             if owner.kind == "session":
@@ -186,10 +152,10 @@ class EncryptingCoder(Coder):
             record = await self.keys.find(covering) or await self.keys.begin(
                 KeyRecord(owner=covering)
             )
-        return await self.keys.to_encrypt(record)
+        return record
 
     async def _begun(
-        self, owner: KeyOwner, known: KeyRecord | None, brought: dict[str, Session]
+        self, owner: KeyOwner, known: KeyRecord | None, brought: Mapping[str, Session]
     ) -> KeyRecord:
         """
         Make the first key of a session that is stored, or is about to be.
@@ -213,54 +179,27 @@ class EncryptingCoder(Coder):
         record = KeyRecord(owner=owner) if session is None else self.record_for(session)
         return await self.keys.begin(record, again=known is not None)
 
-    def _encrypted(
-        self, value: CodedValue, place: _Place, key_id: KeyId, cipher: AESSIV
-    ) -> CodedValue:
-        bound = place_of(value, *place)
-        members = members_of(value)
-        if isinstance(value, Session):
-            context = encode_json(value.context) if value.context else ""
-            sealed = (
-                self._sealed(context, key_id, cipher, _CONTEXT + bound)
-                if context
-                else ""
-            )
-            members.append(_siv_of(sealed))
-            stored = {SEALED: sealed} if sealed else {}
-            value = attrs.evolve(value, context=stored)
-        elif isinstance(value, StateItem):
-            siv, content = _encrypted_content(value.content, cipher, bound)
-            members.append(siv)
-            value = attrs.evolve(value, content=content)
-        text = encode_json(members)
-        return with_text(value, self._sealed(text, key_id, cipher, bound))
-
-    def _sealed(self, text: str, key_id: KeyId, cipher: AESSIV, bound: bytes) -> str:
-        # Blanks behind JSON mean nothing.
-        filled = text + " " * (-len(text) % self._pad_to)
-        return seal(cipher, key_id, filled.encode(), bound)
-
     async def _decoded(self, value: CodedValue, reading: _Reading) -> CodedValue:
         found = sealed_text_of(value)
         if found is None:
             if self._allow_plaintext:
                 return value
-            raise TamperedError("it is not encrypted", subject=_shown(value))
-        sealed = SealedText.of(found, _shown(value))
-        here = _place(value)
-        cipher = await reading.cipher(sealed.key_id, here.session_id, value)
+            raise TamperedError("it is not encrypted", subject=shown(value))
+        sealed = SealedText.of(found, shown(value))
+        place = here(value)
+        cipher = await reading.cipher(sealed.key_id, place.session_id, value)
         if cipher is None:
-            return _erased(value)
-        if await reading.is_own(sealed.key_id, here.session_id):
-            return _opened(value, sealed, cipher, here)
-        async with aclosing(reading.places(here)) as places:
-            async for place in places:
+            return erased(value)
+        if await reading.is_own(sealed.key_id, place.session_id):
+            return opened(value, sealed, cipher, place)
+        async with aclosing(reading.places(place)) as places:
+            async for origin in places:
                 try:
-                    return _opened(value, sealed, cipher, place)
+                    return opened(value, sealed, cipher, origin)
                 except TamperedError:
                     continue
         raise TamperedError(
-            "it was altered, cut, or belongs to another place", subject=_shown(value)
+            "it was altered, cut, or belongs to another place", subject=shown(value)
         )
 
 
@@ -284,7 +223,7 @@ class _Reading:
         if asked not in self._ciphers:
             lent_to = None if session_id is None else KeyOwner.session(session_id)
             self._ciphers[asked] = await self._keys.to_decrypt(
-                key_id, _shown(value), lent_to=lent_to
+                key_id, shown(value), lent_to=lent_to
             )
         return self._ciphers[asked]
 
@@ -303,119 +242,21 @@ class _Reading:
         record = await self._keys.find(KeyOwner.session(session_id))
         return record is None or record.origin is None
 
-    async def places(self, here: _Place) -> AsyncGenerator[_Place]:
+    async def places(self, place: Place) -> AsyncGenerator[Place]:
         """
         Yield where a value may have been written to, from here to what was copied.
         """
-        place, seen = here, set[str | None]()
+        seen = set[str | None]()
         while place.session_id is not None and place.session_id not in seen:
             yield place
             seen.add(place.session_id)
             record = await self._keys.find(KeyOwner.session(place.session_id))
             if record is None or record.origin is None:
                 return
-            place = _Place(record.origin, record.scope_of_origin(place.scope))
+            place = Place(record.origin, record.scope_of_origin(place.scope))
 
 
-def _place(value: CodedValue) -> _Place:
-    match value:
-        case Session():
-            return _Place(value.id, "")
-        case StateItem():
-            return _Place(value.session_id, value.scope)
-        case Event() | Run() | Artifact():
-            return _Place(value.session_id, "")
-
-
-def _owner(session_id: str | None, scope: str) -> KeyOwner:
-    if session_id is not None:
-        return KeyOwner.session(session_id)
-    return KeyOwner.scope(scope) if scope else KeyOwner.contents()
-
-
-def _opened(
-    value: CodedValue, sealed: SealedText, cipher: AESSIV, place: _Place
-) -> CodedValue:
-    subject, bound = _shown(value), place_of(value, *place)
-    members: list[Any] = decode_json(unseal(cipher, sealed, bound, subject).decode())
-    if isinstance(value, Session):
-        *members, siv = members
-        value = attrs.evolve(value, context=_context(value, siv, cipher, bound))
-    elif isinstance(value, StateItem):
-        *members, siv = members
-        content = _decrypted_content(value, siv, cipher, bound)
-        value = attrs.evolve(value, content=content)
-    return with_members(value, members)
-
-
-def _context(value: Session, siv: object, cipher: AESSIV, bound: bytes) -> Any:
-    # A search leaves the context out.
-    if not value.context:
-        return {}
-    subject = _shown(value)
-    sealed = SealedText.of(value.context.get(SEALED), subject)
-    if _siv_of(cast("str", value.context[SEALED])) != siv:
-        raise TamperedError("its context is from another time", subject=subject)
-    text = unseal(cipher, sealed, _CONTEXT + bound, subject)
-    return decode_json(text.decode())
-
-
-def _encrypted_content(
-    content: bytes | None, cipher: AESSIV, bound: bytes
-) -> tuple[str | None, bytes | None]:
-    """
-    Encrypt an item's content, so that it keeps its length, and stays within the bound.
-
-    Returns:
-        Its synthetic initialization vector, which is kept with the item's data, and
-        what is stored.
-    """
-    if not content:
-        return (None if content is None else ""), content
-    encrypted = cipher.encrypt(content, [_CONTENT, bound])
-    siv = base64.b64encode(encrypted[:SIV_BYTES]).decode()
-    return siv, encrypted[SIV_BYTES:]
-
-
-def _decrypted_content(
-    item: StateItem, siv: str | None, cipher: AESSIV, bound: bytes
-) -> bytes | None:
-    # A list without contents leaves them out.
-    if item.content is None:
-        return None
-    if siv is None or bool(siv) != bool(item.content):
-        raise TamperedError("its content was exchanged", subject=_shown(item))
-    if not siv:
-        return b""
-    encrypted = base64.b64decode(siv) + item.content
-    try:
-        return cipher.decrypt(encrypted, [_CONTENT, bound])
-    except InvalidTag:
-        raise TamperedError(
-            "its content was altered or exchanged", subject=_shown(item)
-        ) from None
-
-
-def _siv_of(sealed: str) -> str:
-    """
-    Return the beginning of a sealed text's ciphertext, which no other text has.
-    """
-    return sealed.rpartition(".")[2][:24]
-
-
-def _erased(value: CodedValue) -> CodedValue:
-    if isinstance(value, Session):
-        value = attrs.evolve(value, context={})
-    elif isinstance(value, StateItem):
-        value = attrs.evolve(value, content=None)
-    return as_erased(value)
-
-
-def _shown(value: CodedValue) -> str:
-    match value:
-        case Event():
-            return f"event {value.id!r} of session {value.session_id!r}"
-        case StateItem():
-            return f"state item {value.key!r} of scope {value.scope!r}"
-        case Session() | Run() | Artifact():
-            return f"{type(value).__name__.lower()} {value.id!r}"
+def _owner(place: Place) -> KeyOwner:
+    if place.session_id is not None:
+        return KeyOwner.session(place.session_id)
+    return KeyOwner.scope(place.scope) if place.scope else KeyOwner.contents()

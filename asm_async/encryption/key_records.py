@@ -148,7 +148,7 @@ class KeyRecord:
             plain = cast("dict[str, Any]", json.loads(content))
             is_known = plain.pop("version") == _VERSION
             owner = KeyOwner(**plain.pop("owner"))
-            pairs = {
+            pairs: dict[str, Any] = {
                 field: tuple([(first, second) for first, second in plain.pop(field)])
                 for field in ("keys", "lent", "origin_scopes")
             }

@@ -7,7 +7,6 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections import OrderedDict
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
 from typing import cast
@@ -15,6 +14,7 @@ from typing import cast
 import attrs
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
+from asm_async.encryption.held_keys import HeldKeys
 from asm_async.encryption.key_providers import KeyProvider
 from asm_async.encryption.key_records import KeyRecord, lent_to
 from asm_async.encryption.key_stores import KeyStore
@@ -36,20 +36,6 @@ How many owners' keys are kept in memory, unless said otherwise.
 """
 
 _MAX_ATTEMPTS = 100
-
-
-@attrs.define
-class _Held:
-    """
-    A record that was read, with those of its keys that were used.
-    """
-
-    record: KeyRecord
-    version: str
-    read_at: float
-    ciphers: dict[KeyId, tuple[str, AESSIV]] = attrs.field(
-        factory=dict[KeyId, tuple[str, AESSIV]]
-    )
 
 
 class KeyRing:
@@ -89,15 +75,18 @@ class KeyRing:
         cache_seconds: float = CACHE_SECONDS,
         max_cached_owners: int = MAX_CACHED_OWNERS,
     ) -> None:
-        if not isinstance(store, KeyStore):
+        if not callable(getattr(store, "is_current", None)):
             raise fields.unexpected("store", "a KeyStore", store)
-        if not isinstance(provider, KeyProvider):
+        if not callable(getattr(provider, "unwrap", None)):
             raise fields.unexpected("provider", "a KeyProvider", provider)
         self._store = store
         self._provider = provider
-        self._cache_seconds = fields.amount(cache_seconds, "cache_seconds")
-        self._max_owners = fields.positive_count(max_cached_owners, "max_cached_owners")
-        self._held: OrderedDict[str, _Held] = OrderedDict()
+        self._held = HeldKeys(
+            store,
+            provider,
+            cache_seconds=fields.amount(cache_seconds, "cache_seconds"),
+            max_owners=fields.positive_count(max_cached_owners, "max_cached_owners"),
+        )
         self.per_user: bool = fields.boolean(per_user, "per_user")
         """
         Whether one key covers all sessions of a user.
@@ -107,7 +96,7 @@ class KeyRing:
         """
         Return what is known of an owner; None if it never had a key.
         """
-        held = await self._get(owner.name)
+        held = await self._held.get(owner.name)
         return None if held is None else held.record
 
     async def begin(self, record: KeyRecord, *, again: bool = False) -> KeyRecord:
@@ -119,11 +108,11 @@ class KeyRing:
         Args:
             record: The record to begin with.
 
-            again: Make a new key after all were dropped. What was encrypted with those
+            again: Make a new key after all were dropped. Everything that those covered
                 stays erased.
 
         Returns:
-            What is kept: of another process, if that was faster.
+            The record that is kept: another process's, if that was faster.
 
         Raises:
             KeyDroppedError: If its keys were dropped, unless *again*.
@@ -153,7 +142,7 @@ class KeyRing:
         if not record.keys:
             raise KeyDroppedError(str(record.owner))
         key_id = KeyId(record.owner.name, record.keys[-1][0])
-        cipher = await self._cipher(record.owner.name, key_id)
+        cipher = await self._held.cipher(record.owner.name, key_id)
         if cipher is None:
             raise KeyDroppedError(str(record.owner))
         return key_id, cipher
@@ -167,7 +156,7 @@ class KeyRing:
         Args:
             key_id: Which key.
 
-            subject: What is to be decrypted, for the error.
+            subject: The value to be decrypted, for the error.
 
             lent_to: An owner that may have been lent the key.
 
@@ -176,13 +165,13 @@ class KeyRing:
                 unwrap it.
         """
         if lent_to is not None and lent_to.name != key_id.owner:
-            cipher = await self._cipher(lent_to.name, key_id)
+            cipher = await self._held.cipher(lent_to.name, key_id)
             if cipher is not None:
                 return cipher
-        cipher = await self._cipher(key_id.owner, key_id)
+        cipher = await self._held.cipher(key_id.owner, key_id)
         if cipher is not None:
             return cipher
-        held = await self._get(key_id.owner)
+        held = await self._held.get(key_id.owner)
         if held is not None and key_id.number <= held.record.dropped_through:
             return None
         raise DecryptionError(
@@ -196,7 +185,7 @@ class KeyRing:
         Make a new key, which encrypts from now on; the old ones still decrypt.
 
         A call that saves by an operation id, and is repeated after this, is another
-        call: what it would store is encrypted differently.
+        call: its values would be encrypted differently.
 
         Raises:
             KeyDroppedError: If the keys of the owner were dropped.
@@ -228,7 +217,7 @@ class KeyRing:
         """
         Note whether a session is stored, or about to be; None if it never had a key.
 
-        What is unused for some time is dropped by :func:`drop_unused_keys`.
+        :func:`drop_unused_keys` drops the keys of sessions that stay unused.
         """
         now = int(time.time())
 
@@ -248,14 +237,14 @@ class KeyRing:
 
             target: The copy's record, with its origin, to begin with if it has none.
         """
-        held = await self._get(KeyOwner.session(source_id).name)
+        held = await self._held.get(KeyOwner.session(source_id).name)
         if held is None:
             return
         source, lent = held.record, dict[str, str]()
         ids = [KeyId(source.owner.name, number) for number, _ in source.keys]
         ids += [_key_id(text) for text, _ in source.lent]
         for key_id in ids:
-            key = await self._unwrapped(source, key_id)
+            key = await self._held.unwrapped(source, key_id)
             bound = lent_to(target.owner, key_id)
             lent[str(key_id)] = await self._provider.wrap(key, bound)
 
@@ -326,13 +315,13 @@ class KeyRing:
             for place, (number, wrapped) in enumerate(keys):
                 if not self._provider.is_current(wrapped):
                     key_id, count = KeyId(owner.name, number), count + 1
-                    key = await self._unwrapped(found, key_id)
+                    key = await self._held.unwrapped(found, key_id)
                     again = await self._provider.wrap(key, str(key_id))
                     keys[place] = number, again
             for place, (text, wrapped) in enumerate(lent):
                 if not self._provider.is_current(wrapped):
                     key_id, count = _key_id(text), count + 1
-                    key = await self._unwrapped(found, key_id)
+                    key = await self._held.unwrapped(found, key_id)
                     again = await self._provider.wrap(key, lent_to(owner, key_id))
                     lent[place] = text, again
             return attrs.evolve(found, keys=tuple(keys), lent=tuple(lent))
@@ -361,70 +350,12 @@ class KeyRing:
             if changed is None or changed == found:
                 return found
             version = None if stored is None else stored.version
-            self._held.pop(name, None)
+            self._held.forget(name)
             if await self._store.write(
                 name, changed.encoded(), expected_version=version
             ):
                 return changed
         raise StorageBusyError(f"the key record {name} was changed at each attempt")
-
-    async def _get(self, name: str) -> _Held | None:
-        """
-        Return a record, read anew where it may have changed.
-        """
-        held = self._held.get(name)
-        now = time.monotonic()
-        if held is not None:
-            is_current = self._store.is_current(name, held.version)
-            if is_current is None:
-                is_current = now - held.read_at < self._cache_seconds
-            if is_current:
-                self._held.move_to_end(name)
-                return held
-        stored = await self._store.read(name)
-        if stored is None:
-            self._held.pop(name, None)
-            return None
-        record = KeyRecord.decoded(stored.content, name)
-        known = {} if held is None else held.ciphers
-        # What was wrapped again is the same key, and one that is gone is none any more.
-        still = {
-            key_id: value
-            for key_id, value in known.items()
-            if record.wrapped(key_id) is not None
-        }
-        fresh = _Held(record, stored.version, now, still)
-        self._held[name] = fresh
-        self._held.move_to_end(name)
-        while len(self._held) > self._max_owners:
-            self._held.popitem(last=False)
-        return fresh
-
-    async def _cipher(self, name: str, key_id: KeyId) -> AESSIV | None:
-        held = await self._get(name)
-        if held is None:
-            return None
-        wrapped = held.record.wrapped(key_id)
-        if wrapped is None:
-            return None
-        known = held.ciphers.get(key_id)
-        if known is None:
-            key = await self._unwrapped(held.record, key_id)
-            known = held.ciphers[key_id] = wrapped[0], AESSIV(key)
-        return known[1]
-
-    async def _unwrapped(self, record: KeyRecord, key_id: KeyId) -> bytes:
-        found = record.wrapped(key_id)
-        if found is None:
-            raise KeyDroppedError(str(record.owner))
-        wrapped, bound = found
-        key = await self._provider.unwrap(wrapped, bound)
-        if len(key) != KEY_BYTES:
-            raise DecryptionError(
-                f"it has {len(key)} bytes, not {KEY_BYTES}",
-                subject=f"data key {bound}",
-            )
-        return key
 
 
 def _belongs(record: KeyRecord, tenant_id: str | None, user_id: str | None) -> bool:

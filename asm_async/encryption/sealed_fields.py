@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from types import MappingProxyType
-from typing import Any, TypeAlias, cast
+from typing import Any, TypeAlias, assert_never, cast
 
 import attrs
 
@@ -39,6 +39,7 @@ def place_of(value: CodedValue, session_id: str | None, scope: str = "") -> byte
 
         scope: The scope that an item was written to.
     """
+    fields: list[Any]
     match value:
         case Event():
             fields = [
@@ -93,6 +94,8 @@ def place_of(value: CodedValue, session_id: str | None, scope: str = "") -> byte
             ]
         case StateItem():
             fields = ["item", session_id, scope, value.key]
+        case _:
+            assert_never(value)
     return encode_json(fields).encode()
 
 
@@ -149,7 +152,8 @@ def _with_alone(value: CodedValue, held: JSONObject) -> CodedValue:
         return value.with_json(held, {})
     holder, *others = _FIELDS[type(value)]
     empty = {name: _EMPTY[name](value) for name in others}
-    return attrs.evolve(cast("Any", value), **{**empty, holder: held})
+    changed: CodedValue = attrs.evolve(value, **{**empty, holder: held})
+    return changed
 
 
 def _is_empty(value: CodedValue, name: str, stored: object) -> bool:

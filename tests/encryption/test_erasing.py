@@ -17,6 +17,7 @@ from asm_async.encryption import (
     KeyOwner,
     encrypted_ports,
 )
+from asm_async.encryption.coder import EncryptingCoder
 from asm_async.encryption.maintenance import EncryptingMaintenance
 from asm_async.errors import KeyDroppedError, SessionNotFoundError, ValidationError
 from asm_async.sql import SQLMaintenance, SQLPorts, create_engine, migrations
@@ -28,6 +29,7 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.transcripts import read_transcript
+from asm_async.values.event import Event
 from asm_async.values.maintenance import ErasureReport
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session_export import SessionExport
@@ -199,7 +201,9 @@ async def test_an_erasure_drops_the_keys_before_it_removes(
         assert record.is_dropped
     # The id may be used again, and begins with nothing; a copy of before stays unread.
     await tell_secrets(ports)
-    (event,) = await ports.store.coder.decode(kept.events[:1])
+    coder = EncryptingCoder(keys, encrypted.raw.store)
+    (event,) = await coder.decode(kept.events[:1])
+    assert isinstance(event, Event)
     assert event.data == ERASED
     assert (await ports.store.get_events("ses_1"))[0].metadata == {"text": SAID}
 

@@ -91,11 +91,8 @@ def _changed(table: sa.Table, **values: object) -> sa.Update:
 
 def _of(column: sa.Column[object], name: str) -> sa.ScalarSelect[object]:
     table = column.table
-    return (
-        sa.select(column)
-        .where((table.c.get("key", table.c.get("id"))) == name)
-        .scalar_subquery()
-    )
+    name_of_row = table.c.key if "key" in table.c else table.c.id
+    return sa.select(column).where(name_of_row.in_([name])).scalar_subquery()
 
 
 OTHER_EDITS: Mapping[str, tuple[sa.Update, Read, str]] = {

@@ -1,5 +1,5 @@
 """
-Ports behind encrypting ones.
+Ports in memory behind encrypting ones; the session ``encryption`` has all databases.
 """
 
 from __future__ import annotations
@@ -9,22 +9,22 @@ from typing import cast
 import pytest
 
 from asm_async.testing.backend import ArtifactStoreBackend, RecordingBackend
+from tests.artifact_stores import InMemoryArtifactPlace
+from tests.backends import InMemoryBackend
 from tests.encrypted_ports import EncryptedArtifactPlace, EncryptedBackend
 
 
 @pytest.fixture
-def backend(backend: RecordingBackend) -> RecordingBackend:
+def backend() -> RecordingBackend:
     """
-    Return each backend in turn, behind ports that encrypt.
+    Return a backend in memory, behind ports that encrypt.
     """
-    return cast("RecordingBackend", EncryptedBackend(backend))
+    return cast("RecordingBackend", EncryptedBackend(InMemoryBackend()))
 
 
 @pytest.fixture
-def artifact_store_backend(
-    artifact_store_backend: ArtifactStoreBackend,
-) -> ArtifactStoreBackend:
+def artifact_store_backend() -> ArtifactStoreBackend:
     """
-    Return each place for contents in turn, behind stores that encrypt.
+    Return contents in memory, behind stores that encrypt.
     """
-    return cast("ArtifactStoreBackend", EncryptedArtifactPlace(artifact_store_backend))
+    return cast("ArtifactStoreBackend", EncryptedArtifactPlace(InMemoryArtifactPlace()))
