@@ -9,10 +9,12 @@ import gc
 import os
 import select
 import signal
+import sqlite3
 import time
 from collections.abc import Awaitable, Callable, Generator
 from pathlib import Path
 
+import aiosqlite
 import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -25,6 +27,7 @@ from asm_async.memory import (
     InMemorySessionStore,
 )
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine, migrations
+from asm_async.sql.dialects.sqlite.driver import interrupt, run
 from asm_async.testing.factories import make_event, make_session
 
 MAX_SECONDS = 20
@@ -367,3 +370,13 @@ def test_followers_of_a_loop_that_was_closed_disturb_no_writer() -> None:
     assert asyncio.run(outcome_of(append)) == "None"
     # It cannot end any more, which asyncio would complain of.
     setattr(left, "_log_destroy_pending", False)  # noqa: B010 - of the task's own
+
+
+async def test_a_connection_that_is_just_being_closed_can_be_interrupted() -> None:
+    """
+    As when its loop ends, which cancels the call and closes its connection at once.
+    """
+    async with aiosqlite.connect(":memory:") as connection:
+        await run(connection, sqlite3.Connection.close)
+
+        interrupt(connection)

@@ -274,6 +274,16 @@ def test_a_pattern_is_checked(arguments: tuple[Any, Any], culprit: str) -> None:
         Pattern(*arguments)
 
 
+def test_groups_that_are_found_from_right_to_left_are_all_replaced() -> None:
+    """
+    A group in a lookahead may lie behind what a later match has found.
+    """
+    pattern = Pattern("x", r"([ab])(?=.*?(?P<secret>\1[0-9]))")
+    policy = RedactionPolicy(patterns=[pattern])
+
+    assert policy.redact_text("a b b1 a2") == "a b [redacted:x] [redacted:x]"
+
+
 def test_a_policy_is_a_value() -> None:
     """
     Equal ones are equal after a trip through pickle and copy.

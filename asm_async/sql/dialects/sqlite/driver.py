@@ -114,8 +114,8 @@ def interrupt(driver: Any) -> None:
     """
     Interrupt the statement that a driver's connection executes, if it does.
     """
-    # It never suspends; a connection that is closed refuses.
-    with suppress(StopIteration, ValueError):
+    # It never suspends; one that is closed refuses, or SQLite does as it is closing.
+    with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)
 
 
