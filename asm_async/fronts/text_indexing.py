@@ -45,6 +45,11 @@ _LEASE_SECONDS = 10.0
 # many of theirs.
 _GATHER_SECONDS = 0.25
 
+# And it leaves the database to them for most of the time: where they write without a
+# pause, it falls behind rather than take more than a twentieth from them.
+_RESTS_PER_WRITE = 20
+_MAX_REST_SECONDS = 1.0
+
 # How often it is looked whether another updater has done the work, or titles changed.
 _LOOK_SECONDS = 0.25
 _TITLE_SECONDS = 1.0
@@ -177,7 +182,10 @@ class TextIndexer:
                         except Exception as error:
                             failures.append(error)
                             raise
+                        began = perf_counter()
                         await self.write(batch, indexed)
+                        rest = _RESTS_PER_WRITE * (perf_counter() - began)
+                        await asyncio.sleep(min(rest, _MAX_REST_SECONDS))
                         pause = _FIRST_PAUSE_SECONDS
             except LeaseLostError:
                 continue

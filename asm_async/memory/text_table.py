@@ -43,8 +43,12 @@ class TextTable:
     Indexed texts by session id and sequence number, and titles by session id.
     """
 
-    texts: dict[str, dict[int, IndexedText]] = attrs.field(factory=dict, init=False)
-    titles: dict[str, IndexedTitle] = attrs.field(factory=dict, init=False)
+    texts: dict[str, dict[int, IndexedText]] = attrs.field(
+        factory=dict[str, dict[int, IndexedText]], init=False
+    )
+    titles: dict[str, IndexedTitle] = attrs.field(
+        factory=dict[str, IndexedTitle], init=False
+    )
 
     def put(self, event: Event, role: str | None, text: str) -> None:
         """

@@ -24,7 +24,7 @@ from asm_async.values.search_terms import terms_of
 from asm_async.values.text_query import indexed_text, parse_query
 
 _PROGRAM = Path(__file__).with_name("indexing_process.py")
-_KILLS = 5
+_KILLS = 3
 _WORDS = [f"{one}{other}" for one in ("fly", "seat", "gate") for other in range(8)]
 _QUERIES = [*_WORDS, "fly*", "*eat*", "gate1 -seat2", '"fly1 seat1"', "title"]
 

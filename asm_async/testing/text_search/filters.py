@@ -148,5 +148,7 @@ class TestTextFilters(TextSearchContract):
         """
         Each error begins with the argument that is wrong.
         """
+        given: dict[str, Any] = {"query": "word", **_WRONG[name]}
+
         with pytest.raises(ValidationError, match=f"^{name}"):
-            await search.search_text(**{"query": "word", **_WRONG[name]})
+            await search.search_text(**given)

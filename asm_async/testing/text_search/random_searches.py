@@ -202,6 +202,8 @@ def _make_clause(random: Random) -> tuple[str, Clause]:
             part = unit[begin : begin + random.randint(3, 5)]
             if len(part) >= 3 and part.isascii():
                 return f"*{part}*", ("part", (part,))
+        case _:
+            pass
     return written, ("words", (unit,))
 
 
