@@ -53,8 +53,12 @@ _CREATE_TABLES = (
 )
 
 # Where the extension is. To install it is for whoever owns the database.
-_HAS_TRIGRAMS = "SELECT EXISTS (SELECT 1 FROM pg_opclass WHERE opcname = 'gin_trgm_ops'"
-_HAS_TRIGRAMS += " AND pg_opclass_is_visible(oid))"
+_HAS_TRIGRAMS = """
+    SELECT EXISTS (
+        SELECT 1 FROM pg_opclass
+        WHERE opcname = 'gin_trgm_ops' AND pg_opclass_is_visible(oid)
+    )
+"""
 _CREATE_PARTS = """
     CREATE INDEX ix_asm_text_rows_parts ON asm_text_rows USING gin (words gin_trgm_ops)
 """
