@@ -281,21 +281,15 @@ class StoreTarget:
         if (known := self._known.get(session_id)) is not None:
             self._known.move_to_end(session_id)
             return known
-        tenant = self._context.tenant_id
         known = _Known()
         try:
-            stored = await self._store.get_session(session_id)
+            await self._store.get_session(session_id)
         except SessionNotFoundError:
             self._tally.add(sessions_imported=1)
         else:
             known.is_new = False
+            known.latest = await self._store.get_latest_sequence(session_id)
             self._tally.add(sessions_known=1)
-            if stored.deleted_at is not None:
-                known.refusal = f"session {session_id!r} is deleted in the store"
-            elif tenant is not None and stored.tenant_id != tenant:
-                known.refusal = f"session {session_id!r} belongs to another tenant"
-            else:
-                known.latest = await self._store.get_latest_sequence(session_id)
         self._known[session_id] = known
         if len(self._known) > _MAX_KNOWN_SESSIONS:
             self._known.popitem(last=False)

@@ -294,16 +294,17 @@ async def test_what_a_person_goes_back_on_is_hidden(
     assert len(events) == 8
 
 
+@pytest.mark.parametrize("after", [4, 6])
 async def test_results_of_calls_made_at_once_take_nothing_back(
-    tmp_path: Path,
+    tmp_path: Path, after: int
 ) -> None:
     """
-    A prompt after an interrupted call hides nothing, whichever result it follows.
+    A prompt after an interrupted call hides nothing, whichever line it follows.
     """
     lines = [
         *conversation()[:7],
         result(7, 5, "b", after=5),
-        prompt(8, "Stop.", after=6),
+        prompt(8, "Stop.", after=after),
     ]
     async with InMemoryPorts() as ports:
         await imported(ports, write(tmp_path / "s.jsonl", *lines))

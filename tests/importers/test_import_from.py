@@ -343,10 +343,11 @@ async def test_a_deleted_session_stays_deleted(ports: Ports, tmp_path: Path) -> 
     path = write(tmp_path / "s.jsonl", *conversation())
     await imported(ports, path)
     await ports.maintenance.soft_delete_session(ID)
+    write(path, *conversation(), prompt(10, "Back.", after=1))
     done = await imported(ports, path)
 
     assert {str(problem.code) for problem in done.problems} == {"session_closed"}
-    assert done.problem_count == 10
+    assert done.problem_count == 11
     assert (await ports.store.get_session(ID)).deleted_at is not None
 
 
@@ -358,7 +359,7 @@ async def test_the_session_of_another_tenant_is_left_alone(
     """
     path = tmp_path / "s.jsonl"
     await imported(ports, write(path, *conversation()), tenant_id="ours")
-    more = write(path, *conversation(), prompt(10, "More."))
+    more = write(path, *conversation(), prompt(10, "Back.", after=1))
     done = await imported(ports, more, tenant_id="theirs")
 
     assert {str(problem.code) for problem in done.problems} == {"session_closed"}
@@ -608,7 +609,11 @@ async def test_a_file_that_was_replaced_or_cut_is_read_from_its_beginning(
         other.replace(path)
         await following.until(lambda done: done.events_imported == 11)
         write(path, prompt(11, "Cut.", after=0))
-        done = await following.until(lambda done: done.events_imported == 12)
+        await following.until(lambda done: done.events_imported == 12)
+        write(path, *conversation())
+        await following.until(lambda done: done.events_known >= 20)
+        write(path, *conversation()[:3], prompt(12, "Shorter.", after=0))
+        done = await following.until(lambda done: done.events_imported == 13)
 
     assert done.problems == ()
 
