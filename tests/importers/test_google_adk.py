@@ -34,7 +34,7 @@ CALL = {
     },
     "long_running_tool_ids": ["c1"],
 }
-RESULT = {
+RESULT: dict[str, Any] = {
     "author": "helper",
     "content": {
         "role": "user",

@@ -51,23 +51,24 @@ def test_actions_are_read_without_the_framework() -> None:
     assert {name for name in sys.modules if name.startswith("google.adk")} == before
 
 
+PLAIN: list[tuple[Any, Any]] = [
+    (dt.timedelta(1, 2), 86402.0),
+    (decimal.Decimal("1.20"), "1.20"),
+    (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+    (OrderedDict(a=1), {"a": 1}),
+    (defaultdict[str, list[int]](list, a=[1]), {"a": [1]}),
+    (PurePosixPath("/a/b"), "/a/b"),
+    ({"b", "a"}, ["a", "b"]),
+    (frozenset({2}), [2]),
+    ((1, [2.5, None]), [1, [2.5, None]]),
+    (float("nan"), "nan"),
+    ({1: True}, {"1": True}),
+]
+
+
 @pytest.mark.parametrize("protocol", [2, 4, 5])
 @pytest.mark.parametrize(
-    ("value", "plain"),
-    [
-        (dt.timedelta(1, 2), 86402.0),
-        (decimal.Decimal("1.20"), "1.20"),
-        (uuid.UUID(int=7), "00000000-0000-0000-0000-000000000007"),
-        (OrderedDict(a=1), {"a": 1}),
-        (defaultdict(list, a=[1]), {"a": [1]}),
-        (PurePosixPath("/a/b"), "/a/b"),
-        ({"b", "a"}, ["a", "b"]),
-        (frozenset({2}), [2]),
-        ((1, [2.5, None]), [1, [2.5, None]]),
-        (float("nan"), "nan"),
-        ({1: True}, {"1": True}),
-    ],
-    ids=str,
+    ("value", "plain"), PLAIN, ids=[type(value).__name__ for value, _ in PLAIN]
 )
 def test_plain_values_have_a_form(value: Any, plain: Any, protocol: int) -> None:
     """

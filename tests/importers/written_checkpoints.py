@@ -37,7 +37,12 @@ def message(kind: str, content: Any, **members: Any) -> ormsgpack.Ext:
     Return a message of LangChain, packed.
     """
     name = {"human": "Human", "ai": "AI", "system": "System", "tool": "Tool"}[kind]
-    given = {"content": content, "additional_kwargs": {}, "type": kind, **members}
+    given: dict[str, Any] = {
+        "content": content,
+        "additional_kwargs": {},
+        "type": kind,
+        **members,
+    }
     return named(f"langchain_core.messages.{kind}", f"{name}Message", given, _MODEL)
 
 
