@@ -230,8 +230,9 @@ async def test_memory_does_not_grow_with_an_export(
     Eight times the conversations in one line take no more than a few mebibytes more.
     """
     peaks: list[int] = []
+    path = tmp_path / "conversations.json"
     for count in (40, 320):
-        path = long_export(tmp_path / "conversations.json", count)
+        long_export(path, count)
         process = await start(path, migrated_sqlite_url)
         output, _ = await process.communicate()
         peaks.append(int(output.split()[-1]))
