@@ -20,7 +20,7 @@ from asm_async.errors import ValidationError
 from asm_async.importers import ImportSummary, import_from
 from asm_async.ports.together import Ports
 
-_GO_ON = "the same command goes on from here"
+_GO_ON = "run the same command to continue"
 
 
 @Parameter(name="*", group=Group("With --from", sort_key=50))

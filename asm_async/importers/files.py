@@ -9,8 +9,9 @@ import os
 import sys
 from collections.abc import Callable, Generator
 from contextlib import AbstractContextManager, nullcontext
+from io import BufferedIOBase
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import cast
 
 import attrs
 
@@ -50,7 +51,7 @@ class SourceFile:
         """
         return self.path.suffix == _COMPRESSED
 
-    def opened(self) -> AbstractContextManager[BinaryIO]:
+    def opened(self) -> AbstractContextManager[BufferedIOBase]:
         """
         Open it to read bytes; uncompressed if its name ends with ``.gz``.
 
@@ -61,9 +62,9 @@ class SourceFile:
             # Python has none if it was closed when the process began.
             if sys.stdin is None:
                 raise OSError("standard input is closed")
-            return nullcontext(sys.stdin.buffer)
+            return nullcontext(cast("BufferedIOBase", sys.stdin.buffer))
         if self.is_compressed:
-            return cast("BinaryIO", gzip.open(self.path, "rb"))
+            return gzip.GzipFile(self.path, "rb")
         return self.path.open("rb")
 
 

@@ -98,7 +98,7 @@ async def import_from(
         raise ValidationError(
             f"poll_interval: expected up to {_MAX_POLL_SECONDS}, got {poll_interval!r}"
         )
-    tally = Tally(fields.count(max_problems, "max_problems"))
+    tally = Tally(fields.count(max_problems, "max_problems"), progress)
     context = ImportContext(
         kind=found.name,
         path=fields.instance(path, "path", str),
@@ -114,7 +114,7 @@ async def import_from(
         artifacts=artifacts,
     )
     target = CountingTarget(context) if dry_run else StoreTarget(ports, context)
-    writer = BatchWriter(target, tally, progress)
+    writer = BatchWriter(target, tally)
     async with aclosing(importer.records(context)) as records:
         await writer.write_all(records)
     return tally.summary()

@@ -6,11 +6,13 @@ from __future__ import annotations
 
 import asyncio
 import zlib
+from asyncio import to_thread
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
 from contextlib import aclosing
+from io import BufferedIOBase
 from time import perf_counter
-from typing import BinaryIO, Protocol
+from typing import Protocol
 
 from asm_async.errors import ValidationError
 from asm_async.importers.files import STANDARD_INPUT, SourceFile, files_of
@@ -24,7 +26,7 @@ from asm_async.importers.records import (
     Record,
 )
 from asm_async.importers.summary import ProblemCode
-from asm_async.importers.tailing import FileTail
+from asm_async.importers.tailing import FileTail, is_readable
 
 _MAX_OPEN_FILES = 256
 # How long to go on parsing before others on the event loop have a turn.
@@ -138,12 +140,12 @@ class _LineReader:
         kept = self._tails.pop(file.shown) if file.shown in self._tails else None
         tail, parser = kept or self._begun(file)
         place = Place(file.shown, 0)
-        with await asyncio.to_thread(file.opened) as opened:
+        with await to_thread(file.opened) as opened:
             if self._can_grow(file) and not tail.goes_on(opened):
                 # It was replaced, or cut: what it says again is stored already.
                 tail, parser = self._begun(file)
                 tail.goes_on(opened)
-            async with aclosing(self._lines_of(opened, tail)) as lines:
+            async with aclosing(self._lines_of(file, opened, tail)) as lines:
                 async for line in lines:
                     place = line.place
                     for record in self._taken(parser, line):
@@ -158,11 +160,19 @@ class _LineReader:
         for record in parser.pause(place):
             yield record
 
-    async def _lines_of(self, opened: BinaryIO, tail: FileTail) -> AsyncGenerator[Line]:
-        while piece := await asyncio.to_thread(tail.next_piece, opened):
+    async def _lines_of(
+        self, file: SourceFile, opened: BufferedIOBase, tail: FileTail
+    ) -> AsyncGenerator[Line]:
+        while True:
+            if file.is_standard_input and not await to_thread(is_readable, opened):
+                continue
+            piece = await to_thread(tail.next_piece, opened)
+            if not piece:
+                return
             self._context.tally.add(byte_count=len(piece))
             for line in tail.lines_of(piece):
                 yield line
+            self._context.tally.report()
 
     def _keep(self, file: SourceFile, tail: FileTail, parser: LineParser) -> None:
         self._tails[file.shown] = tail, parser

@@ -5,8 +5,9 @@ How far a file was read, and whether it still is that file.
 from __future__ import annotations
 
 import os
+import select
 from collections.abc import Iterable
-from typing import BinaryIO
+from io import BufferedIOBase
 
 import attrs
 
@@ -14,6 +15,7 @@ from asm_async.importers.lines import Line, LineSplitter
 
 _PIECE_BYTES = 1 << 18
 _HEAD_BYTES = 1_024
+_SECONDS_TO_WAIT = 0.2
 
 
 @attrs.frozen
@@ -41,7 +43,7 @@ class FileTail:
         self._state: _FileState | None = None
         self._offset = 0
 
-    def goes_on(self, opened: BinaryIO) -> bool:
+    def goes_on(self, opened: BufferedIOBase) -> bool:
         """
         Go to where reading goes on, if the file holds what was read of it.
 
@@ -64,11 +66,12 @@ class FileTail:
         opened.seek(self._offset)
         return True
 
-    def next_piece(self, opened: BinaryIO) -> bytes:
+    def next_piece(self, opened: BufferedIOBase) -> bytes:
         """
         Return the next bytes of the file; none at its end.
         """
-        piece = opened.read(_PIECE_BYTES)
+        # A pipe gives what it has; read would wait until it is as much as asked for.
+        piece = opened.read1(_PIECE_BYTES)
         self._offset += len(piece)
         return piece
 
@@ -83,3 +86,17 @@ class FileTail:
         Return what stands behind the last end of a line.
         """
         return self._splitter.end()
+
+
+def is_readable(opened: BufferedIOBase) -> bool:
+    """
+    Wait a moment for something to read, and return whether there is.
+
+    A thread that waits for a terminal cannot be cancelled: it waits a little at a time.
+    """
+    try:
+        ready, _, _ = select.select([opened.fileno()], [], [], _SECONDS_TO_WAIT)
+    except (OSError, ValueError):
+        # It is none that the system can wait for, such as one in memory.
+        return True
+    return bool(ready)

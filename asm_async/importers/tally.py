@@ -5,6 +5,7 @@ The counts of an import while it runs.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from typing import Any
 
 from asm_async.importers.records import Place
@@ -17,10 +18,17 @@ class Tally:
 
     Args:
         max_problems: How many problems to keep; all are counted.
+
+        progress: Called with the counts whenever they are reported.
     """
 
-    def __init__(self, max_problems: int) -> None:
+    def __init__(
+        self,
+        max_problems: int,
+        progress: Callable[[ImportSummary], object] | None = None,
+    ) -> None:
         self._max_problems = max_problems
+        self._progress = progress
         self._counts: Counter[str] = Counter()
         self._problems: list[Problem] = []
 
@@ -41,6 +49,13 @@ class Tally:
                     source=place.source, number=place.number, code=code, reason=reason
                 )
             )
+
+    def report(self) -> None:
+        """
+        Report the present counts.
+        """
+        if self._progress is not None:
+            self._progress(self.summary())
 
     def summary(self) -> ImportSummary:
         """

@@ -4,11 +4,10 @@ From records, one after another, to batches.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 
 from asm_async.importers.batch import Batch
 from asm_async.importers.records import CaughtUp, Incoming, Record
-from asm_async.importers.summary import ImportSummary
 from asm_async.importers.tally import Tally
 from asm_async.importers.target import ImportTarget
 
@@ -22,20 +21,12 @@ class BatchWriter:
     Args:
         target: Where the batches go.
 
-        tally: Whose counts are reported.
-
-        progress: Called with the counts after each batch.
+        tally: Whose counts are reported after each batch.
     """
 
-    def __init__(
-        self,
-        target: ImportTarget,
-        tally: Tally,
-        progress: Callable[[ImportSummary], object] | None,
-    ) -> None:
+    def __init__(self, target: ImportTarget, tally: Tally) -> None:
         self._target = target
         self._tally = tally
-        self._progress = progress
         self._open: dict[str, Batch] = {}
 
     async def write_all(self, records: AsyncIterator[Incoming]) -> None:
@@ -73,7 +64,7 @@ class BatchWriter:
     async def _write(self, batch: Batch) -> None:
         if not batch.is_empty:
             await self._target.write(batch)
-        self._report()
+        self._tally.report()
 
     async def _finish(self, session_id: str) -> None:
         batch = self._open.pop(session_id)
@@ -83,8 +74,4 @@ class BatchWriter:
     async def _finish_all(self) -> None:
         for session_id in list(self._open):
             await self._finish(session_id)
-        self._report()
-
-    def _report(self) -> None:
-        if self._progress is not None:
-            self._progress(self._tally.summary())
+        self._tally.report()

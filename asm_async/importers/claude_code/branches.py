@@ -10,9 +10,9 @@ import attrs
 
 from asm_async.importers.claude_code.entry import Entry
 
-MAX_LINES_REMEMBERED = 100_000
+MAX_LINES_REMEMBERED = 50_000
 """
-How many of a file's latest lines a later one may continue; some 20 MB.
+How many of a file's latest lines a later one may continue; some 15 MB.
 """
 
 
