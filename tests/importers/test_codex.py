@@ -313,7 +313,8 @@ async def test_items_as_other_programs_write_them_are_read(tmp_path: Path) -> No
     assert call.tool_input == {"q": 1}
 
 
-async def test_a_fork_counts_only_its_own_turns(tmp_path: Path) -> None:
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_fork_counts_only_its_own_turns(tmp_path: Path, first: int) -> None:
     """
     The copied beginning is told in the fork, and its tokens count in the source.
     """
@@ -331,7 +332,7 @@ async def test_a_fork_counts_only_its_own_turns(tmp_path: Path) -> None:
         message(103, "assistant", "Now."),
         event(103, "task_complete", turn_id=turn_id(101)),
     ]
-    write(tmp_path / f"rollout-x-{child}.jsonl", begun, *copy, *own)
+    write(tmp_path / f"rollout-x-{child}.jsonl", begun, *copy[first:], *own)
     write(tmp_path / FILE, *conversation())
     async with InMemoryPorts() as ports:
         await imported(ports, tmp_path)

@@ -7,14 +7,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asm_async import InMemoryPorts, Ports, open_ports
 from asm_async.importers import ImportSummary, import_from
+from asm_async.importers.detecting import kind_of
 from asm_async.transcripts import read_transcript
 
 LIBERAL = settings(
@@ -156,6 +159,33 @@ def test_whichever_branch_of_a_tree_is_current_is_told(
             assert kept == {f"n{number}" for number in range(len(parents))}
 
     asyncio.run(check())
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("conversations.json", [{"title": "t", "mapping": {}}], "chatgpt"),
+        ("conversations.json", [{"uuid": "u", "chat_messages": []}], "claude"),
+        ("export.zip", [{"title": "t", "mapping": {}}], "chatgpt"),
+        ("export.zip", [{"uuid": "u", "chat_messages": []}], "claude"),
+        ("list.json", [{"role": "user", "content": "Hi."}], "openai-messages"),
+        ("rollout-x.jsonl", {"type": "session_meta", "payload": {}}, "codex"),
+    ],
+)
+async def test_what_a_source_is_can_be_seen(
+    tmp_path: Path, name: str, value: Any, kind: str
+) -> None:
+    """
+    Files and archives are told apart by how they begin, in a folder as well.
+    """
+    path = tmp_path / name
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("conversations.json", json.dumps(value))
+    else:
+        path.write_text(json.dumps(value))
+    for source in (path, tmp_path):
+        assert (await kind_of(str(source))).name == kind
 
 
 def long_export(path: Path, count: int) -> Path:
