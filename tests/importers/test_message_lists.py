@@ -201,6 +201,19 @@ async def test_a_session_is_known_by_its_own_id(ports: Ports, tmp_path: Path) ->
     assert await told(ports) == messages
 
 
+async def test_pictures_of_a_session_in_one_file_are_compared_too(
+    ports: Ports, tmp_path: Path
+) -> None:
+    """
+    The later line tells the conversation otherwise: what it has not is hidden.
+    """
+    pictures = [[user("One?"), assistant("1.")], [user("One?"), assistant("2.")]]
+    lines = [{"session_id": "s1", "messages": messages} for messages in pictures]
+    await imported(ports, write(tmp_path / "log.jsonl", lines))
+
+    assert await told(ports) == pictures[1]
+
+
 async def test_requests_with_their_answers_have_tokens_models_and_cost(
     tmp_path: Path,
 ) -> None:
