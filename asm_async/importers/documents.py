@@ -11,7 +11,7 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import BinaryIO, cast
+from typing import cast
 
 import attrs
 
@@ -79,11 +79,11 @@ class Document:
                 text, is_lines=name.endswith(_LINES), max_chars=max_chars
             )
 
-    def _opened(self, stack: ExitStack) -> BinaryIO:
+    def _opened(self, stack: ExitStack) -> io.BufferedIOBase:
         if not self.member:
             return stack.enter_context(self.file.opened())
         archive = stack.enter_context(zipfile.ZipFile(self.file.path))
-        return cast("BinaryIO", stack.enter_context(archive.open(self.member)))
+        return cast("io.BufferedIOBase", stack.enter_context(archive.open(self.member)))
 
 
 def documents_of(

@@ -161,15 +161,20 @@ def test_whichever_branch_of_a_tree_is_current_is_told(
     asyncio.run(check())
 
 
+CHATGPT: Any = [{"title": "t", "mapping": {}}]
+CLAUDE: Any = [{"uuid": "u", "chat_messages": []}]
+ROLLOUT: Any = {"type": "session_meta", "payload": {}}
+
+
 @pytest.mark.parametrize(
     ("name", "value", "kind"),
     [
-        ("conversations.json", [{"title": "t", "mapping": {}}], "chatgpt"),
-        ("conversations.json", [{"uuid": "u", "chat_messages": []}], "claude"),
-        ("export.zip", [{"title": "t", "mapping": {}}], "chatgpt"),
-        ("export.zip", [{"uuid": "u", "chat_messages": []}], "claude"),
+        ("conversations.json", CHATGPT, "chatgpt"),
+        ("conversations.json", CLAUDE, "claude"),
+        ("export.zip", CHATGPT, "chatgpt"),
+        ("export.zip", CLAUDE, "claude"),
         ("list.json", [{"role": "user", "content": "Hi."}], "openai-messages"),
-        ("rollout-x.jsonl", {"type": "session_meta", "payload": {}}, "codex"),
+        ("rollout-x.jsonl", ROLLOUT, "codex"),
     ],
 )
 async def test_what_a_source_is_can_be_seen(
