@@ -11,7 +11,7 @@ import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
-from typing import cast
+from typing import BinaryIO, cast
 
 import attrs
 
@@ -79,11 +79,11 @@ class Document:
                 text, is_lines=name.endswith(_LINES), max_chars=max_chars
             )
 
-    def _opened(self, stack: ExitStack) -> io.BufferedIOBase:
+    def _opened(self, stack: ExitStack) -> BinaryIO:
         if not self.member:
-            return stack.enter_context(self.file.opened())
+            return cast("BinaryIO", stack.enter_context(self.file.opened()))
         archive = stack.enter_context(zipfile.ZipFile(self.file.path))
-        return cast("io.BufferedIOBase", stack.enter_context(archive.open(self.member)))
+        return cast("BinaryIO", stack.enter_context(archive.open(self.member)))
 
 
 def documents_of(
