@@ -6,6 +6,8 @@ process of its own:
 
     python -m benchmarks.importing --megabytes 1000 --files 1
 
+With ``--export`` it is one data export of ChatGPT instead, an array in one line.
+
 With ``--from KIND FOLDER`` it imports what is there twice into memory instead, and
 prints what came of it. So it is tried with the fixtures of public projects:
 
@@ -30,6 +32,7 @@ from uuid import UUID
 
 from asm_async import InMemoryPorts, open_ports
 from asm_async.importers import import_from
+from benchmarks.chat_exports import make_export
 from benchmarks.databases import add_directory_option
 from benchmarks.resident_memory import mebibytes
 
@@ -44,9 +47,10 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="benchmarks.importing")
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("--files", type=int, default=10)
+    parser.add_argument("--export", action="store_true", help="import an export")
     parser.add_argument("--from", dest="kind", help="import FOLDERs of this kind")
     parser.add_argument("folders", nargs="*", metavar="FOLDER")
-    parser.add_argument(_WORK, nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument(_WORK, nargs=3, help=argparse.SUPPRESS)
     add_directory_option(parser)
     return parser.parse_args()
 
@@ -62,19 +66,23 @@ def main() -> None:
         asyncio.run(_try(options.kind, options.folders))
     else:
         with tempfile.TemporaryDirectory(dir=options.directory) as directory:
-            _measure(Path(directory), options.megabytes, options.files)
+            source = Path(directory) / "files"
+            if options.export:
+                make_export(source / "conversations.json", options.megabytes)
+            for number in range(0 if options.export else options.files):
+                size = options.megabytes * 1_000_000 // options.files
+                _make(source / f"{number}.jsonl", number, size)
+            kind = "chatgpt" if options.export else _KIND
+            _measure(kind, source, Path(directory))
 
 
-def _measure(directory: Path, megabytes: int, files: int) -> None:
-    source = directory / "files"
-    for number in range(files):
-        _make(source / f"{number}.jsonl", number, megabytes * 1_000_000 // files)
+def _measure(kind: str, source: Path, directory: Path) -> None:
     url = f"sqlite:///{directory / 'imported.sqlite3'}"
     print("| work | seconds | MB a second | events a second | MiB at the peak |")  # noqa: T201 - what was asked for
     print("| --- | --- | --- | --- | --- |")  # noqa: T201 - the same
     for work in ("import", "import again"):
         done = subprocess.run(  # noqa: S603 - this program
-            [sys.executable, "-m", __spec__.name, _WORK, str(source), url],
+            [sys.executable, "-m", __spec__.name, _WORK, kind, str(source), url],
             capture_output=True,
             check=True,
         )
@@ -86,10 +94,10 @@ def _measure(directory: Path, megabytes: int, files: int) -> None:
         )
 
 
-async def _imported(source: str, url: str) -> dict[str, float]:
+async def _imported(kind: str, source: str, url: str) -> dict[str, float]:
     async with open_ports(url, migrate=True) as ports:
         began = time.perf_counter()
-        done = await import_from(ports, _KIND, source)
+        done = await import_from(ports, kind, source)
         seconds = time.perf_counter() - began
     return {
         "seconds": seconds,

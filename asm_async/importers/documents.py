@@ -24,6 +24,7 @@ from asm_async.importers.summary import ProblemCode
 _ARCHIVE = ".zip"
 _LINES = (".jsonl", ".ndjson")
 _MAX_VALUES_AT_ONCE = 256
+_BEGINNING_BYTES = 1 << 16
 _MAX_SIZE_AT_ONCE = 1 << 18
 
 
@@ -80,7 +81,7 @@ class Document:
 
     def _opened(self, stack: ExitStack) -> BinaryIO:
         if not self.member:
-            return stack.enter_context(self.file.opened())
+            return cast("BinaryIO", stack.enter_context(self.file.opened()))
         archive = stack.enter_context(zipfile.ZipFile(self.file.path))
         return cast("BinaryIO", stack.enter_context(archive.open(self.member)))
 
@@ -209,3 +210,27 @@ def _next_values(values: Iterator[JSONPlace]) -> list[JSONPlace]:
         if len(some) >= _MAX_VALUES_AT_ONCE or size >= _MAX_SIZE_AT_ONCE:
             break
     return some
+
+
+def beginning_of(path: str, beginning: bytes, accepts: Callable[[str], bool]) -> bytes:
+    """
+    Return the first bytes of a file, or of the first accepted document of an archive.
+
+    Args:
+        path: The file's path.
+
+        beginning: Its first bytes.
+
+        accepts: As for :func:`documents_of`.
+    """
+    if not path.endswith(_ARCHIVE):
+        return beginning
+    try:
+        with zipfile.ZipFile(path) as archive:
+            for name in sorted(archive.namelist()):
+                if accepts(name):
+                    with archive.open(name) as member:
+                        return member.read(_BEGINNING_BYTES)
+    except (OSError, zipfile.BadZipFile):
+        pass
+    return b""

@@ -185,7 +185,7 @@ class StepNames:
             shown = await self._store.get_events(
                 self._session_id, ids=ids, visible_only=True
             )
-            if shown:
+            if shown and not isinstance(said, Cut):
                 self._name, self._last_known = name, shown[0]
                 return Named(said, name, shown[0].timestamp)
             attempt += 1

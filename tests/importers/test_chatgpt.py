@@ -36,7 +36,7 @@ def node(
     told = content
     if isinstance(content, str):
         told = {"content_type": "text", "parts": [content]}
-    message = {
+    message: dict[str, Any] = {
         "id": name,
         "author": {"role": role, "name": more.pop("author", None), "metadata": {}},
         "create_time": BEGIN + number,

@@ -22,7 +22,7 @@ def message(number: int, sender: str, *content: Any, **more: Any) -> dict[str, A
     """
     Return a message of an export.
     """
-    blocks = [
+    blocks: list[Any] = [
         {"type": "text", "text": each, "citations": []}
         if isinstance(each, str)
         else each

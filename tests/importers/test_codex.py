@@ -294,7 +294,27 @@ async def test_lines_without_envelopes_are_read(tmp_path: Path) -> None:
     assert str(events[-1].timestamp) == "2025-06-01 10:00:00+00:00"
 
 
-async def test_a_fork_counts_only_its_own_turns(tmp_path: Path) -> None:
+async def test_items_as_other_programs_write_them_are_read(tmp_path: Path) -> None:
+    """
+    A message needs no type, and arguments may be an object.
+    """
+    lines = [
+        meta(),
+        line(1, "response_item", role="user", content="One?"),
+        item(2, "function_call", name="f", call_id="c", arguments={"q": 1}),
+    ]
+    async with InMemoryPorts() as ports:
+        done = await imported(ports, write(tmp_path / FILE, *lines))
+        said, call = (await read_transcript(ports.store, ID)).messages
+        (run,) = await ports.store.list_runs(ID)
+
+    assert done.problems == ()
+    assert (said.content, run.input) == ("One?", "One?")
+    assert call.tool_input == {"q": 1}
+
+
+@pytest.mark.parametrize("first", [0, 1])
+async def test_a_fork_counts_only_its_own_turns(tmp_path: Path, first: int) -> None:
     """
     The copied beginning is told in the fork, and its tokens count in the source.
     """
@@ -312,7 +332,7 @@ async def test_a_fork_counts_only_its_own_turns(tmp_path: Path) -> None:
         message(103, "assistant", "Now."),
         event(103, "task_complete", turn_id=turn_id(101)),
     ]
-    write(tmp_path / f"rollout-x-{child}.jsonl", begun, *copy, *own)
+    write(tmp_path / f"rollout-x-{child}.jsonl", begun, *copy[first:], *own)
     write(tmp_path / FILE, *conversation())
     async with InMemoryPorts() as ports:
         await imported(ports, tmp_path)

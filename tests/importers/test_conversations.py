@@ -7,14 +7,17 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import zipfile
 from pathlib import Path
 from typing import Any
 
+import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asm_async import InMemoryPorts, Ports, open_ports
 from asm_async.importers import ImportSummary, import_from
+from asm_async.importers.detecting import kind_of
 from asm_async.transcripts import read_transcript
 
 LIBERAL = settings(
@@ -158,6 +161,38 @@ def test_whichever_branch_of_a_tree_is_current_is_told(
     asyncio.run(check())
 
 
+CHATGPT: Any = [{"title": "t", "mapping": {}}]
+CLAUDE: Any = [{"uuid": "u", "chat_messages": []}]
+ROLLOUT: Any = {"type": "session_meta", "payload": {}}
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "kind"),
+    [
+        ("conversations.json", CHATGPT, "chatgpt"),
+        ("conversations.json", CLAUDE, "claude"),
+        ("export.zip", CHATGPT, "chatgpt"),
+        ("export.zip", CLAUDE, "claude"),
+        ("list.json", [{"role": "user", "content": "Hi."}], "openai-messages"),
+        ("rollout-x.jsonl", ROLLOUT, "codex"),
+    ],
+)
+async def test_what_a_source_is_can_be_seen(
+    tmp_path: Path, name: str, value: Any, kind: str
+) -> None:
+    """
+    Files and archives are told apart by how they begin, in a folder as well.
+    """
+    path = tmp_path / name
+    if path.suffix == ".zip":
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("conversations.json", json.dumps(value))
+    else:
+        path.write_text(json.dumps(value))
+    for source in (path, tmp_path):
+        assert (await kind_of(str(source))).name == kind
+
+
 def long_export(path: Path, count: int) -> Path:
     """
     Write an export of *count* conversations in one line.
@@ -230,8 +265,9 @@ async def test_memory_does_not_grow_with_an_export(
     Eight times the conversations in one line take no more than a few mebibytes more.
     """
     peaks: list[int] = []
+    path = tmp_path / "conversations.json"
     for count in (40, 320):
-        path = long_export(tmp_path / "conversations.json", count)
+        long_export(path, count)
         process = await start(path, migrated_sqlite_url)
         output, _ = await process.communicate()
         peaks.append(int(output.split()[-1]))

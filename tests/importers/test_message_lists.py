@@ -160,11 +160,11 @@ async def test_a_list_that_was_edited_is_told_as_it_is_now(
     await imported(ports, write(path, conversation()))
     edited = conversation()
     edited[5]["content"] = "Everywhere."
-    for messages in (edited, conversation(), edited, edited):
+    for messages in (edited, conversation(), edited):
         done = await imported(ports, write(path, messages))
         assert done.problems == ()
         assert await told(ports) == messages
-    assert done.events_imported == 0
+    assert (await imported(ports, path)).events_imported == 0
     events = await ports.store.get_events(await only_session(ports))
     answers = [e for e in events if e.data.get("content") == "Here and there."]
     assert len(answers) == 2
@@ -199,6 +199,19 @@ async def test_a_session_is_known_by_its_own_id(ports: Ports, tmp_path: Path) ->
 
     assert await only_session(ports) == "openai-messages/s1"
     assert await told(ports) == messages
+
+
+async def test_pictures_of_a_session_in_one_file_are_compared_too(
+    ports: Ports, tmp_path: Path
+) -> None:
+    """
+    The later line tells the conversation otherwise: what it has not is hidden.
+    """
+    pictures = [[user("One?"), assistant("1.")], [user("One?"), assistant("2.")]]
+    lines = [{"session_id": "s1", "messages": messages} for messages in pictures]
+    await imported(ports, write(tmp_path / "log.jsonl", lines))
+
+    assert await told(ports) == pictures[1]
 
 
 async def test_requests_with_their_answers_have_tokens_models_and_cost(
@@ -241,7 +254,7 @@ def response(name: str, before: str | None, text: str) -> dict[str, Any]:
     """
     Return a stored object of the Responses interface.
     """
-    content = [{"type": "output_text", "text": text, "annotations": []}]
+    content: Any = [{"type": "output_text", "text": text, "annotations": []}]
     return {
         "id": name,
         "object": "response",
@@ -269,15 +282,15 @@ async def test_responses_that_follow_each_other_are_one_session(
     Each is a run; items that the model needs back are those that they were.
     """
     lines = [response("r1", None, "One."), response("r2", "r1", "Two.")]
-    for _ in range(2):
-        done = await imported(ports, write(tmp_path / "log.jsonl", lines))
-        assert done.problems == ()
+    path = write(tmp_path / "log.jsonl", lines)
+    assert (await imported(ports, path)).problems == ()
+    again = await imported(ports, path)
     session_id = await only_session(ports)
     runs = await ports.store.list_runs(session_id)
     items = (await read_transcript(ports.store, session_id)).to_responses()
 
     assert session_id == "openai-messages/r1"
-    assert done.events_imported == 0
+    assert again.events_imported == 0
     assert [run.reasoning_tokens for run in runs] == [2, 2]
     assert [run.model for run in runs] == ["gpt-5", "gpt-5"]
     assert [item["type"] for item in items] == [

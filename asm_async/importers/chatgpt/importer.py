@@ -15,6 +15,7 @@ from asm_async.importers.chatgpt.tree import MessageTree
 from asm_async.importers.conversation import Conversation
 from asm_async.importers.documents import (
     Document,
+    beginning_of,
     is_readable,
     read_in_thread,
     values_in,
@@ -51,7 +52,8 @@ class ChatGPTImporter:
         """
         Return whether a file has the trees of messages that ChatGPT exports.
         """
-        return path.endswith((".json", ".json.gz")) and b'"mapping"' in beginning
+        is_named = path.endswith((".json", ".json.gz", ".zip"))
+        return is_named and b'"mapping"' in beginning_of(path, beginning, _is_export)
 
     def records(self, context: ImportContext) -> AsyncGenerator[Incoming]:
         """

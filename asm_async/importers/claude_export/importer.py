@@ -15,6 +15,7 @@ from asm_async.importers.claude_export.messages import steps_of
 from asm_async.importers.conversation import Aside, Conversation
 from asm_async.importers.documents import (
     Document,
+    beginning_of,
     is_readable,
     read_in_thread,
     values_in,
@@ -43,7 +44,10 @@ class ClaudeExportImporter:
         """
         Return whether a file has conversations as Claude exports them.
         """
-        return path.endswith((".json", ".json.gz")) and b'"chat_messages"' in beginning
+        is_named = path.endswith((".json", ".json.gz", ".zip"))
+        return is_named and b'"chat_messages"' in beginning_of(
+            path, beginning, _is_export
+        )
 
     def records(self, context: ImportContext) -> AsyncGenerator[Incoming]:
         """

@@ -48,7 +48,7 @@ def add_response_item(maker: EventMaker, item: Members) -> None:
 
         ValidationError: If it has another form than its type has.
     """
-    kind = text_of(item, "type")
+    kind = text_of(item, "type") or "message"
     if kind in _OUTPUTS:
         _output(maker, item)
     elif kind == "custom_tool_call":
@@ -67,11 +67,17 @@ def add_response_item(maker: EventMaker, item: Members) -> None:
             backend="git",
         )
     elif kind in _OPAQUE or kind in {"message", "function_call"}:
-        if kind == "function_call":
-            maker.name_call(text_of(item, "call_id"), text_of(item, "name"))
-        add_item(maker, "item", item)
+        add_item(maker, "item", _with_text(item))
     else:
         raise NotUnderstoodError(f"nothing is known of items of type {kind!r}")
+
+
+def _with_text(item: Members) -> Members:
+    """
+    Return an item whose arguments are the text that other programs have parsed.
+    """
+    given = item.get("arguments")
+    return {**item, "arguments": compact_json(given)} if as_object(given) else item
 
 
 def _call(

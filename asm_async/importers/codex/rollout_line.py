@@ -86,7 +86,7 @@ def prompt_of(line: RolloutLine) -> str:
     Return the text that a person gave; an empty one if the line holds none.
     """
     item = line.payload
-    if line.kind != "response_item" or item.get("type") != "message":
+    if line.kind != "response_item" or item.get("type", "message") != "message":
         return ""
     if item.get("role") != "user":
         return ""
