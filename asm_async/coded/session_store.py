@@ -124,6 +124,7 @@ class CodedSessionStore(SessionStoreFront):
             events=tuple(events),
             items=tuple(items_to_save),
             removed_items=tuple(removed),
+            artifacts=tuple(artifacts),
         )
 
         async def commit(events: Sequence[Event]) -> Committed:

@@ -59,7 +59,7 @@ def looks_moved(member: object) -> bool:
     """
     Return whether an object looks like one that stands in the place of a member.
     """
-    return isinstance(member, dict) and MOVED in member and len(member) == 1
+    return isinstance(member, dict) and [*cast("dict[str, Any]", member)] == [MOVED]
 
 
 def moved_members(event: Event) -> Iterator[tuple[str, MovedMember]]:
