@@ -14,6 +14,7 @@ import attrs
 
 from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
+from asm_async.values.json_values import EncodedJSON
 from asm_async.values.moved_data import moved_members
 
 P = TypeVar("P")
@@ -40,8 +41,10 @@ def rough_size(event: Event) -> int:
     """
     Return about how many bytes an event takes; a mebibyte if it is more.
     """
-    # What is elsewhere comes back into the event before a follower sees it.
-    size = sum(moved.bytes for _, moved in moved_members(event))
+    size = 0
+    if type(event.data) is not EncodedJSON:
+        # What is elsewhere comes back into the event before a follower sees it.
+        size = sum(moved.bytes for _, moved in moved_members(event))
     left = [event.data, event.metadata]
     while left and size < MAX_HELD_BYTES:
         value: Any = left.pop()

@@ -20,6 +20,7 @@ from asm_async.fronts.following import (
 from asm_async.testing.factories import make_event
 from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
+from asm_async.values.json_values import EncodedJSON
 
 SMALL, LARGE = {"content": "x"}, {"content": "x" * MAX_HELD_BYTES}
 NESTED: dict[str, Any] = {"a": [[]] * 100_000}
@@ -109,6 +110,19 @@ def test_a_size_is_looked_for_no_further_than_it_matters(data: dict[str, Any]) -
 
     assert (size < 1_000) == (data is SMALL)
     assert size < 3 * MAX_HELD_BYTES
+
+
+@pytest.mark.parametrize("text", ['{"asm.moved":{}}', f'{{"a":"{"x" * 9_999}"}}'])
+def test_the_size_of_an_event_that_is_not_decoded_is_that_of_its_text(
+    text: str,
+) -> None:
+    """
+    Nobody looks into it.
+    """
+    data: Any = EncodedJSON(text)
+    size = rough_size(make_event().with_json(data, {}))
+
+    assert len(text) <= size < len(text) + 1_000
 
 
 def test_nothing_found_tells_nothing_of_sizes() -> None:

@@ -82,10 +82,11 @@ def _without_large(
     Return an event's columns, of which the large ones are null where *condition* holds.
     """
     large = (events.c.data.key, events.c.metadata.key)
+    # What is not decoded has no key of its own.
     columns = list(events.c) if is_decoded else undecoded(events.c)
     return [
-        sa.case((condition, sa.null()), else_=column) if column.key in large else column
-        for column in columns
+        sa.case((condition, sa.null()), else_=read) if column.key in large else read
+        for column, read in zip(events.c, columns, strict=True)
     ]
 
 
