@@ -41,11 +41,10 @@ def rough_size(event: Event) -> int:
     """
     Return about how many bytes an event takes; a mebibyte if it is more.
     """
-    size = 0
-    if type(event.data) is not EncodedJSON:
+    size, left = 0, list[Any]((event.data, event.metadata))
+    if type(left[0]) is not EncodedJSON:
         # What is elsewhere comes back into the event before a follower sees it.
         size = sum(moved.bytes for _, moved in moved_members(event))
-    left = [event.data, event.metadata]
     while left and size < MAX_HELD_BYTES:
         value: Any = left.pop()
         size += _BYTES_PER_VALUE

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, AsyncIterator, Callable
 from contextlib import aclosing
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -81,7 +81,9 @@ async def test_events_are_followed_as_text(
     followed = await collecting.until(len(EVENTS))
     await collecting.stop()
 
-    texts = [text for event in followed for text in (event.data, event.metadata)]
+    texts: list[Any] = [
+        text for event in followed for text in (event.data, event.metadata)
+    ]
     assert {type(text) for text in texts} == {EncodedJSON}
     assert [
         event.with_json(decoded(event.data), decoded(event.metadata))

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, aclosing, asynccontextmanager
+from contextlib import AsyncExitStack, asynccontextmanager
 from http import HTTPStatus
 from time import thread_time
 from typing import Any
@@ -102,11 +102,10 @@ async def receive(answer: httpx.Response, most: int) -> None:
     Receive an answer until there is more of it than so many bytes.
     """
     count = 0
-    async with aclosing(answer.aiter_raw()) as pieces:
-        async for piece in pieces:
-            count += len(piece)
-            if count > most:
-                return
+    async for piece in answer.aiter_raw():
+        count += len(piece)
+        if count > most:
+            return
 
 
 def body_of_event(event_id: str, data: str) -> str:
