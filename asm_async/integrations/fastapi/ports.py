@@ -23,7 +23,6 @@ from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
 from asm_async.sql import (
-    SQLEventFeed,
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
@@ -36,7 +35,7 @@ _GRACE_SECONDS = 5.0
 
 def _passing_ports(state: AppState) -> Ports:
     ports = state.ports
-    store, query, feed = ports.store, ports.query, ports.feed
+    store, query = ports.store, ports.query
     # No subclass: one that changes what it reads has to see it.
     if type(store) is SQLSessionStore:
         store = store.undecoded()
@@ -44,14 +43,12 @@ def _passing_ports(state: AppState) -> Ports:
         store = store.lenient()
     if type(query) is SQLQueryAPI:
         query = query.undecoded()
-    if type(feed) is SQLEventFeed:
-        feed = feed.undecoded()
     return Ports(
         store=store,
         state=ports.state,
         query=query,
         maintenance=ports.maintenance,
-        feed=feed,
+        feed=ports.feed,
         artifacts=ports.artifacts,
         text_search=ports.text_search,
     )

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import AsyncGenerator
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from http import HTTPStatus
 from time import thread_time
 from typing import Any
@@ -125,37 +125,6 @@ async def test_a_body_of_a_mebibyte_holds_nobody_up(
             assert answer.status_code == status, answer.text[:500]
 
     # The better of two: the garbage collector may have to look at all that is there.
-    assert min(longest) < 0.1
-
-
-@pytest.mark.parametrize("path", ["/sessions/{}/events/stream", "/events/stream"])
-async def test_streams_of_a_long_event_hold_nobody_up(
-    migrated_sqlite_url: str, path: str
-) -> None:
-    """
-    Each is sent the text as it is stored, whether it was handed over or read.
-    """
-    longest: list[float] = []
-    async with open_service(migrated_sqlite_url) as service:
-        for number in range(2):
-            session_id = await service.new_session()
-            url, event = f"/sessions/{session_id}/events", f"e{number}"
-            async with AsyncExitStack() as stack:
-                streams = [
-                    await stack.enter_async_context(
-                        open_stream(service.client, path.format(session_id))
-                    )
-                    for _ in range(10)
-                ]
-                async with measured_steps() as steps:
-                    answer = await post(
-                        service, url, body_of_event(event, HOSTILE["arrays"][0])
-                    )
-                    for stream in streams:
-                        await anext(stream.answer.aiter_raw())
-                longest.append(max(steps))
-            assert answer.status_code == HTTPStatus.CREATED
-
     assert min(longest) < 0.1
 
 
