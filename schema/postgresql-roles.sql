@@ -106,6 +106,18 @@ GRANT DELETE ON
 GRANT UPDATE ON asm_session_sequences TO :"maintainer";
 GRANT INSERT, DELETE ON asm_run_tombstones TO :"maintainer";
 
+-- The index of what was said, where the owner has built one (asm search index): the
+-- writer keeps it up to date; triggers remove what is removed, with the owner's rights.
+SELECT to_regclass('asm_text_index') IS NOT NULL AS is_indexed \gset
+\if :is_indexed
+REVOKE ALL ON asm_text_index, asm_text_rows, asm_text_stale_titles
+    FROM PUBLIC, :"writer", :"reader", :"maintainer";
+GRANT SELECT ON asm_text_rows TO :"writer", :"reader";
+GRANT SELECT ON asm_text_index TO :"writer";
+GRANT INSERT, DELETE ON asm_text_rows TO :"writer";
+GRANT SELECT, DELETE ON asm_text_stale_titles TO :"writer";
+\endif
+
 \endif
 
 COMMIT;

@@ -84,7 +84,7 @@ class LargeDataCoder(Coder):
     registers_artifacts: ClassVar[bool] = True
 
     def __init__(self, *, contents: ArtifactStore, above: int = 64 * 1024) -> None:
-        if not isinstance(contents, ArtifactStore):
+        if not callable(getattr(contents, "list_checksums", None)):
             raise fields.unexpected("contents", "an ArtifactStore", contents)
         self._contents = contents
         self._above = fields.count(above, "above")

@@ -74,8 +74,9 @@ def _hits(text: str, query: TextQuery) -> list[_Hit]:
     beginning: dict[str, list[int]] = {}
     anywhere: list[int] = []
     for number, phrase in enumerate(query.wanted):
-        if len(phrase.terms) > 1 or phrase.end is PhraseEnd.WORD:
-            beginning.setdefault(phrase.terms[0], []).append(number)
+        first, *others = phrase.terms
+        if others or phrase.end is PhraseEnd.WORD:
+            beginning.setdefault(first, []).append(number)
         else:
             anywhere.append(number)
     found: set[_Hit] = set()

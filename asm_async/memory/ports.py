@@ -37,7 +37,7 @@ class InMemoryPorts(Ports):
     maintenance: InMemoryMaintenance
     feed: InMemoryEventFeed
     artifacts: InMemoryArtifactRegistry
-    text_search: InMemoryTextIndex | None
+    text_search: InMemoryTextIndex | None = None
 
     def __init__(self, database: InMemoryDatabase | None = None) -> None:
         own = InMemoryDatabase() if database is None else database

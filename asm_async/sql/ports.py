@@ -42,7 +42,7 @@ class SQLPorts(Ports):
     maintenance: SQLMaintenance
     feed: SQLEventFeed
     artifacts: SQLArtifactRegistry
-    text_search: SQLTextIndex | None
+    text_search: SQLTextIndex | None = None
 
     def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
         object.__setattr__(self, "engine", engine)

@@ -18,6 +18,7 @@ from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.fronts.text_search import TextSearchFront
 from asm_async.ports.event_consumer import EventBatch
 from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.feed.leases import SQLBatch
@@ -30,7 +31,11 @@ from asm_async.sql.texts.indexing import (
 )
 from asm_async.sql.texts.searching import TextPage
 from asm_async.sql.transactions.throttling import write_and_pause
-from asm_async.sql.transactions.transaction import Transaction, Transactions
+from asm_async.sql.transactions.transaction import (
+    Transaction,
+    Transactions,
+    prolong,
+)
 from asm_async.values.text_query import TextQuery
 
 
@@ -130,7 +135,10 @@ class SQLTextIndex(TextSearchFront):
 
     async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> None:
         async with cast("SQLBatch", batch).transaction() as conn:
-            await index_events(conn, indexed, self._transactions.timeout)
+            # What a handler does there is its own affair, and takes the time it takes.
+            prolong(conn)
+            with translated_errors():
+                await index_events(conn, indexed, self._transactions.timeout)
 
     async def _index_titles(self) -> None:
         async with self._lifecycle:

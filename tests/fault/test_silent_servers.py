@@ -13,11 +13,12 @@ from typing import Any
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
+from asm_async.conventions import message_sent
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.files import LocalArtifactStore
-from asm_async.sql import SQLQueryAPI, SQLSessionStore
+from asm_async.sql import SQLQueryAPI, SQLSessionStore, SQLTextIndex
 from asm_async.testing.factories import make_event, make_session
-from asm_async.testing.faults import TCPProxy
+from asm_async.testing.faults import ProxyAct, TCPProxy
 from tests.fault.conftest import OpenEngine
 from tests.proxies import by_way, way_to
 from tests.torture.port_calls import CALLS, PortCall, Subject
@@ -228,6 +229,30 @@ async def test_a_cancelled_reader_does_not_wait_for_a_silent_server(
     assert await stopwatch.time(search()) < 1
     relay.speak()
     assert len((await query_api.search_sessions()).items) == 2
+
+
+async def test_an_index_that_is_written_ends_in_time(
+    engine: AsyncEngine, relay: TCPProxy, stopwatch: Stopwatch
+) -> None:
+    """
+    An update whose connection falls silent in its transaction, and a search.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    await store.append_event(message_sent(session_id="ses_1", content="rain"))
+    index = SQLTextIndex(engine, timeout=TIMEOUT)
+    await index.search_text("rain")
+    stalled = relay.arm(ProxyAct.STALL, b"INSERT INTO asm_text_rows")
+
+    assert await stopwatch.time(index.update()) < TIMEOUT + GRACE
+    assert stalled.happened.is_set()
+    stalled.released.set()
+    await index.update()
+    assert len(await index.search_text("rain")) == 1
+    relay.fall_silent()
+    assert await stopwatch.time(index.search_text("rain")) < TIMEOUT + GRACE
+    relay.speak()
+    await index.aclose()
 
 
 async def test_an_engine_is_disposed_of_though_its_server_is_silent(

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import aclosing
-from typing import Any, cast
+from typing import Any
 
 import pytest
 import sqlalchemy as sa
@@ -19,7 +19,6 @@ from asm_async.fronts.text_filters import IndexedEvent
 from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.sql import SQLPorts, SQLTextIndex, create_engine, migrations
 from asm_async.sql.dialects.sqlite import text_index as sqlite_text_index
-from asm_async.sql.feed.leases import SQLBatch
 from asm_async.sql.texts import searching
 from asm_async.sql.texts.indexing import index_events
 from asm_async.testing.text_search.contract import pages_of, say
@@ -110,7 +109,7 @@ async def test_what_is_removed_while_it_is_indexed_leaves_no_row(url: str) -> No
     consumer = ports.feed.consumer(CONSUMER_NAME)
     policy = RetentionPolicy.new(max_events_per_session=5)
     async with aclosing(consumer.batches()) as batches:
-        batch = cast("SQLBatch", await anext(batches))
+        batch = await anext(batches)
         indexed = [
             IndexedEvent(event=event, role=None, terms=terms_of("word"))
             for event in batch.events

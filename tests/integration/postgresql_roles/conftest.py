@@ -14,6 +14,7 @@ from asm_async.sql import create_engine
 from asm_async.testing.backend import QueryAPIBackend
 from tests.backends import migrate
 from tests.integration.postgresql_roles.role_backend import RoleBackend
+from tests.integration.postgresql_roles.role_tours import index_texts
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_roles import PostgresRoles
 
@@ -34,12 +35,15 @@ def roles_template(
     roles: PostgresRoles, postgres_databases: PostgresDatabases
 ) -> Generator[str]:
     """
-    Yield the name of a database that its owner has migrated, and that is only copied.
+    Yield the name of a database that its owner has made, with an index of texts.
+
+    It is only copied.
     """
     with postgres_databases.empty() as url, asyncio.Runner() as runner:
         roles.apply(url)
         runner.run(roles.execute(roles.logins()))
         runner.run(migrate(create_engine(roles.url_as("owner", url))))
+        runner.run(index_texts(roles.url_as("owner", url)))
         roles.apply(url)
         yield str(sa.make_url(url).database)
 

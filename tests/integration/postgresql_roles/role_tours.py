@@ -19,6 +19,7 @@ from asm_async.sql import (
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
+    SQLTextIndex,
     create_engine,
     migrations,
 )
@@ -86,7 +87,8 @@ async def record(url: str, mark: str) -> None:
     """
     Record a session, *mark*, and whatever else a runtime records.
     """
-    session, run_id = make_session(id=mark, tags=("a",)), f"run_{mark}"
+    run_id = f"run_{mark}"
+    session = make_session(id=mark, tags=("a",), metadata={"title": "Rain"})
     async with opened(url) as (engine, store):
         await store.save_session(session)
         await store.save_session(make_session(id=mark, tags=("b",)))
@@ -120,6 +122,9 @@ async def record(url: str, mark: str) -> None:
         await feed.aclose()
         for session_id in (f"imported_{mark}", f"erased_{mark}"):
             await SQLQueryAPI(engine).import_sessions(exported(session_id))
+        index = SQLTextIndex(engine)
+        await index.update()
+        await index.aclose()
 
 
 async def read(url: str, mark: str) -> None:
@@ -146,6 +151,10 @@ async def read(url: str, mark: str) -> None:
         await feed.feed_lag()
         assert await feed.list_consumers()
         await feed.aclose()
+        index = SQLTextIndex(engine)
+        assert (await index.search_text("rain", session_id=mark)).items
+        await index.lag()
+        await index.aclose()
         await SQLArtifactRegistry(engine).get(f"art_{mark}")
         assert await SQLStateStore(engine).list_items(mark)
         assert await SQLMaintenance(engine).health_check() is not None
@@ -182,6 +191,16 @@ async def maintain(url: str, mark: str) -> None:
             await feed.delete_consumer(name)
         await feed.aclose()
         assert await maintenance.health_check() is not None
+
+
+async def index_texts(url: str) -> None:
+    """
+    Make the index of what was said.
+    """
+    async with opened(url) as (engine, _):
+        index = SQLTextIndex(engine)
+        await index.update()
+        await index.aclose()
 
 
 async def migrate(url: str, mark: str) -> None:
