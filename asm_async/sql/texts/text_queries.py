@@ -25,7 +25,7 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import Conditions, given, is_one_of, page_of
 from asm_async.values.text_query import TextQuery
 
-MAX_SORTED: Final = 5_000
+MAX_SORTED: Final = 3_000
 """
 So many texts are rather sorted than that others are looked at.
 """

@@ -243,7 +243,8 @@ class PostgreSQLTextIndex(TextIndexDialect):
         Look at the latest block, and from what it has estimate how many have enough.
         """
         last = await conn.scalar(sa.select(sa.func.max(_NUMBER)).select_from(text_rows))
-        end = 0 if last is None else last // BLOCK_SIZE + 1
+        last = last or 0
+        end = last // BLOCK_SIZE + 1
         enough, count, split = most // 2 + 1, 1, None
         while count < end:
             latest = _narrowed(query, range(end - count, end))
@@ -252,7 +253,10 @@ class PostgreSQLTextIndex(TextIndexDialect):
             split = Split(latest, sa.and_(self.narrowed(query), first > _NUMBER))
             if found >= enough:
                 return split
-            count *= max(2, min(enough // max(found, 1) + 1, _MAX_GROWTH))
+            # The latest block is seldom full.
+            rows = enough * (last + 1 - first) // max(found, 1)
+            wanted = min(rows // BLOCK_SIZE + 1, _MAX_GROWTH * count)
+            count = max(wanted, count + 1)
         found = await _number_found(conn, self.narrowed(query), most + 1)
         return split if found > most else None
 
