@@ -5,10 +5,11 @@ The piece of a text that is shown of a match, with its words marked.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple
 
 from asm_async.values.search_terms import (
+    MAX_TERM_LENGTH,
     MAX_TEXT_LENGTH,
     PlacedTerm,
     is_unspaced,
@@ -53,9 +54,7 @@ def snippet_of(text: str, query: TextQuery) -> Snippet:
     pieces: list[str] = [_ELLIPSIS] if begin else []
     marks: list[tuple[int, int]] = []
     length, place = len(_ELLIPSIS) if begin else 0, begin
-    for first, last in _merged(hits):
-        if first < begin or last > end:
-            continue
+    for first, last in _cut(_merged(hits), begin, end):
         between = _SPACE.sub(" ", text[place:first])
         pieces += between, text[first:last]
         length += len(between)
@@ -69,6 +68,8 @@ def snippet_of(text: str, query: TextQuery) -> Snippet:
 
 
 def _hits(text: str, query: TextQuery) -> list[_Hit]:
+    if text.isascii() and all(map(_is_short_word, query.wanted)):
+        return sorted(_short_words(text, query))
     placed = list(placed_terms(text))
     # Most phrases can stand only where their first term does.
     beginning: dict[str, list[int]] = {}
@@ -88,6 +89,27 @@ def _hits(text: str, query: TextQuery) -> list[_Hit]:
                 words = placed[index : index + len(phrase.terms)]
                 found.update(_words_of(phrase, words, number))
     return sorted(found)
+
+
+def _is_short_word(phrase: Phrase) -> bool:
+    """
+    Return whether a phrase is a whole word that is compared as it is, and not cut.
+    """
+    is_whole = len(phrase.terms) == 1 and phrase.end is PhraseEnd.WORD
+    return is_whole and len(phrase.terms[0]) < MAX_TERM_LENGTH
+
+
+def _short_words(text: str, query: TextQuery) -> Iterator[_Hit]:
+    """
+    Yield where such words stand, without a look at the other words of a text.
+    """
+    lowered = text[:MAX_TEXT_LENGTH].lower()
+    for number, phrase in enumerate(query.wanted):
+        for match in re.finditer(phrase.terms[0], lowered):
+            begin, end = match.span()
+            around = lowered[max(0, begin - 1) : begin] + lowered[end : end + 1]
+            if not any(map(str.isalnum, around)):
+                yield _Hit(begin, end, number)
 
 
 def _stands_at(phrase: Phrase, placed: Sequence[PlacedTerm], index: int) -> bool:
@@ -122,6 +144,17 @@ def _merged(hits: Iterable[_Hit]) -> list[tuple[int, int]]:
         else:
             merged.append((begin, end))
     return merged
+
+
+def _cut(
+    marks: Iterable[tuple[int, int]], begin: int, end: int
+) -> Iterator[tuple[int, int]]:
+    """
+    Yield what of the marks is within a piece: a word may be longer than that.
+    """
+    for first, last in marks:
+        if begin < last and first < end:
+            yield max(first, begin), min(last, end)
 
 
 def _window(text: str, hits: Sequence[_Hit]) -> tuple[int, int]:

@@ -102,9 +102,10 @@ class TextSearch(Protocol):
 
             order_by:
                 ``relevance`` goes by rank, the best first; ``time`` by timestamp, the
-                latest first. Ties go by time, session id and sequence number, the
-                greatest first. A title counts as event 0 of its session, at the time
-                when that was created.
+                latest first. If words are in very many texts, an adapter may rank the
+                latest thousands only: the earlier ones follow with a rank of 0. Ties go
+                by time, session id and sequence number, the greatest first. A title
+                counts as event 0 of its session, at the time when that was created.
 
             limit: The most that this page holds.
 

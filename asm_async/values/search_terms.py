@@ -28,7 +28,14 @@ PlacedTerm: TypeAlias = tuple[str, int, int]
 A term, and where in the text its word begins and ends.
 """
 
+_ASCII = 0x80
 _ASCII_WORD = re.compile("[a-z0-9]+")
+
+# Of bytes in ASCII: capitals made small, and all but letters and digits made spaces.
+_PLAIN = bytes(
+    ord(chr(code).lower()) if code < _ASCII and chr(code).isalnum() else ord(" ")
+    for code in range(256)
+)
 
 # Scripts that are written without spaces between words, or whose words carry endings:
 # Thai and Lao, Myanmar, Khmer, kana, Han, and Hangul.
@@ -73,7 +80,11 @@ def terms_of(text: str) -> list[str]:
     """
     text = text[:MAX_TEXT_LENGTH]
     if text.isascii():
-        return [word[:MAX_TERM_LENGTH] for word in _ASCII_WORD.findall(text.lower())]
+        # To translate and split takes half the time of a regular expression.
+        words = text.encode().translate(_PLAIN).decode().split()
+        if max(map(len, words), default=0) <= MAX_TERM_LENGTH:
+            return words
+        return [word[:MAX_TERM_LENGTH] for word in words]
     # All words at once, which takes a third of the time; what stood between them may
     # have letters in its normal form, such as a sign of degrees Celsius.
     return _split(_folded("\n".join(_words().findall(text))))

@@ -88,7 +88,7 @@ class TextMatch(Value):
     rank: Amount
     """
     How well the text fits, the greatest best: to be compared within one search, by one
-    adapter.
+    adapter. 0 if it was not ranked.
     """
 
 

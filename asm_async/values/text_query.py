@@ -77,6 +77,13 @@ class Phrase:
     """
 
     @property
+    def is_one_term(self) -> bool:
+        """
+        Whether it is a single term, or the beginning of one.
+        """
+        return len(self.terms) == 1 and self.end is not PhraseEnd.PART
+
+    @property
     def pattern(self) -> str:
         """
         What a text holds that has the phrase, written as :func:`indexed_text` does.

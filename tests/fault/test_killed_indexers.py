@@ -91,21 +91,28 @@ async def write_and_remove(ports: SQLPorts, chance: random.Random, turn: int) ->
     await ports.maintenance.erase(user_id="user_3")
 
 
-async def expected(ports: SQLPorts, query: str) -> set[tuple[str, int]]:
+async def visible_texts(ports: SQLPorts) -> dict[tuple[str, int], str]:
     """
-    Look through all that a reader of each session can see.
+    Read all that a reader of each session can see, as it is compared.
     """
-    parsed, found = parse_query(query), set[tuple[str, int]]()
+    texts: dict[tuple[str, int], str] = {}
     for session in await ports.store.list_sessions():
-        texts = {0: str(session.metadata.get("title", ""))}
+        texts[session.id, 0] = str(session.metadata.get("title", ""))
         for event in await ports.store.get_events(session.id, visible_only=True):
-            texts[event.sequence_number or 0] = str(event.data.get("content", ""))
-        found |= {
-            (session.id, number)
-            for number, text in texts.items()
-            if parsed.matches(indexed_text(terms_of(text)))
-        }
-    return found
+            number = event.sequence_number or 0
+            texts[session.id, number] = str(event.data.get("content", ""))
+    return {place: indexed_text(terms_of(text)) for place, text in texts.items()}
+
+
+async def assert_same(ports: SQLPorts, index: SQLTextIndex) -> None:
+    """
+    Compare what the index finds with a look through all texts.
+    """
+    texts = await visible_texts(ports)
+    for query in _QUERIES:
+        parsed = parse_query(query)
+        expected = {place for place, text in texts.items() if parsed.matches(text)}
+        assert await found(index, query) == expected, query
 
 
 async def found(index: SQLTextIndex, query: str) -> set[tuple[str, int]]:
@@ -152,8 +159,7 @@ async def test_killed_indexers_leave_no_difference_to_what_is_stored(url: str) -
 
     await index.update()
 
-    for query in _QUERIES:
-        assert await found(index, query) == await expected(ports, query), query
+    await assert_same(ports, index)
     stored, rows = await count_rows(ports.query, index)
     assert rows == stored > 0
     await index.aclose()
@@ -175,8 +181,7 @@ async def test_two_indexers_share_the_work(url: str) -> None:
     await index.update()
     await kill(second)
 
-    for query in _QUERIES:
-        assert await found(index, query) == await expected(ports, query), query
+    await assert_same(ports, index)
     stored, rows = await count_rows(ports.query, index)
     assert rows == stored > 0
     await index.aclose()

@@ -18,6 +18,7 @@ from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.text_filters import IndexedEvent
 from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.sql import SQLPorts, SQLTextIndex, create_engine, migrations
+from asm_async.sql.dialects.postgresql import text_index as postgresql
 from asm_async.sql.dialects.sqlite import text_index as sqlite_text_index
 from asm_async.sql.texts import searching
 from asm_async.sql.texts.indexing import index_events
@@ -61,6 +62,16 @@ async def names_in(engine: AsyncEngine) -> set[str]:
         return {name for name in names if "asm" in name}
 
 
+async def begin_block(engine: AsyncEngine, block: int) -> None:
+    """
+    Have PostgreSQL, which looks at blocks of rows, begin another one.
+    """
+    if engine.dialect.name == "postgresql":
+        async with engine.begin() as conn:
+            restart = "ALTER TABLE asm_text_rows ALTER COLUMN number RESTART WITH"
+            await conn.exec_driver_sql(f"{restart} {block * postgresql.BLOCK_SIZE}")
+
+
 @pytest.mark.parametrize("order_by", ["relevance", "time"])
 async def test_each_way_to_a_page_finds_the_same(
     url: str, order_by: Any, monkeypatch: pytest.MonkeyPatch
@@ -75,24 +86,55 @@ async def test_each_way_to_a_page_finds_the_same(
         texts = [" ".join(chance.choices(_WORDS, k=4)) for _ in range(20)]
         owner = {"tenant_id": "acme" if number else "other"}
         await say(ports.store, *texts, session_id=f"ses_{number}", **owner)
+        await index.update()
+        await begin_block(engine, number + 1)
     await ports.store.retract_events("ses_1", first=4, last=9)
     await index.update()
 
-    async def ask() -> list[list[tuple[str, int]]]:
-        return [
+    async def ask(most: int) -> list[list[tuple[str, int]]]:
+        monkeypatch.setattr(searching, "MAX_SORTED", most)
+        found = [
             places(await pages_of(index, query, limit=3, order_by=order_by, **filters))
             for query in _QUERIES
             for filters in _FILTERS
         ]
+        # By relevance, the best of the latest come first.
+        return [*map(sorted, found)] if order_by == "relevance" else found
 
-    sorted_pages = await ask()
-    monkeypatch.setattr(searching, "MAX_SORTED", 1)
-    in_order = await ask()
-    monkeypatch.setattr(searching, "MAX_SORTED", 25)
-    by_session = await ask()
+    whole = await ask(10_000)
 
-    assert sorted_pages == in_order == by_session
-    assert sum(map(len, sorted_pages)) > len(_QUERIES) * len(_FILTERS)
+    assert whole == await ask(1) == await ask(25)
+    assert sum(map(len, whole)) > len(_QUERIES) * len(_FILTERS)
+    await index.aclose()
+    await ports.aclose()
+    await engine.dispose()
+
+
+async def test_of_very_many_texts_the_latest_are_ranked(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The best of them come first; the earlier ones follow by time, without a rank.
+    """
+    monkeypatch.setattr(searching, "MAX_SORTED", 20)
+    engine = create_engine(url)
+    ports, index = SQLPorts(engine), SQLTextIndex(engine)
+    await index.update()
+    for block in range(2):
+        texts = [f"gate{' seat' * (number % 3)}" for number in range(20)]
+        await say(ports.store, *texts)
+        await index.update()
+        await begin_block(engine, block + 1)
+
+    for limit in (3, 1_000):
+        found = await pages_of(index, "gate", limit=limit)
+        latest, earlier = found[:20], found[20:]
+        ranks = [each.rank for each in latest]
+        assert sorted(number for _, number in places(latest)) == [*range(21, 41)]
+        assert ranks == sorted(ranks, reverse=True)
+        assert min(ranks) > 0
+        assert [number for _, number in places(earlier)] == [*range(20, 0, -1)]
+        assert {each.rank for each in earlier} == {0.0}
     await index.aclose()
     await ports.aclose()
     await engine.dispose()
@@ -219,13 +261,13 @@ async def test_a_hosts_alembic_leaves_the_tables_of_the_index_alone(url: str) ->
 
 
 async def test_without_fts5_an_update_says_what_is_missing(
-    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+    migrated_sqlite_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """
     Nothing is made, and searching finds nothing.
     """
     monkeypatch.setattr(sqlite_text_index, "_HAS_FTS", "SELECT 0")
-    engine = create_engine(sqlite_url)
+    engine = create_engine(migrated_sqlite_url)
     index = SQLTextIndex(engine)
     before = await names_in(engine)
     with pytest.raises(UnsupportedOperationError, match="without FTS5"):

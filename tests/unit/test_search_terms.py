@@ -165,6 +165,29 @@ def test_a_snippet_is_a_piece_of_the_text(text: str, typed: str) -> None:
         assert snippet.marks
 
 
+@pytest.mark.parametrize("typed", ["a*", "*aaa*", "ก"])
+def test_of_a_word_that_is_longer_than_a_snippet_the_beginning_is_marked(
+    typed: str,
+) -> None:
+    """
+    Where the piece ends, the mark does.
+    """
+    snippet = snippet_of(f"{'a' * 300}ก{'a' * 300}", parse_query(typed))
+
+    assert snippet.marks == ((0, MAX_SNIPPET_LENGTH - 2),)
+
+
+@pytest.mark.parametrize("text", ["planned, plan: a plan", "Plan-b (plan) xplan planx"])
+def test_whole_words_are_marked_alone(text: str) -> None:
+    """
+    Not what begins or ends as they do, whether the text is ASCII or not.
+    """
+    marks = snippet_of(text, parse_query("plan")).marks
+
+    assert [text[begin:end].lower() for begin, end in marks] == ["plan", "plan"]
+    assert snippet_of(f"{text} é", parse_query("plan")).marks == marks
+
+
 def test_a_query_is_text() -> None:
     """
     Anything else is refused, and so is a text that is too long.

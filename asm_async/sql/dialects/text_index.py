@@ -8,10 +8,28 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.values.text_query import Phrase, TextQuery
+
+
+@attrs.frozen
+class Split:
+    """
+    Rows that have the words of a query, in two parts.
+    """
+
+    latest: sa.ColumnElement[bool]
+    """
+    The condition that those meet that were indexed last.
+    """
+
+    earlier: sa.ColumnElement[bool]
+    """
+    The condition that all others meet.
+    """
 
 
 class TextIndexDialect(ABC):
@@ -79,15 +97,21 @@ class TextIndexDialect(ABC):
         """
 
     @abstractmethod
-    def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
+    async def split(
+        self, conn: AsyncConnection, query: TextQuery, most: int
+    ) -> Split | None:
         """
-        Make such a condition for rows that are gone through in another order.
+        Split what :meth:`narrowed` finds if that is much, without finding all of it.
+
+        Returns:
+            None if it is at most *most* rows; else two conditions, of which the first
+            is met by about so many.
         """
 
     @abstractmethod
-    def number_found(self, query: TextQuery, most: int) -> sa.Select[int]:
+    def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
         """
-        Count the rows that :meth:`narrowed` finds, up to *most*.
+        Make such a condition for rows that are gone through in another order.
         """
 
     @abstractmethod

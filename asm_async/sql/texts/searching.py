@@ -38,6 +38,17 @@ _GROWTH = 4
 _MAX_LIMIT = 1_000
 
 
+@attrs.frozen
+class _Part:
+    """
+    Rows that are found in one way.
+    """
+
+    conditions: Conditions
+    paging: Paging
+    in_order: bool = attrs.field(default=False, kw_only=True)
+
+
 @attrs.frozen(kw_only=True)
 class TextPage:
     """
@@ -54,47 +65,73 @@ class TextPage:
         Find as many texts as the page needs, on a connection that sees one moment.
         """
         await self.dialect.force_custom_plan(conn)
-        conditions, in_order = await self._conditions(conn)
-        paging, found = self.paging, list[Any]()
+        found: list[Any] = []
+        for part in await self._parts(conn):
+            found += await self._find(conn, part)
+            if len(found) >= self.paging.needed:
+                break
+        return await self._found(conn, found[: self.paging.needed])
+
+    async def _find(self, conn: AsyncConnection, part: _Part) -> list[Any]:
+        """
+        Find as many rows of a part as the page needs, or all that it has.
+        """
+        paging, found = part.paging, list[Any]()
         while True:
             page = page_of_texts(
-                self.query, paging, self.dialect, conditions, in_order=in_order
+                self.query,
+                paging,
+                self.dialect,
+                part.conditions,
+                in_order=part.in_order,
             )
             candidates = (await conn.execute(page)).all()
             found += await self._visible(conn, candidates)
             is_last = len(candidates) < paging.needed
             if is_last or len(found) >= self.paging.needed:
-                break
+                return found
             last = candidates[-1]
             paging = attrs.evolve(
                 paging,
                 behind=tuple(getattr(last, name) for name in paging.order.key),
                 limit=min(_GROWTH * paging.limit, _MAX_LIMIT),
             )
-        return await self._found(conn, found[: self.paging.needed])
 
-    async def _conditions(self, conn: AsyncConnection) -> tuple[Conditions, bool]:
+    async def _parts(self, conn: AsyncConnection) -> list[_Part]:
         """
-        Decide how to find the page; whichever way it is, the page is the same.
-
-        Returns:
-            The conditions, and whether rows are to be gone through in the page's order.
+        Decide how to find the page: in one part, or in two that follow each other.
         """
-        dialect, wanted, query = self.dialect, self.wanted, self.query
-        index, is_by_time = dialect.text_index, "rank" not in self.paging.order.key
-        decide = has_phrases(query, dialect)
-        theirs = sessions_wanted(wanted)
-        if theirs is not None or is_by_time:
-            counted = index.number_found(query, MAX_SORTED + 1)
-            if (await conn.execute(counted)).scalar_one() > MAX_SORTED:
-                if theirs is not None and await self._are_few(conn, theirs):
-                    usual = is_wanted(wanted, dialect, in_order=False)
-                    return [index.events_of(theirs), *decide, *usual], False
-                if is_by_time:
-                    usual = is_wanted(wanted, dialect, in_order=True)
-                    return [index.narrowed_in_order(query), *decide, *usual], True
+        dialect, wanted, query, paging = (
+            self.dialect,
+            self.wanted,
+            self.query,
+            self.paging,
+        )
+        index, is_by_time = dialect.text_index, "rank" not in paging.order.key
+        decide = has_phrases(query, dialect, is_narrowed=True)
+        compare = has_phrases(query, dialect, is_narrowed=False)
         usual = is_wanted(wanted, dialect, in_order=False)
-        return [index.narrowed(query), *decide, *usual], False
+        split = await index.split(conn, query, MAX_SORTED)
+        if split is None:
+            return [_Part([index.narrowed(query), *decide, *usual], paging)]
+        theirs = sessions_wanted(wanted)
+        if theirs is not None and await self._are_few(conn, theirs):
+            return [_Part([index.events_of(theirs), *compare, *usual], paging)]
+        if is_by_time:
+            usual = is_wanted(wanted, dialect, in_order=True)
+            narrowed = index.narrowed_in_order(query)
+            return [_Part([narrowed, *compare, *usual], paging, in_order=True)]
+        latest = [split.latest, *decide, *usual]
+        earlier = [split.earlier, *decide, *usual]
+        # No text that was ranked has a rank of nothing.
+        is_earlier = paging.behind is not None and not paging.behind[0]
+        by_time = attrs.evolve(
+            paging,
+            order=wanted.ORDERS["time"],
+            behind=paging.behind[1:] if paging.behind and is_earlier else None,
+        )
+        parts = [_Part(latest, paging), _Part(earlier, by_time)]
+        return parts[1:] if is_earlier else parts
 
     async def _are_few(self, conn: AsyncConnection, theirs: sa.Select[str]) -> bool:
         counted = number_of_events(theirs, MAX_SORTED + 1)

@@ -1,12 +1,13 @@
 """
 The statements with which texts are searched, page by page.
 
-A page is found in one of three ways. The usual one asks the index of words, and sorts
-what it finds. In the order of time, what is found in very many texts is looked for from
-the latest backwards, until the page is full. And of a session, or of an owner of few
-events, all texts are compared where the words are common.
+A page is found in one of several ways. The usual one asks the index of words, and sorts
+what it finds. What is found in very many texts is, in the order of time, looked for
+from the latest backwards, until the page is full; by relevance, the latest are ranked,
+and the others follow by time. And of a session, or of an owner of few events, all texts
+are compared where the words are common.
 
-Whatever narrows it down, each row is compared with the phrases themselves.
+What an index of words cannot decide is compared with the rows themselves.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from asm_async.sql.dialects import Dialect
 from asm_async.sql.search.search_queries import Conditions, given, is_one_of, page_of
 from asm_async.values.text_query import TextQuery
 
-MAX_SORTED: Final = 5_000
+MAX_SORTED: Final = 3_000
 """
 So many texts are rather sorted than that others are looked at.
 """
@@ -65,13 +66,17 @@ def page_of_texts(
     return page_of(sa.select(found), found, paging)
 
 
-def has_phrases(query: TextQuery, dialect: Dialect) -> Conditions:
+def has_phrases(query: TextQuery, dialect: Dialect, *, is_narrowed: bool) -> Conditions:
     """
     Make the conditions that decide whether a row is found by a query.
+
+    Of rows that the index of words has found (*is_narrowed*), only what that does not
+    know is compared: which terms stand in a row, and parts of terms.
     """
     has_phrase = dialect.text_index.has_phrase
+    wanted = [each for each in query.wanted if not (is_narrowed and each.is_one_term)]
     unwanted = [sa.not_(has_phrase(phrase)) for phrase in query.unwanted]
-    return [*map(has_phrase, query.wanted), *unwanted]
+    return [*map(has_phrase, wanted), *unwanted]
 
 
 def is_wanted(wanted: TextFilter, dialect: Dialect, *, in_order: bool) -> Conditions:

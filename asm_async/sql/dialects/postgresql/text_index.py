@@ -9,8 +9,8 @@ long text PostgreSQL would forget some. Phrases are compared with the rows thems
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Collection, Sequence
+from typing import Any, Final
 
 import sqlalchemy as sa
 from sqlalchemy.dialects.postgresql import TSQUERY
@@ -19,10 +19,19 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async.sql.core.text_tables import text_rows
 from asm_async.sql.dialects.postgresql.driver import milliseconds
 from asm_async.sql.dialects.postgresql.write import TEXT_INDEX_KEY
-from asm_async.sql.dialects.text_index import TextIndexDialect
+from asm_async.sql.dialects.text_index import Split, TextIndexDialect
 from asm_async.values.text_query import Phrase, PhraseEnd, TextQuery
 
-_TERMS = "array_to_tsvector(string_to_array(btrim(words), ' '))"
+# Rows are numbered as they are indexed, and each has the number of its block among its
+# terms, behind a sign that no word has: so GIN finds what the latest rows have without
+# a look at any other row.
+BLOCK_SIZE: Final = 4_096
+_TERMS = f"""array_to_tsvector(
+    string_to_array(btrim(words), ' ') || ('#' || CAST(number / {BLOCK_SIZE} AS text))
+)"""
+
+# How many times as many blocks are looked at next, at most.
+_MAX_GROWTH = 8
 
 _CREATE_TABLES = (
     """
@@ -34,6 +43,7 @@ _CREATE_TABLES = (
         role VARCHAR(16),
         term_count INTEGER NOT NULL,
         words TEXT COLLATE "C" NOT NULL,
+        number BIGINT GENERATED ALWAYS AS IDENTITY UNIQUE,
         PRIMARY KEY (session_id, sequence_number)
     )
     """,
@@ -181,6 +191,9 @@ _INSERT_TITLES = sa.text(
 )
 
 _MATCHES: sa.ColumnElement[Any] = sa.literal_column(_TERMS)
+_NUMBER: sa.ColumnElement[int] = sa.literal_column(
+    "asm_text_rows.number", sa.BigInteger
+)
 
 
 class PostgreSQLTextIndex(TextIndexDialect):
@@ -221,35 +234,37 @@ class PostgreSQLTextIndex(TextIndexDialect):
             await conn.execute(_INSERT_TITLES, _columns(titled))
 
     def narrowed(self, query: TextQuery) -> sa.ColumnElement[bool]:
+        return _narrowed(query, [])
+
+    async def split(
+        self, conn: AsyncConnection, query: TextQuery, most: int
+    ) -> Split | None:
         """
-        Ask the indexes: an expression is found by one only as it was written there.
+        Look at the latest block, and from what it has estimate how many have enough.
         """
-        terms = [
-            quoted
-            for phrase in query.wanted
-            if phrase.end is not PhraseEnd.PART
-            for quoted in _quoted(phrase)
-        ]
-        conditions = [
-            text_rows.c.words.like(f"%{phrase.terms[0]}%")
-            for phrase in query.wanted
-            if phrase.end is PhraseEnd.PART
-        ]
-        if terms:
-            wanted = sa.cast(sa.literal(" & ".join(dict.fromkeys(terms))), TSQUERY)
-            conditions.append(_MATCHES.op("@@", is_comparison=True)(wanted))
-        return sa.and_(*conditions)
+        last = await conn.scalar(sa.select(sa.func.max(_NUMBER)).select_from(text_rows))
+        last = last or 0
+        end = last // BLOCK_SIZE + 1
+        enough, count, split = most // 2 + 1, 1, None
+        while count < end:
+            latest = _narrowed(query, range(end - count, end))
+            found = await _number_found(conn, latest, enough)
+            first = (end - count) * BLOCK_SIZE
+            split = Split(latest, sa.and_(self.narrowed(query), first > _NUMBER))
+            if found >= enough:
+                return split
+            # The latest block is seldom full.
+            rows = enough * (last + 1 - first) // max(found, 1)
+            wanted = min(rows // BLOCK_SIZE + 1, _MAX_GROWTH * count)
+            count = max(wanted, count + 1)
+        found = await _number_found(conn, self.narrowed(query), most + 1)
+        return split if found > most else None
 
     def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
         """
         Leave it to the comparison: a condition of an index would be taken for one.
         """
         return sa.true()
-
-    def number_found(self, query: TextQuery, most: int) -> sa.Select[int]:
-        some = sa.select(sa.literal(1)).select_from(text_rows)
-        some = some.where(self.narrowed(query)).limit(most)
-        return sa.select(sa.func.count()).select_from(some.subquery())
 
     def has_phrase(self, phrase: Phrase) -> sa.ColumnElement[bool]:
         return sa.func.strpos(text_rows.c.words, phrase.pattern) > 0
@@ -259,6 +274,41 @@ class PostgreSQLTextIndex(TextIndexDialect):
 
     def events_of(self, sessions: sa.Select[str]) -> sa.ColumnElement[bool]:
         return text_rows.c.session_id.in_(sessions)
+
+
+def _narrowed(query: TextQuery, blocks: Collection[int]) -> sa.ColumnElement[bool]:
+    """
+    Ask the indexes: an expression is found by one only as it was written there.
+    """
+    wanted = {
+        quoted: None
+        for phrase in query.wanted
+        if phrase.end is not PhraseEnd.PART
+        for quoted in _quoted(phrase)
+    }
+    if blocks:
+        either = " | ".join(f"'#{block}'" for block in blocks)
+        wanted[f"({either})"] = None
+    conditions = [
+        text_rows.c.words.like(f"%{phrase.terms[0]}%")
+        for phrase in query.wanted
+        if phrase.end is PhraseEnd.PART
+    ]
+    if wanted:
+        terms = sa.cast(sa.literal(" & ".join(wanted)), TSQUERY)
+        conditions.append(_MATCHES.op("@@", is_comparison=True)(terms))
+    return sa.and_(*conditions)
+
+
+async def _number_found(
+    conn: AsyncConnection, narrowed: sa.ColumnElement[bool], most: int
+) -> int:
+    """
+    Count the rows that meet a condition, up to *most*.
+    """
+    some = sa.select(sa.literal(1)).select_from(text_rows).where(narrowed).limit(most)
+    counted = sa.select(sa.func.count()).select_from(some.subquery())
+    return (await conn.execute(counted)).scalar_one()
 
 
 def _columns(rows: Sequence[dict[str, Any]]) -> dict[str, list[Any]]:

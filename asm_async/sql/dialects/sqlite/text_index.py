@@ -23,7 +23,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.sql.core.text_tables import text_rows
-from asm_async.sql.dialects.text_index import TextIndexDialect
+from asm_async.sql.dialects.text_index import Split, TextIndexDialect
 from asm_async.values.text_query import Phrase, PhraseEnd, TextQuery
 
 _HAS_FTS = "SELECT EXISTS (SELECT 1 FROM pragma_module_list WHERE name = 'fts5')"
@@ -160,6 +160,7 @@ _INSERT_TITLE = sa.text(
     """
 )
 
+_ROWID: sa.ColumnElement[int] = sa.literal_column("rowid", sa.Integer)
 _POSITION: sa.ColumnElement[int] = sa.literal_column("asm_text_rows.position")
 
 
@@ -211,7 +212,23 @@ class SQLiteTextIndex(TextIndexDialect):
             await conn.execute(_INSERT_TITLE, titled)
 
     def narrowed(self, query: TextQuery) -> sa.ColumnElement[bool]:
-        return sa.and_(*(_POSITION.in_(found) for found in _found(query)))
+        return _in_all(_found(query))
+
+    async def split(
+        self, conn: AsyncConnection, query: TextQuery, most: int
+    ) -> Split | None:
+        """
+        Ask one index, which gives positions in their order as it finds them.
+        """
+        found = _found(query)
+        in_order = found[0].order_by(_ROWID.desc())
+        place = (await conn.scalars(in_order.offset(most).limit(1))).first()
+        if place is None:
+            return None
+        return Split(
+            _in_all([each.where(place < _ROWID) for each in found]),
+            _in_all([each.where(place >= _ROWID) for each in found]),
+        )
 
     def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
         """
@@ -219,13 +236,6 @@ class SQLiteTextIndex(TextIndexDialect):
         """
         position = _POSITION.op("+", is_comparison=False)(0)
         return sa.and_(*(position.in_(found) for found in _found(query)))
-
-    def number_found(self, query: TextQuery, most: int) -> sa.Select[int]:
-        """
-        Count what one index finds, as it finds it.
-        """
-        some = _found(query)[0].limit(most).subquery()
-        return sa.select(sa.func.count()).select_from(some)
 
     def has_phrase(self, phrase: Phrase) -> sa.ColumnElement[bool]:
         return sa.func.instr(text_rows.c.words, phrase.pattern) > 0
@@ -249,6 +259,10 @@ class SQLiteTextIndex(TextIndexDialect):
         )
 
 
+def _in_all(found: Sequence[sa.Select[Any]]) -> sa.ColumnElement[bool]:
+    return sa.and_(*map(_POSITION.in_, found))
+
+
 def _found(query: TextQuery) -> list[sa.Select[Any]]:
     """
     Select where the indexes find the wanted terms, and the wanted parts of terms.
@@ -268,7 +282,7 @@ def _found(query: TextQuery) -> list[sa.Select[Any]]:
     ]
     wanted = ("asm_text_words", terms), ("asm_text_parts", trigrams)
     return [
-        sa.select(sa.literal_column("rowid", sa.Integer))
+        sa.select(_ROWID)
         .select_from(sa.table(name))
         .where(sa.literal_column(name).match(" AND ".join(dict.fromkeys(quoted))))
         for name, quoted in wanted
