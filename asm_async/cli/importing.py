@@ -48,13 +48,12 @@ def import_sessions(
     How much was imported is reported on standard error; with --json it is printed as an
     object of counts.
 
-    With --from it stores what another program has recorded: all of it that is not here
-    yet, in whole batches. What is not understood is reported by file and line, and
-    stops nothing.
+    With --from it stores what another program has recorded, in a file, a folder or a
+    database: all of it that is not here yet, in whole batches. What is not understood
+    is reported by file and line, and stops nothing.
 
     Args:
-        file: What to read; compressed if it ends with .gz; - is standard input. With
-            --from also a folder, or a database.
+        file: What to read; compressed if it ends with .gz; - is standard input.
 
         kind: The kind of program that recorded it, or auto to look at the file.
 

@@ -127,11 +127,11 @@ def test_attachments_go_to_the_store_that_is_named(
     assert "1 artifact," in capsys.readouterr().err
 
 
-def test_following_ends_with_ctrl_c_and_leaves_all_that_was_read(
+def test_following_ends_with_ctrl_c_and_can_be_continued(
     migrated_sqlite_url: str, path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     """
-    It exits with 0 and says how to continue; the next import adds what came after.
+    It exits with 0 and says how to continue; the next import adds what is missing.
     """
     options = ("--from", "auto", path.parent, "--follow", "--poll-interval", "0.01")
     with importing(migrated_sqlite_url, *options) as process:
@@ -142,13 +142,14 @@ def test_following_ends_with_ctrl_c_and_leaves_all_that_was_read(
         assert "s.jsonl:12" in process.stderr.readline()
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=30)
-    run(migrated_sqlite_url, path.parent)
+    for _ in range(2):
+        run(migrated_sqlite_url, path.parent)
     (*_, last) = capsys.readouterr().err.splitlines()
 
     assert process.returncode == 0
     assert said.splitlines()[-1] == "run the same command to continue"
     assert "Traceback" not in said
-    assert "11 events were here already" in last or " 1 event from" in last
+    assert "11 events were here already" in last
 
 
 def test_an_import_that_was_interrupted_says_how_to_continue(
