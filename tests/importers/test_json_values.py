@@ -111,7 +111,7 @@ def test_lines_are_values_of_their_own(values: list[Any], step: int) -> None:
         '{"a" 1}',
         '{"b": "]}\\"" 1}',
         "foo",
-        '{"a": tru}',
+        '{"a": nul}',
         "9" * 5_000,
         "[1,,2]",
     ],
