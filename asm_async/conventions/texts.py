@@ -65,7 +65,7 @@ _AUTHORS: Mapping[str, Role] = {
 
 def event_texts(event: Event) -> Iterator[str]:
     """
-    Yield the texts of an event that :data:`TEXT_MEMBERS` names.
+    Yield the texts of an event that ``TEXT_MEMBERS`` names.
 
     Message parts, and the inputs and outputs of tools, yield all texts and numbers in
     them, but not the names of members, labels such as ``type``, or contents in base64.

@@ -28,8 +28,8 @@ class TextSearch(Protocol):
     characters of a text are indexed.
 
     **Words.** All adapters find the same:
-    :func:`~asm_async.values.search_terms.terms_of` defines the words of a text and
-    :func:`~asm_async.values.text_query.parse_query` those of a query. A text is found
+    ``asm_async.values.search_terms.terms_of`` defines the words of a text and
+    ``asm_async.values.text_query.parse_query`` those of a query. A text is found
     if it has everything that the query wants, and nothing that the query excludes.
 
     **Visibility.** A search finds only what a reader of the session can see at that
