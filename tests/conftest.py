@@ -126,6 +126,32 @@ def migrated_sqlite_url(tmp_path: Path, sqlite_template: Path) -> str:
 
 
 @pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Return a database of each kind in turn, with our tables.
+    """
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture(
+    params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def ports_url(request: pytest.FixtureRequest) -> str | None:
+    """
+    Return a database of each kind in turn, with our tables; none for memory.
+    """
+    if request.param == "memory":
+        return None
+    is_sqlite = request.param == "sqlite"
+    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
+    return str(request.getfixturevalue(name))
+
+
+@pytest.fixture(
     params=[
         "memory",
         "sqlite_file",

@@ -17,6 +17,7 @@ from asm_async.encryption.owners import KeyOwner
 from asm_async.encryption.sealed_fields import sealed_text_of
 from asm_async.encryption.sealing import Place, Sealer, erased, here, opened, shown
 from asm_async.encryption.seals import KeyId, SealedText
+from asm_async.encryption.unused_keys import is_stored
 from asm_async.errors import (
     KeyDroppedError,
     SessionDeletedError,
@@ -112,15 +113,8 @@ class EncryptingCoder(Coder):
                 )
             )
         for owner in owners:
-            if owner.kind == "session" and not await self._is_stored(owner):
+            if owner.kind == "session" and not await is_stored(owner, self._sessions):
                 await self.keys.note_use(owner, is_used=False)
-
-    async def _is_stored(self, owner: KeyOwner) -> bool:
-        try:
-            await self._sessions.get_session(owner.id)
-        except SessionNotFoundError:
-            return False
-        return True
 
     def record_for(self, session: Session) -> KeyRecord:
         """

@@ -50,7 +50,7 @@ class DirectoryKeyStore(KeyStore):
     def __init__(
         self, directory: str | os.PathLike[str], *, timeout: float = 30.0
     ) -> None:
-        check_platform()
+        check_platform("a key directory")
         self.directory: Path = Path(directory).absolute()
         self._timeout = fields.amount(timeout, "timeout")
 

@@ -157,7 +157,7 @@ class LocalKeyProvider(KeyProvider):
         """
         place = Path(path)
         try:
-            # The mode is that of the file that is read, whoever renames meanwhile.
+            # Another file may be renamed to this path meanwhile.
             with place.open("rb") as file:
                 mode = stat.S_IMODE(os.fstat(file.fileno()).st_mode)
                 content = file.read()

@@ -47,7 +47,7 @@ async def drop_unused_keys(
             owner = record.owner
             if owner.kind != "session" or not record.keys:
                 continue
-            is_used = await _is_stored(store, owner)
+            is_used = await is_stored(owner, store)
             missing_since = record.unused_since
             if is_used or missing_since is None:
                 await keys.note_use(owner, is_used=is_used)
@@ -57,7 +57,10 @@ async def drop_unused_keys(
     return count
 
 
-async def _is_stored(store: SessionStore, owner: KeyOwner) -> bool:
+async def is_stored(owner: KeyOwner, store: SessionStore) -> bool:
+    """
+    Return whether the session that is the *owner* of keys is stored.
+    """
     try:
         await store.get_session(owner.id)
     except SessionNotFoundError:

@@ -48,7 +48,7 @@ class LocalArtifactStore(ArtifactStoreFront):
     def __init__(
         self, directory: str | os.PathLike[str], *, timeout: float = 30.0
     ) -> None:
-        check_platform()
+        check_platform("a local artifact store")
         self.directory: Path = Path(directory).absolute()
         self._contents = ContentDirectory(
             self.directory, fields.amount(timeout, "timeout")

@@ -23,16 +23,19 @@ _LOG = logging.getLogger(__name__)
 _FOR_OWNER_ALONE = 0o700
 
 
-def check_platform() -> None:
+def check_platform(subject: str) -> None:
     """
     Refuse a system on which the promises cannot be kept.
+
+    Args:
+        subject: What makes them, for the error.
 
     Raises:
         UnsupportedOperationError: On Windows, which has neither file locks that a
             killed process lets go of at once nor a way to sync a directory.
     """
     if sys.platform == "win32":
-        raise UnsupportedOperationError("a local artifact store needs a POSIX system")
+        raise UnsupportedOperationError(f"{subject} needs a POSIX system")
 
 
 def make_directory(path: Path) -> None:

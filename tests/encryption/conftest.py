@@ -13,18 +13,6 @@ from asm_async.sql import SQLPorts, create_engine
 from tests.encryption.databases import Encrypted
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Return a database of each kind in turn.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
 @pytest.fixture
 async def engine(url: str) -> AsyncGenerator[AsyncEngine]:
     """

@@ -14,26 +14,6 @@ from asm_async.sql import create_engine
 from tests.importers.written_databases import WrittenDatabase
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.postgres),
-    ]
-)
-def ports_url(request: pytest.FixtureRequest) -> str | None:
-    """
-    Return a database of each kind in turn; memory has no URL.
-    """
-    match request.param:
-        case "memory":
-            return None
-        case "sqlite":
-            return str(request.getfixturevalue("migrated_sqlite_url"))
-        case _:
-            return str(request.getfixturevalue("undisputed_postgres_url"))
-
-
 @pytest.fixture
 async def ports(ports_url: str | None) -> AsyncGenerator[Ports]:
     """

@@ -17,18 +17,6 @@ from asm_async.sql import create_engine
 
 
 @pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Return a database of each kind in turn, with our tables.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
-@pytest.fixture(
     params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 )
 def served_url(request: pytest.FixtureRequest) -> str | None:

@@ -34,18 +34,6 @@ LISTENERS = sa.text(
 TERMINATE = sa.text("SELECT pg_terminate_backend(:pid)")
 
 
-@pytest.fixture(
-    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
-)
-def url(request: pytest.FixtureRequest) -> str:
-    """
-    Return a database of each kind in turn.
-    """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "migrated_postgres_url"
-    return str(request.getfixturevalue(name))
-
-
 @pytest.fixture
 async def engines(url: str) -> AsyncIterator[tuple[AsyncEngine, AsyncEngine]]:
     """

@@ -42,32 +42,15 @@ LARGE = "large " * 50
 DATA = {"role": "user", "content": [LARGE, {"nul": "\0", "lone": "\ud800"}], "n": 1.0}
 
 
-@pytest.fixture(
-    params=[
-        "memory",
-        "sqlite",
-        pytest.param("postgresql", marks=pytest.mark.postgres),
-    ]
-)
-def place(request: pytest.FixtureRequest) -> str | None:
-    """
-    Return a database of each kind; that in memory has no URL.
-    """
-    if request.param == "memory":
-        return None
-    names = {"sqlite": "migrated_sqlite_url", "postgresql": "undisputed_postgres_url"}
-    return str(request.getfixturevalue(names[request.param]))
-
-
 @pytest.fixture
-async def inner(place: str | None) -> AsyncGenerator[Ports]:
+async def inner(ports_url: str | None) -> AsyncGenerator[Ports]:
     """
     Yield the ports over it.
     """
-    if place is None:
+    if ports_url is None:
         yield InMemoryPorts()
         return
-    engine = create_engine(place)
+    engine = create_engine(ports_url)
     async with SQLPorts(engine) as ports:
         yield ports
     await engine.dispose()

@@ -64,7 +64,7 @@ class ThreadReader:
         self.runs: ThreadRuns = ThreadRuns(kind, thread)
         self.last_event_id: str = ""
         """
-        The id of the last event so far, which whoever reads the lines sets.
+        The id of the last event so far; the reader of the lines sets it.
         """
         self._kind = kind
         self._copied = CopiedBeginning(thread)

@@ -1,9 +1,9 @@
 """
 Pickles as plain data: nothing that they name is imported, and nothing is called.
 
-A pickle is a program. To load one from a database is to let whoever could write to that
-database run code here, so that none is loaded: each class or function that a pickle
-names becomes a stand-in, which remembers what it would have been called with.
+A pickle is a program. If one were loaded, anybody who can write to the database could
+run code here, so none is: each class or function that a pickle names becomes a
+stand-in, which remembers what it would have been called with.
 """
 
 from __future__ import annotations

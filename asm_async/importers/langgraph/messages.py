@@ -101,7 +101,7 @@ class Message:
     @property
     def provider(self) -> str | None:
         """
-        Whose model that is.
+        The provider of the model.
         """
         return _text(self._report, "model_provider")
 

@@ -1,9 +1,9 @@
 """
 The tables of the text index, which exist only where there is one.
 
-No migration creates them: the index does, and drops them. A database that was built
-without full-text search can so be migrated, and whoever searches for no text has no
-more tables and triggers than before.
+No migration creates them: the index does, and drops them. So a database whose SQLite
+has no full-text search can be migrated, and one in which nobody searches for text has
+no more tables and triggers than before.
 """
 
 from __future__ import annotations

@@ -48,8 +48,8 @@ class TextIndexDialect(ABC):
         """
         Make the tables of the index and the triggers that keep it true.
 
-        From then on, what is removed from the log leaves the index in the same
-        transaction, and sessions that are saved are noted, whoever does it.
+        From then on, what any program removes from the log leaves the index in the
+        same transaction, and each session that is saved is noted.
 
         Raises:
             UnsupportedOperationError: If the database cannot keep an index of texts.

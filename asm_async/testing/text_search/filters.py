@@ -81,7 +81,7 @@ _WRONG: Mapping[str, Mapping[str, Any]] = MappingProxyType(
 
 class TestTextFilters(TextSearchContract):
     """
-    Whose texts, of which kind, from when.
+    By owner, kind and time.
     """
 
     @pytest.mark.parametrize("name", _FILTERS)

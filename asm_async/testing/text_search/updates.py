@@ -32,7 +32,7 @@ __all__ = ["TestTextUpdates"]
 
 class TestTextUpdates(TextSearchContract):
     """
-    Each event is indexed once, whoever does it and whatever ends them.
+    Each event is indexed once, by any updater, and however an updater ends.
     """
 
     async def test_an_update_indexes_what_is_new(

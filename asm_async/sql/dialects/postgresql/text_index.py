@@ -62,7 +62,7 @@ _CREATE_TABLES = (
     "INSERT INTO asm_text_index (titles_through) VALUES ('')",
 )
 
-# Where the extension is. To install it is for whoever owns the database.
+# The extension may be in any schema. The owner of the database installs it.
 _HAS_TRIGRAMS = """
     SELECT EXISTS (
         SELECT 1 FROM pg_opclass
