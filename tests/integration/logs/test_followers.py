@@ -137,23 +137,24 @@ async def test_a_file_that_is_gone_for_a_while_is_warned_of(
     Once, however often the watcher looks for it; and that it is watched again is said.
     """
     engine = create_engine(migrated_sqlite_url)
-    ports = SQLPorts(engine, timeout=LONG_SECONDS)
+    ports, another = SQLPorts(engine, timeout=LONG_SECONDS), create_engine(engine.url)
     await plant(ports)
     path = Path(str(engine.url.database))
-    follower = Collecting(ports.feed.follow_session("ses_1"))
+    feed = SQLEventFeed(engine, poll_interval=3_600)
+    follower = Collecting(feed.follow_session("ses_1"))
     await follower.until(1)
-
     # A watcher that is not there yet would wait for the file like any other call.
-    def is_watched() -> bool:
-        return "asm_async-watcher" in {each.name for each in threading.enumerate()}
-
-    while not is_watched():  # noqa: ASYNC110 - a thread tells nobody that it is there
-        await asyncio.sleep(0.01)
+    store = SQLSessionStore(another)
+    await store.append_event(planted_event())
+    await follower.until(2)
+    await store.aclose()
+    await another.dispose()
     away = path.rename(path.with_name("away"))  # noqa: ASYNC240 - it takes no time
     await log.until("the file cannot be watched")
     away.rename(path)
     await log.until("the file is watched again")
     await follower.stop()
+    await feed.aclose()
     await ports.aclose()
     await engine.dispose()
 
