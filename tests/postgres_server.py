@@ -45,6 +45,15 @@ _ROOM_BYTES = 2**30
 _START_SECONDS = 60
 _START_ATTEMPTS = 10
 
+# Reads until the tests say a line, or end in whatever way. Then it is all that is left
+# to end the server, and to free the memory that its data takes.
+_GUARD = """
+read -r line && exit
+kill -QUIT "$0"; kill -CONT "$0"
+while kill -0 "$0" 2>/dev/null; do sleep 0.1; done
+rm -rf "$@"
+"""
+
 
 def _spawn(
     program: Path, *arguments: str, directory: Path, log: Path
@@ -165,6 +174,7 @@ class PostgresServer:
         self._password = secrets.token_hex(16)
         self._port = 0
         self._process: subprocess.Popen[bytes] | None = None
+        self._guard: subprocess.Popen[bytes] | None = None
         self._binaries = _installed_binaries()
         if not _can_run(self._binaries / "postgres", self._top):
             # Not in memory, where many systems allow no program to be run.
@@ -270,6 +280,21 @@ class PostgresServer:
             self._process.send_signal(how)
             self._process.wait(_START_SECONDS)
             self._process = None
+        if self._guard is not None:
+            self._guard.communicate(b"it has ended\n")
+            self._guard = None
+
+    def _guard_process(self, pid: int) -> subprocess.Popen[bytes]:
+        """
+        Have the server end with this process, also if that is killed.
+        """
+        return subprocess.Popen(  # noqa: S603 - the script stands above
+            ["/bin/sh", "-c", _GUARD, str(pid), *map(str, self._directories)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
 
     def _make_cluster(self) -> None:
         password = self._top / "password"
@@ -301,6 +326,7 @@ class PostgresServer:
         while process.poll() is None and time.monotonic() < deadline:
             if self._is_ready(process.pid):
                 self._process = process
+                self._guard = self._guard_process(process.pid)
                 return
             time.sleep(0.01)
         process.kill()
