@@ -6,13 +6,19 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from copy import copy
+from itertools import chain
 from typing import Any, TypeVar
 
 import attrs
 
-from asm_async.coded.coder import Coder, Removal
+from asm_async.coded.coder import CodedValue, Coder, Removal
 from asm_async.coded.coding import Coding
-from asm_async.errors import EventConflictError, UnreadableValueError
+from asm_async.errors import (
+    ConflictError,
+    EventConflictError,
+    SessionNotFoundError,
+    UnreadableValueError,
+)
 from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
@@ -98,7 +104,7 @@ class CodedSessionStore(SessionStoreFront):
             )
 
         given = [event for event, _, _ in batch]
-        encoded = await self._coding.encoded(given)
+        (encoded,) = await self._encoded(expected_tenant, given)
         stored = await self._written(given, encoded, append, expected_tenant)
         return await self._returned(given, stored)
 
@@ -108,7 +114,8 @@ class CodedSessionStore(SessionStoreFront):
         save = changes.save
         items, removed = (save.items, save.removed) if save else ((), ())
         given = [event for event, _, _ in changes.batch]
-        parts = await self._coding.encoded_parts(
+        parts = await self._encoded(
+            expected.expected_tenant,
             _one_or_none(changes.session),
             _one_or_none(changes.create_session),
             changes.runs,
@@ -156,21 +163,22 @@ class CodedSessionStore(SessionStoreFront):
             )
 
         given = retraction.replacement
-        encoded = await self._coding.encoded(given)
+        (encoded,) = await self._encoded(expected.expected_tenant, given)
         told, *stored = await self._written(
             given, encoded, retract, expected.expected_tenant
         )
         return [told, *await self._returned(given, stored)]
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
-        (target,) = await self._coding.encoded([copy.target])
+        tenant_id = copy.expected.expected_tenant
+        ((target,),) = await self._encoded(tenant_id, [copy.target])
         copied = await self.behind.copy_session(
             copy.source_id,
             target,
             through=copy.through,
             scopes=copy.scopes,
             operation_id=copy.expected.operation_id,
-            expected_tenant=copy.expected.expected_tenant,
+            expected_tenant=tenant_id,
         )
         return await self._coding.decoded_one(copied)
 
@@ -227,6 +235,41 @@ class CodedSessionStore(SessionStoreFront):
     async def _read(self, stored: Sequence[V]) -> list[V]:
         decode = self._coding.shown if self._is_lenient else self._coding.decoded
         return await decode(stored)
+
+    async def _encoded(
+        self, expected_tenant: str | None, *parts: Sequence[CodedValue]
+    ) -> tuple[list[Any], ...]:
+        """
+        Encode what goes into sessions; the coder's conflicts tell nothing of others'.
+
+        Raises:
+            SessionNotFoundError: If what the coder refuses belongs to a session of
+                another tenant.
+        """
+        try:
+            return await self._coding.encoded_parts(*parts)
+        except ConflictError:
+            if expected_tenant is not None:
+                await self._check_tenant(chain(*parts), expected_tenant)
+            raise
+
+    async def _check_tenant(
+        self, values: Iterable[CodedValue], expected_tenant: str
+    ) -> None:
+        ids = [
+            value.id if isinstance(value, Session) else value.session_id
+            for value in values
+        ]
+        for session_id in dict.fromkeys(ids):
+            if session_id is None:
+                continue
+            try:
+                stored = await self.behind.get_session(session_id)
+            except SessionNotFoundError:
+                # One that the call begins.
+                continue
+            if stored.tenant_id != expected_tenant:
+                raise SessionNotFoundError(session_id)
 
     async def _register_before(
         self, artifacts: Iterable[Artifact], expected_tenant: str | None

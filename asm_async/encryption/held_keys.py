@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 
 import attrs
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
@@ -35,7 +36,7 @@ class Held:
 
     read_at: float
     """
-    When it was read, by the monotonic clock.
+    When it was read, by the clock.
     """
 
     ciphers: dict[KeyId, tuple[str, AESSIV]] = attrs.field(
@@ -59,6 +60,8 @@ class HeldKeys:
             waiting, whether it changed.
 
         max_owners: How many records are kept.
+
+        clock: Returns seconds that never go backwards.
     """
 
     def __init__(
@@ -68,11 +71,13 @@ class HeldKeys:
         *,
         cache_seconds: float,
         max_owners: int,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._store = store
         self._provider = provider
         self._cache_seconds = cache_seconds
         self._max_owners = max_owners
+        self._clock = clock
         self._held: OrderedDict[str, Held] = OrderedDict()
 
     async def get(self, name: str) -> Held | None:
@@ -80,7 +85,7 @@ class HeldKeys:
         Return a record, read anew where it may have changed.
         """
         held = self._held.get(name)
-        now = time.monotonic()
+        now = self._clock()
         if held is not None:
             is_current = self._store.is_current(name, held.version)
             if is_current is None:

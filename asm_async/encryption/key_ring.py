@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import logging
 import os
-import time
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import aclosing
+from datetime import datetime
 from typing import cast
 
 import attrs
@@ -21,6 +21,7 @@ from asm_async.encryption.key_stores import KeyStore
 from asm_async.encryption.owners import KeyOwner
 from asm_async.encryption.seals import KEY_BYTES, KeyId
 from asm_async.errors import DecryptionError, KeyDroppedError, StorageBusyError
+from asm_async.fronts.retention import utc_now
 from asm_async.values import fields
 
 _LOG = logging.getLogger(__name__)
@@ -62,6 +63,8 @@ class KeyRing:
 
         max_cached_owners: How many owners' keys are kept in memory.
 
+        clock: Returns the time with which sessions are noted as missing.
+
     Raises:
         ValidationError: If an argument is wrong.
     """
@@ -74,6 +77,7 @@ class KeyRing:
         per_user: bool = False,
         cache_seconds: float = CACHE_SECONDS,
         max_cached_owners: int = MAX_CACHED_OWNERS,
+        clock: Callable[[], datetime] = utc_now,
     ) -> None:
         if not callable(getattr(store, "is_current", None)):
             raise fields.unexpected("store", "a KeyStore", store)
@@ -90,6 +94,10 @@ class KeyRing:
         self.per_user: bool = fields.boolean(per_user, "per_user")
         """
         Whether one key covers all sessions of a user.
+        """
+        self.clock: Callable[[], datetime] = fields.function(clock, "clock")
+        """
+        Returns the time with which sessions are noted as missing.
         """
 
     async def find(self, owner: KeyOwner) -> KeyRecord | None:
@@ -126,7 +134,8 @@ class KeyRing:
                 return found
             if not again:
                 raise KeyDroppedError(str(found.owner))
-            return await self._with_new_key(found)
+            # It is missing no longer than from now on.
+            return await self._with_new_key(attrs.evolve(found, unused_since=None))
 
         return cast("KeyRecord", await self._change(record.owner, change))
 
@@ -199,19 +208,33 @@ class KeyRing:
 
         await self._change(owner, change)
 
-    async def drop(self, owner: KeyOwner) -> None:
+    async def drop(self, owner: KeyOwner, *, unused_since: int | None = None) -> bool:
         """
         Remove all keys of an owner, for good: what they cover is erased.
 
         It is durable when it returns. Dropping again, and the keys of an owner that
         never had one, changes nothing.
+
+        Args:
+            owner: What they cover.
+
+            unused_since: Drop them only if its record says still that it is unused
+                since then; None for whatever it says.
+
+        Returns:
+            Whether it has no keys now.
         """
 
         async def change(found: KeyRecord | None) -> KeyRecord | None:
-            return found.dropped() if found is not None else None
+            if found is None or unused_since not in {None, found.unused_since}:
+                return found
+            return found.dropped()
 
-        await self._change(owner, change)
-        _LOG.info("the keys of a %s were dropped", owner.kind)
+        record = await self._change(owner, change)
+        is_dropped = record is None or not record.keys
+        if is_dropped:
+            _LOG.info("the keys of a %s were dropped", owner.kind)
+        return is_dropped
 
     async def note_use(self, owner: KeyOwner, *, is_used: bool) -> KeyRecord | None:
         """
@@ -219,7 +242,7 @@ class KeyRing:
 
         :func:`drop_unused_keys` drops the keys of sessions that stay unused.
         """
-        now = int(time.time())
+        now = int(self.clock().timestamp())
 
         async def change(found: KeyRecord | None) -> KeyRecord | None:
             if found is None or (found.unused_since is None) == is_used:
@@ -257,6 +280,7 @@ class KeyRing:
                 origin=target.origin,
                 origin_scopes=target.origin_scopes,
                 lent=tuple(lent.items()),
+                unused_since=None,
             )
 
         await self._change(target.owner, change)

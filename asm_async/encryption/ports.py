@@ -114,6 +114,13 @@ class EncryptingSessionStore(CodedSessionStore):
         Lend the copy the keys of what it takes along, then copy.
         """
         try:
+            # Nobody is lent the keys of another tenant's session.
+            await self.behind.get_session(
+                copy.source_id, expected_tenant=copy.expected.expected_tenant
+            )
+        except SessionNotFoundError:
+            return await super()._copy_session(copy)
+        try:
             found = await self.behind.get_session(copy.target.id)
         except SessionNotFoundError:
             found = None

@@ -4,7 +4,6 @@ Dropping the keys of sessions that are not stored any more.
 
 from __future__ import annotations
 
-import time
 from contextlib import aclosing
 from datetime import timedelta
 
@@ -51,9 +50,9 @@ async def drop_unused_keys(
             missing_since = record.unused_since
             if is_used or missing_since is None:
                 await keys.note_use(owner, is_used=is_used)
-            elif time.time() - missing_since > seconds:
-                await keys.drop(owner)
-                count += 1
+            elif keys.clock().timestamp() - missing_since > seconds:
+                # Its id may have come back since it was looked for.
+                count += await keys.drop(owner, unused_since=missing_since)
     return count
 
 

@@ -5,10 +5,10 @@ Which kind a source is of.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from itertools import islice
 
 from asm_async.errors import ValidationError
+from asm_async.importers.compression import UNREADABLE_ERRORS
 from asm_async.importers.files import STANDARD_INPUT, files_of
 from asm_async.importers.kinds import KINDS, Kind
 
@@ -54,6 +54,6 @@ def _beginnings(path: str) -> list[tuple[str, bytes]]:
         try:
             with file.opened() as opened:
                 found.append((str(file.path), opened.read(_BEGINNING_BYTES)))
-        except (OSError, EOFError, zlib.error):
+        except UNREADABLE_ERRORS:
             continue
     return found

@@ -7,7 +7,6 @@ from __future__ import annotations
 import asyncio
 import io
 import zipfile
-import zlib
 from collections.abc import AsyncGenerator, Callable, Generator, Iterator
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -15,6 +14,7 @@ from typing import BinaryIO, cast
 
 import attrs
 
+from asm_async.importers.compression import UNREADABLE_ERRORS, uncompressed_name
 from asm_async.importers.files import SourceFile, files_of
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.json_values import JSONPlace, values_of
@@ -74,7 +74,7 @@ class Document:
             text = io.TextIOWrapper(
                 opened, encoding="utf-8-sig", errors="surrogateescape", newline=""
             )
-            name = self.shown.removesuffix(".gz")
+            name = uncompressed_name(self.shown)
             yield from values_of(
                 text, is_lines=name.endswith(_LINES), max_chars=max_chars
             )
@@ -164,7 +164,7 @@ def values_in(context: ImportContext, document: Document) -> Generator[JSONPlace
     """
     try:
         yield from document.values(context.max_line_bytes)
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
+    except (*UNREADABLE_ERRORS, zipfile.BadZipFile) as error:
         place = Place(document.shown, 0)
         context.tally.problem(place, ProblemCode.UNREADABLE, str(error))
 

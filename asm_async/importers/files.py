@@ -4,7 +4,6 @@ The files of a source: one, all of a folder, or standard input.
 
 from __future__ import annotations
 
-import gzip
 import os
 import sys
 from collections.abc import Callable, Generator
@@ -16,13 +15,12 @@ from typing import cast
 import attrs
 
 from asm_async.errors import NotFoundError, ValidationError
+from asm_async.importers.compression import opened, uncompressed_name
 
 STANDARD_INPUT = "-"
 """
 The path that stands for standard input.
 """
-
-_COMPRESSED = ".gz"
 
 
 @attrs.frozen
@@ -49,23 +47,23 @@ class SourceFile:
         """
         Whether its name says that it is compressed.
         """
-        return self.path.suffix == _COMPRESSED
+        return uncompressed_name(self.path.name) != self.path.name
 
     def opened(self) -> AbstractContextManager[BufferedIOBase]:
         """
-        Open it to read bytes; uncompressed if its name ends with ``.gz``.
+        Open it to read bytes; uncompressed if its name ends with ``.gz`` or ``.zst``.
 
         Raises:
             OSError: If it cannot be opened.
+
+            MissingDependencyError: If what uncompresses it is not installed.
         """
         if self.is_standard_input:
             # Python has none if it was closed when the process began.
             if sys.stdin is None:
                 raise OSError("standard input is closed")
             return nullcontext(cast("BufferedIOBase", sys.stdin.buffer))
-        if self.is_compressed:
-            return gzip.GzipFile(self.path, "rb")
-        return self.path.open("rb")
+        return opened(self.path)
 
 
 def files_of(path: str, accepts: Callable[[str], bool]) -> Generator[SourceFile]:
@@ -79,7 +77,7 @@ def files_of(path: str, accepts: Callable[[str], bool]) -> Generator[SourceFile]
         path: A file, a folder, or ``-``.
 
         accepts: Called with the path of a file below the folder, ``/`` between its
-            parts, without ``.gz``.
+            parts, without ``.gz`` or ``.zst``.
 
     Raises:
         NotFoundError: If there is no such file or folder.
@@ -111,5 +109,5 @@ def _below(
         shown = prefix + entry.name
         if entry.is_dir(follow_symlinks=False):
             yield from _below(folder / entry.name, f"{shown}/", accepts)
-        elif accepts(shown.removesuffix(_COMPRESSED)) and entry.is_file():
+        elif accepts(uncompressed_name(shown)) and entry.is_file():
             yield SourceFile(folder / entry.name, shown)

@@ -5,7 +5,6 @@ Records from files of lines, which may be followed while they are written.
 from __future__ import annotations
 
 import asyncio
-import zlib
 from asyncio import to_thread
 from collections import OrderedDict
 from collections.abc import AsyncGenerator, Callable, Generator, Iterable
@@ -15,6 +14,7 @@ from time import perf_counter
 from typing import Protocol
 
 from asm_async.errors import ValidationError
+from asm_async.importers.compression import UNREADABLE_ERRORS
 from asm_async.importers.files import STANDARD_INPUT, SourceFile, files_of
 from asm_async.importers.importer import ImportContext
 from asm_async.importers.lines import Line
@@ -130,7 +130,7 @@ class _LineReader:
                         self._turn_ends_at = perf_counter() + _MAX_SECONDS
             if self._context.follow:
                 self._stamps[file.shown] = stamp
-        except (OSError, EOFError, zlib.error) as error:
+        except UNREADABLE_ERRORS as error:
             if file.shown not in self._unreadable:
                 self._unreadable.add(file.shown)
                 place = Place(file.shown, 0)

@@ -8,7 +8,6 @@ import asyncio
 import os
 import stat
 from collections.abc import Callable
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -22,10 +21,10 @@ from asm_async.encryption import (
     KeyStore,
     LocalKeyProvider,
     StateKeyStore,
-    drop_unused_keys,
     encrypted_ports,
     new_master_key,
 )
+from asm_async.encryption.held_keys import HeldKeys
 from asm_async.encryption.key_records import KeyRecord
 from asm_async.errors import (
     DecryptionError,
@@ -126,24 +125,28 @@ async def test_a_dropped_key_is_gone_for_every_ring_and_comes_never_back(
     assert await other.to_decrypt(key_id, "it") is None
 
 
-async def test_what_is_cached_is_used_for_so_long_and_no_longer(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+async def test_what_is_cached_is_used_for_so_long_and_no_longer() -> None:
     """
     Where a store can be asked by a query alone, a drop is seen within the time.
     """
     now = 1000.0
-    monkeypatch.setattr("asm_async.encryption.held_keys.time.monotonic", lambda: now)
-    state = InMemoryPorts().state
-    one, other = (key_ring(StateKeyStore(state)) for _ in range(2))
+    store = StateKeyStore(InMemoryPorts().state)
+    one = key_ring(store)
+    held = HeldKeys(
+        store,
+        LocalKeyProvider({"test": MASTER_KEY}),
+        cache_seconds=10.0,
+        max_owners=1,
+        clock=lambda: now,
+    )
     key_id, _ = await one.to_encrypt(await one.begin(KeyRecord(owner=OWNER)))
-    assert await other.to_decrypt(key_id, "it") is not None
+    assert await held.cipher(NAME, key_id) is not None
     await one.drop(OWNER)
     now += 9.9
     assert await one.to_decrypt(key_id, "it") is None
-    assert await other.to_decrypt(key_id, "it") is not None
+    assert await held.cipher(NAME, key_id) is not None
     now += 0.2
-    assert await other.to_decrypt(key_id, "it") is None
+    assert await held.cipher(NAME, key_id) is None
 
 
 async def test_so_many_owners_are_cached_and_no_more() -> None:
@@ -235,35 +238,6 @@ async def test_an_append_to_no_session_makes_no_key() -> None:
     with pytest.raises(SessionNotFoundError):
         await ports.store.append_event(make_event())
     assert [name async for name in key_store.names()] == []
-
-
-async def test_keys_of_deleted_sessions_are_dropped_once_they_were_missing_long(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    """
-    Others stay, and so does that of a session whose id comes back meanwhile.
-    """
-    now = 1_000_000.0
-    monkeypatch.setattr("asm_async.encryption.unused_keys.time.time", lambda: now)
-    key_store, raw = InMemoryKeyStore(), InMemoryPorts()
-    ring = key_ring(key_store)
-    ports = encrypted_ports(raw, keys=ring)
-    for number in range(3):
-        await ports.store.save_session(make_session(id=f"ses_{number}"))
-    await ports.store.delete_session("ses_1")
-    await ports.store.delete_session("ses_2")
-    assert await drop_unused_keys(ring, ports.store) == 0
-    await ports.store.save_session(make_session(id="ses_2"))
-    now += 3601
-    assert await drop_unused_keys(ring, ports.store, unused_for=timedelta(hours=1)) == 1
-    found = [await ring.find(KeyOwner.session(f"ses_{number}")) for number in range(3)]
-    assert [record is not None and record.is_dropped for record in found] == [
-        False,
-        True,
-        False,
-    ]
-    await ports.store.save_session(make_session(id="ses_1"))
-    assert (await ports.store.get_session("ses_1")).metadata == {}
 
 
 async def test_items_of_no_session_have_a_key_for_each_scope() -> None:

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from asm_async.encryption import InMemoryKeyStore
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.event_feed import EventFeed
@@ -64,6 +65,23 @@ async def arena(database_url: str | None, tmp_path: Path) -> AsyncIterator[Arena
         gc.collect()
 
 
+@pytest.fixture
+async def encrypting_arena(
+    database_url: str | None, tmp_path: Path
+) -> AsyncIterator[Arena]:
+    """
+    Yield an arena of ports that encrypt, on each backend in turn.
+    """
+    key_store = InMemoryKeyStore()
+    async with open_arena(
+        database_url, tmp_path / "contents", key_store=key_store
+    ) as arena:
+        yield arena
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ResourceWarning)
+        gc.collect()
+
+
 @pytest.mark.parametrize("name", _SWEPT)
 async def test_a_call_can_be_cancelled_at_each_of_its_awaits(
     arena: Arena, name: str
@@ -79,6 +97,22 @@ async def test_a_call_can_be_cancelled_at_each_of_its_awaits(
 async def test_any_call_can_be_struck_anywhere(arena: Arena) -> None:
     """
     Some methods of the ports are struck, each in some way, at some point.
+    """
+    await strike_some(arena)
+
+
+async def test_any_call_of_encrypting_ports_can_be_struck_anywhere(
+    encrypting_arena: Arena,
+) -> None:
+    """
+    A call that asks for keys, and writes or reads in several steps, is no other.
+    """
+    await strike_some(encrypting_arena)
+
+
+async def strike_some(arena: Arena) -> None:
+    """
+    Strike some calls that chance chooses, at points that chance chooses.
     """
     names = random.sample(sorted(CALLS), _BLOWS)
     for name in names:

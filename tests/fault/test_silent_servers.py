@@ -14,6 +14,7 @@ import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.conventions import message_sent
+from asm_async.encryption import InMemoryKeyStore
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.files import LocalArtifactStore
 from asm_async.sql import SQLQueryAPI, SQLSessionStore, SQLTextIndex
@@ -22,7 +23,7 @@ from asm_async.testing.faults import ProxyAct, TCPProxy
 from tests.fault.conftest import OpenEngine
 from tests.proxies import by_way, way_to
 from tests.torture.port_calls import CALLS, PortCall, Subject
-from tests.torture.world import Ports, later, sql_ports
+from tests.torture.world import Ports, encrypting_ports, later, sql_ports
 
 pytestmark = pytest.mark.postgres
 
@@ -113,28 +114,33 @@ async def store(engine: AsyncEngine) -> SQLSessionStore:
     return store
 
 
+@pytest.mark.parametrize("encrypts", [False, True], ids=["plain", "encrypted"])
 async def test_every_call_of_every_port_ends_in_time(
     relay: TCPProxy,
-    migrated_postgres_url: str,
     open_engine: OpenEngine,
     stopwatch: Stopwatch,
     tmp_path: Path,
+    *,
+    migrated_postgres_url: str,
+    encrypts: bool,
 ) -> None:
     """
     On a connection that falls silent each ends a second after its timeout at the most.
     """
     contents = LocalArtifactStore(tmp_path / "contents")
+    key_store = InMemoryKeyStore()
 
-    def ports_on(url: str) -> Ports:
-        return sql_ports(open_engine(url), contents, later, TIMEOUT)
+    def ports_on(url: str, timeout: float) -> Ports:
+        ports = sql_ports(open_engine(url), contents, later, timeout)
+        return encrypting_ports(ports, key_store) if encrypts else ports
 
     silent_url = by_way(relay, migrated_postgres_url)
-    patient = sql_ports(open_engine(migrated_postgres_url), contents, later)
+    patient = ports_on(migrated_postgres_url, LONG_SECONDS)
     calls: list[tuple[PortCall, Ports, Subject]] = []
     for number, name in enumerate(NAMES):
         subject, ports = (
             Subject(f"x{number}x"),
-            ports_on(silent_url),
+            ports_on(silent_url, TIMEOUT),
         )
         await subject.prepare(patient)
         await CALLS[name].prepare(patient, subject)

@@ -8,6 +8,7 @@ import asyncio
 import json
 import sys
 import zipfile
+from contextlib import aclosing
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,11 @@ from hypothesis import strategies as st
 
 from asm_async import InMemoryPorts, Ports, open_ports
 from asm_async.importers import ImportSummary, import_from
+from asm_async.importers.claude_export import ClaudeExportImporter
 from asm_async.importers.detecting import kind_of
+from asm_async.importers.importer import ImportContext
+from asm_async.importers.records import CaughtUp
+from asm_async.importers.tally import Tally
 from asm_async.transcripts import read_transcript
 
 LIBERAL = settings(
@@ -274,3 +279,24 @@ async def test_memory_does_not_grow_with_an_export(
 
     assert path.stat().st_size > 2_500_000
     assert peaks[1] - peaks[0] < 25
+
+
+async def test_what_was_read_is_written_before_too_much_waits(tmp_path: Path) -> None:
+    """
+    Small conversations are written together, at most some mebibytes of them.
+    """
+    path = long_export(tmp_path / "conversations.json", 500)
+    async with InMemoryPorts() as ports:
+        context = ImportContext(
+            kind="claude", path=str(path), tally=Tally(10), store=ports.store
+        )
+        sessions = list[set[str]]([set()])
+        async with aclosing(ClaudeExportImporter().records(context)) as records:
+            async for record in records:
+                if isinstance(record, CaughtUp):
+                    sessions.append(set())
+                else:
+                    sessions[-1].add(record.session.id)
+    longest = max(map(len, sessions)) * path.stat().st_size / 500
+    assert len(set[str]().union(*sessions)) == 500
+    assert 3_000_000 < longest < 5_000_000

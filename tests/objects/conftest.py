@@ -56,7 +56,8 @@ def s3_store(endpoint: str, bucket: str, *, max_retries: int = 3) -> S3Store:
         access_key_id="testing",
         secret_access_key="testing",  # noqa: S106 - the server checks none
         virtual_hosted_style_request=False,
-        client_options={"allow_http": True},
+        # The server takes its time where a gigabyte becomes one object.
+        client_options={"allow_http": True, "timeout": "120s"},
         retry_config={
             "max_retries": max_retries,
             "backoff": {"init_backoff": timedelta(milliseconds=5)},

@@ -42,6 +42,11 @@ class Fault:
     How often it will happen still.
     """
 
+    is_done: bool
+    """
+    Whether the request is carried out all the same.
+    """
+
 
 class FaultyServer:
     """
@@ -91,11 +96,12 @@ class FaultyServer:
         *,
         fits: Callable[[str, str], bool] = lambda _method, _path: True,
         times: int = 1_000_000,
+        is_done: bool = False,
     ) -> Iterator[None]:
         """
         Answer requests with *status*, or with silence if it is None.
         """
-        fault = Fault(fits, status, times)
+        fault = Fault(fits, status, times, is_done)
         self._faults.append(fault)
         try:
             yield
@@ -122,8 +128,11 @@ class FaultyServer:
     ) -> Iterable[bytes]:
         if fault.status is None:
             self._let_go.wait(60)
-        length = int(environ.get("CONTENT_LENGTH") or 0)
-        environ["wsgi.input"].read(length)
+        if fault.is_done:
+            b"".join(self._app(environ, lambda *_: None))
+        else:
+            length = int(environ.get("CONTENT_LENGTH") or 0)
+            environ["wsgi.input"].read(length)
         status = fault.status or "503 Slow Down"
         start_response(status, [("Content-Type", "application/xml")])
         return [b"<Error><Code>Fault</Code></Error>"]

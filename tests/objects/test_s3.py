@@ -77,7 +77,15 @@ CALLS: dict[str, Call] = {
 @pytest.fixture
 def store(artifact_store_backend: BucketPlace) -> ObjectArtifactStore:
     """
-    Return a store on the test's bucket whose timeout runs out soon.
+    Return a store on the test's bucket.
+    """
+    return ObjectArtifactStore(artifact_store_backend.store)
+
+
+@pytest.fixture
+def impatient(artifact_store_backend: BucketPlace) -> ObjectArtifactStore:
+    """
+    Return another store on it whose timeout runs out soon.
     """
     return ObjectArtifactStore(artifact_store_backend.store, timeout=1.0)
 
@@ -149,7 +157,10 @@ async def test_a_server_that_is_busy_for_a_moment_is_asked_again(
 
 @pytest.mark.parametrize("name", CALLS.keys() - {"sign"})
 async def test_a_server_that_stays_busy_is_unavailable(
-    store: ObjectArtifactStore, s3_server: FaultyServer, name: str
+    store: ObjectArtifactStore,
+    impatient: ObjectArtifactStore,
+    s3_server: FaultyServer,
+    name: str,
 ) -> None:
     """
     The error says that the same call may succeed later.
@@ -159,13 +170,16 @@ async def test_a_server_that_stays_busy_is_unavailable(
         s3_server.failing("503 Slow Down"),
         pytest.raises(StorageUnavailableError) as caught,
     ):
-        await CALLS[name](store)
+        await CALLS[name](impatient)
     assert caught.value.retryable
 
 
 @pytest.mark.parametrize("name", CALLS.keys() - {"sign"})
 async def test_a_silent_server_is_given_up_in_time(
-    store: ObjectArtifactStore, s3_server: FaultyServer, name: str
+    store: ObjectArtifactStore,
+    impatient: ObjectArtifactStore,
+    s3_server: FaultyServer,
+    name: str,
 ) -> None:
     """
     Each call raises within its timeout and a second.
@@ -173,7 +187,7 @@ async def test_a_silent_server_is_given_up_in_time(
     await store.put(b"hello")
     began = asyncio.get_running_loop().time()
     with s3_server.failing(None), pytest.raises(StorageUnavailableError, match="1 s"):
-        await CALLS[name](store)
+        await CALLS[name](impatient)
     assert asyncio.get_running_loop().time() - began < 2.0
 
 
@@ -207,7 +221,7 @@ async def test_a_bucket_that_is_not_there_is_named(
 @pytest.mark.parametrize("status", ["503 Slow Down", "400 Bad Request", None])
 @pytest.mark.parametrize("name", ["put in parts", "put in pieces"])
 async def test_a_part_that_fails_ends_the_upload(
-    store: ObjectArtifactStore,
+    impatient: ObjectArtifactStore,
     s3_server: FaultyServer,
     artifact_store_backend: BucketPlace,
     name: str,
@@ -216,6 +230,7 @@ async def test_a_part_that_fails_ends_the_upload(
     """
     What was uploaded is deleted, and no half content is ever seen.
     """
+    store = ObjectArtifactStore(artifact_store_backend.store)
 
     def is_second_part(_method: str, path: str) -> bool:
         return "partNumber=2" in path
@@ -224,11 +239,31 @@ async def test_a_part_that_fails_ends_the_upload(
         s3_server.failing(status, fits=is_second_part),
         pytest.raises(StorageError),
     ):
-        await CALLS[name](store)
+        await CALLS[name](impatient if status is None else store)
     assert await store.list_checksums() == []
     # Nobody can abort an upload on a server that does not answer.
     expected = 1 if status is None else 0
     assert await artifact_store_backend.leftovers() == expected
+
+
+async def test_an_upload_whose_last_answer_was_lost_can_be_repeated(
+    store: ObjectArtifactStore, s3_server: FaultyServer
+) -> None:
+    """
+    The client asks again and then finds no upload to abort: no bucket is missing.
+    """
+
+    def is_last(method: str, path: str) -> bool:
+        return method == "POST" and "uploadId=" in path
+
+    with (
+        s3_server.failing("503 Slow Down", fits=is_last, is_done=True),
+        pytest.raises(StorageUnavailableError, match="its answer was lost"),
+    ):
+        await store.put(in_mebibytes(LONG))
+    assert await store.list_checksums() == []
+    put = await store.put(in_mebibytes(LONG))
+    assert await store.list_checksums() == [put.checksum_sha256]
 
 
 async def test_a_signed_url_reads_a_content_without_credentials(
@@ -345,7 +380,7 @@ PUTS_A_GIGABYTE = """
             yield number.to_bytes(8, "big") * (1 << 17)
 
     async def main():
-        store = ObjectArtifactStore(s3_store(*sys.argv[1:]), timeout=60)
+        store = ObjectArtifactStore(s3_store(*sys.argv[1:]), timeout=120)
         before = peak()
         put = await store.put(pieces())
         size, digest = 0, hashlib.sha256()

@@ -14,6 +14,7 @@ from typing import Any
 
 import attrs
 
+from asm_async.encryption import KeyStore
 from asm_async.errors import ASMError, StorageError
 from asm_async.testing.faults import (
     FaultPoints,
@@ -301,11 +302,13 @@ def _is_unknown(error: ASMError) -> bool:
 
 
 @asynccontextmanager
-async def open_arena(url: str | None, directory: Path) -> AsyncGenerator[Arena]:
+async def open_arena(
+    url: str | None, directory: Path, *, key_store: KeyStore | None = None
+) -> AsyncGenerator[Arena]:
     """
-    Open an arena on a database; None for the adapter in memory.
+    Open an arena on a database, or in memory; with a key store, of ports that encrypt.
     """
-    async with open_world(url, directory) as world:
+    async with open_world(url, directory, key_store=key_store) as world:
         if world.engine is None:
             yield Arena(world, None)
         else:

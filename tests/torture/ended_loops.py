@@ -58,7 +58,9 @@ async def call_in_ending_loop(
             else:
                 loop.stop()
 
-        async with open_world(world.url, world.directory) as own:
+        async with open_world(
+            world.url, world.directory, key_store=world.key_store
+        ) as own:
             await act_at(number, call(own.ports), end)
             done.append(True)
 

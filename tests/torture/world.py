@@ -17,6 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from asm_async.encryption import KeyStore, encrypted_ports
 from asm_async.errors import NotFoundError, SessionDeletedError
 from asm_async.files import LocalArtifactStore
 from asm_async.fronts.retention import utc_now
@@ -36,6 +37,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.together import Ports as TogetherPorts
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
@@ -47,8 +49,16 @@ from asm_async.sql import (
     migrations,
 )
 from asm_async.testing.factories import make_event
+from tests.encrypted_ports import key_ring
 
-__all__ = ["Ports", "World", "later", "open_world", "sql_ports"]
+__all__ = [
+    "Ports",
+    "World",
+    "encrypting_ports",
+    "later",
+    "open_world",
+    "sql_ports",
+]
 
 Clock: TypeAlias = Callable[[], datetime]
 
@@ -129,6 +139,33 @@ def memory_ports(
     )
 
 
+def encrypting_ports(ports: Ports, key_store: KeyStore) -> Ports:
+    """
+    Make ports that encrypt in front of others; contents stay as they are.
+    """
+    whole = encrypted_ports(
+        TogetherPorts(
+            store=ports.store,
+            state=ports.state,
+            query=ports.query_api,
+            maintenance=ports.maintenance,
+            feed=ports.feed,
+            artifacts=ports.registry,
+        ),
+        keys=key_ring(key_store),
+    )
+    return Ports(
+        store=whole.store,
+        state=whole.state,
+        query_api=whole.query,
+        maintenance=whole.maintenance,
+        registry=whole.artifacts,
+        feed=whole.feed,
+        contents=ports.contents,
+        another=lambda: encrypting_ports(ports.another(), key_store),
+    )
+
+
 @attrs.frozen(kw_only=True)
 class World:
     """
@@ -149,6 +186,11 @@ class World:
     """
 
     others_engine: AsyncEngine | None
+
+    key_store: KeyStore | None = None
+    """
+    Where the keys are by which the ports encrypt; None if they do not.
+    """
 
     tasks: Collection[asyncio.Task[Any]] = attrs.field(factory=asyncio.all_tasks)
     """
@@ -255,7 +297,9 @@ async def _check_backends(engine: AsyncEngine, others: AsyncEngine | None) -> No
 
 
 @asynccontextmanager
-async def open_world(url: str | None, directory: Path) -> AsyncGenerator[World]:
+async def open_world(
+    url: str | None, directory: Path, *, key_store: KeyStore | None = None
+) -> AsyncGenerator[World]:
     """
     Open all ports over a database twice.
 
@@ -263,6 +307,8 @@ async def open_world(url: str | None, directory: Path) -> AsyncGenerator[World]:
         url: The database's; None for the adapter in memory.
 
         directory: Where to keep contents.
+
+        key_store: Where the keys are by which they encrypt; None to encrypt nothing.
     """
     contents = LocalArtifactStore(directory)
     if url is None:
@@ -276,6 +322,9 @@ async def open_world(url: str | None, directory: Path) -> AsyncGenerator[World]:
             await migrations.upgrade(engine)
         ports = sql_ports(engine, contents, later)
         others = sql_ports(others_engine, contents, utc_now)
+    if key_store is not None:
+        ports = encrypting_ports(ports, key_store)
+        others = encrypting_ports(others, key_store)
     world = World(
         url=url,
         ports=ports,
@@ -283,6 +332,7 @@ async def open_world(url: str | None, directory: Path) -> AsyncGenerator[World]:
         directory=directory,
         engine=engine,
         others_engine=others_engine,
+        key_store=key_store,
     )
     try:
         yield world

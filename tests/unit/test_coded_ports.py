@@ -37,12 +37,14 @@ from asm_async.integrations.fastapi import ALL_TENANTS, ports_lifespan, router
 from asm_async.memory import InMemoryMaintenance
 from asm_async.ports.together import Ports
 from asm_async.testing.factories import (
+    NOON,
     make_artifact,
     make_event,
     make_events,
     make_item,
     make_session,
 )
+from asm_async.testing.query_api.transfer import export_of, pieces
 from asm_async.values.changes import Changes
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session_export import SessionExport
@@ -252,6 +254,23 @@ async def test_an_archive_is_given_what_callers_see(
     assert await maintenance.hard_delete_expired_sessions(policy) == 1
     (export,) = archived
     assert list(export.events) == events
+
+
+async def test_an_import_encodes_few_long_values_at_once_and_some_short_ones(
+    ports: Ports, coder: Watched
+) -> None:
+    """
+    What is waiting together is bounded in bytes as well as in number.
+    """
+    for data, expected in (("x" * 100_000, 3), ("x", 16)):
+        coder.encoded.clear()
+        items = [
+            make_item(scope=f"{data[:2]}/{n:02}", data=data, updated_at=NOON)
+            for n in range(40)
+        ]
+        await ports.query.import_sessions(pieces(export_of(items)))
+        assert max(coder.encoded) == expected
+        assert sum(coder.encoded) == 40
 
 
 async def test_the_librarys_own_records_stay_as_they_are(

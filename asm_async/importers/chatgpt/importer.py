@@ -12,6 +12,7 @@ from typing import Any
 from asm_async.importers.chatgpt.assets import Asset, Assets, files_beside
 from asm_async.importers.chatgpt.messages import asides_of, steps_of
 from asm_async.importers.chatgpt.tree import MessageTree
+from asm_async.importers.compression import uncompressed_name
 from asm_async.importers.conversation import Conversation
 from asm_async.importers.documents import (
     Document,
@@ -52,7 +53,7 @@ class ChatGPTImporter:
         """
         Return whether a file has the trees of messages that ChatGPT exports.
         """
-        is_named = path.endswith((".json", ".json.gz", ".zip"))
+        is_named = uncompressed_name(path).endswith((".json", ".zip"))
         return is_named and b'"mapping"' in beginning_of(path, beginning, _is_export)
 
     def records(self, context: ImportContext) -> AsyncGenerator[Incoming]:

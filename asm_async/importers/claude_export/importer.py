@@ -12,6 +12,7 @@ from typing import Any, cast
 import attrs
 
 from asm_async.importers.claude_export.messages import steps_of
+from asm_async.importers.compression import uncompressed_name
 from asm_async.importers.conversation import Aside, Conversation
 from asm_async.importers.documents import (
     Document,
@@ -44,7 +45,7 @@ class ClaudeExportImporter:
         """
         Return whether a file has conversations as Claude exports them.
         """
-        is_named = path.endswith((".json", ".json.gz", ".zip"))
+        is_named = uncompressed_name(path).endswith((".json", ".zip"))
         return is_named and b'"chat_messages"' in beginning_of(
             path, beginning, _is_export
         )

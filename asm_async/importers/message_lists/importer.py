@@ -13,6 +13,7 @@ from itertools import chain, islice
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.importers.compression import uncompressed_name
 from asm_async.importers.conversation import Aside, Conversation, Speaker, Step
 from asm_async.importers.documents import (
     Document,
@@ -48,7 +49,7 @@ class MessageListImporter:
         """
         Return whether a file has messages with roles, and no tree of them.
         """
-        is_named = path.removesuffix(".gz").endswith(_ENDINGS)
+        is_named = uncompressed_name(path).endswith(_ENDINGS)
         return is_named and b'"role"' in beginning and b'"mapping"' not in beginning
 
     def records(self, context: ImportContext) -> AsyncGenerator[Incoming]:

@@ -35,6 +35,11 @@ _NO_BUCKET = "the object store has no such bucket or container: make it first"
 _REFUSED = "the object store refuses the credentials, or does not allow them this"
 _UNREACHABLE = "the object store cannot be reached, or failed after retries"
 
+_ENDED = (
+    "the object store has ended the upload, or completed it and its answer was lost;"
+    " the same call may succeed"
+)
+
 _STATUS = re.compile(r"non-2xx status code: ([0-9]{3})")
 
 
@@ -78,6 +83,9 @@ def translated() -> Generator[None]:
     except (PermissionDeniedError, UnauthenticatedError) as error:
         raise errors.PermissionDeniedError(_REFUSED) from error
     except FileNotFoundError as error:
+        if "NoSuchUpload" in str(error):
+            # A request that was repeated for want of an answer finds no upload.
+            raise StorageUnavailableError(_ENDED) from error
         raise StorageError(_NO_BUCKET) from error
     except GenericError as error:
         raise _of_status(str(error)) from error
