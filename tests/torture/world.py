@@ -28,6 +28,7 @@ from asm_async.memory import (
     InMemoryQueryAPI,
     InMemorySessionStore,
     InMemoryStateStore,
+    InMemoryTextIndex,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
@@ -36,6 +37,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
@@ -43,6 +45,7 @@ from asm_async.sql import (
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
+    SQLTextIndex,
     create_engine,
     migrations,
 )
@@ -68,6 +71,7 @@ class Ports:
     maintenance: Maintenance
     registry: ArtifactRegistry
     feed: EventFeed
+    text_search: TextSearch
     contents: ArtifactStore
     another: Callable[[], Ports]
     """
@@ -78,6 +82,7 @@ class Ports:
         """
         Close those that can be closed.
         """
+        await self.text_search.aclose()
         await self.feed.aclose()
         await self.state.aclose()
         await self.store.aclose()
@@ -106,6 +111,7 @@ def sql_ports(
         maintenance=SQLMaintenance(engine, timeout=timeout, clock=clock),
         registry=SQLArtifactRegistry(engine, timeout=timeout),
         feed=SQLEventFeed(engine, timeout=timeout),
+        text_search=SQLTextIndex(engine, timeout=timeout),
         contents=contents,
         another=lambda: sql_ports(engine, contents, clock, timeout),
     )
@@ -124,6 +130,7 @@ def memory_ports(
         maintenance=InMemoryMaintenance(database, clock=clock),
         registry=InMemoryArtifactRegistry(database),
         feed=InMemoryEventFeed(database),
+        text_search=InMemoryTextIndex(database),
         contents=contents,
         another=lambda: memory_ports(database, contents, clock),
     )
