@@ -140,12 +140,15 @@ class TextSearchFront(TextSearch):
         """
 
     @abstractmethod
-    async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> None:
+    async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> float:
         """
         Index the events of a batch and acknowledge it, both or neither.
 
         Events that are not there any more, or indexed already, are left out; and so are
         those without terms.
+
+        Returns:
+            How long, in seconds, others could not write meanwhile.
         """
 
     @abstractmethod

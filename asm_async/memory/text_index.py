@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import datetime
+from time import perf_counter
 
 import attrs
 
@@ -79,7 +80,8 @@ class InMemoryTextIndex(TextSearchFront):
             found += _found_titles(database, wanted, query)
         return [_copy(each) for each in cut_items(found, paging)]
 
-    async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> None:
+    async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> float:
+        began = perf_counter()
         # Nothing suspends between the two.
         await batch.acknowledge()
         database = self._access.database
@@ -87,6 +89,7 @@ class InMemoryTextIndex(TextSearchFront):
             event = each.event
             if each.terms and database.stored_event(event.session_id, event.id):
                 database.texts.put(event, each.role, indexed_text(each.terms))
+        return perf_counter() - began
 
     async def _index_titles(self) -> None:
         database = self._access.database

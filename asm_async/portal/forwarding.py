@@ -7,10 +7,12 @@ from __future__ import annotations
 import asyncio
 import inspect
 from collections.abc import AsyncGenerator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager
 from functools import cache, wraps
-from typing import Any, Protocol, TypeVar, cast
+from typing import Any, Protocol, TypeVar, cast, get_origin
 
 from asm_async.errors import UnsupportedOperationError
+from asm_async.portal.contexts import entered
 from asm_async.portal.streams import CallersStream, run_in
 from asm_async.ports.event_consumer import EventConsumer
 from asm_async.ports.together import Ports
@@ -84,8 +86,16 @@ class _ForwardedPort:
     def inner(self) -> Any:
         """
         Return the open port.
+
+        Raises:
+            UnsupportedOperationError: If the ports that are open lack it.
         """
-        return getattr(self.place.opened_ports, self._name)
+        port = getattr(self.place.opened_ports, self._name)
+        if port is None:
+            raise UnsupportedOperationError(
+                f"the ports of this portal have no {self._name}"
+            )
+        return port
 
 
 def _forwarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
@@ -93,6 +103,8 @@ def _forwarded(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
         kinds = inspect.signature(function, eval_str=True)
         if kinds.return_annotation is EventConsumer:
             return _refused(function)
+        if get_origin(kinds.return_annotation) is AbstractAsyncContextManager:
+            return _forwarded_context(name, function)
         return _forwarded_stream(name, function)
     streamed = STREAMED & set(inspect.signature(function).parameters)
     return _forwarded_call(name, function, *streamed)
@@ -128,6 +140,18 @@ def _forwarded_stream(name: str, function: Callable[..., Any]) -> Callable[..., 
         return self.place.stream(lambda: source)
 
     return follow
+
+
+def _forwarded_context(name: str, function: Callable[..., Any]) -> Callable[..., Any]:
+    @wraps(function)
+    def enter(
+        self: _ForwardedPort, *args: Any, **kwargs: Any
+    ) -> AbstractAsyncContextManager[None]:
+        return entered(
+            self.place.run, lambda: getattr(self.inner(), name)(*args, **kwargs)
+        )
+
+    return enter
 
 
 def _refused(function: Callable[..., Any]) -> Callable[..., Any]:

@@ -21,6 +21,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 
@@ -268,4 +269,5 @@ class PortalPorts(Ports):
             maintenance=forward(portal, Maintenance, "maintenance"),
             feed=forward(portal, EventFeed, "feed"),
             artifacts=forward(portal, ArtifactRegistry, "artifacts"),
+            text_search=forward(portal, TextSearch, "text_search"),
         )

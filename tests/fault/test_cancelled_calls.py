@@ -21,6 +21,7 @@ from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.ports.text_search import TextSearch
 from tests.torture.arena import Arena, Way, open_arena
 from tests.torture.port_calls import CALLS
 
@@ -31,6 +32,7 @@ PORTS = [
     ArtifactRegistry,
     ArtifactStore,
     EventFeed,
+    TextSearch,
 ]
 
 # Where a loop is ended, the driver's thread finds nobody to tell what it has done, and

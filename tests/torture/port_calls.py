@@ -15,6 +15,7 @@ from typing import Any, TypeAlias
 import attrs
 
 from asm_async.errors import NotFoundError, StorageError
+from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.memory import (
     InMemoryDatabase,
     InMemoryQueryAPI,
@@ -27,6 +28,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.testing.factories import (
     make_artifact,
     make_events,
@@ -324,6 +326,24 @@ async def _consume(ports: Ports, subject: Subject) -> None:
         await batch.acknowledge()
 
 
+async def _index_again(ports: Ports, _: Subject) -> None:
+    """
+    Have the next update begin with the first event, and wait for no lease.
+    """
+    await ports.feed.delete_consumer(CONSUMER_NAME)
+
+
+async def _keep_indexed(ports: Ports, _: Subject) -> None:
+    async with ports.text_search.following():
+        await ports.text_search.lag()
+
+
+async def _close_text_search(ports: Ports, _: Subject) -> None:
+    search = ports.another().text_search
+    await search.search_text("hello")
+    await search.aclose()
+
+
 async def _close_store(ports: Ports, subject: Subject) -> None:
     store = ports.another().store
     await store.get_latest_sequence(subject.id("ses"))
@@ -545,6 +565,17 @@ STATE_STORE = {
     "delete_scope": PortCall(call=lambda p, s: p.state.delete_scope(s.id("scope"))),
 }
 
+TEXT_SEARCH = {
+    "search_text": PortCall(
+        call=lambda p, s: p.text_search.search_text("hello", session_id=s.id("ses"))
+    ),
+    "update": PortCall(call=lambda p, _: p.text_search.update(), prepare=_index_again),
+    "following": PortCall(call=_keep_indexed, prepare=_index_again),
+    "lag": PortCall(call=lambda p, _: p.text_search.lag()),
+    "clear": PortCall(call=lambda p, _: p.text_search.clear()),
+    "aclose": PortCall(call=_close_text_search),
+}
+
 _PORTS: Mapping[type[Any], Mapping[str, PortCall]] = MappingProxyType(
     {
         SessionStore: SESSION_STORE,
@@ -554,6 +585,7 @@ _PORTS: Mapping[type[Any], Mapping[str, PortCall]] = MappingProxyType(
         ArtifactRegistry: ARTIFACT_REGISTRY,
         ArtifactStore: ARTIFACT_STORE,
         EventFeed: EVENT_FEED,
+        TextSearch: TEXT_SEARCH,
     }
 )
 

@@ -29,6 +29,7 @@ from asm_async.memory import (
     InMemoryQueryAPI,
     InMemorySessionStore,
     InMemoryStateStore,
+    InMemoryTextIndex,
 )
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.artifact_store import ArtifactStore
@@ -38,6 +39,7 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports as TogetherPorts
+from asm_async.ports.text_search import TextSearch
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
@@ -45,6 +47,7 @@ from asm_async.sql import (
     SQLQueryAPI,
     SQLSessionStore,
     SQLStateStore,
+    SQLTextIndex,
     create_engine,
     migrations,
 )
@@ -78,6 +81,7 @@ class Ports:
     maintenance: Maintenance
     registry: ArtifactRegistry
     feed: EventFeed
+    text_search: TextSearch
     contents: ArtifactStore
     another: Callable[[], Ports]
     """
@@ -88,6 +92,7 @@ class Ports:
         """
         Close those that can be closed.
         """
+        await self.text_search.aclose()
         await self.feed.aclose()
         await self.state.aclose()
         await self.store.aclose()
@@ -116,6 +121,7 @@ def sql_ports(
         maintenance=SQLMaintenance(engine, timeout=timeout, clock=clock),
         registry=SQLArtifactRegistry(engine, timeout=timeout),
         feed=SQLEventFeed(engine, timeout=timeout),
+        text_search=SQLTextIndex(engine, timeout=timeout),
         contents=contents,
         another=lambda: sql_ports(engine, contents, clock, timeout),
     )
@@ -134,6 +140,7 @@ def memory_ports(
         maintenance=InMemoryMaintenance(database, clock=clock),
         registry=InMemoryArtifactRegistry(database),
         feed=InMemoryEventFeed(database),
+        text_search=InMemoryTextIndex(database),
         contents=contents,
         another=lambda: memory_ports(database, contents, clock),
     )

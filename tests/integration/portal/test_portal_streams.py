@@ -20,6 +20,7 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.ports.text_search import TextSearch
 from asm_async.testing.factories import make_event, make_events, make_session
 
 PORTS = [
@@ -28,6 +29,7 @@ PORTS = [
     ("query", QueryAPI),
     ("maintenance", Maintenance),
     ("feed", EventFeed),
+    ("text_search", TextSearch),
 ]
 
 

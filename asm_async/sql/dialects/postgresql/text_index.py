@@ -22,16 +22,19 @@ from asm_async.sql.dialects.postgresql.write import TEXT_INDEX_KEY
 from asm_async.sql.dialects.text_index import Split, TextIndexDialect
 from asm_async.values.text_query import Phrase, PhraseEnd, TextQuery
 
-# Rows are numbered as they are indexed, and each has the number of its block among its
-# terms, behind a sign that no word has: so GIN finds what the latest rows have without
-# a look at any other row.
+# Rows are numbered as they are indexed, and each has the numbers of its blocks among
+# its terms, behind a sign that no word has: so GIN finds what the latest rows have
+# without a look at any other row. What it takes for that grows with the square of the
+# number of blocks. So there are blocks of blocks, each of eight: a dozen at most make
+# up any number of them.
 BLOCK_SIZE: Final = 4_096
-_TERMS = f"""array_to_tsvector(
-    string_to_array(btrim(words), ' ') || ('#' || CAST(number / {BLOCK_SIZE} AS text))
-)"""
+_SHIFTS = (12, 15, 18, 21)
+_BLOCKS = ", ".join(f"'#{by}.' || CAST(number >> {by} AS text)" for by in _SHIFTS)
+_TERMS = f"array_to_tsvector(string_to_array(btrim(words), ' ') || ARRAY[{_BLOCKS}])"
 
 # How many times as many blocks are looked at next, at most.
 _MAX_GROWTH = 8
+_SPARE = 1.25
 
 _CREATE_TABLES = (
     """
@@ -245,20 +248,26 @@ class PostgreSQLTextIndex(TextIndexDialect):
         last = await conn.scalar(sa.select(sa.func.max(_NUMBER)).select_from(text_rows))
         last = last or 0
         end = last // BLOCK_SIZE + 1
-        enough, count, split = most // 2 + 1, 1, None
-        while count < end:
-            latest = _narrowed(query, range(end - count, end))
-            found = await _number_found(conn, latest, enough)
-            first = (end - count) * BLOCK_SIZE
-            split = Split(latest, sa.and_(self.narrowed(query), first > _NUMBER))
-            if found >= enough:
-                return split
-            # The latest block is seldom full.
-            rows = enough * (last + 1 - first) // max(found, 1)
-            wanted = min(rows // BLOCK_SIZE + 1, _MAX_GROWTH * count)
-            count = max(wanted, count + 1)
-        found = await _number_found(conn, self.narrowed(query), most + 1)
-        return split if found > most else None
+        enough, count, split, are_many = most // 2 + 1, 1, None, False
+        while count < end or not are_many:
+            if not are_many and _MAX_GROWTH * count >= end:
+                # All that is found is not much more than what would be looked at.
+                found = await _number_found(conn, self.narrowed(query), most + 1)
+                if found <= most:
+                    return None
+                are_many = True
+            else:
+                first = (end - count) * BLOCK_SIZE
+                latest = _narrowed(query, _blocks(first, last))
+                split = Split(latest, sa.and_(self.narrowed(query), first > _NUMBER))
+                found = await _number_found(conn, latest, enough)
+                if found >= enough:
+                    break
+                # The latest block is seldom full, and an estimate is seldom exact.
+                rows = _SPARE * enough * (last + 1 - first) / max(found, 1)
+                wanted = min(int(rows) // BLOCK_SIZE + 1, _MAX_GROWTH * count)
+                count = max(wanted, count + 1)
+        return split
 
     def narrowed_in_order(self, query: TextQuery) -> sa.ColumnElement[bool]:
         """
@@ -276,7 +285,19 @@ class PostgreSQLTextIndex(TextIndexDialect):
         return text_rows.c.session_id.in_(sessions)
 
 
-def _narrowed(query: TextQuery, blocks: Collection[int]) -> sa.ColumnElement[bool]:
+def _blocks(first: int, last: int) -> list[str]:
+    """
+    Return the terms of as few blocks as have the rows from *first* on, to the last.
+    """
+    terms: list[str] = []
+    while first <= last:
+        by = max(each for each in _SHIFTS if first % (1 << each) == 0)
+        terms.append(f"#{by}.{first >> by}")
+        first += 1 << by
+    return terms
+
+
+def _narrowed(query: TextQuery, blocks: Collection[str]) -> sa.ColumnElement[bool]:
     """
     Ask the indexes: an expression is found by one only as it was written there.
     """
@@ -287,7 +308,7 @@ def _narrowed(query: TextQuery, blocks: Collection[int]) -> sa.ColumnElement[boo
         for quoted in _quoted(phrase)
     }
     if blocks:
-        either = " | ".join(f"'#{block}'" for block in blocks)
+        either = " | ".join(f"'{block}'" for block in blocks)
         wanted[f"({either})"] = None
     conditions = [
         text_rows.c.words.like(f"%{phrase.terms[0]}%")
