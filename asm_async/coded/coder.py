@@ -85,6 +85,12 @@ class Coder:
     Whether :meth:`artifacts_of` may return any.
     """
 
+    passes_text: ClassVar[bool] = False
+    """
+    Whether values may have the text of their JSON, as ``EncodedJSON``, in its place:
+    so HTTP passes on long JSON, which is then neither decoded nor encoded again.
+    """
+
     async def encode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
         """
         Return the values to be stored in place of *values*.

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator
 from contextlib import aclosing
+from copy import copy
 from typing import Any
 
 import attrs
@@ -45,6 +46,21 @@ class CodedEventFeed(EventFeed):
         The feed that it wraps.
         """
         self._coding = Coding(fields.instance(coder, "coder", Coder))
+
+    @property
+    def coder(self) -> Coder:
+        """
+        What encodes and decodes its values.
+        """
+        return self._coding.coder
+
+    def over(self, behind: EventFeed) -> CodedEventFeed:
+        """
+        Return the same feed in front of another one.
+        """
+        feed = copy(self)
+        feed.behind = behind
+        return feed
 
     @takes_arguments_of(EventFeed.follow_session)
     def follow_session(self, session_id: str, **filters: Any) -> AsyncGenerator[Event]:

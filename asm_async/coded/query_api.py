@@ -5,6 +5,7 @@ A query API that returns what callers see of stored values.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from typing import Any, TypeVar
 
 import attrs
@@ -61,6 +62,21 @@ class CodedQueryAPI(QueryAPI):
         The query API that it wraps.
         """
         self._coding = Coding(fields.instance(coder, "coder", Coder))
+
+    @property
+    def coder(self) -> Coder:
+        """
+        What encodes and decodes its values.
+        """
+        return self._coding.coder
+
+    def over(self, behind: QueryAPI) -> CodedQueryAPI:
+        """
+        Return the same query in front of another one.
+        """
+        query = copy(self)
+        query.behind = behind
+        return query
 
     @takes_arguments_of(QueryAPI.search_sessions)
     async def search_sessions(self, **filters: Any) -> Page[Session]:

@@ -63,6 +63,21 @@ class CodedSessionStore(SessionStoreFront):
         self._coding = Coding(fields.instance(coder, "coder", Coder))
         self._is_lenient = False
 
+    @property
+    def coder(self) -> Coder:
+        """
+        What encodes and decodes its values.
+        """
+        return self._coding.coder
+
+    def over(self, behind: SessionStore) -> CodedSessionStore:
+        """
+        Return the same store in front of another one.
+        """
+        store = copy(self)
+        store.behind = behind
+        return store
+
     def lenient(self) -> CodedSessionStore:
         """
         Return the same store for those who only pass on what they read.

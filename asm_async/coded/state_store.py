@@ -41,6 +41,13 @@ class CodedStateStore(StateStore):
         """
         self._coding = Coding(fields.instance(coder, "coder", Coder))
 
+    @property
+    def coder(self) -> Coder:
+        """
+        What encodes and decodes its values.
+        """
+        return self._coding.coder
+
     async def aclose(self) -> None:
         """
         Close the store that it wraps.

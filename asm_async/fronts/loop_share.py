@@ -5,12 +5,13 @@ How long work on the event loop leaves time to others.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Generator, Iterable
 from time import perf_counter
 from typing import TypeVar
 
 A = TypeVar("A")
 B = TypeVar("B")
+T = TypeVar("T")
 
 _MAX_SECONDS = 0.01
 
@@ -54,3 +55,17 @@ async def in_pieces(make: Callable[[A], B], values: Iterable[A]) -> list[B]:
         if perf_counter() >= share.ends_at:
             await share.rest()
     return made
+
+
+async def in_steps(steps: Generator[None, None, T]) -> T:
+    """
+    Return what comes out of *steps* in the end, with rests where they take long.
+    """
+    share = LoopShare()
+    try:
+        while True:
+            next(steps)
+            await share.rest()
+    except StopIteration as end:
+        result: T = end.value
+        return result

@@ -11,9 +11,13 @@ from typing import Any, ClassVar
 import attrs
 
 from asm_async.coded import CodedValue, Coder
+from asm_async.fronts.loop_share import LoopShare, in_steps
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
+from asm_async.values.json_outline import PIECE_LENGTH
+from asm_async.values.json_pieces import change_in_pieces
+from asm_async.values.json_values import EncodedJSON, encode_json
 from asm_async.values.redaction import RedactionPolicy
 from asm_async.values.run import Run
 from asm_async.values.session import Session
@@ -52,6 +56,7 @@ class RedactingCoder(Coder):
     """
 
     is_reversible: ClassVar[bool] = False
+    passes_text: ClassVar[bool] = True
 
     def __init__(self, policy: RedactionPolicy) -> None:
         self._policy = fields.instance(policy, "policy", RedactionPolicy)
@@ -60,11 +65,19 @@ class RedactingCoder(Coder):
         """
         Return the values, whose JSON is in normal form, as they may be stored.
         """
-        return [self._redacted(value) for value in values]
+        share, redacted = LoopShare(), list[CodedValue]()
+        for value in values:
+            names = _FIELDS[type(value)]
+            changes = {name: await self._json(getattr(value, name)) for name in names}
+            made: Any = attrs.evolve(value, **changes)
+            redacted.append(made)
+            await share.rest()
+        return redacted
 
-    def _redacted(self, value: CodedValue) -> CodedValue:
+    async def _json(self, value: object) -> Any:
         redact = self._policy.redact
-        changes: dict[str, Any] = {
-            name: redact(getattr(value, name)) for name in _FIELDS[type(value)]
-        }
-        return attrs.evolve(value, **changes)
+        if type(value) is not EncodedJSON:
+            return redact(value)
+        if len(value) > PIECE_LENGTH and value.startswith(("{", "[")):
+            return await in_steps(change_in_pieces(value, redact))
+        return EncodedJSON(encode_json(redact(value)))

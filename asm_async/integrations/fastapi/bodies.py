@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Collection, Generator
+from contextlib import contextmanager
 from http import HTTPStatus
 from typing import Annotated, Any, TypeAlias, TypeVar, cast
 
@@ -13,31 +14,17 @@ from fastapi import Depends
 from starlette.requests import ClientDisconnect, Request
 
 from asm_async.errors import ValidationError
-from asm_async.fronts.loop_share import LoopShare
+from asm_async.fronts.loop_share import LoopShare, in_steps
 from asm_async.integrations.fastapi.access import ContextDep, Limits
+from asm_async.integrations.fastapi.long_bodies import LONG_BODY, body_in_steps
 from asm_async.integrations.fastapi.problems import ProblemError
 from asm_async.values import fields
-from asm_async.values.json_values import EncodedJSON, JSONObject, without_collection
+from asm_async.values.json_values import JSONObject, without_collection
 from asm_async.values.not_json import with_article
-from asm_async.values.parsed_json import check_depth, encode_parsed
 from asm_async.values.plain_value import check_members
 
+B = TypeVar("B", bytes, JSONObject)
 T = TypeVar("T")
-
-
-_LONG_BODY = 1 << 16
-_NESTED = (dict, list)
-_JSON_MEMBERS = frozenset(
-    {
-        "context",
-        "data",
-        "error",
-        "input",
-        "metadata",
-        "output",
-        "provider_metadata",
-    }
-)
 
 
 async def _body(request: Request, context: ContextDep) -> JSONObject:
@@ -50,29 +37,39 @@ async def _body(request: Request, context: ContextDep) -> JSONObject:
             "The body must be application/json.",
         )
     text = await _bounded(request, context.limits.max_body_bytes)
-    share = LoopShare()
-    is_passed = context.state.passes_text and len(text) >= _LONG_BODY
-    # Until its JSON is text again: the garbage collector's pass over what a mebibyte
-    # may stand for takes longer than all the rest.
-    with without_collection():
-        given = _object_of(text, context.limits)
-        encoded = _encode_members(given) if is_passed else ()
-    await share.rest()
-    for name, member in encoded:
-        check_depth(member, name)
-        await share.rest()
+    is_long = len(text) >= LONG_BODY and text.lstrip().startswith((b"{", b"["))
+    if is_long and context.state.passes_text:
+        given = await _passed(text)
+    else:
+        given = await made_of(_object_of, text)
+    _check_lengths(given, context.limits)
     return given
 
 
-def _object_of(text: bytes, limits: Limits) -> JSONObject:
+async def _passed(body: bytes) -> JSONObject:
     """
-    Decode a body, and refuse one that has too many members.
+    Decode a long body but for its JSON values, which only pass through.
     """
-    body = _decoded(text)
+    with _reading():
+        return await in_steps(body_in_steps(body.decode("utf-8")))
+
+
+def _object_of(text: bytes) -> JSONObject:
+    """
+    Decode a body.
+    """
+    with _reading(), without_collection():
+        body = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     if not isinstance(body, dict):
         kind = with_article(type(body).__name__)
         raise ValidationError(f"body: expected a JSON object, got {kind}")
-    given = cast("JSONObject", body)
+    return cast("JSONObject", body)
+
+
+def _check_lengths(given: JSONObject, limits: Limits) -> None:
+    """
+    Refuse a body that has too many members, before anything is made of them.
+    """
     for name, owner, most in (
         ("tags", given, limits.max_tags),
         ("tags", given.get("session"), limits.max_tags),
@@ -82,41 +79,6 @@ def _object_of(text: bytes, limits: Limits) -> JSONObject:
         ("replacement", given, limits.max_events_per_request),
     ):
         _check_length(name, owner, most)
-    return given
-
-
-def _encode_members(body: JSONObject) -> list[tuple[str, EncodedJSON]]:
-    """
-    Put the text in which it is stored in place of each long JSON value of a body.
-
-    What it is needed for is to be stored and answered: nothing else looks into it.
-
-    Returns:
-        Each with its name.
-    """
-    encoded: list[tuple[str, EncodedJSON]] = []
-    for place, owner in _values_in(body):
-        for name in _JSON_MEMBERS & owner.keys():
-            if type(owner[name]) in _NESTED:
-                text = encode_parsed(owner[name], f"{place}{name}")
-                owner[name] = text
-                encoded.append((f"{place}{name}", text))
-    return encoded
-
-
-def _values_in(body: JSONObject) -> Generator[tuple[str, JSONObject]]:
-    """
-    Yield a body and the values inside it, each with its place.
-    """
-    yield "", body
-    for name in ("session", "create_session"):
-        if isinstance(value := body.get(name), dict):
-            yield f"{name}.", cast("JSONObject", value)
-    for name in ("events", "runs", "replacement"):
-        if isinstance(members := body.get(name), list):
-            for index, value in enumerate(cast("list[object]", members)):
-                if isinstance(value, dict):
-                    yield f"{name}[{index}].", cast("JSONObject", value)
 
 
 def _check_length(name: str, owner: object, most: int) -> None:
@@ -131,7 +93,7 @@ def _check_length(name: str, owner: object, most: int) -> None:
         raise ValidationError(f"{name}: expected at most {most}, got {count}")
 
 
-async def made_of(make: Callable[[JSONObject], T], body: JSONObject) -> T:
+async def made_of(make: Callable[[B], T], body: B) -> T:
     """
     Return what *make* makes of a body, and let others have the event loop then.
     """
@@ -168,9 +130,15 @@ async def _bounded(request: Request, most: int) -> bytes:
     return bytes(body)
 
 
-def _decoded(body: bytes) -> Any:
+@contextmanager
+def _reading() -> Generator[None]:
+    """
+    Say of what cannot be decoded that it is no JSON.
+    """
     try:
-        return json.loads(body.decode("utf-8"), parse_constant=_refuse_constant)
+        yield
+    except ValidationError:
+        raise
     except (ValueError, RecursionError):
         # Among them bytes that are not UTF-8, endless integers, and deep nesting.
         raise ProblemError(

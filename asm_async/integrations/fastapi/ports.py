@@ -11,10 +11,10 @@ import attrs
 from fastapi import Depends, FastAPI
 from starlette.requests import HTTPConnection
 
-from asm_async.coded import CodedSessionStore
 from asm_async.fronts.log_records import LogThrottle
 from asm_async.integrations.fastapi.open_streams import OpenStreams, Pace
 from asm_async.integrations.fastapi.readiness import Readiness
+from asm_async.integrations.fastapi.text_passing import passing, takes_text
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
@@ -22,39 +22,10 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.ports.together import Ports
-from asm_async.sql import (
-    SQLEventFeed,
-    SQLQueryAPI,
-    SQLSessionStore,
-    SQLStateStore,
-)
 
 # How long requests that were cancelled when the server stopped may take to save their
 # end. Process managers kill after 10 seconds (Docker) or 30 (Kubernetes).
 _GRACE_SECONDS = 5.0
-
-
-def _passing_ports(state: AppState) -> Ports:
-    ports = state.ports
-    store, query, feed = ports.store, ports.query, ports.feed
-    # No subclass: one that changes what it reads has to see it.
-    if type(store) is SQLSessionStore:
-        store = store.undecoded()
-    elif isinstance(store, CodedSessionStore):
-        store = store.lenient()
-    if type(query) is SQLQueryAPI:
-        query = query.undecoded()
-    if type(feed) is SQLEventFeed:
-        feed = feed.undecoded()
-    return Ports(
-        store=store,
-        state=ports.state,
-        query=query,
-        maintenance=ports.maintenance,
-        feed=feed,
-        artifacts=ports.artifacts,
-        text_search=ports.text_search,
-    )
 
 
 @attrs.frozen(kw_only=True, eq=False)
@@ -65,24 +36,20 @@ class AppState:
 
     ports: Ports
     passing_ports: Ports = attrs.field(
-        init=False, default=attrs.Factory(_passing_ports, takes_self=True)
+        init=False,
+        default=attrs.Factory(lambda self: passing(self.ports), takes_self=True),
     )
     """
     The same, for routes that only pass on what they read.
     """
 
-    @property
-    def passes_text(self) -> bool:
-        """
-        Whether what these are given may have its JSON as the text that is stored.
-
-        Others may look into it, such as those that redact it.
-        """
-        ports = self.ports
-        return (
-            type(ports.store) is SQLSessionStore and type(ports.state) is SQLStateStore
-        )
-
+    passes_text: bool = attrs.field(
+        init=False,
+        default=attrs.Factory(lambda self: takes_text(self.ports), takes_self=True),
+    )
+    """
+    Whether what these are given may have its JSON as the text that is stored.
+    """
     streams: OpenStreams = attrs.field(factory=OpenStreams)
     pace: Pace = attrs.field(factory=Pace)
     log_throttle: LogThrottle = attrs.field(factory=LogThrottle)
