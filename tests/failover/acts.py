@@ -25,7 +25,7 @@ _LONGEST_CUT = 6.0
 
 async def kill_primary(cluster: Cluster, _load: Load, _random: Random) -> None:
     """
-    Kill every process of the primary's host, and start it again when another is primary.
+    Kill all processes of the primary's host, and start it when another is primary.
     """
     primary = await cluster.leader()
     primary.kill()

@@ -105,13 +105,31 @@ class Cluster:
         spawn("haproxy", "-db", "-f", "haproxy.cfg", directory=proxy)
         await self.wait_until_whole(seconds=_START_SECONDS)
         leader = self.node(leader_of(await self.members()))
-        superuser = f"postgresql://postgres:superuser-secret@{leader.host}:5432"
-        conn = await asyncpg.connect(f"{superuser}/postgres")
+        conn = await self._superuser(leader)
         try:
             await conn.execute("CREATE ROLE agent LOGIN PASSWORD 'agent-secret'")
             await conn.execute("CREATE DATABASE agents OWNER agent")
         finally:
             await conn.close()
+
+    async def wait_for_replication(self) -> None:
+        """
+        Wait until every standby has stored what the primary has written by now.
+        """
+        conn = await self._superuser(await self.leader())
+        try:
+            end = await conn.fetchval("SELECT pg_current_wal_insert_lsn()")
+            missing = "SELECT count(*) FROM pg_stat_replication WHERE flush_lsn < $1"
+            while await conn.fetchval(missing, end):  # noqa: ASYNC110 - nobody tells
+                await asyncio.sleep(_POLL_SECONDS)
+        finally:
+            await conn.close()
+
+    @staticmethod
+    async def _superuser(node: Node) -> asyncpg.Connection[Any]:
+        return await asyncpg.connect(
+            f"postgresql://postgres:superuser-secret@{node.host}:5432/postgres"
+        )
 
     def close(self) -> None:
         """
@@ -180,7 +198,7 @@ class Cluster:
         members: Members = {}
         try:
             async with asyncio.timeout(seconds):
-                while not condition(members := await self.members()):
+                while not condition(members := await self.members()):  # noqa: ASYNC110
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"after {seconds:.0f} s: {members}") from None

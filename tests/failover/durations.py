@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Iterable, Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from asm_async.testing.history import Outcome, read_history
@@ -25,7 +26,7 @@ _NANOSECONDS = 1e9
 
 class Pulse:
     """
-    Notices when this process was not given the processor, for which no call is to blame.
+    Notices when this process stood still, for which no call is to blame.
     """
 
     def __init__(self) -> None:
@@ -86,5 +87,5 @@ def longest_stall(paths: Iterable[Path], start: float, end: float) -> float:
             ),
         ]
     )
-    gaps = [b - a for a, b in zip(moments, moments[1:], strict=False)]
+    gaps = [b - a for a, b in pairwise(moments)]
     return max(gaps, default=end - start)

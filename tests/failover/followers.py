@@ -19,6 +19,7 @@ from asm_async.sql import SQLEventFeed, create_engine
 
 __all__ = [
     "HANDLED",
+    "PASSING",
     "Consumer",
     "EffectiveConsumer",
     "FeedFollower",
@@ -44,8 +45,10 @@ What makes the table into which a handler writes.
 
 _LEASE_SECONDS = 5.0
 
-# What a follower lives through: it goes on where it was.
-_PASSING = (StorageUnavailableError, StorageBusyError, LeaseLostError)
+PASSING = (StorageUnavailableError, StorageBusyError, LeaseLostError)
+"""
+What a follower lives through: it goes on where it was.
+"""
 
 
 def given_of(event: Event) -> Given:
@@ -77,9 +80,17 @@ class Follower(ABC):
         name: What a violation calls it.
 
         feed: What it follows.
+
+        passing: What it lives through.
     """
 
-    def __init__(self, name: str, feed: SQLEventFeed) -> None:
+    def __init__(
+        self,
+        name: str,
+        feed: SQLEventFeed,
+        *,
+        passing: tuple[type[Exception], ...] = PASSING,
+    ) -> None:
         self.name: str = name
         self.feed: SQLEventFeed = feed
         self.record: list[Given] = []
@@ -90,6 +101,7 @@ class Follower(ABC):
         """
         How often the database failed for longer than its timeout.
         """
+        self._passing = passing
         self._task: asyncio.Task[None] | None = None
 
     async def run(self) -> None:
@@ -102,7 +114,7 @@ class Follower(ABC):
                 await asyncio.wait([self._task])
                 if not self._task.cancelled():
                     error = self._task.exception()
-                    if not isinstance(error, _PASSING):
+                    if not isinstance(error, self._passing):
                         raise error or AssertionError(f"{self.name} has ended")
                     self.restarts += 1
         finally:
@@ -126,17 +138,23 @@ class FeedFollower(Follower):
     Follows all sessions, and resumes at a checkpoint.
     """
 
-    checkpoint: str | None = None
-    """
-    Where it is.
-    """
+    def __init__(
+        self, name: str, feed: SQLEventFeed, checkpoint: str | None = None
+    ) -> None:
+        super().__init__(name, feed)
+        self.first: str | None = checkpoint
+        self.places: list[str] = []
+        """
+        The checkpoints of what it was given.
+        """
 
     async def _follow(self) -> None:
-        following = self.feed.follow_all(checkpoint=self.checkpoint)
+        checkpoint = self.places[-1] if self.places else self.first
+        following = self.feed.follow_all(checkpoint=checkpoint)
         async with aclosing(following) as events:
-            async for event, checkpoint in events:
+            async for event, place in events:
                 self.record.append(given_of(event))
-                self.checkpoint = checkpoint
+                self.places.append(place)
 
 
 class SessionFollower(Follower):
@@ -147,17 +165,18 @@ class SessionFollower(Follower):
     def __init__(self, name: str, feed: SQLEventFeed, session_id: str) -> None:
         super().__init__(name, feed)
         self.session_id: str = session_id
-        self.last: Event | int = 0
+        self.places: list[Event] = []
         """
-        What it was given last.
+        What it was given, whole.
         """
 
     async def _follow(self) -> None:
-        following = self.feed.follow_session(self.session_id, after=self.last)
+        after = self.places[-1] if self.places else 0
+        following = self.feed.follow_session(self.session_id, after=after)
         async with aclosing(following) as events:
             async for event in events:
                 self.record.append(given_of(event))
-                self.last = event
+                self.places.append(event)
 
 
 class Consumer(Follower):
@@ -179,6 +198,10 @@ class EffectiveConsumer(Follower):
 
     What it was given is what its table holds.
     """
+
+    def __init__(self, name: str, feed: SQLEventFeed) -> None:
+        # The handler's own statements raise the errors of SQLAlchemy.
+        super().__init__(name, feed, passing=(*PASSING, sa.exc.DBAPIError))
 
     async def _follow(self) -> None:
         consumer = self.feed.consumer(self.name, lease_seconds=_LEASE_SECONDS)

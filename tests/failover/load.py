@@ -5,7 +5,7 @@ All who use a database while its servers fail over.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from itertools import count
 from pathlib import Path
@@ -14,12 +14,12 @@ from random import Random
 import attrs
 
 from asm_async.ports.session_store import SessionStore
+from asm_async.sql import create_engine
 from asm_async.testing.factories import make_session
 from asm_async.testing.faults import TCPProxy
 from tests.failover.cluster import Cluster
 from tests.failover.counters import Counter, open_counter
 from tests.failover.durations import Pulse
-from tests.failover.verdict import check_followers
 from tests.failover.followers import (
     Consumer,
     EffectiveConsumer,
@@ -28,6 +28,7 @@ from tests.failover.followers import (
     SessionFollower,
     open_feed,
 )
+from tests.failover.verdict import check_followers
 from tests.fault.mixed_writing import SESSIONS
 from tests.fault.recorded_runs import record_one
 from tests.torture.writers import Ledger, Writers
@@ -201,12 +202,20 @@ async def under_load(
                         load.ways.heal()
                         ended.set()
                         writers.stop()
-                await check_followers(load.followers, url)
+                await _check_followers(load.followers, url)
             finally:
                 for task in background:
                     task.cancel()
         for counter in load.counters:
             await counter.check()
+
+
+async def _check_followers(followers: Sequence[Follower], url: str) -> None:
+    engine = create_engine(url)
+    try:
+        await check_followers(followers, engine)
+    finally:
+        await engine.dispose()
 
 
 async def _record(store: SessionStore, ended: asyncio.Event) -> None:

@@ -21,7 +21,7 @@ def documented() -> dict[str, str]:
     """
     Return the text of each file that the page shows, by the path it says.
     """
-    return {path: text for path, text in _BLOCK.findall(_PAGE.read_text("utf-8"))}
+    return dict(_BLOCK.findall(_PAGE.read_text("utf-8")))
 
 
 def rendered(

@@ -9,10 +9,7 @@ from collections import Counter
 from collections.abc import Mapping
 from typing import Any
 
-import sqlalchemy as sa
-
 from asm_async import open_ports
-from asm_async.sql import create_engine, migrations
 from asm_async.testing.history import read_history
 from tests.failover.acts import ACTS
 from tests.failover.cluster import Cluster, running_cluster
@@ -21,8 +18,8 @@ from tests.failover.durations import (
     longest_overrun,
     longest_stall,
 )
-from tests.failover.followers import HANDLED
 from tests.failover.load import RECORDED, Load, under_load
+from tests.failover.preparation import make_tables
 from tests.fault.recorded_runs import check_runs
 from tests.torture.campaign import Setting, Tally
 from tests.torture.deadlines import in_time
@@ -60,8 +57,7 @@ class Synchronous:
         setting.random.shuffle(order)
         async with running_cluster(servers=self._servers) as cluster:
             url = cluster.proxied_url
-            await _make_tables(url)
-            load: Load | None = None
+            await make_tables(url)
             async with under_load(cluster, setting.directory, setting.random) as load:
                 await self._bring_about(order, cluster, load, setting)
             setting.tell("check what is left")
@@ -115,11 +111,3 @@ class Synchronous:
             runs = await check_runs(ports.store, ports.state, [RECORDED])
         self.figures["runs"] = sum(runs.values())
         return await load.ledger.judged(url, faults=len(self._times))
-
-
-async def _make_tables(url: str) -> None:
-    engine = create_engine(url)
-    await migrations.upgrade(engine)
-    async with engine.begin() as conn:
-        await conn.execute(sa.text(HANDLED))
-    await engine.dispose()

@@ -6,11 +6,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from asm_async.sql import create_engine
 from asm_async.sql.core import tables
 from asm_async.sql.dialects import dialect_of
 from tests.failover.followers import (
@@ -39,7 +39,7 @@ async def stored_events(engine: AsyncEngine) -> list[Given]:
         return [tuple(row) for row in await conn.execute(query)]
 
 
-async def check_followers(followers: Collection[Follower], url: str) -> None:
+async def check_followers(followers: Collection[Follower], engine: AsyncEngine) -> None:
     """
     Assert that each was given what is stored: everything, once, and in order.
 
@@ -47,20 +47,14 @@ async def check_followers(followers: Collection[Follower], url: str) -> None:
     effects, where they are stored with its checkpoint, stand once. Nobody may write any
     more.
     """
-    engine = create_engine(url)
-    try:
-        stored = await stored_events(engine)
-        for follower in followers:
-            wanted = _wanted(follower, stored)
-            try:
-                async with asyncio.timeout(_CATCH_UP_SECONDS):
-                    while len(await _given(follower, engine)) < len(wanted):
-                        await asyncio.sleep(_LOOK_SECONDS)
-            except TimeoutError:
-                pass
-            _compare(follower.name, await _given(follower, engine), wanted)
-    finally:
-        await engine.dispose()
+    stored = await stored_events(engine)
+    for follower in followers:
+        wanted = _wanted(follower, stored)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_CATCH_UP_SECONDS):
+                while len(await _given(follower, engine)) < len(wanted):  # noqa: ASYNC110
+                    await asyncio.sleep(_LOOK_SECONDS)
+        _compare(follower.name, await _given(follower, engine), wanted)
 
 
 def _wanted(follower: Follower, stored: Sequence[Given]) -> list[Given]:
