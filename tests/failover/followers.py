@@ -199,9 +199,15 @@ class EffectiveConsumer(Follower):
     What it was given is what its table holds.
     """
 
-    def __init__(self, name: str, feed: SQLEventFeed) -> None:
+    def __init__(
+        self,
+        name: str,
+        feed: SQLEventFeed,
+        *,
+        passing: tuple[type[Exception], ...] = PASSING,
+    ) -> None:
         # The handler's own statements raise the errors of SQLAlchemy.
-        super().__init__(name, feed, passing=(*PASSING, sa.exc.DBAPIError))
+        super().__init__(name, feed, passing=(*passing, sa.exc.DBAPIError))
 
     async def _follow(self) -> None:
         consumer = self.feed.consumer(self.name, lease_seconds=_LEASE_SECONDS)

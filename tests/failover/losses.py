@@ -133,7 +133,7 @@ class Losses:
                 async with asyncio.TaskGroup() as group:
                     consumers = [
                         Consumer("plain", feed, passing=_SURVIVED),
-                        EffectiveConsumer("effective", feed),
+                        EffectiveConsumer("effective", feed, passing=_SURVIVED),
                     ]
                     background = [
                         group.create_task(each.run()) for each in (appender, *consumers)
