@@ -58,7 +58,9 @@ class Synchronous:
         async with running_cluster(servers=self._servers) as cluster:
             url = cluster.proxied_url
             await make_tables(url)
-            async with under_load(cluster, setting.directory, setting.random) as load:
+            async with under_load(
+                url, cluster.multi_host_url, setting.directory, setting.random
+            ) as load:
                 await self._bring_about(order, cluster, load, setting)
             setting.tell("check what is left")
             return await self._judged(load, url)
