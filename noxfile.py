@@ -112,6 +112,51 @@ def pgbouncer(session: nox.Session) -> None:
     session.run("python", "-m", "pytest", "tests/pgbouncer", *session.posargs)
 
 
+# What HAProxy needs of Debian's and few have installed comes with it.
+FAILOVER_PACKAGES = [
+    "etcd-server",
+    "haproxy",
+    "liblua5.3-0",
+    "libopentracing-c-wrapper0",
+    "libopentracing1",
+]
+
+
+@nox.session
+def failover(session: nox.Session) -> None:
+    """
+    Fail over between PostgreSQL servers, again and again, and check what was promised.
+
+    Takes ``--kills 5`` and the like after ``--``. etcd and HAProxy are Debian's; where
+    they are not installed, they are unpacked into nox's cache, and run from there.
+    """
+    session.install(".[test]", "patroni[etcd3]>=4.1")
+    places = [*os.environ["PATH"].split(os.pathsep), "/usr/sbin"]
+    libraries: list[str] = []
+    programs = ("etcd", "haproxy")
+    if not all(shutil.which(each, path=os.pathsep.join(places)) for each in programs):
+        folder = Path(session.cache_dir, "failover").resolve()
+        if not folder.exists():
+            apt_get = shutil.which("apt-get")
+            if apt_get is None:
+                session.error("there is no etcd or HAProxy: install both")
+            if os.geteuid() == 0:
+                session.run(apt_get, "update", "-qq", external=True)
+            folder.mkdir(parents=True)
+            with session.chdir(folder):
+                download = [apt_get, "download", "-qq", *FAILOVER_PACKAGES]
+                session.run(*download, external=True)
+                for package in sorted(Path().glob("*.deb")):
+                    session.run("dpkg", "-x", str(package), ".", external=True)
+        places += [str(folder / "usr" / each) for each in ("bin", "sbin")]
+        libraries += map(str, folder.glob("usr/lib/*-linux-gnu"))
+    environment = {
+        "PATH": os.pathsep.join([session.bin, *places]),
+        "LD_LIBRARY_PATH": os.pathsep.join(libraries),
+    }
+    session.run("python", "-m", "tests.failover", *session.posargs, env=environment)
+
+
 @nox.session
 def objects(session: nox.Session) -> None:
     """

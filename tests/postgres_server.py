@@ -22,7 +22,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
 
-__all__ = ["PostgresServer", "give_away"]
+__all__ = ["PostgresServer", "give_away", "roomy_memory"]
 
 _SETTINGS = {
     "listen_addresses": "127.0.0.1",
@@ -88,7 +88,7 @@ def _new_directory(parent: Path | None = None) -> Path:
     return Path(tempfile.mkdtemp(prefix="asm-postgres-", dir=parent))
 
 
-def _roomy_memory() -> Path | None:
+def roomy_memory() -> Path | None:
     """
     Find a file system in memory that has room for the tests' databases.
     """
@@ -165,7 +165,7 @@ class PostgresServer:
     ) -> None:
         self._settings = _SETTINGS | ({} if is_durable else _CARELESS)
         self._settings |= settings or {}
-        self._top = _new_directory(_roomy_memory())
+        self._top = _new_directory(roomy_memory())
         self._directories = [self._top]
         atexit.register(self.close)
         give_away(self._top)

@@ -325,7 +325,9 @@ class SQLSessionStore(SessionStoreFront):
 
     async def _perform(self, operation: Operation) -> Outcome:
         async with self._lifecycle:
-            outcome = await self._groups.submit(operation, self._transactions.timeout)
+            outcome = await self._groups.submit(
+                operation, self._transactions.seconds_left()
+            )
         if isinstance(outcome, ASMError):
             raise outcome
         return outcome

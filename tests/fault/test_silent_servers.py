@@ -273,3 +273,21 @@ async def test_an_engine_is_disposed_of_though_its_server_is_silent(
     relay.fall_silent()
 
     assert await stopwatch.time(engine.dispose()) < 2
+
+
+async def test_a_first_call_ends_in_time(
+    relay: TCPProxy, engine: AsyncEngine, stopwatch: Stopwatch
+) -> None:
+    """
+    What its look at the database takes is not given to it a second time.
+    """
+    store = SQLSessionStore(engine, timeout=2 * TIMEOUT)
+    look = relay.arm(ProxyAct.STALL, b"transaction_read_only")
+    relay.arm(ProxyAct.STALL, b"evt_1")
+    calling = asyncio.create_task(
+        stopwatch.time(store.append_event(make_event(id="evt_1")))
+    )
+    await look.happened.wait()
+    asyncio.get_running_loop().call_later(1.5 * TIMEOUT, look.released.set)
+    assert await calling < 2 * TIMEOUT + GRACE
+    await store.aclose()

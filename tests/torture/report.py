@@ -16,8 +16,6 @@ __all__ = ["Row", "row_of", "spliced", "table", "told", "update", "write"]
 
 Row: TypeAlias = dict[str, Any]
 
-_BEGIN = "<!-- campaigns: begin -->"
-_END = "<!-- campaigns: end -->"
 _COUNTS = ("faults", "acknowledged", "refused", "unknown", "violations")
 _HEAD = ("campaign", "database", *_COUNTS, "seconds", "seed")
 
@@ -93,15 +91,16 @@ def write(new: Iterable[Row], page: Path, campaigns: Sequence[Campaign]) -> None
     page.write_text(spliced(page.read_text("utf-8"), table(rows)), "utf-8")
 
 
-def spliced(page: str, text: str) -> str:
+def spliced(page: str, text: str, *, marker: str = "campaigns") -> str:
     """
     Put *text* between the markers of a page.
     """
-    before, _, rest = page.partition(_BEGIN)
-    _, end, after = rest.partition(_END)
-    if not end:
-        raise ValueError(f"the page has no line {_BEGIN!r} before a line {_END!r}")
-    return f"{before}{_BEGIN}\n{text}\n{_END}{after}"
+    begin, end = f"<!-- {marker}: begin -->", f"<!-- {marker}: end -->"
+    before, _, rest = page.partition(begin)
+    _, found, after = rest.partition(end)
+    if not found:
+        raise ValueError(f"the page has no line {begin!r} before a line {end!r}")
+    return f"{before}{begin}\n{text}\n{end}{after}"
 
 
 def _rule() -> list[str]:

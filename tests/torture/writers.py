@@ -128,13 +128,17 @@ class Writers:
         self._must_stop = False
         self._came = asyncio.Condition()
 
-    async def write(self, store: SessionStore, name: str, random: Random) -> None:
+    async def write(
+        self, store: SessionStore, name: str, random: Random, *, pause: float = 0.0
+    ) -> None:
         """
-        Do one piece of work after the other.
+        Do one piece of work after the other, with a pause of so many seconds between.
         """
         self._done[name] = 0
         writer = MixedWriter(store, name, SESSIONS, random)
         while not self._must_stop:
+            if pause:
+                await asyncio.sleep(pause)
             if await writer.do_one():
                 async with self._came:
                     self._done[name] += 1

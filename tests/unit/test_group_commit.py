@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 import time
 from typing import Any
@@ -507,3 +508,21 @@ async def test_a_group_that_cannot_even_be_started_keeps_nobody_waiting(
         await group.aclose()
 
     assert perform.stored == ["evt_2"]
+
+
+async def test_nobody_waits_for_a_lock_for_callers_who_were_told() -> None:
+    """
+    A call that may not be repeated leaves no group, which no task is made for.
+    """
+    loop, left = asyncio.get_running_loop(), list[dict[str, Any]]()
+    loop.set_exception_handler(lambda _, context: left.append(context))
+    perform = ScriptedPerform()
+    perform.failures.append(StorageBusyError("locked", outcome_unknown=True))
+    groups = group_commit_of(perform, locks_sessions=True)
+    outcome = await groups.submit(saving_session(Expectations()), TIMEOUT)
+    async with within(5):
+        await groups.aclose()
+
+    assert isinstance(outcome, StorageBusyError)
+    gc.collect()
+    assert left == []

@@ -82,15 +82,19 @@ class Lifecycle:
 
     def _end_call(self) -> None:
         self._calls -= 1
+        self._transactions.first_calls.end()
         if not self._calls:
             self._all_done.set()
 
     async def _check(self) -> None:
-        transactions = self._transactions
+        transactions, first_calls = self._transactions, self._transactions.first_calls
+        deadline = asyncio.get_running_loop().time() + transactions.timeout
+        first_calls.begin(deadline)
         await transactions.read(self._check_database)
         if transactions.is_read_only:
             # A connection that was made before a failover says so as well.
             transactions.connections.forget_idle()
+            first_calls.begin(deadline)
             await transactions.read(self._check_database)
         if transactions.is_read_only:
             log_throttle_of(transactions.engine).log(
@@ -98,6 +102,8 @@ class Lifecycle:
                 logging.WARNING,
                 "the server takes no writes: it is a standby, or read-only",
             )
+        # What is left of the timeout is for what the call itself does.
+        first_calls.begin(deadline)
 
     async def _check_database(self, conn: AsyncConnection) -> None:
         self._transactions.dialect.check_engine(self._transactions.engine)

@@ -4,9 +4,50 @@ One call, from when it begins to try until it has ended.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import attrs
+
+_MIN_SECONDS = 0.1
+
+
+class FirstCalls:
+    """
+    The deadlines of calls that look at the database before they do what they are for.
+
+    Both share one timeout: a call that waits for a failover in its look must not wait
+    as long again. Each is the call of a task.
+    """
+
+    def __init__(self) -> None:
+        self._deadlines: dict[asyncio.Task[Any] | None, float] = {}
+
+    def begin(self, deadline: float) -> None:
+        """
+        Have what this task tries next end at *deadline*, on the loop's clock.
+        """
+        self._deadlines[asyncio.current_task()] = deadline
+
+    def end(self) -> None:
+        """
+        Forget the call of this task, if it has one.
+        """
+        if self._deadlines:
+            self._deadlines.pop(asyncio.current_task(), None)
+
+    def take_seconds(self, timeout: float) -> float:
+        """
+        Return how long, in seconds, this task may try what it tries now.
+
+        That is *timeout*, or what is left of it for a first call.
+        """
+        if not self._deadlines:
+            return timeout
+        deadline = self._deadlines.pop(asyncio.current_task(), None)
+        if deadline is None:
+            return timeout
+        return max(_MIN_SECONDS, deadline - asyncio.get_running_loop().time())
 
 
 @attrs.define

@@ -41,7 +41,7 @@ from asm_async.sql.core.error_translation import (
 )
 from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
-from asm_async.sql.transactions.call import Call
+from asm_async.sql.transactions.call import Call, FirstCalls
 from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.transactions.connections import (
     DriverConnections,
@@ -111,6 +111,7 @@ class Transactions:
         """
         Where it stands who observes the port that these are for.
         """
+        self.first_calls: FirstCalls = FirstCalls()
         self.is_read_only: bool = False
         """
         Whether the server took no writes when it was first used: it is a standby.
@@ -236,7 +237,15 @@ class Transactions:
         """
         Begin a call, which has to be over within the timeout.
         """
-        return Call(asyncio.get_running_loop().time() + self.timeout)
+        return Call(asyncio.get_running_loop().time() + self.seconds_left())
+
+    def seconds_left(self) -> float:
+        """
+        Return how long, in seconds, a call of this task may take from now on.
+
+        That is the timeout, but for a call that has looked at the database first.
+        """
+        return self.first_calls.take_seconds(self.timeout)
 
     @asynccontextmanager
     async def connection(self, call: Call) -> AsyncGenerator[AsyncConnection]:

@@ -116,7 +116,9 @@ class Retries:
             observer.note_retry(error)
         is_race = is_collision(error) and self._collisions <= _MAX_COLLISIONS
         is_cut = is_cut_short(error)
-        if self._locks_sessions and isinstance(error, StorageBusyError) and not is_cut:
+        is_locked = isinstance(error, StorageBusyError) and not is_cut
+        # Of a group whose members have all been told, there is nobody left to wait.
+        if group and is_locked and self._locks_sessions:
             await self._after_waiting(group, error)
         elif (error.retryable or is_race) and not (is_cut and len(group) > 1):
             await self._try_later(group, error)

@@ -149,6 +149,20 @@ async def _write_group(
 ) -> Committed[T]:
     if driver.is_closed():
         raise StorageUnavailableError("the server closed the connection")
+    try:
+        return await _write_usual_or_whole(driver, work, timeout)
+    except AttributeError as error:
+        # Between the two messages of a statement asyncpg does not ask whether the
+        # connection was terminated, and misses what it has let go of then. A COMMIT is
+        # one message.
+        if not driver.is_closed():
+            raise
+        raise StorageUnavailableError("the connection was given up") from error
+
+
+async def _write_usual_or_whole(
+    driver: Driver, work: GroupWork[T], timeout: float
+) -> Committed[T]:
     await roll_back(driver)
     committed: Committed[T] | None = None
     has_block = work.block is not None or work.items is not None

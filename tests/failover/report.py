@@ -1,0 +1,113 @@
+"""
+What failovers have shown: kept as JSON, and as tables of the documentation.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any, TypeAlias
+
+from tests.torture.report import spliced
+from tests.torture.runner import Outcome
+
+__all__ = ["Row", "row_of", "tables", "write"]
+
+Row: TypeAlias = Mapping[str, Any]
+
+_MARKER = "failovers"
+
+_ACTS = {
+    "kills": "primary's host killed (`kill -9`)",
+    "freezes": "primary's host frozen (`SIGSTOP`)",
+    "switchovers": "switchover",
+    "standbys": "standby's host frozen",
+    "cuts": "some clients cut off",
+}
+
+
+def row_of(outcome: Outcome, figures: Mapping[str, Any]) -> Row:
+    """
+    Return what came of one cluster as plain JSON.
+    """
+    tally = outcome.tally
+    return {
+        "cluster": outcome.order.campaign.title,
+        "violation": outcome.violation,
+        "acknowledged": tally and tally.acknowledged,
+        "refused": tally and tally.refused,
+        "unknown": tally and tally.unknown,
+        "seconds": round(outcome.seconds),
+        "seed": outcome.order.seed,
+        **figures,
+    }
+
+
+def tables(rows: Sequence[Row]) -> str:
+    """
+    Return the rows as Markdown: what was kept, and how long nobody was answered.
+    """
+    return "\n\n".join([_promises(rows), _stalls(rows)])
+
+
+def _promises(rows: Iterable[Row]) -> str:
+    head = (
+        *("cluster", "failures", "acknowledged", "refused", "unknown"),
+        *("acknowledged and lost", "longest overrun", "violations", "minutes", "seed"),
+    )
+    rule = ["---", "---", *["---:"] * (len(head) - 2)]
+    lines = [f"| {' | '.join(cells)} |" for cells in (head, rule)]
+    for row in rows:
+        acts = ", ".join(f"{n} {name}" for name, n in row.get("acts", {}).items())
+        lost = sum(row.get("lost", []))
+        overrun = row.get("overrun")
+        cells = [
+            row["cluster"],
+            acts,
+            *(_count(row[name]) for name in ("acknowledged", "refused", "unknown")),
+            f"{lost:,}",
+            "" if overrun is None else f"{overrun:.1f} s",
+            "1" if row["violation"] else "0",
+            f"{row['seconds'] / 60:.0f}",
+            str(row["seed"]),
+        ]
+        lines.append(f"| {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"
+
+
+def _stalls(rows: Iterable[Row]) -> str:
+    """
+    Say how long patient writers were without any answer, over all clusters.
+    """
+    lines = [
+        "| failure | cluster | times | no answer for: median | longest |",
+        "| --- | --- | ---: | ---: | ---: |",
+    ]
+    for row in rows:
+        for name, title in _ACTS.items():
+            if found := row.get("stalls", {}).get(name):
+                lines.append(
+                    f"| {title} | {row['cluster']} | {len(found)}"
+                    f" | {median(found):.1f} s | {max(found):.1f} s |"
+                )
+    return "\n".join(lines)
+
+
+def write(new: Iterable[Row], results: Path, page: Path) -> None:
+    """
+    Put rows in the places of those of the same clusters, in the JSON and on the page.
+    """
+    known: dict[str, Row] = {}
+    if results.exists():
+        known = {row["cluster"]: row for row in json.loads(results.read_text("utf-8"))}
+    known |= {row["cluster"]: row for row in new}
+    rows = list(known.values())
+    results.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
+    text = spliced(page.read_text("utf-8"), tables(rows), marker=_MARKER)
+    page.write_text(text, "utf-8")
