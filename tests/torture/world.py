@@ -38,8 +38,8 @@ from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
-from asm_async.ports.together import Ports as TogetherPorts
 from asm_async.ports.text_search import TextSearch
+from asm_async.ports.together import Ports as TogetherPorts
 from asm_async.sql import (
     SQLArtifactRegistry,
     SQLEventFeed,
