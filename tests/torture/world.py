@@ -169,6 +169,7 @@ def encrypting_ports(ports: Ports, key_store: KeyStore) -> Ports:
         registry=whole.artifacts,
         feed=whole.feed,
         contents=ports.contents,
+        text_search=ports.text_search,
         another=lambda: encrypting_ports(ports.another(), key_store),
     )
 
