@@ -104,8 +104,10 @@ class TextIndexer:
         """
         target = self._place(await self.feed.get_latest_checkpoint())
         count = 0
-        # To count what is left takes as long as it is much: once, not for each batch.
-        lag = None if progress is None else await self.lag()
+        lag: IndexLag | None = None
+        if progress is not None:
+            # To count what is left takes as long as that is much: it is done once.
+            progress(lag := await self.lag())
         while not await self._has_reached(target):
             try:
                 async with aclosing(self._batches()) as batches:
