@@ -48,9 +48,9 @@ _GATHER_SECONDS = 0.25
 _FOLLOWING_BATCH_SIZE = 250
 
 # And it leaves the database to them for most of the time: where they write without a
-# pause, it falls behind rather than take more than a thirtieth from them.
-_RESTS_PER_WRITE = 30
-_MAX_REST_SECONDS = 1.0
+# pause, it falls behind rather than take more than a fortieth from them.
+_RESTS_PER_WRITE = 40
+_MAX_REST_SECONDS = 2.0
 
 # It must not fall behind for good, though: what it has not reached after so long, it
 # hurries to, and takes half of the time.
