@@ -4,11 +4,16 @@ Damage done by hand, of every kind that a health check tells apart.
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
+
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.memory import InMemoryDatabase
+from asm_async.memory.database import ConsumerRow
 from asm_async.sql.core import rows, tables
+from asm_async.sql.texts.indexing import make_if_missing
 from asm_async.testing.factories import (
     NOON,
     make_artifact,
@@ -16,6 +21,7 @@ from asm_async.testing.factories import (
     make_item,
     make_run,
 )
+from asm_async.values.checkpoint import START
 from asm_async.values.maintenance import HealthIssueKind
 
 __all__ = ["damage_memory", "damage_sql"]
@@ -41,6 +47,10 @@ def damage_memory(
         case HealthIssueKind.ORPHANED_ARTIFACTS:
             artifact = make_artifact(session_id=session_id)
             database.artifacts[artifact.id] = artifact
+        case HealthIssueKind.STALE_TEXT_INDEX:
+            row = ConsumerRow(place=START, updated_at=_long_ago())
+            database.consumers[CONSUMER_NAME] = row
+            return CONSUMER_NAME
         case HealthIssueKind.ORPHANED_ITEMS:
             database.items.put(make_item(session_id=session_id), "op")
         case _:
@@ -62,9 +72,21 @@ async def damage_sql(
             return "asm_artifacts"
         case HealthIssueKind.WEAK_DURABILITY:
             return None
+        case HealthIssueKind.STALE_TEXT_INDEX:
+            await make_if_missing(conn, 30.0)
+            await conn.execute(
+                sa.insert(tables.consumers).values(
+                    name=CONSUMER_NAME, fencing_token=1, updated_at=_long_ago()
+                )
+            )
+            return CONSUMER_NAME
         case _:
             await conn.execute(_statement(kind, session_id))
             return session_id
+
+
+def _long_ago() -> datetime:
+    return datetime.now(UTC) - timedelta(days=2)
 
 
 def _statement(kind: HealthIssueKind, session_id: str) -> sa.Executable:

@@ -169,11 +169,12 @@ def update_index(
 
 
 async def _update(search: TextSearch, running: RunningReport[_Indexed]) -> None:
-    before = (await search.lag()).pending_events
+    before: int | None = None
 
     def show(lag: IndexLag) -> None:
-        done = max(before - lag.pending_events, 0)
-        running.show(_Indexed(done, lag.pending_events))
+        nonlocal before
+        before = lag.pending_events if before is None else before
+        running.show(_Indexed(before - lag.pending_events, lag.pending_events))
 
     count = await search.update(progress=show)
     running.done = _Indexed(count, (await search.lag()).pending_events)

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import datetime, timedelta
 
 import attrs
 
@@ -15,6 +16,11 @@ from asm_async.values import fields
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
 
 MISSING_SEQUENCE = "the session has no counter, so that nothing can be appended to it"
+
+MAX_INDEX_AGE = timedelta(days=1)
+"""
+How long the index of texts may be behind without anything that updates it.
+"""
 
 
 @attrs.frozen
@@ -56,6 +62,17 @@ def issue(kind: HealthIssueKind, subject: object, message: str) -> HealthIssue:
     except ValidationError:
         name = ascii(subject)[: fields.MAX_TEXT_LENGTH]
     return HealthIssue(kind=kind, subject=name, message=message)
+
+
+def stale_text_index(updated_at: datetime) -> str:
+    """
+    Return the message of an index of texts that nothing updates.
+    """
+    return (
+        f"events are not indexed, and nothing has updated the index of texts since"
+        f" {updated_at:%Y-%m-%d %H:%M} UTC: update it with asm search index, keep it up"
+        " to date with following(), or drop() it"
+    )
 
 
 def sequence_mismatch(latest: int, pruned: int, stored: int, highest: int) -> str:

@@ -48,9 +48,9 @@ _GATHER_SECONDS = 0.25
 _FOLLOWING_BATCH_SIZE = 250
 
 # And it leaves the database to them for most of the time: where they write without a
-# pause, it falls behind rather than take more than a thirtieth from them.
-_RESTS_PER_WRITE = 30
-_MAX_REST_SECONDS = 1.0
+# pause, it falls behind rather than take more than a fortieth from them.
+_RESTS_PER_WRITE = 40
+_MAX_REST_SECONDS = 2.0
 
 # It must not fall behind for good, though: what it has not reached after so long, it
 # hurries to, and takes half of the time.
@@ -104,8 +104,10 @@ class TextIndexer:
         """
         target = self._place(await self.feed.get_latest_checkpoint())
         count = 0
-        # To count what is left takes as long as it is much: once, not for each batch.
-        lag = None if progress is None else await self.lag()
+        lag: IndexLag | None = None
+        if progress is not None:
+            # To count what is left takes as long as that is much: it is done once.
+            progress(lag := await self.lag())
         while not await self._has_reached(target):
             try:
                 async with aclosing(self._batches()) as batches:

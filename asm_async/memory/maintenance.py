@@ -7,20 +7,23 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable
 from contextlib import AbstractAsyncContextManager, nullcontext
-from datetime import datetime
+from datetime import UTC, datetime
 
 import attrs
 
 from asm_async.fronts.health_findings import (
+    MAX_INDEX_AGE,
     MISSING_SEQUENCE,
     Finding,
     bounded,
     orphans,
     sequence_mismatch,
+    stale_text_index,
 )
 from asm_async.fronts.maintenance import Batch, Batches, MaintenanceFront
 from asm_async.fronts.observing import Observation, observed_call
 from asm_async.fronts.retention import utc_now
+from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.memory.database import DatabaseAccess, InMemoryDatabase
 from asm_async.memory.erasing import InMemoryErasure
 from asm_async.memory.retention import (
@@ -147,6 +150,7 @@ def _check_health(database: InMemoryDatabase) -> list[HealthIssue]:
                 kind.ORPHANED_ARTIFACTS, _orphans(database, artifacts, "artifacts")
             ),
             _finding(kind.ORPHANED_ITEMS, _orphans(database, items, "state items")),
+            _finding(kind.STALE_TEXT_INDEX, _stale_indexes(database)),
         ]
     )
 
@@ -154,6 +158,14 @@ def _check_health(database: InMemoryDatabase) -> list[HealthIssue]:
 def _finding(kind: HealthIssueKind, cases: Iterable[tuple[str, str]]) -> Finding:
     in_order = tuple(sorted(cases))
     return Finding(kind, in_order, len(in_order))
+
+
+def _stale_indexes(database: InMemoryDatabase) -> list[tuple[str, str]]:
+    row = database.consumers.get(CONSUMER_NAME)
+    if row is None or row.updated_at >= datetime.now(UTC) - MAX_INDEX_AGE:
+        return []
+    is_behind = any(True for _ in database.log.behind(row.place[1]))
+    return [(CONSUMER_NAME, stale_text_index(row.updated_at))] if is_behind else []
 
 
 def _mismatches(database: InMemoryDatabase) -> list[tuple[str, str]]:

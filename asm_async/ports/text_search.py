@@ -124,8 +124,8 @@ class TextSearch(Protocol):
         events that were stored at the call are indexed, by either of them.
 
         Args:
-            progress: Called after each batch with how much is left. An exception that
-                it raises ends the update.
+            progress: Called with how much is left, at first and after each batch. An
+                exception that it raises ends the update.
 
         Returns:
             How many events this call has read.

@@ -193,6 +193,11 @@ class HealthIssueKind(StrEnum):
     file is set; or an SQLite file is not in WAL mode.
     """
 
+    STALE_TEXT_INDEX = "stale_text_index"
+    """
+    Events are not indexed, and nothing has updated the index of texts for a day.
+    """
+
 
 @attrs.frozen(kw_only=True)
 class HealthIssue(Value):

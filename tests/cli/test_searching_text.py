@@ -26,7 +26,8 @@ def test_what_was_said_is_found_once_it_is_indexed(
     assert "events are not indexed yet: asm search index" in capsys.readouterr().err
 
     assert main(["search", "index", "--url", url]) == 0
-    assert "0 are left\n" in capsys.readouterr().err
+    # Before it, a server of tests is said to be less than durable.
+    assert capsys.readouterr().err.splitlines()[-1] == "indexed 17 events; 0 are left"
     found = printed("search", "text", "lamp", "--url", url)
 
     assert "ses_lamp" in found
@@ -41,8 +42,7 @@ def test_matches_are_printed_as_json(url: str, printed: Printed) -> None:
     With session, event, snippet and rank, page by page.
     """
     report = json.loads(printed("search", "index", "--json", "--url", url))
-    assert report["events_indexed"] > 0
-    assert report["events_pending"] == 0
+    assert report == {"events_indexed": 17, "events_pending": 0}
     options = ("--order", "time", "--limit", "1", "--json", "--url", url)
     first = json.loads(printed("search", "text", "lamp", *options))
     rest = json.loads(
@@ -75,7 +75,7 @@ def test_filters_are_options(url: str, printed: Printed) -> None:
     assert count("green lamp", "--session", "ses_trip") == 0
     assert count("green lamp", "--since", "2026-03-03") == 0
     assert count("green lamp", "--until", "2026-03-03") == 2
-    assert count("-lamp green") >= 1
+    assert count("-lamp green") == 1
     assert count("-lamp") == 0
 
 

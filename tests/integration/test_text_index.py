@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import random
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -18,11 +19,13 @@ from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.text_filters import IndexedEvent
 from asm_async.fronts.text_indexing import CONSUMER_NAME
 from asm_async.sql import SQLPorts, SQLTextIndex, create_engine, migrations
+from asm_async.sql.core.tables import consumers
 from asm_async.sql.dialects.postgresql import text_index as postgresql
 from asm_async.sql.dialects.sqlite import text_index as sqlite_text_index
 from asm_async.sql.texts import searching
 from asm_async.sql.texts.indexing import index_events
 from asm_async.testing.text_search.contract import pages_of, say
+from asm_async.values.maintenance import HealthIssueKind
 from asm_async.values.search_terms import terms_of
 from asm_async.values.text_match import TextMatch
 
@@ -238,6 +241,45 @@ async def test_a_downgrade_takes_the_index_along(url: str) -> None:
     index = SQLTextIndex(engine)
     assert await index.update() == 0
     await index.aclose()
+    await engine.dispose()
+
+
+async def test_health_knows_an_index_that_nothing_updates(url: str) -> None:
+    """
+    It is an issue after a day, while events are not indexed.
+    """
+    engine = create_engine(url)
+    ports, index = SQLPorts(engine), SQLTextIndex(engine)
+
+    async def issues() -> list[str]:
+        found = await ports.maintenance.health_check()
+        stale = HealthIssueKind.STALE_TEXT_INDEX
+        return [each.message for each in found if each.kind is stale]
+
+    async def updated(ago: timedelta) -> None:
+        is_its = consumers.c.name == CONSUMER_NAME
+        then = datetime.now(UTC) - ago
+        async with engine.begin() as conn:
+            await conn.execute(
+                sa.update(consumers).where(is_its).values(updated_at=then)
+            )
+
+    await say(ports.store, "word")
+    assert await issues() == []
+    await index.update()
+    await updated(timedelta(days=30))
+    assert await issues() == []
+    await say(ports.store, "word")
+    [message] = await issues()
+    assert "asm search index" in message
+    await updated(timedelta(hours=23))
+    assert await issues() == []
+    await updated(timedelta(hours=25))
+    assert len(await issues()) == 1
+    await index.drop()
+    assert await issues() == []
+    await index.aclose()
+    await ports.aclose()
     await engine.dispose()
 
 

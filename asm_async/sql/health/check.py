@@ -32,6 +32,7 @@ from asm_async.sql.core.tables import (
 )
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.health.text_index import stale_indexes
 from asm_async.sql.migrations.online import missing_tables
 from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.sql.transactions.transaction import Transactions
@@ -116,6 +117,7 @@ async def _history(conn: AsyncConnection) -> list[Finding]:
         if rows := (await conn.execute(limited)).all():
             cases = tuple((row.subject, message(row)) for row in rows)
             found.append(Finding(kind, cases, rows[0].total))
+    found += _findings(HealthIssueKind.STALE_TEXT_INDEX, await stale_indexes(conn))
     return found
 
 
