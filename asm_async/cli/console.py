@@ -11,7 +11,7 @@ from typing import Annotated
 from cyclopts import Parameter
 
 from asm_async.cli.database import existing_url
-from asm_async.cli.keys import through_keys
+from asm_async.cli.decoding import decoding_ports
 from asm_async.cli.list_prices import list_prices
 from asm_async.cli.logs import logging_to_stderr
 from asm_async.cli.options import DEFAULTS, Options
@@ -61,7 +61,7 @@ def serve_console(
             allow_remote=allow_remote,
             allowed_hosts=allowed_host,
             price_lookup=list_prices(),
-            through=partial(through_keys, options),
+            through=partial(decoding_ports, options),
             on_ready=partial(_served, options),
         )
 

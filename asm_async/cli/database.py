@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import asm_async
-from asm_async.cli.keys import through_keys
+from asm_async.cli.decoding import decoding_ports
 from asm_async.cli.logs import logging_to_stderr
 from asm_async.cli.options import URL_VARIABLE, Options
 from asm_async.errors import NotFoundError, ValidationError
@@ -36,7 +36,7 @@ def on_ports(options: Options, work: Callable[[Ports], Awaitable[T]]) -> T:
 
     async def on_opened() -> T:
         async with asm_async.open_ports(url, timeout=options.timeout) as ports:
-            return await work(through_keys(options, ports))
+            return await work(decoding_ports(options, ports))
 
     return _run(options, on_opened)
 

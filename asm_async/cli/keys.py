@@ -5,18 +5,19 @@ The keys of a database that is encrypted, and ``asm keys``.
 from __future__ import annotations
 
 import os
+from typing import TYPE_CHECKING
 
 from asm_async.cli.options import KEYS_VARIABLE, MASTER_KEYS_FILE_VARIABLE, Options
 from asm_async.cli.streams import print_output
 from asm_async.errors import ValidationError
-from asm_async.ports.together import Ports
+
+if TYPE_CHECKING:
+    from asm_async.encryption import KeyRing
 
 
-def through_keys(options: Options, ports: Ports) -> Ports:
+def key_ring(options: Options) -> KeyRing | None:
     """
-    Return the ports that a command works with: encrypting ones, if there are keys.
-
-    What is stored unencrypted is shown as it is.
+    Return the data keys of the database; None if it has none.
 
     Raises:
         ValidationError: If the key directory or the master keys are not there.
@@ -24,23 +25,32 @@ def through_keys(options: Options, ports: Ports) -> Ports:
         MissingDependencyError: If the extra ``encryption`` is not installed.
     """
     if options.keys is None:
-        return ports
+        return None
     # Not before it is needed: most databases are not encrypted.
     from asm_async import encryption  # noqa: PLC0415 - said above
 
-    if not os.path.isdir(options.keys):  # noqa: PTH112 - a word on the command line
-        raise ValidationError(
-            f"{options.keys}: there is no such directory; --keys, or the variable"
-            f" {KEYS_VARIABLE}, names that of the data keys"
-        )
+    check_directory(options.keys, "--keys", KEYS_VARIABLE, "the data keys")
     path = os.environ.get(MASTER_KEYS_FILE_VARIABLE)
     provider = (
         encryption.LocalKeyProvider.from_file(path)
         if path
         else encryption.LocalKeyProvider.from_environment()
     )
-    keys = encryption.KeyRing(encryption.DirectoryKeyStore(options.keys), provider)
-    return encryption.encrypted_ports(ports, keys=keys, allow_plaintext=True)
+    return encryption.KeyRing(encryption.DirectoryKeyStore(options.keys), provider)
+
+
+def check_directory(path: str, option: str, variable: str, content: str) -> None:
+    """
+    Refuse a directory that is not there, instead of making one.
+
+    Raises:
+        ValidationError: Naming it, the option, and what should be in it.
+    """
+    if not os.path.isdir(path):  # noqa: PTH112 - a word on the command line
+        raise ValidationError(
+            f"{path}: there is no such directory; {option}, or the variable"
+            f" {variable}, names that of {content}"
+        )
 
 
 def print_master_key(name: str, /) -> None:

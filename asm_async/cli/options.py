@@ -24,6 +24,11 @@ MASTER_KEYS_FILE_VARIABLE = "ASM_MASTER_KEYS_FILE"
 The variable that names the file of the master keys.
 """
 
+LARGE_DATA_VARIABLE = "ASM_LARGE_DATA"
+"""
+The variable that names the directory of large data where --large-data does not.
+"""
+
 
 @Parameter(name="*", group=Group("Common options", sort_key=100))
 @attrs.frozen(kw_only=True)
@@ -47,6 +52,16 @@ class Options:
             env_var=KEYS_VARIABLE,
             help="The directory of data keys of an encrypted database; the master keys"
             f" are in ${MASTER_KEYS_FILE_VARIABLE} or $ASM_MASTER_KEYS.",
+        ),
+    ] = None
+
+    large_data: Annotated[
+        str | None,
+        Parameter(
+            env_var=LARGE_DATA_VARIABLE,
+            metavar="DIRECTORY",
+            help="The directory of the LocalArtifactStore that has large data of"
+            " events; with --keys it is encrypted.",
         ),
     ] = None
 

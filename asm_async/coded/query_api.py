@@ -14,11 +14,12 @@ from asm_async.coded.coder import Coder
 from asm_async.coded.coding import Coding
 from asm_async.coded.exports import DecodingWriter, changed_export, decoded_export
 from asm_async.coded.registering_imports import AddedLines, encoded_import
-from asm_async.errors import ValidationError
+from asm_async.errors import ConflictError, ValidationError
 from asm_async.fronts.query_api import check_writer, checked_reader, optional_callable
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.history_transfer import MAX_LINE_BYTES, ExportWriter, ImportReader
 from asm_async.ports.query_api import QueryAPI
+from asm_async.transfer.incoming_items import DifferingItemError, check_item_of_none
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
@@ -179,11 +180,15 @@ class CodedQueryAPI(QueryAPI):
         stored_longest = _MAX_GROWTH * max(longest, MAX_LINE_BYTES)
         coding = self._coding
         if not coding.coder.registers_artifacts:
-            return await self.behind.import_sessions(
-                changed_export(reader, coding.encoded, max_line_bytes=longest),
-                max_line_bytes=stored_longest,
-                progress=progress,
-            )
+            try:
+                return await self.behind.import_sessions(
+                    changed_export(reader, coding.encoded, max_line_bytes=longest),
+                    max_line_bytes=stored_longest,
+                    progress=progress,
+                )
+            except ConflictError as error:
+                await self._check_difference(error.__cause__)
+                raise
         added = AddedLines()
 
         def told(report: ImportReport) -> object:
@@ -199,6 +204,14 @@ class CodedQueryAPI(QueryAPI):
         except ValidationError as error:
             raise added.error(error) from error.__cause__
         return added.report(report)
+
+    async def _check_difference(self, cause: BaseException | None) -> None:
+        """
+        Raise a conflict of items once more, with the field that callers see differ.
+        """
+        if isinstance(cause, DifferingItemError):
+            decoded = await self._coding.decoded([cause.given, cause.stored])
+            check_item_of_none(*decoded)
 
     async def _page(self, page: Page[V]) -> Page[V]:
         return attrs.evolve(page, items=tuple(await self._coding.shown(page.items)))

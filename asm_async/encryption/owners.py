@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+from functools import cached_property
 from typing import Self
 
 import attrs
@@ -69,7 +70,7 @@ class KeyOwner(Value):
         """
         return cls(kind="contents", id=name)
 
-    @property
+    @cached_property
     def name(self) -> str:
         """
         The name of its record in a key store, and in what is encrypted: 26 characters.

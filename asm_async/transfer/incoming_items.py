@@ -85,6 +85,31 @@ def check_item(
         )
 
 
+class DifferingItemError(Exception):
+    """
+    The cause of a conflict: an item, as it is stored and as it was read.
+
+    Who stores items in another form than callers see can name what these see differ. It
+    is told by neither text nor arguments, since both would show what the items hold.
+
+    Args:
+        stored: The item that is there.
+
+        given: The one that was to be imported.
+    """
+
+    def __init__(self, stored: StateItem, given: StateItem) -> None:
+        super().__init__()
+        self.stored: StateItem = stored
+        """
+        The item that is there.
+        """
+        self.given: StateItem = given
+        """
+        The one that was to be imported.
+        """
+
+
 def check_item_of_none(item: StateItem, stored: StateItem) -> None:
     """
     Refuse an item that is stored with other content; when it was saved does not matter.
@@ -96,7 +121,7 @@ def check_item_of_none(item: StateItem, stored: StateItem) -> None:
         raise ConflictError(
             f"{item_shown((item.scope, item.key))} cannot be imported: it is stored"
             f" here with another {stored.differing_field(item)}"
-        )
+        ) from DifferingItemError(stored, item)
 
 
 async def differing_item(
