@@ -117,9 +117,10 @@ async def test_a_primary_that_was_frozen_is_left_for_its_successor(
         await successor.promote()
         async with engine.connect() as third:
             new = driver_of(third)
+            is_left = [each.is_closed() for each in (old, driver_of(other), new)]
+            await third.invalidate()
         former.thaw()
-        assert (old.is_closed(), new.is_closed()) == (True, False)
-        assert driver_of(other).is_closed()
+        assert is_left == [True, True, False]
     await asyncio.to_thread(successor.kill)
     with pytest.raises(StorageUnavailableError, match="was the primary before"):
         async with engine.connect():
