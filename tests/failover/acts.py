@@ -20,7 +20,7 @@ Brings a misfortune about, and makes good what is not made good by itself.
 """
 
 _FAILOVER_SECONDS = 90.0
-_LONGEST_CUT = 6.0
+_LONGEST_CUT = 9.0
 
 
 async def kill_primary(cluster: Cluster, _load: Load, _random: Random) -> None:

@@ -20,7 +20,7 @@ import asyncpg
 
 from tests.failover.nodes import Node
 from tests.failover.programs import give_to_owner, signal_all, spawn
-from tests.failover.recipe import documented, rendered
+from tests.failover.recipe import documented, rendered, statements, urls
 from tests.postgres_server import roomy_memory
 
 __all__ = ["Cluster", "Members", "running_cluster"]
@@ -67,29 +67,15 @@ class Cluster:
         self.nodes: list[Node] = self.hosts[:servers]
         self._by_name = {node.name: node for node in self.nodes}
         self._network = network
-
-    @property
-    def proxied_url(self) -> str:
+        proxied, several = urls(network=network, servers=servers)
+        self.proxied_url: str = proxied
         """
         The URL by HAProxy.
         """
-        return f"postgresql://agent:agent-secret@{self.proxy_host}:5432/agents"
-
-    @property
-    def multi_host_url(self) -> str:
+        self.multi_host_url: str = several
         """
         The URL that names every server.
         """
-        hosts = ",".join(f"{node.host}:5432" for node in self.nodes)
-        attributes = "target_session_attrs=read-write"
-        return f"postgresql://agent:agent-secret@{hosts}/agents?{attributes}"
-
-    @property
-    def proxy_host(self) -> str:
-        """
-        Where HAProxy listens.
-        """
-        return f"{self._network}10"
 
     async def start(self) -> None:
         """
@@ -107,8 +93,8 @@ class Cluster:
         leader = self.node(leader_of(await self.members()))
         conn = await self._superuser(leader)
         try:
-            await conn.execute("CREATE ROLE agent LOGIN PASSWORD 'agent-secret'")
-            await conn.execute("CREATE DATABASE agents OWNER agent")
+            for statement in statements():
+                await conn.execute(statement)
         finally:
             await conn.close()
 

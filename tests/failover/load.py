@@ -44,7 +44,7 @@ RECORDED = "recorded"
 The session of the runs that are recorded.
 """
 
-_HASTY = 3.0
+_HASTY = 6.0
 _FEED_SECONDS = 30.0
 _PAUSE_SECONDS = 0.08
 _TURN_SECONDS = 0.3

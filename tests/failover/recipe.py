@@ -7,11 +7,14 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-__all__ = ["documented", "rendered"]
+__all__ = ["documented", "rendered", "statements", "urls"]
 
 _PAGE = Path(__file__).parents[2] / "docs" / "howto" / "run-with-failover.md"
 
 _BLOCK = re.compile(r"^```\w+\n# (/etc/\S+)\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+
+_SQL = re.compile(r"^```sql\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+_URL = re.compile(r"^postgresql://\S+$", re.MULTILINE)
 
 _OF_THIS_NODE = "# this node"
 _NETWORK = "10.0.0."
@@ -22,6 +25,24 @@ def documented() -> dict[str, str]:
     Return the text of each file that the page shows, by the path it says.
     """
     return dict(_BLOCK.findall(_PAGE.read_text("utf-8")))
+
+
+def statements() -> list[str]:
+    """
+    Return what the page has done once, on the primary.
+    """
+    (text,) = _SQL.findall(_PAGE.read_text("utf-8"))
+    return [line for line in text.splitlines() if line]
+
+
+def urls(*, network: str, servers: int) -> tuple[str, str]:
+    """
+    Return the page's URLs: by HAProxy, and with so many servers in it.
+    """
+    proxied, several = _URL.findall(_PAGE.read_text("utf-8"))
+    for number in range(servers + 1, 4):
+        several = several.replace(f",{_NETWORK}{number}:5432", "")
+    return proxied.replace(_NETWORK, network), several.replace(_NETWORK, network)
 
 
 def rendered(

@@ -49,7 +49,23 @@ def tables(rows: Sequence[Row]) -> str:
     """
     Return the rows as Markdown: what was kept, and how long nobody was answered.
     """
-    return "\n\n".join([_promises(rows), _stalls(rows)])
+    return "\n\n".join([_promises(rows), *_noticed(rows), _stalls(rows)])
+
+
+def _noticed(rows: Iterable[Row]) -> Iterable[str]:
+    """
+    Say who was told of what asynchronous failovers have lost.
+    """
+    for row in rows:
+        if lost := row.get("lost"):
+            yield (
+                f"The {len(lost)} asynchronous failovers have lost {sum(lost):,}"
+                f" acknowledged events ({', '.join(map(str, lost))})."
+                f"\nAll {row['noticed_by_followers']} followers under way were told, at"
+                f" most {row['seconds_to_notice']} s after the promotion, and so was"
+                f" whoever resumed at the {row['noticed_at_checkpoints']} places that"
+                " were tried."
+            )
 
 
 def _promises(rows: Iterable[Row]) -> str:
@@ -101,13 +117,13 @@ def _stalls(rows: Iterable[Row]) -> str:
 
 def write(new: Iterable[Row], results: Path, page: Path) -> None:
     """
-    Put rows in the places of those of the same clusters, in the JSON and on the page.
+    Write rows in place of those of the same clusters, to the JSON and to the page.
     """
-    known: dict[str, Row] = {}
+    rows, added = list[Row](), list(new)
     if results.exists():
-        known = {row["cluster"]: row for row in json.loads(results.read_text("utf-8"))}
-    known |= {row["cluster"]: row for row in new}
-    rows = list(known.values())
+        rows = json.loads(results.read_text("utf-8"))
+    again = {row["cluster"] for row in added}
+    rows = [row for row in rows if row["cluster"] not in again] + added
     results.write_text(json.dumps(rows, indent=1) + "\n", "utf-8")
     text = spliced(page.read_text("utf-8"), tables(rows), marker=_MARKER)
     page.write_text(text, "utf-8")

@@ -27,7 +27,7 @@ from tests.torture.writers import check_answers
 
 __all__ = ["Synchronous"]
 
-_RECOVERY_SECONDS = 120
+_RECOVERY_SECONDS = 300
 
 
 class Synchronous:

@@ -21,7 +21,7 @@ from tests.failover.followers import (
     SessionFollower,
 )
 
-__all__ = ["check_followers", "stored_events"]
+__all__ = ["check_followers", "compare", "stored_events"]
 
 _CATCH_UP_SECONDS = 60
 _LOOK_SECONDS = 0.2
@@ -54,7 +54,7 @@ async def check_followers(followers: Collection[Follower], engine: AsyncEngine) 
             async with asyncio.timeout(_CATCH_UP_SECONDS):
                 while len(await _given(follower, engine)) < len(wanted):  # noqa: ASYNC110
                     await asyncio.sleep(_LOOK_SECONDS)
-        _compare(follower.name, await _given(follower, engine), wanted)
+        compare(follower.name, await _given(follower, engine), wanted)
 
 
 def _wanted(follower: Follower, stored: Sequence[Given]) -> list[Given]:
@@ -74,7 +74,7 @@ async def _given(follower: Follower, engine: AsyncEngine) -> Sequence[Given]:
     return follower.record
 
 
-def _compare(name: str, given: Sequence[Given], wanted: Sequence[Given]) -> None:
+def compare(name: str, given: Sequence[Given], wanted: Sequence[Given]) -> None:
     """
     Assert that they are equal, and name the first difference.
     """

@@ -15,6 +15,9 @@ import pytest
 import sqlalchemy as sa
 
 from asm_async import open_ports
+from asm_async.errors import StorageUnavailableError
+from asm_async.sql import create_engine
+from asm_async.sql.transactions.connections import driver_of
 from asm_async.testing.history import read_history
 from tests.failover.durations import MAX_OVERRUN_SECONDS, longest_overrun
 from tests.failover.load import RECORDED, under_load
@@ -98,3 +101,32 @@ async def test_a_promotion_loses_nothing_for_anybody(
         assert await check_runs(ports.store, ports.state, [RECORDED])
     tally = await load.ledger.judged(standby.url, faults=1)
     assert tally.acknowledged
+
+
+async def test_a_primary_that_was_frozen_is_left_for_its_successor(
+    servers: tuple[PostgresServer, StandbyServer],
+) -> None:
+    """
+    Connections to it end when the successor is found, and no new ones are made.
+    """
+    former, successor = servers
+    engine = create_engine(multi_host_url(former, successor))
+    async with engine.connect() as conn, engine.connect() as other:
+        old = driver_of(conn)
+        former.freeze()
+        await successor.promote()
+        async with engine.connect() as third:
+            new = driver_of(third)
+            is_left = [each.is_closed() for each in (old, driver_of(other), new)]
+        former.thaw()
+        assert is_left == [True, True, False]
+    await asyncio.to_thread(successor.kill)
+    await engine.dispose()
+    with pytest.raises(StorageUnavailableError, match="was the primary before"):
+        async with engine.connect():
+            pass
+    await engine.dispose()
+    other_engine = create_engine(multi_host_url(former, successor))
+    async with other_engine.connect():
+        pass
+    await other_engine.dispose()

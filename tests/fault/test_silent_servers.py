@@ -283,11 +283,13 @@ async def test_a_first_call_ends_in_time(
     """
     store = SQLSessionStore(engine, timeout=2 * TIMEOUT)
     look = relay.arm(ProxyAct.STALL, b"transaction_read_only")
-    relay.arm(ProxyAct.STALL, b"evt_1")
+    append = relay.arm(ProxyAct.STALL, b"evt_1")
     calling = asyncio.create_task(
         stopwatch.time(store.append_event(make_event(id="evt_1")))
     )
-    await look.happened.wait()
+    async with asyncio.timeout(LONG_SECONDS):
+        await look.happened.wait()
     asyncio.get_running_loop().call_later(1.5 * TIMEOUT, look.released.set)
     assert await calling < 2 * TIMEOUT + GRACE
+    append.released.set()
     await store.aclose()

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 from asm_async.errors import StorageUnavailableError
 from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.error_translation import translated_errors
+from asm_async.sql.dialects.postgresql.timelines import Timelines
 from asm_async.sql.dialects.postgresql.tls import TLS
 
 if TYPE_CHECKING:
@@ -65,6 +66,7 @@ class Connector:
 
     def __init__(self) -> None:
         self._silent_since: dict[_Address, float] = {}
+        self._timelines = Timelines()
         self._log_throttle = LogThrottle()
 
     async def __call__(self, **arguments: Any) -> Driver:
@@ -150,6 +152,12 @@ class Connector:
                     _SECONDS_TO_AVOID,
                     key=address,
                 )
+            raise
+        try:
+            seconds = arguments["timeout"] - (time.monotonic() - began)
+            await self._timelines.admit(driver, seconds)
+        except BaseException:
+            driver.terminate()
             raise
         self._silent_since.pop(address, None)
         self._log_throttle.end(_LOG, "host %s, port %d answers", *address, of=address)
