@@ -99,20 +99,29 @@ class Measured:
         return f"| {' | '.join(cells)} |"
 
 
-async def append(engine: AsyncEngine, number: int) -> tuple[float, str]:
+async def new_sessions(engine: AsyncEngine) -> list[str]:
     """
-    Append with 32 agents to new sessions, and return the rate and one of the sessions.
+    Save the sessions that are appended to, and return their ids.
     """
     store = SQLSessionStore(engine)
     sessions = [Session.new(agent_id="agent") for _ in range(SESSIONS_AT_ONCE)]
     for session in sessions:
         await store.save_session(session)
-    runs = {session.id: new_run_id() for session in sessions}
+    await store.aclose()
+    return [session.id for session in sessions]
+
+
+async def append(engine: AsyncEngine, session_ids: list[str], number: int) -> float:
+    """
+    Append with 32 agents, each one event after the other, and return the rate.
+    """
+    store = SQLSessionStore(engine)
+    runs = {session_id: new_run_id() for session_id in session_ids}
 
     async def agent(which: int) -> None:
-        own = sessions[which::_AGENTS]
+        own = session_ids[which::_AGENTS]
         for place in range(number // _AGENTS):
-            session_id = own[place % len(own)].id
+            session_id = own[place % len(own)]
             await store.append_event(
                 Event.new(
                     type=_TYPES[place % len(_TYPES)],
@@ -126,7 +135,7 @@ async def append(engine: AsyncEngine, number: int) -> tuple[float, str]:
     await asyncio.gather(*map(agent, range(_AGENTS)))
     rate = number / (perf_counter() - begun)
     await store.aclose()
-    return rate, sessions[0].id
+    return rate
 
 
 async def fastest(call: Any, **arguments: Any) -> float:
@@ -195,32 +204,34 @@ async def measure(
     found.vacuum_seconds = perf_counter() - begun if conn else 0
     if conn is not None:
         await conn.execute("ANALYZE", timeout=3600)
+    session_ids = await new_sessions(engine)
     async with counted_wal(conn, wal):
-        found.rate, session_id = await append(engine, options.appended)
+        found.rate = await append(engine, session_ids, options.appended)
     found.vacuum_wal, found.wal = wal[0] / (to - before), wal[1] / options.appended
     query, store = SQLQueryAPI(engine), SQLSessionStore(engine)
     latest: dict[str, Any] = {"order_by": "timestamp_desc", "limit": 50}
     found.page = await fastest(query.search_events, **latest)
     found.typed_page = await fastest(query.search_events, types=[_TYPES[0]], **latest)
-    found.last = await fastest(store.get_events, session_id=session_id, last=50)
+    found.last = await fastest(store.get_events, session_id=session_ids[0], last=50)
     if conn is not None:
         await conn.close()
     return found
 
 
-async def measure_all(place: Place, options: argparse.Namespace) -> list[str]:
+async def measure_all(
+    place: Place, options: argparse.Namespace, console: Console
+) -> None:
     """
-    Let one log grow from size to size.
+    Let one log grow from size to size, and show what each costs.
     """
     engine = create_engine(place.url)
     await migrations.upgrade(engine, partitions=options.partitions)
-    lines: list[str] = []
     before = 0
     for to in sorted(options.events):
-        lines.append((await measure(place, engine, before, options, to)).line)
+        found = await measure(place, engine, before, options, to)
+        console.print(found.line, markup=False, soft_wrap=True)
         before = to
     await engine.dispose()
-    return lines
 
 
 def main() -> None:
@@ -241,11 +252,11 @@ def main() -> None:
     )
     rule = "|" + " --- |" * (head.count("|") - 1)
     for database in options.database or DATABASES:
+        text = f"\n{database}\n{head}\n{rule}"
+        console.print(text, markup=False, soft_wrap=True)
         with databases_on_disk(options.directory, [database]) as databases:
             place = asyncio.run(databases.new(database))
-            lines = asyncio.run(measure_all(place, options))
-        text = "\n".join(["", database, head, rule, *lines])
-        console.print(text, markup=False, soft_wrap=True)
+            asyncio.run(measure_all(place, options, console))
 
 
 if __name__ == "__main__":

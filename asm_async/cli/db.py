@@ -35,9 +35,7 @@ def upgrade(
     Args:
         revision: Where to go.
 
-        partitions:
-            Make the tables of sessions in so many hash partitions (PostgreSQL, 2 to
-            32); only where there are no tables yet.
+        partitions: Make the tables in so many hash partitions (PostgreSQL; 2 to 32).
     """
     from asm_async.sql import migrations  # noqa: PLC0415 - said above
 
