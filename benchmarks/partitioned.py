@@ -94,7 +94,9 @@ async def measure(urls: list[str], options: argparse.Namespace) -> dict[str, str
     rates: dict[str, list[list[float]]] = {"append": [], "follow_all": []}
     for number in range(options.rounds):
         turns = (0, 1) if number % 2 else (1, 0)
-        found = {n: await append_rate(engines[n], ids[n], 2.0) for n in turns}
+        found = {
+            n: await append_rate(engines[n], ids[n], options.seconds) for n in turns
+        }
         rates["append"].append([found[0], found[1]])
     for number in range(options.rounds):
         turns = (0, 1) if number % 2 else (1, 0)
@@ -115,7 +117,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="partitioned", description=__doc__)
     parser.add_argument("--partitions", type=int, default=8)
     parser.add_argument("--sessions", type=int, default=512)
-    parser.add_argument("--rounds", type=int, default=10)
+    parser.add_argument("--rounds", type=int, default=8)
+    parser.add_argument("--seconds", type=float, default=2.0)
     parser.add_argument("--followed", type=int, default=20_000)
     add_directory_option(parser)
     options = parser.parse_args()

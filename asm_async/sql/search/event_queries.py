@@ -8,8 +8,8 @@ has not the order, all of them are found and sorted: without that, a type that i
 would have the whole log gone through (of 100,000 events, 230 ms where 1.5 will do).
 
 Rows are read last, and only those of the page. On SQLite their keys stand in the
-indexes; those of PostgreSQL have the time alone, and what is equal in it is put in order
-as it is read (an incremental sort).
+indexes; those of PostgreSQL have the time alone, and what is equal in it is put in
+order as it is read (an incremental sort).
 """
 
 from __future__ import annotations
