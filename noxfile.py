@@ -185,6 +185,15 @@ def encryption(session: nox.Session) -> None:
 
 
 @nox.session
+def partitions(session: nox.Session) -> None:
+    """
+    Run the contract suites on PostgreSQL with tables in eight partitions.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/partitions", *session.posargs)
+
+
+@nox.session
 def peers(session: nox.Session) -> None:
     """
     Do what an application does on its first day, here and with what else is used.

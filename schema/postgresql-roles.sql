@@ -106,6 +106,15 @@ GRANT DELETE ON
 GRANT UPDATE ON asm_session_sequences TO :"maintainer";
 GRANT INSERT, DELETE ON asm_run_tombstones TO :"maintainer";
 
+-- What keeps the ids of runs unique where the tables are partitioned (asm db upgrade
+-- --partitions): triggers write it with the rights of who saves and removes runs.
+SELECT to_regclass('asm_run_ids') IS NOT NULL AS is_partitioned \gset
+\if :is_partitioned
+REVOKE ALL ON asm_run_ids FROM PUBLIC, :"writer", :"reader", :"maintainer";
+GRANT INSERT ON asm_run_ids TO :"writer";
+GRANT SELECT, DELETE ON asm_run_ids TO :"maintainer";
+\endif
+
 -- The index of what was said, where the owner has built one (asm search index): the
 -- writer keeps it up to date; triggers remove what is removed, with the owner's rights.
 SELECT to_regclass('asm_text_index') IS NOT NULL AS is_indexed \gset

@@ -68,7 +68,7 @@ CREATE INDEX ix_asm_session_tags_tag
     ON asm_session_tags (tag, session_id);
 
 CREATE TABLE asm_runs (
-    id VARCHAR(255) COLLATE "C" NOT NULL PRIMARY KEY,
+    id VARCHAR(255) COLLATE "C" NOT NULL,
     session_id VARCHAR(255) COLLATE "C" NOT NULL,
     status VARCHAR(16) NOT NULL,
     input JSON,
@@ -90,7 +90,8 @@ CREATE TABLE asm_runs (
     model VARCHAR(255) COLLATE "C",
     cost_usd DOUBLE PRECISION,
     revision BIGINT NOT NULL,
-    operation_id VARCHAR(255) COLLATE "C"
+    operation_id VARCHAR(255) COLLATE "C",
+    PRIMARY KEY (id)
 );
 
 CREATE INDEX ix_asm_runs_session_id
@@ -143,20 +144,24 @@ CREATE TABLE asm_events (
     transaction_id XID8 NOT NULL DEFAULT pg_current_xact_id(),
     PRIMARY KEY (session_id, sequence_number),
     CONSTRAINT uq_asm_events_id UNIQUE (id, session_id)
+) WITH (
+    autovacuum_vacuum_insert_threshold = 100000,
+    autovacuum_vacuum_insert_scale_factor = 0,
+    autovacuum_freeze_min_age = 0
 );
 
 CREATE INDEX ix_asm_events_run_id
-    ON asm_events (run_id, session_id, sequence_number) WHERE run_id IS NOT NULL;
+    ON asm_events (run_id, sequence_number) WHERE run_id IS NOT NULL;
 
 CREATE INDEX ix_asm_events_correlation_id
     ON asm_events (correlation_id, session_id, sequence_number)
     WHERE correlation_id IS NOT NULL;
 
 CREATE INDEX ix_asm_events_timestamp
-    ON asm_events (timestamp, session_id, sequence_number);
+    ON asm_events (timestamp);
 
 CREATE INDEX ix_asm_events_type
-    ON asm_events (type, timestamp, session_id, sequence_number);
+    ON asm_events (type, timestamp);
 
 CREATE INDEX ix_asm_events_feed
     ON asm_events (transaction_id, position);

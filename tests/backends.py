@@ -53,11 +53,11 @@ from tests.damage import damage_memory, damage_sql
 __all__ = ["InMemoryBackend", "SQLBackend", "migrate"]
 
 
-async def migrate(engine: AsyncEngine) -> None:
+async def migrate(engine: AsyncEngine, *, partitions: int | None = None) -> None:
     """
     Make our tables and dispose of *engine*.
     """
-    await migrations.upgrade(engine)
+    await migrations.upgrade(engine, partitions=partitions)
     await engine.dispose()
 
 

@@ -72,6 +72,15 @@ def postgres_template(postgres_databases: PostgresDatabases) -> Generator[str]:
 
 
 @pytest.fixture(scope="session")
+def partitioned_template(postgres_databases: PostgresDatabases) -> Generator[str]:
+    """
+    Yield the name of such a database whose tables have eight partitions.
+    """
+    with postgres_databases.migrated(partitions=8) as name:
+        yield name
+
+
+@pytest.fixture(scope="session")
 def sqlite_template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """
     Return a database file that has our tables and is copied, never used.
@@ -114,6 +123,18 @@ def undisputed_postgres_url(
     """
     yield migrated_postgres_url
     assert postgres_databases.count_deadlocks(migrated_postgres_url) == 0
+
+
+@pytest.fixture
+def partitioned_url(
+    postgres_databases: PostgresDatabases, partitioned_template: str
+) -> Generator[str]:
+    """
+    Yield a database with partitions, and prove that there was no deadlock in it.
+    """
+    with postgres_databases.copy(partitioned_template) as url:
+        yield url
+        assert postgres_databases.count_deadlocks(url) == 0
 
 
 @pytest.fixture

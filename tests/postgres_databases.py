@@ -54,12 +54,12 @@ class PostgresDatabases:
             yield url.render_as_string(hide_password=False)
 
     @contextmanager
-    def migrated(self) -> Generator[str]:
+    def migrated(self, *, partitions: int | None = None) -> Generator[str]:
         """
         Yield the name of a new database that has our tables, to be a template.
         """
         with self._database("template1") as url:
-            self._runner.run(migrate(create_engine(url)))
+            self._runner.run(migrate(create_engine(url), partitions=partitions))
             yield str(url.database)
 
     @contextmanager

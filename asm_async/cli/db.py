@@ -21,7 +21,12 @@ if TYPE_CHECKING:
 # SQLAlchemy is imported by what runs, so that the help of a command need not wait.
 
 
-def upgrade(*, revision: str = "head", options: Options = DEFAULTS) -> None:
+def upgrade(
+    *,
+    revision: str = "head",
+    partitions: int | None = None,
+    options: Options = DEFAULTS,
+) -> None:
     """
     Bring the schema up to a revision; an SQLite file that is not there is made.
 
@@ -29,11 +34,15 @@ def upgrade(*, revision: str = "head", options: Options = DEFAULTS) -> None:
 
     Args:
         revision: Where to go.
+
+        partitions: Make the tables in so many hash partitions (PostgreSQL; 2 to 32).
     """
     from asm_async.sql import migrations  # noqa: PLC0415 - said above
 
     async def work(engine: AsyncEngine) -> str | None:
-        await migrations.upgrade(engine, revision, timeout=options.timeout)
+        await migrations.upgrade(
+            engine, revision, timeout=options.timeout, partitions=partitions
+        )
         return await migrations.current(engine, timeout=options.timeout)
 
     _print_revision(options, on_engine(options, work, may_create=True))
@@ -85,6 +94,7 @@ def print_sql(
     revision: str = "head",
     from_revision: str = "base",
     dialect: Literal["sqlite", "postgresql"] | None = None,
+    partitions: int | None = None,
     options: Options = DEFAULTS,
 ) -> None:
     """
@@ -98,11 +108,15 @@ def print_sql(
         from_revision: Where it begins.
 
         dialect: For which database, instead of --url.
+
+        partitions: As in `db upgrade`.
     """
     from asm_async.sql import create_engine, migrations  # noqa: PLC0415 - said above
 
     name = dialect or create_engine(url_of(options)).dialect.name
-    text = migrations.sql(name, revision, from_revision=from_revision)
+    text = migrations.sql(
+        name, revision, from_revision=from_revision, partitions=partitions
+    )
     if options.as_json:
         Screen().json({"sql": text})
     else:

@@ -129,9 +129,13 @@ def is_scan(step: str) -> bool:
 
 def is_sort(step: str) -> bool:
     """
-    Return whether a step sorts what it was given.
+    Return whether a step sorts all that it was given.
+
+    An incremental sort does not: it puts those in order that are equal in the order of
+    an index, as soon as it has them.
     """
-    return "TEMP B-TREE" in step or "Sort" in step
+    is_incremental = "Incremental Sort" in step
+    return "TEMP B-TREE" in step or ("Sort" in step and not is_incremental)
 
 
 async def generic_plan(conn: AsyncConnection, statement: str) -> list[str]:

@@ -121,3 +121,19 @@ def test_there_is_no_script_for_another_database() -> None:
     """
     with pytest.raises(UnsupportedOperationError, match="SQLite or PostgreSQL"):
         migrations.sql("mysql")
+
+
+async def test_a_file_has_no_partitions(tmp_path: Path) -> None:
+    """
+    SQLite is refused before anything is written, by each way to make a schema.
+    """
+    path = tmp_path / "whole.sqlite3"
+    engine = create_async_engine(f"sqlite+aiosqlite:///{path}")
+
+    with pytest.raises(UnsupportedOperationError, match=r"^partitions: SQLite"):
+        await migrations.upgrade(engine, partitions=8)
+    with pytest.raises(UnsupportedOperationError, match=r"^partitions: SQLite"):
+        migrations.sql("sqlite", partitions=8)
+
+    await engine.dispose()
+    assert not path.exists()

@@ -49,6 +49,12 @@ class Dialect(ABC):
     or with which a database in memory would go.
     """
 
+    sorts_runs: ClassVar[bool]
+    """
+    Whether the events of a run are sorted where their session is not given, since the
+    index has them by their numbers alone.
+    """
+
     resets_without_waiting: ClassVar[bool]
     """
     Whether the pool's reset of a connection on which SQLAlchemy began no transaction

@@ -24,6 +24,8 @@ from asm_async.sql.dialects.catalogue import (
     first_schema_alone,
     read_catalogue,
 )
+from asm_async.sql.dialects.partitions import check_partitions, partitions_of
+from asm_async.sql.migrations.partitions import laid_out
 
 DIRECTORY = Path(__file__).parent
 """
@@ -90,19 +92,34 @@ class Schema:
     What lies where the tables go.
     """
 
+    partitions: int | None = None
+    """
+    How many partitions the tables of sessions have, or get; None for none.
+    """
+
     @classmethod
     @contextmanager
-    def of(cls, conn: sa.Connection) -> Generator[Schema]:
+    def of(
+        cls, conn: sa.Connection, partitions: int | None = None
+    ) -> Generator[Schema]:
         """
         Look which revision a database is at, in order to move it on this connection.
+
+        Raises:
+            UnsupportedOperationError: If it is not laid out in so many partitions.
         """
+        check_partitions(partitions, conn.dialect.name)
         catalogue = read_catalogue(conn)
         with first_schema_alone(conn, catalogue):
+            found = revision_of(conn, catalogue)
+            if found is not None:
+                partitions = partitions_of(conn, catalogue, partitions)
             yield cls(
                 dialect_name=conn.dialect.name,
-                found=revision_of(conn, catalogue),
+                found=found,
                 execute=lambda statement: conn.execute(verbatim(statement)),
                 catalogue=catalogue,
+                partitions=partitions,
             )
 
     def move_up(self, target: str) -> None:
@@ -139,7 +156,8 @@ class Schema:
     def _run_script(self, name: str, direction: str) -> None:
         file_name = f"{name}.{self.dialect_name}.{direction}.sql"
         for statement in _statements_of(DIRECTORY / "versions" / file_name):
-            self.execute(statement)
+            for each in laid_out(statement, self.partitions):
+                self.execute(each)
 
 
 def revision_of(conn: sa.Connection, catalogue: Catalogue) -> str | None:

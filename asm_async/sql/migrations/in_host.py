@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from asm_async.errors import ValidationError
 from asm_async.sql.core.tables import METADATA
 from asm_async.sql.core.text_tables import ALL_TEXT_TABLES
+from asm_async.sql.dialects.partitions import check_partitions
 from asm_async.sql.migrations.history import (
     BASE,
     VERSION_TABLE,
@@ -17,9 +18,16 @@ from asm_async.sql.migrations.history import (
     preparation,
     verbatim,
 )
+from asm_async.sql.migrations.partitions import is_of_partitions
 
 
-def sql(dialect_name: str, revision: str = "head", *, from_revision: str = BASE) -> str:
+def sql(
+    dialect_name: str,
+    revision: str = "head",
+    *,
+    from_revision: str = BASE,
+    partitions: int | None = None,
+) -> str:
     """
     Write the SQL that brings a database up to a revision, its version table included.
 
@@ -32,26 +40,37 @@ def sql(dialect_name: str, revision: str = "head", *, from_revision: str = BASE)
 
         from_revision: Where the database is; "base" has none of our tables.
 
+        partitions: As in :func:`upgrade`.
+
     Returns:
         A script of one transaction.
 
     Raises:
-        UnsupportedOperationError: If the dialect is neither.
+        UnsupportedOperationError: If the dialect is neither, or has no *partitions*.
 
-        ValidationError: If *revision* is unknown.
+        ValidationError: If *revision* is unknown, or *partitions* is out of range.
 
         MigrationRequiredError: If *from_revision* is.
     """
+    check_partitions(partitions, dialect_name)
     statements = [*preparation(dialect_name), "BEGIN"]
     schema = Schema(
-        dialect_name=dialect_name, found=from_revision, execute=statements.append
+        dialect_name=dialect_name,
+        found=from_revision,
+        execute=statements.append,
+        partitions=partitions,
     )
     schema.move_up(revision)
     statements.append("COMMIT")
     return "\n".join(f"{statement};\n" for statement in statements)
 
 
-def up(revision: str = "head", *, from_revision: str = BASE) -> None:
+def up(
+    revision: str = "head",
+    *,
+    from_revision: str = BASE,
+    partitions: int | None = None,
+) -> None:
     """
     Bring the database up to a revision, from within ``upgrade()`` of your own revision.
 
@@ -66,12 +85,17 @@ def up(revision: str = "head", *, from_revision: str = BASE) -> None:
             Where the database is, for ``alembic upgrade --sql``, which cannot look;
             "base" has none of our tables. Not used where there is a database.
 
+        partitions: As in :func:`upgrade`.
+
     Raises:
-        ValidationError: If *revision* is unknown.
+        ValidationError: If *revision* is unknown, or *partitions* is out of range.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
+
+        UnsupportedOperationError: If it is there with another number of *partitions*,
+            or is SQLite.
     """
-    with _schema(from_revision) as schema:
+    with _schema(from_revision, partitions) as schema:
         schema.move_up(revision)
 
 
@@ -110,25 +134,30 @@ def include_name(name: str | None, type_: str, parent_names: object) -> bool:  #
     """
     if type_ != "table":
         return True
-    return name not in {*METADATA.tables, *ALL_TEXT_TABLES, VERSION_TABLE}
+    known = {*METADATA.tables, *ALL_TEXT_TABLES, VERSION_TABLE}
+    return name not in known and not is_of_partitions(name or "")
 
 
 @contextmanager
-def _schema(from_revision: str | None) -> Generator[Schema]:
+def _schema(
+    from_revision: str | None, partitions: int | None = None
+) -> Generator[Schema]:
     from alembic import op  # noqa: PLC0415 - slow to import, and needed only here
 
     host = op.get_context()
     if host.as_sql:
         if from_revision is None:
             raise ValidationError("from_revision: a downgrade with --sql needs it")
+        check_partitions(partitions, host.dialect.name)
         yield Schema(
             dialect_name=host.dialect.name,
             found=from_revision,
             execute=lambda statement: host.execute(verbatim(statement)),
+            partitions=partitions,
         )
     else:
         conn = op.get_bind()
         # Python's driver for SQLite begins no transaction before DDL. The savepoint is
         # one, so that a migration that fails or is killed leaves nothing half done.
-        with conn.begin_nested(), Schema.of(conn) as schema:
+        with conn.begin_nested(), Schema.of(conn, partitions) as schema:
             yield schema

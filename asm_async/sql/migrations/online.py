@@ -14,6 +14,7 @@ from asm_async.sql.core.engine_state import engine_state
 from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import METADATA
 from asm_async.sql.dialects.catalogue import found_elsewhere, read_catalogue
+from asm_async.sql.dialects.partitions import check_partitions
 from asm_async.sql.migrations.history import (
     HEAD,
     Schema,
@@ -32,7 +33,11 @@ _TIMEOUT_SECONDS = 30.0
 
 
 async def upgrade(
-    engine: AsyncEngine, revision: str = "head", *, timeout: float = _TIMEOUT_SECONDS
+    engine: AsyncEngine,
+    revision: str = "head",
+    *,
+    timeout: float = _TIMEOUT_SECONDS,
+    partitions: int | None = None,
 ) -> None:
     """
     Bring the database up to a revision; leave it alone if it is there or further.
@@ -48,16 +53,29 @@ async def upgrade(
 
         timeout: How long, in seconds, to go on trying while the database is busy.
 
+        partitions:
+            In how many hash partitions, 2 to 32, PostgreSQL keeps sessions, their tags,
+            runs, events and counters. It is decided when the tables are made. None
+            makes tables in one piece, and leaves those as they are that are there.
+
     Raises:
-        ValidationError: If *revision* is unknown, or *timeout* is no time in seconds.
+        ValidationError: If *revision* is unknown, *timeout* is no time in seconds, or
+            *partitions* is out of range.
 
         MigrationRequiredError: If the database is at a revision that is unknown.
 
-        UnsupportedOperationError: If the database is too old, or of another kind.
+        UnsupportedOperationError: If the database is too old, or of another kind; if
+            it is there with another number of *partitions*, or is SQLite.
 
         StorageBusyError: If the database stayed locked past *timeout*.
     """
-    await _migrate(engine, timeout, lambda schema: schema.move_up(revision), _prepare)
+    await _migrate(
+        engine,
+        timeout,
+        lambda schema: schema.move_up(revision),
+        _prepare,
+        partitions=partitions,
+    )
 
 
 async def downgrade(
@@ -183,12 +201,15 @@ async def _migrate(
     timeout: float,
     move: Callable[[Schema], None],
     prepare: Callable[[Transaction], Awaitable[None]] | None = None,
+    *,
+    partitions: int | None = None,
 ) -> None:
     transactions = _transactions(engine, timeout)
     transactions.dialect.check_engine(engine)
+    check_partitions(partitions, engine.dialect.name)
 
     def move_on(conn: sa.Connection) -> None:
-        with Schema.of(conn) as schema:
+        with Schema.of(conn, partitions) as schema:
             move(schema)
 
     async def work(transaction: Transaction) -> None:

@@ -61,11 +61,13 @@ _LOCK = sa.text(
     """
 )
 
-# A failed CREATE INDEX CONCURRENTLY or REINDEX leaves one behind.
+# A failed CREATE INDEX CONCURRENTLY or REINDEX leaves one behind, perhaps of one of a
+# table's partitions.
 _INVALID_INDEXES = sa.text(
     """
     SELECT indexrelid::regclass::text FROM pg_index
-    JOIN pg_class ON pg_class.oid = indrelid
+    LEFT JOIN pg_inherits ON inhrelid = indrelid
+    JOIN pg_class ON pg_class.oid = coalesce(inhparent, indrelid)
     JOIN pg_namespace ON pg_namespace.oid = relnamespace
     WHERE NOT indisvalid AND nspname = current_schema()
         AND relname = ANY(CAST(:names AS TEXT[]))
@@ -91,6 +93,7 @@ class PostgreSQL(Dialect):
     name = "postgresql"
     serialises_writers = False
     can_cancel_statements = True
+    sorts_runs = True
     resets_without_waiting = True
     list_type: ClassVar[sa.types.TypeEngine[Any]] = ARRAY(sa.Text)
     direct: ClassVar[DirectDialect] = PostgreSQLDirect()

@@ -80,6 +80,7 @@ class SQLite(Dialect):
     name = "sqlite"
     serialises_writers = True
     can_cancel_statements = False
+    sorts_runs = False
     resets_without_waiting = False
     list_type: ClassVar[sa.types.TypeEngine[Any]] = sa.Text()
     direct: ClassVar[DirectDialect] = SQLiteDirect()

@@ -27,3 +27,9 @@ DROP FUNCTION IF EXISTS asm_text_events_removed();
 DROP FUNCTION IF EXISTS asm_text_sessions_removed();
 
 DROP FUNCTION IF EXISTS asm_text_session_saved();
+
+DROP TABLE IF EXISTS asm_run_ids;
+
+DROP FUNCTION IF EXISTS asm_run_ids_added();
+
+DROP FUNCTION IF EXISTS asm_run_ids_removed();
