@@ -158,6 +158,15 @@ def failover(session: nox.Session) -> None:
 
 
 @nox.session
+def standbys(session: nox.Session) -> None:
+    """
+    Run the contract suites with a hot standby that answers whatever it may.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/standbys", *session.posargs)
+
+
+@nox.session
 def objects(session: nox.Session) -> None:
     """
     Run the contract suite of artifact stores, and faults, over a server of S3's kind.

@@ -158,7 +158,7 @@ class EventFeedFront(EventFeed, Generic[B]):
         return LeasedConsumer(
             options,
             self._leases(options, self._checkpoint(checkpoint)),
-            lambda: self._feed_reader(wanted),
+            lambda: self._consumer_reader(wanted),
             self._kind,
             self._batch,
         )
@@ -176,6 +176,12 @@ class EventFeedFront(EventFeed, Generic[B]):
 
     @abstractmethod
     def _feed_reader(self, wanted: FeedFilter) -> EventReader[Place]: ...
+
+    def _consumer_reader(self, wanted: FeedFilter) -> EventReader[Place]:
+        """
+        Return a reader for a durable consumer; another where followers may lag.
+        """
+        return self._feed_reader(wanted)
 
     @abstractmethod
     async def _get_latest(self) -> Checkpoint: ...

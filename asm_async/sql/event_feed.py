@@ -14,11 +14,13 @@ from asm_async.fronts.event_feed import EventFeedFront, FeedFilter, SessionFeedF
 from asm_async.fronts.observing import Observation, observed_call
 from asm_async.sql.core import rows
 from asm_async.sql.core.deadlines import check_timeout
+from asm_async.sql.core.feed_timing import STANDBY_POLL_INTERVAL
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.feed import queries
 from asm_async.sql.feed.context import FeedContext
 from asm_async.sql.feed.leases import ConsumerLeases, SQLBatch
 from asm_async.sql.feed.readers import FeedReader, SessionReader
+from asm_async.sql.readers.readers import Readers
 from asm_async.sql.transactions.transaction import Transaction
 from asm_async.values import fields
 from asm_async.values.checkpoint import START, Checkpoint, Place, Witness, mark_of
@@ -56,6 +58,10 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
             mode this is impossible: switch it off, and let *poll_interval* be the delay
             that is wanted.
 
+        readers: Which standbys followers read from, which look there every quarter of
+            a second, and are not woken by other processes. Consumers, checkpoints and
+            lags stay with the primary.
+
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
@@ -67,14 +73,23 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         timeout: float = 30.0,
         poll_interval: float = 1.0,
         listens: bool = True,
+        readers: Readers | None = None,
     ) -> None:
         self.engine = engine
-        self._context = FeedContext(
+        self._context = self._following = FeedContext(
             engine,
             timeout=check_timeout(timeout),
             poll_interval=check_timeout(poll_interval, "poll_interval"),
             listens=fields.boolean(listens, "listens"),
         )
+        if readers is not None:
+            self._following = FeedContext(
+                engine,
+                timeout=timeout,
+                poll_interval=min(poll_interval, STANDBY_POLL_INTERVAL),
+                listens=False,
+                readers=readers,
+            )
         self.observation: Observation | None = self._context.transactions.observation
         kind = self._context.transactions.dialect.name
         super().__init__(kind=kind, batch=SQLBatch)
@@ -112,11 +127,16 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         The engine stays open, and nothing uses it any more.
         """
         await self._context.aclose()
+        if self._following is not self._context:
+            await self._following.aclose()
 
     def _session_reader(self, wanted: SessionFeedFilter) -> SessionReader:
-        return SessionReader(self._context, wanted, is_decoded=self._is_decoded)
+        return SessionReader(self._following, wanted, is_decoded=self._is_decoded)
 
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
+        return FeedReader(self._following, wanted, is_decoded=self._is_decoded)
+
+    def _consumer_reader(self, wanted: FeedFilter) -> FeedReader:
         return FeedReader(self._context, wanted, is_decoded=self._is_decoded)
 
     async def _get_latest(self) -> Checkpoint:

@@ -16,6 +16,7 @@ from asm_async.fronts.retention import utc_now
 from asm_async.sql.core import tables
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.health.check import check_health
+from asm_async.sql.readers.readers import Readers
 from asm_async.sql.retention.batches import ThrottledWriter, chained
 from asm_async.sql.retention.deleting import restore, soft_delete, stored_session
 from asm_async.sql.retention.erasing import SQLErasure
@@ -62,6 +63,8 @@ class SQLMaintenance(MaintenanceFront):
             How long, in seconds, a batch goes on trying while the database is busy or
             out of reach, before ``StorageBusyError`` or ``StorageUnavailableError``.
 
+        readers: Whose standbys a health check looks at, too.
+
         clock: Returns the time that ages are measured by and deletions are marked with.
 
     Raises:
@@ -73,6 +76,7 @@ class SQLMaintenance(MaintenanceFront):
         engine: AsyncEngine,
         *,
         timeout: float = 30.0,
+        readers: Readers | None = None,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         self.engine = engine
@@ -80,6 +84,7 @@ class SQLMaintenance(MaintenanceFront):
         self.observation: Observation | None = self._transactions.observation
         self._writes = ThrottledWriter(self._transactions)
         self._lifecycle = Lifecycle(self._transactions)
+        self._readers = readers
         self._clock = fields.function(clock, "clock")
 
     @observed_call
@@ -93,7 +98,7 @@ class SQLMaintenance(MaintenanceFront):
         the extension ``amcheck``.
         """
         self._lifecycle.check_usable()
-        return await check_health(self._transactions)
+        return await check_health(self._transactions, self._readers)
 
     def _call(self) -> Lifecycle:
         return self._lifecycle

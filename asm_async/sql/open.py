@@ -4,14 +4,15 @@ A store, or all ports, with an engine of their own.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from typing import Any
 
 import sqlalchemy as sa
 
 from asm_async.sql import migrations
 from asm_async.sql.ports import SQLPorts
+from asm_async.sql.readers.readers import readers_of
 from asm_async.sql.runtime.engine import Durability, create_engine
 from asm_async.sql.session_store import SQLSessionStore
 
@@ -63,6 +64,8 @@ async def open_ports(
     migrate: bool = False,
     timeout: float = 30.0,
     durability: Durability = "full",
+    readers: Sequence[str | sa.URL] = (),
+    max_lag: float = 10.0,
     **options: Any,
 ) -> AsyncGenerator[SQLPorts]:
     """
@@ -80,17 +83,30 @@ async def open_ports(
 
         durability: As for :func:`~asm_async.sql.create_engine`.
 
+        readers: URLs of hot standbys of a PostgreSQL server. They answer what may lag:
+            searches, exports and all else of ``query`` but imports, ``search_text``,
+            and followers; on request, see :meth:`~asm_async.sql.Readers.reading`, also
+            what is read through ``store``. The primary answers where they cannot.
+
+        max_lag: How far, in seconds, a standby may be behind before it is not read.
+
         options: For SQLAlchemy's ``create_async_engine``.
 
     Raises:
-        MigrationRequiredError: As :func:`open_store` does, and what else that does.
+        MigrationRequiredError: As :func:`open_store` does, and what else that does; a
+            standby that cannot be read from is no reason to raise.
     """
-    engine = create_engine(url, durability=durability, **options)
-    try:
-        async with SQLPorts(engine, timeout=timeout) as ports:
-            if migrate:
-                await migrations.upgrade(engine, timeout=timeout)
-            await ports.store.open()
-            yield ports
-    finally:
-        await engine.dispose()
+    async with AsyncExitStack() as closing:
+        engine = create_engine(url, durability=durability, **options)
+        closing.push_async_callback(engine.dispose)
+        standbys = readers_of(
+            engine, readers, timeout=timeout, max_lag=max_lag, **options
+        )
+        if standbys is not None:
+            await closing.enter_async_context(standbys)
+        ports = SQLPorts(engine, timeout=timeout, readers=standbys)
+        await closing.enter_async_context(ports)
+        if migrate:
+            await migrations.upgrade(engine, timeout=timeout)
+        await ports.store.open()
+        yield ports

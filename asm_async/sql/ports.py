@@ -12,6 +12,7 @@ from asm_async.sql.artifact_registry import SQLArtifactRegistry
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.sql.query_api import SQLQueryAPI
+from asm_async.sql.readers.readers import Readers
 from asm_async.sql.session_store import SQLSessionStore
 from asm_async.sql.state_store import SQLStateStore
 from asm_async.sql.text_index import SQLTextIndex
@@ -27,6 +28,9 @@ class SQLPorts(Ports):
 
         timeout: As there, for all ports alike.
 
+        readers: Standbys that answer searches, exports, text search and followers, and
+            on request what is read through the session store; they stay the caller's.
+
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
@@ -34,6 +38,11 @@ class SQLPorts(Ports):
     engine: AsyncEngine
     """
     Their engine.
+    """
+
+    readers: Readers | None = None
+    """
+    The standbys that are read from, if there are any.
     """
 
     store: SQLSessionStore
@@ -44,15 +53,22 @@ class SQLPorts(Ports):
     artifacts: SQLArtifactRegistry
     text_search: SQLTextIndex | None = None
 
-    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        timeout: float = 30.0,
+        readers: Readers | None = None,
+    ) -> None:
         object.__setattr__(self, "engine", engine)
-        store = SQLSessionStore(engine, timeout=timeout)
+        object.__setattr__(self, "readers", readers)
+        store = SQLSessionStore(engine, timeout=timeout, readers=readers)
         super().__init__(
             store=store,
             state=store.state_store(),
-            query=SQLQueryAPI(engine, timeout=timeout),
-            maintenance=SQLMaintenance(engine, timeout=timeout),
-            feed=SQLEventFeed(engine, timeout=timeout),
+            query=SQLQueryAPI(engine, timeout=timeout, readers=readers),
+            maintenance=SQLMaintenance(engine, timeout=timeout, readers=readers),
+            feed=SQLEventFeed(engine, timeout=timeout, readers=readers),
             artifacts=SQLArtifactRegistry(engine, timeout=timeout),
-            text_search=SQLTextIndex(engine, timeout=timeout),
+            text_search=SQLTextIndex(engine, timeout=timeout, readers=readers),
         )

@@ -5,6 +5,7 @@ The query API over an AsyncEngine.
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
+from contextlib import nullcontext
 from copy import copy
 from functools import partial
 from types import MappingProxyType
@@ -29,6 +30,7 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.dialects import dialect_of
+from asm_async.sql.readers.readers import Readers, reads_of
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.search.activity_queries import page_by_activity
@@ -83,13 +85,23 @@ class SQLQueryAPI(QueryAPIFront):
             out of reach, before it raises ``StorageBusyError`` or
             ``StorageUnavailableError``.
 
+        readers: Which standbys answer all but imports, which may so be a little behind.
+
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        timeout: float = 30.0,
+        readers: Readers | None = None,
+    ) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self._readers = readers
+        self._reads = reads_of(readers, self._transactions, by_default=True)
         self.observation: Observation | None = self._transactions.observation
         self._dialect = self._transactions.dialect
         self._lifecycle = Lifecycle(self._transactions)
@@ -192,18 +204,19 @@ class SQLQueryAPI(QueryAPIFront):
         with_items_of_none: bool,
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
-        lines_of = partial(
-            export_lines, self._transactions, include_deleted=include_deleted
-        )
-        items = partial(lines_of_items, self._transactions)
+        lines_of = partial(export_lines, self._reads, include_deleted=include_deleted)
+        items = partial(lines_of_items, self._reads)
+        # A session that one standby has found, another may not have yet.
+        as_one = self._readers.reading_as_one() if self._readers else nullcontext()
         async with self._lifecycle:
-            return await write_export(
-                writer,
-                search,
-                lines_of,
-                items if with_items_of_none else None,
-                progress,
-            )
+            with as_one:
+                return await write_export(
+                    writer,
+                    search,
+                    lines_of,
+                    items if with_items_of_none else None,
+                    progress,
+                )
 
     async def _import_sessions(
         self,
@@ -242,13 +255,13 @@ class SQLQueryAPI(QueryAPIFront):
 
     async def _read(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
         async with self._lifecycle:
-            return await self._transactions.read(work)
+            return await self._reads.read(work)
 
     async def _read_snapshot(
         self, work: Callable[[AsyncConnection], Awaitable[T]]
     ) -> T:
         async with self._lifecycle:
-            return await self._transactions.read_snapshot(work)
+            return await self._reads.read_snapshot(work)
 
 
 async def _planned(

@@ -26,6 +26,8 @@ from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
+from asm_async.sql.readers.readers import Readers, reads_of
+from asm_async.sql.readers.routing import Reads
 from asm_async.sql.reads import session_queries
 from asm_async.sql.reads.visible_events import read_visible
 from asm_async.sql.retention.batches import ThrottledWriter
@@ -71,13 +73,24 @@ class SQLSessionStore(SessionStoreFront):
             ``StorageUnavailableError``; also how long a cancelled call waits for the
             outcome of what it had begun. It ends a second later at the most.
 
+        readers: Which standbys may answer reads inside of their blocks; see
+            :meth:`~asm_async.sql.Readers.reading`.
+
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    def __init__(self, engine: AsyncEngine, *, timeout: float = 30.0) -> None:
+    def __init__(
+        self,
+        engine: AsyncEngine,
+        *,
+        timeout: float = 30.0,
+        readers: Readers | None = None,
+    ) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self._readers = readers
+        self._reads = reads_of(readers, self._transactions, by_default=False)
         self.observation: Observation | None = self._transactions.observation
         self._groups = GroupCommit(
             Writer(self._transactions),
@@ -156,6 +169,7 @@ class SQLSessionStore(SessionStoreFront):
         self, session_id: str, expected_tenant: str | None
     ) -> None:
         deletion = HardDeletion(session_id, expected_tenant)
+        self._note_write()
         async with self._lifecycle:
             is_gone = await self._transactions.write(deletion.go_on, is_repeatable=True)
             self._lifecycle.tell_of(session_id)
@@ -188,9 +202,10 @@ class SQLSessionStore(SessionStoreFront):
         has_tenant = expected_tenant is not None
         query = session_queries.active_run(self._dialect, has_tenant=has_tenant)
         values = {"session_id": session_id, "expected_tenant": expected_tenant}
-        for row in await self._fetch_of(session_id, expected_tenant, query, values):
-            return rows.run_of(row)
-        return None
+        # It decides about what is done next.
+        reads = self._transactions
+        found = await self._fetch_of(session_id, expected_tenant, query, values, reads)
+        return rows.run_of(found[0]) if found else None
 
     async def _append(
         self,
@@ -223,6 +238,7 @@ class SQLSessionStore(SessionStoreFront):
         return cast("list[Event]", await self._perform(operation))
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
+        self._note_write()
         async with self._lifecycle:
             parts = CopyInParts(copy)
             return await parts.write(self._transactions, self._lifecycle)
@@ -292,7 +308,7 @@ class SQLSessionStore(SessionStoreFront):
         has_tenant = expected_tenant is not None
         query = session_queries.latest_sequence(self._dialect, has_tenant=has_tenant)
         values = {"session_id": session_id, "expected_tenant": expected_tenant}
-        for (number,) in await self._fetch(query, values):
+        for (number,) in await self._fetch(query, values, self._transactions):
             return cast("int", number)
         if has_tenant:
             raise SessionNotFoundError(session_id)
@@ -304,6 +320,7 @@ class SQLSessionStore(SessionStoreFront):
         expected_tenant: str | None,
         query: Prepared,
         values: Mapping[str, Any],
+        reads: Reads | None = None,
     ) -> list[list[Any]]:
         """
         Fetch what a session has, which is nothing where another tenant's is looked at.
@@ -311,19 +328,24 @@ class SQLSessionStore(SessionStoreFront):
         Raises:
             SessionNotFoundError: If it is nothing for that reason.
         """
-        found = await self._fetch(query, values)
+        found = await self._fetch(query, values, reads)
         if not found and expected_tenant is not None:
             # One that is the tenant's by now had nothing when it began.
             await self._get_latest_sequence(session_id, expected_tenant)
         return found
 
     async def _fetch(
-        self, query: Prepared, values: Mapping[str, Any]
+        self, query: Prepared, values: Mapping[str, Any], reads: Reads | None = None
     ) -> list[list[Any]]:
         async with self._lifecycle:
-            return await self._transactions.fetch(query, values)
+            return await (reads or self._reads).fetch(query, values)
+
+    def _note_write(self) -> None:
+        if self._readers is not None:
+            self._readers.stay_with_primary()
 
     async def _perform(self, operation: Operation) -> Outcome:
+        self._note_write()
         async with self._lifecycle:
             outcome = await self._groups.submit(
                 operation, self._transactions.seconds_left()

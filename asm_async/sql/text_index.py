@@ -23,6 +23,7 @@ from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.feed.leases import SQLBatch
+from asm_async.sql.readers.readers import Readers, reads_of
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.texts.indexing import (
     has_titles_to_index,
@@ -60,6 +61,8 @@ class SQLTextIndex(TextSearchFront):
         timeout: How long, in seconds, a call goes on trying while the database is busy
             or out of reach, before it raises.
 
+        readers: Which standbys answer searches, which may so be a little behind.
+
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
@@ -70,9 +73,11 @@ class SQLTextIndex(TextSearchFront):
         *,
         texts: EventTexts = event_texts,
         timeout: float = 30.0,
+        readers: Readers | None = None,
     ) -> None:
         self.engine = engine
         self._transactions = Transactions(engine, check_timeout(timeout))
+        self._reads = reads_of(readers, self._transactions, by_default=True)
         self._lifecycle = Lifecycle(self._transactions)
         self.observation: Observation | None = self._transactions.observation
         self._dialect = self._transactions.dialect
@@ -132,7 +137,7 @@ class SQLTextIndex(TextSearchFront):
             return await page.find(conn) if is_there and paging.needed else []
 
         async with self._lifecycle:
-            return await self._transactions.read_snapshot(read)
+            return await self._reads.read_snapshot(read)
 
     async def _index(self, batch: EventBatch, indexed: Sequence[IndexedEvent]) -> float:
         async with cast("SQLBatch", batch).transaction() as conn:

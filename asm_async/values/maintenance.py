@@ -187,6 +187,11 @@ class HealthIssueKind(StrEnum):
     The database's own check found damage, or events have lost their order.
     """
 
+    UNUSED_READER = "unused_reader"
+    """
+    A standby that is to be read from cannot be, so that the primary answers instead.
+    """
+
     WEAK_DURABILITY = "weak_durability"
     """
     A power cut can take back what was acknowledged, as the engine, the server or the

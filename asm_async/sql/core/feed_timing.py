@@ -55,6 +55,10 @@ MAX_HELD_PAUSE: Final = 0.1
 # The look for lost notifications, however often changes of sessions ask for it.
 MIN_POLL_INTERVAL: Final = 0.05
 
+# The same where followers read from standbys, where nothing else notifies of what other
+# processes write.
+STANDBY_POLL_INTERVAL: Final = 0.25
+
 # How often to look for those who wait in get_events(), whom nothing else notifies of
 # what other processes write.
 WAIT_POLL_INTERVAL: Final = 0.25

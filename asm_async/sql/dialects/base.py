@@ -17,6 +17,7 @@ from asm_async.ports.query_api import TimeBucket
 from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.dialects.direct import DirectDialect
 from asm_async.sql.dialects.feed import FeedDialect
+from asm_async.sql.dialects.replication import ReplicationDialect
 from asm_async.sql.dialects.text_index import TextIndexDialect
 from asm_async.values.retraction import Ranges
 
@@ -80,6 +81,13 @@ class Dialect(ABC):
     """
     How an index of texts is kept and searched.
     """
+
+    @property
+    def replication(self) -> ReplicationDialect | None:
+        """
+        How copies of a server follow it; None where there are none.
+        """
+        return None
 
     @abstractmethod
     def check_engine(self, engine: AsyncEngine) -> None:

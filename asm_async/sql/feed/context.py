@@ -20,6 +20,8 @@ from asm_async.sql.core.feed_timing import MIN_POLL_INTERVAL
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.feed.queries import newest_place, standing_of
 from asm_async.sql.notifications.hub import NotificationHub
+from asm_async.sql.readers.readers import Readers, reads_of
+from asm_async.sql.readers.routing import Reads
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedTasks
 from asm_async.sql.transactions.transaction import Transactions
@@ -53,8 +55,10 @@ class FeedContext:
         timeout: float,
         poll_interval: float,
         listens: bool,
+        readers: Readers | None = None,
     ) -> None:
         self.transactions: Transactions = Transactions(engine, timeout)
+        self._reads = reads_of(readers, self.transactions, by_default=True)
         self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
         self.release_transactions: Transactions = Transactions(
@@ -68,7 +72,8 @@ class FeedContext:
         How to give up each lease that may be held, by its holder.
         """
         self._poll_interval = poll_interval
-        self._poll_name = f"poll every {poll_interval} s"
+        where = "the database" if readers is None else "a standby"
+        self._poll_name = f"poll {where} every {poll_interval} s"
         self._listens = listens
         self._followers: dict[Leave, SharedTasks] = {}
 
@@ -85,7 +90,7 @@ class FeedContext:
         """
         shared = self.lifecycle.check_usable()
         self._followers[leave] = shared.tasks
-        look = partial(poll, self.transactions, shared.hub, self._poll_interval)
+        look = partial(poll, self._reads, shared.hub, self._poll_interval)
         shared.tasks.join(self._poll_name, look)
         if self._listens:
             listen = partial(
@@ -106,7 +111,11 @@ class FeedContext:
             await tasks.leave(self._poll_name, *(["listen"] if self._listens else []))
 
     async def read(
-        self, wake_up: asyncio.Event, work: Callable[[AsyncConnection], Awaitable[T]]
+        self,
+        wake_up: asyncio.Event,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        may_lag: bool = True,
     ) -> T:
         """
         Do *work* on a connection, once there are not too many who read already.
@@ -121,7 +130,7 @@ class FeedContext:
 
         async with self.lifecycle.check_usable().reading, self.lifecycle:
             wake_up.clear()
-            return await self.transactions.read(read)
+            return await (self._reads if may_lag else self.transactions).read(read)
 
     async def aclose(self) -> None:
         """
@@ -138,9 +147,7 @@ class FeedContext:
         await self.release_transactions.aclose()
 
 
-async def poll(
-    transactions: Transactions, hub: NotificationHub, seconds: float
-) -> None:
+async def poll(reads: Reads, hub: NotificationHub, seconds: float) -> None:
     """
     Wake those who are behind, every so many *seconds*, until cancelled.
 
@@ -157,13 +164,13 @@ async def poll(
         # Cleared before the look: what changes during it calls for another one.
         hub.something_changed.clear()
         try:
-            standings = await _look(transactions, hub, standings)
+            standings = await _look(reads, hub, standings)
         except StorageError as error:
             _LOG.debug("a look for lost notifications failed: %s", error.code)
 
 
 async def _look(
-    transactions: Transactions,
+    reads: Reads,
     hub: NotificationHub,
     before: dict[str, list[Any]],
 ) -> dict[str, list[Any]]:
@@ -171,7 +178,7 @@ async def _look(
     Look once; return the counter's state and the status of each followed session.
     """
     session_ids = hub.followed_sessions()
-    dialect = transactions.dialect
+    dialect = reads.dialect
     query = standing_of(lambda column: dialect.is_one_of(column, session_ids))
 
     async def read(
@@ -186,7 +193,7 @@ async def _look(
         rows = await conn.execute(query) if session_ids else ()
         return newest, [tuple(row) for row in rows]
 
-    newest, found = await transactions.read(read)
+    newest, found = await reads.read(read)
     latest: dict[str, tuple[int, str | None]] = dict.fromkeys(session_ids, (0, None))
     latest |= {row[0]: (row[1], row[2]) for row in found}
     hub.on_look(latest, newest)

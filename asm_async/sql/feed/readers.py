@@ -102,13 +102,18 @@ class _Reader:
         wake_up.seen = place
         wake_up.seen_mark = witness.mark if witness and is_there else None
 
-    async def _query(self, work: Callable[[AsyncConnection], Awaitable[T]]) -> T:
+    async def _query(
+        self,
+        work: Callable[[AsyncConnection], Awaitable[T]],
+        *,
+        may_lag: bool = True,
+    ) -> T:
         """
         Do *work*, and put off the next read in proportion to how long it takes.
         """
         clock = asyncio.get_running_loop().time
         begun = clock()
-        found = await self._context.read(self._wake_up, work)
+        found = await self._context.read(self._wake_up, work, may_lag=may_lag)
         now = clock()
         rest = max(timing.READ_RESTS_PER_READ * (now - begun), timing.MIN_READ_REST)
         rest = min(rest, timing.MAX_READ_REST)
@@ -134,6 +139,7 @@ class SessionReader(_Reader):
         self._wanted = wanted
         self._events = queries.events_behind(wanted, is_decoded=is_decoded)
         self._standing = queries.session_standing(context.feed, wanted.session_id)
+        self._has_begun = False
 
     async def read(self, place: int, limit: int) -> ReadResult[int]:
         offered = self._wake_up.drain((0, place), limit)
@@ -181,7 +187,9 @@ class SessionReader(_Reader):
                 after = await stand(conn)
             return before, found, after
 
-        row, found_rows, after = await self._query(work)
+        # Whether this is the history to go on in, a standby that lags cannot tell.
+        row, found_rows, after = await self._query(work, may_lag=self._has_begun)
+        self._has_begun = True
         if (standing := row or after) is not None:
             self._judge(standing, place)
         found = [*map(Event.from_stored, found_rows[:limit])]
@@ -341,7 +349,7 @@ class FeedReader(_Reader):
             newest = (await conn.execute(self._newest)).first()
             return newest, await self._stand(conn, place)
 
-        newest, standing = await self._query(work)
+        newest, standing = await self._query(work, may_lag=False)
         # This was no read: what is offered since is not all that there is.
         self._wake_up.must_read = True
         end = standing.next_transaction, standing.next_position

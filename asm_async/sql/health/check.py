@@ -34,6 +34,7 @@ from asm_async.sql.dialects import dialect_of
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.health.text_index import stale_indexes
 from asm_async.sql.migrations.online import missing_tables
+from asm_async.sql.readers.readers import Readers
 from asm_async.sql.retention.orphans import is_orphaned
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values.maintenance import HealthIssue, HealthIssueKind
@@ -50,7 +51,9 @@ A kind of damage, a row for each case, with its subject, and what there is to sa
 """
 
 
-async def check_health(transactions: Transactions) -> list[HealthIssue]:
+async def check_health(
+    transactions: Transactions, readers: Readers | None = None
+) -> list[HealthIssue]:
     """
     Look for all that can be wrong; without our schema, only at the database itself.
     """
@@ -58,6 +61,10 @@ async def check_health(transactions: Transactions) -> list[HealthIssue]:
         *await _spared(transactions.read, _integrity),
         *await _spared(transactions.read, _durability),
     ]
+    if readers is not None:
+        await readers.look()
+        unused = [(each.name, each.reason) for each in readers.states if each.reason]
+        found += _findings(HealthIssueKind.UNUSED_READER, unused)
     schema = await _spared(transactions.read, _schema)
     found += schema
     if not schema:

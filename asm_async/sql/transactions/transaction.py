@@ -15,6 +15,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import AsyncExitStack, asynccontextmanager
+from copy import copy
 from functools import partial
 from typing import Any, TypeVar
 
@@ -91,9 +92,8 @@ class Transactions:
     Args:
         engine: Whose connections to use; not disposed here.
 
-        timeout:
-            How long, in seconds, a call goes on trying while the database is busy, out
-            of reach or silent.
+        timeout: How long, in seconds, a call goes on trying while the database is busy,
+            out of reach or silent.
 
         min_seconds: How long a transaction may take at least once it has a connection.
     """
@@ -117,6 +117,18 @@ class Transactions:
         Whether the server took no writes when it was first used: it is a standby.
         """
         self._under_way: set[asyncio.Task[Any]] = set()
+        self._deadline: float | None = None
+        self._tries_once = False
+
+    def until(self, deadline: float, *, tries_once: bool = False) -> Transactions:
+        """
+        Return the same for a call that has to be over by a *deadline*.
+
+        If it *tries_once*, what fails is left to be tried elsewhere.
+        """
+        same = copy(self)
+        same._deadline, same._tries_once = deadline, tries_once  # noqa: SLF001 - its own
+        return same
 
     async def fetch(
         self, query: Prepared, parameters: Mapping[str, Any]
@@ -184,9 +196,8 @@ class Transactions:
                 call.has_begun = True
                 left = call.deadline - asyncio.get_running_loop().time()
                 await self.dialect.begin_write(conn)
-                result = await work(
-                    Transaction(conn=conn, dialect=self.dialect, timeout=left)
-                )
+                transaction = Transaction(conn=conn, dialect=self.dialect, timeout=left)
+                result = await work(transaction)
                 with translated_errors(committing=True):
                     await self.dialect.commit(conn)
                 return result
@@ -237,6 +248,8 @@ class Transactions:
         """
         Begin a call, which has to be over within the timeout.
         """
+        if self._deadline is not None:
+            return Call(self._deadline)
         return Call(asyncio.get_running_loop().time() + self.seconds_left())
 
     def seconds_left(self) -> float:
@@ -321,7 +334,7 @@ class Transactions:
                 is_transient &= not is_hopeless
                 may_repeat = is_repeatable or not call.may_be_committed
                 pause = pause_after(failures)
-                is_late = clock() + pause > call.deadline
+                is_late = self._tries_once or clock() + pause > call.deadline
                 is_over = is_late or (call.is_withdrawn and not call.has_effect)
                 if is_over or not (is_transient and may_repeat):
                     self.call_log.note_failure(error, call.deadline)

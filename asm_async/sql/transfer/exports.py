@@ -10,8 +10,9 @@ from contextlib import aclosing
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async.fronts.loop_share import in_pieces
+from asm_async.sql.readers.routing import Reads
 from asm_async.sql.reads.history import items_of, read_history, with_line
-from asm_async.sql.transactions.transaction import Transactions, prolong
+from asm_async.sql.transactions.transaction import prolong
 from asm_async.sql.transfer.withdrawal import withdrawal_check
 from asm_async.transfer.export_stream import (
     HistoryBatch,
@@ -22,7 +23,7 @@ from asm_async.transfer.spool import Chunk, Spool
 
 
 async def export_lines(
-    transactions: Transactions, session_id: str, *, include_deleted: bool
+    reads: Reads, session_id: str, *, include_deleted: bool
 ) -> AsyncGenerator[Chunk]:
     """
     Yield a session's lines as of one moment; none if it is not to be exported.
@@ -38,12 +39,12 @@ async def export_lines(
             async for chunk in made:
                 yield chunk
 
-    async with aclosing(_spooled(transactions, lines)) as chunks:
+    async with aclosing(_spooled(reads, lines)) as chunks:
         async for chunk in chunks:
             yield chunk
 
 
-async def lines_of_items(transactions: Transactions) -> AsyncGenerator[Chunk]:
+async def lines_of_items(reads: Reads) -> AsyncGenerator[Chunk]:
     """
     Yield the lines of the state items that belong to no session, as of one moment.
     """
@@ -57,7 +58,7 @@ async def lines_of_items(transactions: Transactions) -> AsyncGenerator[Chunk]:
             async for chunk in made:
                 yield chunk
 
-    async with aclosing(_spooled(transactions, lines)) as chunks:
+    async with aclosing(_spooled(reads, lines)) as chunks:
         async for chunk in chunks:
             yield chunk
 
@@ -73,7 +74,7 @@ async def _batches(
 
 
 async def _spooled(
-    transactions: Transactions,
+    reads: Reads,
     lines: Callable[[AsyncConnection], AsyncGenerator[Chunk]],
 ) -> AsyncGenerator[Chunk]:
     """
@@ -91,7 +92,7 @@ async def _spooled(
                 await spool.put(chunk)
 
     with Spool() as spool:
-        await transactions.read_snapshot(read)
+        await reads.read_snapshot(read)
         async with aclosing(spool.chunks()) as chunks:
             async for chunk in chunks:
                 yield chunk

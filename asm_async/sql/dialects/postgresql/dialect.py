@@ -33,6 +33,7 @@ from asm_async.sql.dialects.postgresql.driver import (
     roll_back,
 )
 from asm_async.sql.dialects.postgresql.feed import PostgreSQLFeed
+from asm_async.sql.dialects.postgresql.replication import PostgreSQLReplication
 from asm_async.sql.dialects.postgresql.text_index import PostgreSQLTextIndex
 from asm_async.sql.dialects.postgresql.write import (
     MIGRATIONS_KEY,
@@ -103,6 +104,10 @@ class PostgreSQL(Dialect):
     @cached_property
     def compiler(self) -> sa.Dialect:
         return PGDialect_asyncpg()  # type: ignore[no-untyped-call] # by SQLAlchemy
+
+    @cached_property
+    def replication(self) -> PostgreSQLReplication:
+        return PostgreSQLReplication(self.compiler)
 
     def check_engine(self, engine: AsyncEngine) -> None:
         """

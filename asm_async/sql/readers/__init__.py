@@ -1,0 +1,3 @@
+"""
+Reads that hot standbys answer, and the primary in their place.
+"""
