@@ -75,9 +75,9 @@ class RedactingCoder(Coder):
         return redacted
 
     async def _json(self, value: object) -> Any:
-        redact = self._policy.redact
+        policy = self._policy
         if type(value) is not EncodedJSON:
-            return redact(value)
+            return await in_steps(policy.redact_in_steps(value))
         if len(value) > PIECE_LENGTH and value.startswith(("{", "[")):
-            return await in_steps(change_in_pieces(value, redact))
-        return EncodedJSON(encode_json(redact(value)))
+            return await in_steps(change_in_pieces(value, policy.redact_in_steps))
+        return EncodedJSON(encode_json(policy.redact(value)))

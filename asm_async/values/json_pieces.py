@@ -17,14 +17,15 @@ from asm_async.values.json_values import (
 )
 from asm_async.values.parsed_json import encode_parsed
 
-Change: TypeAlias = Callable[[Any], Any]
+Change: TypeAlias = Callable[[Any], Generator[None, None, Any]]
 """
-Makes another JSON value of one, of the same keys and lengths; given a container in
-pieces, it makes the same as of the whole.
+Makes another JSON value of one, in steps: of the same keys and lengths, and of the
+pieces of a container the same as of the whole.
 """
 
 
-def _unchanged(value: Any) -> Any:
+def _unchanged(value: Any) -> Generator[None, None, Any]:
+    yield from ()
     return value
 
 
@@ -92,15 +93,12 @@ class _Writer:
     def _array(self, span: Span) -> Generator[None, None, str]:
         texts = list[str]()
         for start, end in self._outline.pieces(span):
-            if not self._outline.is_long(start, end):
+            if self._outline.is_long(start, end):
+                _, value = self._outline.long_member(span, start, end)
+                texts.append((yield from self._long(value)))
+            else:
                 with without_collection():
                     texts.append(self._listed(span, start, end))
-            else:
-                _, value = self._outline.long_member(span, start, end)
-                if isinstance(value, Span):
-                    texts.append((yield from self.container(value)))
-                else:
-                    texts.append(self._changed(value))
             yield
         return f"[{','.join(texts)}]"
 
@@ -108,19 +106,18 @@ class _Writer:
         # One by one, since of two members with one key the second is what counts.
         texts = dict[str, str]()
         for start, end in self._outline.pieces(span):
-            if not self._outline.is_long(start, end):
+            if self._outline.is_long(start, end):
+                key, value = self._outline.long_member(span, start, end)
+                # What a key alone decides about is not looked into.
+                changed = _at_once(self._change({key: None}))[key]
+                if changed is None:
+                    text = yield from self._long(value)
+                else:
+                    text = self._encoded(changed)
+                texts[key] = f"{encode_json(key)}:{text}"
+            else:
                 with without_collection():
                     texts |= self._named(span, start, end)
-            else:
-                key, value = self._outline.long_member(span, start, end)
-                given = None if isinstance(value, Span) else value
-                changed = self._change({key: given})[key]
-                # What a key alone decides about is not looked into.
-                if isinstance(value, Span) and changed is None:
-                    text = yield from self.container(value)
-                    texts[key] = f"{encode_json(key)}:{text}"
-                else:
-                    texts[key] = self._member(key, changed)
             yield
         return f"{{{','.join(texts.values())}}}"
 
@@ -128,14 +125,31 @@ class _Writer:
     # again, would go through all that is still there, and soon through all there is.
 
     def _listed(self, span: Span, start: int, end: int) -> str:
-        return self._changed(self._outline.members(span, start, end))[1:-1]
+        members = self._outline.members(span, start, end)
+        return self._encoded(_at_once(self._change(members)))[1:-1]
 
     def _named(self, span: Span, start: int, end: int) -> dict[str, str]:
-        members = self._change(self._outline.members(span, start, end))
-        return {key: self._member(key, member) for key, member in members.items()}
+        members = self._outline.members(span, start, end)
+        return {
+            key: f"{encode_json(key)}:{self._encoded(member)}"
+            for key, member in _at_once(self._change(members)).items()
+        }
 
-    def _member(self, key: str, value: object) -> str:
-        return f"{encode_json(key)}:{encode_parsed(value, self._path)}"
+    def _long(self, value: Span | Any) -> Generator[None, None, str]:
+        if isinstance(value, Span):
+            return (yield from self.container(value))
+        return self._encoded((yield from self._change(value)))
 
-    def _changed(self, value: object) -> str:
-        return encode_parsed(self._change(value), self._path)
+    def _encoded(self, value: object) -> str:
+        return encode_parsed(value, self._path)
+
+
+def _at_once(steps: Generator[None, None, Any]) -> Any:
+    """
+    Return what comes out of *steps*, which are one for a piece.
+    """
+    while True:
+        try:
+            next(steps)
+        except StopIteration as end:
+            return end.value

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from heapq import merge
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeAlias, cast
 
 import attrs
 
@@ -19,6 +19,8 @@ from asm_async.values.token_usage import TOKEN_COUNTS
 
 # Usage summaries add these up, so that they have to stay numbers.
 _COUNTS = frozenset(TOKEN_COUNTS)
+
+_SPANS_PER_STEP = 1_000
 
 
 def _key(value: object, name: str) -> str:
@@ -193,6 +195,24 @@ class RedactionPolicy:
         counts = Counter[str]()
         return self._copy(decoded(value), counts), counts
 
+    def redact_in_steps(self, value: Any) -> Generator[None, None, Any]:
+        """
+        Copy a JSON value as :meth:`redact` does; a long text in steps.
+
+        A step is one search through the text, or a thousand replacements.
+
+        Returns:
+            The copy, when the steps are over.
+        """
+        if not isinstance(value, str):
+            return self.redact(value)
+        found: list[_Search] = []
+        for search in self._searches:
+            if search.regex.search(value):
+                found.append(search)
+            yield
+        return (yield from self._cut_in_steps(value, found, Counter()))
+
     def redact_text(self, text: str) -> str:
         """
         Replace every match of a pattern in a text.
@@ -225,18 +245,18 @@ class RedactionPolicy:
         found = [search for search in self._searches if search.regex.search(text)]
         if not found:
             return text
-        pieces, done = list[str](), 0
-        for start, end, search in self._cuts(text, found):
-            pieces += text[done:start], search.replacement
-            counts[search.name] += 1
-            done = end
-        return "".join([*pieces, text[done:]])
+        steps = self._cut_in_steps(text, found, counts)
+        while True:
+            try:
+                next(steps)
+            except StopIteration as end:
+                return str(end.value)
 
-    def _cuts(
-        self, text: str, searches: Iterable[_Search]
-    ) -> Iterator[tuple[int, int, _Search]]:
+    def _cut_in_steps(
+        self, text: str, searches: Iterable[_Search], counts: Counter[str]
+    ) -> Generator[None, None, str]:
         """
-        Yield what to cut out of a text, from the left, with the search that found it.
+        Replace what *searches* find in a text.
         """
         # All is found in the text as it was given. A cut makes an edge at which a
         # pattern such as \b[0-9]{16} would match anew, and then again at that one's:
@@ -244,22 +264,22 @@ class RedactionPolicy:
         #
         # A replacement from an earlier call stays what it is, unless a match reaches
         # beyond it: so it is a span like the others, that nobody has found.
-        earlier = ((*match.span(), None) for match in self._earlier.finditer(text))
-        spans = merge(
-            earlier,
-            *(search.spans(text) for search in searches),
-            key=lambda span: (span[0], -span[1]),
-        )
-        start, end, by = 0, 0, None
-        for each_start, each_end, found_by in spans:
-            if each_start >= end:
-                if by:
-                    yield start, end, by
-                start, end, by = each_start, each_end, found_by
-            elif each_end > end:
-                end, by = each_end, by or found_by
-        if by:
-            yield start, end, by
+        lists = [(yield from _sorted(self._earlier_spans(text)))]
+        for search in searches:
+            spans = yield from _sorted(search.spans(text))
+            lists.append(spans)
+        pieces, done = list[str](), 0
+        cuts = _united(merge(*lists, key=_by_start))
+        for number, (start, end, search) in enumerate(cuts, 1):
+            pieces += text[done:start], search.replacement
+            counts[search.name] += 1
+            done = end
+            if not number % _SPANS_PER_STEP:
+                yield
+        return "".join([*pieces, text[done:]])
+
+    def _earlier_spans(self, text: str) -> Iterator[_Span]:
+        return ((*match.span(), None) for match in self._earlier.finditer(text))
 
     @property
     def _unnamed(self) -> str:
@@ -287,11 +307,50 @@ class _Search(NamedTuple):
         replacement = _named(template, pattern.name)
         return cls(pattern.regex, pattern.name, replacement, group)
 
-    def spans(self, text: str) -> Iterable[tuple[int, int, _Search]]:
-        spans = (
+    def spans(self, text: str) -> Iterator[_Span]:
+        """
+        Yield what it finds in a text.
+        """
+        return (
             (*match.span(self.group), self)
             for match in self.regex.finditer(text)
             if match[self.group]
         )
-        # A group in a lookahead may lie behind the next match.
-        return sorted(spans, key=lambda span: span[:2]) if self.group else spans
+
+
+_Span: TypeAlias = tuple[int, int, _Search | None]
+
+
+def _by_start(span: _Span) -> tuple[int, int]:
+    return span[0], -span[1]
+
+
+def _sorted(spans: Iterable[_Span]) -> Generator[None, None, list[_Span]]:
+    """
+    List spans, those that begin first first.
+    """
+    found: list[_Span] = []
+    for number, span in enumerate(spans, 1):
+        found.append(span)
+        if not number % _SPANS_PER_STEP:
+            yield
+    # A group in a lookahead may lie behind the next match.
+    found.sort(key=_by_start)
+    yield
+    return found
+
+
+def _united(spans: Iterable[_Span]) -> Iterator[tuple[int, int, _Search]]:
+    """
+    Yield what to cut out of a text, from the left, with the search that found it.
+    """
+    start, end, by = 0, 0, None
+    for each_start, each_end, found_by in spans:
+        if each_start >= end:
+            if by:
+                yield start, end, by
+            start, end, by = each_start, each_end, found_by
+        elif each_end > end:
+            end, by = each_end, by or found_by
+    if by:
+        yield start, end, by

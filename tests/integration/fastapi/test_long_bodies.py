@@ -64,6 +64,7 @@ HOSTILE = {
         json.dumps({"a": {f"{number:x}": 0 for number in range(80_000)}}),
         HTTPStatus.CREATED,
     ),
+    "text": (filled("hunter2", '{"a":"..."}'), HTTPStatus.CREATED),
     "integers": (filled("9" * 4_290), HTTPStatus.CREATED),
     "too_large": (
         filled("[]", '{"a":[...,1e999]}'),
