@@ -5,13 +5,12 @@ An event feed over several primaries.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
 import attrs
 
-from asm_async.fronts.event_feed import SessionFeedFilter
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.event_consumer import EventBatch, EventConsumer
 from asm_async.ports.event_feed import EventFeed
@@ -45,6 +44,18 @@ class ShardedEventFeed(EventFeed):
     def __init__(self, router: Router, feeds: Mapping[str, SQLEventFeed]) -> None:
         self._router = router
         self._feeds = feeds
+
+    async def _everywhere(
+        self, call: Callable[[SQLEventFeed, str], Awaitable[T]]
+    ) -> dict[str, T]:
+        """
+        Make a call of the feed of every primary, and return the results by name.
+        """
+        self._router.check_loop()
+        results = await asyncio.gather(
+            *[call(feed, name) for name, feed in self._feeds.items()]
+        )
+        return dict(zip(self._feeds, results, strict=True))
 
     @takes_arguments_of(EventFeed.follow_session)
     def follow_session(
@@ -88,6 +99,7 @@ class ShardedEventFeed(EventFeed):
         feeds: Mapping[str, AsyncGenerator[tuple[Event, str]]],
         places: dict[str, str],
     ) -> AsyncGenerator[tuple[Event, str]]:
+        self._router.check_loop()
         async with aclosing(_Merged(feeds)) as merged:
             while item := await merged.next():
                 name, (event, place) = item
@@ -95,24 +107,22 @@ class ShardedEventFeed(EventFeed):
                 yield event, vector_text(places, name)
 
     async def get_latest_checkpoint(self) -> str:
-        places = await asyncio.gather(
-            *[feed.get_latest_checkpoint() for feed in self._feeds.values()]
+        return vector_text(
+            await self._everywhere(lambda feed, _: feed.get_latest_checkpoint())
         )
-        return vector_text(dict(zip(self._feeds, places, strict=True)))
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
         places = vector_of(checkpoint, "checkpoint", self._feeds)
-        lags = await asyncio.gather(
-            *[
-                feed.feed_lag(checkpoint=places.get(name))
-                for name, feed in self._feeds.items()
-            ]
+        lags = await self._everywhere(
+            lambda feed, name: feed.feed_lag(checkpoint=places.get(name))
         )
-        longest = max(lags, key=lambda lag: (lag.held_events, lag.held_for_seconds or 0))
+        longest = max(
+            lags.values(), key=lambda lag: (lag.held_events, lag.held_for_seconds or 0)
+        )
         return attrs.evolve(
             longest,
-            pending_events=sum(lag.pending_events for lag in lags),
-            held_events=sum(lag.held_events for lag in lags),
+            pending_events=sum(lag.pending_events for lag in lags.values()),
+            held_events=sum(lag.held_events for lag in lags.values()),
         )
 
     @takes_arguments_of(EventFeed.consumer)
@@ -127,19 +137,15 @@ class ShardedEventFeed(EventFeed):
         return _ShardedConsumer(consumers, places)
 
     async def list_consumers(self) -> list[ConsumerState]:
-        lists = await asyncio.gather(
-            *[feed.list_consumers() for feed in self._feeds.values()]
-        )
+        lists = await self._everywhere(lambda feed, _: feed.list_consumers())
         by_name: dict[str, dict[str, ConsumerState]] = {}
-        for primary, states in zip(self._feeds, lists, strict=True):
+        for primary, states in lists.items():
             for state in states:
                 by_name.setdefault(state.name, {})[primary] = state
         return [_together(by_name[name]) for name in sorted(by_name)]
 
     async def delete_consumer(self, name: str) -> None:
-        await asyncio.gather(
-            *[feed.delete_consumer(name) for feed in self._feeds.values()]
-        )
+        await self._everywhere(lambda feed, _: feed.delete_consumer(name))
 
     async def aclose(self) -> None:
         for feed in self._feeds.values():

@@ -92,9 +92,7 @@ END $$
 """
 
 # A long key is rare, and so are two keys with one hash: both then wait for each other.
-_TRY_LOCK = sa.text(
-    f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))"
-)
+_TRY_LOCK = sa.text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))")
 _LOCK = sa.text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))")
 
 

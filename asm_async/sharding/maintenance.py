@@ -80,23 +80,24 @@ class ShardedMaintenance(MaintenanceFront):
                     yield batch
 
     def _erasure(self) -> ErasureBackend:
-        erasures = {
-            name: each._erasure() for name, each in self._shards.ports.items()
-        }
+        erasures = {name: each._erasure() for name, each in self._shards.ports.items()}
         return _Erasure(Shards(self._shards.router, erasures), self._registries)
 
     async def _prune_session_events(
         self, session_id: str, policy: RetentionPolicy
     ) -> int:
         return await self._shards.on(
-            session_id, lambda each: each._prune_session_events(session_id, policy), bool
+            session_id,
+            lambda each: each._prune_session_events(session_id, policy),
+            bool,
         )
 
     async def _soft_delete_session(
         self, session_id: str, expected_tenant: str | None
     ) -> Session:
         return await self._shards.on(
-            session_id, lambda each: each._soft_delete_session(session_id, expected_tenant)
+            session_id,
+            lambda each: each._soft_delete_session(session_id, expected_tenant),
         )
 
     async def _restore_session(

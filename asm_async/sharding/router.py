@@ -21,6 +21,7 @@ from asm_async.errors import (
     NotFoundError,
     StorageError,
     StorageUnavailableError,
+    StoreClosedError,
     ValidationError,
 )
 from asm_async.sharding.fences import Claim, has_moved, is_fenced, read_claims
@@ -50,7 +51,9 @@ class Primary:
     transactions: Transactions
     claims: Mapping[int, Claim] = attrs.field(init=False, factory=dict[int, Claim])
     _believed_until: float = attrs.field(init=False, default=0.0)
-    _reading: asyncio.Task[None] | None = attrs.field(init=False, default=None)
+    _reading: asyncio.Task[ASMError | None] | None = attrs.field(
+        init=False, default=None
+    )
 
     @property
     def is_believed(self) -> bool:
@@ -70,7 +73,8 @@ class Primary:
             return
         if self._reading is None or self._reading.done():
             self._reading = asyncio.create_task(self._read())
-        await asyncio.shield(self._reading)
+        if error := await asyncio.shield(self._reading):
+            raise error
 
     async def has_moved(self, id: str) -> bool:  # noqa: A002 - any id
         """
@@ -82,10 +86,14 @@ class Primary:
 
         return await self.transactions.read(read)
 
-    async def _read(self) -> None:
+    async def _read(self) -> ASMError | None:
         asked_at = asyncio.get_running_loop().time()
-        self.claims = await self.transactions.read(read_claims)
+        try:
+            self.claims = await self.transactions.read(read_claims)
+        except ASMError as error:
+            return error
         self._believed_until = asked_at + LEASE_SECONDS
+        return None
 
     async def settle(self) -> None:
         """
@@ -111,6 +119,18 @@ class Router:
             for name, engine in engines.items()
         }
         self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check_loop(self) -> None:
+        """
+        Refuse another event loop than the first, also for primaries not yet used.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise StoreClosedError(
+                "these ports belong to another event loop: make others here"
+            )
+        self._loop = loop
 
     async def check_complete(self) -> None:
         """
@@ -139,6 +159,7 @@ class Router:
         """
         Return the primaries that what these ids name is on; all of them for None.
         """
+        self.check_loop()
         if ids is None:
             return self.primaries
         return {await self.home(each) for each in ids}
@@ -151,6 +172,7 @@ class Router:
             StorageUnavailableError: If none that can be reached has it for longer than
                 the timeout.
         """
+        self.check_loop()
         shard = shard_of(id)
         deadline = asyncio.get_running_loop().time() + self._timeout
         while True:
@@ -224,6 +246,7 @@ class Router:
         """
         Return whether a shard is being moved.
         """
+        self.check_loop()
         await self._refresh_all()
         return any(
             claim.state is ShardState.LEAVING
@@ -250,15 +273,16 @@ class Router:
             for each in self.primaries.values()
             if shard in each.claims and each.claims[shard].state in states
         ]
-        return max(
-            claimants, key=lambda each: each.claims[shard].epoch, default=None
-        )
+        return max(claimants, key=lambda each: each.claims[shard].epoch, default=None)
 
     async def _refresh_all(self) -> list[StorageError]:
         results = await asyncio.gather(
             *[each.refresh() for each in self.primaries.values()],
             return_exceptions=True,
         )
+        for each in results:
+            if each is not None and not isinstance(each, StorageError):
+                raise each
         return [each for each in results if isinstance(each, StorageError)]
 
 
@@ -287,9 +311,7 @@ class Shards(Generic[P]):
         """
         Make a call of the port where an id's shard is.
         """
-        return await self.router.run(
-            id, lambda name: call(self.ports[name]), is_found
-        )
+        return await self.router.run(id, lambda name: call(self.ports[name]), is_found)
 
     async def everywhere(
         self,
@@ -314,9 +336,7 @@ class Shards(Generic[P]):
         """
         while True:
             is_moving = await self.router.is_moving()
-            tasks = [
-                asyncio.ensure_future(call(port)) for port in self.ports.values()
-            ]
+            tasks = [asyncio.ensure_future(call(port)) for port in self.ports.values()]
             try:
                 failures: list[ASMError] = []
                 for done in asyncio.as_completed(tasks):

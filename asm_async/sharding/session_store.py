@@ -139,7 +139,9 @@ class ShardedSessionStore(SessionStoreFront):
             part = min(left, LEASE_SECONDS) if left > 0 else None
             read = attrs.evolve(wanted, wait_timeout=part)
             events = await self._shards.on(
-                session_id, lambda store, read=read: store._get_events(session_id, read), bool
+                session_id,
+                lambda store, read=read: store._get_events(session_id, read),
+                bool,
             )
             if events or left <= 0:
                 return events

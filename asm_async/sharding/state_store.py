@@ -47,9 +47,7 @@ class ShardedStateStore(StateStoreFront):
 
     async def _save_items(self, save: ItemsToSave) -> list[StateItem]:
         place = only_shard(places_of(save), "save_items")
-        return await self._shards.on(
-            place or "", lambda state: state._save_items(save)
-        )
+        return await self._shards.on(place or "", lambda state: state._save_items(save))
 
     async def _get_items(self, scope: str, keys: Collection[str]) -> list[StateItem]:
         if scope.startswith(_LEASES):

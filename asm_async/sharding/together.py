@@ -57,7 +57,9 @@ class ShardedPorts(Ports):
         self, engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
     ) -> None:
         check_names(engines)
-        each = {name: SQLPorts(engine, timeout=timeout) for name, engine in engines.items()}
+        each = {
+            name: SQLPorts(engine, timeout=timeout) for name, engine in engines.items()
+        }
         router = Router(engines, timeout)
         object.__setattr__(self, "primaries", each)
         object.__setattr__(self, "router", router)

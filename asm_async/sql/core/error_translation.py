@@ -216,7 +216,9 @@ def is_damage(error: StorageError) -> bool:
     cause = error.__cause__
     if cause is None:
         return False
-    return _is_unreadable(_innermost(cause)) or (code_of(cause) or "").startswith(_DAMAGE)
+    return _is_unreadable(_innermost(cause)) or (code_of(cause) or "").startswith(
+        _DAMAGE
+    )
 
 
 def requires_reconnect(error: BaseException) -> bool:
