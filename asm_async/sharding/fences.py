@@ -48,6 +48,10 @@ PLACES: Mapping[sa.Table, tuple[sa.Column[Any], ...]] = {
     tables.state_items: (tables.state_items.c.session_id, tables.state_items.c.scope),
 }
 
+_ITEMS = tables.state_items.name
+_REVISIONS = f"{_ITEMS}_revision_seq"
+_REVISIONS_LEFT_OUT = 10_000
+
 _REFUSED = "ASM01"
 _MESSAGE = "asm_async: this shard is not on this primary"
 
@@ -103,7 +107,7 @@ class Claim:
     """
 
     state: ShardState
-    epoch: int
+    epoch: int = 0
     """
     How often the shard was moved before it came to the primary.
     """
@@ -152,6 +156,8 @@ async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None
     is_postgresql = conn.dialect.name == "postgresql"
     if is_postgresql:
         names = ", ".join(table.name for table in PLACES)
+        # While it waits for a long transaction all writers wait behind it.
+        await conn.execute(sa.text("SET LOCAL lock_timeout = '500ms'"))
         await conn.execute(sa.text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
     await conn.run_sync(METADATA.create_all)
     await conn.execute(sa.delete(shards).where(shards.c.shard.in_(claims)))
@@ -220,6 +226,14 @@ async def has_moved(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - any
     return found is not None
 
 
+async def begin_moving(conn: AsyncConnection) -> None:
+    """
+    Let this transaction pass the fences, on the engine of a mover.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(sa.text("SET LOCAL asm_async.moves_shards = 'on'"))
+
+
 async def lock_keys(conn: AsyncConnection, keys: list[str]) -> list[str]:
     """
     Keep other writers off some shard keys until the transaction of a mover ends.
@@ -230,9 +244,53 @@ async def lock_keys(conn: AsyncConnection, keys: list[str]) -> list[str]:
     """
     if conn.dialect.name != "postgresql":
         return keys
-    await conn.exec_driver_sql("SET LOCAL asm_async.moves_shards = 'on'")
     locked = [key for key in keys if await conn.scalar(_TRY_LOCK, {"key": key})]
     if not locked:
         locked = keys[:1]
         await conn.execute(_LOCK, {"key": keys[0]})
     return locked
+
+
+def shard_in(
+    conn: AsyncConnection, column: sa.ColumnElement[Any]
+) -> sa.ColumnElement[int]:
+    """
+    Return the expression of the shard of a column's value.
+    """
+    if conn.dialect.name != "postgresql":
+        return sa.func.asm_shard(column)
+    key = sa.func.split_part(column, "/", 1)
+    return sa.func.get_byte(sa.func.sha256(sa.func.convert_to(key, "UTF8")), 0)
+
+
+async def last_revision(conn: AsyncConnection) -> int:
+    """
+    Return the last revision that a primary has given to a state item.
+    """
+    if conn.dialect.name == "postgresql":
+        query = f"SELECT last_value FROM {_REVISIONS}"
+    else:
+        query = f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{_ITEMS}'"
+    return int(await conn.scalar(sa.text(query)) or 0)
+
+
+async def raise_revisions(conn: AsyncConnection, revision: int) -> None:
+    """
+    Have a primary give state items none but higher revisions from now on.
+
+    On PostgreSQL others may draw some meanwhile, which are not to be given twice: far
+    fewer than are left out here.
+    """
+    if await last_revision(conn) >= revision:
+        return
+    if conn.dialect.name == "postgresql":
+        change = f"SELECT setval('{_REVISIONS}', :revision + {_REVISIONS_LEFT_OUT})"
+        await conn.execute(sa.text(change), {"revision": revision})
+        return
+    values = {"revision": revision}
+    change = f"UPDATE sqlite_sequence SET seq = :revision WHERE name = '{_ITEMS}'"
+    if not (await conn.execute(sa.text(change), values)).rowcount:
+        change = (
+            f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{_ITEMS}', :revision)"
+        )
+        await conn.execute(sa.text(change), values)

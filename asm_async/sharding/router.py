@@ -35,7 +35,10 @@ How long, in seconds, a router believes what a primary has said of its shards.
 
 _PAUSE_SECONDS = 0.02
 
-_HOLDING = (ShardState.HERE, ShardState.LEAVING)
+HOLDING = (ShardState.HERE, ShardState.LEAVING, ShardState.CLOSING)
+"""
+What a primary says of a shard of which it may have something.
+"""
 
 P = TypeVar("P")
 T = TypeVar("T")
@@ -143,13 +146,16 @@ class Router:
                 for each in self.primaries.values()
                 if shard in each.claims
             ]
-            holders = [name for name, each in claims if each.state in _HOLDING]
-            if len(holders) > 1:
+            held = [
+                (claim.epoch, name) for name, claim in claims if claim.state in HOLDING
+            ]
+            if len(held) > len({epoch for epoch, _ in held}):
+                (_, one), (_, other), *_ = sorted(held, reverse=True)
                 raise ValidationError(
-                    f"primaries: {holders[0]!r} and {holders[1]!r} both have shard"
-                    f" {shard}: are they one database, or is one a restored copy?"
+                    f"primaries: {one!r} and {other!r} both have shard {shard}: are"
+                    " they one database, or is one a restored copy?"
                 )
-            if not any(each.state is not ShardState.ABSENT for _, each in claims):
+            if not held:
                 raise ValidationError(
                     f"primaries: none of {', '.join(self.primaries)} has shard {shard}:"
                     " name all of them, or create the shards"
@@ -176,29 +182,27 @@ class Router:
         shard = shard_of(id)
         deadline = asyncio.get_running_loop().time() + self._timeout
         while True:
-            holder = self._claimant(shard, *_HOLDING)
+            holder = self._claimant(shard, *HOLDING)
             if holder is not None:
                 await holder.refresh()
                 claim = holder.claims.get(shard)
-                if claim is not None and claim.state is ShardState.HERE:
-                    return holder.name
-                if claim is not None and claim.state is ShardState.LEAVING:
+                if claim is not None and claim.state in HOLDING:
+                    if claim.state is ShardState.HERE:
+                        return holder.name
                     if not await holder.has_moved(id):
                         return holder.name
             failures = await self._refresh_all()
-            # Moved already, though the shard is not yet.
+            # What has arrived is there, though the shard is not yet.
             target = self._claimant(shard, ShardState.ARRIVING)
             if target is not None and await target.has_moved(id):
                 return target.name
-            if self._claimant(shard, ShardState.HERE) is None:
-                if asyncio.get_running_loop().time() > deadline:
-                    reason = f": {failures[0]}" if failures else ""
-                    raise StorageUnavailableError(
-                        f"shard {shard} is on no primary that answers{reason}"
-                    )
-                if failures:
-                    raise failures[0]
-                await asyncio.sleep(_PAUSE_SECONDS)
+            if self._claimant(shard, ShardState.HERE) is not None:
+                continue
+            if failures:
+                raise failures[0]
+            if asyncio.get_running_loop().time() > deadline:
+                raise StorageUnavailableError(f"shard {shard} is on no primary")
+            await asyncio.sleep(_PAUSE_SECONDS)
 
     async def run(
         self,
@@ -249,7 +253,7 @@ class Router:
         self.check_loop()
         await self._refresh_all()
         return any(
-            claim.state is ShardState.LEAVING
+            claim.state in {ShardState.LEAVING, ShardState.CLOSING}
             for each in self.primaries.values()
             for claim in each.claims.values()
         )

@@ -46,6 +46,11 @@ class ShardState(StrEnum):
     The shard is being moved away; what was not moved yet is here.
     """
 
+    CLOSING = "closing"
+    """
+    The last of the shard is being moved away: it accepts no write any more.
+    """
+
     ARRIVING = "arriving"
     """
     The shard is being moved here; what has arrived can be written.

@@ -79,14 +79,23 @@ class ShardedPorts(Ports):
         )
 
 
-def shard_engine(url: str | sa.URL, **options: Any) -> AsyncEngine:
+def shard_engine(
+    url: str | sa.URL, *, is_mover: bool = False, **options: Any
+) -> AsyncEngine:
     """
     Make an engine fit for a primary: as :func:`~asm_async.sql.create_engine` does.
 
     An SQLite file that is a primary can be written through such an engine alone.
+
+    Args:
+        url: As there.
+
+        is_mover: Whether it is for :func:`move_shard` alone.
+
+        options: As there.
     """
     engine = create_engine(url, **options)
-    set_up_fences(engine)
+    set_up_fences(engine, is_mover=is_mover)
     return engine
 
 
