@@ -5,6 +5,7 @@ The backend of the contract suites whose sessions are on several primaries.
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -32,7 +33,7 @@ from asm_async.testing.backend import Gate
 from asm_async.values.maintenance import HealthIssueKind
 from tests.backends import SQLBackend, clock_at
 
-__all__ = ["ShardedBackend", "make_shards", "sharded_backend", "with_refusals"]
+__all__ = ["ShardedBackend", "expect_refusals", "make_shards", "sharded_backend"]
 
 
 async def make_shards(urls: Sequence[str]) -> None:
@@ -161,34 +162,31 @@ class ShardedBackend:
         return {name: gate for each in gates for name, gate in each.items()}
 
 
-def with_refusals(
-    items: Sequence[pytest.Item],
-    place: Path,
-    refused: Mapping[str, str],
-    others: Mapping[str, str],
-) -> None:
+def expect_refusals(items: Sequence[pytest.Item], place: Path) -> None:
     """
-    Expect of some tests that what they do is refused, or is otherwise.
+    Expect of the tests of a place what ``tests/sharded_ports.txt`` says of them.
 
-    Args:
-        items: The tests.
-
-        place: Whose tests are meant.
-
-        refused: Tests that write to several sessions in one call, by class and name,
-            with the reason: each raises ``UnsupportedOperationError``.
-
-        others: Tests of what only one database can promise, with the reason.
+    Each line has a reason and a test: ``refused`` if that writes to several shards in
+    one call, which raises ``UnsupportedOperationError``; or what only one database can
+    promise.
     """
+    listed = Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines()
+    reasons = dict(reversed(line.split("\t")) for line in listed)
     for item in items:
         if place not in item.path.parents:
             continue
-        name = item.nodeid.split("::", 1)[1].split("[")[0]
-        if name in refused:
-            item.add_marker(
-                pytest.mark.xfail(
-                    raises=UnsupportedOperationError, reason=refused[name], strict=True
-                )
+        # Without the database, which is the first of its parameters.
+        name = re.sub(r"\[(sqlite|postgresql)-?", "[", item.nodeid.split("::", 1)[1])
+        reason = reasons.get(name.replace("[]", ""))
+        if reason is None:
+            continue
+        refusal = (UnsupportedOperationError, ExceptionGroup)
+        is_refused = reason == "refused"
+        item.add_marker(
+            pytest.mark.xfail(
+                raises=refusal if is_refused else None,
+                reason=reason,
+                # Without an order it may come to be as one database would have it.
+                strict="order" not in reason,
             )
-        elif name in others:
-            item.add_marker(pytest.mark.xfail(reason=others[name], strict=False))
+        )

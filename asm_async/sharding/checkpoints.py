@@ -23,8 +23,9 @@ def vector_text(places: Mapping[str, str], latest: str | None = None) -> str:
     """
     Write the checkpoints of several primaries as one.
 
-    If it would be too long, all but that of the primary *latest* go without the event
-    that stood there, by which lost history is noticed.
+    If it would be longer than other checkpoints, all but that of the primary *latest*
+    go without the event that stood there, by which lost history is noticed. Then each
+    has less than a hundred characters.
     """
     text = "~".join([_VERSION, *(f"{name}~{places[name]}" for name in sorted(places))])
     summed = f"{text}~{crc32(text.encode())}"

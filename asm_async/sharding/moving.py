@@ -186,7 +186,7 @@ async def move_shard(
     held = [name for name in claims if name != target and claims[name].state in HOLDING]
     if not held:
         return MoveReport()
-    move = _Move(
+    move = Move(
         shard=shard,
         epoch=claims[held[0]].epoch,
         source=Transactions(engines[held[0]], timeout),
@@ -197,7 +197,7 @@ async def move_shard(
 
 
 @attrs.define(kw_only=True)
-class _Move:
+class Move:
     """
     A move under way.
     """
@@ -305,8 +305,18 @@ class _Move:
             return locked
 
         moved = await self.source.write(move, is_repeatable=True)
-        await self.target.write(partial(_open, keys=moved), is_repeatable=True)
+        await self._open_keys(moved)
         return moved
+
+    async def _open_keys(self, keys: list[str]) -> None:
+        """
+        Let the target be written to for some keys.
+        """
+
+        async def mark(transaction: Transaction) -> None:
+            await _mark(transaction.conn, keys)
+
+        await self.target.write(mark, is_repeatable=True)
 
     async def _copy(
         self, source: AsyncConnection, keys: list[str], transaction: Transaction
@@ -360,10 +370,6 @@ class _Move:
         await transaction.conn.execute(sa.delete(moved_keys).where(is_its))
 
 
-async def _open(transaction: Transaction, keys: list[str]) -> None:
-    await _mark(transaction.conn, keys)
-
-
 async def _mark(conn: AsyncConnection, keys: list[str]) -> None:
     """
     Note that what some keys have is moved.
@@ -380,8 +386,7 @@ def _is_of(table: sa.Table, keys: Sequence[str]) -> sa.ColumnElement[bool]:
 
     Ids are compared by code point, and 0 is the character after the slash.
     """
-    columns = PLACES.get(table, (table.c.get("session_id"),))
-    first, *others = columns
+    first, *others = PLACES.get(table) or (table.c["session_id"],)
     conditions = [_has_key(first, key) for key in keys]
     for other in others:
         conditions += [first.is_(None) & _has_key(other, key) for key in keys]

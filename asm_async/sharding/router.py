@@ -60,6 +60,9 @@ class Primary:
 
     @property
     def is_believed(self) -> bool:
+        """
+        Whether its lease holds.
+        """
         return asyncio.get_running_loop().time() < self._believed_until
 
     def forget(self) -> None:
@@ -157,8 +160,9 @@ class Router:
                 )
             if not held:
                 raise ValidationError(
-                    f"primaries: none of {', '.join(self.primaries)} has shard {shard}:"
-                    " name all of them, or create the shards"
+                    f"primaries: shard {shard} is on none of"
+                    f" {', '.join(self.primaries)}: name all primaries, or create the"
+                    " shards"
                 )
 
     async def names_of(self, ids: Iterable[str] | None) -> Collection[str]:
@@ -232,6 +236,8 @@ class Router:
                 continue
             except NotFoundError as not_found:
                 error = not_found
+                # A write depends on no clock: what is not here may have been moved.
+                self.primaries[name].forget()
                 if await self._is_home(name, id):
                     raise
             except StorageError as refusal:
@@ -241,8 +247,8 @@ class Router:
                 self.primaries[name].forget()
             if asyncio.get_running_loop().time() > deadline:
                 raise StorageUnavailableError(
-                    f"shard {shard_of(id)} has been moved or is being moved, and primary"
-                    f" {name!r} refuses the call: try again"
+                    f"shard {shard_of(id)} is being moved, and primary {name!r} refuses"
+                    " the call: try again, or finish the move"
                 ) from error
             await asyncio.sleep(_PAUSE_SECONDS)
 

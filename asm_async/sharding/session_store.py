@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 
 import attrs
 
-from asm_async.errors import UnsupportedOperationError
 from asm_async.fronts.copying import SessionCopy
 from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
@@ -109,9 +108,10 @@ class ShardedSessionStore(SessionStoreFront):
     async def _commit(
         self, changes: ChangesSnapshot, expected: Expectations
     ) -> Committed:
-        ids = {changes.session_id} - {None}
         if changes.save is not None:
             ids = places_of(changes.save, changes.session_id)
+        else:
+            ids = set[str]() if changes.session_id is None else {changes.session_id}
         return await self._shards.on(
             only_shard(ids, "commit") or "",
             lambda store: store._commit(changes, expected),

@@ -107,7 +107,9 @@ def places_of(save: ItemsToSave, session_id: str | None = None) -> set[str]:
 
         session_id: The session that is written in the same transaction, if any.
     """
-    ids = save.session_ids | ({session_id} - {None})
+    ids = save.session_ids
+    if session_id is not None:
+        ids.add(session_id)
     # The leases of runs are where the sessions are.
     scopes = {scope for scope in save.scopes if not (ids and scope.startswith(_LEASES))}
     return ids | scopes

@@ -25,7 +25,6 @@ from asm_async.sharding.session_store import ShardedSessionStore
 from asm_async.sharding.state_store import ShardedStateStore
 from asm_async.sql import create_engine
 from asm_async.sql.ports import SQLPorts
-from asm_async.values import fields
 
 
 @attrs.frozen(kw_only=True, eq=False, init=False)
@@ -136,14 +135,17 @@ async def open_sharded_ports(
         yield ports
 
 
-def check_names(primaries: object) -> None:
+def check_names(primaries: Mapping[str, object]) -> None:
     """
-    Refuse what is no mapping of primaries' names.
+    Refuse what are no names of primaries.
+
+    Raises:
+        ValidationError: If there are none, or one is none.
     """
-    if not isinstance(primaries, Mapping) or not primaries:
-        raise fields.unexpected("primaries", "at least one, by name", primaries)
+    if not primaries:
+        raise ValidationError("primaries: expected at least one")
     for name in primaries:
-        if not isinstance(name, str) or not NAME.fullmatch(name):
+        if not NAME.fullmatch(name):
             raise ValidationError(
                 f"primaries: {name!r} is no name: use 1 to 32 small letters, digits,"
                 " '-' and '_'"
