@@ -215,7 +215,7 @@ class _Merged:
         for name in self._idle:
             coming = asyncio.ensure_future(anext(self._sources[name]))
             self._next[coming] = name
-        self._idle = []
+        self._idle.clear()
         done, _ = await asyncio.wait(
             self._next, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )

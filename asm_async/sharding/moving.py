@@ -83,6 +83,24 @@ class MoveReport:
     """
 
 
+async def list_shards(
+    engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
+) -> Mapping[str, Mapping[int, Claim]]:
+    """
+    Return what each primary says of each shard; nothing if it has none.
+
+    Args:
+        engines: The primaries by name.
+
+        timeout: As for :class:`~asm_async.sql.SQLPorts`.
+    """
+    check_names(engines)
+    return {
+        name: await Transactions(engine, timeout).read(read_claims)
+        for name, engine in engines.items()
+    }
+
+
 async def create_shards(
     engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
 ) -> None:
@@ -101,10 +119,7 @@ async def create_shards(
     Raises:
         ConflictError: If a primary that has no shards has sessions.
     """
-    check_names(engines)
-    found: dict[str, Mapping[int, Claim]] = {}
-    for name, engine in engines.items():
-        found[name] = await Transactions(engine, timeout).read(read_claims)
+    found = await list_shards(engines, timeout=timeout)
     is_begun = any(found.values())
     names = list(engines)
     for name in names:
@@ -173,10 +188,10 @@ async def move_shard(
         raise ValidationError(
             f"target: expected one of {', '.join(engines)}, got {target!r}"
         )
-    claims: dict[str, Claim] = {}
-    for name, engine in engines.items():
-        said = await Transactions(engine, timeout).read(read_claims)
-        claims[name] = said.get(shard, Claim(ShardState.ABSENT))
+    claims = {
+        name: said.get(shard, Claim(ShardState.ABSENT))
+        for name, said in (await list_shards(engines, timeout=timeout)).items()
+    }
     arriving = [name for name in claims if claims[name].state is ShardState.ARRIVING]
     if arriving not in ([], [target]):
         raise ConflictError(

@@ -191,22 +191,20 @@ class Router:
                 await holder.refresh()
                 claim = holder.claims.get(shard)
                 if claim is not None and claim.state in HOLDING:
-                    if claim.state is ShardState.HERE:
+                    is_whole = claim.state is ShardState.HERE
+                    if is_whole or not await holder.has_moved(id):
                         return holder.name
-                    if not await holder.has_moved(id):
-                        return holder.name
-            failures = await self._refresh_all()
+            failures = await self._ask_again()
             # What has arrived is there, though the shard is not yet.
             target = self._claimant(shard, ShardState.ARRIVING)
             if target is not None and await target.has_moved(id):
                 return target.name
-            if self._claimant(shard, ShardState.HERE) is not None:
-                continue
-            if failures:
-                raise failures[0]
-            if asyncio.get_running_loop().time() > deadline:
-                raise StorageUnavailableError(f"shard {shard} is on no primary")
-            await asyncio.sleep(_PAUSE_SECONDS)
+            if self._claimant(shard, ShardState.HERE) is None:
+                if failures:
+                    raise failures[0]
+                if asyncio.get_running_loop().time() > deadline:
+                    raise StorageUnavailableError(f"shard {shard} is on no primary")
+                await asyncio.sleep(_PAUSE_SECONDS)
 
     async def run(
         self,
@@ -284,6 +282,14 @@ class Router:
             if shard in each.claims and each.claims[shard].state in states
         ]
         return max(claimants, key=lambda each: each.claims[shard].epoch, default=None)
+
+    async def _ask_again(self) -> list[StorageError]:
+        """
+        Ask all primaries, since one that was believed to have a shard has it no more.
+        """
+        for each in self.primaries.values():
+            each.forget()
+        return await self._refresh_all()
 
     async def _refresh_all(self) -> list[StorageError]:
         results = await asyncio.gather(

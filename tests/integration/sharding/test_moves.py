@@ -302,7 +302,7 @@ async def test_primaries_must_have_all_shards_between_them(
     """
     for wrong, message in (
         ({"p0": urls["p0"], "p1": urls["p1"]}, "shard 171 is on none of p0, p1"),
-        (urls | {"p9": urls["p0"]}, "both have shard 0"),
+        ({**urls, "p9": urls["p0"]}, "both have shard 0"),
         ({"P 0": urls["p0"]}, "'P 0' is no name"),
         ({}, "expected at least one"),
     ):
