@@ -185,6 +185,15 @@ def coded(session: nox.Session) -> None:
 
 
 @nox.session
+def sharding(session: nox.Session) -> None:
+    """
+    Run the contract suites through ports over several SQLite files, and databases.
+    """
+    session.install(".[test]")
+    session.run("python", "-m", "pytest", "tests/sharded", *session.posargs)
+
+
+@nox.session
 def encryption(session: nox.Session) -> None:
     """
     Run the contract suites through encrypting ports, over every database.

@@ -187,11 +187,16 @@ class SQLBackend:
 
     Args:
         url: Of a database that has our tables; one in memory gets them here.
+
+        make_engine: Makes the engines.
     """
 
-    def __init__(self, url: str) -> None:
+    def __init__(
+        self, url: str, make_engine: Callable[[str], AsyncEngine] = create_engine
+    ) -> None:
         self._url = url
-        self._engine = create_engine(url)
+        self._make_engine = make_engine
+        self._engine = make_engine(url)
         self._engines = [self._engine]
         self._is_in_memory = self._engine.url.database is None
 
@@ -216,31 +221,31 @@ class SQLBackend:
         """
         Open another store.
         """
-        return SQLSessionStore(self._another_engine())
+        return SQLSessionStore(self.another_engine())
 
     async def open_state_store(self) -> StateStore:
         """
         Open another state store.
         """
-        return SQLStateStore(self._another_engine())
+        return SQLStateStore(self.another_engine())
 
     async def open_artifact_registry(self) -> ArtifactRegistry:
         """
         Open another artifact registry.
         """
-        return SQLArtifactRegistry(self._another_engine())
+        return SQLArtifactRegistry(self.another_engine())
 
     async def open_event_feed(self) -> EventFeed:
         """
         Open another event feed.
         """
-        return SQLEventFeed(self._another_engine())
+        return SQLEventFeed(self.another_engine())
 
     async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
         """
         Open another index of texts.
         """
-        return SQLTextIndex(self._another_engine(), texts=texts)
+        return SQLTextIndex(self.another_engine(), texts=texts)
 
     async def count_indexed(self) -> int:
         """
@@ -254,13 +259,13 @@ class SQLBackend:
         """
         Open another query API.
         """
-        return SQLQueryAPI(self._another_engine())
+        return SQLQueryAPI(self.another_engine())
 
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
         """
         Open another maintenance.
         """
-        return SQLMaintenance(self._another_engine(), clock=clock_at(now))
+        return SQLMaintenance(self.another_engine(), clock=clock_at(now))
 
     async def set_last_activity(self, session_id: str, at: datetime) -> None:
         """
@@ -280,9 +285,12 @@ class SQLBackend:
         async with self._engine.begin() as conn:
             return await damage_sql(conn, kind, session_id)
 
-    def _another_engine(self) -> AsyncEngine:
+    def another_engine(self) -> AsyncEngine:
+        """
+        Make another engine, which is disposed of in the end.
+        """
         if not self._is_in_memory:
-            self._engines.append(create_engine(self._url))
+            self._engines.append(self._make_engine(self._url))
         return self._engines[-1]
 
     async def soft_delete(self, session_id: str) -> None:

@@ -9,6 +9,7 @@ import os
 import shutil
 import signal
 from collections.abc import AsyncGenerator, Generator
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
@@ -24,6 +25,7 @@ from tests.artifact_stores import (
 from tests.backends import InMemoryBackend, SQLBackend, migrate
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
+from tests.sharded_ports import make_shards
 
 
 @pytest.fixture(autouse=True)
@@ -205,6 +207,60 @@ async def backend(database_url: str | None) -> AsyncGenerator[QueryAPIBackend]:
     else:
         async with SQLBackend(database_url) as backend:
             yield backend
+
+
+@pytest.fixture(scope="session")
+def sqlite_shards(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
+) -> list[Path]:
+    """
+    Return files that have shards and are copied, never used.
+    """
+    place = tmp_path_factory.mktemp("shards")
+    paths = [
+        Path(shutil.copy(sqlite_template, place / f"{index}.sqlite3"))
+        for index in range(3)
+    ]
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(make_shards([f"sqlite+aiosqlite:///{path}" for path in paths]))
+    return paths
+
+
+@pytest.fixture(scope="session")
+def postgres_shards(
+    postgres_databases: PostgresDatabases, postgres_template: str
+) -> Generator[list[str]]:
+    """
+    Yield the names of databases that have shards and are copied, never used.
+    """
+    with ExitStack() as stack:
+        urls = [
+            stack.enter_context(postgres_databases.copy(postgres_template))
+            for _ in range(3)
+        ]
+        with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+            runner.run(make_shards(urls))
+        yield [url.rpartition("/")[2] for url in urls]
+
+
+@pytest.fixture(
+    params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
+)
+def shard_urls(request: pytest.FixtureRequest, tmp_path: Path) -> Generator[list[str]]:
+    """
+    Yield three databases with shards, of each kind in turn.
+    """
+    if request.param == "sqlite":
+        paths: list[Path] = request.getfixturevalue("sqlite_shards")
+        yield [
+            f"sqlite+aiosqlite:///{shutil.copy(path, tmp_path / path.name)}"
+            for path in paths
+        ]
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    names: list[str] = request.getfixturevalue("postgres_shards")
+    with ExitStack() as stack:
+        yield [stack.enter_context(databases.copy(name)) for name in names]
 
 
 @pytest.fixture(params=["memory", "local", "object_memory", "object_local"])

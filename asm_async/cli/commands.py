@@ -92,6 +92,15 @@ COMMANDS = (
         ),
     ),
     Command(
+        "shards",
+        "Divide sessions among several primaries.",
+        commands=(
+            Command("create", "Divide the shards among primaries.", "shards:create"),
+            Command("list", "List which primary has which shards.", "shards:list_all"),
+            Command("move", "Move a shard to another primary.", "shards:move"),
+        ),
+    ),
+    Command(
         "keys",
         "Make keys of an encrypted database.",
         commands=(Command("new", "Print a new master key.", "keys:print_master_key"),),

@@ -6,9 +6,11 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
+
+import attrs
 
 import asm_async
 from asm_async.cli.decoding import decoding_ports
@@ -64,6 +66,38 @@ def on_engine(
             return await work(engine)
         finally:
             await engine.dispose()
+
+    return _run(options, on_made)
+
+
+def on_primaries(
+    options: Options,
+    primaries: Sequence[str],
+    work: Callable[[Mapping[str, AsyncEngine]], Awaitable[T]],
+) -> T:
+    """
+    Do *work* on the engines of several primaries, each given as ``NAME=URL``.
+
+    Raises:
+        ValidationError: If one is not of this form.
+    """
+    # Not before it is needed: the help of a command must not wait for SQLAlchemy.
+    from asm_async.sharding import shard_engine  # noqa: PLC0415 - said above
+
+    engines: dict[str, AsyncEngine] = {}
+    for each in primaries:
+        name, separator, url = each.partition("=")
+        if not separator:
+            raise ValidationError(f"--primary: expected NAME=URL, got {each!r}")
+        existing = existing_url(attrs.evolve(options, url=url))
+        engines[name] = shard_engine(existing, is_mover=True)
+
+    async def on_made() -> T:
+        try:
+            return await work(engines)
+        finally:
+            for engine in engines.values():
+                await engine.dispose()
 
     return _run(options, on_made)
 

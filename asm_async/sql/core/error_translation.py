@@ -192,21 +192,21 @@ def is_collision(error: StorageError) -> bool:
     """
     Return whether a unique constraint fired: someone else inserted the row first.
     """
-    return error.__cause__ is not None and _code(error.__cause__) in _COLLISIONS
+    return error.__cause__ is not None and code_of(error.__cause__) in _COLLISIONS
 
 
 def is_read_only(error: BaseException) -> bool:
     """
     Return whether the server takes no writes, though another may by now.
     """
-    return _code(error) == "25006"
+    return code_of(error) == "25006"
 
 
 def is_cut_short(error: BaseException) -> bool:
     """
     Return whether the server cancelled a statement that took too long for it.
     """
-    return _code(error) == "57014"
+    return code_of(error) == "57014"
 
 
 def is_damage(error: StorageError) -> bool:
@@ -216,18 +216,20 @@ def is_damage(error: StorageError) -> bool:
     cause = error.__cause__
     if cause is None:
         return False
-    return _is_unreadable(_innermost(cause)) or (_code(cause) or "").startswith(_DAMAGE)
+    return _is_unreadable(_innermost(cause)) or (code_of(cause) or "").startswith(
+        _DAMAGE
+    )
 
 
 def requires_reconnect(error: BaseException) -> bool:
     """
     Return whether another connection may succeed once what failed here is mended.
     """
-    return (_code(error) or "").startswith(_DISABLING)
+    return (code_of(error) or "").startswith(_DISABLING)
 
 
 def _translation(error: BaseException) -> type[StorageError] | None:
-    code = _code(error)
+    code = code_of(error)
     if _is_lost(error):
         return StorageUnavailableError
     if code is not None:
@@ -252,7 +254,7 @@ def _is_refusal(error: BaseException) -> bool:
     """
     Return whether the database itself answered that it does not commit.
     """
-    code = _code(error)
+    code = code_of(error)
     if is_read_only(error):
         # A server that is read-only has written nothing, whatever it is later.
         return True
@@ -266,7 +268,10 @@ def _is_lost(error: BaseException) -> bool:
     return is_lost and not requires_reconnect(error)
 
 
-def _code(error: BaseException) -> str | None:
+def code_of(error: BaseException) -> str | None:
+    """
+    Return the SQLSTATE, or SQLite's name of the result code, that an error came with.
+    """
     seen: BaseException | None = error
     while seen is not None:
         for attribute in ("sqlite_errorname", "sqlstate"):
@@ -311,7 +316,7 @@ def _message(error: BaseException) -> str:
     first = told.args[0] if told.args else ""
     # Only the first argument, where it is text: asyncpg's str() adds the refused row.
     text = first if isinstance(first, str) else str(told)
-    advice = _longest_prefix(_ADVICE, _code(error) or "")
+    advice = _longest_prefix(_ADVICE, code_of(error) or "")
     if isinstance(told, SSLCertVerificationError):
         advice = _NOT_TRUSTED
     return f"{name}: {text}{advice}" if text else f"{name}{advice}"

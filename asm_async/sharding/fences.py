@@ -1,0 +1,296 @@
+"""
+The fences: each primary knows which shards it has, and refuses writes to others.
+
+A primary's table ``asm_shards`` is both the map that routers read and what its triggers
+decide by, so that the two cannot differ. The database itself refuses a write to a shard
+that is elsewhere, whoever tries it: a router that has not heard of a move, a process
+that was suspended meanwhile, or a program that knows nothing of shards.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import attrs
+import sqlalchemy as sa
+from sqlalchemy import event as sa_event
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
+from asm_async.sql.core import tables
+from asm_async.sql.core.column_types import count, text
+from asm_async.sql.core.error_translation import code_of
+
+METADATA: sa.MetaData = sa.MetaData()
+
+shards: sa.Table = sa.Table(
+    "asm_shards",
+    METADATA,
+    sa.Column("shard", count(), primary_key=True, autoincrement=False),
+    sa.Column("state", sa.String(16), nullable=False),
+    sa.Column("epoch", count(), nullable=False),
+)
+
+# The shard keys whose rows have left a shard that is leaving, or have arrived in one
+# that is arriving.
+moved_keys: sa.Table = sa.Table(
+    "asm_shard_moved_keys", METADATA, sa.Column("key", text(), primary_key=True)
+)
+
+# By which columns a row belongs to a shard. An event is never written but together with
+# its session's counter, nor a tag without its session.
+PLACES: Mapping[sa.Table, tuple[sa.Column[Any], ...]] = {
+    tables.session_sequences: (tables.session_sequences.c.session_id,),
+    tables.sessions: (tables.sessions.c.id,),
+    tables.runs: (tables.runs.c.session_id,),
+    tables.artifacts: (tables.artifacts.c.session_id, tables.artifacts.c.key),
+    tables.state_items: (tables.state_items.c.session_id, tables.state_items.c.scope),
+}
+
+_ITEMS = tables.state_items.name
+_REVISIONS = f"{_ITEMS}_revision_seq"
+_REVISIONS_LEFT_OUT = 10_000
+
+_REFUSED = "ASM01"
+_MESSAGE = "asm_async: this shard is not on this primary"
+
+SHARD_IN_POSTGRESQL = "get_byte(sha256(convert_to(split_part({}, '/', 1), 'UTF8')), 0)"
+"""
+The expression of the shard of an id, as PostgreSQL computes it.
+"""
+
+LOCK_CLASS = 0x61736D73
+"""
+The first of the two numbers of the advisory locks of shard keys in PostgreSQL.
+"""
+
+# A writer holds its key's lock until its transaction ends, so that the mover, which
+# takes it exclusively, comes before or after it. Each statement of the function sees
+# what was committed before it began.
+_FUNCTION = f"""
+CREATE OR REPLACE FUNCTION asm_shard_fence() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE
+    old_or_new record := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    shard_key text := split_part(
+        coalesce(to_jsonb(old_or_new)->>TG_ARGV[0], to_jsonb(old_or_new)->>TG_ARGV[1]),
+        '/', 1
+    );
+    shard_state text;
+    is_moved boolean;
+BEGIN
+    IF current_setting('asm_async.moves_shards', true) = 'on' THEN
+        RETURN old_or_new;
+    END IF;
+    PERFORM pg_advisory_xact_lock_shared({LOCK_CLASS}, hashtext(shard_key));
+    SELECT state INTO shard_state FROM asm_shards
+        WHERE shard = {SHARD_IN_POSTGRESQL.format("shard_key")};
+    is_moved := EXISTS (SELECT FROM asm_shard_moved_keys WHERE key = shard_key);
+    IF shard_state = 'here' OR (shard_state = 'leaving' AND NOT is_moved)
+        OR (shard_state = 'arriving' AND is_moved)
+    THEN
+        RETURN old_or_new;
+    END IF;
+    RAISE EXCEPTION '{_MESSAGE}' USING ERRCODE = '{_REFUSED}', DETAIL = shard_key;
+END $$
+"""
+
+# A long key is rare, and so are two keys with one hash: both then wait for each other.
+_TRY_LOCK = sa.text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))")
+_LOCK = sa.text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))")
+
+
+@attrs.frozen
+class Claim:
+    """
+    What a primary says of one shard.
+    """
+
+    state: ShardState
+    epoch: int = 0
+    """
+    How often the shard was moved before it came to the primary.
+    """
+
+
+def is_fenced(error: BaseException) -> bool:
+    """
+    Return whether a primary refused a write since the shard is not there.
+    """
+    return code_of(error) in {_REFUSED, "SQLITE_CONSTRAINT_TRIGGER"}
+
+
+def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
+    """
+    Have the connections of an SQLite engine know what its triggers call.
+
+    Without that nothing can be written to a file that has fences.
+    """
+    if engine.dialect.name != "sqlite":
+        return
+
+    def add_functions(connection: Any, _: object) -> None:
+        connection.create_function("asm_shard", 1, shard_of, deterministic=True)
+        connection.create_function("asm_shard_key", 1, shard_key, deterministic=True)
+        connection.create_function("asm_moves_shards", 0, lambda: is_mover)
+
+    sa_event.listen(engine.sync_engine, "connect", add_functions)
+
+
+async def read_claims(conn: AsyncConnection) -> dict[int, Claim]:
+    """
+    Return what a primary says of each shard; nothing if it has no table of them.
+    """
+    if not await conn.run_sync(lambda sync: sa.inspect(sync).has_table(shards.name)):
+        return {}
+    found = await conn.execute(sa.select(shards))
+    return {row.shard: Claim(ShardState(row.state), row.epoch) for row in found}
+
+
+async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None:
+    """
+    Change what a primary says of some shards, and its fences with it.
+
+    When the transaction ends, no earlier write to any of its tables is in progress.
+    """
+    is_postgresql = conn.dialect.name == "postgresql"
+    if is_postgresql:
+        names = ", ".join(table.name for table in PLACES)
+        # While it waits for a long transaction all writers wait behind it.
+        await conn.execute(sa.text("SET LOCAL lock_timeout = '500ms'"))
+        await conn.execute(sa.text(f"LOCK TABLE {names} IN SHARE ROW EXCLUSIVE MODE"))
+    await conn.run_sync(METADATA.create_all)
+    await conn.execute(sa.delete(shards).where(shards.c.shard.in_(claims)))
+    rows = [
+        {"shard": shard, "state": claim.state.value, "epoch": claim.epoch}
+        for shard, claim in claims.items()
+    ]
+    await conn.execute(sa.insert(shards), rows)
+    is_open = shards.c.state == ShardState.HERE.value
+    open_shards = set(await conn.scalars(sa.select(shards.c.shard).where(is_open)))
+    if is_postgresql:
+        await conn.execute(sa.text(_FUNCTION))
+    for statement in _triggers(open_shards, is_postgresql=is_postgresql):
+        await conn.exec_driver_sql(statement)
+
+
+def _triggers(open_shards: set[int], *, is_postgresql: bool) -> list[str]:
+    """
+    Return the statements that make all triggers again.
+
+    Which shards are open stands in the triggers' conditions, so that a write to one of
+    these costs a digest, and no look into a table.
+    """
+    statements: list[str] = []
+    for table, columns in PLACES.items():
+        for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
+            name = f"{table.name}_fence_{event.lower()}"
+            places = [f"{row}.{column.name}" for column in columns]
+            place = places[0] if len(places) == 1 else f"coalesce({', '.join(places)})"
+            if is_postgresql:
+                bits = "".join(
+                    "01"[shard not in open_shards] for shard in range(SHARD_COUNT)
+                )
+                shard = SHARD_IN_POSTGRESQL.format(place)
+                arguments = ", ".join(f"'{column.name}'" for column in columns)
+                statements.append(
+                    f"CREATE OR REPLACE TRIGGER {name} BEFORE {event} ON {table.name}"
+                    f" FOR EACH ROW WHEN (get_bit(B'{bits}', {shard}) = 1)"
+                    f" EXECUTE FUNCTION asm_shard_fence({arguments})"
+                )
+            else:
+                numbers = ", ".join(map(str, sorted(open_shards)))
+                statements += [
+                    f"DROP TRIGGER IF EXISTS {name}",
+                    f"CREATE TRIGGER {name} BEFORE {event} ON {table.name}"
+                    f" WHEN asm_shard({place}) NOT IN ({numbers})"
+                    " AND NOT asm_moves_shards() AND NOT EXISTS ("
+                    f" SELECT 1 FROM asm_shards WHERE shard = asm_shard({place})"
+                    " AND (state = 'arriving' AND is_moved"
+                    " OR state = 'leaving' AND NOT is_moved))"
+                    f" BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END".replace(
+                        "is_moved",
+                        "EXISTS (SELECT 1 FROM asm_shard_moved_keys"
+                        f" WHERE key = asm_shard_key({place}))",
+                    ),
+                ]
+    return statements
+
+
+async def has_moved(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - any id
+    """
+    Return whether what an id names has left, or has arrived, as its shard moves.
+    """
+    is_its = moved_keys.c.key == shard_key(id)
+    found = await conn.scalar(sa.select(moved_keys.c.key).where(is_its))
+    return found is not None
+
+
+async def begin_moving(conn: AsyncConnection) -> None:
+    """
+    Let this transaction pass the fences, on the engine of a mover.
+    """
+    if conn.dialect.name == "postgresql":
+        await conn.execute(sa.text("SET LOCAL asm_async.moves_shards = 'on'"))
+
+
+async def lock_keys(conn: AsyncConnection, keys: list[str]) -> list[str]:
+    """
+    Keep other writers off some shard keys until the transaction of a mover ends.
+
+    Returns:
+        Those that could be had without waiting for one while holding another, since two
+        that do so may wait for each other: at least one of them.
+    """
+    if conn.dialect.name != "postgresql":
+        return keys
+    locked = [key for key in keys if await conn.scalar(_TRY_LOCK, {"key": key})]
+    if not locked:
+        locked = keys[:1]
+        await conn.execute(_LOCK, {"key": keys[0]})
+    return locked
+
+
+def shard_in(
+    conn: AsyncConnection, column: sa.ColumnElement[Any]
+) -> sa.ColumnElement[int]:
+    """
+    Return the expression of the shard of a column's value.
+    """
+    if conn.dialect.name != "postgresql":
+        return sa.func.asm_shard(column)
+    key = sa.func.split_part(column, "/", 1)
+    return sa.func.get_byte(sa.func.sha256(sa.func.convert_to(key, "UTF8")), 0)
+
+
+async def last_revision(conn: AsyncConnection) -> int:
+    """
+    Return the last revision that a primary has given to a state item.
+    """
+    if conn.dialect.name == "postgresql":
+        query = f"SELECT last_value FROM {_REVISIONS}"
+    else:
+        query = f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{_ITEMS}'"
+    return int(await conn.scalar(sa.text(query)) or 0)
+
+
+async def raise_revisions(conn: AsyncConnection, revision: int) -> None:
+    """
+    Have a primary give state items none but higher revisions from now on.
+
+    On PostgreSQL others may draw some meanwhile, which are not to be given twice: far
+    fewer than are left out here.
+    """
+    if await last_revision(conn) >= revision:
+        return
+    if conn.dialect.name == "postgresql":
+        change = f"SELECT setval('{_REVISIONS}', :revision + {_REVISIONS_LEFT_OUT})"
+        await conn.execute(sa.text(change), {"revision": revision})
+        return
+    values = {"revision": revision}
+    change = f"UPDATE sqlite_sequence SET seq = :revision WHERE name = '{_ITEMS}'"
+    if not (await conn.execute(sa.text(change), values)).rowcount:
+        change = (
+            f"INSERT INTO sqlite_sequence (name, seq) VALUES ('{_ITEMS}', :revision)"
+        )
+        await conn.execute(sa.text(change), values)

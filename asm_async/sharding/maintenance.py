@@ -1,0 +1,163 @@
+"""
+A maintenance over several primaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from contextlib import aclosing, nullcontext
+from typing import Any, TypeVar
+
+import attrs
+
+from asm_async.errors import UnsupportedOperationError
+from asm_async.fronts.erasing import ErasureBackend, ErasureFilter, Member
+from asm_async.fronts.maintenance import Batches, MaintenanceFront
+from asm_async.fronts.signatures import takes_arguments_of
+from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.sharding.router import Router, Shards
+from asm_async.sql.maintenance import SQLMaintenance
+from asm_async.values.maintenance import (
+    ErasureReport,
+    HealthIssue,
+    MaintenanceReport,
+    MaintenanceStep,
+)
+from asm_async.values.retention import RetentionPolicy
+from asm_async.values.session import Session
+
+T = TypeVar("T")
+
+
+class ShardedMaintenance(MaintenanceFront):
+    """
+    A :class:`~asm_async.ports.maintenance.Maintenance` over several primaries.
+
+    What concerns many sessions is done on one primary after the other. A limit of the
+    events of all sessions together is refused, since no primary knows the others'.
+
+    Args:
+        router: Knows where each shard is.
+
+        maintenances: The primaries' maintenances, by name.
+
+        registries: Their registries, which know whose contents may be removed.
+    """
+
+    def __init__(
+        self,
+        router: Router,
+        maintenances: Mapping[str, SQLMaintenance],
+        registries: Mapping[str, ArtifactRegistry],
+    ) -> None:
+        self._shards = Shards(router, maintenances)
+        self._registries = registries
+
+    async def health_check(self) -> list[HealthIssue]:
+        lists = await self._shards.everywhere(lambda each: each.health_check())
+        issues = [issue for issues in lists for issue in issues]
+        return sorted(issues, key=lambda issue: (issue.kind, issue.subject))
+
+    def _call(self) -> nullcontext[None]:
+        return nullcontext()
+
+    @takes_arguments_of(MaintenanceFront.execute)
+    async def execute(
+        self, policy: RetentionPolicy, **options: Any
+    ) -> MaintenanceReport:
+        if getattr(policy, "max_total_events", None) is not None:
+            raise UnsupportedOperationError(
+                "policy.max_total_events: it is for all sessions together, which are on"
+                " several primaries; set max_events_per_session, or execute the policy"
+                " on each primary by itself"
+            )
+        return await super().execute(policy, **options)
+
+    async def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
+        for maintenance in self._shards.ports.values():
+            async with aclosing(maintenance._batches(step, policy)) as batches:
+                async for batch in batches:
+                    yield batch
+
+    def _erasure(self) -> ErasureBackend:
+        erasures = {name: each._erasure() for name, each in self._shards.ports.items()}
+        return _Erasure(Shards(self._shards.router, erasures), self._registries)
+
+    async def _prune_session_events(
+        self, session_id: str, policy: RetentionPolicy
+    ) -> int:
+        return await self._shards.on(
+            session_id,
+            lambda each: each._prune_session_events(session_id, policy),
+            bool,
+        )
+
+    async def _soft_delete_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        return await self._shards.on(
+            session_id,
+            lambda each: each._soft_delete_session(session_id, expected_tenant),
+        )
+
+    async def _restore_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
+        return await self._shards.on(
+            session_id, lambda each: each._restore_session(session_id, expected_tenant)
+        )
+
+
+@attrs.frozen
+class _Erasure(ErasureBackend):
+    """
+    An erasure whose sessions are on several primaries.
+    """
+
+    _shards: Shards[ErasureBackend]
+    _registries: Mapping[str, ArtifactRegistry]
+
+    def finish_removals(self) -> AsyncGenerator[object]:
+        return _chained(each.finish_removals() for each in self._shards.ports.values())
+
+    def find(self, wanted: ErasureFilter) -> AsyncGenerator[Sequence[Member]]:
+        return _chained(each.find(wanted) for each in self._shards.ports.values())
+
+    async def children_of(
+        self, parent_ids: Sequence[str]
+    ) -> Sequence[tuple[str, Member]]:
+        found = await self._shards.everywhere(lambda each: each.children_of(parent_ids))
+        return [child for children in found for child in children]
+
+    async def close(self, members: Sequence[Member]) -> Sequence[str]:
+        # One that is on its way is found again by the next look.
+        closed = await self._shards.everywhere(lambda each: each.close(members))
+        return [session_id for ids in closed for session_id in ids]
+
+    async def contents_of(
+        self, session_ids: Sequence[str]
+    ) -> AsyncGenerator[Sequence[tuple[str, bool]]]:
+        for name, erasure in self._shards.ports.items():
+            async with aclosing(erasure.contents_of(session_ids)) as pages:
+                async for page in pages:
+                    checksums = frozenset(checksum for checksum, _ in page)
+                    elsewhere = set[str]()
+                    for other, registry in self._registries.items():
+                        if other != name:
+                            elsewhere |= await registry.named_checksums(checksums)
+                    yield [
+                        (checksum, is_shared or checksum in elsewhere)
+                        for checksum, is_shared in page
+                    ]
+
+    def remove(self, session_ids: Sequence[str]) -> AsyncGenerator[ErasureReport]:
+        return _chained(
+            each.remove(session_ids) for each in self._shards.ports.values()
+        )
+
+
+async def _chained(parts: Iterable[AsyncGenerator[T]]) -> AsyncGenerator[T]:
+    for part in parts:
+        async with aclosing(part) as items:
+            async for item in items:
+                yield item

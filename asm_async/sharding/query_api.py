@@ -1,0 +1,219 @@
+"""
+A query API over several primaries.
+"""
+
+from __future__ import annotations
+
+from collections.abc import (
+    AsyncGenerator,
+    Callable,
+    Collection,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from contextlib import aclosing
+from typing import TypeVar
+
+from asm_async.fronts.paging import Paging
+from asm_async.fronts.query_api import QueryAPIFront, SearchPage
+from asm_async.fronts.query_filters import (
+    EventSearch,
+    RunSearch,
+    SessionSearch,
+    UsageFilter,
+)
+from asm_async.fronts.usage_groups import RunGroup
+from asm_async.ports.history_transfer import ExportWriter, ImportReader
+from asm_async.sharding.router import Router, Shards, always
+from asm_async.sql.query_api import SQLQueryAPI
+from asm_async.sql.transactions.transaction import Transactions
+from asm_async.sql.transfer.exports import export_lines, lines_of_items
+from asm_async.sql.transfer.imported_items import import_items
+from asm_async.sql.transfer.imports import import_session
+from asm_async.transfer.export_stream import write_export
+from asm_async.transfer.import_stream import read_import
+from asm_async.transfer.incoming_session import IncomingSession
+from asm_async.transfer.spool import Chunk
+from asm_async.values.cursor import Key
+from asm_async.values.event import Event
+from asm_async.values.page import Page
+from asm_async.values.run import Run
+from asm_async.values.session import Session
+from asm_async.values.session_export import SessionExport
+from asm_async.values.state_item import StateItem
+from asm_async.values.summaries import SessionStats
+from asm_async.values.transfer_reports import ExportReport, ImportReport
+
+V = TypeVar("V", Session, Run, Event)
+
+
+class ShardedQueryAPI(QueryAPIFront):
+    """
+    A :class:`~asm_async.ports.query_api.QueryAPI` over several primaries.
+
+    Searches and sums ask all primaries at once and merge what they answer; each answers
+    from one moment of its own. While a shard is being moved a session may be counted
+    twice for the moment in which it is on both primaries; no page shows it twice.
+
+    Args:
+        router: Knows where each shard is.
+
+        queries: The primaries' query APIs, by name.
+    """
+
+    def __init__(self, router: Router, queries: Mapping[str, SQLQueryAPI]) -> None:
+        self._shards = Shards(router, queries)
+
+    async def _search_sessions(
+        self, wanted: SessionSearch, paging: Paging, *, count_total: bool
+    ) -> Page[Session]:
+        pages = await self._shards.everywhere(
+            lambda query: query._search_sessions(
+                wanted, paging, count_total=count_total
+            )
+        )
+        return _merged(pages, paging)
+
+    async def _get_session_stats(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionStats:
+        return await self._shards.on(
+            session_id,
+            lambda query: query._get_session_stats(session_id, expected_tenant),
+        )
+
+    async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
+        pages = await self._shards.everywhere(
+            lambda query: query._search_runs(wanted, paging), _only(wanted.session_id)
+        )
+        return _merged(pages, paging)
+
+    async def _group_usage(self, wanted: UsageFilter) -> Collection[RunGroup]:
+        groups = await self._shards.everywhere(
+            lambda query: query._group_usage(wanted), _only(wanted.session_id)
+        )
+        return [group for each in groups for group in each]
+
+    async def _group_costs(self, wanted: UsageFilter) -> Collection[RunGroup]:
+        groups = await self._shards.everywhere(
+            lambda query: query._group_costs(wanted), _only(wanted.session_id)
+        )
+        return [group for each in groups for group in each]
+
+    async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
+        pages = await self._shards.everywhere(
+            lambda query: query._search_events(wanted, paging), wanted.session_ids
+        )
+        return _merged(pages, paging)
+
+    async def _count_events(self, wanted: EventSearch) -> int:
+        counts = await self._shards.everywhere(
+            lambda query: query._count_events(wanted), wanted.session_ids
+        )
+        return sum(counts)
+
+    async def _export_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> SessionExport:
+        return await self._shards.on(
+            session_id,
+            lambda query: query._export_session(session_id, expected_tenant),
+        )
+
+    async def _export_sessions(
+        self,
+        writer: ExportWriter,
+        search: SearchPage,
+        *,
+        include_deleted: bool,
+        with_items_of_none: bool,
+        progress: Callable[[ExportReport], object] | None,
+    ) -> ExportReport:
+        router = self._shards.router
+
+        async def lines_of(session_id: str) -> AsyncGenerator[Chunk]:
+            primary = router.primaries[await router.home(session_id)]
+            lines = export_lines(
+                primary.transactions, session_id, include_deleted=include_deleted
+            )
+            async with aclosing(lines) as chunks:
+                async for chunk in chunks:
+                    yield chunk
+
+        async def items() -> AsyncGenerator[Chunk]:
+            for primary in router.primaries.values():
+                async with aclosing(lines_of_items(primary.transactions)) as chunks:
+                    async for chunk in chunks:
+                        yield chunk
+
+        return await write_export(
+            writer, search, lines_of, items if with_items_of_none else None, progress
+        )
+
+    async def _import_sessions(
+        self,
+        reader: ImportReader,
+        max_line_bytes: int,
+        progress: Callable[[ImportReport], object] | None,
+    ) -> ImportReport:
+        router = self._shards.router
+
+        def transactions(name: str) -> Transactions:
+            return router.primaries[name].transactions
+
+        async def store(incoming: IncomingSession) -> bool:
+            return await router.run(
+                incoming.head.session.id,
+                lambda name: import_session(transactions(name), incoming),
+                always,
+            )
+
+        async def store_items(items: Sequence[StateItem]) -> int:
+            by_scope: dict[str, list[StateItem]] = {}
+            for item in items:
+                by_scope.setdefault(item.scope, []).append(item)
+            counts = [
+                await router.run(
+                    scope,
+                    lambda name, of_scope=of_scope: import_items(
+                        transactions(name), of_scope
+                    ),
+                    always,
+                )
+                for scope, of_scope in by_scope.items()
+            ]
+            return sum(counts)
+
+        return await read_import(
+            reader,
+            store,
+            store_items,
+            max_line_bytes=max_line_bytes,
+            progress=progress,
+        )
+
+
+def _only(session_id: str | None) -> Iterable[str] | None:
+    return None if session_id is None else (session_id,)
+
+
+def _merged(pages: Sequence[Page[V]], paging: Paging) -> Page[V]:
+    """
+    Merge the pages that several primaries have behind the same place.
+
+    A cursor names the last item of its page by what it is ordered by, so that each
+    primary can go on from there, whether it has that item or not.
+    """
+    order = paging.order
+    # What is being moved may be on two of them.
+    found: dict[Key, V] = {
+        order.key_of(item): item for page in pages for item in page.items
+    }
+    keys = sorted(found, reverse=order.is_descending)
+    items = [found[key] for key in keys]
+    has_more = any(page.cursor is not None for page in pages)
+    # One more item than the page holds shows that there is another page.
+    more = items[-1:] if has_more and len(items) == paging.limit else []
+    counts = [page.total_count for page in pages if page.total_count is not None]
+    return paging.page([*items, *more], sum(counts) if counts else None)

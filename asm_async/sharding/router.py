@@ -1,0 +1,374 @@
+"""
+Where each shard is, as its primaries say, and the calls that go there.
+
+What a primary says is believed for a second: its lease. A move begins two seconds after
+the primary has said that the shard is leaving. So an answer that came while the lease
+held is right; one that found nothing, and came later, is asked for again. Writes do not
+depend on that: the primary's fence refuses those that are not for it.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from typing import Generic, TypeVar
+
+import attrs
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from asm_async.errors import (
+    ASMError,
+    NotFoundError,
+    StorageError,
+    StorageUnavailableError,
+    StoreClosedError,
+    ValidationError,
+)
+from asm_async.sharding.fences import Claim, has_moved, is_fenced, read_claims
+from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_of
+from asm_async.sql.transactions.transaction import Transactions
+
+LEASE_SECONDS = 1.0
+"""
+How long, in seconds, a router believes what a primary has said of its shards.
+"""
+
+_PAUSE_SECONDS = 0.02
+
+HOLDING = (ShardState.HERE, ShardState.LEAVING, ShardState.CLOSING)
+"""
+What a primary says of a shard of which it may have something.
+"""
+
+P = TypeVar("P")
+T = TypeVar("T")
+
+
+@attrs.define(eq=False)
+class Primary:
+    """
+    One primary, and what it has said last of its shards.
+    """
+
+    name: str
+    transactions: Transactions
+    claims: Mapping[int, Claim] = attrs.field(init=False, factory=dict[int, Claim])
+    _believed_until: float = attrs.field(init=False, default=0.0)
+    _reading: asyncio.Task[ASMError | None] | None = attrs.field(
+        init=False, default=None
+    )
+
+    @property
+    def is_believed(self) -> bool:
+        """
+        Whether its lease holds.
+        """
+        return asyncio.get_running_loop().time() < self._believed_until
+
+    def forget(self) -> None:
+        """
+        Ask again before what it has said is used.
+        """
+        self._believed_until = 0.0
+
+    async def refresh(self) -> None:
+        """
+        Ask again if its lease is over; calls that ask at the same time ask once.
+        """
+        if self.is_believed:
+            return
+        if self._reading is None or self._reading.done():
+            self._reading = asyncio.create_task(self._read())
+        if error := await asyncio.shield(self._reading):
+            raise error
+
+    async def has_moved(self, id: str) -> bool:  # noqa: A002 - any id
+        """
+        Return whether what an id names has left it, or has arrived.
+        """
+
+        async def read(conn: AsyncConnection) -> bool:
+            return await has_moved(conn, id)
+
+        return await self.transactions.read(read)
+
+    async def _read(self) -> ASMError | None:
+        asked_at = asyncio.get_running_loop().time()
+        try:
+            self.claims = await self.transactions.read(read_claims)
+        except ASMError as error:
+            return error
+        self._believed_until = asked_at + LEASE_SECONDS
+        return None
+
+    async def settle(self) -> None:
+        """
+        Wait for a question that nobody waits for any more.
+        """
+        if self._reading is not None:
+            await asyncio.wait({self._reading})
+
+
+class Router:
+    """
+    Sends each call to the primary that its shard is on.
+
+    Args:
+        engines: The primaries' engines, by name.
+
+        timeout: How long, in seconds, a call waits for a shard that is being moved.
+    """
+
+    def __init__(self, engines: Mapping[str, AsyncEngine], timeout: float) -> None:
+        self.primaries: Mapping[str, Primary] = {
+            name: Primary(name, Transactions(engine, timeout))
+            for name, engine in engines.items()
+        }
+        self._timeout = timeout
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    def check_loop(self) -> None:
+        """
+        Refuse another event loop than the first, also for primaries not yet used.
+        """
+        loop = asyncio.get_running_loop()
+        if self._loop not in (None, loop):
+            raise StoreClosedError(
+                "these ports belong to another event loop: make others here"
+            )
+        self._loop = loop
+
+    async def check_complete(self) -> None:
+        """
+        Refuse primaries that have not all shards between them, or one shard twice.
+        """
+        await asyncio.gather(*[each.refresh() for each in self.primaries.values()])
+        for shard in range(SHARD_COUNT):
+            claims = [
+                (each.name, each.claims[shard])
+                for each in self.primaries.values()
+                if shard in each.claims
+            ]
+            held = [
+                (claim.epoch, name) for name, claim in claims if claim.state in HOLDING
+            ]
+            if len(held) > len({epoch for epoch, _ in held}):
+                (_, one), (_, other), *_ = sorted(held, reverse=True)
+                raise ValidationError(
+                    f"primaries: {one!r} and {other!r} both have shard {shard}: are"
+                    " they one database, or is one a restored copy?"
+                )
+            if not held:
+                raise ValidationError(
+                    f"primaries: shard {shard} is on none of"
+                    f" {', '.join(self.primaries)}: name all primaries, or create the"
+                    " shards"
+                )
+
+    async def names_of(self, ids: Iterable[str] | None) -> Collection[str]:
+        """
+        Return the primaries that what these ids name is on; all of them for None.
+        """
+        self.check_loop()
+        if ids is None:
+            return self.primaries
+        return {await self.home(each) for each in ids}
+
+    async def home(self, id: str) -> str:  # noqa: A002 - any id
+        """
+        Return the primary that an id's shard is on, or the part of it with this id.
+
+        Raises:
+            StorageUnavailableError: If none that can be reached has it for longer than
+                the timeout.
+        """
+        self.check_loop()
+        shard = shard_of(id)
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        while True:
+            holder = self._claimant(shard, *HOLDING)
+            if holder is not None:
+                await holder.refresh()
+                claim = holder.claims.get(shard)
+                if claim is not None and claim.state in HOLDING:
+                    is_whole = claim.state is ShardState.HERE
+                    if is_whole or not await holder.has_moved(id):
+                        return holder.name
+            failures = await self._ask_again()
+            # What has arrived is there, though the shard is not yet.
+            target = self._claimant(shard, ShardState.ARRIVING)
+            if target is not None and await target.has_moved(id):
+                return target.name
+            if self._claimant(shard, ShardState.HERE) is None:
+                if failures:
+                    raise failures[0]
+                if asyncio.get_running_loop().time() > deadline:
+                    raise StorageUnavailableError(f"shard {shard} is on no primary")
+                await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def run(
+        self,
+        id: str,  # noqa: A002 - any id
+        call: Callable[[str], Awaitable[T]],
+        is_found: Callable[[T], object],
+    ) -> T:
+        """
+        Make a call where an id's shard is, again if it has been moved meanwhile.
+
+        Args:
+            id: Of what the call is about.
+
+            call: Takes the name of a primary. It is repeated only if nothing was
+                written.
+
+            is_found: Whether the call has found what it is about, or has written.
+        """
+        deadline = asyncio.get_running_loop().time() + self._timeout
+        while True:
+            name = await self.home(id)
+            error: NotFoundError | StorageError
+            try:
+                result = await call(name)
+                if is_found(result) or await self._is_home(name, id):
+                    return result
+                continue
+            except NotFoundError as not_found:
+                error = not_found
+                # A write depends on no clock: what is not here may have been moved.
+                self.primaries[name].forget()
+                if await self._is_home(name, id):
+                    raise
+            except StorageError as refusal:
+                error = refusal
+                if not is_fenced(refusal):
+                    raise
+                self.primaries[name].forget()
+            if asyncio.get_running_loop().time() > deadline:
+                raise StorageUnavailableError(
+                    f"shard {shard_of(id)} is being moved, and primary {name!r} refuses"
+                    " the call: try again, or finish the move"
+                ) from error
+            await asyncio.sleep(_PAUSE_SECONDS)
+
+    async def is_moving(self) -> bool:
+        """
+        Return whether a shard is being moved.
+        """
+        self.check_loop()
+        await self._refresh_all()
+        return any(
+            claim.state in {ShardState.LEAVING, ShardState.CLOSING}
+            for each in self.primaries.values()
+            for claim in each.claims.values()
+        )
+
+    async def settle(self) -> None:
+        """
+        Wait for what goes on in the background.
+        """
+        for each in self.primaries.values():
+            await each.settle()
+
+    async def _is_home(self, name: str, id: str) -> bool:  # noqa: A002 - any id
+        return await self.home(id) == name
+
+    def _claimant(self, shard: int, *states: ShardState) -> Primary | None:
+        """
+        Return the primary that last said so of a shard; the latest move counts.
+        """
+        claimants = [
+            each
+            for each in self.primaries.values()
+            if shard in each.claims and each.claims[shard].state in states
+        ]
+        return max(claimants, key=lambda each: each.claims[shard].epoch, default=None)
+
+    async def _ask_again(self) -> list[StorageError]:
+        """
+        Ask all primaries, since one that was believed to have a shard has it no more.
+        """
+        for each in self.primaries.values():
+            each.forget()
+        return await self._refresh_all()
+
+    async def _refresh_all(self) -> list[StorageError]:
+        results = await asyncio.gather(
+            *[each.refresh() for each in self.primaries.values()],
+            return_exceptions=True,
+        )
+        for each in results:
+            if each is not None and not isinstance(each, StorageError):
+                raise each
+        return [each for each in results if isinstance(each, StorageError)]
+
+
+def always(_: object) -> bool:
+    """
+    Return that a call has found what it is about.
+    """
+    return True
+
+
+@attrs.frozen(eq=False)
+class Shards(Generic[P]):
+    """
+    One port of each primary, behind the router.
+    """
+
+    router: Router
+    ports: Mapping[str, P]
+
+    async def on(
+        self,
+        id: str,  # noqa: A002 - any id
+        call: Callable[[P], Awaitable[T]],
+        is_found: Callable[[T], object] = always,
+    ) -> T:
+        """
+        Make a call of the port where an id's shard is.
+        """
+        return await self.router.run(id, lambda name: call(self.ports[name]), is_found)
+
+    async def everywhere(
+        self,
+        call: Callable[[P], Awaitable[T]],
+        ids: Iterable[str] | None = None,
+    ) -> list[T]:
+        """
+        Make a call of the port of every primary at once, or of those that *ids* are on.
+
+        Raises:
+            StorageUnavailableError: If one of them is out of reach.
+        """
+        names = await self.router.names_of(ids)
+        return await asyncio.gather(*[call(self.ports[name]) for name in names])
+
+    async def find(self, call: Callable[[P], Awaitable[T]]) -> T:
+        """
+        Return what the first primary finds that has it.
+
+        Raises:
+            NotFoundError: As the primaries do, if none has it.
+        """
+        while True:
+            is_moving = await self.router.is_moving()
+            tasks = [asyncio.ensure_future(call(port)) for port in self.ports.values()]
+            try:
+                failures: list[ASMError] = []
+                for done in asyncio.as_completed(tasks):
+                    try:
+                        return await done
+                    except (NotFoundError, StorageError) as error:
+                        failures.append(error)
+            finally:
+                for task in tasks:
+                    task.cancel()
+                await asyncio.wait(tasks)
+            # One that is out of reach may have it.
+            for failure in failures:
+                if isinstance(failure, StorageError):
+                    raise failure
+            # What was on its way may have been on neither when that was asked.
+            if not is_moving and not await self.router.is_moving():
+                raise failures[0]
+            await asyncio.sleep(_PAUSE_SECONDS)
