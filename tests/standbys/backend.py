@@ -104,32 +104,32 @@ class StandbyBackend(SQLBackend):
         """
         Open another store.
         """
-        return ReadingStore(self._another_engine(), readers=self.readers)
+        return ReadingStore(self.another_engine(), readers=self.readers)
 
     async def open_query_api(self) -> QueryAPI:
         """
         Open another query API.
         """
-        return SQLQueryAPI(self._another_engine(), readers=self.readers)
+        return SQLQueryAPI(self.another_engine(), readers=self.readers)
 
     async def open_event_feed(self) -> EventFeed:
         """
         Open another event feed.
         """
-        return SQLEventFeed(self._another_engine(), readers=self.readers)
+        return SQLEventFeed(self.another_engine(), readers=self.readers)
 
     async def open_text_search(self, *, texts: EventTexts) -> TextSearch:
         """
         Open another index of texts.
         """
-        engine = self._another_engine()
+        engine = self.another_engine()
         return SQLTextIndex(engine, texts=texts, readers=self.readers)
 
     async def open_maintenance(self, *, now: datetime | None = None) -> Maintenance:
         """
         Open another maintenance.
         """
-        engine, clock = self._another_engine(), clock_at(now)
+        engine, clock = self.another_engine(), clock_at(now)
         return SQLMaintenance(engine, clock=clock, readers=self.readers)
 
     async def gates(self) -> Mapping[str, Gate]:
