@@ -38,6 +38,7 @@ PUBLIC_PACKAGES = [
     "asm_async.ports",
     "asm_async.recording",
     "asm_async.redaction",
+    "asm_async.sharding",
     "asm_async.sql",
     "asm_async.sql.migrations",
     "asm_async.testing",

@@ -28,6 +28,7 @@ import asm_async.portal
 import asm_async.ports
 import asm_async.recording
 import asm_async.redaction
+import asm_async.sharding
 import asm_async.sql
 import asm_async.transcripts
 from asm_async import EventType, errors
@@ -55,6 +56,7 @@ PACKAGES = [
     asm_async.ports,
     asm_async.recording,
     asm_async.redaction,
+    asm_async.sharding,
     asm_async.sql,
     asm_async.transcripts,
 ]
