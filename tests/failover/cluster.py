@@ -184,7 +184,7 @@ class Cluster:
         members: Members = {}
         try:
             async with asyncio.timeout(seconds):
-                while not condition(members := await self.members()):  # noqa: ASYNC110
+                while not condition(members := await self.members()):  # noqa: ASYNC110 - nobody tells
                     await asyncio.sleep(_POLL_SECONDS)
         except TimeoutError:
             raise AssertionError(f"after {seconds:.0f} s: {members}") from None

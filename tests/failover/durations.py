@@ -6,13 +6,19 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from itertools import pairwise
 from pathlib import Path
 
 from asm_async.testing.history import Outcome, read_history
 
-__all__ = ["MAX_OVERRUN_SECONDS", "Pulse", "longest_overrun", "longest_stall"]
+__all__ = [
+    "MAX_OVERRUN_SECONDS",
+    "Pulse",
+    "answers",
+    "longest_overrun",
+    "longest_stall",
+]
 
 MAX_OVERRUN_SECONDS = 1.0
 """
@@ -63,29 +69,29 @@ def longest_overrun(path: Path, timeout: float, pulse: Pulse) -> float:
     return worst
 
 
-def longest_stall(paths: Iterable[Path], start: float, end: float) -> float:
+def answers(paths: Iterable[Path]) -> list[float]:
     """
-    Return the longest time between two answers to writers, in seconds.
+    Return when writers were told that something is done, on the clock of histories.
+    """
+    return sorted(
+        call.end / _NANOSECONDS
+        for path in paths
+        for call in read_history(path)
+        if call.outcome is Outcome.OK and call.end is not None
+        if not call.operation.startswith("get_")
+    )
+
+
+def longest_stall(moments: Iterable[float], start: float, end: float) -> float:
+    """
+    Return the longest time between two answers within a span, in seconds.
 
     Args:
-        paths: Their histories.
+        moments: When there were answers, in order.
 
-        start: When to begin, on the clock of the histories.
+        start: When the span begins, which counts as an answer.
 
-        end: When to end.
+        end: When it ends, which does not.
     """
-    moments: Sequence[float] = sorted(
-        [
-            start,
-            *(
-                call.end / _NANOSECONDS
-                for path in paths
-                for call in read_history(path)
-                if call.outcome is Outcome.OK and call.end is not None
-                if not call.operation.startswith("get_")
-                if start < call.end / _NANOSECONDS < end
-            ),
-        ]
-    )
-    gaps = [b - a for a, b in pairwise(moments)]
-    return max(gaps, default=end - start)
+    within = [start, *(moment for moment in moments if start < moment < end)]
+    return max([b - a for a, b in pairwise(within)], default=end - start)

@@ -142,7 +142,7 @@ class Node:
         seconds = _ASK_SECONDS if body is None else _LONG_ASK_SECONDS
         with suppress(OSError):
             try:
-                with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310
+                with urllib.request.urlopen(request, timeout=seconds) as answer:  # noqa: S310 - its own
                     text = answer.read().decode()
             except urllib.error.HTTPError as error:
                 text = error.read().decode()

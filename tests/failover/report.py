@@ -61,10 +61,10 @@ def _noticed(rows: Iterable[Row]) -> Iterable[str]:
             yield (
                 f"The {len(lost)} asynchronous failovers have lost {sum(lost):,}"
                 f" acknowledged events ({', '.join(map(str, lost))})."
-                f"\nAll {row['noticed_by_followers']} followers under way were told, at"
-                f" most {row['seconds_to_notice']} s after the promotion, and so was"
-                f" whoever resumed at the {row['noticed_at_checkpoints']} places that"
-                " were tried."
+                f"\nAll {row['noticed_by_followers']} running followers were told, at"
+                f" most {row['seconds_to_notice']} s after the promotion, and so were"
+                f" those that resumed at {row['noticed_at_checkpoints']} places among"
+                " the lost events."
             )
 
 
@@ -76,7 +76,9 @@ def _promises(rows: Iterable[Row]) -> str:
     rule = ["---", "---", *["---:"] * (len(head) - 2)]
     lines = [f"| {' | '.join(cells)} |" for cells in (head, rule)]
     for row in rows:
-        acts = ", ".join(f"{n} {name}" for name, n in row.get("acts", {}).items())
+        acts = ", ".join(
+            f"{name} {n}" for name, n in sorted(row.get("acts", {}).items())
+        )
         lost = sum(row.get("lost", []))
         overrun = row.get("overrun")
         cells = [
@@ -99,19 +101,20 @@ def _count(number: int | None) -> str:
 
 def _stalls(rows: Iterable[Row]) -> str:
     """
-    Say how long patient writers were without any answer, over all clusters.
+    Say how long patient writers were without any answer, over all runs of a cluster.
     """
+    found: dict[tuple[str, str], list[float]] = {}
+    for row in rows:
+        for name, seconds in row.get("stalls", {}).items():
+            found.setdefault((name, row["cluster"]), []).extend(seconds)
     lines = [
         "| failure | cluster | times | no answer for: median | longest |",
         "| --- | --- | ---: | ---: | ---: |",
     ]
-    for row in rows:
-        for name, title in _ACTS.items():
-            if found := row.get("stalls", {}).get(name):
-                lines.append(
-                    f"| {title} | {row['cluster']} | {len(found)}"
-                    f" | {median(found):.1f} s | {max(found):.1f} s |"
-                )
+    for (name, cluster), seconds in sorted(found.items()):
+        cells = (_ACTS[name], cluster, str(len(seconds)))
+        times = (f"{median(seconds):.1f} s", f"{max(seconds):.1f} s")
+        lines.append(f"| {' | '.join((*cells, *times))} |")
     return "\n".join(lines)
 
 

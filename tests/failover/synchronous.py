@@ -15,6 +15,7 @@ from tests.failover.acts import ACTS
 from tests.failover.cluster import Cluster, running_cluster
 from tests.failover.durations import (
     MAX_OVERRUN_SECONDS,
+    answers,
     longest_overrun,
     longest_stall,
 )
@@ -75,10 +76,8 @@ class Synchronous:
             await ACTS[name](cluster, load, setting.random)
             await cluster.wait_until_whole()
             await in_time(load.writers.wait_for_each(), seconds=_RECOVERY_SECONDS)
-            end = time.monotonic()
-            self._times.append((name, start, end))
-            stall = longest_stall(load.patient, start, end)
-            setting.tell(f"{number + 1} {name}: {stall:.1f} s without an answer")
+            self._times.append((name, start, time.monotonic()))
+            setting.tell(f"{number + 1}: {name}")
             for follower in load.followers:
                 if setting.random.random() < 0.3:
                     follower.begin_again()
@@ -91,11 +90,12 @@ class Synchronous:
             path.name: longest_overrun(path, timeout, load.pulse)
             for path, timeout in load.timeouts.items()
         }
+        moments = answers(load.patient)
         self.figures = {
             "acts": dict(Counter(name for name, _, _ in self._times)),
             "stalls": {
                 name: [
-                    round(longest_stall(load.patient, start, end), 1)
+                    round(longest_stall(moments, start, end), 1)
                     for act, start, end in self._times
                     if act == name
                 ]

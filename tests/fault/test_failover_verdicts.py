@@ -13,7 +13,7 @@ import pytest
 
 from asm_async.testing.history import HistoryWriter
 from tests.failover import report
-from tests.failover.durations import Pulse, longest_overrun, longest_stall
+from tests.failover.durations import Pulse, answers, longest_overrun, longest_stall
 from tests.failover.followers import Given
 from tests.failover.verdict import compare
 
@@ -59,7 +59,7 @@ async def test_a_call_beyond_its_timeout_is_found(tmp_path: Path) -> None:
     await write_calls(path, 1.0, 1.5, 2.0, 7.0, 7.0, 7.5)
     assert longest_overrun(path, 3.0, Pulse()) == pytest.approx(2.0)
     assert longest_overrun(path, 6.0, Pulse()) == 0
-    assert longest_stall([path], 1.0, 8.0) == pytest.approx(5.5)
+    assert longest_stall(answers([path]), 1.0, 8.0) == pytest.approx(5.5)
 
 
 def test_figures_go_to_the_page_and_replace_those_of_the_same_cluster(
