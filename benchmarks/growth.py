@@ -28,6 +28,8 @@ from asm_async.values.ids import new_run_id
 from asm_async.values.session import Session
 from benchmarks.databases import (
     DATABASES,
+    Database,
+    Databases,
     Place,
     add_directory_option,
     databases_on_disk,
@@ -186,14 +188,14 @@ async def sizes(place: Place, conn: asyncpg.Connection[Any] | None) -> list[floa
 
 
 async def measure(
-    place: Place, engine: AsyncEngine, before: int, options: argparse.Namespace, to: int
+    place: Place, engine: AsyncEngine, options: argparse.Namespace, to: int
 ) -> Measured:
     """
     Fill a log up, and measure it.
     """
     is_sqlite = place.database == "sqlite"
     conn = None if is_sqlite else await asyncpg.connect(place.location, timeout=60)
-    await grow(place, before, to, pause=options.pause)
+    await grow(place, to, pause=options.pause)
     heap, indexes = await sizes(place, conn)
     found = Measured(events=to, heap=heap / to, indexes=indexes / to)
     wal: list[float] = []
@@ -207,7 +209,7 @@ async def measure(
     session_ids = await new_sessions(engine)
     async with counted_wal(conn, wal):
         found.rate = await append(engine, session_ids, options.appended)
-    found.vacuum_wal, found.wal = wal[0] / (to - before), wal[1] / options.appended
+    found.vacuum_wal, found.wal = wal[0] / to, wal[1] / options.appended
     query, store = SQLQueryAPI(engine), SQLSessionStore(engine)
     latest: dict[str, Any] = {"order_by": "timestamp_desc", "limit": 50}
     found.page = await fastest(query.search_events, **latest)
@@ -218,20 +220,19 @@ async def measure(
     return found
 
 
-async def measure_all(
-    place: Place, options: argparse.Namespace, console: Console
-) -> None:
+async def measure_one(
+    databases: Databases, database: Database, options: argparse.Namespace, to: int
+) -> Measured:
     """
-    Let one log grow from size to size, and show what each costs.
+    Fill a database of its own, in which no ids but those of the log were appended.
     """
+    place = await databases.new(database)
     engine = create_engine(place.url)
     await migrations.upgrade(engine, partitions=options.partitions)
-    before = 0
-    for to in sorted(options.events):
-        found = await measure(place, engine, before, options, to)
-        console.print(found.line, markup=False, soft_wrap=True)
-        before = to
+    found = await measure(place, engine, options, to)
     await engine.dispose()
+    await databases.remove(place)
+    return found
 
 
 def main() -> None:
@@ -255,8 +256,9 @@ def main() -> None:
         text = f"\n{database}\n{head}\n{rule}"
         console.print(text, markup=False, soft_wrap=True)
         with databases_on_disk(options.directory, [database]) as databases:
-            place = asyncio.run(databases.new(database))
-            asyncio.run(measure_all(place, options, console))
+            for to in sorted(options.events):
+                found = asyncio.run(measure_one(databases, database, options, to))
+                console.print(found.line, markup=False, soft_wrap=True)
 
 
 if __name__ == "__main__":

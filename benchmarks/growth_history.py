@@ -1,5 +1,5 @@
 """
-A log that grows to any size in bounded steps, made by the database itself.
+A log of any size, filled in bounded steps, made by the database itself.
 
 Its events are those by which the growth of a log is reckoned: 291 bytes of data, ids of
 36 characters in the order of time, a run for each session. 2,000 sessions are under way
@@ -86,29 +86,26 @@ def payload(text_of: str) -> dict[str, str]:
     return {"text": (text_of * _DATA_BYTES)[: _DATA_BYTES - empty]}
 
 
-async def grow(place: Place, before: int, after: int, *, pause: float) -> None:
+async def grow(place: Place, size: int, *, pause: float) -> None:
     """
-    Let a log of *before* events, a whole number of generations, have *after*.
+    Let an empty log have *size* events.
 
     Args:
         place: A database that has the tables.
 
-        before: How many events it has.
-
-        after: How many it has in the end; both are rounded down to generations.
+        size: How many events, rounded down to generations of 200,000.
 
         pause: How long, in seconds, to leave the machine to others after each step.
     """
-    first, last = before // _GENERATION, after // _GENERATION
     if place.database == "sqlite":
-        await _grow_sqlite(place, first, last, pause)
+        await _grow_sqlite(place, size // _GENERATION, pause)
     else:
-        await _grow_postgresql(place, first, last, pause)
+        await _grow_postgresql(place, size // _GENERATION, pause)
 
 
-async def _grow_postgresql(place: Place, first: int, last: int, pause: float) -> None:
+async def _grow_postgresql(place: Place, generations: int, pause: float) -> None:
     conn = await asyncpg.connect(place.location, timeout=60)
-    for generation in range(first, last):
+    for generation in range(generations):
         sessions = {
             "first": generation * SESSIONS_AT_ONCE,
             "last": (generation + 1) * SESSIONS_AT_ONCE - 1,
@@ -164,10 +161,10 @@ def _sqlite_events(numbers: range) -> Iterator[tuple[object, ...]]:
         yield *names, kind, moment, f"run_{owner}", data
 
 
-async def _grow_sqlite(place: Place, first: int, last: int, pause: float) -> None:
+async def _grow_sqlite(place: Place, generations: int, pause: float) -> None:
     with closing(sqlite3.connect(place.location, isolation_level=None)) as conn:
         conn.execute("PRAGMA cache_size = -262144")
-        for generation in range(first, last):
+        for generation in range(generations):
             start = generation * SESSIONS_AT_ONCE
             numbers = range(start, start + SESSIONS_AT_ONCE)
             conn.execute("BEGIN IMMEDIATE")
