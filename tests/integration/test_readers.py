@@ -16,7 +16,7 @@ import pytest
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from asm_async import open_ports
+from asm_async import Session, open_ports
 from asm_async.errors import (
     NotFoundError,
     SessionNotFoundError,
@@ -182,7 +182,8 @@ async def test_what_may_lag_is_read_from_the_standby(servers: Servers) -> None:
         await ports.text_search.update()
         await servers.standby.catch_up()
         before = state_of(ports).reads
-        query, lines = ports.query, []
+        query = ports.query
+        lines: list[bytes] = []
 
         async def write(line: bytes) -> None:
             lines.append(line)
@@ -255,6 +256,13 @@ async def test_a_token_waits_no_longer_than_replication_takes(servers: Servers) 
         assert state_of(ports).reads == 20
 
 
+def counted(session: Session) -> Session:
+    """
+    Count one more.
+    """
+    return make_session(metadata={"count": session.metadata["count"] + 1})
+
+
 async def test_what_is_decided_by_is_read_from_the_primary(servers: Servers) -> None:
     """
     Inside a block, too: numbers, active runs, and what is changed by what it was.
@@ -273,12 +281,7 @@ async def test_what_is_decided_by_is_read_from_the_primary(servers: Servers) -> 
                 assert (await store.get_session("ses_1")).metadata == {"count": 0}
                 assert await store.get_latest_sequence("ses_1") == 2
                 assert await store.get_active_run("ses_1") is not None
-                changed = await store.update_session(
-                    "ses_1",
-                    lambda session: make_session(
-                        metadata={"count": session.metadata["count"] + 1}
-                    ),
-                )
+                changed = await store.update_session("ses_1", counted)
                 assert changed.metadata == {"count": 3}
                 assert (await store.get_session("ses_1")).metadata == {"count": 3}
 
@@ -310,12 +313,12 @@ async def test_a_standby_that_lags_is_left_alone_until_it_catches_up(
         async with held_back(servers):
             await ports.store.append_event(make_event())
             state = await until(ports, lambda state: state.reason is not None)
-            assert "is behind by more than 0.5 s" in str(state.reason)
+            assert "lags by more than 0.5 s" in str(state.reason)
             assert await ids_of_events(ports) == ["evt_1"]
             issues = await ports.maintenance.health_check()
             unused = [i for i in issues if i.kind is HealthIssueKind.UNUSED_READER]
             assert [issue.subject for issue in unused] == [state.name]
-            assert "behind" in unused[0].message
+            assert "lags" in unused[0].message
         await until_read(ports)
         issues = await ports.maintenance.health_check()
         assert HealthIssueKind.UNUSED_READER not in {issue.kind for issue in issues}

@@ -8,9 +8,10 @@ from collections.abc import Mapping
 from contextlib import AsyncExitStack
 from datetime import datetime
 from types import TracebackType
-from typing import Any, Self
+from typing import Self
 
 from asm_async.conventions.texts import EventTexts
+from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.query_api import QueryAPI
@@ -39,25 +40,27 @@ class ReadingStore(SQLSessionStore):
     A store each of whose reads is in a block of its own.
     """
 
-    async def _get_session(self, *arguments: Any) -> Session:
+    async def _get_session(
+        self, session_id: str, expected_tenant: str | None
+    ) -> Session:
         with self.blocks.reading():
-            return await super()._get_session(*arguments)
+            return await super()._get_session(session_id, expected_tenant)
 
-    async def _list_sessions(self, *arguments: Any) -> list[Session]:
+    async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
         with self.blocks.reading():
-            return await super()._list_sessions(*arguments)
+            return await super()._list_sessions(wanted)
 
-    async def _get_run(self, *arguments: Any) -> Run:
+    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
         with self.blocks.reading():
-            return await super()._get_run(*arguments)
+            return await super()._get_run(run_id, expected_tenant)
 
-    async def _list_runs(self, *arguments: Any) -> list[Run]:
+    async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
         with self.blocks.reading():
-            return await super()._list_runs(*arguments)
+            return await super()._list_runs(session_id, wanted)
 
-    async def _get_events(self, *arguments: Any) -> list[Event]:
+    async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         with self.blocks.reading():
-            return await super()._get_events(*arguments)
+            return await super()._get_events(session_id, wanted)
 
     @property
     def blocks(self) -> Readers:

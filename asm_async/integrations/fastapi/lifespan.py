@@ -7,9 +7,10 @@ from __future__ import annotations
 import asyncio
 import signal
 import threading
-from collections.abc import AsyncGenerator, Callable, Generator
+from collections.abc import AsyncGenerator, Callable, Generator, Sequence
 from contextlib import (
     AbstractAsyncContextManager,
+    AsyncExitStack,
     ExitStack,
     asynccontextmanager,
     contextmanager,
@@ -23,7 +24,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.integrations.fastapi.ports import AppState
 from asm_async.ports.together import Ports
-from asm_async.sql import SQLPorts, create_engine, migrations
+from asm_async.sql import Readers, SQLPorts, create_engine, migrations
+from asm_async.sql.readers.readers import readers_of
 from asm_async.sql.runtime.engine import Durability
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
@@ -43,6 +45,8 @@ def lifespan(
     migrate: bool = False,
     timeout: float = 30.0,
     durability: Durability = "full",
+    readers: Sequence[str | sa.URL] = (),
+    max_lag: float = 10.0,
     **options: Any,
 ) -> Lifespan:
     """
@@ -66,6 +70,10 @@ def lifespan(
 
         durability: As for :func:`~asm_async.sql.create_engine`.
 
+        readers: As for :func:`~asm_async.open_ports`.
+
+        max_lag: As there.
+
         options: For SQLAlchemy's ``create_async_engine``.
 
     Returns:
@@ -75,19 +83,29 @@ def lifespan(
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
-        engine = create_engine(url, durability=durability, **options)
-        serve = engine_lifespan(engine, migrate=migrate, timeout=timeout)
-        try:
-            async with serve(app):
-                yield
-        finally:
-            await engine.dispose()
+        async with AsyncExitStack() as closing:
+            engine = create_engine(url, durability=durability, **options)
+            closing.push_async_callback(engine.dispose)
+            standbys = readers_of(
+                engine, readers, timeout=timeout, max_lag=max_lag, **options
+            )
+            if standbys is not None:
+                await closing.enter_async_context(standbys)
+            serve = engine_lifespan(
+                engine, migrate=migrate, timeout=timeout, readers=standbys
+            )
+            await closing.enter_async_context(serve(app))
+            yield
 
     return span
 
 
 def engine_lifespan(
-    engine: AsyncEngine, *, migrate: bool = False, timeout: float = 30.0
+    engine: AsyncEngine,
+    *,
+    migrate: bool = False,
+    timeout: float = 30.0,
+    readers: Readers | None = None,
 ) -> Lifespan:
     """
     Open the ports over an engine of the application's, which stays the application's.
@@ -98,11 +116,13 @@ def engine_lifespan(
         migrate: As for :func:`lifespan`.
 
         timeout: As for :func:`lifespan`.
+
+        readers: Standbys to read from, which stay the application's.
     """
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
-        ports = SQLPorts(engine, timeout=timeout)
+        ports = SQLPorts(engine, timeout=timeout, readers=readers)
         if migrate:
             await migrations.upgrade(engine, timeout=timeout)
         await ports.store.open()

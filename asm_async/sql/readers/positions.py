@@ -83,7 +83,7 @@ class PrimaryHistory:
 
     def lag_of(self, position: int) -> float:
         """
-        Return how many seconds a standby at *position* is behind at the most.
+        Return by how many seconds a standby at *position* lags at the most.
 
         It is counted up to when the primary was seen last; ``inf`` is more than is
         remembered.

@@ -105,8 +105,9 @@ class Readers:
         max_lag: float = 10.0,
         **options: Any,
     ) -> None:
+        given: object = urls
         # SQLAlchemy's URL is a tuple.
-        if isinstance(urls, sa.URL) or not fields.is_list(urls):
+        if isinstance(given, sa.URL) or not fields.is_list(given):
             raise fields.unexpected("readers", "a list of database URLs", urls)
         seconds = check_timeout(timeout)
         self._max_lag = check_timeout(max_lag, "max_lag")
@@ -132,7 +133,7 @@ class Readers:
     @property
     def states(self) -> list[ReaderState]:
         """
-        What is known of each standby, in the order of their URLs.
+        The state of each standby, in the order of their URLs.
         """
         return [standby.state for standby in self._standbys]
 
@@ -197,7 +198,7 @@ class Readers:
                 all of that. A token of another database, such as of the one before a
                 restore, is answered by the primary.
 
-            max_wait: How long, in seconds, to wait for a standby that is behind, before
+            max_wait: How long, in seconds, to wait for a standby that lags, before
                 the primary answers; 0 is not at all.
 
         Raises:
@@ -287,7 +288,7 @@ class Readers:
             return "it holds what the primary does not, such as after a failover"
         lag = self._history.lag_of(place.position)
         if lag > self._max_lag:
-            return f"it is behind by more than {self._max_lag:.3g} s"
+            return f"it lags by more than {self._max_lag:.3g} s"
         standby.lag = lag
         return None
 
@@ -368,6 +369,6 @@ def readers_of(
     """
     Return the standbys of these URLs, with the options of :class:`Readers`.
     """
-    if isinstance(urls, Sequence) and not urls:
+    if not urls and fields.is_list(urls):
         return None
     return Readers(primary, urls, **options)

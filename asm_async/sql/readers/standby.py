@@ -36,7 +36,7 @@ _POOL_OPTIONS = ("pool", "max_overflow")
 @attrs.frozen(kw_only=True)
 class ReaderState:
     """
-    What is known of a standby that may be read from.
+    A standby that may be read from, as it was when it was asked last.
     """
 
     name: str
@@ -51,7 +51,7 @@ class ReaderState:
 
     lag_seconds: float | None
     """
-    How far it is behind the primary at the most; None if that is not known.
+    By how much it lags at the most; None if that is not known.
     """
 
     reads: int
@@ -106,7 +106,7 @@ class Standby:
     @property
     def state(self) -> ReaderState:
         """
-        What is known of it.
+        Its state now.
         """
         return ReaderState(
             name=self.name,
