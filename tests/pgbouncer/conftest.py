@@ -25,7 +25,7 @@ class PooledBackend(SQLBackend):
         """
         Open another event feed, which looks by itself.
         """
-        return SQLEventFeed(self._another_engine(), listens=False)
+        return SQLEventFeed(self.another_engine(), listens=False)
 
 
 @pytest.fixture(scope="session")
