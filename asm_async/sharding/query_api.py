@@ -45,7 +45,7 @@ from asm_async.values.state_item import StateItem
 from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-V = TypeVar("V", Session, Run, Event)
+V = TypeVar("V", bound=Session | Run | Event)
 
 
 class ShardedQueryAPI(QueryAPIFront):
