@@ -219,10 +219,10 @@ class _Merged:
         done, _ = await asyncio.wait(
             self._next, timeout=timeout, return_when=asyncio.FIRST_COMPLETED
         )
-        for coming in done:
-            name = self._next.pop(coming)
+        for first in done:
+            name = self._next.pop(first)
             try:
-                item = coming.result()
+                item = first.result()
             except StopAsyncIteration:
                 self.is_over = True
                 return None

@@ -21,6 +21,7 @@ from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_
 from asm_async.sql.core import tables
 from asm_async.sql.core.column_types import count, text
 from asm_async.sql.core.error_translation import code_of
+from asm_async.sql.dialects import dialect_of
 
 METADATA: sa.MetaData = sa.MetaData()
 
@@ -113,6 +114,11 @@ class Claim:
     """
 
 
+def _is_postgresql(conn: AsyncConnection) -> bool:
+    # What differs here is what follows from it: locks, and triggers that take them.
+    return not dialect_of(conn.engine).serialises_writers
+
+
 def is_fenced(error: BaseException) -> bool:
     """
     Return whether a primary refused a write since the shard is not there.
@@ -126,7 +132,7 @@ def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
 
     Without that nothing can be written to a file that has fences.
     """
-    if engine.dialect.name != "sqlite":
+    if not dialect_of(engine).serialises_writers:
         return
 
     def add_functions(connection: Any, _: object) -> None:
@@ -153,7 +159,7 @@ async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None
 
     When the transaction ends, no earlier write to any of its tables is in progress.
     """
-    is_postgresql = conn.dialect.name == "postgresql"
+    is_postgresql = _is_postgresql(conn)
     if is_postgresql:
         names = ", ".join(table.name for table in PLACES)
         # While it waits for a long transaction all writers wait behind it.
@@ -230,7 +236,7 @@ async def begin_moving(conn: AsyncConnection) -> None:
     """
     Let this transaction pass the fences, on the engine of a mover.
     """
-    if conn.dialect.name == "postgresql":
+    if _is_postgresql(conn):
         await conn.execute(sa.text("SET LOCAL asm_async.moves_shards = 'on'"))
 
 
@@ -242,7 +248,7 @@ async def lock_keys(conn: AsyncConnection, keys: list[str]) -> list[str]:
         Those that could be had without waiting for one while holding another, since two
         that do so may wait for each other: at least one of them.
     """
-    if conn.dialect.name != "postgresql":
+    if not _is_postgresql(conn):
         return keys
     locked = [key for key in keys if await conn.scalar(_TRY_LOCK, {"key": key})]
     if not locked:
@@ -257,7 +263,7 @@ def shard_in(
     """
     Return the expression of the shard of a column's value.
     """
-    if conn.dialect.name != "postgresql":
+    if not _is_postgresql(conn):
         return sa.func.asm_shard(column)
     key = sa.func.split_part(column, "/", 1)
     return sa.func.get_byte(sa.func.sha256(sa.func.convert_to(key, "UTF8")), 0)
@@ -267,7 +273,7 @@ async def last_revision(conn: AsyncConnection) -> int:
     """
     Return the last revision that a primary has given to a state item.
     """
-    if conn.dialect.name == "postgresql":
+    if _is_postgresql(conn):
         query = f"SELECT last_value FROM {_REVISIONS}"
     else:
         query = f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{_ITEMS}'"
@@ -283,7 +289,7 @@ async def raise_revisions(conn: AsyncConnection, revision: int) -> None:
     """
     if await last_revision(conn) >= revision:
         return
-    if conn.dialect.name == "postgresql":
+    if _is_postgresql(conn):
         change = f"SELECT setval('{_REVISIONS}', :revision + {_REVISIONS_LEFT_OUT})"
         await conn.execute(sa.text(change), {"revision": revision})
         return

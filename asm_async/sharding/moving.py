@@ -1,5 +1,5 @@
 """
-How a shard is moved from one primary to another, under load, and how shards begin.
+How a shard is moved from one primary to another, under load.
 
 The rows of one shard key at a time are moved, with everything they are: sessions,
 counters (of removed sessions, too), runs, events, tags, artifacts and state items. For
@@ -26,6 +26,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import ConflictError, ValidationError
+from asm_async.sharding.creating import list_shards
 from asm_async.sharding.fences import (
     PLACES,
     Claim,
@@ -34,13 +35,11 @@ from asm_async.sharding.fences import (
     lock_keys,
     moved_keys,
     raise_revisions,
-    read_claims,
     set_claims,
     shard_in,
 )
 from asm_async.sharding.router import HOLDING, LEASE_SECONDS
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key
-from asm_async.sharding.together import check_names
 from asm_async.sql.core import tables
 from asm_async.sql.core.tables import GateState
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
@@ -81,74 +80,6 @@ class MoveReport:
     """
     For how many seconds the writers of a key have waited at most.
     """
-
-
-async def list_shards(
-    engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
-) -> Mapping[str, Mapping[int, Claim]]:
-    """
-    Return what each primary says of each shard; nothing if it has none.
-
-    Args:
-        engines: The primaries by name.
-
-        timeout: As for :class:`~asm_async.sql.SQLPorts`.
-    """
-    check_names(engines)
-    return {
-        name: await Transactions(engine, timeout).read(read_claims)
-        for name, engine in engines.items()
-    }
-
-
-async def create_shards(
-    engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
-) -> None:
-    """
-    Divide the logical shards evenly among primaries, or add primaries that have none.
-
-    Begin with empty databases: what is stored already cannot be found by its shard.
-    Import it into :class:`~asm_async.sharding.ShardedPorts` instead. A primary that is
-    added later is given no shard; move some to it.
-
-    Args:
-        engines: All primaries by name, made by :func:`shard_engine`.
-
-        timeout: As for :class:`~asm_async.sql.SQLPorts`.
-
-    Raises:
-        ConflictError: If a primary that has no shards has sessions.
-    """
-    found = await list_shards(engines, timeout=timeout)
-    is_begun = any(found.values())
-    names = list(engines)
-    for name in names:
-        claims = {
-            shard: Claim(
-                ShardState.HERE
-                if not is_begun and names[shard * len(names) // SHARD_COUNT] == name
-                else ShardState.ABSENT
-            )
-            for shard in range(SHARD_COUNT)
-        }
-
-        async def begin(
-            transaction: Transaction,
-            name: str = name,
-            claims: Mapping[int, Claim] = claims,
-        ) -> None:
-            gates = tables.session_sequences
-            query = sa.select(gates.c.session_id).limit(1)
-            if await transaction.conn.scalar(query) is not None:
-                raise ConflictError(
-                    f"primaries: {name!r} has sessions already: begin with an empty"
-                    " database, and import them"
-                )
-            await set_claims(transaction.conn, claims)
-
-        if not found[name]:
-            writes = Transactions(engines[name], timeout)
-            await writes.write(begin, is_repeatable=True)
 
 
 async def move_shard(
@@ -288,7 +219,7 @@ class Move:
         sizes: dict[str, int] = {}
         for table, columns in PLACES.items():
             place = sa.func.coalesce(*columns, None)
-            size = sa.literal(0)
+            size: sa.ColumnElement[int] = sa.literal(0)
             if table is tables.session_sequences:
                 size = table.c.last_sequence - table.c.pruned_count
             query = sa.select(place, size).where(shard_in(conn, place) == self.shard)

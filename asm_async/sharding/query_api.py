@@ -45,7 +45,7 @@ from asm_async.values.state_item import StateItem
 from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
-V = TypeVar("V", Session, Run, Event)
+V = TypeVar("V", bound=Session | Run | Event)
 
 
 class ShardedQueryAPI(QueryAPIFront):
@@ -173,17 +173,16 @@ class ShardedQueryAPI(QueryAPIFront):
             by_scope: dict[str, list[StateItem]] = {}
             for item in items:
                 by_scope.setdefault(item.scope, []).append(item)
-            counts = [
-                await router.run(
-                    scope,
-                    lambda name, of_scope=of_scope: import_items(
-                        transactions(name), of_scope
-                    ),
-                    always,
-                )
-                for scope, of_scope in by_scope.items()
-            ]
-            return sum(counts)
+            count = 0
+            for scope, of_scope in by_scope.items():
+
+                async def store_there(
+                    name: str, items: Sequence[StateItem] = of_scope
+                ) -> int:
+                    return await import_items(transactions(name), items)
+
+                count += await router.run(scope, store_there, always)
+            return count
 
         return await read_import(
             reader,
@@ -211,9 +210,9 @@ def _merged(pages: Sequence[Page[V]], paging: Paging) -> Page[V]:
         order.key_of(item): item for page in pages for item in page.items
     }
     keys = sorted(found, reverse=order.is_descending)
-    items = [found[key] for key in keys]
+    items: list[V] = [found[key] for key in keys]
     has_more = any(page.cursor is not None for page in pages)
     # One more item than the page holds shows that there is another page.
-    more = items[-1:] if has_more and len(items) == paging.limit else []
+    more: list[V] = items[-1:] if has_more and len(items) == paging.limit else []
     counts = [page.total_count for page in pages if page.total_count is not None]
     return paging.page([*items, *more], sum(counts) if counts else None)

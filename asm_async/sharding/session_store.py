@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from functools import partial
 
 import attrs
 
@@ -139,9 +140,7 @@ class ShardedSessionStore(SessionStoreFront):
             part = min(left, LEASE_SECONDS) if left > 0 else None
             read = attrs.evolve(wanted, wait_timeout=part)
             events = await self._shards.on(
-                session_id,
-                lambda store, read=read: store._get_events(session_id, read),
-                bool,
+                session_id, partial(_read_events, session_id, read), bool
             )
             if events or left <= 0:
                 return events
@@ -154,3 +153,9 @@ class ShardedSessionStore(SessionStoreFront):
             lambda store: store._get_latest_sequence(session_id, expected_tenant),
             bool,
         )
+
+
+async def _read_events(
+    session_id: str, wanted: EventFilter, store: SQLSessionStore
+) -> list[Event]:
+    return await store._get_events(session_id, wanted)

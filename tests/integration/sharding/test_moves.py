@@ -232,7 +232,8 @@ async def test_a_router_that_has_not_heard_of_a_move_writes_to_the_new_place(
         await move_shard(movers, _SHARD, _TARGET)
         assert other.router.primaries[_SOURCE].is_believed
         await other.store.save_session(make_session(id="acme/2"))
-        assert await ports.primaries[_TARGET].store.get_session("acme/2")
+        found = await ports.primaries[_TARGET].store.get_session("acme/2")
+        assert found.id == "acme/2"
         event = make_event(id="evt_9", session_id="acme/1")
         stored = await other.store.append_event_with_sequence(event)
         assert stored.sequence_number == 3
