@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -136,7 +136,8 @@ class Cluster:
         for node in self.nodes:
             answer = await node.ask("/cluster")
             if isinstance(answer, dict):
-                return {member["name"]: member for member in answer["members"]}
+                answered = cast("dict[str, list[dict[str, Any]]]", answer)
+                return {member["name"]: member for member in answered["members"]}
         return {}
 
     async def leader(self) -> Node:
