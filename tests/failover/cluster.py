@@ -117,6 +117,15 @@ class Cluster:
             f"postgresql://postgres:superuser-secret@{node.host}:5432/postgres"
         )
 
+    def logs(self) -> str:
+        """
+        Return the last lines that each program has written.
+        """
+        return "\n".join(
+            "\n".join([str(path), *path.read_text("utf-8", "replace").splitlines()[-30:]])
+            for path in sorted(self.directory.glob("*/*.log"))
+        )
+
     def close(self) -> None:
         """
         End every process.
@@ -235,6 +244,9 @@ async def running_cluster(
     try:
         await cluster.start()
         yield cluster
+    except Exception as error:
+        error.add_note(cluster.logs())
+        raise
     finally:
         cluster.close()
         shutil.rmtree(top, ignore_errors=True)
