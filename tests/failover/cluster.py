@@ -28,6 +28,7 @@ __all__ = ["Cluster", "Members", "running_cluster"]
 _HOSTS = 3
 _START_SECONDS = 120
 _POLL_SECONDS = 0.1
+_LOG_LINES = 30
 
 _ASYNCHRONOUS = {
     "synchronous_mode: true": "synchronous_mode: false",
@@ -121,10 +122,11 @@ class Cluster:
         """
         Return the last lines that each program has written.
         """
-        return "\n".join(
-            "\n".join([str(path), *path.read_text("utf-8", "replace").splitlines()[-30:]])
-            for path in sorted(self.directory.glob("*/*.log"))
-        )
+        told: list[str] = []
+        for path in sorted(self.directory.glob("*/*.log")):
+            lines = path.read_text("utf-8", "replace").splitlines()
+            told += [f"{path}:", *lines[-_LOG_LINES:]]
+        return "\n".join(told)
 
     def close(self) -> None:
         """
