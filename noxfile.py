@@ -130,7 +130,7 @@ def failover(session: nox.Session) -> None:
     Takes ``--kills 5`` and the like after ``--``. etcd and HAProxy are Debian's; where
     they are not installed, they are unpacked into nox's cache, and run from there.
     """
-    session.install(".[test]", "patroni[etcd3]>=4.1")
+    session.install(".[test]", "patroni[etcd3]>=4.1", "psycopg[binary]>=3.3")
     places = [*os.environ["PATH"].split(os.pathsep), "/usr/sbin"]
     libraries: list[str] = []
     programs = ("etcd", "haproxy")

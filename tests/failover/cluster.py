@@ -14,7 +14,7 @@ import time
 from collections.abc import AsyncGenerator, Callable, Mapping
 from contextlib import asynccontextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import asyncpg
 
@@ -28,6 +28,7 @@ __all__ = ["Cluster", "Members", "running_cluster"]
 _HOSTS = 3
 _START_SECONDS = 120
 _POLL_SECONDS = 0.1
+_LOG_LINES = 30
 
 _ASYNCHRONOUS = {
     "synchronous_mode: true": "synchronous_mode: false",
@@ -117,6 +118,16 @@ class Cluster:
             f"postgresql://postgres:superuser-secret@{node.host}:5432/postgres"
         )
 
+    def logs(self) -> str:
+        """
+        Return the last lines that each program has written.
+        """
+        told: list[str] = []
+        for path in sorted(self.directory.glob("*/*.log")):
+            lines = path.read_text("utf-8", "replace").splitlines()
+            told += [f"{path}:", *lines[-_LOG_LINES:]]
+        return "\n".join(told)
+
     def close(self) -> None:
         """
         End every process.
@@ -136,7 +147,8 @@ class Cluster:
         for node in self.nodes:
             answer = await node.ask("/cluster")
             if isinstance(answer, dict):
-                return {member["name"]: member for member in answer["members"]}
+                answered = cast("dict[str, list[dict[str, Any]]]", answer)
+                return {member["name"]: member for member in answered["members"]}
         return {}
 
     async def leader(self) -> Node:
@@ -234,6 +246,9 @@ async def running_cluster(
     try:
         await cluster.start()
         yield cluster
+    except Exception as error:
+        error.add_note(cluster.logs())
+        raise
     finally:
         cluster.close()
         shutil.rmtree(top, ignore_errors=True)

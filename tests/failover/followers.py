@@ -8,9 +8,10 @@ import asyncio
 from abc import ABC, abstractmethod
 from collections.abc import AsyncGenerator
 from contextlib import aclosing, asynccontextmanager
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import sqlalchemy as sa
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async import Event
@@ -207,7 +208,7 @@ class EffectiveConsumer(Follower):
         passing: tuple[type[Exception], ...] = PASSING,
     ) -> None:
         # The handler's own statements raise the errors of SQLAlchemy.
-        super().__init__(name, feed, passing=(*passing, sa.exc.DBAPIError))
+        super().__init__(name, feed, passing=(*passing, DBAPIError))
 
     async def _follow(self) -> None:
         consumer = self.feed.consumer(self.name, lease_seconds=_LEASE_SECONDS)
@@ -218,7 +219,7 @@ class EffectiveConsumer(Follower):
         async with aclosing(consumer.batches()) as batches:
             async for batch in batches:
                 async with batch.transaction() as conn:
-                    rows = [
+                    rows: list[dict[str, Any]] = [
                         dict(zip(("session_id", "number", "id"), given, strict=True))
                         for given in map(given_of, batch.events)
                     ]

@@ -7,8 +7,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Collection, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
-from typing import Any
 
+from asm_async import Event
 from asm_async.errors import HistoryLostError
 from tests.failover.cluster import Cluster
 from tests.failover.followers import (
@@ -136,7 +136,7 @@ async def _resumed(
 ) -> list[Given]:
     found: list[Given] = []
     feed = follower.feed
-    following: AsyncGenerator[Any]
+    following: AsyncGenerator[Event | tuple[Event, str]]
     if isinstance(follower, FeedFollower):
         following = feed.follow_all(checkpoint=follower.places[number])
     else:
