@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
 from time import perf_counter
@@ -155,7 +155,7 @@ async def fastest(call: Any, **arguments: Any) -> float:
 @asynccontextmanager
 async def counted_wal(
     conn: asyncpg.Connection[Any] | None, found: list[float]
-) -> AsyncIterator[None]:
+) -> AsyncGenerator[None]:
     """
     Add how many bytes of PostgreSQL's log are written meanwhile, after a checkpoint.
 
