@@ -5,7 +5,6 @@ Keys of sessions that are not stored any more.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 from asm_async import InMemoryPorts, Session
 from asm_async.coded import CodedSessionStore, Coder
@@ -67,9 +66,11 @@ async def test_the_key_of_a_session_that_comes_back_meanwhile_is_kept() -> None:
     ports = encrypted_ports(InMemoryPorts(), keys=ring)
 
     class Returning(CodedSessionStore):
-        async def _get_session(self, *args: Any) -> Session:
+        async def _get_session(
+            self, session_id: str, expected_tenant: str | None
+        ) -> Session:
             try:
-                return await super()._get_session(*args)
+                return await super()._get_session(session_id, expected_tenant)
             finally:
                 await ports.store.save_session(make_session())
 

@@ -8,7 +8,6 @@ import gzip
 import json
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -29,10 +28,10 @@ async def told(ports: Ports) -> list[str]:
     """
     Return what is said in the thread.
     """
-    contents: list[Any] = [
-        event.data.get("content") for event in await ports.store.get_events(ID)
-    ]
-    return [part["text"] for content in contents for part in content or []]
+    parts: list[dict[str, str]] = []
+    for event in await ports.store.get_events(ID):
+        parts += event.data.get("content", [])
+    return [part["text"] for part in parts]
 
 
 @pytest.mark.parametrize("suffix", [".zst", ".gz"])
