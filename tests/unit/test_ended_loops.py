@@ -5,7 +5,11 @@ What is left when an event loop ends before something has begun.
 from __future__ import annotations
 
 import asyncio
+import gc
+import logging
 from collections.abc import Sequence
+
+import pytest
 
 from asm_async.sql import create_engine
 from asm_async.sql.dialects import dialect_of
@@ -69,3 +73,31 @@ async def test_an_announcement_that_never_began_keeps_nobody_waiting() -> None:
     async with asyncio.timeout(MAX_SECONDS):
         await announcer.settle()
     await engine.dispose()
+
+
+def test_an_announcement_that_a_closed_loop_leaves_is_no_error(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    """
+    As of a program that has awaited all its calls, and closes its loop.
+    """
+    # A record of what became of the first would hold on to its announcer.
+    caplog.set_level(logging.CRITICAL, "asm_async")
+    engine = create_engine("postgresql+asyncpg://nobody@127.0.0.1:1/nothing")
+    loop, told = asyncio.new_event_loop(), list[str]()
+    loop.set_exception_handler(lambda _, context: told.append(context["message"]))
+
+    async def announce() -> None:
+        announcer = Announcer(engine, dialect_of(engine))
+        announcer.announce(["ses_1"])
+        await announcer.settle()
+        # The next waits a moment, and the loop ends before.
+        announcer.announce(["ses_2"])
+        await asyncio.sleep(0)
+
+    loop.run_until_complete(announce())
+    loop.close()
+    del loop
+    gc.collect()
+
+    assert told == []

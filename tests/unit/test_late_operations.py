@@ -9,6 +9,7 @@ import asyncio
 import pytest
 
 from asm_async.errors import StorageBusyError, StorageUnavailableError
+from asm_async.sql.core.deadlines import GRACE_SECONDS
 from asm_async.sql.writes.group_commit import GroupCommit
 from tests.unit.scripted_perform import (
     TIMEOUT,
@@ -33,6 +34,26 @@ def takes_lane(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) 
     """
     monkeypatch.setattr(ScriptedWriter, "takes_lane", request.param)
     return bool(request.param)
+
+
+async def test_who_waits_in_the_queue_is_told_at_the_deadline() -> None:
+    """
+    Not when a transaction that is under way has to end: a second later.
+    """
+    perform = ScriptedPerform(is_held=True)
+    groups = GroupCommit(ScriptedWriter(perform), locks_sessions=False)
+    (first,) = submit(groups, append("first"), timeout=LONG_SECONDS)
+    await perform.begun()
+    (second,) = submit(groups, append("second"), timeout=SHORT)
+    done, _ = await asyncio.wait({second}, timeout=SHORT + GRACE_SECONDS)
+
+    assert done == {second}
+    assert isinstance(await second, StorageBusyError)
+    perform.let_go()
+    async with within(LONG_SECONDS):
+        await first
+        await groups.aclose()
+    assert perform.stored == ["first"]
 
 
 async def test_those_behind_a_group_that_does_not_end_are_told_in_time() -> None:

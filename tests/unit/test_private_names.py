@@ -84,6 +84,7 @@ NAMES = [
     Name("greenlet_spawn", lambda: util.greenlet_spawn),
     Name("custom_op", lambda: OPERATORS.custom_op("+")),
     Name("UnaryExpression", lambda: SQL.UnaryExpression(SQL.literal(1))),
+    Name("_log_destroy_pending", lambda: hasattr(asyncio.Task, "_log_destroy_pending")),
     Name("c_make_encoder", lambda: ENCODER.c_make_encoder),
 ]
 

@@ -70,6 +70,9 @@ class Announcer:
         # A task that the loop cancels before it has begun cannot say that it is over.
         if self._task is None or self._task.done():
             self._task = asyncio.get_running_loop().create_task(self._announce_all())
+            # A loop that is closed without a word takes it along. Nobody waits for it,
+            # and others look by themselves: nothing that asyncio had to report.
+            setattr(self._task, "_log_destroy_pending", False)  # noqa: B010 - not typed
 
     async def settle(self) -> None:
         """

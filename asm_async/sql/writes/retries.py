@@ -111,7 +111,12 @@ class Retries:
         self._failures += 1
         self.last_error = error
         self._collisions += is_collision(error)
-        group = [m for m in group if m.should_retry(error, is_final=is_final)]
+        is_alone = len(group) == 1
+        group = [
+            member
+            for member in group
+            if member.should_retry(error, is_alone=is_alone, is_final=is_final)
+        ]
         if group and (observer := self._observation.observer) is not None:
             observer.note_retry(error)
         is_race = is_collision(error) and self._collisions <= _MAX_COLLISIONS
