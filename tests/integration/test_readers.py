@@ -511,7 +511,7 @@ async def test_consumers_stay_with_the_primary(servers: Servers) -> None:
     """
     One is given what the standby does not have yet.
     """
-    async with opened(servers) as ports:
+    async with opened(servers, max_lag=10 * LONG_SECONDS) as ports:
         await until_read(ports)
         await ports.store.save_session(make_session())
         async with held_back(servers):
