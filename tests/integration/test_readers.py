@@ -275,7 +275,7 @@ async def test_what_is_decided_by_is_read_from_the_primary(servers: Servers) -> 
     """
     Inside a block, too: numbers, active runs, and what is changed by what it was.
     """
-    async with opened(servers) as ports:
+    async with opened(servers, max_lag=10 * LONG_SECONDS) as ports:
         await until_read(ports)
         store, readers = ports.store, readers_of(ports)
         await store.save_session(make_session(metadata={"count": 0}))
@@ -511,7 +511,7 @@ async def test_consumers_stay_with_the_primary(servers: Servers) -> None:
     """
     One is given what the standby does not have yet.
     """
-    async with opened(servers) as ports:
+    async with opened(servers, max_lag=10 * LONG_SECONDS) as ports:
         await until_read(ports)
         await ports.store.save_session(make_session())
         async with held_back(servers):

@@ -139,7 +139,8 @@ class StandbyBackend(SQLBackend):
         """
         Read the counters once nothing watches over the standby any more.
 
-        The suites call this last, and then look for tasks that are left.
+        The suites call this last, and then look for tasks that are left. What a test
+        reads after that, the primary answers.
         """
         await self._reading.aclose()
         return await super().gates()
@@ -149,4 +150,5 @@ class StandbyBackend(SQLBackend):
         Prove that no read had to go to the primary since the standby failed it.
         """
         (state,) = self.readers.states
-        assert (state.reason, state.failed_reads) == (None, 0)
+        assert state.reason in {None, "its connections were closed"}
+        assert state.failed_reads == 0

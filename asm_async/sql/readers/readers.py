@@ -155,6 +155,7 @@ class Readers:
     ) -> None:
         await self._tasks.leave(_WATCH)
         for standby in self._standbys:
+            standby.set_aside("its connections were closed", is_silent=False)
             await standby.aclose()
         await self._primary.aclose()
 
