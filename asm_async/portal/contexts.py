@@ -8,7 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Awaitable, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, suppress
 from functools import partial
-from typing import Protocol, TypeVar
+from typing import Any, Protocol, TypeVar
 
 T = TypeVar("T")
 
@@ -52,7 +52,8 @@ async def entered(
 
     holding = asyncio.ensure_future(run(hold))
     try:
-        await asyncio.wait({holding, leave}, return_when=asyncio.FIRST_COMPLETED)
+        either: set[asyncio.Future[Any]] = {holding, leave}
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
         if leave.done():
             yield
     finally:
