@@ -61,12 +61,13 @@ async def test_one_task_of_the_portal_enters_and_leaves() -> None:
     context = Context()
     async with Portal(InMemoryPorts) as portal:
         async with entered(portal.run, context.open):
-            assert context.entered_by is not None
-            left_too_early = context.left_by
-        assert left_too_early is None
-        assert context.left_by == context.entered_by
+            before = context.entered_by, context.left_by
+        after = context.entered_by, context.left_by
 
-    assert context.entered_by[0] == "asm_async-portal"
+    thread, task = before[0] or ("", "")
+    assert thread == "asm_async-portal"
+    assert before == ((thread, task), None)
+    assert after == ((thread, task), (thread, task))
 
 
 async def test_what_leaving_raises_is_raised_at_the_end_of_the_block() -> None:
