@@ -151,24 +151,20 @@ class PendingOperation:
             self.fault = error
             self._tell()
 
-    def should_retry(
-        self, error: StorageError, *, is_alone: bool, is_final: bool
-    ) -> bool:
+    def should_retry(self, error: StorageError, *, alone: bool, is_final: bool) -> bool:
         """
         Return whether to try again after *error*; if not, the caller has been told.
 
-        What took too long for the server counts against an operation that was alone in
-        its transaction: of several, each may be the one.
-
-        A cancelled caller is done with, unless it must still be found out whether the
-        operation was committed.
+        What took too long for the server counts only if it was alone: of several, each
+        may be the one. A cancelled caller is done with, unless it must still be found
+        out whether the operation was committed.
         """
         self.is_in_flight = False
         if error.outcome_unknown:
             self.commit_error = self.commit_error or error
         repeatable = self.operation.is_repeatable or not self._may_be_committed
         wanted = self._may_be_committed or not self.is_cancelled
-        self.cut_short += is_alone and is_cut_short(error)
+        self.cut_short += alone and is_cut_short(error)
         is_hopeless = is_final or self.cut_short > MAX_CUT_SHORT
         if is_hopeless or not (repeatable and wanted):
             self.fail(error)

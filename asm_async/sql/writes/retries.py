@@ -111,11 +111,11 @@ class Retries:
         self._failures += 1
         self.last_error = error
         self._collisions += is_collision(error)
-        is_alone = len(group) == 1
+        alone = len(group) == 1
         group = [
             member
             for member in group
-            if member.should_retry(error, is_alone=is_alone, is_final=is_final)
+            if member.should_retry(error, alone=alone, is_final=is_final)
         ]
         if group and (observer := self._observation.observer) is not None:
             observer.note_retry(error)
