@@ -62,7 +62,7 @@ async def damage_sql(
     conn: AsyncConnection, kind: HealthIssueKind, session_id: str
 ) -> str | None:
     """
-    Damage the rows, the schema or an index; how durable it is lies with the server.
+    Damage the rows, the schema or an index; servers and standbys are as they are.
     """
     match kind:
         case HealthIssueKind.DATABASE_INTEGRITY:
@@ -70,7 +70,7 @@ async def damage_sql(
         case HealthIssueKind.SCHEMA_VERSION:
             await conn.execute(sa.text("DROP TABLE asm_artifacts"))
             return "asm_artifacts"
-        case HealthIssueKind.WEAK_DURABILITY:
+        case HealthIssueKind.WEAK_DURABILITY | HealthIssueKind.UNUSED_READER:
             return None
         case HealthIssueKind.STALE_TEXT_INDEX:
             await make_if_missing(conn, 30.0)

@@ -101,13 +101,17 @@ class EncryptingSessionStore(CodedSessionStore):
     ) -> None:
         if not callable(getattr(store, "append_events", None)):
             raise fields.unexpected("store", "a SessionStore", store)
-        self.coder: EncryptingCoder = EncryptingCoder(
+        self._encrypting = EncryptingCoder(
             keys, store, pad_to=pad_to, allow_plaintext=allow_plaintext
         )
+        super().__init__(store, self._encrypting)
+
+    @property
+    def coder(self) -> EncryptingCoder:
         """
         What encrypts, for other ports over the same database.
         """
-        super().__init__(store, self.coder)
+        return self._encrypting
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
         """

@@ -348,7 +348,7 @@ class SQLSessionStore(SessionStoreFront):
         self._note_write()
         async with self._lifecycle:
             outcome = await self._groups.submit(
-                operation, self._transactions.seconds_left()
+                operation, self._lifecycle.seconds_left()
             )
         if isinstance(outcome, ASMError):
             raise outcome

@@ -143,7 +143,7 @@ class SQLStateStore(StateStoreFront):
     async def _perform(self, operation: Operation) -> Outcome:
         async with self._lifecycle:
             outcome = await self._groups.submit(
-                operation, self._transactions.seconds_left()
+                operation, self._lifecycle.seconds_left()
             )
         if isinstance(outcome, ASMError):
             raise outcome

@@ -57,7 +57,15 @@ class Span:
     """
 
     start: int
+    """
+    Where its opening bracket is.
+    """
+
     end: int
+    """
+    Behind its closing bracket.
+    """
+
     depth: int
     """
     In how many containers it is, and one more.
@@ -74,6 +82,9 @@ class Outline:
     """
 
     text: str
+    """
+    The text itself.
+    """
 
     commas: bytes
     """

@@ -31,7 +31,7 @@ def columns_of_schema(name: str) -> list[str]:
     """
     script = (ROOT / "schema" / name).read_text("utf-8")
     _, _, table = script.partition("CREATE TABLE asm_events (\n")
-    lines = table.partition("\n);")[0].splitlines()
+    lines = table.partition("\n)")[0].splitlines()
     columns = [line.split()[0] for line in lines if line.startswith("    ")]
     return [name for name in columns if name.islower()]
 

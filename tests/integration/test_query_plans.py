@@ -125,7 +125,9 @@ WRITES: dict[str, Call] = {
     "append": lambda store: store.append_events(
         [
             make_event(
-                id=f"evt_{60 * number}", session_id=f"ses_{number}", run_id="run_0"
+                id=f"evt_{60 * number}",
+                session_id=f"ses_{number}",
+                run_id=f"run_{30 * number}",
             )
             # Events that stand twice are looked for, and are no usual append.
             for number in [*range(1, 9), *range(1, 9)]
@@ -212,7 +214,8 @@ async def fill(engine: AsyncEngine) -> None:
             make_event(
                 id=f"evt_{count}",
                 session_id=f"ses_{number}",
-                run_id=f"run_{count % 30}",
+                # A run is of one session.
+                run_id=f"run_{30 * number + count % 30}",
                 # The others are appended again.
                 correlation_id=f"call_{number}_{count // 2}" if count % 60 else None,
             )
@@ -243,7 +246,7 @@ async def test_every_statement_uses_an_index(engine: AsyncEngine) -> None:
     scans = {name: steps for name, steps in plans.items() if any(map(is_scan, steps))}
     assert scans == {}
     sorts = {name: steps for name, steps in plans.items() if any(map(is_sort, steps))}
-    assert sorts.keys() & READS.keys() <= READ_WHOLE
+    assert sorts.keys() & READS.keys() <= READ_WHOLE, sorts
 
 
 async def test_a_type_since_a_time_is_looked_for_in_its_session(

@@ -82,9 +82,22 @@ class Lifecycle:
 
     def _end_call(self) -> None:
         self._calls -= 1
-        self._transactions.first_calls.end()
+        if (first_calls := self._transactions.first_calls).deadlines:
+            first_calls.end()
         if not self._calls:
             self._all_done.set()
+
+    def seconds_left(self) -> float:
+        """
+        Return how long, in seconds, a call of this task may take from now on.
+
+        That is the timeout, but for a call that has looked at the database first.
+        """
+        timeout, first_calls = (
+            self._transactions.timeout,
+            self._transactions.first_calls,
+        )
+        return first_calls.take_seconds(timeout) if first_calls.deadlines else timeout
 
     async def _check(self) -> None:
         transactions, first_calls = self._transactions, self._transactions.first_calls

@@ -9,6 +9,9 @@ from typing import Any
 
 import attrs
 
+from asm_async.errors import StorageError
+from asm_async.sql.core.error_translation import with_outcome
+
 _MIN_SECONDS = 0.1
 
 
@@ -21,20 +24,22 @@ class FirstCalls:
     """
 
     def __init__(self) -> None:
-        self._deadlines: dict[asyncio.Task[Any] | None, float] = {}
+        self.deadlines: dict[asyncio.Task[Any] | None, float] = {}
+        """
+        What each task was told; where there is none, nobody need ask.
+        """
 
     def begin(self, deadline: float) -> None:
         """
         Have what this task tries next end at *deadline*, on the loop's clock.
         """
-        self._deadlines[asyncio.current_task()] = deadline
+        self.deadlines[asyncio.current_task()] = deadline
 
     def end(self) -> None:
         """
         Forget the call of this task, if it has one.
         """
-        if self._deadlines:
-            self._deadlines.pop(asyncio.current_task(), None)
+        self.deadlines.pop(asyncio.current_task(), None)
 
     def take_seconds(self, timeout: float) -> float:
         """
@@ -42,9 +47,7 @@ class FirstCalls:
 
         That is *timeout*, or what is left of it for a first call.
         """
-        if not self._deadlines:
-            return timeout
-        deadline = self._deadlines.pop(asyncio.current_task(), None)
+        deadline = self.deadlines.pop(asyncio.current_task(), None)
         if deadline is None:
             return timeout
         return max(_MIN_SECONDS, deadline - asyncio.get_running_loop().time())
@@ -78,3 +81,11 @@ class Call:
         Whether something was done whose outcome must be waited for.
         """
         return self.has_begun or self.may_be_committed
+
+    def with_outcome(self, error: StorageError) -> StorageError:
+        """
+        Return the error of a try, as it is told to the caller.
+        """
+        if error.outcome_unknown or not self.may_be_committed:
+            return error
+        return with_outcome(error, outcome_unknown=True)

@@ -38,7 +38,6 @@ from asm_async.sql.core.error_translation import (
     is_cut_short,
     is_read_only,
     translated_errors,
-    with_outcome,
 )
 from asm_async.sql.core.prepared import Prepared, Row
 from asm_async.sql.dialects import Dialect, dialect_of
@@ -250,15 +249,10 @@ class Transactions:
         """
         if self._deadline is not None:
             return Call(self._deadline)
-        return Call(asyncio.get_running_loop().time() + self.seconds_left())
-
-    def seconds_left(self) -> float:
-        """
-        Return how long, in seconds, a call of this task may take from now on.
-
-        That is the timeout, but for a call that has looked at the database first.
-        """
-        return self.first_calls.take_seconds(self.timeout)
+        timeout, first_calls = self.timeout, self.first_calls
+        if first_calls.deadlines:
+            timeout = first_calls.take_seconds(timeout)
+        return Call(asyncio.get_running_loop().time() + timeout)
 
     @asynccontextmanager
     async def connection(self, call: Call) -> AsyncGenerator[AsyncConnection]:
@@ -338,7 +332,7 @@ class Transactions:
                 is_over = is_late or (call.is_withdrawn and not call.has_effect)
                 if is_over or not (is_transient and may_repeat):
                     self.call_log.note_failure(error, call.deadline)
-                    raise _with_outcome(error, call) from error.__cause__
+                    raise call.with_outcome(error) from error.__cause__
                 self.call_log.note_retry(error)
                 if (observer := self.observation.observer) is not None:
                     observer.note_retry(error)
@@ -401,9 +395,3 @@ def prolong(conn: AsyncConnection, seconds: float | None = None) -> None:
     postpone, timeout = conn.info[_PROLONG]
     now = asyncio.get_running_loop().time()
     postpone(now + (timeout if seconds is None else seconds))
-
-
-def _with_outcome(error: StorageError, call: Call) -> StorageError:
-    if error.outcome_unknown or not call.may_be_committed:
-        return error
-    return with_outcome(error, outcome_unknown=True)

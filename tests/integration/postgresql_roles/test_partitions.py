@@ -17,15 +17,17 @@ pytestmark = pytest.mark.postgres
 
 @pytest.fixture
 def partitioned_roles_url(
-    roles: PostgresRoles, postgres_databases: PostgresDatabases
+    roles: PostgresRoles, roles_template: str, postgres_databases: PostgresDatabases
 ) -> Generator[str]:
     """
     Yield a database with partitions whose roles have their privileges.
+
+    Their logins were made with the template.
     """
+    del roles_template
     with postgres_databases.empty() as url:
         roles.apply(url)
         with asyncio.Runner() as runner:
-            runner.run(roles.execute(roles.logins()))
             owner = create_engine(roles.url_as("owner", url))
             runner.run(migrate(owner, partitions=2))
         roles.apply(url)
