@@ -153,6 +153,8 @@ async def append_beside(
         )
         try:
             await index.update()
+            while (await index.lag()).holder is None:  # noqa: ASYNC110 - another process
+                await asyncio.sleep(0.05)
             rates.append((alone, await append_for(store, texts, seconds)))
         finally:
             process.terminate()
