@@ -4,6 +4,7 @@ Every Python block of the README and of docs/ runs, as a reader would run it.
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -39,6 +40,7 @@ def test_every_code_block_runs(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     request: pytest.FixtureRequest,
+    caplog: pytest.LogCaptureFixture,
 ) -> None:
     """
     The blocks of the page run from top to bottom without an error.
@@ -46,6 +48,9 @@ def test_every_code_block_runs(
     if request.node.get_closest_marker("postgres"):
         monkeypatch.setenv(URL_VARIABLE, request.getfixturevalue("postgres_url"))
     monkeypatch.chdir(tmp_path)
+    # What a page makes of the package's logger is undone in the end.
+    logger = logging.getLogger("asm_async")
+    caplog.set_level(logger.level, logger.name)
     run_page(page)
 
 

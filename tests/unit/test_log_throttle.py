@@ -102,7 +102,7 @@ def test_what_is_left_out_is_there_at_debug(
     """
     Whoever asks for everything gets it, from the line that logs it.
     """
-    caplog.set_level(logging.DEBUG)
+    caplog.set_level(logging.DEBUG, LOG.name)
     for subject in ("a", "b"):
         fail(throttle, subject)
 

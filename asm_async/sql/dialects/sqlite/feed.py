@@ -194,9 +194,15 @@ class _Watcher:
         with suppress(RuntimeError):
             self._loop.call_soon_threadsafe(function, *args)
 
+    def _must_end(self, after: float) -> bool:
+        """
+        Wait, and return whether it was told to stop, or its loop was closed untold.
+        """
+        return self._must_stop.wait(after) or self._loop.is_closed()
+
     def _run(self) -> None:
         try:
-            while not self._must_stop.is_set():
+            while not self._must_end(0):
                 try:
                     with closing(_open(self._path)) as connection:
                         self._connection = connection
@@ -220,7 +226,7 @@ class _Watcher:
         # What was committed before this moment will not be seen as a change.
         self._call(self._hub.notify_all)
         reported: dict[str, int] = {}
-        while not self._must_stop.wait(WATCH_INTERVAL):
+        while not self._must_end(WATCH_INTERVAL):
             looks += 1
             if looks % _LOOKS_PER_FILE_CHECK == 0 and _file_at(self._path) != file:
                 # Another one was put in its place, which this connection does not see.
