@@ -82,7 +82,7 @@ class Dialect(ABC):
     How an index of texts is kept and searched.
     """
 
-    @property
+    @cached_property
     def replication(self) -> ReplicationDialect | None:
         """
         How copies of a server follow it; None where there are none.

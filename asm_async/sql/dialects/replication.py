@@ -5,6 +5,7 @@ What differs between the databases in how copies of a server follow it.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from functools import cached_property
 from typing import NamedTuple
 
 from asm_async.sql.core.prepared import Prepared, Row
@@ -32,7 +33,7 @@ class ReplicationDialect(ABC):
     One database's way to tell how far a copy of it is.
     """
 
-    @property
+    @cached_property
     @abstractmethod
     def place(self) -> Prepared:
         """
