@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import AsyncExitStack, aclosing
 from typing import Any
@@ -19,6 +20,8 @@ from sqlalchemy.pool import QueuePool
 from asm_async.errors import ValidationError
 from asm_async.fronts.session_filters import EventFilter
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine
+from asm_async.sql.dialects.sqlite.feed import _watch
+from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.event_feed.contract import LONG_SECONDS, Collecting
 from asm_async.testing.factories import make_event, make_events, make_session
@@ -64,23 +67,28 @@ async def store(
 
 
 @pytest.fixture
-def watchers() -> Iterator[list[str]]:
+def watchers() -> Iterator[Callable[[], int]]:
     """
-    Prove that no thread is left that watches a file.
+    Yield what counts the threads that watch files; prove that none is left.
+
+    Those of a test before are not of this one.
     """
-    yield []
-    assert watching_threads() == []
+    before = watching_threads()
+
+    def count() -> int:
+        return len(watching_threads() - before)
+
+    yield count
+    assert count() == 0
 
 
-def watching_threads() -> list[str]:
+def watching_threads() -> set[threading.Thread]:
     """
-    Name the threads that watch files.
+    Return the threads that watch files.
     """
-    return [
-        thread.name
-        for thread in threading.enumerate()
-        if thread.name == "asm_async-watcher"
-    ]
+    return {
+        thread for thread in threading.enumerate() if thread.name == "asm_async-watcher"
+    }
 
 
 async def soon(is_true: Callable[[], bool]) -> bool:
@@ -258,9 +266,8 @@ async def test_those_who_wait_for_events_share_one_poll(
     assert 16 <= len(found) <= 24
 
 
-@pytest.mark.usefixtures("watchers")
 async def test_what_hears_others_lives_as_long_as_somebody_follows(
-    migrated_sqlite_url: str,
+    migrated_sqlite_url: str, watchers: Callable[[], int]
 ) -> None:
     """
     On SQLite one thread begins with the first follower and ends with the last.
@@ -278,13 +285,39 @@ async def test_what_hears_others_lives_as_long_as_somebody_follows(
         ):
             await stack.enter_async_context(aclosing(following))
             await anext(following)
-        assert await soon(lambda: watching_threads() == ["asm_async-watcher"])
+        assert await soon(lambda: watchers() == 1)
         await another.aclose()
-        assert watching_threads() == ["asm_async-watcher"]
-    assert watching_threads() == []
+        assert watchers() == 1
+    assert watchers() == 0
     await feed.aclose()
     await store.aclose()
     await engine.dispose()
+
+
+def test_a_watcher_ends_with_a_loop_that_is_closed_under_it(
+    migrated_sqlite_url: str, watchers: Callable[[], int]
+) -> None:
+    """
+    Nobody tells it to stop there, and it would look at the file for ever.
+    """
+    path = str(sa.make_url(migrated_sqlite_url).database)
+    loop = asyncio.new_event_loop()
+
+    async def begin() -> asyncio.Task[None]:
+        hub = NotificationHub(None, is_writing=lambda: False)
+        watching = asyncio.ensure_future(_watch(path, hub))
+        assert await soon(lambda: watchers() == 1)
+        return watching
+
+    left = loop.run_until_complete(begin())
+    loop.close()
+
+    end = time.monotonic() + LONG_SECONDS
+    while watchers() and time.monotonic() < end:
+        time.sleep(0.01)
+    assert watchers() == 0
+    # It cannot end any more, which asyncio would complain of.
+    setattr(left, "_log_destroy_pending", False)  # noqa: B010 - of the task's own
 
 
 @pytest.mark.postgres

@@ -152,12 +152,14 @@ async def _watch(path: str, hub: NotificationHub) -> None:
         await watcher.has_stopped.wait()
     finally:
         watcher.stop()
-        # The loop goes on meanwhile: a look may be in the middle of a long statement.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(WATCHER_STOP_TIMEOUT):
-                await watcher.has_stopped.wait()
-            # It was in its last line when it said so.
-            watcher.thread.join()
+        # A loop that was closed waits for nothing; its watcher sees that by itself.
+        if not loop.is_closed():
+            # The loop goes on meanwhile: a look may be in a long statement.
+            with suppress(TimeoutError):
+                async with asyncio.timeout(WATCHER_STOP_TIMEOUT):
+                    await watcher.has_stopped.wait()
+                # It was in its last line when it said so.
+                watcher.thread.join()
 
 
 class _Watcher:
