@@ -44,6 +44,6 @@ def decoding_ports(options: Options, ports: Ports) -> Ports:
         from asm_async.encryption import EncryptingArtifactStore  # noqa: PLC0415 - same
 
         contents = EncryptingArtifactStore(contents, keys=keys)
-    # An index has been built of what is stored, whoever reads what it finds.
+    # The index was built of what is stored, not of what these ports decode.
     whole = large_data(ports, contents=contents)
     return attrs.evolve(whole, text_search=ports.text_search)

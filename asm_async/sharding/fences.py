@@ -3,8 +3,8 @@ The fences: each primary knows which shards it has, and refuses writes to others
 
 A primary's table ``asm_shards`` is both the map that routers read and what its triggers
 decide by, so that the two cannot differ. The database itself refuses a write to a shard
-that is elsewhere, whoever tries it: a router that has not heard of a move, a process
-that was suspended meanwhile, or a program that knows nothing of shards.
+that is elsewhere, by any client: a router that has not heard of a move, a process that
+was suspended meanwhile, or a program that knows nothing of shards.
 """
 
 from __future__ import annotations

@@ -75,7 +75,7 @@ async def open_feed(url: str, *, timeout: float) -> AsyncGenerator[SQLEventFeed]
 
 class Follower(ABC):
     """
-    Whoever is given events, and goes on behind them whenever the database failed.
+    A reader of events that resumes behind the last one when the database has failed.
 
     Args:
         name: What a violation calls it.

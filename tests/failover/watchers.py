@@ -107,7 +107,7 @@ async def _expect_refusal(
     follower: FeedFollower | SessionFollower, number: int
 ) -> None:
     """
-    Assert that whoever resumes behind what it was given then is told.
+    Assert that a follower that resumes behind what it was given then is told.
     """
     try:
         found = await _resumed(follower, number, 1)
@@ -120,7 +120,7 @@ async def _expect_rest(
     follower: FeedFollower | SessionFollower, number: int, stored: Sequence[Given]
 ) -> None:
     """
-    Assert that whoever resumes before what was lost is given the rest that there is.
+    Assert that a follower that resumes before the loss is given the rest there is.
     """
     wanted = [
         given

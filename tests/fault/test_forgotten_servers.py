@@ -1,5 +1,5 @@
 """
-The tests' own servers, when whoever runs the tests is killed.
+The tests' own servers, when the process that runs the tests is killed.
 """
 
 from __future__ import annotations

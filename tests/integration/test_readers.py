@@ -338,7 +338,7 @@ async def test_a_standby_that_lags_is_left_alone_until_it_catches_up(
 
 async def test_a_frozen_standby_keeps_nobody_waiting(servers: Servers) -> None:
     """
-    Whoever reads from it, or waits for it, is answered by the primary in time.
+    Calls that read from it, or wait for it, are answered by the primary in time.
     """
     async with opened(servers, timeout=TIMEOUT) as ports:
         await until_read(ports)

@@ -117,7 +117,7 @@ async def test_the_id_of_a_run_is_unique_over_all_partitions(
     engine: AsyncEngine,
 ) -> None:
     """
-    The database refuses a second run of the id, whoever inserts it, until it is gone.
+    The database refuses a second run of the id, by any client, until it is gone.
     """
     await migrations.upgrade(engine, partitions=8)
     run: dict[str, Any] = {"status": "running", "revision": 1}

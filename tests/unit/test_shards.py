@@ -14,7 +14,7 @@ from asm_async.sharding.checkpoints import vector_of, vector_text
 from asm_async.sharding.shards import only_shard
 from asm_async.values.checkpoint import MAX_CHECKPOINT_LENGTH, Witness, checkpoint_text
 
-# Whoever moves one of these loses every session there is.
+# If one of these changes, no stored session is found any more.
 _VECTORS = {
     "ses_1": 70,
     "ses_1/notes": 70,

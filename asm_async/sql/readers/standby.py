@@ -156,7 +156,7 @@ class Standby:
 
     def set_aside(self, reason: str, *, is_silent: bool) -> None:
         """
-        Have nothing read from it for a *reason*; whoever waits for it need not.
+        Have nothing read from it for a *reason*; if it is silent, end the reads there.
         """
         self.reason = reason
         if is_silent:
