@@ -14,6 +14,7 @@ from contextlib import asynccontextmanager, contextmanager, suppress
 from operator import attrgetter, methodcaller
 from typing import Any, TypeAlias, TypeVar, cast
 
+import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, PoolProxiedConnection
@@ -46,7 +47,48 @@ _MAX_SECONDS_TO_CANCEL = 0.2
 _MAX_SECONDS_TO_PING = 0.25
 _MAX_SECONDS_TO_CLOSE = 5.0
 
-Pooled: TypeAlias = PoolProxiedConnection
+
+@attrs.define(eq=False)
+class PooledRecord:
+    """
+    A connection that was taken out of a pool's queue, to which it goes back.
+
+    SQLAlchemy's own object for this costs more than a statement: it is there for
+    listeners, resets and nested check-outs, none of which a plain pool has.
+    """
+
+    driver_connection: Any
+    _pool: Any
+    _record: Any
+
+    @property
+    def is_valid(self) -> bool:
+        """
+        Whether it can still be used; not once it is back.
+        """
+        return self._record is not None
+
+    def close(self) -> None:
+        """
+        Return it to the pool, which closes it if it has enough.
+        """
+        record, self._record = self._record, None
+        self._pool._do_return_conn(record)  # noqa: SLF001 - see _is_plain
+
+    def invalidate(self) -> None:
+        """
+        Close it; the pool opens another in its place when it is asked for one.
+        """
+        self._record.invalidate()
+        self.close()
+
+    def __del__(self) -> None:
+        # Its loop has ended while it was in use, perhaps in the thread where this runs.
+        if self._record is not None:
+            self._record.invalidate()
+
+
+Pooled: TypeAlias = PoolProxiedConnection | PooledRecord
 
 Postpone: TypeAlias = Callable[[float], None]
 """
@@ -75,10 +117,13 @@ class DriverConnections:
         """
         Borrow a connection, unless one has to be opened, closed, tested or waited for.
         """
-        return self._engine.pool.connect() if self._has_one_at_hand() else None
+        if not self._has_one_at_hand():
+            return None
+        record = _queue(self._pool).get_nowait()
+        return PooledRecord(record.driver_connection, self._pool, record)
 
     def _has_one_at_hand(self) -> bool:
-        pool = self._engine.pool
+        pool = self._engine.sync_engine.pool
         if pool is not self._pool:
             self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
         return self._is_plain and not _waits(pool) and _has_sound_connection(pool)
@@ -158,7 +203,7 @@ class DriverConnections:
         """
         Return a connection to the pool, if that needs no waiting.
         """
-        pool = self._engine.pool
+        pool = self._engine.sync_engine.pool
         # What happened to a connection past SQLAlchemy, its pool does not know.
         if self._dialect.direct.is_lost(pooled.driver_connection):
             # No server is waited for, nor can a cancellation come between. A file is:
@@ -167,7 +212,7 @@ class DriverConnections:
                 pooled.invalidate()
             return self._dialect.can_cancel_statements
         # A pool that is full closes what comes back, and a disposed one is not ours.
-        if self._is_plain and pool is self._pool and not _is_full(_queue(pool)):
+        if self._is_plain and pool is self._pool and not _is_full(pool):
             pooled.close()
             return True
         return False
@@ -352,14 +397,20 @@ def _has_sound_connection(pool: Pool) -> bool:
     return record.dbapi_connection is not None and not _is_invalidated(record)
 
 
+def _is_full(pool: Pool) -> bool:
+    return 0 < _max_size(pool) <= len(_records(pool))
+
+
 def _waits(pool: Pool) -> bool:
     # SQLAlchemy 2.0 waits where a pool has made all it may, also if one is at hand.
+    if not _IS_TWO_ZERO:
+        return False
     most, made = getattr(pool, "_max_overflow", -1), getattr(pool, "_overflow", -1)
-    return _IS_TWO_ZERO and -1 < most <= made
+    return -1 < most <= made
 
 
 _IS_TWO_ZERO = sa.__version__.startswith("2.0.")
 _is_lifo = attrgetter("_pool.use_lifo")
 _is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
-_is_full = methodcaller("full")
 _queue = attrgetter("_pool")
+_max_size = attrgetter("_pool.maxsize")
