@@ -143,7 +143,10 @@ def observed_call(method: M) -> M:
     @wraps(method)
     async def call(self: Any, *arguments: Any, **options: Any) -> Any:
         observation: Observation | None = getattr(self, "observation", None)
-        if observation is None or (observer := observation.awake_observer) is None:
+        # Most are observed by nobody, and each call comes through here.
+        if observation is None or observation.observer is None:
+            return await method(self, *arguments, **options)
+        if (observer := observation.awake_observer) is None:
             return await method(self, *arguments, **options)
         answer = method(self, *arguments, **options)
         return await observer.call(name, arguments, options, answer)

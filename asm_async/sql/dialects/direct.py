@@ -7,6 +7,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any, Generic, TypeAlias, TypeVar
 
 import attrs
@@ -185,7 +186,7 @@ class Committed(Generic[T]):
     What the rest gave, or the whole.
     """
 
-    revisions: Mapping[Name, int] = attrs.field(factory=dict[Name, int])
+    revisions: Mapping[Name, int] = MappingProxyType({})
     """
     Those of the items that were saved at once.
     """

@@ -412,5 +412,5 @@ def _waits(pool: Pool) -> bool:
 _IS_TWO_ZERO = sa.__version__.startswith("2.0.")
 _is_lifo = attrgetter("_pool.use_lifo")
 _is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
-_queue = attrgetter("_pool")
+_queue = attrgetter("_pool._queue")
 _max_size = attrgetter("_pool.maxsize")

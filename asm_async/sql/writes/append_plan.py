@@ -113,19 +113,17 @@ class _Appending(Protocol):
     def expected_runs(self) -> Mapping[str, int]: ...
 
 
-@attrs.define
 class AppendPlan:
     """
     The events that are appended at once, each behind those that came before it.
     """
 
-    _counts: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
-    _expected: dict[str, int] = attrs.field(init=False, factory=dict[str, int])
-    _tenants: dict[str, str] = attrs.field(init=False, factory=dict[str, str])
-    _runs: dict[str, tuple[str, int]] = attrs.field(
-        init=False, factory=dict[str, tuple[str, int]]
-    )
-    _rows: list[EventValues] = attrs.field(init=False, factory=list[EventValues])
+    def __init__(self) -> None:
+        self._counts: dict[str, int] = {}
+        self._expected: dict[str, int] = {}
+        self._tenants: dict[str, str] = {}
+        self._runs: dict[str, tuple[str, int]] = {}
+        self._rows: list[EventValues] = []
 
     def add(self, operation: _Appending, others: set[str]) -> bool:
         """
@@ -170,8 +168,10 @@ class AppendPlan:
         """
         Whether an id comes twice in a session.
         """
-        ids = {(row[_SESSION_ID], row[_ID]) for row in self._rows}
-        return len(ids) < len(self._rows)
+        rows = self._rows
+        if len(rows) < 2:
+            return False
+        return len({(row[_SESSION_ID], row[_ID]) for row in rows}) < len(rows)
 
     @property
     def block(self) -> AppendBlock | None:

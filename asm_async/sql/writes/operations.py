@@ -74,7 +74,7 @@ class Commit:
         Items of other sessions than that of the events are looked at where these have
         to be of one tenant.
         """
-        items = set[str]() if self.save is None else self.save.session_ids
+        items: set[str] = set() if self.save is None else self.save.session_ids
         if self.expected_tenant is not None and items - {self.changes.session_id}:
             return False
         is_stored = self.events or (self.save is not None and self.save.items)

@@ -260,7 +260,9 @@ def _insert_or_update(
     values: Iterable[dict[str, Any]],
     stored: Collection[str],
 ) -> Iterator[Step]:
-    key, new, known = _key_of(table).name, list[Any](), list[Any]()
+    new: list[Any] = []
+    known: list[Any] = []
+    key = _key_of(table).name
     for row in values:
         row["of_key"] = row[key]
         (known if row[key] in stored else new).append(row)

@@ -331,20 +331,18 @@ class _Plan:
         """
         Return what the transaction does.
         """
-        operations, locks = self.operations, set[str]()
-        rest = [
-            operation
-            for operation, is_usual in zip(operations, self.is_usual, strict=True)
-            if not is_usual
-        ]
-        block = self.appends.block
+        operations, block = self.operations, self.appends.block
         items = None if self.items is None else self.items.block
-        if block is not None:
-            locks |= block.counts.keys()
+        locks: set[str] = set() if block is None else set(block.counts)
         if items is not None:
             locks |= items.locks
+        rest: list[Operation] = []
+        if not all(self.is_usual):
+            pairs = zip(operations, self.is_usual, strict=True)
+            rest = [operation for operation, is_usual in pairs if not is_usual]
+            locks = locks.union(*(operation.locks for operation in rest))
         return GroupWork(
-            locks=locks.union(*(operation.locks for operation in rest)),
+            locks=locks,
             block=block,
             items=items,
             rest=partial(script, rest) if rest else None,

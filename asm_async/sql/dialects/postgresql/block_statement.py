@@ -23,7 +23,8 @@ def block_statement(
     Returns:
         None if a text holds what separates the members of a column.
     """
-    texts, columns = list[str](), list[object]()
+    texts: list[str] = []
+    columns: list[object] = []
     counts: Mapping[str, int] = {}
     if block is not None:
         counts = block.counts

@@ -245,7 +245,7 @@ async def _write_together(
     if made is None:
         return None
     statement, columns = made
-    locks = set[str]() if block is None else {*block.counts}
+    locks: set[str] = set() if block is None else {*block.counts}
     if items is not None:
         locks |= items.locks
     keys, wait = column(session_lock_keys(locks)), milliseconds(timeout)

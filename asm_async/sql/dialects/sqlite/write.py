@@ -185,11 +185,10 @@ def _do_block(
             if counted is None or not _are_runs_met(connection, block):
                 return None
             latest = counted
-            connection.executemany(_INSERT, _numbered(block, latest))
+            last_position = _insert(connection, _numbered(block, latest))
         except sqlite3.IntegrityError:
             return None
         if work.rest is None:
-            ((last_position,),) = connection.execute(_LAST_POSITION)
             first_position = last_position - len(block.rows) + 1
     if items := work.items:
         saved = save_items(connection, items)
@@ -203,6 +202,18 @@ def _do_block(
         revisions=revisions,
         first_position=first_position,
     )
+
+
+def _insert(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> int:
+    """
+    Insert events, and return the position of the last.
+    """
+    if len(rows) == 1:
+        # The driver tells it of a single row alone.
+        return cast("int", connection.execute(_INSERT, rows[0]).lastrowid)
+    connection.executemany(_INSERT, rows)
+    ((last_position,),) = connection.execute(_LAST_POSITION)
+    return cast("int", last_position)
 
 
 def _count(
