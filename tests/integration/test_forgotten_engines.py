@@ -8,15 +8,19 @@ import asyncio
 import gc
 import os
 import shutil
+import sqlite3
 import threading
+import time
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
+from typing import cast
 
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.sql import SQLSessionStore, create_engine
@@ -94,3 +98,43 @@ async def test_a_forgotten_engine_leaves_neither_threads_nor_open_files(
         while (threading.active_count(), descriptors()) > before:
             gc.collect()
             await asyncio.sleep(0.01)
+
+
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs Linux's /proc")
+@pytest.mark.filterwarnings("ignore:.*deleted before being closed:ResourceWarning")
+@pytest.mark.filterwarnings("ignore:unclosed database:ResourceWarning")
+def test_a_loop_that_ends_while_a_group_is_written_leaves_neither(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    The connection is closed once its thread is done with the group.
+    """
+    gc.collect()
+    before = threading.active_count(), descriptors()
+    engine = create_engine(migrated_sqlite_url)
+    loop = asyncio.new_event_loop()
+    with closing(sqlite3.connect(engine.url.database or "")) as other:
+        loop.run_until_complete(begin_to_write(engine, other))
+        loop.close()
+    del engine
+
+    end = time.monotonic() + MAX_SECONDS
+    while (threading.active_count(), descriptors()) > before:
+        assert time.monotonic() < end, "a thread or a file is left"
+        gc.collect()
+        time.sleep(0.01)
+
+
+async def begin_to_write(engine: AsyncEngine, other: sqlite3.Connection) -> None:
+    """
+    Return while an append waits for the lock that the *other* connection takes.
+    """
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    other.execute("BEGIN IMMEDIATE")
+    appending = asyncio.ensure_future(store.append_event(make_event()))
+    pool = cast("QueuePool", engine.pool)
+    async with asyncio.timeout(MAX_SECONDS):
+        while not pool.checkedout():  # noqa: ASYNC110 - a pool tells nobody
+            await asyncio.sleep(0)
+    setattr(appending, "_log_destroy_pending", False)  # noqa: B010 - not typed

@@ -7,6 +7,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import (
     AssertionPool,
@@ -18,6 +19,7 @@ from sqlalchemy.pool import (
 
 from asm_async.errors import UnsupportedOperationError
 from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.testing.factories import make_event, make_session
 
 
 @pytest.mark.parametrize(
@@ -82,3 +84,22 @@ async def test_a_pool_that_tasks_cannot_share_is_refused(
     """
     with pytest.raises(UnsupportedOperationError, match=poolclass.__name__):
         await migrations.upgrade(create_engine(url, poolclass=poolclass))
+
+
+async def test_who_begins_to_listen_to_a_pool_in_use_hears_of_each_check_out(
+    url: str,
+) -> None:
+    """
+    Also of those that the store makes past SQLAlchemy while nobody listens.
+    """
+    engine = create_engine(url, execution_options={"asm_announces": False})
+    await migrations.upgrade(engine)
+    store, heard = SQLSessionStore(engine), list[str]()
+    await store.save_session(make_session())
+    for name in ("checkout", "checkin"):
+        sa.event.listen(engine.pool, name, lambda *_, name=name: heard.append(name))
+
+    await store.append_event(make_event())
+
+    assert heard == ["checkout", "checkin"]
+    await engine.dispose()

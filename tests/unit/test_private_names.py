@@ -78,6 +78,7 @@ NAMES = [
     ),
     Name("_top_xact", lambda: ASYNCPG._top_xact),
     Name("_reset_on_return", lambda: hasattr(POOL, "_reset_on_return")),
+    Name("_do_return_conn", lambda: POOL._do_return_conn),
     Name("_pre_ping", lambda: hasattr(POOL, "_pre_ping")),
     Name("_recycle", lambda: POOL._recycle == -1),
     Name("async_creator_fn", takes_async_creator),

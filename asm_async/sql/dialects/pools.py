@@ -9,7 +9,8 @@ from typing import Any
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
-from sqlalchemy.pool import AssertionPool, AsyncAdaptedQueuePool, StaticPool
+from sqlalchemy.pool import AssertionPool, AsyncAdaptedQueuePool, Pool, StaticPool
+from sqlalchemy.pool.base import reset_none
 
 from asm_async.errors import UnsupportedOperationError
 
@@ -62,6 +63,32 @@ def pool_use(engine: AsyncEngine) -> PoolUse | None:
         idle=pool.checkedin(),
         most=None if overflow < 0 else pool.size() + overflow,
         waiting=sum([not waiter.done() for waiter in waiters]),
+    )
+
+
+def lends_plainly(pool: Pool, *, resets_without_waiting: bool) -> bool:
+    """
+    Return whether a check-out and a check-in do nothing but take and put a record.
+
+    That is, as long as nobody listens to them. Pools of other classes may do anything.
+
+    Args:
+        pool: An engine's.
+
+        resets_without_waiting: Whether a connection without a transaction is reset
+            without a word to the database.
+    """
+    resets = getattr(pool, "_reset_on_return", True)
+    try:
+        _records(pool)
+    except AttributeError:
+        return False
+    return (
+        type(pool) is AsyncAdaptedQueuePool
+        and hasattr(pool, "_do_return_conn")
+        and not getattr(pool, "_pre_ping", True)
+        and getattr(pool, "_recycle", 0) == -1
+        and (resets_without_waiting or resets in (None, reset_none))
     )
 
 

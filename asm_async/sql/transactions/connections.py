@@ -17,8 +17,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 import attrs
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
-from sqlalchemy.pool import AsyncAdaptedQueuePool, Pool, PoolProxiedConnection
-from sqlalchemy.pool.base import reset_none
+from sqlalchemy.pool import Pool, PoolProxiedConnection
 from sqlalchemy.util import greenlet_spawn
 
 from asm_async.errors import ASMError, StorageUnavailableError
@@ -28,6 +27,7 @@ from asm_async.sql.core.engine_state import log_throttle_of
 from asm_async.sql.core.error_translation import is_read_only
 from asm_async.sql.core.prepared import Step
 from asm_async.sql.dialects import Dialect
+from asm_async.sql.dialects.pools import lends_plainly
 
 _LOG = logging.getLogger(__name__)
 
@@ -53,8 +53,7 @@ class PooledRecord:
     """
     A connection that was taken out of a pool's queue, to which it goes back.
 
-    SQLAlchemy's own object for this costs more than a statement: it is there for
-    listeners, resets and nested check-outs, none of which a plain pool has.
+    SQLAlchemy's own costs more than a statement, for listeners that are not there.
     """
 
     driver_connection: Any
@@ -73,7 +72,7 @@ class PooledRecord:
         Return it to the pool, which closes it if it has enough.
         """
         record, self._record = self._record, None
-        self._pool._do_return_conn(record)  # noqa: SLF001 - see _is_plain
+        self._pool._do_return_conn(record)  # noqa: SLF001 - see lends_plainly
 
     def invalidate(self) -> None:
         """
@@ -125,8 +124,11 @@ class DriverConnections:
     def _has_one_at_hand(self) -> bool:
         pool = self._engine.sync_engine.pool
         if pool is not self._pool:
-            self._pool, self._is_plain = pool, _is_plain(pool, self._dialect)
-        return self._is_plain and not _waits(pool) and _has_sound_connection(pool)
+            resets = self._dialect.resets_without_waiting
+            self._is_plain = lends_plainly(pool, resets_without_waiting=resets)
+            self._pool = pool
+        is_free = self._is_plain and not (_waits(pool) or any(_listeners(pool)))
+        return is_free and _has_sound_connection(pool)
 
     async def take(self, deadline: float, *, is_tested: bool = False) -> Pooled:
         """
@@ -144,9 +146,9 @@ class DriverConnections:
         Return whether the server answers on a connection; if not, give it up.
         """
         driver = pooled.driver_connection
-        now = asyncio.get_running_loop().time()
+        end = asyncio.get_running_loop().time() + _MAX_SECONDS_TO_PING - GRACE_SECONDS
         try:
-            with self.ends_at(driver, now + _MAX_SECONDS_TO_PING - GRACE_SECONDS):
+            with self.ends_at(driver, end):
                 await self._dialect.direct.fetch(driver, _PING)
         except BaseException as error:
             pooled.invalidate()
@@ -347,8 +349,7 @@ def acquire_now(lock: asyncio.Lock) -> bool:
         acquiring.send(None)
     except StopIteration:
         return True
-    # It has queued up, and leaves the queue.
-    acquiring.close()
+    acquiring.close()  # It has queued up, and leaves the queue.
     return False
 
 
@@ -361,27 +362,6 @@ def _pooled(connection: PoolProxiedConnection | AsyncConnection) -> Pooled:
 # The records of a pool, the one that is used next at one of the ends. It is not public:
 # where it is not there, every check-out goes through a greenlet.
 _records = attrgetter("_pool._queue._queue")
-
-
-def _is_plain(pool: Pool, dialect: Dialect) -> bool:
-    """
-    Return whether a check-out and a check-in do nothing but take and put a record.
-
-    Pools of other classes, and listeners, may do anything.
-    """
-    events = pool.dispatch
-    resets = getattr(pool, "_reset_on_return", True)
-    try:
-        _records(pool)
-    except AttributeError:
-        return False
-    return (
-        type(pool) is AsyncAdaptedQueuePool
-        and not getattr(pool, "_pre_ping", True)
-        and getattr(pool, "_recycle", 0) == -1
-        and (dialect.resets_without_waiting or resets in (None, reset_none))
-        and not (events.checkout or events.checkin or events.reset)
-    )
 
 
 def _has_sound_connection(pool: Pool) -> bool:
@@ -398,15 +378,15 @@ def _has_sound_connection(pool: Pool) -> bool:
 
 
 def _is_full(pool: Pool) -> bool:
-    return 0 < _max_size(pool) <= len(_records(pool))
+    most: int = _max_size(pool)
+    return 0 < most <= len(_records(pool))
 
 
 def _waits(pool: Pool) -> bool:
     # SQLAlchemy 2.0 waits where a pool has made all it may, also if one is at hand.
     if not _IS_TWO_ZERO:
         return False
-    most, made = getattr(pool, "_max_overflow", -1), getattr(pool, "_overflow", -1)
-    return -1 < most <= made
+    return -1 < getattr(pool, "_max_overflow", -1) <= getattr(pool, "_overflow", -1)
 
 
 _IS_TWO_ZERO = sa.__version__.startswith("2.0.")
@@ -414,3 +394,4 @@ _is_lifo = attrgetter("_pool.use_lifo")
 _is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
 _queue = attrgetter("_pool._queue")
 _max_size = attrgetter("_pool.maxsize")
+_listeners = attrgetter("dispatch.checkout", "dispatch.checkin", "dispatch.reset")

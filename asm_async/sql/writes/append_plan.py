@@ -169,9 +169,10 @@ class AppendPlan:
         Whether an id comes twice in a session.
         """
         rows = self._rows
-        if len(rows) < 2:
-            return False
-        return len({(row[_SESSION_ID], row[_ID]) for row in rows}) < len(rows)
+        # One alone has none, and many groups are of one.
+        return len(rows) > 1 and len(
+            {(row[_SESSION_ID], row[_ID]) for row in rows}
+        ) < len(rows)
 
     @property
     def block(self) -> AppendBlock | None:

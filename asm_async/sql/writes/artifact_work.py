@@ -7,7 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from functools import cache
 
-import attrs
 import sqlalchemy as sa
 
 from asm_async.fronts.registering import register_all
@@ -18,20 +17,15 @@ from asm_async.sql.dialects import Dialect
 from asm_async.values.artifact import Artifact
 
 
-@attrs.define
 class ArtifactWork:
     """
     The registered artifacts that a group's operations concern, and those they register.
     """
 
-    _stored: Iterable[Artifact] = ()
-    _ids: dict[str, Artifact] = attrs.field(init=False)
-    _keys: dict[str, Artifact] = attrs.field(init=False)
-    _new: list[Artifact] = attrs.field(init=False, factory=list[Artifact])
-
-    def __attrs_post_init__(self) -> None:
-        self._ids = {artifact.id: artifact for artifact in self._stored}
-        self._keys = {artifact.key: artifact for artifact in self._stored}
+    def __init__(self, stored: Iterable[Artifact] = ()) -> None:
+        self._ids = {artifact.id: artifact for artifact in stored}
+        self._keys = {artifact.key: artifact for artifact in stored}
+        self._new: list[Artifact] = []
 
     def registrations(
         self, wanted: Iterable[Artifact]

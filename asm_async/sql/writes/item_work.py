@@ -10,7 +10,6 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from functools import cache
 
-import attrs
 import sqlalchemy as sa
 
 from asm_async.errors import ConflictError
@@ -37,29 +36,32 @@ _HEAD = (
 )
 
 
-@attrs.define
 class ItemWork:
     """
     The stored items that a group's operations concern, and how they change them.
+
+    Args:
+        check_live: Refuses a session that does not exist, or is soft-deleted.
+
+        stored: The items that are stored, by their names.
+
+        revisions: Some that no item ever had, one for each that may be saved.
     """
 
-    _check_live: Callable[[str], None]
-    _stored: dict[Name, StoredItem] = attrs.field(factory=dict[Name, StoredItem])
-    _revisions: Iterator[int] = attrs.field(factory=lambda: iter(()))
-    """
-    Revisions that no item ever had, one for each that may be saved.
-    """
-
-    _known: set[Name] = attrs.field(init=False, factory=set[Name])
-    _changed: dict[Name, str | None] = attrs.field(
-        init=False, factory=dict[Name, str | None]
-    )
-    """
-    The texts of those that are saved, and the names of those that are removed.
-    """
-
-    def __attrs_post_init__(self) -> None:
-        self._known |= self._stored.keys()
+    def __init__(
+        self,
+        check_live: Callable[[str], None],
+        stored: dict[Name, StoredItem] | None = None,
+        revisions: Iterable[int] = (),
+    ) -> None:
+        self._check_live = check_live
+        self._stored = {} if stored is None else stored
+        self._revisions = iter(revisions)
+        self._known: set[Name] = set(self._stored)
+        self._changed: dict[Name, str | None] = {}
+        """
+        The texts of those that are saved, and the names of those that are removed.
+        """
 
     def check_live(self, session_id: str) -> None:
         """
@@ -176,7 +178,7 @@ def load_items(
     number = sum(len(save.items) for save in saves)
     found = (yield dialect.direct.new_revisions(number)) if number else ()
     revisions = [revision for (revision,) in found]
-    return ItemWork(check_live, heads, iter(revisions))
+    return ItemWork(check_live, heads, revisions)
 
 
 def _load_named(

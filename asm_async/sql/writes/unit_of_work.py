@@ -81,64 +81,55 @@ class RunTombstone:
     revision: int
 
 
-@attrs.define(kw_only=True)
 class UnitOfWork:
     """
     The stored state that a group's operations concern, and how they change it.
 
     It is changed only through the methods here, and only when nothing can refuse the
     operation any more; so a refused operation leaves no trace.
+
+    Args:
+        gates: Those of the sessions, by their ids.
+
+        now: When all this is written, by the database's clock if it has one; the time
+            of this process if None.
+
+        events: Stored ones, by session id and event id.
+
+        hidden: What the latest retraction of a session hides, for those that get
+            another one.
     """
 
-    gates: dict[str, Gate]
-    now: datetime = attrs.field(factory=utc_now)
-    """
-    When all this is written, by the database's clock if it has one.
-    """
-
-    sessions: dict[str, Session] = attrs.field(init=False, factory=dict[str, Session])
-    runs: dict[str, Run] = attrs.field(init=False, factory=dict[str, Run])
-    events: dict[tuple[str, str], Event] = attrs.field(
-        factory=dict[tuple[str, str], Event]
-    )
-    """
-    By session id and event id.
-    """
-
-    hidden: dict[str, Ranges] = attrs.field(factory=dict[str, Ranges])
-    """
-    What the latest retraction of a session hides, for those that get another one.
-    """
-
-    run_tombstones: dict[str, RunTombstone] = attrs.field(
-        init=False, factory=dict[str, RunTombstone]
-    )
-    operation_ids: dict[tuple[type[Session | Run], str], str | None] = attrs.field(
-        init=False, factory=dict[tuple[type[Session | Run], str], str | None]
-    )
-    """
-    Which operation saved a session or a run last, by class and id.
-    """
-
-    stored_tags: dict[str, tuple[str, ...]] = attrs.field(
-        init=False, factory=dict[str, tuple[str, ...]]
-    )
-    stored_runs: set[str] = attrs.field(init=False, factory=set[str])
-    changed_gates: set[str] = attrs.field(init=False, factory=set[str])
-    changed_sessions: set[str] = attrs.field(init=False, factory=set[str])
-    changed_runs: set[str] = attrs.field(init=False, factory=set[str])
-    new_events: list[tuple[Event, EventTexts]] = attrs.field(
-        init=False, factory=list[tuple[Event, EventTexts]]
-    )
-    """
-    What is to be inserted, with its JSON as it is stored.
-    """
-
-    items: ItemWork = attrs.field(init=False)
-    artifacts: ArtifactWork = attrs.field(init=False, factory=ArtifactWork)
-
-    def __attrs_post_init__(self) -> None:
+    def __init__(
+        self,
+        *,
+        gates: dict[str, Gate],
+        now: datetime | None = None,
+        events: dict[tuple[str, str], Event] | None = None,
+        hidden: dict[str, Ranges] | None = None,
+    ) -> None:
+        self.gates = gates
+        self.now = now or utc_now()
+        self.events = {} if events is None else events
+        self.hidden = {} if hidden is None else hidden
+        self.sessions: dict[str, Session] = {}
+        self.runs: dict[str, Run] = {}
+        self.run_tombstones: dict[str, RunTombstone] = {}
+        self.operation_ids: dict[tuple[type[Session | Run], str], str | None] = {}
+        """
+        Which operation saved a session or a run last, by class and id.
+        """
+        self.stored_tags: dict[str, tuple[str, ...]] = {}
+        self.stored_runs: set[str] = set()
+        self.changed_gates: set[str] = set()
+        self.changed_sessions: set[str] = set()
+        self.changed_runs: set[str] = set()
+        self.new_events: list[tuple[Event, EventTexts]] = []
+        """
+        What is to be inserted, with its JSON as it is stored.
+        """
         self.items = ItemWork(self.check_live)
+        self.artifacts = ArtifactWork()
 
     def add_stored(self, value: Session | Run, operation_id: str | None) -> None:
         """
