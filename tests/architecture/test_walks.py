@@ -38,6 +38,7 @@ SILENT = {"asm_announces": False}
 CONNECTING = {
     "fronts/log_records.py",
     "sql/runtime/shared_state.py",
+    "sql/dialects/pools.py",
     "sql/dialects/postgresql/connection.py",
     "sql/dialects/postgresql/hosts.py",
 }
