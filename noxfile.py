@@ -75,6 +75,21 @@ def tests(session: nox.Session) -> None:
 
 
 @nox.session
+def thorough(session: nox.Session) -> None:
+    """
+    Run the tests of properties with all their examples, and fuzz for longer.
+
+    The session ``tests`` tries a quarter of them, others each time.
+    """
+    session.install(".[test]")
+    fuzzing = "tests/integration/fastapi/test_fuzz.py"
+    places = ["tests/property", "tests/unit", "tests/importers", fuzzing]
+    environment = {"ASM_TEST_EXAMPLES": "all"}
+    command = ["python", "-m", "pytest", "--numprocesses=auto"]
+    session.run(*command, *places, *session.posargs, env=environment)
+
+
+@nox.session
 def browser(session: nox.Session) -> None:
     """
     Run the tests of the pages in headless Chromium; ``-- pictures`` draws the docs'.

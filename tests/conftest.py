@@ -13,6 +13,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from obstore.store import LocalStore, MemoryStore
 
 from asm_async.sql import create_engine
@@ -23,9 +24,14 @@ from tests.artifact_stores import (
     ObjectArtifactPlace,
 )
 from tests.backends import InMemoryBackend, SQLBackend, migrate
+from tests.effort import examples
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 from tests.sharded_ports import make_shards
+
+# Of a test that does not say how many it tries.
+settings.register_profile("effort", max_examples=examples(100))
+settings.load_profile("effort")
 
 
 @pytest.fixture(autouse=True)
