@@ -24,8 +24,10 @@ nox.options.error_on_missing_interpreters = True
 # It reads like a failure, and nothing here needs uv.
 logging.getLogger("nox").addFilter(lambda said: said.msg != "uv binary not found.")
 
-# The tests start hundreds of processes, none of which shall compile what it imports.
+# The tests start hundreds of processes, none of which shall compile what it imports,
+# be it installed or of this repository.
 os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
@@ -67,11 +69,28 @@ def tests(session: nox.Session) -> None:
     Run all tests with this Python, on SQLite and on a real PostgreSQL.
 
     One more at once than there are processors, each with a server of its own: they wait
-    for a third of their time.
+    for a third of their time. Whoever has none left takes over from the others.
     """
     session.install(".[test]")
     processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-    session.run("python", "-m", "pytest", processes, *session.posargs)
+    options = [processes, "--dist=worksteal"]
+    session.run("python", "-m", "pytest", *options, *session.posargs)
+
+
+@nox.session
+def thorough(session: nox.Session) -> None:
+    """
+    Run the tests of properties with all their examples, and all contract suites whole.
+
+    The session ``tests`` tries a quarter of the examples, others each time, and of
+    suites over what hardly differs the classes of ``tests/contract/conftest.py``.
+    """
+    session.install(".[test]")
+    fuzzing = "tests/integration/fastapi/test_fuzz.py"
+    places = ["tests/property", "tests/unit", "tests/importers", "tests/contract"]
+    environment = {"ASM_TEST_EXAMPLES": "all"}
+    command = ["python", "-m", "pytest", "--numprocesses=auto"]
+    session.run(*command, *places, fuzzing, *session.posargs, env=environment)
 
 
 @nox.session

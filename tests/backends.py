@@ -6,9 +6,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping
 from datetime import UTC, datetime
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
+import aiosqlite
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
@@ -53,12 +55,26 @@ from tests.damage import damage_memory, damage_sql
 __all__ = ["InMemoryBackend", "SQLBackend", "migrate"]
 
 
+_SQLITE_SCHEMA = Path(__file__).parents[1] / "schema" / "sqlite.sql"
+
+
 async def migrate(engine: AsyncEngine, *, partitions: int | None = None) -> None:
     """
     Make our tables and dispose of *engine*.
     """
     await migrations.upgrade(engine, partitions=partitions)
     await engine.dispose()
+
+
+async def _make_tables(engine: AsyncEngine) -> None:
+    """
+    Make our tables in SQLite in a fifth of the time that the migrations take.
+    """
+    script = _SQLITE_SCHEMA.read_text("utf-8")
+    async with engine.connect() as conn:
+        driver = (await conn.get_raw_connection()).driver_connection
+        assert isinstance(driver, aiosqlite.Connection)
+        await driver.executescript(script)
 
 
 def clock_at(now: datetime | None) -> Callable[[], datetime]:
@@ -202,7 +218,7 @@ class SQLBackend:
 
     async def __aenter__(self) -> Self:
         if self._is_in_memory:
-            await migrations.upgrade(self._engine)
+            await _make_tables(self._engine)
         return self
 
     async def __aexit__(

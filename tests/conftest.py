@@ -5,6 +5,7 @@ The databases of the tests.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import shutil
 import signal
@@ -13,6 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 from obstore.store import LocalStore, MemoryStore
 
 from asm_async.sql import create_engine
@@ -23,9 +25,22 @@ from tests.artifact_stores import (
     ObjectArtifactPlace,
 )
 from tests.backends import InMemoryBackend, SQLBackend, migrate
+from tests.effort import examples
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 from tests.sharded_ports import make_shards
+
+# Of a test that does not say how many it tries.
+settings.register_profile("effort", max_examples=examples(100))
+settings.load_profile("effort")
+
+
+def pytest_collection_finish() -> None:
+    """
+    Let the collector pass over twenty thousand tests wherever one of them calls it.
+    """
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True)
@@ -128,6 +143,19 @@ def undisputed_postgres_url(
 
 
 @pytest.fixture
+def reused_postgres_url(
+    postgres_databases: PostgresDatabases, postgres_template: str
+) -> Generator[str]:
+    """
+    Yield a database that has our tables, empty, and prove the same of it.
+
+    A test of the contract suites neither looks at nor changes what is not ours.
+    """
+    with postgres_databases.reused(postgres_template) as url:
+        yield url
+
+
+@pytest.fixture
 def partitioned_url(
     postgres_databases: PostgresDatabases, partitioned_template: str
 ) -> Generator[str]:
@@ -194,7 +222,7 @@ def database_url(request: pytest.FixtureRequest) -> str | None:
         case "sqlite_file":
             return str(request.getfixturevalue("migrated_sqlite_url"))
         case _:
-            return str(request.getfixturevalue("undisputed_postgres_url"))
+            return str(request.getfixturevalue("reused_postgres_url"))
 
 
 @pytest.fixture

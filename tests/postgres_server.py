@@ -32,6 +32,8 @@ _SETTINGS = {
     "max_wal_size": "64MB",
     # An autovacuum worker inside the template would keep it from being copied.
     "autovacuum": "off",
+    # The tests connect ten thousand times, and nobody has time to guess a password.
+    "scram_iterations": "1",
 }
 
 # What is never read again after a crash need not reach the disk.
@@ -309,6 +311,7 @@ class PostgresServer:
             "--no-locale",
             "--no-sync",
             "--auth=scram-sha-256",
+            f"--set=scram_iterations={_SETTINGS['scram_iterations']}",
         ]
         status = self._spawn("initdb", *arguments).wait()
         password.unlink()

@@ -20,6 +20,7 @@ from asm_async.testing import (
     state_store,
     text_search,
 )
+from tests.contract.conftest import CHOSEN, OF_SQLITE_IN_MEMORY
 
 
 @pytest.mark.parametrize(
@@ -47,3 +48,23 @@ def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     ]
 
     assert sorted(found) == sorted(suite.__all__)
+
+
+def test_a_selection_of_a_suite_names_its_classes() -> None:
+    """
+    What an ordinary run leaves to a thorough one is chosen by names that are there.
+    """
+    suites = (
+        artifacts,
+        event_feed,
+        maintenance,
+        query_api,
+        recording,
+        session_store,
+        state_store,
+        text_search,
+    )
+    known = {name for suite in suites for name in suite.__all__}
+
+    for chosen in (*CHOSEN.values(), *OF_SQLITE_IN_MEMORY.values()):
+        assert chosen - known == set()

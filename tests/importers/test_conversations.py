@@ -24,10 +24,11 @@ from asm_async.importers.importer import ImportContext
 from asm_async.importers.records import CaughtUp
 from asm_async.importers.tally import Tally
 from asm_async.transcripts import read_transcript
+from tests.effort import examples
 
 LIBERAL = settings(
     deadline=None,
-    max_examples=60,
+    max_examples=examples(60),
     suppress_health_check=[
         HealthCheck.too_slow,
         HealthCheck.function_scoped_fixture,

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asm_async.importers.json_values import CUT_OFF, JSONPlace, values_of
+from tests.effort import examples
 
 JSON = st.recursive(
     st.none()
@@ -31,7 +32,9 @@ OBJECTS = st.lists(
 )
 # The machine may have other things to do while values are made.
 LIBERAL = settings(
-    deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
+    max_examples=examples(100),
 )
 
 

@@ -19,9 +19,10 @@ from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
+from tests.effort import examples
 
 many_examples = settings(
-    max_examples=40,
+    max_examples=examples(40),
     deadline=None,
     # All examples of a test share a store; each leaves it empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -14,6 +14,7 @@ from asm_async.testing.artifacts.contract import ArtifactRegistryContract
 from asm_async.testing.factories import make_session
 from asm_async.values.artifact import Artifact
 from asm_async.values.json_values import encode_json
+from tests.effort import examples
 
 
 async def is_free(registry: ArtifactRegistry, artifact: Artifact) -> bool:
@@ -38,7 +39,7 @@ class TestArtifactRoundTrips(ArtifactRegistryContract):
     """
 
     @settings(
-        max_examples=40,
+        max_examples=examples(40),
         deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,

@@ -38,6 +38,7 @@ from asm_async.testing.history import (
     record_all,
 )
 from tests.backends import InMemoryBackend
+from tests.effort import examples
 
 SESSIONS = ("ses_1", "ses_2")
 session_ids = st.sampled_from(SESSIONS)
@@ -186,7 +187,7 @@ def killed(call: Call) -> Call:
     )
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=examples(100), deadline=None)
 @given(
     scripts=st.lists(st.lists(orders, max_size=12), min_size=1, max_size=3),
     seed=st.integers(0, 1000),

@@ -19,6 +19,7 @@ from asm_async.values.event import Event, EventType
 from asm_async.values.retention import RetentionPolicy
 from asm_async.values.session import Session, SessionStatus
 from tests.backends import InMemoryBackend, SQLBackend
+from tests.effort import examples
 
 _TYPES = [
     EventType.MESSAGE_STREAMED,
@@ -138,7 +139,7 @@ async def both(made: list[Owner], policy: RetentionPolicy) -> tuple[Found, Found
         return in_memory, await maintained(backend, made, policy)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=examples(60), deadline=None)
 @given(made=owners(), policy=policies)
 def test_maintenance_is_the_same_everywhere(
     made: list[Owner], policy: RetentionPolicy

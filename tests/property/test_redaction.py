@@ -26,6 +26,7 @@ from asm_async.testing.factories import (
 from asm_async.testing.factories import make_session as new_session
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.json_values import encode_json
+from tests.effort import examples
 
 SECRET = "5ec2e7d0c0de"  # noqa: S105 - of nobody's
 KEY = "password"
@@ -185,7 +186,7 @@ async def written_bytes(result: ExecutionResult, policy: RedactionPolicy) -> byt
             return bytes_in(Path(directory))
 
 
-@settings(max_examples=10, deadline=None)
+@settings(max_examples=examples(10), deadline=None)
 @given(with_secrets(small_values))
 async def test_what_is_matched_is_gone_from_the_stored_bytes(value: Any) -> None:
     """

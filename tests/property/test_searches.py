@@ -24,9 +24,10 @@ from asm_async.testing.query_api.transfer import Elsewhere
 from asm_async.values.event import Event, EventType
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
+from tests.effort import examples
 
 some_examples = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     # All examples of a test share their stores; each leaves them empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -17,6 +17,7 @@ from asm_async.testing.factories import run_of, session_of
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.wrong_values import sql_texts
 from asm_async.values.execution_result import ExecutionResult
+from tests.effort import examples
 
 _OBJECTS = st.dictionaries(sql_texts(), sql_texts(), max_size=2)
 
@@ -62,7 +63,7 @@ class TestSQLTexts(QueryAPIContract):
     """
 
     @settings(
-        max_examples=30,
+        max_examples=examples(30),
         deadline=None,
         # All examples of a test share a store; each leaves it empty.
         suppress_health_check=[

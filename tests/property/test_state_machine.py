@@ -25,6 +25,7 @@ from asm_async.sql import (
 )
 from asm_async.sql.core import tables
 from asm_async.testing.state_machine import Clock, OpenPorts, Ports, state_machine
+from tests.effort import examples
 from tests.fault.broken_stores import UnexpectingStore
 
 
@@ -71,7 +72,7 @@ def test_sqlite_in_memory_does_what_memory_does() -> None:
     """
     SQLite in memory gives the same results, errors and contents.
     """
-    check(lambda clock: sql_ports("sqlite+aiosqlite://", clock), runs=80)
+    check(lambda clock: sql_ports("sqlite+aiosqlite://", clock), runs=examples(80))
 
 
 def test_an_sqlite_file_does_what_memory_does(
@@ -86,7 +87,7 @@ def test_an_sqlite_file_does_what_memory_does(
         path = shutil.copy(sqlite_template, tmp_path / f"{next(numbers)}.sqlite3")
         return sql_ports(f"sqlite+aiosqlite:///{path}", clock)
 
-    check(open_file, runs=50)
+    check(open_file, runs=examples(50))
 
 
 @pytest.mark.postgres
@@ -105,7 +106,7 @@ def test_postgresql_does_what_memory_does(migrated_postgres_url: str) -> None:
         async with sql_ports(migrated_postgres_url, clock) as ports:
             yield ports
 
-    check(open_emptied, runs=20)
+    check(open_emptied, runs=examples(20))
 
 
 def test_what_is_wrong_with_an_adapter_is_told_in_few_calls() -> None:

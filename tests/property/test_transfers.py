@@ -23,6 +23,7 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
 from asm_async.values.state_item import StateItem
+from tests.effort import examples
 
 # All examples of a test share a database, so that no two may have an id in common.
 EXAMPLES = count()
@@ -133,7 +134,7 @@ class TestTransfers(QueryAPIContract):
     """
 
     @settings(
-        max_examples=40,
+        max_examples=examples(40),
         deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,

@@ -21,6 +21,7 @@ from asm_async.testing.query_api.transfer import Elsewhere
 from asm_async.values.run import Run
 from asm_async.values.summaries import CostSummary, CostTotals
 from asm_async.values.token_price import TokenPrice
+from tests.effort import examples
 
 SESSIONS = {"ses_1": "assistant", "ses_2": "assistant", "ses_3": "other"}
 TENANTS = {"ses_1": "t1", "ses_3": "t1"}
@@ -30,7 +31,7 @@ TAGS = {"ses_1": ["x", "y"], "ses_2": ["x"]}
 SMALLEST = 1e-290
 
 many_examples = settings(
-    max_examples=25,
+    max_examples=examples(25),
     deadline=None,
     # All examples of a test share a store; each leaves it empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

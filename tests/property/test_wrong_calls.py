@@ -11,6 +11,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from asm_async.sql import create_engine, migrations
+from tests.effort import examples
 from tests.property.great_values import check_size
 from tests.property.wrong_calls import WrongCalls, memory_ports, sql_ports
 
@@ -35,7 +36,7 @@ async def wrong_calls(database_url: str | None) -> AsyncGenerator[WrongCalls]:
 
 
 @settings(
-    max_examples=120,
+    max_examples=examples(120),
     deadline=None,
     # All examples of a test share a database, as all callers do.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from asm_async.ports.query_api import QueryAPI
 from asm_async.testing.query_api.contract import QueryAPIContract
+from tests.effort import examples
 from tests.property.wrong_imports import WrongImports
 
 
@@ -26,7 +27,7 @@ class TestWrongImports(QueryAPIContract):
         return WrongImports(query_api)
 
     @settings(
-        max_examples=80,
+        max_examples=examples(80),
         deadline=None,
         # All examples of a test share a database, as all callers do.
         suppress_health_check=[

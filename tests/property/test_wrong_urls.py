@@ -22,6 +22,7 @@ from asm_async.sql import create_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.testing.strategies import json_texts
 from asm_async.testing.wrong_values import anything, sql_texts
+from tests.effort import examples
 
 texts = st.text(max_size=20) | json_texts() | sql_texts()
 drivers = st.sampled_from(
@@ -154,7 +155,7 @@ def test_what_a_url_says_reaches_the_driver() -> None:
 
 
 @given(durability=anything(), timeout=anything())
-@settings(deadline=None, max_examples=50)
+@settings(deadline=None, max_examples=examples(50))
 async def test_options_of_a_store_are_taken_or_named(
     durability: Any, timeout: Any
 ) -> None:

@@ -31,9 +31,12 @@ from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.session_export import SessionExport
 from asm_async.values.token_price import TokenPrice
+from tests.effort import examples
 
 many_examples = settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(60),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 EXPORT = SessionExport(

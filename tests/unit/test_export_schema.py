@@ -43,6 +43,7 @@ from asm_async.values.export_records import (
 from asm_async.values.run import Run, RunStatus
 from asm_async.values.session import Session, SessionStatus
 from asm_async.values.state_item import StateItem
+from tests.effort import examples
 
 JSONRecord: TypeAlias = dict[str, Any]
 
@@ -52,7 +53,9 @@ SCHEMA = json.loads(
 # The stubs of jsonschema know some of their types only in part.
 VALIDATOR: Any = Draft202012Validator(SCHEMA)
 MANY_EXAMPLES = settings(
-    max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow]
+    max_examples=examples(150),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 
 # One of each kind, with every field set.

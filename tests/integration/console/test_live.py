@@ -9,8 +9,10 @@ from datetime import UTC, datetime
 from http import HTTPStatus
 
 import attrs
+import pytest
 
 from asm_async import RunStatus
+from asm_async.console import live
 from asm_async.integrations.fastapi import Limits
 from asm_async.recording.leases import RunItems
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
@@ -30,6 +32,15 @@ async def next_of(stream: EventSource, event: str) -> Message:
             if message.event == event:
                 return message
     raise AssertionError(f"the stream ended without {event}")
+
+
+@pytest.fixture
+def quick_looks(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Look for what leaves no event after a tenth of the time.
+    """
+    monkeypatch.setattr(live, "_SILENT_SECONDS", 0.5)
+    monkeypatch.setattr(live, "_LIST_SECONDS", 0.1)
 
 
 async def test_new_events_of_a_session_are_told(console: Console) -> None:
@@ -120,6 +131,7 @@ async def test_a_retraction_is_told_with_its_ranges(console: Console) -> None:
     assert message.data["retracted"] == [[1, 2]]
 
 
+@pytest.mark.usefixtures("quick_looks")
 async def test_what_leaves_no_event_is_told_as_well(console: Console) -> None:
     """
     A session that is shown changes when the lease of a run lapses.
@@ -160,6 +172,7 @@ async def test_a_session_that_is_removed_is_gone(console: Console) -> None:
     await console.assert_nothing_is_held()
 
 
+@pytest.mark.usefixtures("quick_looks")
 async def test_the_list_is_told_at_first_and_then_what_changes(
     console: Console,
 ) -> None:
@@ -186,6 +199,7 @@ async def test_the_list_is_told_at_first_and_then_what_changes(
     assert [row["id"] for row in fourth.data["items"]] == ["c"]
 
 
+@pytest.mark.usefixtures("quick_looks")
 async def test_a_session_that_leaves_a_filtered_list_is_removed(
     console: Console,
 ) -> None:

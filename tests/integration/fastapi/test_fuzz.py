@@ -12,6 +12,7 @@ import pytest
 
 from asm_async.integrations.fastapi import Limits
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
+from tests.effort import IS_THOROUGH, examples
 from tests.integration.fastapi.serving import Service, as_tenant, open_service
 
 CHECKS = (
@@ -22,7 +23,7 @@ CHECKS = (
     "response_schema_conformance",
 )
 STREAMS = "/stream$"
-COVERAGE_SECONDS = 30
+COVERAGE_SECONDS = 30 if IS_THOROUGH else 6
 
 
 async def fuzz(
@@ -40,7 +41,7 @@ async def fuzz(
         *(sys.executable, "-m", "schemathesis.cli", "run"),
         *(f"{service.url}/openapi.json", "--header", f"X-Tenant: {header}"),
         *("--checks", ",".join(CHECKS), "--phases", phases),
-        *("--max-examples", "5"),
+        *("--max-examples", str(examples(8))),
         *("--seed", "1", "--no-color"),
         *("--generation-database", "none", "--suppress-health-check", "all"),
         *options,
