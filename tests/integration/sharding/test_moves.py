@@ -20,6 +20,7 @@ from asm_async.errors import (
 from asm_async.sharding import (
     ShardedPorts,
     ShardState,
+    copying,
     move_shard,
     moving,
     open_sharded_ports,
@@ -239,7 +240,7 @@ async def test_a_router_that_has_not_heard_of_a_move_writes_to_the_new_place(
         assert stored.sequence_number == 3
 
 
-@pytest.mark.parametrize("step", ["copied", "removed", "arrived"])
+@pytest.mark.parametrize("step", ["copied", "closed", "opened", "arrived"])
 async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     ports: ShardedPorts,
     movers: Mapping[str, AsyncEngine],
@@ -258,9 +259,11 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     with monkeypatch.context() as patched:
         match step:
             case "copied":
-                patched.setattr(moving, "_closing", break_off)
-            case "removed":
+                patched.setattr(copying.Copying, "check", break_off)
+            case "closed":
                 patched.setattr(moving.Move, "_open_keys", break_off)
+            case "opened":
+                patched.setattr(moving, "_closing", break_off)
             case _:
                 patched.setattr(moving.Move, "_move_tombstones", break_off)
         with pytest.raises(_BrokenOffError):
