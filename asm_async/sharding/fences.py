@@ -9,7 +9,7 @@ was suspended meanwhile, or a program that knows nothing of shards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
@@ -21,7 +21,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.core import tables
 from asm_async.sql.core.column_types import JSONText, count, text
-from asm_async.sql.core.error_translation import code_of
+from asm_async.sql.core.error_translation import REFUSED, code_of
 from asm_async.sql.dialects import dialect_of
 
 METADATA: sa.MetaData = sa.MetaData()
@@ -71,7 +71,6 @@ _ITEMS = tables.state_items.name
 _REVISIONS = f"{_ITEMS}_revision_seq"
 _REVISIONS_LEFT_OUT = 10_000
 
-_REFUSED = "ASM01"
 _MESSAGE = "asm_async: this shard is not on this primary"
 
 SHARD_IN_POSTGRESQL = "get_byte(sha256(convert_to(split_part({}, '/', 1), 'UTF8')), 0)"
@@ -123,7 +122,7 @@ BEGIN
     THEN
         RETURN old_or_new;
     END IF;
-    RAISE EXCEPTION '{_MESSAGE}' USING ERRCODE = '{_REFUSED}', DETAIL = shard_key;
+    RAISE EXCEPTION '{_MESSAGE}' USING ERRCODE = '{REFUSED}', DETAIL = shard_key;
 END $$
 -- Who writes sessions need not have a right to write what is noted here.
 SECURITY DEFINER SET search_path FROM CURRENT
@@ -180,7 +179,7 @@ def is_fenced(error: BaseException) -> bool:
     """
     Return whether a primary refused a write since the shard is not there.
     """
-    return code_of(error) in {_REFUSED, "SQLITE_CONSTRAINT_TRIGGER"}
+    return code_of(error) in {REFUSED, "SQLITE_CONSTRAINT_TRIGGER"}
 
 
 def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
@@ -200,14 +199,26 @@ def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
     sa_event.listen(engine.sync_engine, "connect", add_functions)
 
 
-async def read_claims(conn: AsyncConnection) -> dict[int, Claim]:
+async def read_claims(
+    conn: AsyncConnection, keys: Collection[str] = ()
+) -> tuple[dict[int, Claim], Collection[str]]:
     """
     Return what a primary says of each shard; nothing if it has no table of them.
+
+    Returns:
+        That, and which of some shard keys have left it, or have arrived, since their
+        shards are being moved.
     """
     if not await conn.run_sync(lambda sync: sa.inspect(sync).has_table(shards.name)):
-        return {}
+        return {}, ()
+    is_one = dialect_of(conn.engine).is_one_of(moving_keys.c.key, keys)
+    moved = sa.select(moving_keys.c.key).where(is_one, moving_keys.c.is_moved)
+    moved_keys = set(await conn.scalars(moved)) if keys else set[str]()
     found = await conn.execute(sa.select(shards))
-    return {row.shard: Claim(ShardState(row.state), row.epoch) for row in found}
+    claims = {
+        row.shard: Claim(ShardState(row.state), row.epoch, row.mover) for row in found
+    }
+    return claims, moved_keys
 
 
 async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None:
@@ -279,15 +290,6 @@ def _triggers(open_shards: set[int], *, is_postgresql: bool) -> list[str]:
                     f"CREATE {fence} BEGIN {body} END",
                 ]
     return statements
-
-
-async def has_moved(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - any id
-    """
-    Return whether what an id names has left, or has arrived, as its shard moves.
-    """
-    is_its = moving_keys.c.key == shard_key(id)
-    query = sa.select(moving_keys.c.is_moved).where(is_its)
-    return await conn.scalar(query) is True
 
 
 async def begin_moving(conn: AsyncConnection) -> None:
