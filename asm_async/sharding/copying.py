@@ -33,11 +33,12 @@ ROWS_PER_BATCH = 500
 How many rows are copied in one transaction of the target.
 """
 
-MAX_ROWS_UNDER_LOCK = 500
+MAX_ROWS_UNDER_LOCK = 1_000
 """
 For how many rows writers are kept waiting.
 """
 
+_CHANGES_PER_PASS = 5_000
 _CONDITIONS_PER_QUERY = 100
 
 _GATES, _EVENTS, _ITEMS = tables.session_sequences, tables.events, tables.state_items
@@ -72,12 +73,24 @@ class Changes:
     events have to be copied all, since some were removed.
     """
 
+    has_more: bool
+    """
+    Whether more was noted.
+    """
+
+    @property
+    def are_few(self) -> bool:
+        """
+        Whether writers may wait until these are copied.
+        """
+        return not self.has_more and self.row_count <= MAX_ROWS_UNDER_LOCK
+
     @property
     def row_count(self) -> int:
         """
         How many rows have to be copied, events too.
         """
-        return len(self.positions) + self.event_count
+        return sum(map(len, self.rows.values())) + self.event_count
 
     @property
     def event_count(self) -> int:
@@ -124,12 +137,14 @@ class Copying:
 
         return await self.source.read(copy)
 
-    async def find_changes(self, conn: AsyncConnection) -> Changes:
+    async def find_changes(
+        self, conn: AsyncConnection, limit: int = _CHANGES_PER_PASS
+    ) -> Changes:
         """
         Return what was noted first of what has changed at the source.
         """
         noted = sa.select(changes).where(changes.c.shard == self.shard)
-        first = noted.order_by(changes.c.position).limit(MAX_ROWS_UNDER_LOCK + 1)
+        first = noted.order_by(changes.c.position).limit(limit)
         found = (await conn.execute(first)).all()
         rows: dict[sa.Table, set[tuple[Any, ...]]] = {}
         for table in PLACES:
@@ -141,7 +156,7 @@ class Copying:
         gates = [dict(row) for row in (await conn.execute(query)).mappings()]
         there = await self.target.read(partial(_read_copied, gates=gates))
         positions = [row.position for row in found]
-        return Changes(positions, rows, gates, there)
+        return Changes(positions, rows, gates, there, has_more=len(found) == limit)
 
     async def copy_changes(self, conn: AsyncConnection, found: Changes) -> None:
         """

@@ -56,8 +56,8 @@ _EVENTS_PER_BATCH = 2_000
 _KEYS_PER_BATCH = 50
 _MAX_LOOKS = 10
 
-# Writers who are faster than the mover all that time have to wait for more rows.
-_MAX_PASSES = 200
+# Writers who have been faster than the mover so often have to wait for parts, too.
+_FREE_PASSES = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -278,18 +278,18 @@ class Move:
         keys, passes = [*copying.keys], 0
         while keys:
             passes += 1
+            is_slow = passes > _FREE_PASSES
             found = await self.source.read(copying.find_changes)
-            if found.row_count > MAX_ROWS_UNDER_LOCK and passes < _MAX_PASSES:
+            if not (found.are_few or is_slow):
                 await self.source.read(partial(copying.copy_changes, found=found))
                 await self.source.write(found.forget, is_repeatable=True)
                 self._note(event_count=self.report.event_count + found.event_count)
                 continue
             began = asyncio.get_running_loop().time()
-            close = partial(
-                self._close_keys, copying, keys, is_last=passes >= _MAX_PASSES
-            )
+            close = partial(self._close_keys, copying, keys, is_slow=is_slow)
             moved = await self.source.write(close, is_repeatable=True)
-            await self._open_keys(moved)
+            if moved:
+                await self._open_keys(moved)
             pause = asyncio.get_running_loop().time() - began
             self._note(
                 key_count=self.report.key_count + len(moved),
@@ -304,32 +304,30 @@ class Move:
         keys: list[str],
         transaction: Transaction,
         *,
-        is_last: bool,
+        is_slow: bool,
     ) -> list[str]:
         """
         Copy the rest, and let the source be written to no more.
 
         Returns:
-            The keys that were not in use elsewhere; none if the rest is too much.
+            The keys that were not in use elsewhere; none if the rest is too much. Of
+            that a part is copied if writers are faster than the mover.
         """
         conn = transaction.conn
         locked = await lock_keys(conn, keys)
-        count = events = 0
-        while True:
-            found = await copying.find_changes(conn)
-            count, events = count + found.row_count, events + found.event_count
-            if count > MAX_ROWS_UNDER_LOCK and not is_last:
-                return []
-            await copying.copy_changes(conn, found)
-            await found.forget(transaction)
-            if not (is_last and found.positions):
-                break
+        found = await copying.find_changes(conn, MAX_ROWS_UNDER_LOCK)
+        if not (found.are_few or is_slow):
+            return []
+        await copying.copy_changes(conn, found)
+        await found.forget(transaction)
+        self._note(
+            event_count=self.report.event_count + found.event_count,
+            rows_under_lock=max(self.report.rows_under_lock, found.row_count),
+        )
+        if not found.are_few:
+            return []
         await copying.check(conn)
         await _mark(conn, locked, is_moved=True)
-        self._note(
-            event_count=self.report.event_count + events,
-            rows_under_lock=max(self.report.rows_under_lock, count),
-        )
         return locked
 
     async def _open_keys(self, keys: list[str]) -> None:
