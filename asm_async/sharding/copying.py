@@ -127,7 +127,7 @@ class Copying:
         """
         Replace what the target has of the keys, and return how many events they have.
         """
-        await remove_rows(self.target, self.keys)
+        await remove_rows(self.target, self.keys, self.shard, self.mover)
 
         async def copy(conn: AsyncConnection) -> int:
             for table in TABLES:
@@ -258,7 +258,9 @@ async def check_mover(conn: AsyncConnection, shard: int, mover: str) -> None:
         raise ConflictError(f"shard {shard} is being moved by another process")
 
 
-async def remove_rows(side: Transactions, keys: Sequence[str]) -> None:
+async def remove_rows(
+    side: Transactions, keys: Sequence[str], shard: int, mover: str
+) -> None:
     """
     Remove all that some keys have, but counters, a part in each transaction.
     """
@@ -271,7 +273,9 @@ async def remove_rows(side: Transactions, keys: Sequence[str]) -> None:
 
         async def remove(transaction: Transaction, part: sa.Delete = part) -> int:
             await begin_moving(transaction.conn)
-            return (await transaction.conn.execute(part)).rowcount
+            count = (await transaction.conn.execute(part)).rowcount
+            await check_mover(transaction.conn, shard, mover)
+            return count
 
         while await side.write(remove, is_repeatable=True):
             pass

@@ -328,6 +328,7 @@ class Move:
             return []
         await copying.check(conn)
         await _mark(conn, locked, is_moved=True)
+        await check_mover(conn, self.shard, self._mover)
         return locked
 
     async def _open_keys(self, keys: list[str]) -> None:
@@ -347,13 +348,14 @@ class Move:
         """
         for first in range(0, len(keys), _KEYS_PER_BATCH):
             part = keys[first : first + _KEYS_PER_BATCH]
-            await remove_rows(self.source, part)
+            await remove_rows(self.source, part, self.shard, self._mover)
 
             async def close(
                 transaction: Transaction, part: Sequence[str] = part
             ) -> None:
                 await begin_moving(transaction.conn)
                 await transaction.conn.execute(_closing(part))
+                await check_mover(transaction.conn, self.shard, self._mover)
 
             await self.source.write(close, is_repeatable=True)
 
