@@ -30,7 +30,7 @@ async def list_shards(
     """
     check_names(engines)
     return {
-        name: await Transactions(engine, timeout).read(read_claims)
+        name: (await Transactions(engine, timeout).read(read_claims))[0]
         for name, engine in engines.items()
     }
 

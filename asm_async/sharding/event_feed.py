@@ -150,7 +150,6 @@ class ShardedEventFeed(EventFeed):
     async def aclose(self) -> None:
         for feed in self._feeds.values():
             await feed.aclose()
-        await self._router.settle()
 
 
 @attrs.frozen(eq=False)

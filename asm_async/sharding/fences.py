@@ -9,18 +9,19 @@ was suspended meanwhile, or a program that knows nothing of shards.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
+from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.core import tables
-from asm_async.sql.core.column_types import count, text
-from asm_async.sql.core.error_translation import code_of
+from asm_async.sql.core.column_types import JSONText, count, text
+from asm_async.sql.core.error_translation import REFUSED, code_of
 from asm_async.sql.dialects import dialect_of
 
 METADATA: sa.MetaData = sa.MetaData()
@@ -31,12 +32,29 @@ shards: sa.Table = sa.Table(
     sa.Column("shard", count(), primary_key=True, autoincrement=False),
     sa.Column("state", sa.String(16), nullable=False),
     sa.Column("epoch", count(), nullable=False),
+    sa.Column("mover", sa.String(36)),
 )
 
-# The shard keys whose rows have left a shard that is leaving, or have arrived in one
-# that is arriving.
-moved_keys: sa.Table = sa.Table(
-    "asm_shard_moved_keys", METADATA, sa.Column("key", text(), primary_key=True)
+# The shard keys that are being copied from a shard that is leaving; and those whose
+# rows have left it, or have arrived in one that is arriving.
+moving_keys: sa.Table = sa.Table(
+    "asm_shard_moving_keys",
+    METADATA,
+    sa.Column("key", text(), primary_key=True),
+    sa.Column("is_moved", sa.Boolean, nullable=False),
+)
+
+# The rows that were written while what their key has was being copied: of which table,
+# and the values of its primary key.
+changes: sa.Table = sa.Table(
+    "asm_shard_changes",
+    METADATA,
+    sa.Column("position", count(), primary_key=True),
+    sa.Column("shard", count(), nullable=False),
+    sa.Column("relation", sa.String(32), nullable=False),
+    sa.Column("identity", JSONText, nullable=False),
+    # What was deleted leaves no number that a later change might have.
+    sqlite_autoincrement=True,
 )
 
 # By which columns a row belongs to a shard. An event is never written but together with
@@ -53,7 +71,6 @@ _ITEMS = tables.state_items.name
 _REVISIONS = f"{_ITEMS}_revision_seq"
 _REVISIONS_LEFT_OUT = 10_000
 
-_REFUSED = "ASM01"
 _MESSAGE = "asm_async: this shard is not on this primary"
 
 SHARD_IN_POSTGRESQL = "get_byte(sha256(convert_to(split_part({}, '/', 1), 'UTF8')), 0)"
@@ -73,27 +90,61 @@ _FUNCTION = f"""
 CREATE OR REPLACE FUNCTION asm_shard_fence() RETURNS trigger LANGUAGE plpgsql AS $$
 DECLARE
     old_or_new record := CASE TG_OP WHEN 'DELETE' THEN OLD ELSE NEW END;
+    written jsonb := to_jsonb(old_or_new);
+    before jsonb := to_jsonb(OLD);
     shard_key text := split_part(
-        coalesce(to_jsonb(old_or_new)->>TG_ARGV[0], to_jsonb(old_or_new)->>TG_ARGV[1]),
-        '/', 1
+        coalesce(written->>TG_ARGV[0], written->>TG_ARGV[1]), '/', 1
     );
+    key_before text := split_part(
+        coalesce(before->>TG_ARGV[0], before->>TG_ARGV[1]), '/', 1
+    );
+    key_shard integer := {SHARD_IN_POSTGRESQL.format("shard_key")};
     shard_state text;
-    is_moved boolean;
+    has_moved boolean;
 BEGIN
     IF current_setting('asm_async.moves_shards', true) = 'on' THEN
         RETURN old_or_new;
     END IF;
     PERFORM pg_advisory_xact_lock_shared({LOCK_CLASS}, hashtext(shard_key));
-    SELECT state INTO shard_state FROM asm_shards
-        WHERE shard = {SHARD_IN_POSTGRESQL.format("shard_key")};
-    is_moved := EXISTS (SELECT FROM asm_shard_moved_keys WHERE key = shard_key);
-    IF shard_state = 'here' OR (shard_state = 'leaving' AND NOT is_moved)
-        OR (shard_state = 'arriving' AND is_moved)
+    SELECT state INTO shard_state FROM asm_shards WHERE shard = key_shard;
+    SELECT is_moved INTO has_moved FROM asm_shard_moving_keys WHERE key = shard_key;
+    IF shard_state = 'leaving' AND EXISTS (
+        SELECT FROM asm_shard_moving_keys
+        WHERE key IN (shard_key, key_before) AND NOT is_moved
+    ) THEN
+        INSERT INTO asm_shard_changes (shard, relation, identity) VALUES (
+            key_shard, TG_TABLE_NAME,
+            json_build_array(written->TG_ARGV[2], written->TG_ARGV[3])
+        );
+    END IF;
+    IF shard_state = 'here' OR (shard_state = 'leaving' AND has_moved IS NOT TRUE)
+        OR (shard_state = 'arriving' AND has_moved)
     THEN
         RETURN old_or_new;
     END IF;
-    RAISE EXCEPTION '{_MESSAGE}' USING ERRCODE = '{_REFUSED}', DETAIL = shard_key;
+    RAISE EXCEPTION '{_MESSAGE}' USING ERRCODE = '{REFUSED}', DETAIL = shard_key;
 END $$
+-- Who writes sessions need not have a right to write what is noted here.
+SECURITY DEFINER SET search_path FROM CURRENT
+"""
+
+# The same on SQLite, which has one writer at a time.
+_TRIGGER_BODY = f"""
+    SELECT RAISE(ABORT, '{_MESSAGE}') WHERE NOT EXISTS (
+        SELECT 1 FROM asm_shards LEFT JOIN asm_shard_moving_keys AS moving
+        ON moving.key = asm_shard_key({{place}})
+        WHERE asm_shards.shard = asm_shard({{place}}) AND (
+            state = 'leaving' AND moving.is_moved IS NOT TRUE
+            OR state = 'arriving' AND moving.is_moved
+        )
+    );
+    INSERT INTO asm_shard_changes (shard, relation, identity)
+    SELECT asm_shard({{place}}), '{{table}}', json_array({{identity}})
+    WHERE EXISTS (
+        SELECT 1 FROM asm_shard_moving_keys
+        WHERE key IN (asm_shard_key({{place}}), asm_shard_key({{before}}))
+        AND NOT is_moved
+    );
 """
 
 # A long key is rare, and so are two keys with one hash: both then wait for each other.
@@ -113,6 +164,11 @@ class Claim:
     How often the shard was moved before it came to the primary.
     """
 
+    mover: str | None = attrs.field(default=None, eq=False)
+    """
+    Who may copy it to the primary: of several, the one that came last.
+    """
+
 
 def _is_postgresql(conn: AsyncConnection) -> bool:
     # What differs here is what follows from it: locks, and triggers that take them.
@@ -123,7 +179,7 @@ def is_fenced(error: BaseException) -> bool:
     """
     Return whether a primary refused a write since the shard is not there.
     """
-    return code_of(error) in {_REFUSED, "SQLITE_CONSTRAINT_TRIGGER"}
+    return code_of(error) in {REFUSED, "SQLITE_CONSTRAINT_TRIGGER"}
 
 
 def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
@@ -143,14 +199,26 @@ def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
     sa_event.listen(engine.sync_engine, "connect", add_functions)
 
 
-async def read_claims(conn: AsyncConnection) -> dict[int, Claim]:
+async def read_claims(
+    conn: AsyncConnection, keys: Collection[str] = ()
+) -> tuple[dict[int, Claim], Collection[str]]:
     """
     Return what a primary says of each shard; nothing if it has no table of them.
+
+    Returns:
+        That, and which of some shard keys have left it, or have arrived, since their
+        shards are being moved.
     """
     if not await conn.run_sync(lambda sync: sa.inspect(sync).has_table(shards.name)):
-        return {}
+        return {}, ()
+    is_one = dialect_of(conn.engine).is_one_of(moving_keys.c.key, keys)
+    moved = sa.select(moving_keys.c.key).where(is_one, moving_keys.c.is_moved)
+    moved_keys = set(await conn.scalars(moved)) if keys else set[str]()
     found = await conn.execute(sa.select(shards))
-    return {row.shard: Claim(ShardState(row.state), row.epoch) for row in found}
+    claims = {
+        row.shard: Claim(ShardState(row.state), row.epoch, row.mover) for row in found
+    }
+    return claims, moved_keys
 
 
 async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None:
@@ -168,7 +236,7 @@ async def set_claims(conn: AsyncConnection, claims: Mapping[int, Claim]) -> None
     await conn.run_sync(METADATA.create_all)
     await conn.execute(sa.delete(shards).where(shards.c.shard.in_(claims)))
     rows = [
-        {"shard": shard, "state": claim.state.value, "epoch": claim.epoch}
+        attrs.asdict(claim) | {"shard": shard, "state": claim.state.value}
         for shard, claim in claims.items()
     ]
     await conn.execute(sa.insert(shards), rows)
@@ -189,47 +257,39 @@ def _triggers(open_shards: set[int], *, is_postgresql: bool) -> list[str]:
     """
     statements: list[str] = []
     for table, columns in PLACES.items():
+        keys = [column.name for column in table.primary_key]
         for event, row in (("INSERT", "NEW"), ("UPDATE", "NEW"), ("DELETE", "OLD")):
             name = f"{table.name}_fence_{event.lower()}"
             places = [f"{row}.{column.name}" for column in columns]
             place = places[0] if len(places) == 1 else f"coalesce({', '.join(places)})"
+            before = place if event == "INSERT" else place.replace("NEW.", "OLD.")
+            fence = f"TRIGGER {name} BEFORE {event} ON {table.name}"
             if is_postgresql:
                 bits = "".join(
                     "01"[shard not in open_shards] for shard in range(SHARD_COUNT)
                 )
                 shard = SHARD_IN_POSTGRESQL.format(place)
-                arguments = ", ".join(f"'{column.name}'" for column in columns)
+                # One column of two may be the place, and the primary key.
+                names = [column.name for column in (columns[0], columns[-1])]
+                arguments = ", ".join(f"'{name}'" for name in (*names, *keys))
                 statements.append(
-                    f"CREATE OR REPLACE TRIGGER {name} BEFORE {event} ON {table.name}"
-                    f" FOR EACH ROW WHEN (get_bit(B'{bits}', {shard}) = 1)"
+                    f"CREATE OR REPLACE {fence} FOR EACH ROW"
+                    f" WHEN (get_bit(B'{bits}', {shard}) = 1)"
                     f" EXECUTE FUNCTION asm_shard_fence({arguments})"
                 )
             else:
                 numbers = ", ".join(map(str, sorted(open_shards)))
+                identity = ", ".join(f"{row}.{key}" for key in keys)
+                body = _TRIGGER_BODY.format(
+                    place=place, before=before, table=table.name, identity=identity
+                )
+                condition = f"asm_shard({place}) NOT IN ({numbers})"
+                fence = f"{fence} WHEN {condition} AND NOT asm_moves_shards()"
                 statements += [
                     f"DROP TRIGGER IF EXISTS {name}",
-                    f"CREATE TRIGGER {name} BEFORE {event} ON {table.name}"
-                    f" WHEN asm_shard({place}) NOT IN ({numbers})"
-                    " AND NOT asm_moves_shards() AND NOT EXISTS ("
-                    f" SELECT 1 FROM asm_shards WHERE shard = asm_shard({place})"
-                    " AND (state = 'arriving' AND is_moved"
-                    " OR state = 'leaving' AND NOT is_moved))"
-                    f" BEGIN SELECT RAISE(ABORT, '{_MESSAGE}'); END".replace(
-                        "is_moved",
-                        "EXISTS (SELECT 1 FROM asm_shard_moved_keys"
-                        f" WHERE key = asm_shard_key({place}))",
-                    ),
+                    f"CREATE {fence} BEGIN {body} END",
                 ]
     return statements
-
-
-async def has_moved(conn: AsyncConnection, id: str) -> bool:  # noqa: A002 - any id
-    """
-    Return whether what an id names has left, or has arrived, as its shard moves.
-    """
-    is_its = moved_keys.c.key == shard_key(id)
-    found = await conn.scalar(sa.select(moved_keys.c.key).where(is_its))
-    return found is not None
 
 
 async def begin_moving(conn: AsyncConnection) -> None:
@@ -278,6 +338,20 @@ async def last_revision(conn: AsyncConnection) -> int:
     else:
         query = f"SELECT max(seq) FROM sqlite_sequence WHERE name = '{_ITEMS}'"
     return int(await conn.scalar(sa.text(query)) or 0)
+
+
+async def insert_new(
+    conn: AsyncConnection, table: sa.Table, rows: Sequence[Mapping[str, Any]]
+) -> None:
+    """
+    Insert rows; of events, those that are not there yet.
+    """
+    insert = postgresql.insert if _is_postgresql(conn) else sqlite.insert
+    statement = insert(table)
+    if table is tables.events:
+        statement = statement.on_conflict_do_nothing()
+    if rows:
+        await conn.execute(statement, rows)
 
 
 async def raise_revisions(conn: AsyncConnection, revision: int) -> None:

@@ -1,22 +1,23 @@
 """
 How a shard is moved from one primary to another, under load.
 
-The rows of one shard key at a time are moved, with everything they are: sessions,
-counters (of removed sessions, too), runs, events, tags, artifacts and state items. For
-each key there are three transactions, and whatever breaks off between them is finished
-by moving the shard again:
+The rows of some shard keys at a time are moved, with everything they are: sessions,
+counters (of removed sessions, too), runs, events, tags, artifacts and state items.
+Whatever breaks off between these steps is finished by moving the shard again:
 
-1. The rows are copied to the target, whose fence lets nobody write to them yet.
-2. They are removed from the source, which at the same moment is closed for the key.
-3. The target opens for it.
+1. The rows are copied to the target, whose fence lets nobody write to them yet. What is
+   written to the source meanwhile is noted there, and copied too, until little is left.
+2. The source keeps the keys' writers waiting, copies the rest, and is closed for them.
+3. The target opens for them, and the source's rows are removed.
 
-While the first two last the source holds the key's lock, so that the key's writers
-wait; nobody else does, but on SQLite, where all writers of the file wait.
+So writers wait for a few hundred rows at most, however many there are; but on SQLite,
+where all writers of the file wait for each step that writes.
 """
 
 from __future__ import annotations
 
 import asyncio
+import uuid
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -26,15 +27,21 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import ConflictError, ValidationError
+from asm_async.sharding.copying import (
+    MAX_ROWS_UNDER_LOCK,
+    Copying,
+    check_mover,
+    is_of,
+    remove_rows,
+)
 from asm_async.sharding.creating import list_shards
 from asm_async.sharding.fences import (
     PLACES,
     Claim,
     begin_moving,
-    last_revision,
+    changes,
     lock_keys,
-    moved_keys,
-    raise_revisions,
+    moving_keys,
     set_claims,
     shard_in,
 )
@@ -42,22 +49,15 @@ from asm_async.sharding.router import HOLDING, LEASE_SECONDS
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key
 from asm_async.sql.core import tables
 from asm_async.sql.core.tables import GateState
-from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
+from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
-EVENTS_PER_BATCH = 2_000
-"""
-About how many events are moved at once; a key that has more is moved by itself.
-"""
-
+_EVENTS_PER_BATCH = 2_000
 _KEYS_PER_BATCH = 50
-
 _MAX_LOOKS = 10
 
-# The rows that are found by a session's id alone.
-_OF_SESSIONS = (tables.session_tags, tables.events)
-
-_TABLES = (*PLACES, *_OF_SESSIONS)
+# Writers who have been faster than the mover so often have to wait for parts, too.
+_FREE_PASSES = 10
 
 
 @attrs.frozen(kw_only=True)
@@ -73,12 +73,17 @@ class MoveReport:
 
     event_count: int = 0
     """
-    How many events they have.
+    How many events they had when they were first copied.
     """
 
     longest_pause: float = 0.0
     """
     For how many seconds the writers of a key have waited at most.
+    """
+
+    rows_under_lock: int = 0
+    """
+    How many rows were copied at most while they waited.
     """
 
 
@@ -154,6 +159,7 @@ class Move:
     target: Transactions
     progress: Callable[[MoveReport], object] | None
     report: MoveReport = attrs.field(factory=MoveReport)
+    _mover: str = attrs.field(init=False, factory=lambda: str(uuid.uuid4()))
 
     async def run(self, *, is_arrived: bool) -> MoveReport:
         """
@@ -164,6 +170,9 @@ class Move:
             await self._say(self.source, ShardState.LEAVING, self.epoch)
             # Until then a router may believe that all is still at the source.
             await asyncio.sleep(2 * LEASE_SECONDS)
+            if moved := await self.source.read(self._moved_keys):
+                await self._open_keys(moved)
+                await self._clear(moved)
             for _ in range(_MAX_LOOKS):
                 if not await self._move_keys():
                     break
@@ -180,7 +189,10 @@ class Move:
 
     async def _say(self, side: Transactions, state: ShardState, epoch: int) -> None:
         async def say(transaction: Transaction) -> None:
-            await set_claims(transaction.conn, {self.shard: Claim(state, epoch)})
+            if state in {ShardState.CLOSING, ShardState.HERE}:
+                await check_mover(transaction.conn, self.shard, self._mover)
+            claim = Claim(state, epoch, self._mover)
+            await set_claims(transaction.conn, {self.shard: claim})
 
         await side.write(say, is_repeatable=True)
 
@@ -195,21 +207,10 @@ class Move:
             size = sizes[batch[0]]
             while keys and len(batch) < _KEYS_PER_BATCH:
                 size += sizes[keys[-1]]
-                if size > EVENTS_PER_BATCH:
+                if size > _EVENTS_PER_BATCH:
                     break
                 batch.append(keys.pop())
-            began = asyncio.get_running_loop().time()
-            moved = await self._move_batch(batch)
-            pause = asyncio.get_running_loop().time() - began
-            keys += [key for key in batch if key not in moved]
-            self.report = attrs.evolve(
-                self.report,
-                key_count=self.report.key_count + len(moved),
-                event_count=self.report.event_count + sum(sizes[key] for key in moved),
-                longest_pause=max(self.report.longest_pause, pause),
-            )
-            if self.progress is not None:
-                self.progress(self.report)
+            await self._move_batch(batch)
         return len(sizes)
 
     async def _find_keys(self, conn: AsyncConnection) -> dict[str, int]:
@@ -226,33 +227,109 @@ class Move:
             for id_, count in await conn.execute(query):
                 key = shard_key(id_)
                 sizes[key] = sizes.get(key, 0) + count
-        # What the counters of moved sessions remain for is said at their end.
-        for key in await conn.scalars(sa.select(moved_keys.c.key)):
+        # Their counters remain.
+        for key in await self._moved_keys(conn):
             sizes.pop(key, None)
         return sizes
 
-    async def _move_batch(self, keys: list[str]) -> list[str]:
-        """
-        Move all that some keys have, and return those that were not in use elsewhere.
-        """
+    async def _moved_keys(self, conn: AsyncConnection) -> list[str]:
+        key = moving_keys.c.key
+        are_its = shard_in(conn, key) == self.shard
+        query = sa.select(key).where(are_its, moving_keys.c.is_moved)
+        return [*await conn.scalars(query)]
 
-        async def move(transaction: Transaction) -> list[str]:
-            conn = transaction.conn
-            await begin_moving(conn)
-            locked = await lock_keys(conn, keys)
-            gone = sa.select(moved_keys.c.key).where(moved_keys.c.key.in_(locked))
-            here = sorted({*locked} - {*await conn.scalars(gone)})
-            await self.target.write(partial(self._copy, conn, here), is_repeatable=True)
-            for table in _TABLES:
-                if table is not tables.session_sequences:
-                    await conn.execute(sa.delete(table).where(_is_of(table, here)))
-            await conn.execute(_closing(here))
-            await _mark(conn, here)
-            return locked
+    async def _move_batch(self, keys: list[str]) -> None:
+        """
+        Move all that some keys have.
+        """
+        while keys:
+            begun = await self.source.write(
+                partial(self._begin_keys, keys=keys), is_repeatable=True
+            )
+            keys = [key for key in keys if key not in begun]
+            copying = Copying(
+                shard=self.shard,
+                mover=self._mover,
+                keys=[key for key, is_moved in begun.items() if not is_moved],
+                source=self.source,
+                target=self.target,
+            )
+            count = await copying.copy_all()
+            self._note(event_count=self.report.event_count + count)
+            await self._move_copied(copying)
 
-        moved = await self.source.write(move, is_repeatable=True)
-        await self._open_keys(moved)
-        return moved
+    async def _begin_keys(
+        self, transaction: Transaction, keys: list[str]
+    ) -> dict[str, bool]:
+        """
+        Have noted what is written to some keys, and return which have moved already.
+        """
+        conn = transaction.conn
+        locked = await lock_keys(conn, keys)
+        query = sa.select(moving_keys.c.key).where(moving_keys.c.is_moved)
+        moved = {*await conn.scalars(query.where(moving_keys.c.key.in_(locked)))}
+        await _mark(conn, [key for key in locked if key not in moved], is_moved=False)
+        return {key: key in moved for key in locked}
+
+    async def _move_copied(self, copying: Copying) -> None:
+        """
+        Move what some keys have, most of which is copied already.
+        """
+        keys, passes = [*copying.keys], 0
+        while keys:
+            passes += 1
+            is_slow = passes > _FREE_PASSES
+            found = await self.source.read(copying.find_changes)
+            if not (found.are_few or is_slow):
+                await self.source.read(partial(copying.copy_changes, found=found))
+                await self.source.write(found.forget, is_repeatable=True)
+                self._note(event_count=self.report.event_count + found.event_count)
+                continue
+            began = asyncio.get_running_loop().time()
+            close = partial(self._close_keys, copying, keys, is_slow=is_slow)
+            moved = await self.source.write(close, is_repeatable=True)
+            if moved:
+                await self._open_keys(moved)
+            pause = asyncio.get_running_loop().time() - began
+            self._note(
+                key_count=self.report.key_count + len(moved),
+                longest_pause=max(self.report.longest_pause, pause),
+            )
+            await self._clear(moved)
+            keys = [key for key in keys if key not in moved]
+
+    async def _close_keys(
+        self,
+        copying: Copying,
+        keys: list[str],
+        transaction: Transaction,
+        *,
+        is_slow: bool,
+    ) -> list[str]:
+        """
+        Copy the rest, and let the source be written to no more.
+
+        Returns:
+            The keys that were not in use elsewhere; none if the rest is too much. Of
+            that a part is copied if writers are faster than the mover.
+        """
+        conn = transaction.conn
+        locked = await lock_keys(conn, keys)
+        found = await copying.find_changes(conn, MAX_ROWS_UNDER_LOCK)
+        if not (found.are_few or is_slow):
+            return []
+        await copying.copy_changes(conn, found)
+        await found.forget(transaction)
+        self._note(
+            event_count=self.report.event_count + found.event_count,
+            rows_under_lock=max(self.report.rows_under_lock, found.row_count),
+        )
+        if not found.are_few:
+            return []
+        await copying.check(conn)
+        await _mark(conn, locked, is_moved=True)
+        await check_mover(conn, self.shard, self._mover)
+        return locked
 
     async def _open_keys(self, keys: list[str]) -> None:
         """
@@ -260,29 +337,32 @@ class Move:
         """
 
         async def mark(transaction: Transaction) -> None:
-            await _mark(transaction.conn, keys)
+            await _mark(transaction.conn, keys, is_moved=True)
+            await check_mover(transaction.conn, self.shard, self._mover)
 
         await self.target.write(mark, is_repeatable=True)
 
-    async def _copy(
-        self, source: AsyncConnection, keys: list[str], transaction: Transaction
-    ) -> None:
+    async def _clear(self, keys: list[str]) -> None:
         """
-        Replace what an interrupted move may have left of some keys by what there is.
+        Remove what some keys have left at the source.
         """
-        conn = transaction.conn
-        await begin_moving(conn)
-        for table in _TABLES:
-            is_theirs = _is_of(table, keys)
-            await conn.execute(sa.delete(table).where(is_theirs))
-            query = sa.select(*_copied(table)).where(is_theirs)
-            async with source.stream(query) as found:
-                async for rows in found.mappings().partitions(EVENTS_PER_BATCH):
-                    prolong(source)
-                    prolong(conn)
-                    if table is tables.state_items:
-                        await raise_revisions(conn, await last_revision(source))
-                    await conn.execute(sa.insert(table), [dict(row) for row in rows])
+        for first in range(0, len(keys), _KEYS_PER_BATCH):
+            part = keys[first : first + _KEYS_PER_BATCH]
+            await remove_rows(self.source, part, self.shard, self._mover)
+
+            async def close(
+                transaction: Transaction, part: Sequence[str] = part
+            ) -> None:
+                await begin_moving(transaction.conn)
+                await transaction.conn.execute(_closing(part))
+                await check_mover(transaction.conn, self.shard, self._mover)
+
+            await self.source.write(close, is_repeatable=True)
+
+    def _note(self, **progress: float) -> None:
+        self.report = attrs.evolve(self.report, **progress)
+        if self.progress is not None:
+            self.progress(self.report)
 
     async def _move_tombstones(self) -> None:
         """
@@ -303,7 +383,7 @@ class Move:
 
         async def read(conn: AsyncConnection, after: str) -> Sequence[Any]:
             query = sa.select(tombstones).where(tombstones.c.run_id > after)
-            page = query.order_by(tombstones.c.run_id).limit(EVENTS_PER_BATCH)
+            page = query.order_by(tombstones.c.run_id).limit(_EVENTS_PER_BATCH)
             return (await conn.execute(page)).all()
 
         after = ""
@@ -312,31 +392,21 @@ class Move:
             after = rows[-1].run_id
 
     async def _forget_keys(self, transaction: Transaction) -> None:
-        is_its = shard_in(transaction.conn, moved_keys.c.key) == self.shard
-        await transaction.conn.execute(sa.delete(moved_keys).where(is_its))
+        conn = transaction.conn
+        are_its = shard_in(conn, moving_keys.c.key) == self.shard
+        await conn.execute(sa.delete(moving_keys).where(are_its))
+        await conn.execute(sa.delete(changes).where(changes.c.shard == self.shard))
 
 
-async def _mark(conn: AsyncConnection, keys: list[str]) -> None:
+async def _mark(conn: AsyncConnection, keys: Sequence[str], *, is_moved: bool) -> None:
     """
-    Note that what some keys have is moved.
+    Note that what some keys have is being copied, or is moved.
     """
-    is_theirs = moved_keys.c.key.in_(keys)
-    await conn.execute(sa.delete(moved_keys).where(is_theirs))
-    if keys:
-        await conn.execute(sa.insert(moved_keys), [{"key": key} for key in keys])
-
-
-def _is_of(table: sa.Table, keys: Sequence[str]) -> sa.ColumnElement[bool]:
-    """
-    Return whether a row belongs to one of some shard keys.
-
-    Ids are compared by code point, and 0 is the character after the slash.
-    """
-    first, *others = PLACES.get(table) or (table.c["session_id"],)
-    conditions = [_has_key(first, key) for key in keys]
-    for other in others:
-        conditions += [first.is_(None) & _has_key(other, key) for key in keys]
-    return sa.or_(sa.false(), *conditions)
+    are_theirs = moving_keys.c.key.in_(keys)
+    await conn.execute(sa.delete(moving_keys).where(are_theirs))
+    rows = [{"key": key, "is_moved": is_moved} for key in keys]
+    if rows:
+        await conn.execute(sa.insert(moving_keys), rows)
 
 
 def _closing(keys: Sequence[str]) -> sa.Update:
@@ -348,25 +418,10 @@ def _closing(keys: Sequence[str]) -> sa.Update:
     gates = tables.session_sequences
     return (
         sa.update(gates)
-        .where(_is_of(gates, keys))
+        .where(is_of(gates, keys))
         .values(
             state=GateState.DELETED.value,
             pruned_count=gates.c.last_sequence,
             active_until=None,
         )
     )
-
-
-def _has_key(column: sa.ColumnElement[str], key: str) -> sa.ColumnElement[bool]:
-    return (column == key) | ((column >= f"{key}/") & (column < f"{key}0"))
-
-
-def _copied(table: sa.Table) -> list[sa.Column[Any]]:
-    """
-    Return the columns that are copied: an item gets a revision of its new database.
-    """
-    return [
-        column
-        for column in table.c
-        if table is not tables.state_items or column.name != "revision"
-    ]

@@ -11,10 +11,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
+from functools import partial
 from typing import Generic, TypeVar
 
 import attrs
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import (
     ASMError,
@@ -24,8 +25,8 @@ from asm_async.errors import (
     StoreClosedError,
     ValidationError,
 )
-from asm_async.sharding.fences import Claim, has_moved, is_fenced, read_claims
-from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_of
+from asm_async.sharding.fences import Claim, is_fenced, read_claims
+from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.transactions.transaction import Transactions
 
 LEASE_SECONDS = 1.0
@@ -44,6 +45,17 @@ P = TypeVar("P")
 T = TypeVar("T")
 
 
+@attrs.define
+class _Question:
+    """
+    What is asked of a primary at once, and the answer.
+    """
+
+    keys: set[str] = attrs.field(factory=set[str])
+    moved: Collection[str] | None = None
+    error: ASMError | None = None
+
+
 @attrs.define(eq=False)
 class Primary:
     """
@@ -54,9 +66,8 @@ class Primary:
     transactions: Transactions
     claims: Mapping[int, Claim] = attrs.field(init=False, factory=dict[int, Claim])
     _believed_until: float = attrs.field(init=False, default=0.0)
-    _reading: asyncio.Task[ASMError | None] | None = attrs.field(
-        init=False, default=None
-    )
+    _next: _Question = attrs.field(init=False, factory=_Question)
+    _asking: asyncio.Lock = attrs.field(init=False, factory=asyncio.Lock)
 
     @property
     def is_believed(self) -> bool:
@@ -73,40 +84,33 @@ class Primary:
 
     async def refresh(self) -> None:
         """
-        Ask again if its lease is over; calls that ask at the same time ask once.
+        Ask again if its lease is over.
         """
-        if self.is_believed:
-            return
-        if self._reading is None or self._reading.done():
-            self._reading = asyncio.create_task(self._read())
-        if error := await asyncio.shield(self._reading):
-            raise error
+        if not self.is_believed:
+            await self.ask()
 
-    async def has_moved(self, id: str) -> bool:  # noqa: A002 - any id
+    async def ask(self, *keys: str) -> Collection[str]:
         """
-        Return whether what an id names has left it, or has arrived.
+        Ask which shards it has, and return which of some keys have left, or arrived.
+
+        Calls that wait at the same time ask once, after the last of them has begun.
         """
-
-        async def read(conn: AsyncConnection) -> bool:
-            return await has_moved(conn, id)
-
-        return await self.transactions.read(read)
-
-    async def _read(self) -> ASMError | None:
-        asked_at = asyncio.get_running_loop().time()
-        try:
-            self.claims = await self.transactions.read(read_claims)
-        except ASMError as error:
-            return error
-        self._believed_until = asked_at + LEASE_SECONDS
-        return None
-
-    async def settle(self) -> None:
-        """
-        Wait for a question that nobody waits for any more.
-        """
-        if self._reading is not None:
-            await asyncio.wait({self._reading})
+        question = self._next
+        question.keys.update(keys)
+        async with self._asking:
+            if question.moved is None and question.error is None:
+                self._next = _Question()
+                asked_at = asyncio.get_running_loop().time()
+                read = partial(read_claims, keys=question.keys)
+                try:
+                    self.claims, question.moved = await self.transactions.read(read)
+                except ASMError as error:
+                    question.error = error
+                else:
+                    self._believed_until = asked_at + LEASE_SECONDS
+        if question.error is not None:
+            raise question.error
+        return question.moved or ()
 
 
 class Router:
@@ -183,7 +187,7 @@ class Router:
                 the timeout.
         """
         self.check_loop()
-        shard = shard_of(id)
+        shard, key = shard_of(id), shard_key(id)
         deadline = asyncio.get_running_loop().time() + self._timeout
         while True:
             holder = self._claimant(shard, *HOLDING)
@@ -192,12 +196,12 @@ class Router:
                 claim = holder.claims.get(shard)
                 if claim is not None and claim.state in HOLDING:
                     is_whole = claim.state is ShardState.HERE
-                    if is_whole or not await holder.has_moved(id):
+                    if is_whole or key not in await holder.ask(key):
                         return holder.name
             failures = await self._ask_again()
             # What has arrived is there, though the shard is not yet.
             target = self._claimant(shard, ShardState.ARRIVING)
-            if target is not None and await target.has_moved(id):
+            if target is not None and key in await target.ask(key):
                 return target.name
             if self._claimant(shard, ShardState.HERE) is None:
                 if failures:
@@ -261,13 +265,6 @@ class Router:
             for each in self.primaries.values()
             for claim in each.claims.values()
         )
-
-    async def settle(self) -> None:
-        """
-        Wait for what goes on in the background.
-        """
-        for each in self.primaries.values():
-            await each.settle()
 
     async def _is_home(self, name: str, id: str) -> bool:  # noqa: A002 - any id
         return await self.home(id) == name

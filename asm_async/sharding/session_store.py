@@ -45,7 +45,6 @@ class ShardedSessionStore(SessionStoreFront):
     async def aclose(self) -> None:
         for store in self._shards.ports.values():
             await store.aclose()
-        await self._shards.router.settle()
 
     async def _get_session(
         self, session_id: str, expected_tenant: str | None

@@ -43,7 +43,6 @@ class ShardedStateStore(StateStoreFront):
     async def aclose(self) -> None:
         for state in self._shards.ports.values():
             await state.aclose()
-        await self._shards.router.settle()
 
     async def _save_items(self, save: ItemsToSave) -> list[StateItem]:
         place = only_shard(places_of(save), "save_items")

@@ -26,6 +26,11 @@ from asm_async.errors import (
 
 T = TypeVar("T")
 
+REFUSED = "ASM01"
+"""
+The SQLSTATE with which our triggers refuse a write, of which the detail says to what.
+"""
+
 # PostgreSQL, appendix A; the longest prefix that fits decides.
 _BY_SQLSTATE: Mapping[str, type[StorageError]] = {
     "": StorageError,
@@ -280,6 +285,19 @@ def code_of(error: BaseException) -> str | None:
                 return code
         seen = getattr(seen, "orig", None) or seen.__cause__
     return None
+
+
+def refused_beginning(error: BaseException) -> str | None:
+    """
+    Return which sessions a trigger refused to have written, if one did.
+
+    Returns:
+        Their ids up to the first slash.
+    """
+    if code_of(error) != REFUSED:
+        return None
+    detail = getattr(_innermost(error), "detail", None)
+    return detail if isinstance(detail, str) else None
 
 
 def _longest_prefix(table: Mapping[str, T], code: str) -> T:

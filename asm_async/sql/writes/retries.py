@@ -14,7 +14,11 @@ from typing import Any
 from asm_async.errors import StorageBusyError, StorageError
 from asm_async.fronts.observing import Observation
 from asm_async.sql.core.deadlines import pause_after
-from asm_async.sql.core.error_translation import is_collision, is_cut_short
+from asm_async.sql.core.error_translation import (
+    is_collision,
+    is_cut_short,
+    refused_beginning,
+)
 from asm_async.sql.writes.apart import Apart
 from asm_async.sql.writes.queue import FairQueue, PendingOperation
 
@@ -130,9 +134,23 @@ class Retries:
         elif len(group) == 1:
             group[0].fail(error)
         elif group:
-            _LOG.debug("a group of %d failed and is halved", len(group))
-            middle = len(group) // 2
-            self.parts.extendleft((group[middle:], group[:middle]))
+            self._divide(group, error)
+
+    def _divide(self, group: list[PendingOperation], error: StorageError) -> None:
+        """
+        Try parts of a group of which only some may be refused.
+        """
+        refused = refused_beginning(error)
+        for member in group:
+            if member.partition_key.partition("/")[0] == refused:
+                member.fail(error)
+        left = [member for member in group if not member.is_over]
+        if len(left) < len(group):
+            self.parts.appendleft(left)
+            return
+        _LOG.debug("a group of %d failed and is halved", len(group))
+        middle = len(group) // 2
+        self.parts.extendleft((group[middle:], group[:middle]))
 
     async def _after_waiting(
         self, group: list[PendingOperation], error: StorageError

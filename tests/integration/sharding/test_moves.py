@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from typing import Any
 
+import attrs
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -20,6 +21,7 @@ from asm_async.errors import (
 from asm_async.sharding import (
     ShardedPorts,
     ShardState,
+    copying,
     move_shard,
     moving,
     open_sharded_ports,
@@ -37,6 +39,8 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.values.changes import Changes
+from asm_async.values.maintenance import HealthIssueKind
+from asm_async.values.retention import RetentionPolicy
 
 _SHARD = shard_of("acme")
 _SOURCE, _TARGET = "p1", "p0"
@@ -88,7 +92,8 @@ class _BrokenOffError(Exception):
 
 async def _claim(engine: AsyncEngine) -> Claim:
     async with engine.connect() as conn:
-        return (await read_claims(conn))[_SHARD]
+        claims, _ = await read_claims(conn)
+        return claims[_SHARD]
 
 
 async def test_nothing_is_lost_or_renumbered(
@@ -148,6 +153,96 @@ async def test_nothing_is_lost_or_renumbered(
     await following.stop()
     numbers = [event.sequence_number for event in followed]
     assert numbers == list(range(1, counts["acme/0"] + 1))
+
+
+async def test_what_is_written_while_it_is_copied_is_moved(
+    ports: ShardedPorts,
+    movers: Mapping[str, AsyncEngine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Writers wait for the rows that have changed since, not for those of the shard.
+    """
+    store, state = ports.store, ports.state
+    ids = [f"acme/{number}" for number in range(5)]
+    for session_id in ids:
+        await store.save_session(make_session(id=session_id, tags=["before"]))
+        await store.append_events(make_events(400, session_id=session_id))
+    run = await store.save_run(make_run(session_id="acme/0"))
+    items = [make_item(scope="acme/x", key=key) for key in ("changed", "removed")]
+    await state.save_items(items)
+    copy_all = copying.Copying.copy_all
+
+    async def copy_and_write(self: copying.Copying) -> int:
+        count = await copy_all(self)
+        event = make_event(id="late", session_id="acme/0")
+        await store.append_event(event)
+        policy = RetentionPolicy(max_events_per_session=10)
+        again = make_events(5, session_id="acme/1", first=1_001)
+        # What was copied first is removed, and something else has its place.
+        await ports.maintenance.prune_session_events("acme/1", policy)
+        await store.append_events(again)
+        await store.delete_session("acme/2")
+        session = await store.get_session("acme/3")
+        await store.save_session(attrs.evolve(session, tags=["after"]))
+        await store.save_run(attrs.evolve(run, turn_count=7))
+        await state.save_items([attrs.evolve(items[0], data="new")])
+        await state.delete_items("acme/x", keys=["removed"])
+        await store.save_session(make_session(id="acme/new"))
+        return count
+
+    monkeypatch.setattr(copying.Copying, "copy_all", copy_and_write)
+    report = await move_shard(movers, _SHARD, _TARGET)
+
+    assert report.event_count >= 2_000
+    # Counters and rows that were written, the late event and those of two sessions
+    # whose events have to be copied again.
+    assert 0 < report.rows_under_lock < 50
+    there = ports.primaries[_TARGET]
+    events = await there.store.get_events("acme/0")
+    assert [event.sequence_number for event in events] == list(range(1, 402))
+    assert events[-1].id == "late"
+    events = await there.store.get_events("acme/1")
+    assert [event.sequence_number for event in events] == list(range(391, 406))
+    found = await there.query.search_sessions()
+    assert {each.id for each in found} == {*ids, "acme/new"} - {"acme/2"}
+    tagged = await there.query.search_sessions(tags=["after"])
+    assert [each.id for each in tagged] == ["acme/3"]
+    assert (await there.store.get_run(run.id)).turn_count == 7
+    (item,) = await there.state.list_items("acme/x")
+    assert item.data == "new"
+    left = ports.primaries[_SOURCE]
+    assert await left.query.count_events() == 0
+    for side in (there, left):
+        issues = {issue.kind for issue in await side.maintenance.health_check()}
+        assert issues <= {HealthIssueKind.WEAK_DURABILITY}
+
+
+async def test_of_two_movers_the_latter_goes_on(
+    ports: ShardedPorts,
+    movers: Mapping[str, AsyncEngine],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    The former cannot put back what it has read before the shard could be written.
+    """
+    await ports.store.save_session(make_session(id="acme/1"))
+    await ports.store.append_events(make_events(3, session_id="acme/1"))
+    copy_all = copying.Copying.copy_all
+
+    async def copy_after_another(self: copying.Copying) -> int:
+        monkeypatch.setattr(copying.Copying, "copy_all", copy_all)
+        await move_shard(movers, _SHARD, _TARGET)
+        event = make_event(id="evt_4", session_id="acme/1")
+        await ports.store.append_event(event)
+        return await copy_all(self)
+
+    monkeypatch.setattr(copying.Copying, "copy_all", copy_after_another)
+    with pytest.raises(ConflictError, match="by another process"):
+        await move_shard(movers, _SHARD, _TARGET)
+    assert await _claim(movers[_TARGET]) == Claim(ShardState.HERE, 1)
+    events = await ports.store.get_events("acme/1")
+    assert [event.sequence_number for event in events] == [1, 2, 3, 4]
 
 
 async def test_everything_of_a_shard_is_moved(
@@ -239,7 +334,7 @@ async def test_a_router_that_has_not_heard_of_a_move_writes_to_the_new_place(
         assert stored.sequence_number == 3
 
 
-@pytest.mark.parametrize("step", ["copied", "removed", "arrived"])
+@pytest.mark.parametrize("step", ["copied", "closed", "opened", "arrived"])
 async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     ports: ShardedPorts,
     movers: Mapping[str, AsyncEngine],
@@ -258,9 +353,11 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     with monkeypatch.context() as patched:
         match step:
             case "copied":
-                patched.setattr(moving, "_closing", break_off)
-            case "removed":
+                patched.setattr(copying.Copying, "check", break_off)
+            case "closed":
                 patched.setattr(moving.Move, "_open_keys", break_off)
+            case "opened":
+                patched.setattr(moving, "_closing", break_off)
             case _:
                 patched.setattr(moving.Move, "_move_tombstones", break_off)
         with pytest.raises(_BrokenOffError):
