@@ -192,6 +192,7 @@ class SessionReader(_Reader):
         self._has_begun = True
         if (standing := row or after) is not None:
             self._judge(standing, place)
+            self._wake_up.seen_standing = standing.state, standing.status
         found = [*map(Event.from_stored, found_rows[:limit])]
         is_caught_up = len(found) < limit
         end = place
