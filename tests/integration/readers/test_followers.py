@@ -23,16 +23,21 @@ from tests.integration.readers.servers import (
     state_of,
     until_read,
 )
-from tests.standby_server import StandbyServer
+from tests.standby_server import StandbyServer, ask
 
 pytestmark = pytest.mark.postgres
+
+LISTENERS = (
+    "SELECT count(*) FROM pg_stat_activity"
+    " WHERE datname = current_database() AND query LIKE 'LISTEN%'"
+)
 
 
 async def test_followers_of_a_standby_miss_nothing_when_it_goes(
     servers: Servers,
 ) -> None:
     """
-    They look there without listening, and at the primary once it is gone.
+    They look there, listen nowhere, and look at the primary once it is gone.
     """
     async with opened(servers) as ports, open_ports(servers.url) as other:
         await until_read(ports)
@@ -45,6 +50,7 @@ async def test_followers_of_a_standby_miss_nothing_when_it_goes(
         for follower in followers:
             await follower.until(5)
         assert state_of(ports).reads > 0
+        assert await ask(servers.url, LISTENERS) == 0
         await asyncio.to_thread(servers.standby.stop)
         await other.store.append_events(make_events(5, first=6))
         for follower in followers:
