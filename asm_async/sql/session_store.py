@@ -26,8 +26,8 @@ from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
-from asm_async.sql.readers.readers import Readers, reads_of
-from asm_async.sql.readers.routing import Reads
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import Reads, reads_of
 from asm_async.sql.reads import session_queries
 from asm_async.sql.reads.visible_events import read_visible
 from asm_async.sql.retention.batches import ThrottledWriter

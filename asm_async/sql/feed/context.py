@@ -20,8 +20,8 @@ from asm_async.sql.core.feed_timing import MIN_POLL_INTERVAL
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.feed.queries import newest_place, standing_of
 from asm_async.sql.notifications.hub import NotificationHub
-from asm_async.sql.readers.readers import Readers, reads_of
-from asm_async.sql.readers.routing import Reads
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import Reads, reads_of
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedTasks
 from asm_async.sql.transactions.transaction import Transactions

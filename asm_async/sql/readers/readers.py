@@ -31,7 +31,6 @@ from asm_async.errors import (
 from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.readers.positions import PrimaryHistory, ReadToken, token_of
-from asm_async.sql.readers.routing import Reads, RoutedReads
 from asm_async.sql.readers.standby import (
     ReaderState,
     Standby,
@@ -363,30 +362,6 @@ class Readers:
 
     def _is_ours(self, token: ReadToken) -> bool:
         return self._system is not None and token.is_of(self._system)
-
-
-def reads_of(
-    readers: Readers | None,
-    primary: Transactions,
-    *,
-    by_default: bool,
-    stays: bool = False,
-) -> Reads:
-    """
-    Return what runs a port's reads: standbys may, if there are any.
-
-    Args:
-        readers: Which standbys.
-
-        primary: The port's own.
-
-        by_default: Whether outside of a block as well.
-
-        stays: Whether with one of them for as long as it can be read from.
-    """
-    if readers is None:
-        return primary
-    return RoutedReads(primary, readers, by_default=by_default, stays=stays)
 
 
 def readers_of(

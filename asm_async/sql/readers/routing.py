@@ -159,3 +159,27 @@ class RoutedReads:
                 if (observer := self._primary.observation.observer) is not None:
                     observer.note_retry(error)
         return await read(self._primary.until(deadline))
+
+
+def reads_of(
+    readers: ChoosesStandbys | None,
+    primary: Transactions,
+    *,
+    by_default: bool,
+    stays: bool = False,
+) -> Reads:
+    """
+    Return what runs a port's reads: standbys may, if there are any.
+
+    Args:
+        readers: Which standbys.
+
+        primary: The port's own.
+
+        by_default: Whether outside of a block as well.
+
+        stays: Whether with one of them for as long as it can be read from.
+    """
+    if readers is None:
+        return primary
+    return RoutedReads(primary, readers, by_default=by_default, stays=stays)

@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from asm_async import open_ports
 from asm_async.errors import NotFoundError
 from asm_async.sql import create_engine, migrations
-from asm_async.sql.readers.readers import reads_of
+from asm_async.sql.readers.routing import reads_of
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.values.maintenance import HealthIssueKind

@@ -87,6 +87,23 @@ async def test_consumers_stay_with_the_primary(servers: Servers) -> None:
                         break
 
 
+async def test_followers_stay_with_a_standby(servers: Servers) -> None:
+    """
+    What one of them has need not be on another yet, which would be read in vain.
+    """
+    async with opened(servers, 2) as ports:
+        await ports.store.save_session(make_session())
+        follower: Collecting[Any] = Collecting(ports.feed.follow_all())
+        async with open_ports(servers.url) as other:
+            for count in (1, 2):
+                await other.store.append_events(make_events(5, first=5 * count - 4))
+                await follower.until(5 * count)
+        await follower.stop()
+        first, second = sorted(state.reads for state in readers_of(ports).states)
+        assert first == 0
+        assert second > 2
+
+
 async def test_followers_leave_the_standby_that_lags_behind_another(
     servers: Servers, second: StandbyServer
 ) -> None:
