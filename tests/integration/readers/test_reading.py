@@ -186,7 +186,7 @@ async def test_who_waits_for_events_is_given_what_a_standby_lacks(
 
 async def test_what_a_standby_does_not_find_the_primary_may(servers: Servers) -> None:
     """
-    That something is not there is said by the primary alone.
+    It alone says that something is not there, and answers what is read after that.
     """
     async with opened(servers) as ports:
         await until_read(ports)
@@ -194,6 +194,10 @@ async def test_what_a_standby_does_not_find_the_primary_may(servers: Servers) ->
             await ports.store.save_session(make_session())
             stats = await ports.query.get_session_stats("ses_1")
             assert stats.event_count == 0
+            with readers_of(ports).reading():
+                await ports.query.get_session_stats("ses_1")
+                page = await ports.query.search_sessions()
+            assert [session.id for session in page.items] == ["ses_1"]
             with pytest.raises(SessionNotFoundError):
                 await ports.query.export_session("ses_2")
 
