@@ -30,6 +30,7 @@ os.environ.setdefault("UV_COMPILE_BYTECODE", "1")
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 DIALECTS = ["sqlite", "postgresql"]
+PROCESSES = f"--numprocesses={(os.cpu_count() or 1) + 1}"
 FRAMEWORKS = sorted(
     path.name
     for path in Path("tests/frameworks").iterdir()
@@ -70,8 +71,7 @@ def tests(session: nox.Session) -> None:
     for a third of their time.
     """
     session.install(".[test]")
-    processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-    session.run("python", "-m", "pytest", processes, *session.posargs)
+    session.run("python", "-m", "pytest", PROCESSES, *session.posargs)
 
 
 @nox.session
@@ -163,7 +163,7 @@ def standbys(session: nox.Session) -> None:
     Run the contract suites with a hot standby that answers whatever it may.
     """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "tests/standbys", *session.posargs)
+    session.run("python", "-m", "pytest", PROCESSES, "tests/standbys", *session.posargs)
 
 
 @nox.session
@@ -208,7 +208,8 @@ def partitions(session: nox.Session) -> None:
     Run the contract suites on PostgreSQL with tables in eight partitions.
     """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "tests/partitions", *session.posargs)
+    tests = "tests/partitions"
+    session.run("python", "-m", "pytest", PROCESSES, tests, *session.posargs)
 
 
 @nox.session
