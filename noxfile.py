@@ -32,6 +32,7 @@ os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 PROJECT = nox.project.load_toml("pyproject.toml")["project"]
 PYTHONS = nox.project.python_versions({"project": PROJECT})
 DIALECTS = ["sqlite", "postgresql"]
+PROCESSES = f"--numprocesses={(os.cpu_count() or 1) + 1}"
 FRAMEWORKS = sorted(
     path.name
     for path in Path("tests/frameworks").iterdir()
@@ -69,11 +70,10 @@ def tests(session: nox.Session) -> None:
     Run all tests with this Python, on SQLite and on a real PostgreSQL.
 
     One more at once than there are processors, each with a server of its own: they wait
-    for a third of their time. Whoever has none left takes over from the others.
+    for a third of their time. One that has none left takes over from the others.
     """
     session.install(".[test]")
-    processes = f"--numprocesses={(os.cpu_count() or 1) + 1}"
-    options = [processes, "--dist=worksteal"]
+    options = [PROCESSES, "--dist=worksteal"]
     session.run("python", "-m", "pytest", *options, *session.posargs)
 
 
@@ -182,7 +182,7 @@ def standbys(session: nox.Session) -> None:
     Run the contract suites with a hot standby that answers whatever it may.
     """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "tests/standbys", *session.posargs)
+    session.run("python", "-m", "pytest", PROCESSES, "tests/standbys", *session.posargs)
 
 
 @nox.session
@@ -227,7 +227,8 @@ def partitions(session: nox.Session) -> None:
     Run the contract suites on PostgreSQL with tables in eight partitions.
     """
     session.install(".[test]")
-    session.run("python", "-m", "pytest", "tests/partitions", *session.posargs)
+    tests = "tests/partitions"
+    session.run("python", "-m", "pytest", PROCESSES, tests, *session.posargs)
 
 
 @nox.session

@@ -3,8 +3,9 @@ Measure what a growing log costs: ``python -m benchmarks.growth``, from ten minu
 
 A log is filled to each size by the database itself, with pauses. At each size 32 agents
 append to 2,000 new sessions through the store; what counts is bytes, of the disk and of
-PostgreSQL's log, which other work on the machine does not change. The rate of appends
-and the times are rough, and only tell whether something grows with the log.
+PostgreSQL's log, which other work on the machine does not change. Rates and times are
+rough, and only tell whether something grows with the log. In the end the oldest 200,000
+events are removed, and vacuumed away.
 """
 
 from __future__ import annotations
@@ -14,6 +15,8 @@ import asyncio
 from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from pathlib import Path
+from random import Random
+from statistics import median, quantiles
 from time import perf_counter
 from typing import Any
 
@@ -34,7 +37,14 @@ from benchmarks.databases import (
     add_directory_option,
     databases_on_disk,
 )
-from benchmarks.growth_history import SESSIONS_AT_ONCE, grow, payload
+from benchmarks.growth_history import (
+    EVENTS_PER_SESSION,
+    SESSIONS_AT_ONCE,
+    grow,
+    payload,
+    removal,
+    session_id,
+)
 
 _AGENTS = 32
 _TYPES = list(EventType)[:7]
@@ -57,6 +67,11 @@ class Measured:
     events: int
     heap: float
     indexes: float
+    filled: float = 0
+    """
+    Events a second that the database itself filled in.
+    """
+
     wal: float = 0
     """
     Of the appends through the store, from a checkpoint on.
@@ -69,6 +84,16 @@ class Measured:
 
     vacuum_seconds: float = 0
     rate: float = 0
+    append: float = 0
+    """
+    Milliseconds of an append: the median.
+    """
+
+    slow_append: float = 0
+    """
+    The slowest hundredth of the appends takes longer.
+    """
+
     page: float = 0
     """
     Milliseconds of the latest 50 events, by time; the fastest of twenty.
@@ -84,6 +109,21 @@ class Measured:
     The last 50 events of a session.
     """
 
+    old: float = 0
+    """
+    All hundred events of sessions from all over the log; the median of two hundred.
+    """
+
+    removal_wal: float = 0
+    """
+    Of an event that is removed, with the vacuum after it.
+    """
+
+    removal_seconds: float = 0
+    """
+    Of the vacuum after it, which goes through all indexes.
+    """
+
     @property
     def line(self) -> str:
         """
@@ -92,11 +132,15 @@ class Measured:
         cells = (
             f"{self.events:,}",
             f"{self.heap + self.indexes:,.0f} ({self.heap:,.0f} + {self.indexes:,.0f})",
+            f"{self.filled:,.0f}",
             f"{self.wal:,.0f}",
             f"{self.vacuum_wal:,.0f}",
             f"{self.vacuum_seconds:,.1f}",
             f"{self.rate:,.0f}",
-            *(f"{ms:.2f}" for ms in (self.page, self.typed_page, self.last)),
+            f"{self.append:.2f} ({self.slow_append:.2f})",
+            *(f"{ms:.2f}" for ms in (self.page, self.typed_page, self.last, self.old)),
+            f"{self.removal_wal:,.0f}",
+            f"{self.removal_seconds:,.1f}",
         )
         return f"| {' | '.join(cells)} |"
 
@@ -113,43 +157,52 @@ async def new_sessions(engine: AsyncEngine) -> list[str]:
     return [session.id for session in sessions]
 
 
-async def append(engine: AsyncEngine, session_ids: list[str], number: int) -> float:
+async def append(
+    engine: AsyncEngine, ids: list[str], number: int
+) -> tuple[float, list[float]]:
     """
-    Append with 32 agents, each one event after the other, and return the rate.
+    Append with 32 agents, each one event after the other.
+
+    Returns:
+        The events a second, and the milliseconds of each.
     """
     store = SQLSessionStore(engine)
-    runs = {session_id: new_run_id() for session_id in session_ids}
+    runs = {each: new_run_id() for each in ids}
+    times: list[float] = []
 
     async def agent(which: int) -> None:
-        own = session_ids[which::_AGENTS]
+        own = ids[which::_AGENTS]
         for place in range(number // _AGENTS):
-            session_id = own[place % len(own)]
-            await store.append_event(
-                Event.new(
-                    type=_TYPES[place % len(_TYPES)],
-                    session_id=session_id,
-                    run_id=runs[session_id],
-                    data=payload("x"),
-                )
+            to = own[place % len(own)]
+            event = Event.new(
+                type=_TYPES[place % len(_TYPES)],
+                session_id=to,
+                run_id=runs[to],
+                data=payload("x"),
             )
+            times.append(await timed(store.append_event, event))
 
     begun = perf_counter()
     await asyncio.gather(*map(agent, range(_AGENTS)))
     rate = number / (perf_counter() - begun)
     await store.aclose()
-    return rate
+    return rate, times
+
+
+async def timed(call: Any, *values: Any, **arguments: Any) -> float:
+    """
+    Return the milliseconds that a call takes.
+    """
+    begun = perf_counter()
+    await call(*values, **arguments)
+    return 1000 * (perf_counter() - begun)
 
 
 async def fastest(call: Any, **arguments: Any) -> float:
     """
     Time a call twenty times, and return the shortest in milliseconds.
     """
-    times: list[float] = []
-    for _ in range(20):
-        begun = perf_counter()
-        await call(**arguments)
-        times.append(perf_counter() - begun)
-    return 1000 * min(times)
+    return min([await timed(call, **arguments) for _ in range(20)])
 
 
 @asynccontextmanager
@@ -195,29 +248,61 @@ async def measure(
     """
     is_sqlite = place.database == "sqlite"
     conn = None if is_sqlite else await asyncpg.connect(place.location, timeout=60)
-    await grow(place, to, pause=options.pause)
+    filled = to / await grow(place, to, pause=options.pause)
     heap, indexes = await sizes(place, conn)
-    found = Measured(events=to, heap=heap / to, indexes=indexes / to)
+    found = Measured(events=to, heap=heap / to, indexes=indexes / to, filled=filled)
     wal: list[float] = []
-    begun = perf_counter()
     async with counted_wal(conn, wal):
-        if conn is not None:
-            await conn.execute("VACUUM asm_events", timeout=3600)
-    found.vacuum_seconds = perf_counter() - begun if conn else 0
-    if conn is not None:
-        await conn.execute("ANALYZE", timeout=3600)
-    session_ids = await new_sessions(engine)
+        found.vacuum_seconds = await vacuum(conn)
+    ids = await new_sessions(engine)
     async with counted_wal(conn, wal):
-        found.rate = await append(engine, session_ids, options.appended)
+        found.rate, times = await append(engine, ids, options.appended)
     found.vacuum_wal, found.wal = wal[0] / to, wal[1] / options.appended
+    found.append, found.slow_append = median(times), quantiles(times, n=100)[-1]
+    await measure_reads(engine, found, ids[0])
+    if conn is not None:
+        async with counted_wal(conn, wal):
+            removed = await conn.execute(removal(), timeout=3600)
+            found.removal_seconds = await vacuum(conn)
+        found.removal_wal = wal[2] / int(removed.split()[1])
+        await conn.close()
+    return found
+
+
+async def vacuum(conn: asyncpg.Connection[Any] | None) -> float:
+    """
+    Vacuum the events and return the seconds; the tables are analyzed after that.
+    """
+    if conn is None:
+        return 0
+    begun = perf_counter()
+    await conn.execute("VACUUM asm_events", timeout=3600)
+    seconds = perf_counter() - begun
+    await conn.execute("ANALYZE", timeout=3600)
+    return seconds
+
+
+async def measure_reads(engine: AsyncEngine, found: Measured, new: str) -> None:
+    """
+    Time what reads a page, at the end of the log and all over it.
+
+    Args:
+        engine: Of the database.
+
+        found: Where the times belong.
+
+        new: A session that was appended to.
+    """
     query, store = SQLQueryAPI(engine), SQLSessionStore(engine)
     latest: dict[str, Any] = {"order_by": "timestamp_desc", "limit": 50}
     found.page = await fastest(query.search_events, **latest)
     found.typed_page = await fastest(query.search_events, types=[_TYPES[0]], **latest)
-    found.last = await fastest(store.get_events, session_id=session_ids[0], last=50)
-    if conn is not None:
-        await conn.close()
-    return found
+    found.last = await fastest(store.get_events, session_id=new, last=50)
+    numbers = range(found.events // EVENTS_PER_SESSION)
+    some = Random(1).choices(numbers, k=200)  # noqa: S311 - no secret
+    old = [await timed(store.get_events, session_id(number)) for number in some]
+    found.old = median(old)
+    await store.aclose()
 
 
 async def measure_one(
@@ -248,8 +333,10 @@ def main() -> None:
     add_directory_option(parser)
     options, console = parser.parse_args(), Console()
     head = (
-        "| events | bytes (table + indexes) | WAL | WAL of vacuum | vacuum, s"
-        " | appends a second | latest 50, ms | of a type, ms | last 50, ms |"
+        "| events | bytes (table + indexes) | filled a second | WAL | WAL of vacuum"
+        " | vacuum, s | appends a second | append, ms (99th percentile)"
+        " | latest 50, ms | of a type, ms | last 50, ms | an old session, ms"
+        " | WAL of a removal | vacuum after it, s |"
     )
     rule = "|" + " --- |" * (head.count("|") - 1)
     for database in options.database or DATABASES:

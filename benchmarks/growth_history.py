@@ -14,6 +14,7 @@ import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
 from hashlib import md5
+from time import perf_counter
 from typing import Final
 
 import asyncpg
@@ -21,11 +22,18 @@ import asyncpg
 from asm_async.values.event import EventType
 from benchmarks.databases import Place
 
-__all__ = ["SESSIONS_AT_ONCE", "grow", "payload"]
+__all__ = [
+    "EVENTS_PER_SESSION",
+    "SESSIONS_AT_ONCE",
+    "grow",
+    "payload",
+    "removal",
+    "session_id",
+]
 
 SESSIONS_AT_ONCE: Final = 2_000
-_EVENTS_PER_SESSION: Final = 100
-_GENERATION: Final = SESSIONS_AT_ONCE * _EVENTS_PER_SESSION
+EVENTS_PER_SESSION: Final = 100
+_GENERATION: Final = SESSIONS_AT_ONCE * EVENTS_PER_SESSION
 
 _STEP: Final = 50_000
 _DATA_BYTES: Final = 291
@@ -86,9 +94,24 @@ def payload(text_of: str) -> dict[str, str]:
     return {"text": (text_of * _DATA_BYTES)[: _DATA_BYTES - empty]}
 
 
-async def grow(place: Place, size: int, *, pause: float) -> None:
+def session_id(number: int) -> str:
     """
-    Let an empty log have *size* events.
+    Return the id of a session of the log.
+    """
+    return f"ses_{_owner(number)}"
+
+
+def removal() -> str:
+    """
+    Return a statement that removes the oldest 200,000 events, as retention would.
+    """
+    first_kept = session_id(SESSIONS_AT_ONCE)
+    return f"DELETE FROM asm_events WHERE session_id < '{first_kept}'"  # noqa: S608 - ours
+
+
+async def grow(place: Place, size: int, *, pause: float) -> float:
+    """
+    Let an empty log have *size* events, and return the seconds without the pauses.
 
     Args:
         place: A database that has the tables.
@@ -97,10 +120,10 @@ async def grow(place: Place, size: int, *, pause: float) -> None:
 
         pause: How long, in seconds, to leave the machine to others after each step.
     """
-    if place.database == "sqlite":
-        await _grow_sqlite(place, size // _GENERATION, pause)
-    else:
-        await _grow_postgresql(place, size // _GENERATION, pause)
+    fill = _grow_sqlite if place.database == "sqlite" else _grow_postgresql
+    begun = perf_counter()
+    await fill(place, size // _GENERATION, pause)
+    return perf_counter() - begun - pause * (size // _STEP)
 
 
 async def _grow_postgresql(place: Place, generations: int, pause: float) -> None:
@@ -111,7 +134,7 @@ async def _grow_postgresql(place: Place, generations: int, pause: float) -> None
             "last": (generation + 1) * SESSIONS_AT_ONCE - 1,
         }
         await conn.execute(_SESSIONS.format(**sessions))
-        await conn.execute(_GATES.format(**sessions, each=_EVENTS_PER_SESSION))
+        await conn.execute(_GATES.format(**sessions, each=EVENTS_PER_SESSION))
         for start in range(
             generation * _GENERATION, (generation + 1) * _GENERATION, _STEP
         ):
@@ -147,7 +170,7 @@ def _sqlite_sessions(numbers: range) -> Iterator[tuple[object, ...]]:
 def _sqlite_gates(numbers: range) -> Iterator[tuple[object, ...]]:
     for n in numbers:
         moment = _EPOCH_MICROSECONDS + n * 100_000
-        yield f"ses_{_owner(n)}", _EVENTS_PER_SESSION, moment, moment + 60_000_000
+        yield f"ses_{_owner(n)}", EVENTS_PER_SESSION, moment, moment + 60_000_000
 
 
 def _sqlite_events(numbers: range) -> Iterator[tuple[object, ...]]:

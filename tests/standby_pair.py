@@ -5,18 +5,25 @@ A primary and a hot standby of it.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Generator, Mapping
+from contextlib import AbstractContextManager, closing, contextmanager
+from functools import partial
+from typing import TypeAlias
 
 import attrs
-import sqlalchemy as sa
 
+from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 from tests.standby_server import StandbyServer, ask
 
-__all__ = ["Pair", "running_pair"]
+__all__ = ["Copies", "Pair", "copies_of_template", "running_pair"]
 
 _SECONDS = 30
+
+Copies: TypeAlias = Callable[[], AbstractContextManager[str]]
+"""
+Makes a database with our tables, and drops it in the end.
+"""
 
 
 @attrs.frozen
@@ -32,9 +39,7 @@ class Pair:
         """
         Return where the standby has a database of the primary.
         """
-        port = sa.make_url(self.standby.url).port
-        there = sa.make_url(url).set(port=port)
-        return there.render_as_string(hide_password=False)
+        return self.standby.url_of(url)
 
     async def wait_for_standby(self) -> None:
         """
@@ -66,3 +71,13 @@ def running_pair(settings: Mapping[str, str] | None = None) -> Generator[Pair]:
     finally:
         for server in reversed(servers):
             server.close()
+
+
+@contextmanager
+def copies_of_template(primary: PostgresServer) -> Generator[Copies]:
+    """
+    Yield what makes databases on a server, and so on its standby.
+    """
+    databases = PostgresDatabases(primary.url)
+    with closing(databases), databases.migrated() as template:
+        yield partial(databases.copy, template)

@@ -73,6 +73,13 @@ class StandbyServer(PostgresServer):
         signal.touch()
         give_away(signal)
 
+    def url_of(self, url: str) -> str:
+        """
+        Return where it has a database of the primary.
+        """
+        there = sa.make_url(url).set(port=sa.make_url(self.url).port)
+        return there.render_as_string(hide_password=False)
+
     async def catch_up(self) -> None:
         """
         Wait until it has all that the primary has.

@@ -30,7 +30,8 @@ from asm_async.sql.core import rows
 from asm_async.sql.core.column_types import undecoded, without
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.dialects import dialect_of
-from asm_async.sql.readers.readers import Readers, reads_of
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import reads_of
 from asm_async.sql.reads.history import export_session
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.search.activity_queries import page_by_activity

@@ -26,8 +26,8 @@ from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.core.feed_timing import WAIT_POLL_INTERVAL
 from asm_async.sql.core.prepared import Prepared
 from asm_async.sql.feed.context import poll
-from asm_async.sql.readers.readers import Readers, reads_of
-from asm_async.sql.readers.routing import Reads
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import Reads, reads_of
 from asm_async.sql.reads import session_queries
 from asm_async.sql.reads.visible_events import read_visible
 from asm_async.sql.retention.batches import ThrottledWriter
@@ -169,7 +169,7 @@ class SQLSessionStore(SessionStoreFront):
         self, session_id: str, expected_tenant: str | None
     ) -> None:
         deletion = HardDeletion(session_id, expected_tenant)
-        self._note_write()
+        self._leave_standbys()
         async with self._lifecycle:
             is_gone = await self._transactions.write(deletion.go_on, is_repeatable=True)
             self._lifecycle.tell_of(session_id)
@@ -238,7 +238,7 @@ class SQLSessionStore(SessionStoreFront):
         return cast("list[Event]", await self._perform(operation))
 
     async def _copy_session(self, copy: SessionCopy) -> Session:
-        self._note_write()
+        self._leave_standbys()
         async with self._lifecycle:
             parts = CopyInParts(copy)
             return await parts.write(self._transactions, self._lifecycle)
@@ -247,6 +247,8 @@ class SQLSessionStore(SessionStoreFront):
         read = partial(self._read_events, session_id, wanted)
         if not wanted.wait_timeout:
             return await read()
+        # What ends the wait is on the primary, and a standby may not have it yet.
+        self._leave_standbys()
         # The wait is a call of its own, so that closing the store sees its end.
         async with self._lifecycle:
             shared = self._lifecycle.check_usable()
@@ -340,12 +342,12 @@ class SQLSessionStore(SessionStoreFront):
         async with self._lifecycle:
             return await (reads or self._reads).fetch(query, values)
 
-    def _note_write(self) -> None:
+    def _leave_standbys(self) -> None:
         if self._readers is not None:
             self._readers.stay_with_primary()
 
     async def _perform(self, operation: Operation) -> Outcome:
-        self._note_write()
+        self._leave_standbys()
         async with self._lifecycle:
             outcome = await self._groups.submit(
                 operation, self._lifecycle.seconds_left()

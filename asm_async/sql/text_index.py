@@ -23,7 +23,8 @@ from asm_async.sql.core.error_translation import translated_errors
 from asm_async.sql.core.tables import consumers
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.sql.feed.leases import SQLBatch
-from asm_async.sql.readers.readers import Readers, reads_of
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import reads_of
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.texts.indexing import (
     has_titles_to_index,

@@ -9,8 +9,7 @@ from collections.abc import AsyncGenerator, Generator
 
 import pytest
 
-from tests.postgres_databases import PostgresDatabases
-from tests.standby_pair import Pair, running_pair
+from tests.standby_pair import Copies, Pair, copies_of_template, running_pair
 from tests.standbys.backend import StandbyBackend
 
 
@@ -28,30 +27,20 @@ def pair() -> Generator[Pair]:
 
 
 @pytest.fixture(scope="session")
-def databases(pair: Pair) -> Generator[PostgresDatabases]:
+def copies(pair: Pair) -> Generator[Copies]:
     """
-    Yield what makes databases on both.
+    Yield what makes databases with our tables on both.
     """
-    databases = PostgresDatabases(pair.primary.url)
-    yield databases
-    databases.close()
-
-
-@pytest.fixture(scope="session")
-def template(databases: PostgresDatabases) -> Generator[str]:
-    """
-    Yield the name of a database that has our tables and is copied, never used.
-    """
-    with databases.migrated() as name:
-        yield name
+    with copies_of_template(pair.primary) as copies:
+        yield copies
 
 
 @pytest.fixture
-def primary_url(databases: PostgresDatabases, template: str) -> Generator[str]:
+def primary_url(copies: Copies) -> Generator[str]:
     """
-    Yield a database of the test's own that has our tables, on the primary.
+    Yield a database of the test's own, on the primary.
     """
-    with databases.copy(template) as url:
+    with copies() as url:
         yield url
 
 

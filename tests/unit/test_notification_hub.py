@@ -134,9 +134,26 @@ def test_a_change_of_status_wakes_those_who_asked_for_it() -> None:
         hub.on_unknown_change()
         assert not hub.something_changed.is_set()
         with hub.waiting_for("ses_1", WakeUp(watches_status=True)) as watcher:
-            hub.on_status_change("ses_1")
+            hub.on_standing("ses_1", ("live", "running"))
             hub.on_unknown_change()
 
             assert watcher.is_set()
         assert not reader.is_set()
         assert hub.something_changed.is_set()
+
+
+def test_a_change_of_status_wakes_until_it_was_read() -> None:
+    """
+    Whoever is woken by what one server has may read another one that lags.
+    """
+    hub, watcher = NotificationHub(), WakeUp(watches_status=True)
+    with hub.waiting_for("ses_1", watcher):
+        for _ in range(2):
+            watcher.clear()
+            watcher.seen_standing = ("live", "running")
+            hub.on_standing("ses_1", ("live", "completed"))
+            assert watcher.is_set()
+        watcher.clear()
+        watcher.seen_standing = ("live", "completed")
+        hub.on_standing("ses_1", ("live", "completed"))
+        assert not watcher.is_set()

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from contextvars import ContextVar
 
 import pytest
 
@@ -44,6 +45,24 @@ async def test_a_task_lives_from_the_first_user_to_the_last() -> None:
     assert (work.begun, work.ended) == (1, 0)
     await tasks.leave("work")
     assert (work.begun, work.ended) == (1, 1)
+
+
+async def test_a_task_runs_in_nobodys_context() -> None:
+    """
+    What who has begun it has set, such as where to read from, holds for nobody else.
+    """
+    ours: ContextVar[str] = ContextVar("ours", default="nobody")
+    ours.set("the first")
+    seen: list[str] = []
+
+    async def look() -> None:
+        seen.append(ours.get())
+
+    tasks = SharedTasks()
+    tasks.join("look", look)
+    await asyncio.sleep(0)
+    await tasks.leave("look")
+    assert seen == ["nobody"]
 
 
 async def test_a_task_begins_again() -> None:

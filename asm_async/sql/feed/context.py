@@ -20,8 +20,8 @@ from asm_async.sql.core.feed_timing import MIN_POLL_INTERVAL
 from asm_async.sql.dialects.feed import FeedDialect
 from asm_async.sql.feed.queries import newest_place, standing_of
 from asm_async.sql.notifications.hub import NotificationHub
-from asm_async.sql.readers.readers import Readers, reads_of
-from asm_async.sql.readers.routing import Reads
+from asm_async.sql.readers.readers import Readers
+from asm_async.sql.readers.routing import Reads, reads_of
 from asm_async.sql.runtime.lifecycle import Lifecycle
 from asm_async.sql.runtime.shared_state import SharedTasks
 from asm_async.sql.transactions.transaction import Transactions
@@ -58,7 +58,7 @@ class FeedContext:
         readers: Readers | None = None,
     ) -> None:
         self.transactions: Transactions = Transactions(engine, timeout)
-        self._reads = reads_of(readers, self.transactions, by_default=True)
+        self._reads = reads_of(readers, self.transactions, by_default=True, stays=True)
         self.lifecycle: Lifecycle = Lifecycle(self.transactions)
         self.feed: FeedDialect = self.transactions.dialect.feed
         self.release_transactions: Transactions = Transactions(
@@ -154,7 +154,6 @@ async def poll(reads: Reads, hub: NotificationHub, seconds: float) -> None:
     It looks sooner where the status of some session may have changed: neither the
     watcher of an SQLite file nor an announcement tells of which.
     """
-    standings: dict[str, list[Any]] = {}
     while True:
         least = min(seconds, MIN_POLL_INTERVAL)
         await asyncio.sleep(least)
@@ -164,19 +163,12 @@ async def poll(reads: Reads, hub: NotificationHub, seconds: float) -> None:
         # Cleared before the look: what changes during it calls for another one.
         hub.something_changed.clear()
         try:
-            standings = await _look(reads, hub, standings)
+            await _look(reads, hub)
         except StorageError as error:
             _LOG.debug("a look for lost notifications failed: %s", error.code)
 
 
-async def _look(
-    reads: Reads,
-    hub: NotificationHub,
-    before: dict[str, list[Any]],
-) -> dict[str, list[Any]]:
-    """
-    Look once; return the counter's state and the status of each followed session.
-    """
+async def _look(reads: Reads, hub: NotificationHub) -> None:
     session_ids = hub.followed_sessions()
     dialect = reads.dialect
     query = standing_of(lambda column: dialect.is_one_of(column, session_ids))
@@ -197,8 +189,5 @@ async def _look(
     latest: dict[str, tuple[int, str | None]] = dict.fromkeys(session_ids, (0, None))
     latest |= {row[0]: (row[1], row[2]) for row in found}
     hub.on_look(latest, newest)
-    standings = {session_id: standing for session_id, _, _, *standing in found}
-    for session_id, standing in standings.items():
-        if before.get(session_id) != standing:
-            hub.on_status_change(session_id)
-    return standings
+    for session_id, _, _, state, status in found:
+        hub.on_standing(session_id, (state, status))

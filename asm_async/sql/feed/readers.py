@@ -178,9 +178,8 @@ class SessionReader(_Reader):
                 before = await stand(conn)
             bounds = {"number": number, "most": most, **parameters}
             found = list(await conn.execute(self._events, bounds))
-            stands = bool(found)
+            stands = self._stands(found) if reads_witness else bool(found)
             if reads_witness:
-                stands = self._stands(found)
                 del found[: bool(found) and found[0][_NUMBER] == place]
             if before is None and witness is not None and not stands:
                 # It may count more than was found, and says nothing of how far to go.
@@ -192,6 +191,7 @@ class SessionReader(_Reader):
         self._has_begun = True
         if (standing := row or after) is not None:
             self._judge(standing, place)
+            self._wake_up.seen_standing = standing.state, standing.status
         found = [*map(Event.from_stored, found_rows[:limit])]
         is_caught_up = len(found) < limit
         end = place

@@ -8,10 +8,16 @@ import asyncio
 from collections import deque
 from collections.abc import Callable, Collection, Generator, Iterable, Mapping, Sequence
 from contextlib import contextmanager
+from typing import Any, TypeAlias
 
 from asm_async.fronts.following import MAX_HELD_BYTES, READ_BATCH_SIZE
 from asm_async.sql.notifications.committed_events import CommittedEvent, size_of
 from asm_async.values.checkpoint import Place, mark_of
+
+Standing: TypeAlias = tuple[Any, Any]
+"""
+The state of a session's counter, and the session's status.
+"""
 
 
 class WakeUp(asyncio.Event):
@@ -47,6 +53,10 @@ class WakeUp(asyncio.Event):
         self.seen_mark: int | None = None
         """
         The mark of the event that was seen there; None if it is not known.
+        """
+        self.seen_standing: Standing | None = None
+        """
+        How the session stood when its owner read that last; None if it did not.
         """
         self._noted: tuple[Place, int | None] = self.seen, None
         self._takes_events = takes_events
@@ -334,12 +344,15 @@ class NotificationHub:
         for waiter in self._waiters.get(None, ()):
             waiter.compare(*newest)
 
-    def on_status_change(self, session_id: str) -> None:
+    def on_standing(self, session_id: str, standing: Standing) -> None:
         """
-        Wake those who wait for a change of the session itself.
+        Wake those who wait for a change of the session itself, and have seen another.
+
+        It is compared with what they have read, not with what was found before: where
+        standbys answer, one that lags may have been read since.
         """
         for waiter in self._waiters.get(session_id, ()):
-            if waiter.watches_status:
+            if waiter.watches_status and waiter.seen_standing != standing:
                 waiter.set()
 
     def on_unknown_change(self) -> None:

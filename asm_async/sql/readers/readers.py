@@ -7,6 +7,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import logging
+import secrets
 from collections.abc import Generator, Sequence
 from contextlib import (
     AbstractContextManager,
@@ -30,7 +31,6 @@ from asm_async.errors import (
 from asm_async.fronts.log_records import LogThrottle
 from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.readers.positions import PrimaryHistory, ReadToken, token_of
-from asm_async.sql.readers.routing import Reads, RoutedReads
 from asm_async.sql.readers.standby import (
     ReaderState,
     Standby,
@@ -69,8 +69,8 @@ class Readers:
 
     Each second they and the primary are asked how far they are. A standby is not read
     from while it does not answer, lags by more than *max_lag*, is no standby (any
-    more), or follows another server; then the primary answers. Those that can be read
-    from take turns.
+    more), or follows another server; then the primary answers. Of the others, those
+    that lag the least take turns.
 
     While the primary does not answer, a lag is counted up to when it was seen last:
     what can be read then, standbys go on answering.
@@ -121,7 +121,8 @@ class Readers:
         ]
         if not self._standbys:
             raise ValidationError("readers: expected at least one URL")
-        self._turns = itertools.count()
+        # Processes that are alike begin with different ones.
+        self._turns = itertools.count(secrets.randbelow(len(self._standbys)))
         self._history = PrimaryHistory(self._max_lag + 2 * self._interval)
         self._system: int | None = None
         self._look_soon = asyncio.Event()
@@ -226,13 +227,23 @@ class Readers:
         if (block := self._block.get()) is not None:
             block.needs_primary = True
 
-    async def choose(self, deadline: float, *, by_default: bool) -> Standby | None:
+    async def choose(
+        self, deadline: float, *, by_default: bool, before: Standby | None = None
+    ) -> Standby | None:
         """
         Return from which standby to read now; None if that is the primary.
+
+        Args:
+            deadline: When, by the event loop's clock, the read has to end.
+
+            by_default: Whether standbys are asked outside of a block, too.
+
+            before: Which one to stay with outside of a block while it lags no more than
+                the others.
         """
         block = self._block.get()
         if block is None:
-            return self._next() if by_default else None
+            return self._next(before=before) if by_default else None
         if block.needs_primary:
             return None
         standby = block.standby or self._next(block.after)
@@ -329,39 +340,28 @@ class Readers:
                     _LOG, logging.WARNING, _NOT_READ, name, reason, key=name
                 )
 
-    def _next(self, after: ReadToken | None = None) -> Standby | None:
+    def _next(
+        self, after: ReadToken | None = None, before: Standby | None = None
+    ) -> Standby | None:
         """
         Return whose turn it is; before others, one that has what is to be read.
         """
-        usable = [standby for standby in self._standbys if standby.reason is None]
-        if not usable:
+        lags = [each.lag for each in self._standbys if each.reason is None]
+        if not lags:
             return None
-        turn = next(self._turns) % len(usable)
-        in_turn = usable[turn:] + usable[:turn]
+        # Lags are known to within the time between two looks.
+        most = min(lag or 0 for lag in lags) + self._interval
+        fresh = [s for s in self._standbys if s.reason is None and (s.lag or 0) <= most]
+        if before in fresh:
+            return before
+        turn = next(self._turns) % len(fresh)
+        in_turn = fresh[turn:] + fresh[:turn]
         if after is None:
             return in_turn[0]
         return max(in_turn, key=lambda standby: standby.is_at(after.position))
 
     def _is_ours(self, token: ReadToken) -> bool:
         return self._system is not None and token.is_of(self._system)
-
-
-def reads_of(
-    readers: Readers | None, primary: Transactions, *, by_default: bool
-) -> Reads:
-    """
-    Return what runs a port's reads: standbys may, if there are any.
-
-    Args:
-        readers: Which standbys.
-
-        primary: The port's own.
-
-        by_default: Whether outside of a block as well.
-    """
-    if readers is None:
-        return primary
-    return RoutedReads(primary, readers, by_default=by_default)
 
 
 def readers_of(

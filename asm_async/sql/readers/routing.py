@@ -61,7 +61,9 @@ class ChoosesStandbys(Protocol):
     Knows the standbys.
     """
 
-    async def choose(self, deadline: float, *, by_default: bool) -> Standby | None:
+    async def choose(
+        self, deadline: float, *, by_default: bool, before: Standby | None = None
+    ) -> Standby | None:
         """
         Return from which one to read now; None if that is the primary.
         """
@@ -94,14 +96,25 @@ class RoutedReads:
         readers: Which chooses.
 
         by_default: Whether standbys are asked unless the caller says otherwise.
+
+        stays: Whether one standby is asked for as long as it can be. By turns, what is
+            read because of a look at one that is further may be read where it is not,
+            over and over again.
     """
 
     def __init__(
-        self, primary: Transactions, readers: ChoosesStandbys, *, by_default: bool
+        self,
+        primary: Transactions,
+        readers: ChoosesStandbys,
+        *,
+        by_default: bool,
+        stays: bool = False,
     ) -> None:
         self._primary = primary
         self._readers = readers
         self._by_default = by_default
+        self._stays = stays
+        self._before: Standby | None = None
         self.dialect: Dialect = primary.dialect
 
     async def fetch(
@@ -127,7 +140,11 @@ class RoutedReads:
     async def _route(self, read: Callable[[Transactions], Awaitable[T]]) -> T:
         clock = asyncio.get_running_loop().time
         deadline = clock() + self._primary.timeout
-        standby = await self._readers.choose(deadline, by_default=self._by_default)
+        standby = await self._readers.choose(
+            deadline, by_default=self._by_default, before=self._before
+        )
+        if self._stays:
+            self._before = standby
         if standby is not None:
             try:
                 return await standby.do(read, deadline)
@@ -142,3 +159,27 @@ class RoutedReads:
                 if (observer := self._primary.observation.observer) is not None:
                     observer.note_retry(error)
         return await read(self._primary.until(deadline))
+
+
+def reads_of(
+    readers: ChoosesStandbys | None,
+    primary: Transactions,
+    *,
+    by_default: bool,
+    stays: bool = False,
+) -> Reads:
+    """
+    Return what runs a port's reads: standbys may, if there are any.
+
+    Args:
+        readers: Which standbys.
+
+        primary: The port's own.
+
+        by_default: Whether outside of a block as well.
+
+        stays: Whether with one of them for as long as it can be read from.
+    """
+    if readers is None:
+        return primary
+    return RoutedReads(primary, readers, by_default=by_default, stays=stays)

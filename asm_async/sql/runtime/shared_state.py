@@ -8,6 +8,7 @@ import asyncio
 import itertools
 import logging
 from collections.abc import Callable, Coroutine
+from contextvars import Context
 from typing import Any
 
 import attrs
@@ -46,7 +47,9 @@ class SharedTasks:
         task = self._tasks.get(name)
         if task is None or task.done():
             running = _kept_running(name, run, self._log_throttle)
-            self._tasks[name] = asyncio.get_running_loop().create_task(running)
+            loop = asyncio.get_running_loop()
+            # Not in the context of who happens to come first, nor in a block of theirs.
+            self._tasks[name] = loop.create_task(running, context=Context())
 
     async def leave(self, *names: str) -> None:
         """
