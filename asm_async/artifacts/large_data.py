@@ -5,8 +5,8 @@ Large members of events' data that are kept in an artifact store.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
-from typing import Any, ClassVar, TypeVar
+from collections.abc import Awaitable, Callable, Sequence
+from typing import Any, ClassVar, NamedTuple, TypeVar, cast
 
 from asm_async.coded import CodedValue, Coder, coded_ports
 from asm_async.errors import (
@@ -14,19 +14,24 @@ from asm_async.errors import (
     ArtifactNotFoundError,
     UnreadableValueError,
 )
+from asm_async.fronts.loop_share import LoopShare, in_steps
 from asm_async.ports.artifact_store import ArtifactStore
 from asm_async.ports.together import Ports
 from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
-from asm_async.values.json_values import decode_json, encode_json, step_to
+from asm_async.values.json_values import EncodedJSON, decode_json, encode_json, step_to
 from asm_async.values.moved_data import (
     UNREADABLE,
     MovedMember,
+    Parts,
     artifacts_of,
+    chosen_members,
     is_of_data,
+    joined,
     looks_moved,
-    moved_members,
+    may_hold_references,
+    reference_of,
 )
 
 T = TypeVar("T")
@@ -82,6 +87,7 @@ class LargeDataCoder(Coder):
     """
 
     registers_artifacts: ClassVar[bool] = True
+    passes_text: ClassVar[bool] = True
 
     def __init__(self, *, contents: ArtifactStore, above: int = 64 * 1024) -> None:
         if not callable(getattr(contents, "list_checksums", None)):
@@ -93,18 +99,14 @@ class LargeDataCoder(Coder):
         """
         Put the large members of events.
         """
-        large = [
-            (index, name, member)
-            for index, value in enumerate(values)
-            if isinstance(value, Event)
-            for name, member in value.data.items()
-            if self._is_large(member)
-        ]
-        moved = await _all_of([member for _, _, member in large], self._put)
-        replaced: dict[int, dict[str, Any]] = {}
-        for (index, name, _), reference in zip(large, moved, strict=True):
-            replaced.setdefault(index, {})[name] = reference.to_json()
-        return _with_members(values, replaced)
+
+        async def put(chosen: _Chosen) -> Any:
+            reference = await self._put(chosen.member)
+            return reference.to_json()
+
+        return await _with_changed(
+            values, self._is_large, put, may_be_chosen=self._may_be_large
+        )
 
     async def decode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
         """
@@ -136,6 +138,8 @@ class LargeDataCoder(Coder):
 
     def _is_large(self, member: object) -> bool:
         # What looks like a reference would be taken for one when it is read.
+        if type(member) is EncodedJSON:
+            return len(member) > self._above or looks_moved(member)
         if looks_moved(member):
             return True
         if isinstance(member, str):
@@ -145,6 +149,9 @@ class LargeDataCoder(Coder):
                 return False
         return len(encode_json(member)) > self._above
 
+    def _may_be_large(self, text: str) -> bool:
+        return len(text) > self._above or may_hold_references(text)
+
     async def _put(self, member: object) -> MovedMember:
         content = await self._contents.put(encode_json(member).encode("ascii"))
         return MovedMember(sha256=content.checksum_sha256, bytes=content.byte_size)
@@ -152,29 +159,22 @@ class LargeDataCoder(Coder):
     async def _read_all(
         self, values: Sequence[CodedValue], *, is_lenient: bool
     ) -> Sequence[CodedValue]:
-        wanted = [
-            (index, event, name, moved)
-            for index, event in enumerate(values)
-            if isinstance(event, Event)
-            for name, moved in moved_members(event)
-        ]
 
-        async def read(place: tuple[int, Event, str, MovedMember]) -> Any:
-            _, event, name, moved = place
+        async def read(chosen: _Chosen) -> Any:
+            moved = cast("MovedMember", reference_of(chosen.member))
             try:
-                return await self._read(event, name, moved)
+                text = await self._read(chosen.event, chosen.name, moved)
             except UnreadableValueError as error:
                 if not is_lenient:
                     raise
                 return _shown_instead(moved, error)
+            return text if type(chosen.event.data) is EncodedJSON else decode_json(text)
 
-        members = await _all_of(wanted, read)
-        replaced: dict[int, dict[str, Any]] = {}
-        for (index, _, name, _), member in zip(wanted, members, strict=True):
-            replaced.setdefault(index, {})[name] = member
-        return _with_members(values, replaced)
+        return await _with_changed(
+            values, _is_reference, read, may_be_chosen=may_hold_references
+        )
 
-    async def _read(self, event: Event, name: str, moved: MovedMember) -> Any:
+    async def _read(self, event: Event, name: str, moved: MovedMember) -> EncodedJSON:
         try:
             content = await self._contents.get(moved.sha256)
         except ArtifactNotFoundError:
@@ -182,7 +182,7 @@ class LargeDataCoder(Coder):
         except ArtifactDamagedError as error:
             reason = str(error)
         else:
-            return decode_json(content.decode("ascii"))
+            return EncodedJSON(content.decode("ascii"))
         raise UnreadableValueError(
             reason,
             subject=f"event {event.id!r} of session {event.session_id!r}",
@@ -195,17 +195,65 @@ def _shown_instead(moved: MovedMember, error: UnreadableValueError) -> dict[str,
     return {UNREADABLE: shown}
 
 
-def _with_members(
-    values: Sequence[CodedValue], replaced: Mapping[int, Mapping[str, Any]]
+def _is_reference(member: object) -> bool:
+    return reference_of(member) is not None
+
+
+class _Chosen(NamedTuple):
+    """
+    A member of an event that something else is to take the place of.
+    """
+
+    event: Event
+    name: str
+    member: Any
+
+
+async def _with_changed(
+    values: Sequence[CodedValue],
+    is_chosen: Callable[[object], bool],
+    change: Callable[[_Chosen], Awaitable[Any]],
+    *,
+    may_be_chosen: Callable[[str], bool],
 ) -> Sequence[CodedValue]:
     """
-    Return values of which some are events that get other members at their places.
+    Return values, with other members in place of chosen ones of events' data.
+
+    Args:
+        values: Some of which are events.
+
+        is_chosen: Chooses a member.
+
+        change: Makes another member of it.
+
+        may_be_chosen: As for :func:`chosen_members`.
     """
+    share, parts_of = LoopShare(), dict[int, Parts]()
+    chosen: list[tuple[int, _Chosen]] = []
+    for index, event in enumerate(values):
+        if not isinstance(event, Event):
+            continue
+        data: object = event.data
+        if type(data) is EncodedJSON:
+            steps = chosen_members(data, is_chosen, may_be_chosen=may_be_chosen)
+            parts = parts_of[index] = await in_steps(steps, share)
+            members = [part for part in parts if isinstance(part, tuple)]
+        else:
+            members = [each for each in event.data.items() if is_chosen(each[1])]
+        chosen += [(index, _Chosen(event, *member)) for member in members]
+    made = await _all_of([each for _, each in chosen], change)
+    replaced: dict[int, dict[str, Any]] = {}
+    for (index, each), member in zip(chosen, made, strict=True):
+        replaced.setdefault(index, {})[each.name] = member
     result = list(values)
-    for index, members in replaced.items():
-        event = result[index]
-        if isinstance(event, Event):
-            result[index] = event.with_json({**event.data, **members}, event.metadata)
+    for index, others in replaced.items():
+        event = cast("Event", result[index])
+        whole: Any = (
+            joined(parts_of[index], others)
+            if index in parts_of
+            else {**event.data, **others}
+        )
+        result[index] = event.with_json(whole, event.metadata)
     return result
 
 

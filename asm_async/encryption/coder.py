@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing
 from copy import copy
+from typing import ClassVar
 
 from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 
@@ -14,7 +15,7 @@ from asm_async.coded import CodedValue, Coder, Removal
 from asm_async.encryption.key_records import KeyRecord
 from asm_async.encryption.key_ring import KeyRing
 from asm_async.encryption.owners import KeyOwner
-from asm_async.encryption.sealed_fields import sealed_text_of
+from asm_async.encryption.sealed_fields import is_long_text, sealed_text_of
 from asm_async.encryption.sealing import Place, Sealer, erased, here, opened, shown
 from asm_async.encryption.seals import KeyId, SealedText
 from asm_async.encryption.unused_keys import is_stored
@@ -24,6 +25,7 @@ from asm_async.errors import (
     SessionNotFoundError,
     TamperedError,
 )
+from asm_async.fronts.loop_share import LoopLock, LoopShare, in_steps
 from asm_async.ports.session_store import SessionStore
 from asm_async.values import fields
 from asm_async.values.session import Session
@@ -46,6 +48,8 @@ class EncryptingCoder(Coder):
             that was begun so. Then anybody who can write to it can add to it.
     """
 
+    passes_text: ClassVar[bool] = True
+
     def __init__(
         self,
         keys: KeyRing,
@@ -62,6 +66,7 @@ class EncryptingCoder(Coder):
         self._pad_to = fields.positive_count(pad_to, "pad_to")
         self._allow_plaintext = fields.boolean(allow_plaintext, "allow_plaintext")
         self._must_exist = True
+        self._long_work = LoopLock()
 
     def for_imports(self) -> EncryptingCoder:
         """
@@ -81,6 +86,7 @@ class EncryptingCoder(Coder):
         sessions = {value.id: value for value in values if isinstance(value, Session)}
         sealers: dict[Place, Sealer] = {}
         encoded: list[CodedValue] = []
+        share = LoopShare()
         for value in values:
             place = here(value)
             sealer = sealers.get(place)
@@ -89,6 +95,7 @@ class EncryptingCoder(Coder):
                 key = await self.keys.to_encrypt(record)
                 sealer = sealers[place] = Sealer(*key, self._pad_to)
             encoded.append(sealer.sealed(value, place))
+            await share.rest()
         return encoded
 
     async def decode(self, values: Sequence[CodedValue]) -> Sequence[CodedValue]:
@@ -96,7 +103,7 @@ class EncryptingCoder(Coder):
         Decrypt values; of those whose key was dropped, say that they are erased.
         """
         reading = _Reading(self.keys)
-        return [await self._decoded(value, reading) for value in values]
+        return [await self._decoded_rested(value, reading) for value in values]
 
     async def removed(self, removal: Removal) -> None:
         """
@@ -173,6 +180,13 @@ class EncryptingCoder(Coder):
         record = KeyRecord(owner=owner) if session is None else self.record_for(session)
         return await self.keys.begin(record, again=known is not None)
 
+    async def _decoded_rested(self, value: CodedValue, reading: _Reading) -> CodedValue:
+        if not is_long_text(value):
+            return await self._decoded(value, reading)
+        # All streams of a session decrypt an event as soon as it is stored.
+        async with self._long_work.of_this_loop():
+            return await self._decoded(value, reading)
+
     async def _decoded(self, value: CodedValue, reading: _Reading) -> CodedValue:
         found = sealed_text_of(value)
         if found is None:
@@ -185,11 +199,13 @@ class EncryptingCoder(Coder):
         if cipher is None:
             return erased(value)
         if await reading.is_own(sealed.key_id, place.session_id):
-            return opened(value, sealed, cipher, place)
+            return await in_steps(opened(value, sealed, cipher, place), reading.share)
         async with aclosing(reading.places(place)) as places:
             async for origin in places:
                 try:
-                    return opened(value, sealed, cipher, origin)
+                    return await in_steps(
+                        opened(value, sealed, cipher, origin), reading.share
+                    )
                 except TamperedError:
                     continue
         raise TamperedError(
@@ -204,6 +220,7 @@ class _Reading:
 
     def __init__(self, keys: KeyRing) -> None:
         self._keys = keys
+        self.share = LoopShare()
         self._ciphers: dict[tuple[KeyId, str | None], AESSIV | None] = {}
         self._own: dict[tuple[str, str | None], bool] = {}
 

@@ -17,13 +17,20 @@ from asm_async.coded import CodedValue
 from asm_async.encryption.seals import ERASED, SEALED
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
-from asm_async.values.json_values import JSONObject, encode_json
+from asm_async.values.json_outline import PIECE_LENGTH
+from asm_async.values.json_values import (
+    EncodedJSON,
+    JSONObject,
+    decode_json,
+    encode_json,
+)
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
 
 Members: TypeAlias = list[Any]
 
+_BEGINNING = f'{{"{SEALED}":"'
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 
@@ -111,7 +118,7 @@ def sealed_text_of(value: CodedValue) -> object:
     Return what stands in the place of a value's encrypted fields; None for nothing.
     """
     holder, *others = _FIELDS[type(value)]
-    held = getattr(value, holder)
+    held = sealed_object(getattr(value, holder))
     if not isinstance(held, dict) or len(cast("JSONObject", held)) != 1:
         return None
     is_alone = all(
@@ -120,6 +127,33 @@ def sealed_text_of(value: CodedValue) -> object:
         if name != holder
     )
     return cast("JSONObject", held).get(SEALED) if is_alone else None
+
+
+def sealed_object(held: Any) -> Any:
+    """
+    Return what holds an encrypted text, decoded if it is text itself.
+    """
+    if type(held) is not EncodedJSON:
+        return held
+    # Nothing else is decoded, which may be anything, and take long.
+    return decode_json(held) if held.startswith(_BEGINNING) else None
+
+
+def is_text(value: CodedValue) -> bool:
+    """
+    Return whether a stored value was read with the text of its JSON in its place.
+    """
+    return type(getattr(value, _FIELDS[type(value)][0])) is EncodedJSON
+
+
+def is_long_text(value: CodedValue) -> bool:
+    """
+    Return whether it was, and takes long to be decrypted.
+    """
+    texts = [getattr(value, _FIELDS[type(value)][0])]
+    if isinstance(value, Session):
+        texts.append(value.context)
+    return any(type(each) is EncodedJSON and len(each) > PIECE_LENGTH for each in texts)
 
 
 def with_text(value: CodedValue, text: str) -> CodedValue:
@@ -157,7 +191,10 @@ def _with_alone(value: CodedValue, held: JSONObject) -> CodedValue:
 
 
 def _is_empty(value: CodedValue, name: str, stored: object) -> bool:
-    return bool(stored == _EMPTY[name](value))
+    empty = _EMPTY[name](value)
+    if type(stored) is EncodedJSON:
+        return stored == encode_json(empty)
+    return bool(stored == empty)
 
 
 def _model_alone(value: Any) -> JSONObject:

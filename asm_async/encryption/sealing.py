@@ -5,6 +5,7 @@ Values, sealed by a key and opened again, wherever that comes from.
 from __future__ import annotations
 
 import base64
+from collections.abc import Generator
 from typing import Any, NamedTuple, cast
 
 import attrs
@@ -14,8 +15,10 @@ from cryptography.hazmat.primitives.ciphers.aead import AESSIV
 from asm_async.coded import CodedValue
 from asm_async.encryption.sealed_fields import (
     as_erased,
+    is_text,
     members_of,
     place_of,
+    sealed_object,
     with_members,
     with_text,
 )
@@ -30,7 +33,9 @@ from asm_async.encryption.seals import (
 from asm_async.errors import TamperedError
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
-from asm_async.values.json_values import decode_json, encode_json
+from asm_async.values.json_outline import PIECE_LENGTH
+from asm_async.values.json_pieces import members_in_pieces
+from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
@@ -79,7 +84,7 @@ class Sealer:
         members = members_of(value)
         if isinstance(value, Session):
             sealed = ""
-            if value.context:
+            if not _is_empty(value.context):
                 sealed = self._text(encode_json(value.context), _CONTEXT + bound)
                 value = attrs.evolve(value, context={SEALED: sealed})
             members.append(_siv_of(sealed))
@@ -87,7 +92,8 @@ class Sealer:
             siv, content = _encrypted_content(value.content, self.cipher, bound)
             members.append(siv)
             value = attrs.evolve(value, content=content)
-        text = encode_json(members)
+        # One by one, since any of them may be its text already.
+        text = f"[{','.join(map(encode_json, members))}]"
         return with_text(value, self._text(text, bound))
 
     def _text(self, text: str, bound: bytes) -> str:
@@ -111,15 +117,25 @@ def here(value: CodedValue) -> Place:
 
 def opened(
     value: CodedValue, sealed: SealedText, cipher: AESSIV, place: Place
-) -> CodedValue:
+) -> Generator[None, None, CodedValue]:
     """
-    Return a stored value as callers see it, if it was written to this place.
+    Make what callers see of a stored value, if it was written to this place.
+
+    A step takes some milliseconds where the value was read as text.
+
+    Returns:
+        The value, when the steps are over.
 
     Raises:
         TamperedError: If it was not, or anything of it was altered.
     """
     subject, bound = shown(value), place_of(value, *place)
-    members: list[Any] = decode_json(unseal(cipher, sealed, bound, subject).decode())
+    text = unseal(cipher, sealed, bound, subject).decode()
+    yield
+    if is_text(value) and len(text) > PIECE_LENGTH:
+        members = yield from members_in_pieces(EncodedJSON(text))
+    else:
+        members = decode_json(text)
     if isinstance(value, Session):
         *members, siv = members
         value = attrs.evolve(value, context=_context(value, siv, cipher, bound))
@@ -132,14 +148,22 @@ def opened(
 
 def _context(value: Session, siv: object, cipher: AESSIV, bound: bytes) -> Any:
     # A search leaves the context out.
-    if not value.context:
+    if _is_empty(value.context):
         return {}
     subject = shown(value)
-    sealed = SealedText.of(value.context.get(SEALED), subject)
-    if _siv_of(cast("str", value.context[SEALED])) != siv:
+    held = sealed_object(value.context) or {}
+    sealed = SealedText.of(held.get(SEALED), subject)
+    if _siv_of(cast("str", held[SEALED])) != siv:
         raise TamperedError("its context is from another time", subject=subject)
-    text = unseal(cipher, sealed, _CONTEXT + bound, subject)
-    return decode_json(text.decode())
+    text = unseal(cipher, sealed, _CONTEXT + bound, subject).decode()
+    if type(value.context) is EncodedJSON:
+        # Without what it was filled up with.
+        return EncodedJSON(text.rstrip(" "))
+    return decode_json(text)
+
+
+def _is_empty(context: Any) -> bool:
+    return context in ({}, "{}")
 
 
 def _encrypted_content(

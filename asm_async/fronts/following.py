@@ -14,7 +14,6 @@ import attrs
 
 from asm_async.values.checkpoint import Witness
 from asm_async.values.event import Event
-from asm_async.values.json_values import EncodedJSON
 from asm_async.values.moved_data import moved_members
 
 P = TypeVar("P")
@@ -41,10 +40,9 @@ def rough_size(event: Event) -> int:
     """
     Return about how many bytes an event takes; a mebibyte if it is more.
     """
-    size, left = 0, list[Any]((event.data, event.metadata))
-    if type(left[0]) is not EncodedJSON:
-        # What is elsewhere comes back into the event before a follower sees it.
-        size = sum(moved.bytes for _, moved in moved_members(event))
+    left = list[Any]((event.data, event.metadata))
+    # What is elsewhere comes back into the event before a follower sees it.
+    size = sum(moved.bytes for _, moved in moved_members(event))
     while left and size < MAX_HELD_BYTES:
         value: Any = left.pop()
         size += _BYTES_PER_VALUE

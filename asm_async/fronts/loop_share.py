@@ -8,6 +8,7 @@ import asyncio
 from collections.abc import Callable, Generator, Iterable
 from time import perf_counter
 from typing import TypeVar
+from weakref import WeakKeyDictionary
 
 A = TypeVar("A")
 B = TypeVar("B")
@@ -43,6 +44,23 @@ class LoopShare:
             self.ends_at = perf_counter() + _MAX_SECONDS
 
 
+class LoopLock:
+    """
+    A lock of each event loop, for long work of which many would begin at once.
+
+    Each of them rests; but all of them would work between two turns of the loop.
+    """
+
+    def __init__(self) -> None:
+        self._locks = WeakKeyDictionary[asyncio.AbstractEventLoop, asyncio.Lock]()
+
+    def of_this_loop(self) -> asyncio.Lock:
+        """
+        Return the lock of the event loop that runs.
+        """
+        return self._locks.setdefault(asyncio.get_running_loop(), asyncio.Lock())
+
+
 async def in_pieces(make: Callable[[A], B], values: Iterable[A]) -> list[B]:
     """
     Return what *make* makes of each of *values*, with rests where it takes long.
@@ -57,11 +75,18 @@ async def in_pieces(make: Callable[[A], B], values: Iterable[A]) -> list[B]:
     return made
 
 
-async def in_steps(steps: Generator[None, None, T]) -> T:
+async def in_steps(
+    steps: Generator[None, None, T], share: LoopShare | None = None
+) -> T:
     """
     Return what comes out of *steps* in the end, with rests where they take long.
+
+    Args:
+        steps: The work.
+
+        share: Where it is a part of more work, what that whole takes of the loop.
     """
-    share = LoopShare()
+    share = share or LoopShare()
     try:
         while True:
             next(steps)

@@ -5,10 +5,10 @@ Long JSON as the text in which it is stored, made piece by piece.
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from asm_async.errors import ValidationError
-from asm_async.values.json_outline import Outline, Span, outline_of
+from asm_async.values.json_outline import PIECE_LENGTH, Outline, Span, outline_of
 from asm_async.values.json_values import (
     MAX_DEPTH,
     EncodedJSON,
@@ -16,6 +16,8 @@ from asm_async.values.json_values import (
     without_collection,
 )
 from asm_async.values.parsed_json import encode_parsed
+
+T = TypeVar("T")
 
 Change: TypeAlias = Callable[[Any], Generator[None, None, Any]]
 """
@@ -75,6 +77,42 @@ def change_in_pieces(
     return (yield from encode_in_pieces(outline, outline.whole(), "JSON", change))
 
 
+def members_in_pieces(
+    text: EncodedJSON, *, piece_length: int = PIECE_LENGTH
+) -> Generator[None, None, list[Any]]:
+    """
+    Take a long array, which is stored as it is, apart.
+
+    Args:
+        text: The array.
+
+        piece_length: How many characters are looked at in one step.
+
+    Returns:
+        Its members, when the steps are over: each object or array as its text, and
+        what is neither as it is.
+    """
+    outline = yield from outline_of(text, "JSON", piece_length=piece_length)
+    whole, members = outline.whole(), list[Any]()
+    for start, end in outline.pieces(whole):
+        if outline.is_long(start, end):
+            _, member = outline.long_member(whole, start, end)
+            if isinstance(member, Span):
+                member = EncodedJSON(text[member.start : member.end])
+            members.append(member)
+        else:
+            with without_collection():
+                members += map(_text_of, outline.members(whole, start, end))
+        yield
+    return members
+
+
+def _text_of(member: object) -> object:
+    if isinstance(member, dict | list):
+        return EncodedJSON(encode_json(cast("object", member)))
+    return member
+
+
 class _Writer:
     """
     Writes containers of one text.
@@ -109,7 +147,7 @@ class _Writer:
             if self._outline.is_long(start, end):
                 key, value = self._outline.long_member(span, start, end)
                 # What a key alone decides about is not looked into.
-                changed = _at_once(self._change({key: None}))[key]
+                changed = at_once(self._change({key: None}))[key]
                 if changed is None:
                     text = yield from self._long(value)
                 else:
@@ -126,13 +164,13 @@ class _Writer:
 
     def _listed(self, span: Span, start: int, end: int) -> str:
         members = self._outline.members(span, start, end)
-        return self._encoded(_at_once(self._change(members)))[1:-1]
+        return self._encoded(at_once(self._change(members)))[1:-1]
 
     def _named(self, span: Span, start: int, end: int) -> dict[str, str]:
         members = self._outline.members(span, start, end)
         return {
             key: f"{encode_json(key)}:{self._encoded(member)}"
-            for key, member in _at_once(self._change(members)).items()
+            for key, member in at_once(self._change(members)).items()
         }
 
     def _long(self, value: Span | Any) -> Generator[None, None, str]:
@@ -144,12 +182,13 @@ class _Writer:
         return encode_parsed(value, self._path)
 
 
-def _at_once(steps: Generator[None, None, Any]) -> Any:
+def at_once(steps: Generator[None, None, T]) -> T:
     """
-    Return what comes out of *steps*, which are one for a piece.
+    Return what comes out of *steps*, of which there are few.
     """
     while True:
         try:
             next(steps)
         except StopIteration as end:
-            return end.value
+            result: T = end.value
+            return result

@@ -14,6 +14,7 @@ import attrs
 
 from asm_async.errors import ValidationError
 from asm_async.values import fields
+from asm_async.values.json_pieces import at_once
 from asm_async.values.json_values import decoded
 from asm_async.values.token_usage import TOKEN_COUNTS
 
@@ -245,12 +246,7 @@ class RedactionPolicy:
         found = [search for search in self._searches if search.regex.search(text)]
         if not found:
             return text
-        steps = self._cut_in_steps(text, found, counts)
-        while True:
-            try:
-                next(steps)
-            except StopIteration as end:
-                return str(end.value)
+        return at_once(self._cut_in_steps(text, found, counts))
 
     def _cut_in_steps(
         self, text: str, searches: Iterable[_Search], counts: Counter[str]

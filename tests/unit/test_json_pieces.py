@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Generator
-from typing import Any, TypeVar
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,11 +14,14 @@ from hypothesis import strategies as st
 
 from asm_async.errors import ValidationError
 from asm_async.values.json_outline import PIECE_LENGTH, Outline, outline_of
-from asm_async.values.json_pieces import change_in_pieces, encode_in_pieces
-from asm_async.values.json_values import EncodedJSON, encode_json
+from asm_async.values.json_pieces import (
+    at_once,
+    change_in_pieces,
+    encode_in_pieces,
+    members_in_pieces,
+)
+from asm_async.values.json_values import EncodedJSON, decoded, encode_json
 from asm_async.values.redaction import RedactionPolicy
-
-T = TypeVar("T")
 
 LEAVES: st.SearchStrategy[Any] = st.one_of(
     st.text('[]{},:\\"aé\ud83d\n', max_size=9),
@@ -40,23 +43,11 @@ POLICY = RedactionPolicy(keys=("p",), patterns=("hunter[0-9]",))
 EDITS = ["", ",", ":", "[", "]", "{", "}", '"', "\\", "0", " ", "NaN", "1e999", "/"]
 
 
-def result_of(steps: Generator[None, None, T]) -> T:
-    """
-    Do all steps at once.
-    """
-    while True:
-        try:
-            next(steps)
-        except StopIteration as end:
-            result: T = end.value
-            return result
-
-
 def outlined(text: str, piece_length: int) -> Outline:
     """
     Find the outline of a text.
     """
-    return result_of(outline_of(text, "data", piece_length=piece_length))
+    return at_once(outline_of(text, "data", piece_length=piece_length))
 
 
 def encoded(text: str, piece_length: int) -> str:
@@ -64,7 +55,7 @@ def encoded(text: str, piece_length: int) -> str:
     Encode a text in pieces of some characters.
     """
     outline = outlined(text, piece_length)
-    return result_of(encode_in_pieces(outline, outline.whole(), "data"))
+    return at_once(encode_in_pieces(outline, outline.whole(), "data"))
 
 
 def refuse(name: str) -> None:
@@ -141,7 +132,26 @@ def test_pieces_are_redacted_as_the_whole_is(value: Any, length: int) -> None:
     outline = outlined(text, length)
     steps = encode_in_pieces(outline, outline.whole(), "data", POLICY.redact_in_steps)
 
-    assert result_of(steps) == encode_json(POLICY.redact(value))
+    assert at_once(steps) == encode_json(POLICY.redact(value))
+
+
+@given(
+    value=st.lists(VALUES | st.text(min_size=40, max_size=60), max_size=6),
+    length=LENGTHS,
+    filling=st.integers(0, 3),
+)
+def test_an_array_is_taken_apart_as_a_parser_does(
+    value: list[Any], length: int, filling: int
+) -> None:
+    """
+    Into texts of its objects and arrays, and values of all else; blanks do not count.
+    """
+    text = EncodedJSON(encode_json(value) + " " * filling)
+    members = at_once(members_in_pieces(text, piece_length=length))
+
+    assert [decoded(member) for member in members] == json.loads(text)
+    assert [encode_json(member) for member in members] == [*map(encode_json, value)]
+    assert not any(isinstance(member, dict | list) for member in members)
 
 
 def test_each_step_is_of_one_piece() -> None:
@@ -168,7 +178,7 @@ def test_each_step_is_of_one_piece() -> None:
                 return str(end.value)
             count += 1
 
-    assert result_of(counted()) == text
+    assert at_once(counted()) == text
     assert count >= 2 * len(text) // PIECE_LENGTH
     assert max(asked) <= PIECE_LENGTH + 2
 

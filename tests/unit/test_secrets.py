@@ -163,7 +163,8 @@ def test_each_pattern_is_tried_and_bounded() -> None:
     for pattern in SECRETS:
         assert re.fullmatch("[a-z_]+", pattern.name)
         literal = re.sub(r"\\.|\[(?:\\.|[^\]\\])*\]", "", pattern.regex.pattern)
-        assert not re.search(r"[*+]|,\}", literal)
+        # A plus behind a bound only says that nothing of it is given back.
+        assert not re.search(r"\*|(?<!\})\+|,\}", literal)
 
 
 HEADS = [

@@ -91,13 +91,15 @@ class SQLiteSource:
         # With the bound, what no index has in order is not sorted whole for each page.
         statement = query.statement("?", after=last is not None)
         statement += f" LIMIT {max_rows}"
-        parameters = [*query.where.values(), *(last or ())]
+        # To sqlite3 a parameter with a number has a name, from Python 3.14 on for good.
+        values = [*query.where.values(), *(last or ())]
+        parameters = {str(place): value for place, value in enumerate(values, 1)}
         page: list[Row] = []
         size = 0
         with closing(self._conn.execute(statement, parameters)) as cursor:
-            for values in cursor:
-                page.append(dict(zip(query.columns, values, strict=True)))
-                size += size_of(values)
+            for row in cursor:
+                page.append(dict(zip(query.columns, row, strict=True)))
+                size += size_of(row)
                 if size >= MAX_PAGE_BYTES:
                     return page, False
         return page, len(page) < max_rows

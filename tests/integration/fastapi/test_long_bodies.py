@@ -13,6 +13,7 @@ from contextlib import (
     AsyncExitStack,
     asynccontextmanager,
 )
+from functools import partial
 from http import HTTPStatus
 from time import thread_time
 from typing import Any
@@ -21,10 +22,15 @@ import httpx
 import pytest
 
 from asm_async import open_ports
+from asm_async.artifacts import large_data
+from asm_async.encryption import InMemoryKeyStore, encrypted_ports
 from asm_async.integrations.fastapi import ports_lifespan
+from asm_async.memory import InMemoryArtifactStore
+from asm_async.ports.together import Ports
 from asm_async.redaction import SECRETS, redacting_ports
 from asm_async.values.json_values import EncodedJSON
 from asm_async.values.redaction import RedactionPolicy
+from tests.encrypted_ports import key_ring
 from tests.integration.fastapi.event_source import open_stream
 from tests.integration.fastapi.serving import (
     EVERYBODY,
@@ -81,12 +87,14 @@ All patterns there are, and one that is found.
 
 
 @asynccontextmanager
-async def open_redacting_service(url: str) -> AsyncGenerator[Service]:
+async def open_coded_service(
+    url: str, code: Callable[[Ports], Ports]
+) -> AsyncGenerator[Service]:
     """
-    Serve an application whose ports redact what goes into a database.
+    Serve an application whose ports change what goes into a database.
     """
     async with open_ports(url) as opened:
-        app = application(ports_lifespan(redacting_ports(opened, POLICY)))
+        app = application(ports_lifespan(code(opened)))
         async with (
             served(app) as address,
             httpx.AsyncClient(
@@ -96,9 +104,38 @@ async def open_redacting_service(url: str) -> AsyncGenerator[Service]:
             yield Service(app=app, url=address, client=client, engine=None)
 
 
+def redacted(ports: Ports) -> Ports:
+    """
+    Redact what goes into ports.
+    """
+    return redacting_ports(ports, POLICY)
+
+
+def encrypted(ports: Ports) -> Ports:
+    """
+    Encrypt what goes into ports.
+    """
+    return encrypted_ports(ports, keys=key_ring(InMemoryKeyStore()))
+
+
+def moved(ports: Ports) -> Ports:
+    """
+    Keep large data of events elsewhere.
+    """
+    return large_data(ports, contents=InMemoryArtifactStore())
+
+
+def coded_in_all_ways(ports: Ports) -> Ports:
+    """
+    Encrypt what was redacted, and keep elsewhere what is large of that.
+    """
+    return redacted(encrypted(moved(ports)))
+
+
+CODINGS = (redacted, encrypted, moved, coded_in_all_ways)
 SERVICES: dict[str, Callable[[str], AbstractAsyncContextManager[Service]]] = {
     "plain": open_service,
-    "redacting": open_redacting_service,
+    **{coding.__name__: partial(open_coded_service, code=coding) for coding in CODINGS},
 }
 
 
@@ -163,7 +200,7 @@ async def test_a_body_of_a_mebibyte_holds_nobody_up(
     migrated_sqlite_url: str, shape: str, kind: str
 ) -> None:
     """
-    None of its steps takes a tenth of a second, whatever it holds.
+    No step of its writing or reading takes a tenth of a second, whatever it holds.
     """
     data, status = HOSTILE[shape]
     async with SERVICES[kind](migrated_sqlite_url) as service:
@@ -171,18 +208,29 @@ async def test_a_body_of_a_mebibyte_holds_nobody_up(
         url = f"/sessions/{session_id}/events"
         async with measured_steps() as steps:
             answer = await post(service, url, body_of_event("e", data))
+            page = await service.client.get(url)
 
     assert answer.status_code == status, answer.text[:500]
     assert max(steps) < 0.1
+    if status == HTTPStatus.CREATED:
+        assert page.json()["items"][0]["data"] == answer.json()["data"]
 
 
-@pytest.mark.parametrize("kind", SERVICES)
-@pytest.mark.parametrize("path", ["/sessions/{}/events/stream", "/events/stream"])
+@pytest.mark.parametrize(
+    ("kind", "path"),
+    [
+        ("plain", "/sessions/{}/events/stream"),
+        ("plain", "/events/stream"),
+        ("redacted", "/sessions/{}/events/stream"),
+        ("encrypted", "/events/stream"),
+        ("coded_in_all_ways", "/sessions/{}/events/stream"),
+    ],
+)
 async def test_streams_of_a_long_event_hold_nobody_up(
     migrated_sqlite_url: str, path: str, kind: str
 ) -> None:
     """
-    Each is sent the text as it is stored, whether it was handed over or read.
+    Each is sent text, whether the event was handed over or read.
     """
     data, _ = HOSTILE["arrays"]
     async with SERVICES[kind](migrated_sqlite_url) as service:
@@ -225,9 +273,20 @@ async def test_what_is_wrong_in_a_long_body_is_named(service: Service) -> None:
     assert details[2] == "data: expected a JSON object, got a list"
 
 
-async def test_long_json_is_stored_as_a_parser_reads_it(service: Service) -> None:
+@pytest.mark.parametrize("kind", SERVICES)
+async def test_long_json_is_stored_as_a_parser_reads_it(
+    migrated_sqlite_url: str, kind: str
+) -> None:
     """
     On each route that takes some, and it is answered as it is stored.
+    """
+    async with SERVICES[kind](migrated_sqlite_url) as service:
+        await check_long_json(service)
+
+
+async def check_long_json(service: Service) -> None:
+    """
+    Store the same odd JSON by each route, and read it.
     """
     odd: Any = json.loads(ODD)
     session_id = await service.new_session()
@@ -260,6 +319,12 @@ async def test_long_json_is_stored_as_a_parser_reads_it(service: Service) -> Non
     begun = await service.ports.store.get_session(written[5].json()["id"])
     assert begun.context == odd
     assert written[0].json()["data"] == odd
+    read = await service.client.get(f"{url}/events")
+    assert [item["data"] for item in read.json()["items"]] == [odd] * len(stored)
+    run_read = await service.client.get(f"{url}/runs/{saved.id}")
+    assert run_read.json() == written[3].json()
+    session_read = await service.client.get(f"/sessions/{begun.id}")
+    assert session_read.json()["context"] == odd
 
 
 async def test_other_long_content_of_an_id_is_a_conflict(service: Service) -> None:
@@ -304,8 +369,8 @@ async def test_a_store_that_redacts_sees_what_is_in_a_long_body(
     """
     filling = ",".join(['{"person":"p","said":["hunter2"]}'] * 3_000)
     data = f'{{"person":[{filling}],"a":[{filling}],"said":"{"hunter3 " * 9_000}"}}'
-    redacted = POLICY.redact(json.loads(data))
-    async with open_redacting_service(migrated_sqlite_url) as service:
+    expected = POLICY.redact(json.loads(data))
+    async with open_coded_service(migrated_sqlite_url, redacted) as service:
         session_id = await service.new_session()
         url = f"/sessions/{session_id}"
         other = await service.new_session(context=json.loads(data))
@@ -323,11 +388,11 @@ async def test_a_store_that_redacts_sees_what_is_in_a_long_body(
         session = await service.ports.store.get_session(other)
 
     assert [answer.status_code for answer in answers] == [201, 200, 201]
-    assert [answer.json()["data"] for answer in answers[:2]] == [redacted] * 2
-    assert [event.data for event in events] == [redacted]
-    assert (run.input, run.output, run.metadata) == (redacted,) * 3
-    assert session.context == redacted
-    assert "hunter" not in json.dumps(redacted)
+    assert [answer.json()["data"] for answer in answers[:2]] == [expected] * 2
+    assert [event.data for event in events] == [expected]
+    assert (run.input, run.output, run.metadata) == (expected,) * 3
+    assert session.context == expected
+    assert "hunter" not in json.dumps(expected)
 
 
 async def test_a_long_text_is_redacted_where_it_is_the_value_itself(
@@ -336,7 +401,7 @@ async def test_a_long_text_is_redacted_where_it_is_the_value_itself(
     """
     A run's input may be a text, which is no object to be cut.
     """
-    async with open_redacting_service(migrated_sqlite_url) as service:
+    async with open_coded_service(migrated_sqlite_url, redacted) as service:
         session_id = await service.new_session()
         run = '{"input":"%s"}' % ("hunter2 " * 9_000)
         answer = await post(service, f"/sessions/{session_id}/runs", run)
