@@ -26,6 +26,7 @@ _WHOLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "input_tokens.total",
             "prompt_tokens",
             "prompt_token_count",
+            "input_token_count",
         ),
         "output_tokens": (
             "output_tokens",
@@ -33,6 +34,7 @@ _WHOLES: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "completion_tokens",
             "candidates_token_count",
             "response_token_count",
+            "output_token_count",
         ),
         "total_tokens": ("total_tokens", "total_token_count"),
     }
@@ -48,6 +50,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "input_tokens.cache_read",
             "cached_input_tokens",
             "prompt_cache_hit_tokens",
+            "cache_read_input_token_count",
             "cache_read_tokens",
         ),
         "cache_write_tokens": (
@@ -56,6 +59,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "input_token_details.cache_creation",
             "input_token_details.cache_write_tokens",
             "input_tokens.cache_write",
+            "cache_creation_input_token_count",
             "cache_write_tokens",
         ),
         "reasoning_tokens": (
@@ -65,6 +69,7 @@ _PARTS: Mapping[str, tuple[str, ...]] = MappingProxyType(
             "output_token_details.reasoning_tokens",
             "output_tokens.reasoning",
             "details.reasoning_tokens",
+            "reasoning_output_token_count",
             "reasoning_tokens",
         ),
     }
@@ -92,9 +97,10 @@ def token_usage_of(
     Return what a provider reports of one request, as counts of ``Run.token_usage``.
 
     It supports the forms of OpenAI (Responses and Chat Completions, and who speaks like
-    them), Anthropic, Gemini, Bedrock (Converse), the AI SDK, LangChain and pydantic-ai,
-    in snake case and camel case. Where cached tokens are counted beside the input
-    (Anthropic, Bedrock), or thoughts beside the output (Gemini), they are added to it.
+    them), Anthropic, Gemini, Bedrock (Converse), the AI SDK, LangChain, pydantic-ai and
+    Microsoft's agent framework, in snake case and camel case. Where cached tokens are
+    counted beside the input (Anthropic, Bedrock), or thoughts beside the output
+    (Gemini), they are added to it.
 
     Args:
         provider_usage: The report: a mapping, or an object of an SDK; None if there is

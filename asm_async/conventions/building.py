@@ -10,8 +10,8 @@ from typing import Any, TypeAlias, TypedDict
 
 from asm_async.conventions.layouts import LAYOUTS, checked
 from asm_async.errors import ValidationError
+from asm_async.values import fields
 from asm_async.values.event import Event, EventType
-from asm_async.values.json_values import normalise_json_object
 
 Content: TypeAlias = str | Sequence[Mapping[str, Any]]
 """
@@ -91,10 +91,13 @@ def build_event(
         if value is not None or (member.is_required and member.kind.takes_none):
             data[member.name] = value
     others: dict[str, Any] = {**options}
-    own = normalise_json_object(others.pop("data", {}), "data")
-    for name in own:
-        if name in members:
-            raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
+    own: Any = others.pop("data", {})
+    if not isinstance(own, Mapping):
+        raise fields.unexpected("data", "a JSON object", own)
+    if doubled := own.keys() & members.keys():
+        name = min(doubled)
+        raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
+    # The event checks and copies it.
     return Event.new(
         type=event_type, session_id=session_id, data={**data, **own}, **others
     )

@@ -8,9 +8,12 @@ import asyncio
 import concurrent.futures
 import os
 import threading
+from collections import deque
 from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from contextvars import Context, copy_context
+from functools import partial
 from typing import Any, Generic, TypeAlias, TypeVar
+from weakref import WeakKeyDictionary
 
 from asm_async.errors import StoreClosedError, UnsupportedOperationError
 from asm_async.fronts.cancellation import wait_uninterruptible
@@ -36,6 +39,8 @@ class LoopThread:
         self._process = os.getpid()
         self._lock = threading.Lock()
         self._is_stopped = False
+        self._inbox = _Inbox()
+        self._callers = WeakKeyDictionary[asyncio.AbstractEventLoop, _Inbox]()
         self._thread = threading.Thread(
             target=self._work, name="asm_async-portal", daemon=True
         )
@@ -69,15 +74,15 @@ class LoopThread:
         outcome: asyncio.Future[T] = caller.create_future()
         call = _Call(self._loop, make, outcome)
 
+        inbox = self._inbox_of(caller)
+
         def tell(task: asyncio.Task[T]) -> None:
             if not task.cancelled():
                 # Whether anybody hears of it or not, it is no error of this loop.
                 task.exception()
-            # A caller whose loop was closed meanwhile waits for nothing any more.
-            with suppress(RuntimeError):
-                caller.call_soon_threadsafe(call.hand_over, task)
+            inbox.put(caller, partial(call.hand_over, task))
 
-        self._submit(lambda: call.begin(tell))
+        self._submit(partial(call.begin, copy_context(), tell))
         try:
             return await outcome
         except asyncio.CancelledError:
@@ -107,7 +112,7 @@ class LoopThread:
             )
         outcome: concurrent.futures.Future[T] = concurrent.futures.Future()
         call = _Call(self._loop, make, outcome)
-        self._submit(lambda: call.begin(call.hand_over))
+        self._submit(partial(call.begin, copy_context(), call.hand_over))
         try:
             return outcome.result()
         except BaseException:
@@ -141,7 +146,13 @@ class LoopThread:
         with self._lock:
             if self._is_stopped:
                 raise StoreClosedError("the portal was closed: open another one")
-            self._loop.call_soon_threadsafe(callback)
+            self._inbox.put(self._loop, callback)
+
+    def _inbox_of(self, caller: asyncio.AbstractEventLoop) -> _Inbox:
+        inbox = self._callers.get(caller)
+        if inbox is None:
+            inbox = self._callers.setdefault(caller, _Inbox())
+        return inbox
 
     def _work(self) -> None:
         # In the end it cancels what is left, and waits for it.
@@ -151,6 +162,37 @@ class LoopThread:
 
 def _look_at(ended: asyncio.Future[Any]) -> None:
     ended.exception()
+
+
+class _Inbox:
+    """
+    Callbacks for one event loop from other threads: all that wait wake it once.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: deque[Callable[[], object]] = deque()
+        self._is_woken = False
+
+    def put(
+        self, loop: asyncio.AbstractEventLoop, callback: Callable[[], object]
+    ) -> None:
+        """
+        Have *callback*, which raises nothing, called in *loop*.
+        """
+        self._waiting.append(callback)
+        if not self._is_woken:
+            self._is_woken = True
+            try:
+                loop.call_soon_threadsafe(self._empty)
+            except RuntimeError:
+                # A caller whose loop was closed meanwhile waits for nothing any more.
+                self._waiting.clear()
+
+    def _empty(self) -> None:
+        # Before they are counted: what comes later wakes the loop once more.
+        self._is_woken = False
+        for _ in range(len(self._waiting)):
+            self._waiting.popleft()()
 
 
 class _Call(Generic[T]):
@@ -177,11 +219,13 @@ class _Call(Generic[T]):
         self._make = make
         self._task: asyncio.Task[T] | None = None
 
-    def begin(self, tell: Callable[[asyncio.Task[T]], object]) -> None:
+    def begin(
+        self, context: Context, tell: Callable[[asyncio.Task[T]], object]
+    ) -> None:
         """
-        Start the task, and have *tell* called when it is over.
+        Start the task in *context*, and have *tell* called when it is over.
         """
-        self._task = self._loop.create_task(self._perform())
+        self._task = self._loop.create_task(self._perform(), context=context)
         self._task.add_done_callback(tell)
 
     def cancel(self) -> None:

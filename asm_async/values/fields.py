@@ -292,6 +292,9 @@ def is_list(value: object) -> TypeGuard[Iterable[object]]:
     """
     Return whether *value* is an iterable, but neither text nor mapping.
     """
+    # To ask an abstract class takes long, and nearly all are plain.
+    if isinstance(value, list | tuple):
+        return True
     return isinstance(value, Iterable) and not isinstance(value, str | bytes | Mapping)
 
 

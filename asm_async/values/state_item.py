@@ -66,6 +66,9 @@ def key_prefix(value: object, name: str) -> str:
             f"{name}: expected up to {MAX_KEY_LENGTH} characters, got {len(value)}"
         )
     length = fields.MAX_TEXT_LENGTH
+    # So few have fewer bytes than a key may have, too.
+    if 0 < len(value) <= length:
+        return fields.text(value, name)
     parts = (value[start : start + length] for start in range(0, len(value), length))
     plain = "".join(fields.text(part, name) for part in parts)
     if len(plain.encode()) > MAX_KEY_BYTES:

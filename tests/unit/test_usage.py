@@ -149,6 +149,20 @@ REPORTS: dict[str, tuple[dict[str, Any], dict[str, int]]] = {
             100, 40, cache_read_tokens=64, cache_write_tokens=8, reasoning_tokens=25
         ),
     ),
+    "agent_framework": (
+        {
+            "input_token_count": 100,
+            "output_token_count": 40,
+            "total_token_count": 140,
+            "cache_read_input_token_count": 64,
+            "cache_creation_input_token_count": 8,
+            "reasoning_output_token_count": 25,
+            "anthropic.cache_read_input_tokens": 64,
+        },
+        counts(
+            100, 40, cache_read_tokens=64, cache_write_tokens=8, reasoning_tokens=25
+        ),
+    ),
     "gateway": (
         {
             "prompt_tokens": 100,

@@ -4,8 +4,7 @@ What the framework reports of a response, as a run with its token usage.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Any, cast
 
 import attrs
@@ -17,17 +16,6 @@ from asm_async.values import fields
 from asm_async.values.json_values import JSONObject, normalise_json_object
 from asm_async.values.run import Run
 from asm_async.values.token_usage import usage_together
-
-_COUNTS: Mapping[str, str] = MappingProxyType(
-    {
-        "input_token_count": "input_tokens",
-        "output_token_count": "output_tokens",
-        "total_token_count": "total_tokens",
-        "cache_read_input_token_count": "cache_read_tokens",
-        "cache_creation_input_token_count": "cache_write_tokens",
-        "reasoning_output_token_count": "reasoning_tokens",
-    }
-)
 
 
 @attrs.frozen(eq=False)
@@ -95,16 +83,13 @@ def _run(
     provider: str | None = None,
     model: str | None = None,
 ) -> Run:
-    report = {
-        ours: usage[theirs] for theirs, ours in _COUNTS.items() if theirs in usage
-    }
     reported = {"model": model, "usage": usage or None}
     run = Run.new(
         session_id=session_id,
         provider=provider,
         provider_metadata={name: value for name, value in reported.items() if value},
     )
-    return run.complete().update_token_usage(token_usage_of(report))
+    return run.complete().update_token_usage(token_usage_of(usage))
 
 
 def _model(raw: object) -> str | None:

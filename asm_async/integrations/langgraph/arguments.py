@@ -5,7 +5,7 @@ What LangGraph's methods are given, as values of ours.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, cast
 
 from langchain_core.runnables import RunnableConfig
@@ -30,7 +30,12 @@ def scope_of(thread_id: object) -> str:
     """
     Return the scope of a thread's items, which is the id of its session, too.
     """
-    return safe_id("langgraph", str(thread_id))
+    return _scope(str(thread_id))
+
+
+@lru_cache(maxsize=4_096)
+def _scope(thread_id: str) -> str:
+    return safe_id("langgraph", thread_id)
 
 
 def place_of(config: RunnableConfig) -> Place:

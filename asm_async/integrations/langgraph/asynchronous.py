@@ -37,6 +37,7 @@ from asm_async.integrations.langgraph.arguments import (
     thread_of,
     wanted_of,
 )
+from asm_async.integrations.langgraph.joining import Joins
 from asm_async.integrations.langgraph.operations import (
     Operations,
     run_steps,
@@ -65,6 +66,7 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
         super().__init__(serde=serde)
         self._runner = PortsRunner(ports)
         self._threads = Threads()
+        self._joins = Joins()
         self._refuses = (
             fields.one_of(on_fork, "on_fork", ("allow", "refuse")) == "refuse"
         )
@@ -97,7 +99,11 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
             SessionDeletedError: If the thread's session was soft-deleted.
         """
         put = self._put(config, checkpoint, metadata, new_versions)
-        await run_steps(self._runner, self._operations.put(put))
+
+        def put_with(writes: Sequence[Writes]) -> Awaitable[bool]:
+            return run_steps(self._runner, self._operations.put(put, writes))
+
+        await self._joins.put(put.place.scope, put_with)
         return config_for(config, checkpoint["id"])
 
     async def aput_writes(
@@ -112,7 +118,8 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
         """
         if writes:
             its = self._writes(config, writes, task_id, task_path)
-            await self._runner.run(partial(self._operations.save_writes, its))
+            if not await self._joins.join(its.scope, its):
+                await self._runner.run(partial(self._operations.save_writes, its))
 
     async def alist(
         self,

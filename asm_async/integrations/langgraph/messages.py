@@ -33,7 +33,7 @@ from asm_async.errors import ValidationError
 from asm_async.integrations.langgraph.records import Record
 from asm_async.usage import token_usage_of
 from asm_async.values.event import Event
-from asm_async.values.run import Run
+from asm_async.values.run import Run, RunStatus
 
 MESSAGE = "langgraph.message"
 """
@@ -209,16 +209,18 @@ def _run(session_id: str, new: NewMessage, at: datetime) -> Run | None:
         return None
     # One answer counts once, on however many branches it stands.
     answer = f"{session_id}\0".encode() + new.digest
-    run = Run.new(
+    model = _model(message)
+    return Run(
         id=f"lg.{hashlib.blake2b(answer, digest_size=16).hexdigest()}",
         session_id=session_id,
+        status=RunStatus.COMPLETED,
         started_at=at,
+        ended_at=at,
         provider=_text(message.response_metadata, "model_provider"),
-        provider_metadata={}
-        if (model := _model(message)) is None
-        else {"model": model},
+        provider_metadata={} if model is None else {"model": model},
+        token_usage=usage,
+        turn_count=1,
     )
-    return attrs.evolve(run.complete(at=at), token_usage=usage, turn_count=1)
 
 
 def _model(message: AIMessage) -> str | None:

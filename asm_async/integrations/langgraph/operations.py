@@ -108,9 +108,18 @@ class Operations:
         found: Found | None = yield partial(self._do_read, place, checkpoint_id)
         return found
 
-    def put(self, put: Put) -> Steps[None]:
+    def put(self, put: Put, writes: Sequence[Writes] = ()) -> Steps[bool]:
         """
         Write a checkpoint, whose values are serialized in the caller's thread.
+
+        Args:
+            put: What is to be put.
+
+            writes: What tasks have written, to be stored in the same commit.
+
+        Returns:
+            Whether *writes* were stored; they are not where the thread, or one of them,
+            was not as expected.
         """
         for _ in range(MAX_TRIES):
             thread = self.threads.get(put.place.scope)
@@ -119,10 +128,12 @@ class Operations:
             parent = put.record.parent
             if put.is_recorded and parent and thread.said.get(parent) is None:
                 yield partial(self._do_learn, put.place, parent, thread)
-            prepared = prepare(put, thread, self.serde)
+            prepared = prepare(put, thread, self.serde, writes)
             is_done = yield partial(self._do_commit, put, prepared)
             if is_done:
-                return
+                return bool(writes)
+            # One of them may be there already, as a repeated task's are.
+            writes = ()
         raise ConflictError(
             f"thread {put.place.thread_id!r}: other writers changed it at each of"
             f" {MAX_TRIES} attempts; try again"

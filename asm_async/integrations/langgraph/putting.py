@@ -20,6 +20,7 @@ from asm_async.integrations.langgraph.reading import Place, Reader
 from asm_async.integrations.langgraph.records import Record
 from asm_async.integrations.langgraph.stale import StaleCheckpointError
 from asm_async.integrations.langgraph.threads import Head, Thread, Threads
+from asm_async.integrations.langgraph.writes import Writes
 from asm_async.ports.together import Ports
 from asm_async.values.changes import Changes
 from asm_async.values.session import Session
@@ -90,9 +91,13 @@ class Prepared:
     said: Mapping[str, Sequence[bytes]]
 
 
-def prepare(put: Put, thread: Thread, serde: SerializerProtocol) -> Prepared:
+def prepare(
+    put: Put, thread: Thread, serde: SerializerProtocol, writes: Sequence[Writes] = ()
+) -> Prepared:
     """
     Make the changes of a put, in the thread in which the values are the caller's.
+
+    Those of *writes* are part of them.
     """
     encoded: dict[str, Encoded] = {}
     values: dict[str, bytes | None] = {}
@@ -125,11 +130,14 @@ def prepare(put: Put, thread: Thread, serde: SerializerProtocol) -> Prepared:
     said = {name: each.elements for name, each in encoded.items() if each.elements}
     contents = {**items, put.key: record.packed(serde)}
     messages = _new_messages(put, thread, said) if put.is_recorded else []
-    changes = _changes(put, thread, contents, messages)
+    changes = _changes(put, thread, contents, messages, writes)
+    expected = {(put.place.scope, keys.EPOCH): thread.epoch}
+    for each in writes:
+        expected |= each.expected
     return Prepared(
         thread=thread,
         changes=changes,
-        expected={(put.place.scope, keys.EPOCH): thread.epoch},
+        expected=expected,
         encoded=encoded,
         known=known,
         parts=parts,
@@ -154,6 +162,7 @@ def _changes(
     thread: Thread,
     contents: Mapping[str, bytes],
     messages: Sequence[NewMessage],
+    writes: Sequence[Writes],
 ) -> Changes:
     place, record = put.place, put.record
     data = head = {"id": record.id, "namespace": place.namespace}
@@ -182,6 +191,8 @@ def _changes(
         items.append(item(keys.NAMESPACES))
     if put.run_id is not None and _run_key(put.run_id) not in thread.known:
         items.append(attrs.evolve(item(place.scope), scope=run_scope(put.run_id)))
+    for each in writes:
+        items += each.items
     events, runs = events_and_runs(place.scope, record, messages)
     return Changes(
         items=tuple(items),

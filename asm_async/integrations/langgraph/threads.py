@@ -81,7 +81,8 @@ class Thread:
         """
         Remember which form the value of a channel has at a version.
         """
-        lean = attrs.evolve(encoded, parts={})
+        # What it holds beside would be kept alive as well.
+        lean = Encoded(encoded.form, {}, encoded.elements) if encoded.parts else encoded
         self.latest_forms[namespace, channel] = version, lean
 
     def form_at(self, namespace: str, channel: str, version: object) -> Encoded | None:

@@ -37,6 +37,7 @@ class Writes:
     What a task has written, as items.
     """
 
+    scope: str
     items: Sequence[StateItem]
     are_special: bool
     """
@@ -47,6 +48,15 @@ class Writes:
     """
     Makes the session that the thread appears as, should there be none yet.
     """
+
+    @property
+    def expected(self) -> dict[tuple[str, str], int]:
+        """
+        The revisions that a commit expects of their items: 0 of those that stay.
+        """
+        if self.are_special:
+            return {}
+        return {(item.scope, item.key): 0 for item in self.items}
 
 
 def writes_of(
@@ -76,6 +86,7 @@ def writes_of(
             session_id=place.scope,
         )
     return Writes(
+        scope=place.scope,
         items=list(items.values()),
         are_special=all(channel in WRITES_IDX_MAP for channel, _ in task.writes),
         session=session,

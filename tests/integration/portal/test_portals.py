@@ -3,11 +3,12 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Callable
 from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
-from typing import Self
+from typing import Any, Self
 
 import pytest
 
@@ -135,6 +136,44 @@ async def test_a_call_sees_the_context_of_its_caller() -> None:
         variable.set("of the caller")
 
         assert await portal.run(read) == "of the caller"
+
+
+async def test_what_comes_back_at_once_wakes_its_caller_once(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """
+    Of calls that end while their caller's loop is busy, it is told all at once.
+    """
+    caller, ended = asyncio.get_running_loop(), threading.Event()
+    wake_ups: list[object] = []
+    wake = caller.call_soon_threadsafe
+
+    def count_wake_ups(callback: Callable[..., object], *args: Any) -> asyncio.Handle:
+        wake_ups.append(callback)
+        return wake(callback, *args)
+
+    async def end(number: int) -> int:
+        # The last to end is the first that was begun.
+        for _ in range(32 - number):
+            await asyncio.sleep(0)
+        if number == 0:
+            ended.set()
+        return number
+
+    async with Portal(InMemoryPorts) as portal:
+        monkeypatch.setattr(caller, "call_soon_threadsafe", count_wake_ups)
+        calls = [
+            asyncio.ensure_future(portal.run(partial(end, number)))
+            for number in range(32)
+        ]
+        await asyncio.sleep(0)
+        ended.wait()
+        results = await asyncio.gather(*calls)
+        monkeypatch.undo()
+
+    assert results == list(range(32))
+    # What the last one returns comes when its caller may go on already.
+    assert len(wake_ups) <= 2
 
 
 async def test_a_synchronous_call_in_the_portals_thread_is_refused() -> None:
