@@ -93,7 +93,7 @@ def file(tmp_path: Path, shown_sqlite_file: Path) -> Path:
     """
     Return an SQLite file with the history.
     """
-    return shutil.copy(shown_sqlite_file, tmp_path / "agents.sqlite3")
+    return Path(shutil.copy(shown_sqlite_file, tmp_path / "agents.sqlite3"))
 
 
 @pytest.fixture

@@ -145,7 +145,7 @@ def _is_left_out(item: pytest.Item) -> bool:
     chosen: frozenset[str] | None = None
     if item.path.parent == HERE:
         if item.cls.__name__ == "TestRandomSearches":
-            return item.callspec.params["seed"] >= SEEDS
+            return item.callspec.params["seed"] not in range(SEEDS)
         parameters = item.callspec.params if hasattr(item, "callspec") else {}
         if parameters.get("database_url") == "sqlite_memory":
             chosen = OF_SQLITE_IN_MEMORY.get(item.path.stem)
