@@ -86,11 +86,12 @@ def thorough(session: nox.Session) -> None:
     suites over what hardly differs the classes of ``tests/contract/conftest.py``.
     """
     session.install(".[test]")
-    fuzzing = "tests/integration/fastapi/test_fuzz.py"
     places = ["tests/property", "tests/unit", "tests/importers", "tests/contract"]
+    places += ["tests/integration/postgresql_roles/test_session_store.py"]
+    places += ["tests/integration/fastapi/test_fuzz.py"]
     environment = {"ASM_TEST_EXAMPLES": "all"}
     command = ["python", "-m", "pytest", "--numprocesses=auto"]
-    session.run(*command, *places, fuzzing, *session.posargs, env=environment)
+    session.run(*command, *places, *session.posargs, env=environment)
 
 
 @nox.session

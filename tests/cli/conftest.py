@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -16,6 +17,7 @@ from sqlalchemy import event as sa_event
 
 from asm_async import open_ports
 from asm_async.cli.main import main
+from tests.postgres_databases import PostgresDatabases
 from tests.shown_history import store_history
 
 RunProgram: TypeAlias = Callable[..., subprocess.CompletedProcess[bytes]]
@@ -45,28 +47,53 @@ def store_shown_history(url: str) -> None:
     asyncio.run(store())
 
 
+@pytest.fixture(scope="session")
+def shown_sqlite_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """
+    Return an SQLite file with the history that is copied, never used.
+    """
+    path = tmp_path_factory.mktemp("shown") / "agents.sqlite3"
+    store_shown_history(f"sqlite:///{path}")
+    return path
+
+
+@pytest.fixture(scope="session")
+def shown_postgres_template(
+    postgres_databases: PostgresDatabases, postgres_template: str
+) -> Iterator[str]:
+    """
+    Yield the name of a PostgreSQL database with the history that is copied, never used.
+    """
+    with postgres_databases.copy(postgres_template) as url:
+        store_shown_history(url)
+        yield str(sa.make_url(url).database)
+
+
 @pytest.fixture(
     params=["sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)]
 )
-def url(request: pytest.FixtureRequest) -> str:
+def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     """
-    Return a database of each kind in turn, with the history.
+    Yield a database of each kind in turn, with the history.
     """
-    is_sqlite = request.param == "sqlite"
-    name = "migrated_sqlite_url" if is_sqlite else "undisputed_postgres_url"
-    found = str(request.getfixturevalue(name))
-    store_shown_history(found)
-    return found
+    if request.param == "sqlite":
+        template: Path = request.getfixturevalue("shown_sqlite_file")
+        path = shutil.copy(template, tmp_path / "asm.sqlite3")
+        yield f"sqlite+aiosqlite:///{path}"
+        return
+    databases: PostgresDatabases = request.getfixturevalue("postgres_databases")
+    name: str = request.getfixturevalue("shown_postgres_template")
+    with databases.copy(name) as url:
+        yield url
+        assert databases.count_deadlocks(url) == 0
 
 
 @pytest.fixture
-def file(tmp_path: Path) -> Path:
+def file(tmp_path: Path, shown_sqlite_file: Path) -> Path:
     """
     Return an SQLite file with the history.
     """
-    path = tmp_path / "agents.sqlite3"
-    store_shown_history(f"sqlite:///{path}")
-    return path
+    return Path(shutil.copy(shown_sqlite_file, tmp_path / "agents.sqlite3"))
 
 
 @pytest.fixture

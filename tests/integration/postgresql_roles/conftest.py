@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncGenerator, Generator
+from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
@@ -13,10 +14,47 @@ import sqlalchemy as sa
 from asm_async.sql import create_engine
 from asm_async.testing.backend import QueryAPIBackend
 from tests.backends import migrate
+from tests.effort import IS_THOROUGH
 from tests.integration.postgresql_roles.role_backend import RoleBackend
 from tests.integration.postgresql_roles.role_tours import index_texts
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_roles import PostgresRoles
+
+# What a writer's statements are: to race, to cancel and to expect takes no others.
+WRITING = frozenset(
+    {
+        "TestAppends",
+        "TestCommits",
+        "TestCopies",
+        "TestDeletions",
+        "TestExpectedRevisions",
+        "TestFlushes",
+        "TestIdempotence",
+        "TestOperationIds",
+        "TestPartialFlushes",
+        "TestReads",
+        "TestRetractions",
+        "TestRuns",
+        "TestSessionLists",
+        "TestSessions",
+        "TestUpdates",
+        "TestWaiting",
+    }
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """
+    Leave the other classes of the suite of session stores to a thorough run.
+    """
+    if not IS_THOROUGH:
+        items[:] = [item for item in items if not _is_left_out(item)]
+
+
+def _is_left_out(item: pytest.Item) -> bool:
+    if item.path != Path(__file__).with_name("test_session_store.py"):
+        return False
+    return isinstance(item, pytest.Function) and item.cls.__name__ not in WRITING
 
 
 @pytest.fixture(scope="session")
