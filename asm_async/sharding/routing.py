@@ -106,15 +106,14 @@ class Shards(Generic[B]):
                 # A copy that is on its way may be older.
                 if await self.router.home(id_of(result)) == name:
                     return result
-            if len(failures) < len(results):
-                continue
-            # One that is out of reach may have it.
-            for failure in failures:
-                if not isinstance(failure, NotFoundError):
-                    raise failure
-            # What was on its way may have been on neither when that was asked.
-            if not is_moving and not await self.router.is_moving():
-                raise failures[0]
+            if len(failures) == len(results):
+                # One that is out of reach may have it.
+                for failure in failures:
+                    if not isinstance(failure, NotFoundError):
+                        raise failure
+                # What was on its way may have been on neither when that was asked.
+                if not is_moving and not await self.router.is_moving():
+                    raise failures[0]
             await asyncio.sleep(PAUSE_SECONDS)
 
 
