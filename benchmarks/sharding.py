@@ -4,8 +4,10 @@ What several primaries carry: ``python -m benchmarks.sharding``, two minutes.
 One PostgreSQL server and three, in turn, under the same writers, each of which appends
 to a session of its own. What counts on one machine is the rate for each second of
 processor time that the servers take: three times as many machines have three times as
-much of it. Then one of the three is killed, and a table has the 99th percentile of the
-appends to the others before and after.
+much of it. Writers of one server share its transactions, so that one server with a
+third of the writers, too, shows what comes of fewer writers for each. Then one of the
+three is killed, and a table has the 99th percentile of the appends to the others before
+and after.
 """
 
 from __future__ import annotations
@@ -120,29 +122,31 @@ async def _measure(
     one = {"a": servers[0].url}
     three = {name: each.url for name, each in zip("abc", servers[1:], strict=True)}
     async with AsyncExitStack() as stack:
-        opened: dict[str, tuple[ShardedPorts, list[str], list[int]]] = {}
-        for name, urls, used in (("1", one, servers[:1]), ("3", three, servers[1:])):
+        opened: dict[int, tuple[ShardedPorts, list[str], list[int]]] = {}
+        for urls, used in ((one, servers[:1]), (three, servers[1:])):
             await _prepare(urls)
             ports = await stack.enter_async_context(
                 open_sharded_ports(urls, pool_size=5, max_overflow=0, timeout=5)
             )
             pids = [_pid(each) for each in used]
-            opened[name] = ports, await _sessions(ports, writers), pids
-        found: dict[str, list[tuple[float, float]]] = {"1": [], "3": []}
+            opened[len(used)] = ports, await _sessions(ports, writers), pids
+        cases = [(1, writers), (1, writers // 3), (3, writers)]
+        found = {case: list[tuple[float, float]]() for case in cases}
         for _ in range(rounds):
-            for name, (ports, session_ids, pids) in opened.items():
+            for case in cases:
+                ports, session_ids, pids = opened[case[0]]
                 before = _server_seconds(pids)
-                latencies = await _write(ports, session_ids, seconds)
+                latencies = await _write(ports, session_ids[: case[1]], seconds)
                 count = sum(map(len, latencies.values()))
                 taken = _server_seconds(pids) - before
-                found[name].append((count / seconds, count / taken))
-        _say("| primaries | appends/s | appends/s of server processor time |")
-        _say("| ---: | ---: | ---: |")
-        for name, samples in found.items():
+                found[case].append((count / seconds, count / taken))
+        _say("| primaries | writers | appends/s | appends/s of server processor time |")
+        _say("| ---: | ---: | ---: | ---: |")
+        for (count, used_writers), samples in found.items():
             rate, per_second = (median(each) for each in zip(*samples, strict=True))
-            _say(f"| {name} | {rate:,.0f} | {per_second:,.0f} |")
+            _say(f"| {count} | {used_writers} | {rate:,.0f} | {per_second:,.0f} |")
 
-        ports, session_ids, _ = opened["3"]
+        ports, session_ids, _ = opened[3]
         homes = {each: await ports.router.home(each) for each in session_ids}
         others = [each for each in session_ids if homes[each] != "c"]
         before_kill = await _write(ports, session_ids, seconds)

@@ -85,7 +85,7 @@ def move(
     Move a shard to another primary, while its sessions are read and written.
 
     Interrupted, it is finished by the same command. With --json it prints an object
-    with the members "key_count", "event_count" and "longest_pause".
+    with the members "key_count", "event_count", "longest_pause" and "rows_under_lock".
 
     Args:
         shard: Which one, from 0 to 255.

@@ -5,12 +5,16 @@ An artifact registry over several primaries.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from datetime import datetime
 
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
-from asm_async.sharding.router import Router, Shards
+from asm_async.sharding.router import Router
+from asm_async.sharding.routing import Shards, everywhere, found_by, on_shard
 from asm_async.sql.artifact_registry import SQLArtifactRegistry
-from asm_async.values.artifact import Artifact, ArtifactStats
+from asm_async.values.artifact import Artifact
+
+
+def _place_of(artifact: Artifact) -> str:
+    return artifact.session_id or artifact.key
 
 
 class ShardedArtifactRegistry(ArtifactRegistryFront):
@@ -31,49 +35,21 @@ class ShardedArtifactRegistry(ArtifactRegistryFront):
     ) -> None:
         self._shards = Shards(router, registries)
 
-    async def _register(self, artifact: Artifact) -> Artifact:
-        return await self._shards.on(
-            artifact.session_id or artifact.key,
-            lambda registry: registry._register(artifact),
-        )
-
-    async def _get(self, artifact_id: str) -> Artifact:
-        return await self._shards.find(lambda registry: registry._get(artifact_id))
-
-    async def _get_by_key(self, key: str) -> Artifact:
-        return await self._shards.find(lambda registry: registry._get_by_key(key))
-
-    async def _list_by_session(
-        self, session_id: str, *, include_deleted: bool, limit: int | None
-    ) -> list[Artifact]:
-        return await self._shards.on(
-            session_id,
-            lambda registry: registry._list_by_session(
-                session_id, include_deleted=include_deleted, limit=limit
-            ),
-            bool,
-        )
-
-    async def _session_stats(self, session_id: str) -> ArtifactStats:
-        return await self._shards.on(
-            session_id,
-            lambda registry: registry._session_stats(session_id),
-            lambda stats: stats.artifact_count,
-        )
-
     async def _soft_delete(self, artifact_id: str) -> Artifact:
-        return await self._shards.find(
-            lambda registry: registry._soft_delete(artifact_id)
+        # Which of several primaries has it is known once it is found.
+        artifact = await self._get(artifact_id)
+        return await self._shards.on(
+            _place_of(artifact), lambda registry: registry._soft_delete(artifact_id)
         )
 
-    async def _hard_delete_expired(self, deleted_before: datetime) -> int:
-        counts = await self._shards.everywhere(
-            lambda registry: registry._hard_delete_expired(deleted_before)
-        )
-        return sum(counts)
-
-    async def _named_checksums(self, checksums: frozenset[str]) -> set[str]:
-        named = await self._shards.everywhere(
-            lambda registry: registry._named_checksums(checksums)
-        )
-        return set[str]().union(*named)
+    _register = on_shard(SQLArtifactRegistry._register, _place_of)
+    _get = found_by(SQLArtifactRegistry._get, _place_of)
+    _get_by_key = found_by(SQLArtifactRegistry._get_by_key, _place_of)
+    _list_by_session = on_shard(SQLArtifactRegistry._list_by_session, is_found=bool)
+    _session_stats = on_shard(
+        SQLArtifactRegistry._session_stats, is_found=lambda stats: stats.artifact_count
+    )
+    _hard_delete_expired = everywhere(SQLArtifactRegistry._hard_delete_expired, sum)
+    _named_checksums = everywhere(
+        SQLArtifactRegistry._named_checksums, lambda named: set[str]().union(*named)
+    )

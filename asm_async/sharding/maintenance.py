@@ -15,7 +15,8 @@ from asm_async.fronts.erasing import ErasureBackend, ErasureFilter, Member
 from asm_async.fronts.maintenance import Batches, MaintenanceFront
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.artifact_registry import ArtifactRegistry
-from asm_async.sharding.router import Router, Shards
+from asm_async.sharding.router import Router
+from asm_async.sharding.routing import Shards, on_shard
 from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.values.maintenance import (
     ErasureReport,
@@ -24,7 +25,6 @@ from asm_async.values.maintenance import (
     MaintenanceStep,
 )
 from asm_async.values.retention import RetentionPolicy
-from asm_async.values.session import Session
 
 T = TypeVar("T")
 
@@ -83,29 +83,11 @@ class ShardedMaintenance(MaintenanceFront):
         erasures = {name: each._erasure() for name, each in self._shards.ports.items()}
         return _Erasure(Shards(self._shards.router, erasures), self._registries)
 
-    async def _prune_session_events(
-        self, session_id: str, policy: RetentionPolicy
-    ) -> int:
-        return await self._shards.on(
-            session_id,
-            lambda each: each._prune_session_events(session_id, policy),
-            bool,
-        )
-
-    async def _soft_delete_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> Session:
-        return await self._shards.on(
-            session_id,
-            lambda each: each._soft_delete_session(session_id, expected_tenant),
-        )
-
-    async def _restore_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> Session:
-        return await self._shards.on(
-            session_id, lambda each: each._restore_session(session_id, expected_tenant)
-        )
+    _prune_session_events = on_shard(
+        SQLMaintenance._prune_session_events, is_found=bool
+    )
+    _soft_delete_session = on_shard(SQLMaintenance._soft_delete_session)
+    _restore_session = on_shard(SQLMaintenance._restore_session)
 
 
 @attrs.frozen

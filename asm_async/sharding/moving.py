@@ -44,6 +44,7 @@ from asm_async.sharding.fences import (
     moving_keys,
     set_claims,
     shard_in,
+    shards,
 )
 from asm_async.sharding.router import HOLDING, LEASE_SECONDS
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key
@@ -191,6 +192,8 @@ class Move:
         async def say(transaction: Transaction) -> None:
             if state in {ShardState.CLOSING, ShardState.HERE}:
                 await check_mover(transaction.conn, self.shard, self._mover)
+            elif state is not ShardState.ABSENT:
+                await self._forget_keys(transaction)
             claim = Claim(state, epoch, self._mover)
             await set_claims(transaction.conn, {self.shard: claim})
 
@@ -392,10 +395,16 @@ class Move:
             after = rows[-1].run_id
 
     async def _forget_keys(self, transaction: Transaction) -> None:
+        """
+        Forget which keys have moved, unless the shard is being moved here.
+        """
         conn = transaction.conn
-        are_its = shard_in(conn, moving_keys.c.key) == self.shard
-        await conn.execute(sa.delete(moving_keys).where(are_its))
-        await conn.execute(sa.delete(changes).where(changes.c.shard == self.shard))
+        query = sa.select(shards.c.state).where(shards.c.shard == self.shard)
+        state = await conn.scalar(query.with_for_update(read=True))
+        if state in {ShardState.HERE, ShardState.ABSENT}:
+            are_its = shard_in(conn, moving_keys.c.key) == self.shard
+            await conn.execute(sa.delete(moving_keys).where(are_its))
+            await conn.execute(sa.delete(changes).where(changes.c.shard == self.shard))
 
 
 async def _mark(conn: AsyncConnection, keys: Sequence[str], *, is_moved: bool) -> None:

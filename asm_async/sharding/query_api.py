@@ -13,6 +13,7 @@ from collections.abc import (
     Sequence,
 )
 from contextlib import aclosing
+from itertools import chain
 from typing import TypeVar
 
 from asm_async.fronts.paging import Paging
@@ -25,7 +26,8 @@ from asm_async.fronts.query_filters import (
 )
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
-from asm_async.sharding.router import Router, Shards, always
+from asm_async.sharding.router import Router
+from asm_async.sharding.routing import Shards, always, everywhere, on_shard
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.transfer.exports import export_lines, lines_of_items
@@ -40,12 +42,43 @@ from asm_async.values.event import Event
 from asm_async.values.page import Page
 from asm_async.values.run import Run
 from asm_async.values.session import Session
-from asm_async.values.session_export import SessionExport
 from asm_async.values.state_item import StateItem
-from asm_async.values.summaries import SessionStats
 from asm_async.values.transfer_reports import ExportReport, ImportReport
 
 V = TypeVar("V", bound=Session | Run | Event)
+
+
+def _ids_of(wanted: RunSearch | UsageFilter) -> Iterable[str] | None:
+    return None if wanted.session_id is None else (wanted.session_id,)
+
+
+def _chained(groups: Iterable[Collection[RunGroup]]) -> Collection[RunGroup]:
+    return [*chain(*groups)]
+
+
+def _revision_of(item: Session | Run | Event) -> int:
+    # Events never change.
+    return 0 if isinstance(item, Event) else item.revision
+
+
+def _merged(pages: Sequence[Page[V]], paging: Paging) -> Page[V]:
+    """
+    Merge the pages that several primaries have behind the same place.
+
+    A cursor names the last item of its page by what it is ordered by, so that each
+    primary can go on from there, whether it has that item or not.
+    """
+    order = paging.order
+    # What is being moved may be on two of them; the older is a copy.
+    every = sorted((item for page in pages for item in page.items), key=_revision_of)
+    found: dict[Key, V] = {order.key_of(item): item for item in every}
+    keys = sorted(found, reverse=order.is_descending)
+    items: list[V] = [found[key] for key in keys]
+    has_more = any(page.cursor is not None for page in pages)
+    # One more item than the page holds shows that there is another page.
+    more: list[V] = items[-1:] if has_more and len(items) == paging.limit else []
+    counts = [page.total_count for page in pages if page.total_count is not None]
+    return paging.page([*items, *more], sum(counts) if counts else None)
 
 
 class ShardedQueryAPI(QueryAPIFront):
@@ -75,31 +108,11 @@ class ShardedQueryAPI(QueryAPIFront):
         )
         return _merged(pages, paging)
 
-    async def _get_session_stats(
-        self, session_id: str, expected_tenant: str | None
-    ) -> SessionStats:
-        return await self._shards.on(
-            session_id,
-            lambda query: query._get_session_stats(session_id, expected_tenant),
-        )
-
     async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
         pages = await self._shards.everywhere(
-            lambda query: query._search_runs(wanted, paging), _only(wanted.session_id)
+            lambda query: query._search_runs(wanted, paging), _ids_of(wanted)
         )
         return _merged(pages, paging)
-
-    async def _group_usage(self, wanted: UsageFilter) -> Collection[RunGroup]:
-        groups = await self._shards.everywhere(
-            lambda query: query._group_usage(wanted), _only(wanted.session_id)
-        )
-        return [group for each in groups for group in each]
-
-    async def _group_costs(self, wanted: UsageFilter) -> Collection[RunGroup]:
-        groups = await self._shards.everywhere(
-            lambda query: query._group_costs(wanted), _only(wanted.session_id)
-        )
-        return [group for each in groups for group in each]
 
     async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
         pages = await self._shards.everywhere(
@@ -107,19 +120,13 @@ class ShardedQueryAPI(QueryAPIFront):
         )
         return _merged(pages, paging)
 
-    async def _count_events(self, wanted: EventSearch) -> int:
-        counts = await self._shards.everywhere(
-            lambda query: query._count_events(wanted), wanted.session_ids
-        )
-        return sum(counts)
-
-    async def _export_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> SessionExport:
-        return await self._shards.on(
-            session_id,
-            lambda query: query._export_session(session_id, expected_tenant),
-        )
+    _get_session_stats = on_shard(SQLQueryAPI._get_session_stats)
+    _export_session = on_shard(SQLQueryAPI._export_session)
+    _group_usage = everywhere(SQLQueryAPI._group_usage, _chained, _ids_of)
+    _group_costs = everywhere(SQLQueryAPI._group_costs, _chained, _ids_of)
+    _count_events = everywhere(
+        SQLQueryAPI._count_events, sum, lambda wanted: wanted.session_ids
+    )
 
     async def _export_sessions(
         self,
@@ -191,28 +198,3 @@ class ShardedQueryAPI(QueryAPIFront):
             max_line_bytes=max_line_bytes,
             progress=progress,
         )
-
-
-def _only(session_id: str | None) -> Iterable[str] | None:
-    return None if session_id is None else (session_id,)
-
-
-def _merged(pages: Sequence[Page[V]], paging: Paging) -> Page[V]:
-    """
-    Merge the pages that several primaries have behind the same place.
-
-    A cursor names the last item of its page by what it is ordered by, so that each
-    primary can go on from there, whether it has that item or not.
-    """
-    order = paging.order
-    # What is being moved may be on two of them.
-    found: dict[Key, V] = {
-        order.key_of(item): item for page in pages for item in page.items
-    }
-    keys = sorted(found, reverse=order.is_descending)
-    items: list[V] = [found[key] for key in keys]
-    has_more = any(page.cursor is not None for page in pages)
-    # One more item than the page holds shows that there is another page.
-    more: list[V] = items[-1:] if has_more and len(items) == paging.limit else []
-    counts = [page.total_count for page in pages if page.total_count is not None]
-    return paging.page([*items, *more], sum(counts) if counts else None)

@@ -12,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping
 from functools import partial
-from typing import Generic, TypeVar
+from typing import TypeVar
 
 import attrs
 from sqlalchemy.ext.asyncio import AsyncEngine
@@ -34,14 +34,16 @@ LEASE_SECONDS = 1.0
 How long, in seconds, a router believes what a primary has said of its shards.
 """
 
-_PAUSE_SECONDS = 0.02
+PAUSE_SECONDS = 0.02
+"""
+Seconds between two looks at where a shard is that is being moved.
+"""
 
 HOLDING = (ShardState.HERE, ShardState.LEAVING, ShardState.CLOSING)
 """
 What a primary says of a shard of which it may have something.
 """
 
-P = TypeVar("P")
 T = TypeVar("T")
 
 
@@ -208,7 +210,7 @@ class Router:
                     raise failures[0]
                 if asyncio.get_running_loop().time() > deadline:
                     raise StorageUnavailableError(f"shard {shard} is on no primary")
-                await asyncio.sleep(_PAUSE_SECONDS)
+                await asyncio.sleep(PAUSE_SECONDS)
 
     async def run(
         self,
@@ -252,7 +254,7 @@ class Router:
                     f"shard {shard_of(id)} is being moved, and primary {name!r} refuses"
                     " the call: try again, or finish the move"
                 ) from error
-            await asyncio.sleep(_PAUSE_SECONDS)
+            await asyncio.sleep(PAUSE_SECONDS)
 
     async def is_moving(self) -> bool:
         """
@@ -297,75 +299,3 @@ class Router:
             if each is not None and not isinstance(each, StorageError):
                 raise each
         return [each for each in results if isinstance(each, StorageError)]
-
-
-def always(_: object) -> bool:
-    """
-    Return that a call has found what it is about.
-    """
-    return True
-
-
-@attrs.frozen(eq=False)
-class Shards(Generic[P]):
-    """
-    One port of each primary, behind the router.
-    """
-
-    router: Router
-    ports: Mapping[str, P]
-
-    async def on(
-        self,
-        id: str,  # noqa: A002 - any id
-        call: Callable[[P], Awaitable[T]],
-        is_found: Callable[[T], object] = always,
-    ) -> T:
-        """
-        Make a call of the port where an id's shard is.
-        """
-        return await self.router.run(id, lambda name: call(self.ports[name]), is_found)
-
-    async def everywhere(
-        self,
-        call: Callable[[P], Awaitable[T]],
-        ids: Iterable[str] | None = None,
-    ) -> list[T]:
-        """
-        Make a call of the port of every primary at once, or of those that *ids* are on.
-
-        Raises:
-            StorageUnavailableError: If one of them is out of reach.
-        """
-        names = await self.router.names_of(ids)
-        return await asyncio.gather(*[call(self.ports[name]) for name in names])
-
-    async def find(self, call: Callable[[P], Awaitable[T]]) -> T:
-        """
-        Return what the first primary finds that has it.
-
-        Raises:
-            NotFoundError: As the primaries do, if none has it.
-        """
-        while True:
-            is_moving = await self.router.is_moving()
-            tasks = [asyncio.ensure_future(call(port)) for port in self.ports.values()]
-            try:
-                failures: list[ASMError] = []
-                for done in asyncio.as_completed(tasks):
-                    try:
-                        return await done
-                    except (NotFoundError, StorageError) as error:
-                        failures.append(error)
-            finally:
-                for task in tasks:
-                    task.cancel()
-                await asyncio.wait(tasks)
-            # One that is out of reach may have it.
-            for failure in failures:
-                if isinstance(failure, StorageError):
-                    raise failure
-            # What was on its way may have been on neither when that was asked.
-            if not is_moving and not await self.router.is_moving():
-                raise failures[0]
-            await asyncio.sleep(_PAUSE_SECONDS)

@@ -7,23 +7,38 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping, Sequence
 from functools import partial
+from itertools import chain
 
 import attrs
 
 from asm_async.fronts.copying import SessionCopy
-from asm_async.fronts.expectations import Expectations
-from asm_async.fronts.retracting import Retraction
-from asm_async.fronts.session_filters import EventFilter, RunFilter, SessionFilter
+from asm_async.fronts.session_filters import EventFilter, SessionFilter
 from asm_async.fronts.session_store import SessionStoreFront
 from asm_async.fronts.snapshots import ChangesSnapshot
-from asm_async.sharding.router import LEASE_SECONDS, Router, Shards
+from asm_async.sharding.router import LEASE_SECONDS, Router
+from asm_async.sharding.routing import Shards, found_by, never, on_shard
 from asm_async.sharding.shards import only_shard
 from asm_async.sharding.state_store import places_of
 from asm_async.sql.session_store import SQLSessionStore
-from asm_async.values.changes import Committed
 from asm_async.values.event import Event, EventSnapshot
-from asm_async.values.run import Run
 from asm_async.values.session import Session
+
+
+def _place_of_batch(batch: Sequence[EventSnapshot], *_: object) -> str:
+    return only_shard((event.session_id for event, _, _ in batch), "append_events")
+
+
+def _place_of_changes(changes: ChangesSnapshot, _: object) -> str:
+    if changes.save is not None:
+        ids = places_of(changes.save, changes.session_id)
+    else:
+        ids = set[str]() if changes.session_id is None else {changes.session_id}
+    return only_shard(ids, "commit")
+
+
+def _place_of_copy(copy: SessionCopy) -> str:
+    ids = {copy.source_id, copy.target.id, *copy.scopes.values()}
+    return only_shard(ids, "copy_session")
 
 
 class ShardedSessionStore(SessionStoreFront):
@@ -46,13 +61,6 @@ class ShardedSessionStore(SessionStoreFront):
         for store in self._shards.ports.values():
             await store.aclose()
 
-    async def _get_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> Session:
-        return await self._shards.on(
-            session_id, lambda store: store._get_session(session_id, expected_tenant)
-        )
-
     async def _list_sessions(self, wanted: SessionFilter) -> list[Session]:
         # Of each primary as many as all that are left out may be.
         limit = None if wanted.limit is None else wanted.limit + wanted.offset
@@ -60,75 +68,11 @@ class ShardedSessionStore(SessionStoreFront):
         lists = await self._shards.everywhere(
             lambda store: store._list_sessions(of_each)
         )
-        found = {each.id: each for sessions in lists for each in sessions}
+        # What is being moved may be on two of them; the older is a copy.
+        every = sorted(chain(*lists), key=lambda each: each.revision)
+        found = {each.id: each for each in every}
         ordered = sorted(found.values(), key=lambda each: (each.created_at, each.id))
         return ordered[wanted.offset : limit]
-
-    async def _delete_session(
-        self, session_id: str, expected_tenant: str | None
-    ) -> None:
-        # Of one that was not there nothing is said.
-        await self._shards.on(
-            session_id,
-            lambda store: store._delete_session(session_id, expected_tenant),
-            lambda _: False,
-        )
-
-    async def _get_run(self, run_id: str, expected_tenant: str | None) -> Run:
-        return await self._shards.find(
-            lambda store: store._get_run(run_id, expected_tenant)
-        )
-
-    async def _list_runs(self, session_id: str, wanted: RunFilter) -> list[Run]:
-        return await self._shards.on(
-            session_id, lambda store: store._list_runs(session_id, wanted), bool
-        )
-
-    async def _get_active_run(
-        self, session_id: str, expected_tenant: str | None
-    ) -> Run | None:
-        return await self._shards.on(
-            session_id,
-            lambda store: store._get_active_run(session_id, expected_tenant),
-            bool,
-        )
-
-    async def _append(
-        self,
-        batch: Sequence[EventSnapshot],
-        expected_sequence: int | None,
-        expected_tenant: str | None,
-    ) -> list[Event]:
-        ids = (event.session_id for event, _, _ in batch)
-        return await self._shards.on(
-            only_shard(ids, "append_events") or "",
-            lambda store: store._append(batch, expected_sequence, expected_tenant),
-        )
-
-    async def _commit(
-        self, changes: ChangesSnapshot, expected: Expectations
-    ) -> Committed:
-        if changes.save is not None:
-            ids = places_of(changes.save, changes.session_id)
-        else:
-            ids = set[str]() if changes.session_id is None else {changes.session_id}
-        return await self._shards.on(
-            only_shard(ids, "commit") or "",
-            lambda store: store._commit(changes, expected),
-        )
-
-    async def _retract(self, retraction: Retraction) -> list[Event]:
-        return await self._shards.on(
-            retraction.session_id, lambda store: store._retract(retraction)
-        )
-
-    async def _copy_session(self, copy: SessionCopy) -> Session:
-        scopes = copy.scopes.values()
-        ids = {copy.source_id, copy.target.id, *scopes}
-        return await self._shards.on(
-            only_shard(ids, "copy_session") or "",
-            lambda store: store._copy_session(copy),
-        )
 
     async def _get_events(self, session_id: str, wanted: EventFilter) -> list[Event]:
         clock = asyncio.get_running_loop().time
@@ -144,14 +88,17 @@ class ShardedSessionStore(SessionStoreFront):
             if events or left <= 0:
                 return events
 
-    async def _get_latest_sequence(
-        self, session_id: str, expected_tenant: str | None
-    ) -> int:
-        return await self._shards.on(
-            session_id,
-            lambda store: store._get_latest_sequence(session_id, expected_tenant),
-            bool,
-        )
+    _get_session = on_shard(SQLSessionStore._get_session)
+    # Of a session that was not there nothing is said.
+    _delete_session = on_shard(SQLSessionStore._delete_session, is_found=never)
+    _get_run = found_by(SQLSessionStore._get_run, lambda run: run.session_id)
+    _list_runs = on_shard(SQLSessionStore._list_runs, is_found=bool)
+    _get_active_run = on_shard(SQLSessionStore._get_active_run, is_found=bool)
+    _get_latest_sequence = on_shard(SQLSessionStore._get_latest_sequence, is_found=bool)
+    _append = on_shard(SQLSessionStore._append, _place_of_batch)
+    _commit = on_shard(SQLSessionStore._commit, _place_of_changes)
+    _retract = on_shard(SQLSessionStore._retract, lambda wanted: wanted.session_id)
+    _copy_session = on_shard(SQLSessionStore._copy_session, _place_of_copy)
 
 
 async def _read_events(

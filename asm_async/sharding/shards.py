@@ -79,9 +79,9 @@ def shard_of(id: str) -> int:  # noqa: A002 - the id of whatever it is
     return hashlib.sha256(shard_key(id).encode()).digest()[0]
 
 
-def only_shard(ids: Iterable[str], what: str) -> str | None:
+def only_shard(ids: Iterable[str], what: str) -> str:
     """
-    Return one of *ids* if all belong to one shard; None if there are none.
+    Return one of *ids* if all belong to one shard; the empty id if there are none.
 
     Args:
         ids: Of sessions, scopes and artifacts without a session.
@@ -101,4 +101,4 @@ def only_shard(ids: Iterable[str], what: str) -> str | None:
             f" shard {first}, {other!r} of shard {second}; make a call for each, or"
             " give what belongs together ids with the same beginning up to a slash"
         )
-    return next(iter(by_shard.values()), None)
+    return next(iter(by_shard.values()), "")

@@ -4,18 +4,18 @@ A state store over several primaries.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from typing import TypeVar
 
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
-from asm_async.fronts.state_store import (
-    ItemFilter,
-    SessionItemFilter,
-    StateStoreFront,
-)
-from asm_async.sharding.router import Router, Shards
+from asm_async.fronts.state_store import ItemFilter, StateStoreFront
+from asm_async.sharding.router import Router
+from asm_async.sharding.routing import Shards, on_shard
 from asm_async.sharding.shards import only_shard
 from asm_async.sql.state_store import SQLStateStore
 from asm_async.values.state_item import StateItem
+
+T = TypeVar("T")
 
 _LEASES = "asm.runs/"
 """
@@ -44,57 +44,55 @@ class ShardedStateStore(StateStoreFront):
         for state in self._shards.ports.values():
             await state.aclose()
 
-    async def _save_items(self, save: ItemsToSave) -> list[StateItem]:
-        place = only_shard(places_of(save), "save_items")
-        return await self._shards.on(place or "", lambda state: state._save_items(save))
-
     async def _get_items(self, scope: str, keys: Collection[str]) -> list[StateItem]:
-        if scope.startswith(_LEASES):
-            lists = await self._shards.everywhere(
-                lambda state: state._get_items(scope, keys)
-            )
-            return [item for items in lists for item in items]
-        return await self._shards.on(
-            scope, lambda state: state._get_items(scope, keys), bool
-        )
+        return await self._read(scope, lambda state: state._get_items(scope, keys))
 
     async def _list_items(self, scope: str, wanted: ItemFilter) -> list[StateItem]:
-        if scope.startswith(_LEASES):
-            lists = await self._shards.everywhere(
-                lambda state: state._list_items(scope, wanted)
-            )
-            return sorted(
-                (item for items in lists for item in items),
-                key=lambda item: item.key,
-                reverse=wanted.descending,
-            )[: wanted.limit]
-        return await self._shards.on(
-            scope, lambda state: state._list_items(scope, wanted), bool
-        )
+        items = await self._read(scope, lambda state: state._list_items(scope, wanted))
+        items.sort(key=lambda item: item.key, reverse=wanted.descending)
+        return items[: wanted.limit]
 
-    async def _list_session_items(self, wanted: SessionItemFilter) -> list[StateItem]:
-        return await self._shards.on(
-            wanted.session_id, lambda state: state._list_session_items(wanted), bool
-        )
+    async def _read(
+        self, scope: str, call: Callable[[SQLStateStore], Awaitable[list[StateItem]]]
+    ) -> list[StateItem]:
+        if not scope.startswith(_LEASES):
+            return await self._shards.on(scope, call, bool)
+        home = self._shards.router.home
+        lists = await self._shards.everywhere(call)
+        # What is being moved may be on two primaries.
+        return [
+            item
+            for name, items in zip(self._shards.ports, lists, strict=True)
+            for item in items
+            if await home(item.session_id or scope) == name
+        ]
 
     async def _delete_items(self, deletion: ItemsToDelete) -> int:
-        scope = deletion.scope
-        if scope.startswith(_LEASES):
-            counts = await self._shards.everywhere(
-                lambda state: state._delete_items(deletion)
+        return sum(
+            await self._delete(
+                deletion.scope, lambda state: state._delete_items(deletion)
             )
-            return sum(counts)
-        return await self._shards.on(
-            scope, lambda state: state._delete_items(deletion), bool
         )
 
     async def _delete_scope(self, scope: str) -> None:
+        await self._delete(scope, lambda state: state._delete_scope(scope))
+
+    async def _delete(
+        self, scope: str, call: Callable[[SQLStateStore], Awaitable[T]]
+    ) -> list[T]:
         if scope.startswith(_LEASES):
-            await self._shards.everywhere(lambda state: state._delete_scope(scope))
-        else:
-            await self._shards.on(
-                scope, lambda state: state._delete_scope(scope), lambda _: False
-            )
+            return await self._shards.everywhere(call)
+        return [await self._shards.on(scope, call, bool)]
+
+    _save_items = on_shard(
+        SQLStateStore._save_items,
+        lambda save: only_shard(places_of(save), "save_items"),
+    )
+    _list_session_items = on_shard(
+        SQLStateStore._list_session_items,
+        lambda wanted: wanted.session_id,
+        is_found=bool,
+    )
 
 
 def places_of(save: ItemsToSave, session_id: str | None = None) -> set[str]:

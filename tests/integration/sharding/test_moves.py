@@ -10,6 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
+import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import (
@@ -29,7 +30,7 @@ from asm_async.sharding import (
     shard_engine,
     shard_of,
 )
-from asm_async.sharding.fences import Claim, read_claims, set_claims
+from asm_async.sharding.fences import Claim, moving_keys, read_claims, set_claims
 from asm_async.testing.event_feed.contract import Collecting
 from asm_async.testing.factories import (
     make_event,
@@ -377,6 +378,24 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     assert len(await ports.primaries[_TARGET].store.get_events("acme/1")) == 3
     assert await _claim(movers[_SOURCE]) == Claim(ShardState.ABSENT, 0)
     assert await _claim(movers[_TARGET]) == Claim(ShardState.HERE, 1)
+
+
+async def test_what_an_earlier_move_has_left_keeps_nothing_behind(
+    ports: ShardedPorts, movers: Mapping[str, AsyncEngine]
+) -> None:
+    """
+    One that was killed at its very end has not forgotten which keys had moved.
+    """
+    await ports.store.save_session(make_session(id="acme/1"))
+    await move_shard(movers, _SHARD, _TARGET)
+    left = {"key": "acme", "is_moved": True}
+    for side in (_SOURCE, _TARGET):
+        async with movers[side].begin() as conn:
+            await conn.execute(sa.insert(moving_keys), left)
+    await move_shard(movers, _SHARD, _SOURCE)
+    there = ports.primaries[_SOURCE]
+    assert (await there.store.get_session("acme/1")).id == "acme/1"
+    await ports.store.append_event(make_event(session_id="acme/1"))
 
 
 async def test_what_cannot_be_moved_is_refused(

@@ -1,0 +1,184 @@
+"""
+How a port over several primaries is made of the ports of each.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import (
+    Awaitable,
+    Callable,
+    Iterable,
+    Mapping,
+    Sequence,
+)
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+
+import attrs
+
+from asm_async.errors import NotFoundError
+from asm_async.sharding.router import PAUSE_SECONDS, Router
+
+B = TypeVar("B")
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+def always(_: object) -> bool:
+    """
+    Return that a call has found what it is about.
+    """
+    return True
+
+
+def never(_: object) -> bool:
+    """
+    Return that a call does not say whether it has found what it is about.
+    """
+    return False
+
+
+def first_of(id: str, *_: object, **__: object) -> str:  # noqa: A002 - any id
+    """
+    Return the first argument of a call, which is the id that decides where it is made.
+    """
+    return id
+
+
+@attrs.frozen(eq=False)
+class Shards(Generic[B]):
+    """
+    One port of each primary, behind the router.
+    """
+
+    router: Router
+    ports: Mapping[str, B]
+
+    async def on(
+        self,
+        id: str,  # noqa: A002 - any id
+        call: Callable[[B], Awaitable[T]],
+        is_found: Callable[[T], object] = always,
+    ) -> T:
+        """
+        Make a call of the port where an id's shard is.
+        """
+        return await self.router.run(id, lambda name: call(self.ports[name]), is_found)
+
+    async def everywhere(
+        self,
+        call: Callable[[B], Awaitable[T]],
+        ids: Iterable[str] | None = None,
+    ) -> list[T]:
+        """
+        Make a call of the port of every primary at once, or of those that *ids* are on.
+
+        Raises:
+            StorageUnavailableError: If one of them is out of reach.
+        """
+        names = await self.router.names_of(ids)
+        return await asyncio.gather(*[call(self.ports[name]) for name in names])
+
+    async def find(
+        self, call: Callable[[B], Awaitable[T]], id_of: Callable[[T], str]
+    ) -> T:
+        """
+        Find what a call returns on any primary, and make it where the shard of it is.
+
+        Args:
+            call: It only reads, or may be repeated.
+
+            id_of: What decides the shard of what was found.
+
+        Raises:
+            NotFoundError: As the primaries do, if none has it.
+        """
+        while True:
+            is_moving = await self.router.is_moving()
+            results = await asyncio.gather(
+                *[call(port) for port in self.ports.values()], return_exceptions=True
+            )
+            failures: list[BaseException] = []
+            for name, result in zip(self.ports, results, strict=True):
+                if isinstance(result, BaseException):
+                    failures.append(result)
+                    continue
+                # A copy that is on its way may be older.
+                if await self.router.home(id_of(result)) == name:
+                    return result
+            if len(failures) == len(results):
+                # One that is out of reach may have it.
+                for failure in failures:
+                    if not isinstance(failure, NotFoundError):
+                        raise failure
+                # What was on its way may have been on neither when that was asked.
+                if not is_moving and not await self.router.is_moving():
+                    raise failures[0]
+            await asyncio.sleep(PAUSE_SECONDS)
+
+
+# The methods of a port over several primaries, made of those of a port of one. They
+# take the same arguments; their type is that which the front has declared for them.
+
+
+def on_shard(
+    method: Callable[Concatenate[B, P], Awaitable[T]],
+    id_of: Callable[..., str] = first_of,
+    is_found: Callable[[T], object] = always,
+) -> Any:
+    """
+    Make the method that is called where the shard is of what it is about.
+
+    Args:
+        method: That of a port of one primary.
+
+        id_of: Takes the arguments, and returns what decides the shard.
+
+        is_found: As for :meth:`Router.run`.
+    """
+
+    async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
+        shards: Shards[B] = self._shards
+        place = id_of(*arguments, **options)
+        return await shards.on(
+            place, lambda port: method(port, *arguments, **options), is_found
+        )
+
+    return call
+
+
+def found_by(
+    method: Callable[Concatenate[B, P], Awaitable[T]], id_of: Callable[[T], str]
+) -> Any:
+    """
+    Make the method that finds what it is about on any primary.
+    """
+
+    async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
+        shards: Shards[B] = self._shards
+        return await shards.find(
+            lambda port: method(port, *arguments, **options), id_of
+        )
+
+    return call
+
+
+def everywhere(
+    method: Callable[Concatenate[B, P], Awaitable[T]],
+    merge: Callable[[Sequence[T]], T],
+    ids_of: Callable[..., Iterable[str] | None] = lambda *_, **__: None,
+) -> Any:
+    """
+    Make the method that asks all primaries, or those that some ids are on.
+    """
+
+    async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
+        shards: Shards[B] = self._shards
+        return merge(
+            await shards.everywhere(
+                lambda port: method(port, *arguments, **options),
+                ids_of(*arguments, **options),
+            )
+        )
+
+    return call
