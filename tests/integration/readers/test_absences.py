@@ -119,11 +119,12 @@ async def test_a_frozen_standby_keeps_nobody_waiting(servers: Servers) -> None:
 
 
 async def test_a_standby_that_is_gone_is_read_from_again_when_it_is_back(
-    servers: Servers,
+    servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
-    A restart costs no caller anything.
+    A restart costs no caller anything: it is tried once in vain, at the most.
     """
+    caplog.set_level(logging.DEBUG, logger="asm_async.sql.readers")
     async with opened(servers) as ports:
         await until_read(ports)
         await ports.store.save_session(make_session())
@@ -133,12 +134,31 @@ async def test_a_standby_that_is_gone_is_read_from_again_when_it_is_back(
         await asyncio.to_thread(servers.standby.stop)
         for _ in range(3):
             assert await ids_of_events(ports) == ["evt_1"]
+        assert state_of(ports).failed_reads <= 1
+        assert "fell silent" not in caplog.text
         await until(ports, lambda state: state.reason is not None)
         await asyncio.to_thread(servers.standby.start)
         await until_read(ports)
         before = state_of(ports).reads
         assert await ids_of_events(ports) == ["evt_1"]
         assert state_of(ports).reads == before + 1
+
+
+async def test_a_connection_that_was_ended_is_no_reason_against_a_standby(
+    servers: Servers,
+) -> None:
+    """
+    It is asked on another one, as after a restart.
+    """
+    ended = (
+        "SELECT bool_and(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    async with opened(servers) as ports:
+        await until_read(ports)
+        assert await ask(servers.standby_url, ended)
+        await readers_of(ports).look()
+        assert state_of(ports).reason is None
 
 
 async def test_what_replay_has_to_cancel_the_primary_answers(servers: Servers) -> None:
