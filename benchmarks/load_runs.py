@@ -35,8 +35,9 @@ _COLUMNS = {
     "asm_session_sequences": "session_id last_sequence pruned_count state updated_at"
     " active_until",
     "asm_runs": "id session_id status input output metadata turn_count token_usage"
-    " input_tokens output_tokens total_tokens started_at ended_at provider"
-    " provider_metadata model cost_usd revision",
+    " input_tokens output_tokens total_tokens cache_read_tokens cache_write_tokens"
+    " reasoning_tokens started_at ended_at provider provider_metadata model cost_usd"
+    " revision",
 }
 _TABLES = {table: columns.split() for table, columns in _COLUMNS.items()}
 
@@ -79,7 +80,7 @@ def _rows(
             yield (
                 *(f"run_{number:032x}", session_id(number // _RUNS_PER_SESSION)),
                 *("completed", *texts, "{}", 2),
-                *(json.dumps(dict(zip(names, counts, strict=True))), *counts),
+                *(json.dumps(dict(zip(names, counts, strict=True))), *counts, 0, 0, 0),
                 *(started, started, provider, json.dumps({"model": model}), model),
                 *((read * 3 + written * 15) / 1e6 if number % 2 else None, 2),
             )

@@ -67,8 +67,8 @@ def test_a_primary_that_went_backwards_has_another_history() -> None:
     What its standbys had of the one before counts no more.
     """
     history = PrimaryHistory(10)
-    history.note(0, 100)
-    history.note(1, 50)
+    for at, position in ((0, 30), (1, 100), (2, 50)):
+        history.note(at, position)
 
     assert history.is_ahead(100)
     assert history.lag_of(40) == inf

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import secrets
 import time
 from collections.abc import Callable
 from contextlib import AsyncExitStack
@@ -16,7 +17,7 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from asm_async import open_ports
-from asm_async.errors import NotFoundError
+from asm_async.errors import NotFoundError, StorageUnavailableError
 from asm_async.sql import create_engine, migrations
 from asm_async.sql.readers.routing import reads_of
 from asm_async.sql.transactions.transaction import Transactions
@@ -33,6 +34,7 @@ from tests.integration.readers.servers import (
     until,
     until_read,
 )
+from tests.postgres_server import give_away
 from tests.standby_pair import running_pair
 from tests.standby_server import ask
 
@@ -117,11 +119,12 @@ async def test_a_frozen_standby_keeps_nobody_waiting(servers: Servers) -> None:
 
 
 async def test_a_standby_that_is_gone_is_read_from_again_when_it_is_back(
-    servers: Servers,
+    servers: Servers, caplog: pytest.LogCaptureFixture
 ) -> None:
     """
-    A restart costs no caller anything.
+    A restart costs no caller anything: it is tried once in vain, at the most.
     """
+    caplog.set_level(logging.DEBUG, logger="asm_async.sql.readers")
     async with opened(servers) as ports:
         await until_read(ports)
         await ports.store.save_session(make_session())
@@ -131,12 +134,31 @@ async def test_a_standby_that_is_gone_is_read_from_again_when_it_is_back(
         await asyncio.to_thread(servers.standby.stop)
         for _ in range(3):
             assert await ids_of_events(ports) == ["evt_1"]
+        assert state_of(ports).failed_reads <= 1
+        assert "fell silent" not in caplog.text
         await until(ports, lambda state: state.reason is not None)
         await asyncio.to_thread(servers.standby.start)
         await until_read(ports)
         before = state_of(ports).reads
         assert await ids_of_events(ports) == ["evt_1"]
         assert state_of(ports).reads == before + 1
+
+
+async def test_a_connection_that_was_ended_is_no_reason_against_a_standby(
+    servers: Servers,
+) -> None:
+    """
+    It is asked on another one, as after a restart.
+    """
+    ended = (
+        "SELECT bool_and(pg_terminate_backend(pid, 60000)) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND pid <> pg_backend_pid()"
+    )
+    async with opened(servers) as ports:
+        await until_read(ports)
+        assert await ask(servers.standby_url, ended)
+        await readers_of(ports).look()
+        assert state_of(ports).reason is None
 
 
 async def test_what_replay_has_to_cancel_the_primary_answers(servers: Servers) -> None:
@@ -196,6 +218,21 @@ async def test_a_standby_of_another_server_is_not_read_from(
         assert [state.reads for state in readers_of(ports).states] == [0, 0]
 
 
+async def test_a_primary_that_is_a_standby_tells_nothing_of_others(
+    servers: Servers,
+) -> None:
+    """
+    How far the log goes, it does not know: it answers itself, and makes no tokens.
+    """
+    url = servers.standby_url
+    async with open_ports(url, readers=[url]) as ports:
+        assert "did not answer yet" in str(state_of(ports).reason)
+        assert await ports.query.count_events() == 0
+        assert state_of(ports).reads == 0
+        with pytest.raises(StorageUnavailableError, match="there is no token"):
+            await readers_of(ports).token()
+
+
 async def own_token(servers: Servers) -> str:
     """
     Return a token of these servers.
@@ -226,3 +263,29 @@ async def test_standbys_answer_while_the_primary_is_away() -> None:
             await pair.standby.promote()
             state = await until(ports, lambda state: state.reason is not None)
             assert "promoted" in str(state.reason)
+
+
+async def test_a_standby_that_holds_what_was_lost_is_not_read_from() -> None:
+    """
+    It is ahead of the server that was promoted without all that the old one had.
+    """
+    with running_pair() as pair:
+        old, new = pair.primary, pair.standby
+        engine = create_engine(old.url)
+        await migrations.upgrade(engine)
+        await engine.dispose()
+        await new.catch_up()
+        await new.stop_following()
+        text = secrets.token_hex(500_000)
+        async with open_ports(old.url) as ports:
+            await ports.store.save_session(make_session(metadata={"text": text}))
+        await asyncio.to_thread(old.stop)
+        signal = old.directory / "data" / "standby.signal"
+        signal.touch()
+        give_away(signal)
+        await asyncio.to_thread(old.start)
+        await new.promote()
+        async with open_ports(new.url, readers=[old.url]) as ports:
+            assert "holds what the primary does not" in str(state_of(ports).reason)
+            assert (await ports.query.search_sessions()).items == ()
+            assert state_of(ports).reads == 0

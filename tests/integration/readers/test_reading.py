@@ -113,6 +113,9 @@ async def test_a_token_waits_for_nothing_that_was_not_acknowledged(
     """
     It is no further than what the server has flushed, which alone standbys are sent.
     """
+    # Nobody else flushes meanwhile.
+    await ask(servers.url, "ALTER SYSTEM SET wal_writer_delay = '10s'")
+    await ask(servers.url, "SELECT pg_reload_conf()")
     async with opened(servers) as ports:
         await until_read(ports)
         await ports.store.save_session(make_session())
@@ -126,6 +129,8 @@ async def test_a_token_waits_for_nothing_that_was_not_acknowledged(
             with readers.reading(after=token, max_wait=LONG_SECONDS):
                 assert len(await ports.store.get_events("ses_1")) == number + 1
         assert (state_of(ports).reads, state_of(ports).failed_reads) == (5, 0)
+    await ask(servers.url, "ALTER SYSTEM RESET wal_writer_delay")
+    await ask(servers.url, "SELECT pg_reload_conf()")
 
 
 def counted(session: Session) -> Session:
