@@ -104,6 +104,24 @@ async def test_text_is_kept_elsewhere_as_what_it_stands_for_is(
     assert read_plain.data == value
 
 
+@pytest.mark.parametrize("others", [{}, {"b": 1}])
+async def test_a_long_member_that_looks_like_a_reference_is_kept_elsewhere(
+    others: dict[str, Any],
+) -> None:
+    """
+    Of text too, where such a member is not decoded; not if it has others beside.
+    """
+    coder = LargeDataCoder(contents=InMemoryArtifactStore())
+    event = make_event(data={"a": {"asm.moved": "x" * 40_000, **others}, "b": 1})
+    (plain,) = await coder.encode([event])
+    (text,) = await coder.encode([with_text(event)])
+
+    assert isinstance(plain, Event)
+    assert isinstance(text, Event)
+    assert encode_json(text.data) == encode_json(plain.data)
+    assert len(encode_json(text.data)) < 200 or others
+
+
 async def test_a_content_that_is_gone_is_shown_as_such_in_text() -> None:
     """
     As it is in place of what the text stands for.
