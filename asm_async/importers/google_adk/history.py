@@ -143,8 +143,9 @@ class History:
     def _update_time(self, stored: object) -> float:
         time = (column_time(stored) or self._session.created_at).timestamp()
         # ADK compares what it has stored, which may lie between two microseconds.
-        is_exact = isinstance(stored, float) and abs(stored - time) < _MICROSECOND
-        return stored if is_exact else time
+        if isinstance(stored, float) and abs(stored - time) < _MICROSECOND:
+            return stored
+        return time
 
     def _events(self, record: AdkRecord) -> tuple[Event, ...]:
         first, *others = events_of_record(self.name.id, record.members, record.at)
