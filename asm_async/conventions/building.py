@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any, TypeAlias, TypedDict
+from typing import Any, TypeAlias, TypedDict, cast
 
 from asm_async.conventions.layouts import LAYOUTS, checked
 from asm_async.errors import ValidationError
@@ -91,12 +91,13 @@ def build_event(
         if value is not None or (member.is_required and member.kind.takes_none):
             data[member.name] = value
     others: dict[str, Any] = {**options}
-    own: Any = others.pop("data", {})
-    if not isinstance(own, Mapping):
-        raise fields.unexpected("data", "a JSON object", own)
-    if doubled := own.keys() & members.keys():
-        name = min(doubled)
-        raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
+    given: Any = others.pop("data", {})
+    if not isinstance(given, Mapping):
+        raise fields.unexpected("data", "a JSON object", given)
+    own = cast("Mapping[str, Any]", given)
+    for name in members:
+        if name in own:
+            raise ValidationError(f"data[{name!r}]: pass it as the argument {name}")
     # The event checks and copies it.
     return Event.new(
         type=event_type, session_id=session_id, data={**data, **own}, **others

@@ -8,7 +8,7 @@ import json
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import pytest
@@ -16,6 +16,7 @@ import pytest
 from asm_async import Ports
 from asm_async.errors import ValidationError
 from asm_async.importers import ImportSummary, ProblemCode, import_from
+from asm_async.integrations.records.adk_names import UPDATE_KEY
 from asm_async.transcripts import read_transcript
 from tests.importers.pickled_actions import ACTIONS, ACTIONS_AS_JSON, attacks
 from tests.importers.written_databases import WrittenDatabase
@@ -188,6 +189,24 @@ async def imported(ports: Ports, written: WrittenDatabase) -> ImportSummary:
     Import the database.
     """
     return await import_from(ports, "google-adk", written.url)
+
+
+@pytest.mark.parametrize("written_url", ["sqlite"], indirect=True)
+async def test_a_time_between_two_microseconds_is_kept(
+    ports: Ports, written: WrittenDatabase
+) -> None:
+    """
+    When a session was updated is the number that ADK has stored, to the last bit.
+    """
+    await create_with_json(written)
+    at = 1796059861.3479269
+    await written.run("UPDATE sessions SET update_time = :at", at=at)
+    await imported(ports, written)
+    items = await ports.state.get_items(ID, [UPDATE_KEY])
+    (data,) = [cast("dict[str, Any]", item.data) for item in items.values()]
+
+    assert at != round(at, 6)
+    assert data["last_update_time"] == at
 
 
 async def test_events_are_told_by_the_conventions(

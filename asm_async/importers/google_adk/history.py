@@ -38,6 +38,7 @@ from asm_async.values.state_item import StateItem
 
 _EPOCH = datetime.fromtimestamp(0, UTC)
 _MAX_RUNS = 1_024
+_MICROSECOND = 1e-6
 
 
 class History:
@@ -134,10 +135,17 @@ class History:
                     items.append(state_item(scope, key, value, owner))
                 except ValidationError as error:
                     problems.append(f"state {key!r}: {error}")
-        updated = column_time(row.get("update_time")) or self._session.created_at
-        items.append(update_item(self.name, updated.timestamp(), self._last_id))
+        updated = self._update_time(row.get("update_time"))
+        items.append(update_item(self.name, updated, self._last_id))
         made = Record(place=place, session=self._session, items=tuple(items))
         return made, tuple(problems)
+
+    def _update_time(self, stored: object) -> float:
+        time = (column_time(stored) or self._session.created_at).timestamp()
+        # ADK compares what it has stored, which may lie between two microseconds.
+        if isinstance(stored, float) and abs(stored - time) < _MICROSECOND:
+            return stored
+        return time
 
     def _events(self, record: AdkRecord) -> tuple[Event, ...]:
         first, *others = events_of_record(self.name.id, record.members, record.at)

@@ -288,7 +288,7 @@ async def test_a_deleted_conversation_begins_anew(ports: Ports) -> None:
         ),
         (
             [Message("user", [Content.from_usage({"input_token_count": -1})])],
-            "input_tokens",
+            "input_token_count",
         ),
     ],
 )

@@ -5,11 +5,10 @@ What tasks have written is committed with the checkpoint that is put next.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Sequence
 from typing import Any
 
 import pytest
-from langchain_core.runnables import RunnableConfig
 
 from asm_async import Ports, Session, StateItem
 from asm_async.integrations.langgraph import AsmCheckpointSaver, StaleCheckpointError
@@ -184,22 +183,15 @@ async def test_writes_that_are_cancelled_later_wait_for_their_put() -> None:
     assert joining.cancelled()
 
 
-async def put_beside(
-    writer: Writer, write: Callable[[RunnableConfig], Awaitable[None]]
-) -> RunnableConfig:
+async def put_beside(writer: Writer, writing: Awaitable[None]) -> None:
     """
     Put two checkpoints, and let a task write beside the first of them.
-
-    Returns:
-        The config of the checkpoint that it wrote on.
     """
-    config = await writer.put({"n": 0})
     put = await begin(writer.put({"n": 1}))
-    writing = await begin(write(config))
+    written = await begin(writing)
     await put
     await writer.put({"n": 2})
-    await writing
-    return config
+    await written
 
 
 async def test_what_has_joined_is_pending_on_its_checkpoint(ports: Ports) -> None:
@@ -208,9 +200,9 @@ async def test_what_has_joined_is_pending_on_its_checkpoint(ports: Ports) -> Non
     """
     saver = AsmCheckpointSaver(ports)
     writer = Writer(saver, "t")
-    config = await put_beside(
-        writer, lambda at: saver.aput_writes(at, [("a", 1), ("b", 2)], "task")
-    )
+    config = await writer.put({"n": 0})
+    writes = [("a", 1), ("b", 2)]
+    await put_beside(writer, saver.aput_writes(config, writes, "task"))
     found = await AsmCheckpointSaver(ports).aget_tuple(config)
     latest = await AsmCheckpointSaver(ports).aget_tuple(thread("t"))
 
@@ -227,12 +219,10 @@ async def test_a_repeated_task_changes_nothing_beside_a_put(ports: Ports) -> Non
     """
     saver = AsmCheckpointSaver(ports)
     writer = Writer(saver, "t")
-
-    async def write_twice(config: RunnableConfig) -> None:
-        await AsmCheckpointSaver(ports).aput_writes(config, [("a", "first")], "task")
-        await saver.aput_writes(config, [("a", "second"), ("b", "new")], "task")
-
-    config = await put_beside(writer, write_twice)
+    config = await writer.put({"n": 0})
+    await saver.aput_writes(config, [("a", "first")], "task")
+    again = [("a", "second"), ("b", "new")]
+    await put_beside(writer, saver.aput_writes(config, again, "task"))
     found = await saver.aget_tuple(config)
     latest = await saver.aget_tuple(thread("t"))
 

@@ -4,6 +4,8 @@ Two turns of one thread at the same time.
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from asm_async import Ports
@@ -29,19 +31,23 @@ async def test_one_of_two_turns_is_refused_and_none_is_lost(ports: Ports) -> Non
     """
     chats = [chat_with(AsmCheckpointSaver(ports, on_fork="refuse")) for _ in range(2)]
     accepted: list[str] = []
+
+    async def take_turn(chat: Any, text: str) -> None:
+        await say(chat, "t", text)
+        accepted.append(text)
+
     await say(chats[0], "t", "hello")
     for trial in range(TRIALS):
-        texts = [f"{trial} of {writer}" for writer in range(2)]
         outcomes = await race(
-            say(chat, "t", text) for chat, text in zip(chats, texts, strict=True)
+            take_turn(chat, f"{trial} of {writer}") for writer, chat in enumerate(chats)
         )
         refused = [isinstance(each, StaleCheckpointError) for each in outcomes]
-        # The second may have begun when the first had ended.
+        # Either may have begun when the other had ended.
         assert refused.count(True) <= 1
-        accepted += [t for t, is_not in zip(texts, refused, strict=True) if not is_not]
     state = (await chats[0].aget_state(thread("t"))).values
 
-    assert texts_of(state)[2::2] == accepted
+    # One that was refused half-way through has left its question.
+    assert [text for text in texts_of(state) if text in accepted] == accepted
 
 
 async def test_the_error_says_where_the_thread_is(ports: Ports) -> None:
