@@ -111,7 +111,9 @@ class PostgresDatabases:
     def __init__(self, url: str) -> None:
         self._engine = create_engine(url, isolation_level="AUTOCOMMIT")
         # With a factory the runner leaves the thread's current event loop alone.
-        self._runner = asyncio.Runner(loop_factory=asyncio.new_event_loop)
+        self.runner: asyncio.Runner = asyncio.Runner(
+            loop_factory=asyncio.new_event_loop
+        )
         self._idle: defaultdict[str, list[_Copy]] = defaultdict(list)
 
     def close(self) -> None:
@@ -121,8 +123,8 @@ class PostgresDatabases:
         for copies in self._idle.values():
             for each in copies:
                 self._give_up(each)
-        self._runner.run(self._engine.dispose())
-        self._runner.close()
+        self.runner.run(self._engine.dispose())
+        self.runner.close()
 
     @contextmanager
     def empty(self) -> Generator[str]:
@@ -138,7 +140,7 @@ class PostgresDatabases:
         Yield the name of a new database that has our tables, to be a template.
         """
         with self._database("template1") as url:
-            self._runner.run(migrate(create_engine(url), partitions=partitions))
+            self.runner.run(migrate(create_engine(url), partitions=partitions))
             yield str(url.database)
 
     @contextmanager
@@ -164,11 +166,11 @@ class PostgresDatabases:
             TimeoutError: If a connection does not end: somebody has leaked it.
         """
         idle = self._idle[template]
-        copy = idle.pop() if idle else self._runner.run(self._new_copy(template))
+        copy = idle.pop() if idle else self.runner.run(self._new_copy(template))
         is_like_new = False
         try:
             yield copy.url
-            is_like_new = self._runner.run(copy.is_emptied())
+            is_like_new = self.runner.run(copy.is_emptied())
         finally:
             if is_like_new:
                 idle.append(copy)
@@ -185,8 +187,8 @@ class PostgresDatabases:
         return _Copy(url.render_as_string(hide_password=False), conn, schema)
 
     def _give_up(self, copy: _Copy) -> None:
-        self._runner.run(copy.conn.close())
-        self._runner.run(self._drop(str(sa.make_url(copy.url).database)))
+        self.runner.run(copy.conn.close())
+        self.runner.run(self._drop(str(sa.make_url(copy.url).database)))
 
     def count_deadlocks(self, url: str) -> int:
         """
@@ -208,15 +210,15 @@ class PostgresDatabases:
                     pass
                 return int(await conn.scalar(_DEADLOCKS, {"name": name}) or 0)
 
-        return self._runner.run(count())
+        return self.runner.run(count())
 
     @contextmanager
     def _database(self, template: str) -> Generator[sa.URL]:
-        name = self._runner.run(self._create(template))
+        name = self.runner.run(self._create(template))
         try:
             yield self._engine.url.set(database=name)
         finally:
-            self._runner.run(self._drop(name))
+            self.runner.run(self._drop(name))
 
     async def _create(self, template: str) -> str:
         name = f"asm_test_{secrets.token_hex(8)}"
