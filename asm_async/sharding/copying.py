@@ -130,10 +130,10 @@ class Copying:
         await remove_rows(self.target, self.keys, self.shard, self.mover)
 
         async def copy(conn: AsyncConnection) -> int:
-            for table in TABLES:
-                count = await self._copy(conn, table, sa.true())
-            # Events are the last of them.
-            return count
+            counts = {
+                table: await self._copy(conn, table, sa.true()) for table in TABLES
+            }
+            return counts[_EVENTS]
 
         return await self.source.read(copy)
 
@@ -311,7 +311,7 @@ async def _read_copied(
 def _has_id(
     table: sa.Table, ids: Collection[tuple[Any, ...]]
 ) -> sa.ColumnElement[bool]:
-    columns = [*table.primary_key]
+    columns: list[sa.Column[Any]] = [*table.primary_key]
     if len(columns) == 1:
         return columns[0].in_([id_ for (id_,) in ids])
     return sa.tuple_(*columns).in_(list(ids))

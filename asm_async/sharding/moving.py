@@ -362,7 +362,7 @@ class Move:
 
             await self.source.write(close, is_repeatable=True)
 
-    def _note(self, **progress: float) -> None:
+    def _note(self, **progress: Any) -> None:
         self.report = attrs.evolve(self.report, **progress)
         if self.progress is not None:
             self.progress(self.report)

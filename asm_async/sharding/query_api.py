@@ -52,7 +52,7 @@ def _ids_of(wanted: RunSearch | UsageFilter) -> Iterable[str] | None:
     return None if wanted.session_id is None else (wanted.session_id,)
 
 
-def _chained(groups: Iterable[Collection[RunGroup]]) -> Collection[RunGroup]:
+def _chained(groups: Iterable[Collection[RunGroup]]) -> list[RunGroup]:
     return [*chain(*groups)]
 
 

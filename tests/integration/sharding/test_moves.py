@@ -185,7 +185,7 @@ async def test_what_is_written_while_it_is_copied_is_moved(
         await store.append_events(again)
         await store.delete_session("acme/2")
         session = await store.get_session("acme/3")
-        await store.save_session(attrs.evolve(session, tags=["after"]))
+        await store.save_session(attrs.evolve(session, tags=("after",)))
         await store.save_run(attrs.evolve(run, turn_count=7))
         await state.save_items([attrs.evolve(items[0], data="new")])
         await state.delete_items("acme/x", keys=["removed"])
