@@ -168,7 +168,8 @@ class LargeDataCoder(Coder):
                 if not is_lenient:
                     raise
                 return _shown_instead(moved, error)
-            return text if type(chosen.event.data) is EncodedJSON else decode_json(text)
+            data: Any = chosen.event.data
+            return text if type(data) is EncodedJSON else decode_json(text)
 
         return await _with_changed(
             values, _is_reference, read, may_be_chosen=may_hold_references
@@ -233,13 +234,13 @@ async def _with_changed(
     for index, event in enumerate(values):
         if not isinstance(event, Event):
             continue
-        data: object = event.data
+        data: Any = event.data
         if type(data) is EncodedJSON:
             steps = chosen_members(data, is_chosen, may_be_chosen=may_be_chosen)
             parts = parts_of[index] = await in_steps(steps, share)
             members = [part for part in parts if isinstance(part, tuple)]
         else:
-            members = [each for each in event.data.items() if is_chosen(each[1])]
+            members = [each for each in data.items() if is_chosen(each[1])]
         chosen += [(index, _Chosen(event, *member)) for member in members]
     made = await _all_of([each for _, each in chosen], change)
     replaced: dict[int, dict[str, Any]] = {}

@@ -35,7 +35,12 @@ from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.json_outline import PIECE_LENGTH
 from asm_async.values.json_pieces import members_in_pieces
-from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
+from asm_async.values.json_values import (
+    EncodedJSON,
+    JSONObject,
+    decode_json,
+    encode_json,
+)
 from asm_async.values.run import Run
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
@@ -148,15 +153,16 @@ def opened(
 
 def _context(value: Session, siv: object, cipher: AESSIV, bound: bytes) -> Any:
     # A search leaves the context out.
-    if _is_empty(value.context):
+    context: Any = value.context
+    if _is_empty(context):
         return {}
     subject = shown(value)
-    held = sealed_object(value.context) or {}
+    held: JSONObject = sealed_object(context) or {}
     sealed = SealedText.of(held.get(SEALED), subject)
     if _siv_of(cast("str", held[SEALED])) != siv:
         raise TamperedError("its context is from another time", subject=subject)
     text = unseal(cipher, sealed, _CONTEXT + bound, subject).decode()
-    if type(value.context) is EncodedJSON:
+    if type(context) is EncodedJSON:
         # Without what it was filled up with.
         return EncodedJSON(text.rstrip(" "))
     return decode_json(text)

@@ -164,12 +164,12 @@ def moved_members(event: Event) -> Iterator[tuple[str, MovedMember]]:
     """
     Yield the members of a stored event that are elsewhere, each with its name.
     """
-    data: object = event.data
+    data: Any = event.data
     if type(data) is EncodedJSON:
         choosing = chosen_members(data, looks_moved, may_be_chosen=may_hold_references)
         members = [part for part in at_once(choosing) if isinstance(part, tuple)]
     else:
-        members = [*event.data.items()]
+        members = [*data.items()]
     for name, member in members:
         if (moved := reference_of(member)) is not None:
             yield name, moved
