@@ -278,7 +278,8 @@ class Move:
         """
         Move what some keys have, most of which is copied already.
         """
-        keys, passes = [*copying.keys], 0
+        keys: list[str] = [*copying.keys]
+        passes = 0
         while keys:
             passes += 1
             is_slow = passes > _FREE_PASSES
@@ -290,7 +291,7 @@ class Move:
                 continue
             began = asyncio.get_running_loop().time()
             close = partial(self._close_keys, copying, keys, is_slow=is_slow)
-            moved = await self.source.write(close, is_repeatable=True)
+            moved: list[str] = await self.source.write(close, is_repeatable=True)
             if moved:
                 await self._open_keys(moved)
             pause = asyncio.get_running_loop().time() - began
