@@ -26,6 +26,7 @@ from asm_async.sharding.fences import (
     shards,
 )
 from asm_async.sql.core import tables
+from asm_async.sql.core.tables import GateState
 from asm_async.sql.transactions.transaction import Transaction, Transactions, prolong
 
 ROWS_PER_BATCH = 500
@@ -279,6 +280,52 @@ async def remove_rows(
 
         while await side.write(remove, is_repeatable=True):
             pass
+
+
+def closing(keys: Sequence[str]) -> sa.Update:
+    """
+    Return the statement that makes counters those of removed sessions.
+
+    They stay, so that followers of this primary's feed find its history whole.
+    """
+    gates = tables.session_sequences
+    return (
+        sa.update(gates)
+        .where(is_of(gates, keys))
+        .values(
+            state=GateState.DELETED.value,
+            pruned_count=gates.c.last_sequence,
+            active_until=None,
+        )
+    )
+
+
+async def copy_tombstones(source: Transactions, target: Transactions) -> None:
+    """
+    Let the target know the last revisions of all runs that the source has removed.
+
+    They do not say in which sessions the runs were.
+    """
+    tombstones = tables.run_tombstones
+
+    async def copy(transaction: Transaction, rows: Sequence[Any]) -> None:
+        ids = [row.run_id for row in rows]
+        is_known = tombstones.c.run_id.in_(ids)
+        query = sa.select(tombstones.c.run_id).where(is_known)
+        known = {*await transaction.conn.scalars(query)}
+        new = [row._asdict() for row in rows if row.run_id not in known]
+        if new:
+            await transaction.conn.execute(sa.insert(tombstones), new)
+
+    async def read(conn: AsyncConnection, after: str) -> Sequence[Any]:
+        query = sa.select(tombstones).where(tombstones.c.run_id > after)
+        page = query.order_by(tombstones.c.run_id).limit(ROWS_PER_BATCH)
+        return (await conn.execute(page)).all()
+
+    after = ""
+    while rows := await source.read(partial(read, after=after)):
+        await target.write(partial(copy, rows=rows), is_repeatable=True)
+        after = rows[-1].run_id
 
 
 def is_of(table: sa.Table, keys: Sequence[str]) -> sa.ColumnElement[bool]:

@@ -31,7 +31,8 @@ from asm_async.sharding.copying import (
     MAX_ROWS_UNDER_LOCK,
     Copying,
     check_mover,
-    is_of,
+    closing,
+    copy_tombstones,
     remove_rows,
 )
 from asm_async.sharding.creating import list_shards
@@ -49,7 +50,6 @@ from asm_async.sharding.fences import (
 from asm_async.sharding.router import HOLDING, LEASE_SECONDS
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key
 from asm_async.sql.core import tables
-from asm_async.sql.core.tables import GateState
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 from asm_async.values import fields
 
@@ -179,7 +179,7 @@ class Move:
                     break
             await self._say(self.source, ShardState.CLOSING, self.epoch)
             await self._move_keys()
-            await self._move_tombstones()
+            await copy_tombstones(self.source, self.target)
             await self._say(self.target, ShardState.HERE, self.epoch + 1)
         await self._say(self.source, ShardState.ABSENT, self.epoch)
         # Until then a router may ask which keys have moved.
@@ -278,7 +278,8 @@ class Move:
         """
         Move what some keys have, most of which is copied already.
         """
-        keys, passes = [*copying.keys], 0
+        keys: list[str] = [*copying.keys]
+        passes = 0
         while keys:
             passes += 1
             is_slow = passes > _FREE_PASSES
@@ -290,7 +291,7 @@ class Move:
                 continue
             began = asyncio.get_running_loop().time()
             close = partial(self._close_keys, copying, keys, is_slow=is_slow)
-            moved = await self.source.write(close, is_repeatable=True)
+            moved: list[str] = await self.source.write(close, is_repeatable=True)
             if moved:
                 await self._open_keys(moved)
             pause = asyncio.get_running_loop().time() - began
@@ -357,7 +358,7 @@ class Move:
                 transaction: Transaction, part: Sequence[str] = part
             ) -> None:
                 await begin_moving(transaction.conn)
-                await transaction.conn.execute(_closing(part))
+                await transaction.conn.execute(closing(part))
                 await check_mover(transaction.conn, self.shard, self._mover)
 
             await self.source.write(close, is_repeatable=True)
@@ -366,33 +367,6 @@ class Move:
         self.report = attrs.evolve(self.report, **progress)
         if self.progress is not None:
             self.progress(self.report)
-
-    async def _move_tombstones(self) -> None:
-        """
-        Let the target know the last revisions of all runs that the source has removed.
-
-        They do not say in which sessions the runs were.
-        """
-        tombstones = tables.run_tombstones
-
-        async def copy(transaction: Transaction, rows: Sequence[Any]) -> None:
-            ids = [row.run_id for row in rows]
-            is_known = tombstones.c.run_id.in_(ids)
-            query = sa.select(tombstones.c.run_id).where(is_known)
-            known = {*await transaction.conn.scalars(query)}
-            new = [row._asdict() for row in rows if row.run_id not in known]
-            if new:
-                await transaction.conn.execute(sa.insert(tombstones), new)
-
-        async def read(conn: AsyncConnection, after: str) -> Sequence[Any]:
-            query = sa.select(tombstones).where(tombstones.c.run_id > after)
-            page = query.order_by(tombstones.c.run_id).limit(_EVENTS_PER_BATCH)
-            return (await conn.execute(page)).all()
-
-        after = ""
-        while rows := await self.source.read(partial(read, after=after)):
-            await self.target.write(partial(copy, rows=rows), is_repeatable=True)
-            after = rows[-1].run_id
 
     async def _forget_keys(self, transaction: Transaction) -> None:
         """
@@ -416,21 +390,3 @@ async def _mark(conn: AsyncConnection, keys: Sequence[str], *, is_moved: bool) -
     rows = [{"key": key, "is_moved": is_moved} for key in keys]
     if rows:
         await conn.execute(sa.insert(moving_keys), rows)
-
-
-def _closing(keys: Sequence[str]) -> sa.Update:
-    """
-    Return the statement that makes counters those of removed sessions.
-
-    They stay, so that followers of this primary's feed find its history whole.
-    """
-    gates = tables.session_sequences
-    return (
-        sa.update(gates)
-        .where(is_of(gates, keys))
-        .values(
-            state=GateState.DELETED.value,
-            pruned_count=gates.c.last_sequence,
-            active_until=None,
-        )
-    )

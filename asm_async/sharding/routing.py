@@ -12,7 +12,7 @@ from collections.abc import (
     Mapping,
     Sequence,
 )
-from typing import Any, Concatenate, Generic, ParamSpec, TypeVar
+from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import attrs
 
@@ -36,13 +36,6 @@ def never(_: object) -> bool:
     Return that a call does not say whether it has found what it is about.
     """
     return False
-
-
-def first_of(id: str, *_: object, **__: object) -> str:  # noqa: A002 - any id
-    """
-    Return the first argument of a call, which is the id that decides where it is made.
-    """
-    return id
 
 
 @attrs.frozen(eq=False)
@@ -123,7 +116,7 @@ class Shards(Generic[B]):
 
 def on_shard(
     method: Callable[Concatenate[B, P], Awaitable[T]],
-    id_of: Callable[..., str] = first_of,
+    id_of: Callable[P, str] | None = None,
     is_found: Callable[[T], object] = always,
 ) -> Any:
     """
@@ -132,14 +125,16 @@ def on_shard(
     Args:
         method: That of a port of one primary.
 
-        id_of: Takes the arguments, and returns what decides the shard.
+        id_of: Takes the arguments, and returns what decides the shard: the first of
+            them if there is none.
 
         is_found: As for :meth:`Router.run`.
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
         shards: Shards[B] = self._shards
-        place = id_of(*arguments, **options)
+        first = cast("tuple[str, ...]", arguments)[0]
+        place = first if id_of is None else id_of(*arguments, **options)
         return await shards.on(
             place, lambda port: method(port, *arguments, **options), is_found
         )
@@ -166,7 +161,7 @@ def found_by(
 def everywhere(
     method: Callable[Concatenate[B, P], Awaitable[T]],
     merge: Callable[[Sequence[T]], T],
-    ids_of: Callable[..., Iterable[str] | None] = lambda *_, **__: None,
+    ids_of: Callable[P, Iterable[str] | None] | None = None,
 ) -> Any:
     """
     Make the method that asks all primaries, or those that some ids are on.
@@ -177,7 +172,7 @@ def everywhere(
         return merge(
             await shards.everywhere(
                 lambda port: method(port, *arguments, **options),
-                ids_of(*arguments, **options),
+                ids_of and ids_of(*arguments, **options),
             )
         )
 

@@ -24,11 +24,11 @@ from asm_async.values.event import Event, EventSnapshot
 from asm_async.values.session import Session
 
 
-def _place_of_batch(batch: Sequence[EventSnapshot], *_: object) -> str:
+def _place_of_batch(batch: Sequence[EventSnapshot], *_: object, **__: object) -> str:
     return only_shard((event.session_id for event, _, _ in batch), "append_events")
 
 
-def _place_of_changes(changes: ChangesSnapshot, _: object) -> str:
+def _place_of_changes(changes: ChangesSnapshot, *_: object, **__: object) -> str:
     if changes.save is not None:
         ids = places_of(changes.save, changes.session_id)
     else:
@@ -97,7 +97,9 @@ class ShardedSessionStore(SessionStoreFront):
     _get_latest_sequence = on_shard(SQLSessionStore._get_latest_sequence, is_found=bool)
     _append = on_shard(SQLSessionStore._append, _place_of_batch)
     _commit = on_shard(SQLSessionStore._commit, _place_of_changes)
-    _retract = on_shard(SQLSessionStore._retract, lambda wanted: wanted.session_id)
+    _retract = on_shard(
+        SQLSessionStore._retract, lambda retraction: retraction.session_id
+    )
     _copy_session = on_shard(SQLSessionStore._copy_session, _place_of_copy)
 
 

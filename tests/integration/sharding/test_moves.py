@@ -358,9 +358,9 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
             case "closed":
                 patched.setattr(moving.Move, "_open_keys", break_off)
             case "opened":
-                patched.setattr(moving, "_closing", break_off)
+                patched.setattr(moving, "closing", break_off)
             case _:
-                patched.setattr(moving.Move, "_move_tombstones", break_off)
+                patched.setattr(moving, "copy_tombstones", break_off)
         with pytest.raises(_BrokenOffError):
             await move_shard(movers, _SHARD, _TARGET)
     with pytest.raises(ConflictError, match="is being moved to 'p0'"):
