@@ -126,7 +126,8 @@ async def _write(kind: str, place: Path, setting: Setting) -> Tally:
     while block := list(islice(faults, _FAULTS_PER_HISTORY)):
         history = setting.directory / f"{kind}-{len(histories)}.jsonl"
         histories.append(history)
-        writers = troubled_writing(url, history, setting.random)
+        # Refused at once: a short timeout would only show how busy the machine is.
+        writers = troubled_writing(url, history, setting.random, timeout=30.0)
         with _held_open(path, for_reading=kind == "quota"):
             if kind == "quota":
                 await _grow(url, len(histories))
