@@ -64,9 +64,9 @@ class _Line:
         keys: set[str] = set()
         size = 0
         while self.waiting:
-            items = self.waiting[0].writes.items
-            size += sum(len(item.content or b"") for item in items)
-            new = {item.key for item in items}
+            writes = self.waiting[0].writes
+            size += _size_of(writes)
+            new = {item.key for item in writes.items}
             too_many = size > _MAX_BYTES or len(keys) + len(new) > _MAX_ITEMS
             # A commit names an item once.
             if too_many or not keys.isdisjoint(new):
@@ -111,7 +111,10 @@ class Joins:
         """
         loop = asyncio.get_running_loop()
         line = self._lines.get((loop, scope))
-        if line is None:
+        # What fits into no commit would wait, and all behind it, for the last put.
+        if line is None or len(writes.items) > _MAX_ITEMS:
+            return False
+        if _size_of(writes) > _MAX_BYTES:
             return False
         joining = _Joining(writes, loop.create_future())
         line.waiting.append(joining)
@@ -142,3 +145,7 @@ class Joins:
             del self._lines[name]
         while line.waiting:
             line.waiting.popleft().tell(is_stored=False)
+
+
+def _size_of(writes: Writes) -> int:
+    return sum(len(item.content or b"") for item in writes.items)

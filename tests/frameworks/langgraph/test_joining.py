@@ -19,11 +19,11 @@ from tests.frameworks.langgraph.chats import Writer, thread
 SCOPE = "langgraph/t"
 
 
-def writes_of(*keys: str) -> Writes:
+def writes_of(*keys: str, content: bytes = b"x") -> Writes:
     """
     Return writes under these keys.
     """
-    items = [StateItem(scope=SCOPE, key=key, content=b"x") for key in keys]
+    items = [StateItem(scope=SCOPE, key=key, content=content) for key in keys]
     return Writes(
         scope=SCOPE,
         items=items,
@@ -143,6 +143,21 @@ async def test_a_commit_has_each_item_once() -> None:
 
     assert [put.keys for put in puts] == [[], ["a", "b"], ["b", "c", "d"]]
     assert await asyncio.gather(*joining) == [True, True, True]
+
+
+@pytest.mark.parametrize(("count", "size"), [(1, 5 * 2**20), (600, 1)])
+async def test_what_is_too_large_for_another_commit_does_not_wait(
+    count: int, size: int
+) -> None:
+    """
+    More than 512 items, or 4 MiB, are saved by themselves at once.
+    """
+    joins, put = Joins(), Put()
+    putting = await begin(joins.put(SCOPE, put.store))
+    writes = writes_of(*map(str, range(count)), content=b"x" * size)
+    assert not await joins.join(SCOPE, writes)
+    put.end()
+    await putting
 
 
 async def test_writes_that_are_cancelled_while_they_wait_join_no_put() -> None:
