@@ -48,7 +48,8 @@ def with_texts(value: CodedValue) -> CodedValue:
         for name in JSON
         if getattr(value, name, None) is not None
     }
-    changed: Any = attrs.evolve(value, **texts)
+    given: Any = value
+    changed: CodedValue = attrs.evolve(given, **texts)
     return changed
 
 
