@@ -4,10 +4,11 @@ Pools that people choose, on which the promises cannot be kept.
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import pytest
-import sqlalchemy as sa
+from sqlalchemy import event as sa_event
 from sqlalchemy.ext.asyncio import create_async_engine
 from sqlalchemy.pool import (
     AssertionPool,
@@ -96,8 +97,12 @@ async def test_who_begins_to_listen_to_a_pool_in_use_hears_of_each_check_out(
     await migrations.upgrade(engine)
     store, heard = SQLSessionStore(engine), list[str]()
     await store.save_session(make_session())
+
+    def hear(name: str, *_: object) -> None:
+        heard.append(name)
+
     for name in ("checkout", "checkin"):
-        sa.event.listen(engine.pool, name, lambda *_, name=name: heard.append(name))
+        sa_event.listen(engine.pool, name, partial(hear, name))
 
     await store.append_event(make_event())
 

@@ -176,7 +176,7 @@ async def test_who_waits_for_events_is_given_what_a_standby_lacks(
 
         async def wait() -> list[Event]:
             with readers_of(ports).reading():
-                found = await ports.store.get_events(
+                found: list[Event] = await ports.store.get_events(
                     "ses_1", wait_timeout=LONG_SECONDS / 4
                 )
                 assert await ports.store.get_events("ses_1") == found
