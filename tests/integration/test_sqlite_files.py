@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import shutil
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,10 +15,12 @@ from urllib.parse import quote
 import pytest
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import StorageError
 from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql.dialects.sqlite import files
 from asm_async.sql.dialects.sqlite.driver import OneHopConnection, OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
@@ -316,3 +318,54 @@ def test_a_database_in_memory_is_always_in_place() -> None:
     file.check()
 
     assert not file.is_stale
+
+
+@pytest.mark.parametrize("is_made", [True, False], ids=["by us", "by SQLite"])
+async def test_a_file_that_goes_while_it_is_opened_keeps_its_log(
+    path: Path,
+    store: SQLSessionStore,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_made: bool,
+) -> None:
+    """
+    No empty one comes in its place, which would take the log of the lost one with it.
+    """
+    sizes, elsewhere = sizes_in(path.parent), path.with_name("elsewhere")
+    other = create_engine(f"sqlite+aiosqlite:///{path}")
+
+    def lose(*_: object, **__: object) -> None:
+        if path.exists():
+            path.rename(elsewhere)
+
+    if is_made:
+        # Between the look and the making of a file that only its owner can read.
+        look: Callable[..., None] = vars(files)["_refuse_to_replace"]
+
+        def look_and_lose(at: str, **told: bool) -> None:
+            look(at, **told)
+            lose()
+
+        monkeypatch.setattr(files, "_refuse_to_replace", look_and_lose)
+    else:
+        sa_event.listen(other.sync_engine, "do_connect", lose)
+    with pytest.raises((StorageError, OperationalError), match=r"missing|open"):
+        await SQLSessionStore(other, timeout=TIMEOUT).get_events("ses_1")
+    monkeypatch.undo()
+
+    sizes[elsewhere.name] = sizes.pop(path.name)
+    assert sizes_in(path.parent) == sizes
+    elsewhere.rename(path)
+    await store.append_event(make_event(id="evt_back"))
+    await other.dispose()
+    again = create_engine(f"sqlite+aiosqlite:///{path}")
+    found = await SQLSessionStore(again).get_events("ses_1")
+    assert numbers_of(found) == [1, 2, 3, 4]
+    await again.dispose()
+
+
+def sizes_in(place: Path) -> dict[str, int]:
+    """
+    Return how large the files of a directory are, by their names.
+    """
+    return {path.name: path.stat().st_size for path in place.iterdir()}

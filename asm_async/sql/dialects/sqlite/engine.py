@@ -78,7 +78,7 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
     def look_after_file(
         _: object, __: object, args: list[Any], told: dict[str, Any]
     ) -> None:
-        prepare_file(args[0], told)
+        args[0] = prepare_file(args[0], told)
 
     def set_pragmas(connection: Any, _: object) -> None:
         cursor = connection.cursor()

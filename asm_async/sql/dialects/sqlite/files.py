@@ -10,7 +10,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, unquote, urlencode, urlsplit
 
 import sqlalchemy as sa
 
@@ -49,14 +49,20 @@ def _parts(database: str, told: dict[str, Any]) -> tuple[str, dict[str, list[str
     return unquote(parts.path), parse_qs(parts.query)
 
 
-def prepare_file(database: str, told: dict[str, Any]) -> None:
+def prepare_file(database: str, told: dict[str, Any]) -> str:
     """
     See to a file that is about to be opened, which may not be there yet.
+
+    SQLite itself shall make none. It would for a file that is moved away just now, and
+    remove the log that lies there, with what was acknowledged last.
 
     Args:
         database: As the driver is told it, a path or a URI.
 
-        told: What else the driver is told.
+        told: What else the driver is told; a file is opened by a URI then.
+
+    Returns:
+        What the driver is to be told in place of *database*.
 
     Raises:
         StorageError: If the log of a lost database lies where one would be made, or
@@ -64,11 +70,18 @@ def prepare_file(database: str, told: dict[str, Any]) -> None:
     """
     path = _real_path(database, told)
     if path is None:
-        return
+        return database
     identity_of(path)
     _refuse_to_replace(path)
-    if _parts(database, told)[1].get("mode", ["rwc"]) == ["rwc"]:
-        _make_private(path)
+    _, parameters = _parts(database, told)
+    if parameters.get("mode", ["rwc"]) != ["rwc"]:
+        return database
+    if _make_private(path):
+        # What was here may have been moved away since the first look.
+        _refuse_to_replace(path, is_ours=True)
+    told["uri"] = True
+    query = urlencode({**parameters, "mode": ["rw"]}, doseq=True)
+    return f"{Path(path).as_uri()}?{query}"
 
 
 def put_into_wal(connection: sqlite3.Connection) -> str | None:
@@ -121,13 +134,16 @@ def not_in_wal(journal: str) -> str:
     return f"{fault}{kept}"
 
 
-def _refuse_to_replace(path: str) -> None:
+def _refuse_to_replace(path: str, *, is_ours: bool = False) -> None:
     """
     Refuse to make a new database where the log of a lost one lies.
 
-    SQLite would remove that log, and with it what was acknowledged last.
+    SQLite would remove that log, and with it what was acknowledged last. The empty file
+    is removed if it *is_ours*.
     """
     if _size(path) == 0 < _size(f"{path}-wal"):
+        if is_ours:
+            Path(path).unlink(missing_ok=True)
         raise StorageError(
             f"{path} is missing, but its log {path}-wal is not. Put the file back, or"
             " remove the log to begin a new database"
@@ -141,9 +157,11 @@ def _size(path: str) -> int:
         return 0
 
 
-def _make_private(path: str) -> None:
+def _make_private(path: str) -> bool:
     """
     Make an empty file, which SQLite takes for a new database, unless one is there.
+
+    Returns whether it was made.
 
     SQLite itself would let everybody read what the umask does not forbid. It gives the
     write-ahead log and its index the permissions of the file, whatever these are. What
@@ -152,3 +170,5 @@ def _make_private(path: str) -> None:
     flags = os.O_WRONLY | os.O_CREAT | os.O_EXCL
     with suppress(OSError, ValueError):
         os.close(os.open(path, flags, _FOR_OWNER_ALONE))
+        return True
+    return False
