@@ -82,7 +82,7 @@ def thorough(session: nox.Session) -> None:
     """
     Run the tests of properties with all their examples, and all contract suites whole.
 
-    The session ``tests`` tries a quarter of the examples, others each time, and of
+    The session ``tests`` tries a quarter of the examples, the same each time, and of
     suites over what hardly differs the classes of ``tests/contract/conftest.py``.
     """
     session.install(".[test]")

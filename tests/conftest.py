@@ -25,13 +25,15 @@ from tests.artifact_stores import (
     ObjectArtifactPlace,
 )
 from tests.backends import InMemoryBackend, SQLBackend, migrate
-from tests.effort import examples
+from tests.effort import IS_THOROUGH, examples
 from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 from tests.sharded_ports import make_shards
 
 # Of a test that does not say how many it tries.
-settings.register_profile("effort", max_examples=examples(100))
+settings.register_profile(
+    "effort", max_examples=examples(100), derandomize=not IS_THOROUGH
+)
 settings.load_profile("effort")
 
 

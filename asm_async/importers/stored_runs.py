@@ -12,7 +12,7 @@ from asm_async.errors import InvalidTransitionError
 from asm_async.importers.importer import IMPORTED
 from asm_async.importers.lines import members_of
 from asm_async.values.json_values import encode_json
-from asm_async.values.run import Run
+from asm_async.values.run import Run, RunStatus
 
 _DIGEST = "digest"
 
@@ -49,6 +49,9 @@ def merged_run(stored: Run, run: Run) -> Run:
     if origin == run.metadata[IMPORTED] or is_elsewhere:
         # Some programs copy a session's past into the file of the one that goes on:
         # the run counts once, where it was found first.
+        return stored
+    if run.status is RunStatus.PENDING is not stored.status:
+        # A beginning of what is stored, without an answer yet, takes nothing back.
         return stored
     stored.check_can_become(run.status)
     return attrs.evolve(

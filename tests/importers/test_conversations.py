@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from asm_async import InMemoryPorts, Ports, open_ports
@@ -34,13 +34,15 @@ LIBERAL = settings(
         HealthCheck.function_scoped_fixture,
     ],
 )
+SYSTEM = {"role": "system", "content": "Be brief."}
+ANSWER = {"role": "assistant", "content": "1."}
 MESSAGES = st.lists(
     st.sampled_from(
         [
-            {"role": "system", "content": "Be brief."},
+            SYSTEM,
             {"role": "user", "content": "One?"},
             {"role": "user", "content": "Two?"},
-            {"role": "assistant", "content": "1."},
+            ANSWER,
             {"role": "assistant", "content": "2."},
         ]
     ),
@@ -74,6 +76,12 @@ async def everything(ports: Ports) -> list[Any]:
 
 
 @LIBERAL
+@example(
+    [
+        [{"role": "user", "content": "One?"}, ANSWER, SYSTEM],
+        [{"role": "user", "content": "One?"}],
+    ]
+)
 @given(st.lists(MESSAGES, min_size=1, max_size=5))
 def test_whatever_a_list_becomes_it_is_told_as_it_is_now(
     tmp_path: Path, pictures: list[list[dict[str, Any]]]
