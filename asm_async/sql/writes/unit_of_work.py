@@ -109,9 +109,9 @@ class UnitOfWork:
         hidden: dict[str, Ranges] | None = None,
     ) -> None:
         self.gates = gates
-        self.now = now or utc_now()
-        self.events = {} if events is None else events
-        self.hidden = {} if hidden is None else hidden
+        self.now: datetime = now or utc_now()
+        self.events: dict[tuple[str, str], Event] = {} if events is None else events
+        self.hidden: dict[str, Ranges] = {} if hidden is None else hidden
         self.sessions: dict[str, Session] = {}
         self.runs: dict[str, Run] = {}
         self.run_tombstones: dict[str, RunTombstone] = {}
@@ -128,8 +128,8 @@ class UnitOfWork:
         """
         What is to be inserted, with its JSON as it is stored.
         """
-        self.items = ItemWork(self.check_live)
-        self.artifacts = ArtifactWork()
+        self.items: ItemWork = ItemWork(self.check_live)
+        self.artifacts: ArtifactWork = ArtifactWork()
 
     def add_stored(self, value: Session | Run, operation_id: str | None) -> None:
         """
