@@ -143,10 +143,7 @@ def observed_call(method: M) -> M:
     @wraps(method)
     async def call(self: Any, *arguments: Any, **options: Any) -> Any:
         observation: Observation | None = getattr(self, "observation", None)
-        # Most are observed by nobody, and each call comes through here.
-        if observation is None or observation.observer is None:
-            return await method(self, *arguments, **options)
-        if (observer := observation.awake_observer) is None:
+        if observation is None or (observer := observation.awake_observer) is None:
             return await method(self, *arguments, **options)
         answer = method(self, *arguments, **options)
         return await observer.call(name, arguments, options, answer)

@@ -22,20 +22,19 @@ from asm_async.testing import (
 )
 from tests.contract.conftest import CHOSEN, OF_SQLITE_IN_MEMORY
 
-
-@pytest.mark.parametrize(
-    "suite",
-    [
-        artifacts,
-        event_feed,
-        maintenance,
-        query_api,
-        recording,
-        session_store,
-        state_store,
-        text_search,
-    ],
+SUITES = (
+    artifacts,
+    event_feed,
+    maintenance,
+    query_api,
+    recording,
+    session_store,
+    state_store,
+    text_search,
 )
+
+
+@pytest.mark.parametrize("suite", SUITES)
 def test_a_suite_gives_all_its_classes(suite: ModuleType) -> None:
     """
     Whoever imports everything from a suite gets the test classes of all its modules.
@@ -54,17 +53,7 @@ def test_a_selection_of_a_suite_names_its_classes() -> None:
     """
     What an ordinary run leaves to a thorough one is chosen by names that are there.
     """
-    suites = (
-        artifacts,
-        event_feed,
-        maintenance,
-        query_api,
-        recording,
-        session_store,
-        state_store,
-        text_search,
-    )
-    known = {name for suite in suites for name in suite.__all__}
+    known = {name for suite in SUITES for name in suite.__all__}
 
     for chosen in (*CHOSEN.values(), *OF_SQLITE_IN_MEMORY.values()):
         assert chosen - known == set()

@@ -4,6 +4,7 @@ Pools of connections that another event loop or process has left behind.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
@@ -16,8 +17,19 @@ from asm_async.errors import UnsupportedOperationError
 
 # Not public: SQLAlchemy's queue, and asyncio's within it with all that lies there.
 _NAME = "_pool"
-_queue = attrgetter("_pool._queue")
-_records = attrgetter("_pool._queue._queue")
+
+queue_of: Callable[[Any], Any] = attrgetter("_pool._queue")
+"""
+Return asyncio's queue within a pool.
+"""
+
+records_of: Callable[[Any], Any] = attrgetter("_pool._queue._queue")
+"""
+Return the records that lie in a pool, the one that is used next at one of the ends.
+
+Raises:
+    AttributeError: If the pool has none; then every check-out goes through a greenlet.
+"""
 
 
 @attrs.frozen(kw_only=True)
@@ -57,7 +69,7 @@ def pool_use(engine: AsyncEngine) -> PoolUse | None:
     if not isinstance(pool, AsyncAdaptedQueuePool):
         return None
     overflow = getattr(pool, "_max_overflow", -1)
-    waiters = tuple(getattr(_queue(pool), "_getters", ()))
+    waiters = tuple(getattr(queue_of(pool), "_getters", ()))
     return PoolUse(
         used=pool.checkedout(),
         idle=pool.checkedin(),
@@ -80,7 +92,7 @@ def lends_plainly(pool: Pool, *, resets_without_waiting: bool) -> bool:
     """
     resets = getattr(pool, "_reset_on_return", True)
     try:
-        _records(pool)
+        records_of(pool)
     except AttributeError:
         return False
     return (
@@ -99,7 +111,7 @@ def idle_connections(engine: AsyncEngine) -> list[Any]:
     pool = engine.pool
     if not isinstance(pool, AsyncAdaptedQueuePool):
         return []
-    drivers = [record.driver_connection for record in _records(pool)]
+    drivers = [record.driver_connection for record in records_of(pool)]
     return [driver for driver in drivers if driver is not None]
 
 
@@ -145,7 +157,7 @@ def is_waited_for_elsewhere(engine: AsyncEngine, loop: object) -> bool:
     pool = engine.pool
     if not isinstance(pool, AsyncAdaptedQueuePool):
         return False
-    return getattr(_queue(pool), "_loop", None) not in (None, loop)
+    return getattr(queue_of(pool), "_loop", None) not in (None, loop)
 
 
 def renew_queue(engine: AsyncEngine) -> None:

@@ -27,7 +27,7 @@ from asm_async.sql.core.engine_state import log_throttle_of
 from asm_async.sql.core.error_translation import is_read_only
 from asm_async.sql.core.prepared import Step
 from asm_async.sql.dialects import Dialect
-from asm_async.sql.dialects.pools import lends_plainly
+from asm_async.sql.dialects.pools import lends_plainly, queue_of, records_of
 
 _LOG = logging.getLogger(__name__)
 
@@ -118,7 +118,7 @@ class DriverConnections:
         """
         if not self._has_one_at_hand():
             return None
-        record = _queue(self._pool).get_nowait()
+        record = queue_of(self._pool).get_nowait()
         return PooledRecord(record.driver_connection, self._pool, record)
 
     def _has_one_at_hand(self) -> bool:
@@ -328,7 +328,7 @@ class DriverConnections:
         Outside of a greenlet SQLAlchemy does so without a word to the server.
         """
         with suppress(AttributeError):
-            for record in tuple(_records(self._engine.pool)):
+            for record in tuple(records_of(self._engine.pool)):
                 if record.dbapi_connection is not None:
                     record.invalidate()
 
@@ -359,18 +359,13 @@ def _pooled(connection: PoolProxiedConnection | AsyncConnection) -> Pooled:
     return cast("sa.Connection", connection.sync_connection).connection
 
 
-# The records of a pool, the one that is used next at one of the ends. It is not public:
-# where it is not there, every check-out goes through a greenlet.
-_records = attrgetter("_pool._queue._queue")
-
-
 def _has_sound_connection(pool: Pool) -> bool:
     """
     Return whether the next record of the pool holds a connection that can be used.
 
     One that was invalidated connects anew when it is checked out, which has to wait.
     """
-    records = _records(pool)
+    records = records_of(pool)
     if not records:
         return False
     record = records[-1] if _is_lifo(pool) else records[0]
@@ -379,7 +374,7 @@ def _has_sound_connection(pool: Pool) -> bool:
 
 def _is_full(pool: Pool) -> bool:
     most: int = _max_size(pool)
-    return 0 < most <= len(_records(pool))
+    return 0 < most <= len(records_of(pool))
 
 
 def _waits(pool: Pool) -> bool:
@@ -392,6 +387,5 @@ def _waits(pool: Pool) -> bool:
 _IS_TWO_ZERO = sa.__version__.startswith("2.0.")
 _is_lifo = attrgetter("_pool.use_lifo")
 _is_invalidated = methodcaller("_is_hard_or_soft_invalidated")
-_queue = attrgetter("_pool._queue")
 _max_size = attrgetter("_pool.maxsize")
 _listeners = attrgetter("dispatch.checkout", "dispatch.checkin", "dispatch.reset")

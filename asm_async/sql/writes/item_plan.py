@@ -7,8 +7,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 
-import attrs
-
 from asm_async.fronts.saving_items import ItemsToSave, Name
 from asm_async.sql.dialects.direct import ItemBlock, ItemCheck, ItemRow
 from asm_async.sql.writes.append_plan import AppendPlan, numbered
@@ -16,7 +14,6 @@ from asm_async.sql.writes.operations import Commit, Outcome, SaveItems
 from asm_async.values.changes import Committed
 
 
-@attrs.define
 class ItemPlan:
     """
     The items that are saved, removed or looked at at once, each by one operation.
@@ -24,12 +21,11 @@ class ItemPlan:
     The events of commits are added to the appends.
     """
 
-    _appends: AppendPlan
-    _rows: dict[Name, ItemRow] = attrs.field(init=False, factory=dict[Name, ItemRow])
-    _checks: dict[Name, ItemCheck] = attrs.field(
-        init=False, factory=dict[Name, ItemCheck]
-    )
-    _at: datetime = attrs.field(init=False, factory=lambda: datetime.now(UTC))
+    def __init__(self, appends: AppendPlan) -> None:
+        self._appends = appends
+        self._rows: dict[Name, ItemRow] = {}
+        self._checks: dict[Name, ItemCheck] = {}
+        self._at = datetime.now(UTC)
 
     def add(self, operation: SaveItems | Commit, others: set[str]) -> bool:
         """

@@ -70,6 +70,18 @@ async def begin(work: Awaitable[Any]) -> asyncio.Future[Any]:
     return begun
 
 
+async def join(second: Put) -> tuple[asyncio.Future[Any], asyncio.Future[Any]]:
+    """
+    Begin a second put after a first, beside which writes have come; return both works.
+    """
+    joins, first = Joins(), Put()
+    putting = await begin(joins.put(SCOPE, first.store))
+    joining = await begin(joins.join(SCOPE, writes_of("a")))
+    first.end()
+    await putting
+    return await begin(joins.put(SCOPE, second.store)), joining
+
+
 async def test_what_comes_beside_a_put_joins_the_next() -> None:
     """
     Writes wait while a checkpoint is put, and are stored with the one that follows.
@@ -100,7 +112,7 @@ async def test_what_no_put_follows_is_saved_by_itself() -> None:
 
     assert not await joining
     assert not elsewhere
-    # Whoever comes now need not wait.
+    # What comes now need not wait.
     assert not await joins.join(SCOPE, writes_of("b"))
 
 
@@ -109,12 +121,8 @@ async def test_what_a_put_did_not_store_is_given_back(error: Exception | None) -
     """
     Writes that joined a put that stored none, or failed, are their task's to save.
     """
-    joins, first, second = Joins(), Put(), Put()
-    putting = await begin(joins.put(SCOPE, first.store))
-    joining = await begin(joins.join(SCOPE, writes_of("a")))
-    first.end()
-    await putting
-    putting = await begin(joins.put(SCOPE, second.store))
+    second = Put()
+    putting, joining = await join(second)
     if error is None:
         second.end(stores=False)
     else:
@@ -182,12 +190,8 @@ async def test_writes_that_are_cancelled_later_wait_for_their_put() -> None:
     """
     A task that is cancelled while a put stores its writes ends when that has ended.
     """
-    joins, first, second = Joins(), Put(), Put()
-    putting = await begin(joins.put(SCOPE, first.store))
-    joining = await begin(joins.join(SCOPE, writes_of("a")))
-    first.end()
-    await putting
-    putting = await begin(joins.put(SCOPE, second.store))
+    second = Put()
+    putting, joining = await join(second)
     joining.cancel()
     for _ in range(10):
         await asyncio.sleep(0)
