@@ -21,7 +21,7 @@ from asm_async.errors import (
 )
 from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.dialects.direct import scope_lock
-from asm_async.sql.dialects.postgresql.append_statements import write_block
+from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.sql.writes import slow_path, writer
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
@@ -370,9 +370,7 @@ async def test_the_usual_commit_compares_nothing_with_all(
     """
     Its plan joins by index or by hash, also where a table has no statistics yet.
     """
-    statement = write_block(
-        has_events=True, has_runs=True, has_items=True, has_checks=True
-    )
+    statement = write_block(Parts(*[True] * len(Parts._fields)))
     engine = create_engine(migrated_postgres_url, execution_options=QUIET)
     async with ports_on(engine), engine.connect() as conn:
         lines = await generic_plan(conn, statement)

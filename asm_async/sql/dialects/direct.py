@@ -15,20 +15,35 @@ import attrs
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EventValues
+from asm_async.sql.core.run_rows import RunValues
 from asm_async.values.state_item import StateItem
 
 T = TypeVar("T")
 
 
+@attrs.frozen
+class RunRow:
+    """
+    A run to be saved.
+    """
+
+    values: RunValues
+    expected: int | None
+    """
+    The revision that must be stored, 0 for a run that nobody has ever saved; None for
+    any.
+    """
+
+
 @attrs.frozen(kw_only=True)
 class AppendBlock:
     """
-    New events of living sessions, of which nothing is known to be unusual.
+    New events and runs of living sessions, of which nothing is known to be unusual.
     """
 
     counts: Mapping[str, int]
     """
-    How many events each session gets.
+    How many events each session gets; none where only runs are saved.
     """
 
     expected: Mapping[str, int]
@@ -44,7 +59,12 @@ class AppendBlock:
     runs: Mapping[str, tuple[str, int]]
     """
     The session and the revision that a run must have, of those for which a revision is
-    expected.
+    expected, and which are not saved.
+    """
+
+    saved_runs: Mapping[str, RunRow]
+    """
+    The runs that are saved, by id; each must belong to its session if it is there.
     """
 
     rows: Sequence[EventValues]
@@ -179,6 +199,11 @@ class Committed(Generic[T]):
     latest: Mapping[str, int] | None
     """
     The latest number of each session of the block; None if the whole was done instead.
+    """
+
+    saved_runs: Mapping[str, int] = MappingProxyType({})
+    """
+    The revisions of the runs that were saved at once, by id.
     """
 
     result: T | None

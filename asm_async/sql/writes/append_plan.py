@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
-from asm_async.sql.dialects.direct import AppendBlock
+from asm_async.sql.dialects.direct import AppendBlock, RunRow
 from asm_async.values.event import Event
 
 BASE_SIZE = 1_024
@@ -91,7 +91,7 @@ class AppendEvents:
 
 class _Appending(Protocol):
     """
-    What a group's plan asks of an operation that appends events, one at least.
+    What a group's plan asks of an operation that appends events, or saves runs.
     """
 
     @property
@@ -99,6 +99,9 @@ class _Appending(Protocol):
 
     @property
     def texts(self) -> Sequence[EventTexts]: ...
+
+    @property
+    def partition_key(self) -> str: ...
 
     @property
     def session_ids(self) -> set[str]: ...
@@ -116,6 +119,8 @@ class _Appending(Protocol):
 class AppendPlan:
     """
     The events that are appended at once, each behind those that came before it.
+
+    Runs that are saved beside them are here, too: both concern the sessions' counters.
     """
 
     def __init__(self) -> None:
@@ -123,6 +128,7 @@ class AppendPlan:
         self._expected: dict[str, int] = {}
         self._tenants: dict[str, str] = {}
         self._runs: dict[str, tuple[str, int]] = {}
+        self._saved_runs: dict[str, RunRow] = {}
         self._rows: list[EventValues] = []
 
     def add(self, operation: _Appending, others: set[str]) -> bool:
@@ -138,11 +144,11 @@ class AppendPlan:
             Whether it was added.
         """
         counts, expected = self._counts, operation.expected_sequence
-        first, tenant = operation.events[0].session_id, operation.expected_tenant
+        tenant = operation.expected_tenant
         runs = operation.expected_runs
         is_any = expected is None and tenant is None and not runs
         if len(operation.events) > 1 or others or not is_any:
-            session_ids = operation.session_ids
+            first, session_ids = operation.partition_key, operation.session_ids
             is_late = expected is not None and first in counts
             if tenant is not None:
                 of_it = (self._tenants.get(id_, tenant) for id_ in session_ids)
@@ -163,6 +169,30 @@ class AppendPlan:
             self._rows.append((*leading_values(event), event.session_id, place, *texts))
         return True
 
+    def add_with_runs(
+        self,
+        operation: _Appending,
+        others: set[str],
+        saved_runs: Mapping[str, RunRow],
+    ) -> bool:
+        """
+        Add the operation's events and the runs that it saves, as :meth:`add` does.
+
+        A run that one operation saves concerns no other one of the group.
+        """
+        of_run = saved_runs.keys()
+        saved = self._saved_runs
+        if (
+            not saved.keys().isdisjoint([*of_run, *operation.expected_runs])
+            or not self._runs.keys().isdisjoint(of_run)
+            or not self.add(operation, others)
+        ):
+            return False
+        if saved_runs:
+            self._counts.setdefault(operation.partition_key, 0)
+            saved.update(saved_runs)
+        return True
+
     @property
     def has_twins(self) -> bool:
         """
@@ -179,13 +209,14 @@ class AppendPlan:
         """
         What is appended at once; None if there is nothing.
         """
-        if not self._rows:
+        if not self._counts:
             return None
         return AppendBlock(
             counts=self._counts,
             expected=self._expected,
             tenants=self._tenants,
             runs=self._runs,
+            saved_runs=self._saved_runs,
             rows=self._rows,
         )
 

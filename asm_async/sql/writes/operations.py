@@ -14,7 +14,8 @@ from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
-from asm_async.sql.dialects.direct import scope_lock
+from asm_async.sql.core.run_rows import run_values
+from asm_async.sql.dialects.direct import RunRow, scope_lock
 from asm_async.sql.writes.append_plan import (
     BASE_SIZE,
     AppendEvents,
@@ -69,7 +70,7 @@ class Commit:
     @property
     def is_usual(self) -> bool:
         """
-        Whether nothing but events and state items is stored, and one of them is.
+        Whether nothing but events, runs and state items is stored, and one of them is.
 
         Items of other sessions than that of the events are looked at where these have
         to be of one tenant.
@@ -77,10 +78,10 @@ class Commit:
         items: set[str] = set() if self.save is None else self.save.session_ids
         if self.expected_tenant is not None and items - {self.changes.session_id}:
             return False
-        is_stored = self.events or (self.save is not None and self.save.items)
         changes = self.changes
-        others = self.saved_session or changes.runs or changes.artifacts
-        return bool(is_stored) and not others
+        of_items = self.save is not None and self.save.items
+        is_stored = self.events or changes.runs or of_items
+        return bool(is_stored) and not self.saved_session and not changes.artifacts
 
     @property
     def save(self) -> ItemsToSave | None:
@@ -106,9 +107,30 @@ class Commit:
     @property
     def expected_runs(self) -> Mapping[str, int]:
         """
-        The revisions that are expected of runs, by id.
+        The revisions that are expected of runs that are not saved, by id.
         """
-        return self.expected.of_runs
+        saved = {run.id for run in self.changes.runs}
+        return {
+            run_id: revision
+            for run_id, revision in self.expected.of_runs.items()
+            if run_id not in saved
+        }
+
+    @property
+    def saved_runs(self) -> dict[str, RunRow]:
+        """
+        The runs that are saved, by id.
+
+        One that has no revision was not read from a store: it is taken to be new.
+        """
+        expected, operation_id = self.expected.of_runs, self.expected.operation_id
+        return {
+            run.id: RunRow(
+                run_values(run, operation_id),
+                expected.get(run.id, None if run.revision else 0),
+            )
+            for run in self.changes.runs
+        }
 
     @property
     def _scope_locks(self) -> set[str]:
@@ -316,6 +338,17 @@ Outcome: TypeAlias = list[Event] | Committed | list[StateItem] | int | ASMError
 """
 What became of an operation: what is stored, or why it was refused.
 """
+
+
+def order_keys(operation: Operation) -> set[str]:
+    """
+    Return what an operation has in common with those that it may not overtake.
+
+    It is what they lock, and the runs that they save or expect something of: the id of
+    one may be saved in several sessions. No lock has such a name.
+    """
+    runs = operation.run_ids if isinstance(operation, Commit) else ()
+    return operation.locks.union(f"\0\0{run_id}" for run_id in runs)
 
 
 def may_hide_a_commit(operation: Operation, outcome: Outcome) -> bool:

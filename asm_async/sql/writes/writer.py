@@ -24,13 +24,14 @@ from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan, numbered
-from asm_async.sql.writes.item_plan import ItemPlan
+from asm_async.sql.writes.commit_plan import CommitPlan
 from asm_async.sql.writes.operations import (
     Commit,
     Operation,
     Outcome,
     SaveItems,
     Written,
+    order_keys,
 )
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.queue import (
@@ -301,19 +302,20 @@ class _Plan:
     """
     Which operations of a group are usual, and which need to be looked at.
 
-    Usual are events that nobody else in the group touches the session of, but for other
-    appends, and items, also both in one commit. An operation behind one that is not
-    usual, in the same session or scope, is not usual either: none overtakes another.
+    Usual are events and runs that nobody else in the group touches the session of, but
+    for others that are usual, and items, also all in one commit. An operation behind
+    one that is not usual, in the same session or scope or with the same run, is not
+    usual either: none overtakes another.
     """
 
     def __init__(self, operations: Sequence[Operation]) -> None:
         self.operations = operations
         self.appends = AppendPlan()
-        self.items: ItemPlan | None = None
+        self.commits: CommitPlan | None = None
         others: set[str] = set()
         self.is_usual = [self._add(operation, others) for operation in operations]
         if self.appends.has_twins:
-            self.appends, self.items = AppendPlan(), None
+            self.appends, self.commits = AppendPlan(), None
             self.is_usual = [False] * len(operations)
 
     def _add(self, operation: Operation, others: set[str]) -> bool:
@@ -321,10 +323,10 @@ class _Plan:
         if isinstance(operation, AppendEvents):
             is_usual = self.appends.add(operation, others)
         elif isinstance(operation, SaveItems | Commit):
-            self.items = self.items or ItemPlan(self.appends)
-            is_usual = self.items.add(operation, others)
+            self.commits = self.commits or CommitPlan(self.appends)
+            is_usual = self.commits.add(operation, others)
         if not is_usual:
-            others |= operation.locks
+            others |= order_keys(operation)
         return is_usual
 
     def work(self, script: _MakeScript) -> GroupWork[list[Outcome]]:
@@ -332,7 +334,7 @@ class _Plan:
         Return what the transaction does.
         """
         operations, block = self.operations, self.appends.block
-        items = None if self.items is None else self.items.block
+        items = None if self.commits is None else self.commits.block
         locks: set[str] = set() if block is None else set(block.counts)
         if items is not None:
             locks |= items.locks
@@ -363,7 +365,6 @@ class _Plan:
                 told.append(next(others))
             elif isinstance(operation, AppendEvents):
                 told.append(numbered(operation.events, numbers))
-            elif self.items is not None and isinstance(operation, SaveItems | Commit):
-                revisions = committed.revisions
-                told.append(self.items.outcome(operation, numbers, revisions))
+            elif self.commits is not None and isinstance(operation, SaveItems | Commit):
+                told.append(self.commits.outcome(operation, numbers, committed))
         return Written(outcomes=told, first_position=committed.first_position)

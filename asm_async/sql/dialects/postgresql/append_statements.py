@@ -4,19 +4,13 @@ The statements with which PostgreSQL locks, numbers, inserts and saves at once.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
 from functools import cache
+from typing import NamedTuple
 
-from asm_async.sql.core.column_types import JSONText
 from asm_async.sql.core.rows import EVENT_COLUMNS
 from asm_async.sql.core.tables import events
-
-# All other columns are text.
-_SQL_TYPES: Mapping[str, str] = {
-    "timestamp": "timestamptz",
-    "sequence_number": "bigint",
-    "schema_version": "bigint",
-}
+from asm_async.sql.dialects.postgresql import run_statements
+from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
 
 # One statement is one transaction. The timeout is set before the first lock is asked
 # for, and the locks come before anything is written, since their count is a one-time
@@ -31,10 +25,18 @@ _SQL_TYPES: Mapping[str, str] = {
 _LOCKED = """
     WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
     locks AS MATERIALIZED (
-        SELECT count(pg_advisory_xact_lock(key)) AS taken, clock_timestamp() AS moment
+        SELECT {taken} AS taken, clock_timestamp() AS moment
         FROM timeout, unnest({keys}) AS key
     ),
 """
+
+_WAITING = "count(pg_advisory_xact_lock(key))"
+
+# A statement that waits sees what was there before it did. Of a row that it changes
+# that is made good; but that an id belonged to a run which is removed meanwhile, with
+# a session that is not locked here, it would not see. So who inserts runs does not
+# wait.
+_AT_ONCE = "CASE WHEN bool_and(pg_try_advisory_xact_lock(key)) THEN 1 ELSE 0 END"
 
 # The time is that at which the locks are taken: what waited for another append is later
 # than that. The coarse time is indexed, so that it is left alone where it still holds,
@@ -84,44 +86,27 @@ _RUN_OF_ONE = """
 
 _IS_RUN_MET = "(SELECT revision FROM run) = {revision}::bigint"
 
-_RUNS = """
-    expected_runs AS MATERIALIZED (
-        SELECT * FROM unnest(
-            string_to_array({run_id}, chr(31)), string_to_array({of_session}, chr(31)),
-            string_to_array({run_revision}, chr(31))::bigint[]
-        ) AS expected (id, session_id, revision)
-    ),
-    runs AS MATERIALIZED (
-        SELECT run.id, run.revision
-        FROM asm_runs AS run JOIN expected_runs AS expected USING (id, session_id)
-        WHERE (SELECT taken FROM locks) > 0
-        FOR SHARE OF run
-    ),
-    other_runs AS MATERIALIZED (
-        SELECT count(*) AS number
-        FROM expected_runs AS expected LEFT JOIN runs USING (id)
-        WHERE runs.revision IS DISTINCT FROM expected.revision
-    ),
-"""
-
-# A column is one text that the server splits: of every member of an array asyncpg asks
-# whether it is an array in turn, which takes longer than all the rest of sending it. A
-# text with a separator in it makes its column longer than that of the numbers, so that
-# a NOT NULL fails here as well. The order makes positions ascend with the numbers.
-_APPEND_MANY = """
+# A text with a separator in it makes its column longer than that of the numbers, so
+# that a NOT NULL fails here as well.
+_COUNT_MANY = """
     gate AS (
         UPDATE asm_session_sequences AS old
         SET last_sequence = old.last_sequence + added.number, {activity}
         FROM unnest(
-            string_to_array($3, chr(31)), string_to_array($4, chr(31))::bigint[],
-            string_to_array($5, chr(31), '')::bigint[],
-            string_to_array($6, chr(31), '')
+            string_to_array({gate_id}, chr(31)),
+            string_to_array({added}, chr(31))::bigint[],
+            string_to_array({last_expected}, chr(31), '')::bigint[],
+            string_to_array({tenant}, chr(31), '')
         ) AS added (session_id, number, expected, tenant_id)
         WHERE old.session_id = added.session_id AND (SELECT taken FROM locks) > 0
         RETURNING old.session_id, old.state, added.expected,
             old.tenant_id, added.tenant_id AS tenant,
             old.last_sequence - added.number AS base, old.last_sequence
-    ),
+    )
+"""
+
+# The order makes positions ascend with the numbers.
+_APPEND_MANY = """
     inserted AS (
         INSERT INTO asm_events ({columns})
         SELECT {values}
@@ -131,13 +116,39 @@ _APPEND_MANY = """
     )
 """
 
-_NUMBER_OF_MANY = """
-    CASE WHEN gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
+_NUMBER_OF_MANY = "CASE WHEN {is_open} THEN gate.base + new.sequence_number END"
+
+_IS_OPEN = """
+    gate.state = 'live' AND gate.base = coalesce(gate.expected, gate.base)
         AND coalesce(gate.tenant_id = gate.tenant, gate.tenant IS NULL)
         AND gate.last_sequence <= 9007199254740991 AND {is_met}
-    THEN gate.base + new.sequence_number END
 """
 
+
+class Parts(NamedTuple):
+    """
+    What of a group there is to be written at once, in the order of its parameters.
+    """
+
+    gates: bool
+    """
+    Sessions that get events or runs.
+    """
+
+    events: bool
+    expected_runs: bool
+    saved_runs: bool
+    items: bool
+    checks: bool
+    new_runs: bool
+    """
+    Whether one of the runs that are saved should be new.
+    """
+
+
+_FIRST = 3
+
+_GATE_COLUMNS = ("gate_id", "added", "last_expected", "tenant")
 
 ITEM_COLUMNS = (
     *("live_ids", "at", "scope", "key", "data"),
@@ -145,11 +156,6 @@ ITEM_COLUMNS = (
 )
 """
 The parameters of items: the sessions that must be live, the time, then columns.
-"""
-
-RUN_COLUMNS = ("run_id", "of_session", "run_revision")
-"""
-The parameters of runs whose revisions are expected.
 """
 
 CHECK_COLUMNS = ("checked_scope", "checked_key", "checked_revision", "is_removed")
@@ -261,9 +267,9 @@ def append_one(*, has_tenant: bool, has_run: bool) -> str:
     The run and the revision that is expected of it come next, if there is one; then the
     tenant that is expected, if there is one.
     """
-    places = _places(3, EVENT_COLUMNS)
-    values = {name: _cast(name, place) for name, place in places.items()}
-    session_id, last = values["session_id"], 2 + len(places)
+    given = places(3, EVENT_COLUMNS)
+    values = {name: cast(events.c[name], place) for name, place in given.items()}
+    session_id, last = values["session_id"], 2 + len(given)
     run, conditions = "", ["true"]
     if has_run:
         run = _RUN_OF_ONE.format(run_id=f"${last + 1}", session_id=session_id)
@@ -272,9 +278,11 @@ def append_one(*, has_tenant: bool, has_run: bool) -> str:
     if has_tenant:
         conditions.append(f"gate.tenant_id = ${last + 1}::text")
     values["sequence_number"] = _NUMBER_OF_ONE.format(
-        place=places["sequence_number"], is_met=" AND ".join(conditions)
+        place=given["sequence_number"], is_met=" AND ".join(conditions)
     )
-    return _LOCKED.format(keys="ARRAY[$2::bigint]") + _APPEND_ONE.format(
+    return _LOCKED.format(
+        taken=_WAITING, keys="ARRAY[$2::bigint]"
+    ) + _APPEND_ONE.format(
         run=run,
         session_id=session_id,
         activity=_ACTIVITY,
@@ -284,74 +292,60 @@ def append_one(*, has_tenant: bool, has_run: bool) -> str:
 
 
 @cache
-def write_block(
-    *, has_events: bool, has_runs: bool, has_items: bool, has_checks: bool
-) -> str:
+def write_block(parts: Parts) -> str:
     """
     Write the statement for all that a group has to write at once.
 
-    Its parameters are $1 timeout, $2 keys; of events $3 to $6 gates, then the columns;
-    then, of what there is, :data:`RUN_COLUMNS`, :data:`ITEM_COLUMNS` and
-    :data:`CHECK_COLUMNS`. It returns sessions with NULL and their latest numbers, and
-    scopes with keys and their new revisions.
+    Its parameters are $1 timeout, $2 keys; then those of what there is, in the order of
+    :class:`Parts`. It returns sessions with NULL and their latest numbers, NULL with
+    runs and their new revisions, and scopes with keys and those of items.
     """
-    parts = [_LOCKED.format(keys="string_to_array($2, chr(31))::bigint[]")]
+    taken = _AT_ONCE if parts.new_runs else _WAITING
+    texts = [_LOCKED.format(taken=taken, keys="string_to_array($2, chr(31))::bigint[]")]
     conditions, found = ["true"], list[str]()
-    first = 7 + len(EVENT_COLUMNS) if has_events else 3
-    if has_runs:
-        parts.append(_RUNS.format(**_places(first, RUN_COLUMNS)))
+    first = _FIRST + len(_GATE_COLUMNS) * parts.gates
+    of_events, first = first, first + len(EVENT_COLUMNS) * parts.events
+    if parts.expected_runs:
+        texts.append(run_statements.expecting_runs(first))
         conditions.append(_ARE_RUNS_MET)
-        first += len(RUN_COLUMNS)
-    item_places = _places(first, ITEM_COLUMNS)
-    if has_items:
-        first += len(ITEM_COLUMNS)
-    if has_checks:
-        parts.append(_CHECK_ITEMS.format(**_places(first, CHECK_COLUMNS)))
+        first += len(run_statements.EXPECTED_RUNS)
+    of_runs, first = first, first + len(run_statements.SAVED_RUNS) * parts.saved_runs
+    of_items, first = first, first + len(ITEM_COLUMNS) * parts.items
+    if parts.checks:
+        texts.append(_CHECK_ITEMS.format(**places(first, CHECK_COLUMNS)))
         conditions.append(_ARE_ITEMS_MET)
     is_met = " AND ".join(conditions)
+    is_open = _IS_OPEN.format(is_met=is_met)
     writes = list[str]()
     is_live = "session_id IN (SELECT session_id FROM live)"
-    if has_events:
-        writes.append(_append_many(is_met))
+    if parts.gates:
+        given = places(_FIRST, _GATE_COLUMNS)
+        writes.append(_COUNT_MANY.format(activity=_ACTIVITY, **given))
         found.append(_LATEST)
         # What the statement itself has locked by counting it up, it cannot lock again.
         is_live = """session_id IN (
             SELECT session_id FROM live
             UNION ALL SELECT session_id FROM gate WHERE state = 'live'
         )"""
-    if has_items:
-        saved = _SAVE_ITEMS.format(is_live=is_live, is_met=is_met, **item_places)
-        writes.append(saved)
+    if parts.events:
+        writes.append(_append_many(of_events, is_open))
+    if parts.saved_runs:
+        writes.append(run_statements.saving_runs(of_runs, is_open))
+        found.append(run_statements.SAVED)
+    if parts.items:
+        given = places(of_items, ITEM_COLUMNS)
+        writes.append(_SAVE_ITEMS.format(is_live=is_live, is_met=is_met, **given))
         found.append(_SAVED)
-    return f"{''.join(parts)} {', '.join(writes)} {' UNION ALL '.join(found)}"
+    return f"{''.join(texts)} {', '.join(writes)} {' UNION ALL '.join(found)}"
 
 
-def _places(first: int, names: Sequence[str]) -> dict[str, str]:
-    return {name: f"${index}" for index, name in enumerate(names, start=first)}
-
-
-def _append_many(is_met: str) -> str:
-    places = _places(7, EVENT_COLUMNS)
-    values = {name: _cast(name, f"new.{name}") for name in EVENT_COLUMNS}
-    values["sequence_number"] = _NUMBER_OF_MANY.format(is_met=is_met)
+def _append_many(first: int, is_open: str) -> str:
+    given = places(first, EVENT_COLUMNS)
+    values = {name: cast(events.c[name], f"new.{name}") for name in EVENT_COLUMNS}
+    values["sequence_number"] = _NUMBER_OF_MANY.format(is_open=is_open)
+    arrays = [array(events.c[name], place) for name, place in given.items()]
     return _APPEND_MANY.format(
-        activity=_ACTIVITY,
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),
-        arrays=", ".join(_array(name, place) for name, place in places.items()),
+        arrays=", ".join(arrays),
     )
-
-
-def _cast(name: str, value: str) -> str:
-    column = events.c[name]
-    if isinstance(column.type, JSONText):
-        return f"{value}::text::json"
-    return f"{value}::{_SQL_TYPES.get(name, 'text')}"
-
-
-def _array(name: str, place: str) -> str:
-    kind = _SQL_TYPES.get(name, "text")
-    if kind == "timestamptz":
-        return f"{place}::timestamptz[]"
-    null = ", ''" if events.c[name].nullable else ""
-    return f"string_to_array({place}, chr(31){null})::{kind}[]"

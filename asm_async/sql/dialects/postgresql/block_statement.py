@@ -5,13 +5,15 @@ What of a group is written at once, as the parameters of one statement.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
 from itertools import chain
 
 from asm_async.sql.dialects.direct import AppendBlock, ItemBlock
-from asm_async.sql.dialects.postgresql.append_statements import write_block
-
-_SEPARATOR = chr(31)
+from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
+from asm_async.sql.dialects.postgresql.run_statements import (
+    columns_of_runs,
+    texts_of_runs,
+)
+from asm_async.sql.dialects.postgresql.text_columns import SEPARATOR, joined
 
 
 def block_statement(
@@ -32,8 +34,11 @@ def block_statement(
         texts += block.tenants.values()
         if block.runs:
             of_runs = [[*block.runs], *zip(*block.runs.values(), strict=True)]
-            columns += map(column, of_runs)
+            columns += map(joined, of_runs)
             texts += block.runs
+        if block.saved_runs:
+            columns += columns_of_runs(block.saved_runs)
+            texts += texts_of_runs(block.saved_runs)
     if items is not None:
         if items.rows:
             texts += _texts_of(items)
@@ -41,16 +46,20 @@ def block_statement(
         if items.checks:
             texts += chain.from_iterable(check.name for check in items.checks)
             columns += _columns_of_checks(items)
-    if any(_SEPARATOR in text for text in texts):
+    if any(SEPARATOR in text for text in texts):
         # Split at it, its parts would be taken for those of others.
         return None
-    statement = write_block(
-        has_events=block is not None,
-        has_runs=block is not None and bool(block.runs),
-        has_items=items is not None and bool(items.rows),
-        has_checks=items is not None and bool(items.checks),
+    saved = () if block is None else block.saved_runs.values()
+    parts = Parts(
+        gates=block is not None,
+        events=block is not None and bool(block.rows),
+        expected_runs=block is not None and bool(block.runs),
+        saved_runs=bool(saved),
+        items=items is not None and bool(items.rows),
+        checks=items is not None and bool(items.checks),
+        new_runs=any(row.expected == 0 for row in saved),
     )
-    return statement, columns
+    return write_block(parts), columns
 
 
 def _columns_of(block: AppendBlock) -> list[object]:
@@ -61,7 +70,7 @@ def _columns_of(block: AppendBlock) -> list[object]:
         [block.tenants.get(name) for name in block.counts],
         *zip(*block.rows, strict=True),
     ]
-    return [column(values) for values in columns]
+    return [joined(values) for values in columns]
 
 
 def _texts_of(items: ItemBlock) -> list[str]:
@@ -72,32 +81,23 @@ def _texts_of(items: ItemBlock) -> list[str]:
 def _columns_of_items(items: ItemBlock, counts: Mapping[str, int]) -> list[object]:
     rows = items.rows
     return [
-        column(list(items.session_ids.difference(counts))),
+        joined(list(items.session_ids.difference(counts))),
         items.at,
-        column([row.item.scope for row in rows]),
-        column([row.item.key for row in rows]),
-        column([row.text for row in rows]),
+        joined([row.item.scope for row in rows]),
+        joined([row.item.key for row in rows]),
+        joined([row.text for row in rows]),
         [row.item.content for row in rows],
-        column([row.item.session_id for row in rows]),
-        column([row.expected for row in rows]),
-        column([row.operation_id for row in rows]),
+        joined([row.item.session_id for row in rows]),
+        joined([row.expected for row in rows]),
+        joined([row.operation_id for row in rows]),
     ]
 
 
 def _columns_of_checks(items: ItemBlock) -> list[object]:
     checks = items.checks
     return [
-        column([scope for scope, _ in (check.name for check in checks)]),
-        column([key for _, key in (check.name for check in checks)]),
-        column([check.expected for check in checks]),
-        column([check.is_removed for check in checks]),
+        joined([scope for scope, _ in (check.name for check in checks)]),
+        joined([key for _, key in (check.name for check in checks)]),
+        joined([check.expected for check in checks]),
+        joined([check.is_removed for check in checks]),
     ]
-
-
-def column(values: Sequence[object]) -> object:
-    """
-    Write a column as the server splits it; None is no text at all.
-    """
-    if values and isinstance(values[0], datetime):
-        return values
-    return _SEPARATOR.join(["" if value is None else str(value) for value in values])

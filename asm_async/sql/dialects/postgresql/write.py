@@ -26,7 +26,7 @@ from asm_async.sql.dialects.direct import (
     ItemBlock,
 )
 from asm_async.sql.dialects.postgresql.append_statements import append_one
-from asm_async.sql.dialects.postgresql.block_statement import block_statement, column
+from asm_async.sql.dialects.postgresql.block_statement import block_statement
 from asm_async.sql.dialects.postgresql.driver import (
     Driver,
     caches_statements,
@@ -35,6 +35,7 @@ from asm_async.sql.dialects.postgresql.driver import (
     milliseconds,
     roll_back,
 )
+from asm_async.sql.dialects.postgresql.text_columns import joined
 
 T = TypeVar("T")
 
@@ -212,7 +213,7 @@ async def _write_block(
 
 
 def _is_one(block: AppendBlock) -> bool:
-    return len(block.rows) == 1 and len(block.runs) <= 1
+    return len(block.rows) == 1 and len(block.runs) <= 1 and not block.saved_runs
 
 
 async def _append_one(
@@ -236,7 +237,7 @@ async def _write_together(
     driver: Driver, block: AppendBlock | None, items: ItemBlock | None, timeout: float
 ) -> Committed[Any] | None:
     """
-    Append a block of events, and save items behind it, in one statement.
+    Append a block of events and runs, and save items behind it, in one statement.
 
     Returns:
         What was written; None if that cannot be told apart.
@@ -248,16 +249,21 @@ async def _write_together(
     locks: set[str] = set() if block is None else {*block.counts}
     if items is not None:
         locks |= items.locks
-    keys, wait = column(session_lock_keys(locks)), milliseconds(timeout)
+    keys, wait = joined(session_lock_keys(locks)), milliseconds(timeout)
     latest: dict[str, int] = {}
     revisions: dict[Name, int] = {}
+    saved_runs: dict[str, int] = {}
     found = await driver.fetch(statement, wait, keys, *columns)
     for name, key, number in cast("Any", found):
         if key is None:
             latest[name] = number
+        elif name is None:
+            saved_runs[key] = number
         else:
             revisions[name, key] = number
-    return Committed(latest=latest, result=None, revisions=revisions)
+    return Committed(
+        latest=latest, result=None, revisions=revisions, saved_runs=saved_runs
+    )
 
 
 async def _in_transaction(

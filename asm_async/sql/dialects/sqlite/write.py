@@ -39,6 +39,7 @@ from asm_async.sql.dialects.sqlite.driver import (
 )
 from asm_async.sql.dialects.sqlite.item_write import save_items
 from asm_async.sql.dialects.sqlite.public_write import fetch_by_hops, write_by_hops
+from asm_async.sql.dialects.sqlite.run_write import save_runs
 from asm_async.values.fields import MAX_COUNT
 
 T = TypeVar("T")
@@ -174,10 +175,11 @@ def _do_block(
     Append and save the blocks and do the rest.
 
     Returns:
-        None if a session or an item is not as it must be, or an id is taken.
+        None if a session, a run or an item is not as it must be, or an id is taken.
     """
     latest: Mapping[str, int] = {}
     revisions: Mapping[Name, int] = {}
+    run_revisions: Mapping[str, int] = {}
     first_position: int | None = None
     if block := work.block:
         try:
@@ -185,21 +187,28 @@ def _do_block(
             if counted is None or not _are_runs_met(connection, block):
                 return None
             latest = counted
-            last_position = _insert(connection, _numbered(block, latest))
+            if block.saved_runs:
+                saved = save_runs(connection, block.saved_runs)
+                if saved is None:
+                    return None
+                run_revisions = saved
+            if block.rows:
+                last_position = _insert(connection, _numbered(block, latest))
+                if work.rest is None:
+                    first_position = last_position - len(block.rows) + 1
         except sqlite3.IntegrityError:
             return None
-        if work.rest is None:
-            first_position = last_position - len(block.rows) + 1
     if items := work.items:
-        saved = save_items(connection, items)
-        if saved is None:
+        saved_items = save_items(connection, items)
+        if saved_items is None:
             return None
-        revisions = saved
+        revisions = saved_items
     result = None if work.rest is None else _do_script(connection, work.rest())
     return Committed(
         latest=latest,
         result=result,
         revisions=revisions,
+        saved_runs=run_revisions,
         first_position=first_position,
     )
 

@@ -1,24 +1,26 @@
 """
-Which state items of a group are written at once, and commits of them with events.
+Which state items of a group are written at once, and commits of them, events and runs.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from datetime import UTC, datetime
+from typing import Any
 
 from asm_async.fronts.saving_items import ItemsToSave, Name
+from asm_async.sql.dialects import direct
 from asm_async.sql.dialects.direct import ItemBlock, ItemCheck, ItemRow
 from asm_async.sql.writes.append_plan import AppendPlan, numbered
-from asm_async.sql.writes.operations import Commit, Outcome, SaveItems
+from asm_async.sql.writes.operations import Commit, Outcome, SaveItems, order_keys
 from asm_async.values.changes import Committed
 
 
-class ItemPlan:
+class CommitPlan:
     """
     The items that are saved, removed or looked at at once, each by one operation.
 
-    The events of commits are added to the appends.
+    The events and runs of commits are added to the appends.
     """
 
     def __init__(self, appends: AppendPlan) -> None:
@@ -29,25 +31,27 @@ class ItemPlan:
 
     def add(self, operation: SaveItems | Commit, others: set[str]) -> bool:
         """
-        Add the operation's items and events, unless that calls for a closer look.
+        Add the operation's items, events and runs, unless that calls for a closer look.
 
         Args:
             operation: What is to be saved or committed.
 
-            others: What those that are not written at once lock.
+            others: The order keys of those that are not written at once.
 
         Returns:
             Whether it was added.
         """
-        if not operation.is_usual or not others.isdisjoint(operation.locks):
+        if not operation.is_usual:
+            return False
+        if others and not others.isdisjoint(order_keys(operation)):
             return False
         save = operation.save
         if save is not None and not self._accepts(save):
             return False
-        if isinstance(operation, Commit) and operation.events:
-            is_added = self._appends.add(operation, others)
-        else:
-            is_added = True
+        is_added = True
+        if isinstance(operation, Commit) and operation.changes.session_id is not None:
+            saved_runs = operation.saved_runs
+            is_added = self._appends.add_with_runs(operation, others, saved_runs)
         if is_added and save is not None:
             self._add(save)
         return is_added
@@ -88,7 +92,7 @@ class ItemPlan:
         self,
         operation: SaveItems | Commit,
         numbers: Iterator[int],
-        revisions: Mapping[Name, int],
+        written: direct.Committed[Any],
     ) -> Outcome:
         """
         Return the outcome of an operation that was added.
@@ -98,14 +102,17 @@ class ItemPlan:
 
             numbers: Those of its events come next.
 
-            revisions: The new revisions of the items.
+            written: What was written at once: the new revisions.
         """
         save = operation.save
         items = [
-            item.as_saved(revisions[item.scope, item.key], self._at)
+            item.as_saved(written.revisions[item.scope, item.key], self._at)
             for item in (save.items if save is not None else ())
         ]
         if isinstance(operation, SaveItems):
             return items
         events = numbered(operation.events, numbers)
-        return Committed(events=tuple(events), items=tuple(items))
+        runs = [
+            run.with_given(written.saved_runs[run.id]) for run in operation.changes.runs
+        ]
+        return Committed(runs=tuple(runs), events=tuple(events), items=tuple(items))
