@@ -16,7 +16,7 @@ from asm_async.values.fields import MAX_COUNT
 from asm_async.values.json_values import encode_json
 from asm_async.values.run import Run, RunStatus
 
-_OF_STORE = {"revision", "operation_id"}
+_OF_STORE = frozenset({"revision", "operation_id"})
 _OF_RUN: tuple[sa.Column[Any], ...] = tuple(
     column for column in tables.runs.c if column.name not in _OF_STORE
 )

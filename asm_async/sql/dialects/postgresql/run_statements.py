@@ -17,7 +17,7 @@ from asm_async.sql.dialects.postgresql.text_columns import (
 )
 
 _NAMES = tuple(column.name for column in RUN_COLUMNS)
-_OF_KEY = {"id", "session_id"}
+_OF_KEY = frozenset({"id", "session_id"})
 
 EXPECTED_RUNS = ("run_id", "of_session", "run_revision")
 """
@@ -62,7 +62,6 @@ _SAVED_RUNS = """
         UPDATE asm_runs AS old SET {changes}, revision = old.revision + 1
         FROM new_runs AS new JOIN gate USING (session_id)
         WHERE old.id = new.id AND old.session_id = new.session_id
-            AND new.expected IS DISTINCT FROM 0
             AND old.revision = coalesce(new.expected, old.revision)
             AND old.operation_id IS DISTINCT FROM new.operation_id
             AND {may_follow} AND {is_open}

@@ -13,7 +13,7 @@ from asm_async.sql.core.column_types import microseconds
 from asm_async.sql.core.run_rows import RUN_COLUMNS, may_follow
 from asm_async.sql.dialects.direct import RunRow
 
-_PLACES = {
+_PLACES: Mapping[str, str] = {
     column.name: f"?{number}" for number, column in enumerate(RUN_COLUMNS, start=1)
 }
 _EXPECTED = f"?{len(RUN_COLUMNS) + 1}"
