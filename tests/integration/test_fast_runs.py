@@ -312,3 +312,31 @@ async def test_a_save_of_a_run_that_waits_sees_what_was_done_meanwhile(
         SessionDeletedError,
         SessionDeletedError,
     ]
+
+
+@pytest.mark.postgres
+async def test_new_runs_are_inserted_in_the_order_of_their_ids(
+    undisputed_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    Who inserts the same ones elsewhere is waited for, and waits for nobody.
+    """
+    insert = """
+        INSERT INTO asm_runs SELECT made.* FROM asm_runs AS run, json_populate_record(
+            run, json_build_object('id', $1::text, 'session_id', 'ses_2')
+        ) AS made WHERE run.id = 'run_0'
+    """
+    # The first by the numbers of the characters, not as a dictionary has it.
+    runs = tuple(make_run(id=id_) for id_ in "gécbahdfeB")
+    async with ports_on(create_engine(undisputed_postgres_url)) as ports:
+        await ports.store.save_run(make_run(id="run_0", session_id="ses_2"))
+        async with other.transaction():
+            await other.execute(insert, "B")
+            committing = asyncio.create_task(ports.store.commit(Changes(runs=runs)))
+            await lock_waiters(other)
+            for run_id in "abcdefghé":
+                await other.execute(insert, run_id)
+        with pytest.raises(ConflictError, match="ses_2"):
+            await committing
+    # Its connection reports deadlocks when it ends.
+    await other.close()

@@ -280,6 +280,28 @@ async def test_what_is_unusual_comes_to_the_same(
     """
     Each save gets what it gets where all is read first, and leaves the same behind.
     """
+    await check_both_ways(url, monkeypatch, save)
+
+
+@pytest.mark.postgres
+@pytest.mark.parametrize("save", [taken_ids, groups])
+async def test_in_partitions_it_comes_to_the_same(
+    partitioned_url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    save: Callable[[Saves], Awaitable[None]],
+) -> None:
+    """
+    The ids of runs are unique in all partitions together.
+    """
+    await check_both_ways(partitioned_url, monkeypatch, save)
+
+
+async def check_both_ways(
+    url: str, monkeypatch: pytest.MonkeyPatch, save: Callable[[Saves], Awaitable[None]]
+) -> None:
+    """
+    Compare what saves come to with what they do if nothing is taken to be usual.
+    """
     async with ports_on(create_engine(url)) as ports:
         fast, slow = Saves(ports, "fast"), Saves(ports, "slow")
         await fast.make_sessions()
