@@ -250,6 +250,17 @@ async def groups(saves: Saves) -> None:
         partial(store.commit, expecting, expected_revisions={run().id: 4}),
         commit(run(turn_count=3), revision=4, events=["f"]),
     )
+    stale = Changes(events=(make_event(id="stale", session_id=saves.mine),))
+    await saves.tell(
+        commit(run(), revision=5),
+        partial(store.commit, stale, expected_revisions={run().id: 5}),
+    )
+    named = make_session(id=saves.mine, tenant_id="tenant", user_id="me")
+    await saves.tell(
+        partial(store.commit, Changes(session=named, runs=(run("named"),))),
+        commit(run("nameless")),
+    )
+    assert (await store.get_session(saves.mine)).user_id == "me"
     await saves.tell(
         partial(store.commit, Changes(session=session, runs=(run(session_id=new),))),
         commit(run("b"), events=["b"]),

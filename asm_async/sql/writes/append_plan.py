@@ -178,15 +178,11 @@ class AppendPlan:
         """
         Add the operation's events and the runs that it saves, as :meth:`add` does.
 
-        A run that one operation saves concerns no other one of the group.
+        A run that one operation saves concerns none behind it: what is expected is
+        looked at before anything is saved.
         """
-        of_run = saved_runs.keys()
-        saved = self._saved_runs
-        if (
-            not saved.keys().isdisjoint([*of_run, *operation.expected_runs])
-            or not self._runs.keys().isdisjoint(of_run)
-            or not self.add(operation, others)
-        ):
+        saved, of_runs = self._saved_runs, [*saved_runs, *operation.expected_runs]
+        if not saved.keys().isdisjoint(of_runs) or not self.add(operation, others):
             return False
         if saved_runs:
             self._counts.setdefault(operation.partition_key, 0)

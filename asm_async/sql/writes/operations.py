@@ -109,12 +109,10 @@ class Commit:
         """
         The revisions that are expected of runs that are not saved, by id.
         """
-        saved = {run.id for run in self.changes.runs}
-        return {
-            run_id: revision
-            for run_id, revision in self.expected.of_runs.items()
-            if run_id not in saved
-        }
+        expected = self.expected.of_runs
+        for run in self.changes.runs:
+            expected.pop(run.id, None)
+        return expected
 
     @property
     def saved_runs(self) -> dict[str, RunRow]:
