@@ -154,8 +154,12 @@ async def taken_ids(saves: Saves) -> None:
     Save runs whose ids are another session's, or whose sessions are not there.
     """
     run, commit, other = saves.run, saves.commit, saves.other
+    split = f"{saves.mine}{UNIT[1:]}"
+    await saves.ports.store.save_session(make_session(id=split))
     for call in (
         commit(run(status=RUNNING), events=["a"]),
+        commit(run("split", session_id=split)),
+        commit(run("split", session_id=split), revision=1, events=["a"]),
         commit(run(session_id=other), events=["a"]),
         commit(run(session_id=other), revision=0),
         commit(run(session_id=other, status=RUNNING), revision=1),

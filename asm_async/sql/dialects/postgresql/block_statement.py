@@ -9,10 +9,7 @@ from itertools import chain
 
 from asm_async.sql.dialects.direct import AppendBlock, ItemBlock
 from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
-from asm_async.sql.dialects.postgresql.run_statements import (
-    columns_of_runs,
-    texts_of_runs,
-)
+from asm_async.sql.dialects.postgresql.run_statements import columns_of_runs
 from asm_async.sql.dialects.postgresql.text_columns import SEPARATOR, joined
 
 
@@ -38,7 +35,6 @@ def block_statement(
             texts += block.runs
         if block.saved_runs:
             columns += columns_of_runs(block.saved_runs)
-            texts += texts_of_runs(block.saved_runs)
     if items is not None:
         if items.rows:
             texts += _texts_of(items)
