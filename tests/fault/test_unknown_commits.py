@@ -40,6 +40,11 @@ EVENT = b"evt_1"
 What a statement that appends has among its parameters.
 """
 
+RUN = b'"run saved"'
+"""
+What one has that saves a run.
+"""
+
 either_moment = pytest.mark.parametrize(
     "moment", [Moment.BEFORE_SEND, Moment.BEFORE_ANSWER]
 )
@@ -72,7 +77,8 @@ async def what_is_stored(store: SQLSessionStore) -> tuple[int, int, list[int]]:
 
 
 SAVED_SESSION = make_session(metadata={"is": "saved"})
-SAVED_RUN = make_run(metadata={"is": "saved"})
+SAVED_RUN = make_run(metadata={"is": "run saved"})
+NEW_RUN = attrs.evolve(SAVED_RUN, id="run_2")
 RESULT = make_execution_result(session=SAVED_SESSION, run=SAVED_RUN)
 
 
@@ -124,7 +130,9 @@ REPEATABLE = {
         (2, 1, [1]),
     ),
     "save_run": Case(
-        lambda store: store.save_run(SAVED_RUN, expected_revision=1), (1, 2, [1])
+        lambda store: store.save_run(SAVED_RUN, expected_revision=1),
+        (1, 2, [1]),
+        RUN,
     ),
     "flush": Case(
         lambda store: store.flush(RESULT, expected_sequence=1), (2, 2, [1, 2, 3])
@@ -141,6 +149,15 @@ REPEATABLE = {
             expected_revisions={SAVED_RUN.id: 1},
         ),
         (1, 2, [1, 2, 3]),
+        RUN,
+    ),
+    "commit_expecting_that_there_is_no_such_run": Case(
+        lambda store: store.commit(
+            Changes(runs=(NEW_RUN,), events=RESULT.events),
+            expected_revisions={NEW_RUN.id: 0},
+        ),
+        (1, 1, [1, 2, 3]),
+        RUN,
     ),
     "commit_of_events_while_a_run_is_as_it_was": Case(
         lambda store: store.commit(
@@ -179,6 +196,16 @@ UNREPEATABLE = {
     "commit": Case(
         lambda store: store.commit(Changes(runs=(SAVED_RUN,), events=RESULT.events)),
         (1, 2, [1, 2, 3]),
+    ),
+    "commit_of_a_new_run": Case(
+        lambda store: store.commit(Changes(runs=(NEW_RUN,), events=RESULT.events)),
+        (1, 1, [1, 2, 3]),
+        RUN,
+    ),
+    "save_of_a_run_that_was_read": Case(
+        lambda store: store.save_run(attrs.evolve(SAVED_RUN, revision=1)),
+        (1, 2, [1]),
+        RUN,
     ),
     "flush_without_events": Case(
         lambda store: store.flush(attrs.evolve(RESULT, events=()), expected_sequence=1),
@@ -245,7 +272,7 @@ async def test_a_write_without_one_is_not_repeated(
     It raises an error that says that the outcome is unknown, however much was sent.
     """
     case = UNREPEATABLE[name]
-    fault = way.arm(act, COMMIT, moment=moment, after_bytes=after_bytes)
+    fault = way.arm(act, case.message, moment=moment, after_bytes=after_bytes)
     with pytest.raises(StorageUnavailableError) as caught:
         await case.call(store)
 
@@ -270,8 +297,9 @@ async def test_a_save_that_others_overtook_meanwhile_is_not_said_to_have_failed(
     Its own revision may have been the one before theirs: the outcome is unknown.
     """
     other = SQLSessionStore(open_engine(migrated_postgres_url))
-    fault = way.arm(ProxyAct.CUT, COMMIT, moment=Moment.BEFORE_ANSWER)
-    saving = asyncio.ensure_future(REPEATABLE[name].call(store))
+    case = REPEATABLE[name]
+    fault = way.arm(ProxyAct.CUT, case.message, moment=Moment.BEFORE_ANSWER)
+    saving = asyncio.ensure_future(case.call(store))
     await fault.happened.wait()
     way.is_blocked = True
     for _ in range(others):

@@ -50,6 +50,15 @@ def has_broken_transaction(driver: Driver) -> bool:
     return getattr(driver, "_top_xact", None) is not None
 
 
+def may_be_sent(error: Exception) -> bool:
+    """
+    Return whether a statement that failed may have reached the server.
+
+    Before it sends one, asyncpg looks whether the connection is closed.
+    """
+    return type(error).__name__ != "InterfaceError"
+
+
 def is_of_another_loop(driver: Driver) -> bool:
     """
     Return whether a connection cannot be used in the running event loop.

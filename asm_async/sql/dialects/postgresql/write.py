@@ -32,6 +32,7 @@ from asm_async.sql.dialects.postgresql.driver import (
     caches_statements,
     has_broken_transaction,
     in_task,
+    may_be_sent,
     milliseconds,
     roll_back,
 )
@@ -206,7 +207,7 @@ async def _write_block(
             return None
         if driver.is_closed():
             raise StorageUnavailableError(
-                f"the connection was lost: {error}", outcome_unknown=True
+                f"the connection was lost: {error}", outcome_unknown=may_be_sent(error)
             ) from error
         with translated_errors(committing=True):
             raise
