@@ -104,9 +104,10 @@ class Saves:
         for each in found:
             if isinstance(each, BaseException) and not isinstance(each, ASMError):
                 raise each
-            # A session has the time at which it was saved.
-            is_done = isinstance(each, Committed)
-            told = attrs.evolve(each, session=None) if is_done else each
+            told = each
+            if isinstance(each, Committed):
+                # A session has the time at which it was saved.
+                told = attrs.evolve(each, session=None)
             self.told.append(f"{type(told).__name__} {told}")
         store = self.ports.store
         for session_id in (self.mine, self.other):
