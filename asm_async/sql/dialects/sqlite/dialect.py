@@ -50,6 +50,7 @@ from asm_async.sql.dialects.sqlite.driver import (
 from asm_async.sql.dialects.sqlite.engine import close_inherited
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
+from asm_async.sql.dialects.sqlite.job_queue import jobs_of
 from asm_async.sql.dialects.sqlite.text_index import SQLiteTextIndex
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
 from asm_async.sql.dialects.text_index import TextIndexDialect
@@ -177,6 +178,9 @@ class SQLite(Dialect):
         And give the connection up if its files are not where they were.
         """
         driver = await _driver_of(conn)
+        if has_thread(driver):
+            # What SQLAlchemy waits for is known from now on, if the thread gets stuck.
+            jobs_of(driver)
         if _is_in_transaction(driver):
             await self.roll_back(conn)
         file = file_of(driver)

@@ -17,8 +17,9 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
@@ -27,8 +28,8 @@ from aiosqlite.context import contextmanager
 
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.fronts.cancellation import wait_uninterruptible
-
-Work: TypeAlias = Callable[[sqlite3.Connection], None]
+from asm_async.sql.dialects.sqlite.cursor import OneHopCursor, Work
+from asm_async.sql.dialects.sqlite.job_queue import jobs_of
 
 _Identity: TypeAlias = tuple[int, int]
 
@@ -38,6 +39,13 @@ _ROWS_PER_CHUNK = 64
 
 # An interrupted statement ends as soon as SQLite looks, every few thousand steps.
 _MAX_SECONDS_TO_LAND = 5.0
+
+# Of a file that is being opened, by a thread that may be in the disk.
+_MAX_SECONDS_TO_STOP = 0.2
+
+# The last connection copies the log into the file. If that takes longer, the thread
+# goes on with it, and nothing is lost if the process ends before.
+_MAX_SECONDS_TO_CLOSE = 0.5
 
 _FILE = "_asm_async_file"
 
@@ -81,18 +89,28 @@ def start(
 
         work: Is given the connection of ``sqlite3``.
 
-        done: Called in the event loop with what *work* returned or raised.
+        done: Called in the event loop with what *work* returned or raised; with a
+            ``TimeoutError`` if the thread was given up, see :func:`interrupt`.
 
     Raises:
         ValueError: If the connection is closed.
     """
     loop, connection = asyncio.get_running_loop(), driver._conn  # noqa: SLF001 - see the module
+    jobs, is_over = jobs_of(driver), False
+
+    def end(result: T | None, failure: BaseException | None) -> None:
+        nonlocal is_over
+        if not is_over:
+            is_over = True
+            jobs.end()
+            done(result, failure)
+
     # The waiting thread keeps the last job, which must not keep the driver in turn: its
     # connection would stay open for ever where an engine is forgotten.
-    handed = [(work, done)]
+    handed = [(work, end)]
 
     def job() -> None:
-        work, done = handed.pop()
+        work, end = handed.pop()
         result: T | None = None
         failure: BaseException | None = None
         try:
@@ -101,9 +119,9 @@ def start(
             failure = error
         # A loop that was closed meanwhile has nobody left who waits.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(done, result, failure)
+            loop.call_soon_threadsafe(end, result, failure)
 
-    _hand_over(driver, job)
+    jobs.begin(job, partial(end, None))
 
 
 def _hand_over(driver: Any, job: Callable[[], None]) -> None:
@@ -113,10 +131,34 @@ def _hand_over(driver: Any, job: Callable[[], None]) -> None:
 def interrupt(driver: Any) -> None:
     """
     Interrupt the statement that a driver's connection executes, if it does.
+
+    If it does not end, its thread is in the disk: the connection is left to the thread,
+    and whoever waits for it gets a ``TimeoutError``.
     """
     # It never suspends; one that is closed refuses, or SQLite does as it is closing.
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)
+    file = file_of(driver)
+    # A database in memory waits for no disk, and is lost with its connection.
+    if hasattr(driver, "_tx") and (file is None or file.path):
+        jobs_of(driver).give_up_later(partial(_leave, driver))
+
+
+def _leave(driver: Any) -> None:
+    """
+    Leave a connection to its thread, which closes it and ends when it comes back.
+    """
+    _hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
+    driver.stop()
+    # So everybody finds it closed, and waits for nothing.
+    driver._connection = None  # noqa: SLF001 - see the module
+
+
+def is_left(driver: object) -> bool:
+    """
+    Return whether a connection was closed, or left to its thread.
+    """
+    return getattr(driver, "_connection", driver) is None
 
 
 async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -175,6 +217,7 @@ class OneHopConnection(Connection):
             return self._file
 
         super().__init__(keep, _ROWS_PER_CHUNK)
+        jobs_of(self)
 
     def forbid_to_outlive_the_process(self) -> None:
         """
@@ -203,12 +246,24 @@ class OneHopConnection(Connection):
         except BaseException:
             # The thread tells the loop that it ends, so the loop must still be there.
             if self._stopping is not None:
-                await self._stopping
+                await asyncio.wait({self._stopping}, timeout=_MAX_SECONDS_TO_STOP)
             raise
+
+    async def close(self) -> None:
+        """
+        Close the file, or leave that to the thread if the disk does not answer.
+        """
+        loop = asyncio.get_running_loop()
+        timer = loop.call_later(_MAX_SECONDS_TO_CLOSE, interrupt, self)
+        try:
+            with suppress(TimeoutError):
+                await super().close()
+        finally:
+            timer.cancel()
 
     @contextmanager
     async def cursor(self) -> Cursor:
-        return _OneHopCursor(self, self._hop)
+        return OneHopCursor(self, self._hop)
 
     async def _hop(self, work: Work) -> None:
         # See start: here the thread keeps the future, too, and so an error with all the
@@ -236,74 +291,6 @@ def _nothing() -> None:
     """
     Do nothing: the thread forgets what it has done before.
     """
-
-
-@attrs.frozen(kw_only=True)
-class _Executed:
-    """
-    What is left of a cursor of ``sqlite3`` after its statement.
-    """
-
-    description: Any = None
-    rowcount: int = -1
-    lastrowid: int | None = None
-    arraysize: int = 1
-
-
-class _OneHopCursor(Cursor):
-    """
-    A cursor that holds all rows by the time its statement is executed.
-    """
-
-    def __init__(
-        self, connection: Connection, hop: Callable[[Work], Awaitable[None]]
-    ) -> None:
-        super().__init__(connection, cast("sqlite3.Cursor", _Executed()))
-        self._hop = hop
-        self._rows: list[Any] = []
-
-    async def execute(
-        self, sql: str, parameters: Iterable[Any] | None = None
-    ) -> Cursor:
-        bound = () if parameters is None else tuple(parameters)
-        await self._hop(lambda connection: self._keep(connection.execute(sql, bound)))
-        return self
-
-    async def executemany(
-        self, sql: str, parameters: Iterable[Iterable[Any]]
-    ) -> Cursor:
-        bound = cast("Iterable[tuple[Any, ...]]", parameters)
-        await self._hop(
-            lambda connection: self._keep(connection.executemany(sql, bound))
-        )
-        return self
-
-    def _keep(self, cursor: sqlite3.Cursor) -> None:
-        self._rows = cursor.fetchall() if cursor.description else []
-        self._cursor = cast(
-            "sqlite3.Cursor",
-            _Executed(
-                description=cursor.description,
-                rowcount=cursor.rowcount,
-                lastrowid=cursor.lastrowid,
-            ),
-        )
-        cursor.close()
-
-    async def fetchone(self) -> Any:
-        return self._rows.pop(0) if self._rows else None
-
-    async def fetchmany(self, size: int | None = None) -> list[Any]:
-        size = 1 if size is None else size
-        taken, self._rows = self._rows[:size], self._rows[size:]
-        return taken
-
-    async def fetchall(self) -> list[Any]:
-        taken, self._rows = self._rows, []
-        return taken
-
-    async def close(self) -> None:
-        self._rows = []
 
 
 def identity_of(path: str) -> _Identity | None:
