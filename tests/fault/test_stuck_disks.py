@@ -259,10 +259,11 @@ async def test_a_lifespan_ends_though_files_cannot_be_closed(
     """
     The threads go on with that, and nobody waits for them.
     """
-    options = {"connect_args": {"factory": stuck_file}}
 
     async def live() -> None:
-        async with open_ports(sqlite_url, timeout=TIMEOUT, **options) as ports:
+        async with open_ports(
+            sqlite_url, timeout=TIMEOUT, connect_args={"factory": stuck_file}
+        ) as ports:
             await ports.store.save_session(make_session())
             stuck_file.is_stuck_at = "close"
 

@@ -270,7 +270,9 @@ class DriverConnections:
         Yields:
             What puts the deadline off.
         """
+        loop = asyncio.get_running_loop()
         has_ended = False
+        timer: asyncio.TimerHandle
 
         def end() -> None:
             nonlocal has_ended, timer
@@ -281,7 +283,6 @@ class DriverConnections:
             # What follows, such as a rollback, may not end either.
             timer = loop.call_later(_SECONDS_BETWEEN_ENDS, end)
 
-        loop = asyncio.get_running_loop()
         timer = loop.call_at(deadline + GRACE_SECONDS, end)
 
         def postpone(deadline: float) -> None:

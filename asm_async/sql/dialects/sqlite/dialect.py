@@ -37,20 +37,20 @@ from asm_async.sql.dialects.pools import (
     refuse_shared_connection,
     renew_queue,
 )
+from asm_async.sql.dialects.sqlite.connection import OneHopConnection
 from asm_async.sql.dialects.sqlite.driver import (
-    OneHopConnection,
     OpenFile,
     close_left,
     file_of,
     find_file,
     has_living_thread,
     has_thread,
+    jobs_of,
     run,
 )
 from asm_async.sql.dialects.sqlite.engine import close_inherited
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
-from asm_async.sql.dialects.sqlite.job_queue import jobs_of
 from asm_async.sql.dialects.sqlite.text_index import SQLiteTextIndex
 from asm_async.sql.dialects.sqlite.write import SQLiteDirect
 from asm_async.sql.dialects.text_index import TextIndexDialect

@@ -1,10 +1,7 @@
 """
-What is used of aiosqlite below its public interface: all of it stands in this file.
+What is used of aiosqlite below its public interface.
 
-For one statement SQLAlchemy asks the driver for a cursor, has it execute, fetches the
-rows and closes it: four hops to the connection's thread, each of which costs more than
-the statement itself. :class:`OneHopConnection` does with the first the work of all
-four; engines of our own are made with it, through SQLAlchemy's ``async_creator_fn``.
+All of it stands in this file, and in the one of our own connections.
 :func:`start` and :func:`run` do a whole transaction in one hop, on any connection of
 aiosqlite's. Where :func:`has_thread` finds their private names gone, the dialect uses
 the public interface, which makes a hop for each statement.
@@ -23,29 +20,25 @@ from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
-from aiosqlite import Connection, Cursor
-from aiosqlite.context import contextmanager
 
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.fronts.cancellation import wait_uninterruptible
-from asm_async.sql.dialects.sqlite.cursor import OneHopCursor, Work
-from asm_async.sql.dialects.sqlite.job_queue import jobs_of
 
 _Identity: TypeAlias = tuple[int, int]
 
-T = TypeVar("T")
+_Job: TypeAlias = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
 
-_ROWS_PER_CHUNK = 64
+T = TypeVar("T")
 
 # An interrupted statement ends as soon as SQLite looks, every few thousand steps.
 _MAX_SECONDS_TO_LAND = 5.0
 
-# Of a file that is being opened, by a thread that may be in the disk.
-_MAX_SECONDS_TO_STOP = 0.2
+# One whose thread is in a call of the system's, on a disk that does not answer, does
+# not. Callers are to be told within a second of their deadline, and a group of writes
+# is interrupted up to 0.75 s after it.
+_SECONDS_TO_END = 0.15
 
-# The last connection copies the log into the file. If that takes longer, the thread
-# goes on with it, and nothing is lost if the process ends before.
-_MAX_SECONDS_TO_CLOSE = 0.5
+_STUCK = "the disk did not answer, and the connection is left to its thread"
 
 _FILE = "_asm_async_file"
 
@@ -74,6 +67,101 @@ def close_left(driver: Any) -> None:
     connection.close()
     # Collected, it would say that nobody has closed it.
     driver._connection = None  # noqa: SLF001 - see the module
+
+
+class JobQueue:
+    """
+    Stands before the queue from which a thread takes its jobs.
+
+    One task at a time uses a connection, so that one waits for it at most.
+    """
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self._waiting: asyncio.Future[Any] | None = None
+        self._tell: Callable[[BaseException], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_given_up = False
+
+    def put_nowait(self, job: _Job) -> None:
+        """
+        Take a job for the thread.
+        """
+        future, function = job
+        if self._is_given_up:
+            # It is done if ever the thread comes back. Nobody waits for that.
+            if future is not None and not future.done():
+                future.set_result(None)
+            self._queue.put_nowait((None, function))
+            return
+        self._waiting = future
+        self._queue.put_nowait(job)
+
+    def begin(
+        self, job: Callable[[], None], tell: Callable[[BaseException], None]
+    ) -> None:
+        """
+        Take a job that tells by itself how it has ended, and calls :meth:`end` then.
+
+        Args:
+            job: What the thread does.
+
+            tell: Called in the event loop if the thread does not come back.
+        """
+        self._tell = tell
+        self._queue.put_nowait((None, job))
+
+    def end(self) -> None:
+        """
+        Note that what was begun has ended.
+        """
+        self._tell = None
+
+    @property
+    def _awaited(self) -> object:
+        if self._tell is not None:
+            return self._tell
+        waiting = self._waiting
+        return None if waiting is None or waiting.done() else waiting
+
+    def give_up_later(self, leave: Callable[[], None]) -> None:
+        """
+        Give the thread up unless what it does, which was interrupted, ends soon.
+
+        Args:
+            leave: Called before anybody is told, so that nobody uses the connection.
+        """
+        awaited = self._awaited
+        if awaited is None or self._timer is not None:
+            return
+
+        def look() -> None:
+            self._timer = None
+            if self._awaited is awaited:
+                self._give_up(leave)
+
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_SECONDS_TO_END, look)
+
+    def _give_up(self, leave: Callable[[], None]) -> None:
+        self._is_given_up = True
+        leave()
+        waiting, tell, self._tell = self._waiting, self._tell, None
+        error = TimeoutError(_STUCK)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(error)
+        if tell is not None:
+            tell(error)
+
+
+def jobs_of(driver: Any) -> JobQueue:
+    """
+    Return the queue of a driver's connection, which is put before its own if need be.
+    """
+    jobs = driver._tx  # noqa: SLF001 - see the module
+    if not isinstance(jobs, JobQueue):
+        jobs = driver._tx = JobQueue(jobs)  # noqa: SLF001 - see the module
+    return jobs
 
 
 def start(
@@ -124,7 +212,10 @@ def start(
     jobs.begin(job, partial(end, None))
 
 
-def _hand_over(driver: Any, job: Callable[[], None]) -> None:
+def hand_over(driver: Any, job: Callable[[], None]) -> None:
+    """
+    Have a job done by the thread of a driver's connection; nobody waits for it.
+    """
     driver._tx.put_nowait((None, job))  # noqa: SLF001 - see the module
 
 
@@ -148,7 +239,7 @@ def _leave(driver: Any) -> None:
     """
     Leave a connection to its thread, which closes it and ends when it comes back.
     """
-    _hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
+    hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
     driver.stop()
     # So everybody finds it closed, and waits for nothing.
     driver._connection = None  # noqa: SLF001 - see the module
@@ -192,105 +283,6 @@ async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
             await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_LAND)
             waiting.cancel()
         raise
-
-
-def connect(database: str, **options: Any) -> OneHopConnection:
-    """
-    Make a connection that opens when it is awaited, as ``aiosqlite.connect`` does.
-    """
-    connection = OneHopConnection(lambda: sqlite3.connect(database, **options))
-    connection.forbid_to_outlive_the_process()
-    return connection
-
-
-class OneHopConnection(Connection):
-    """
-    A connection whose cursors need no hop of their own.
-    """
-
-    _file: sqlite3.Connection | None = None
-    _stopping: asyncio.Future[Any] | None = None
-
-    def __init__(self, open_file: Callable[[], sqlite3.Connection]) -> None:
-        def keep() -> sqlite3.Connection:
-            self._file = open_file()
-            return self._file
-
-        super().__init__(keep, _ROWS_PER_CHUNK)
-        jobs_of(self)
-
-    def forbid_to_outlive_the_process(self) -> None:
-        """
-        Let a process that forgets to close it exit all the same, as SQLAlchemy does.
-        """
-        self._thread.daemon = True
-
-    def stop(self) -> asyncio.Future[Any] | None:
-        """
-        End the thread, some time after this.
-
-        It closes the file first, also one that was opened for a caller who was
-        cancelled meanwhile, of which the driver knows nothing.
-        """
-        _hand_over(self, self._close_file)
-        self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
-        return self._stopping
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    async def _connect(self) -> Connection:
-        try:
-            return await super()._connect()
-        except BaseException:
-            # The thread tells the loop that it ends, so the loop must still be there.
-            if self._stopping is not None:
-                await asyncio.wait({self._stopping}, timeout=_MAX_SECONDS_TO_STOP)
-            raise
-
-    async def close(self) -> None:
-        """
-        Close the file, or leave that to the thread if the disk does not answer.
-        """
-        loop = asyncio.get_running_loop()
-        timer = loop.call_later(_MAX_SECONDS_TO_CLOSE, interrupt, self)
-        try:
-            with suppress(TimeoutError):
-                await super().close()
-        finally:
-            timer.cancel()
-
-    @contextmanager
-    async def cursor(self) -> Cursor:
-        return OneHopCursor(self, self._hop)
-
-    async def _hop(self, work: Work) -> None:
-        # See start: here the thread keeps the future, too, and so an error with all the
-        # frames that it has passed, until it has something else to keep.
-        handed = [work]
-
-        def work_once(file: sqlite3.Connection) -> None:
-            handed.pop()(file)
-
-        try:
-            await self._execute(work_once, self._conn)  # type: ignore[no-untyped-call] # as it is
-        except BaseException:
-            _hand_over(self, _nothing)
-            raise
-
-    async def rollback(self) -> None:
-        """
-        Roll back, and hop only if there is something to roll back.
-        """
-        if self.in_transaction:
-            await super().rollback()
-
-
-def _nothing() -> None:
-    """
-    Do nothing: the thread forgets what it has done before.
-    """
 
 
 def identity_of(path: str) -> _Identity | None:
