@@ -16,6 +16,7 @@ from contextlib import aclosing
 from itertools import chain
 from typing import TypeVar
 
+from asm_async.fronts.loop_share import in_steps
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
 from asm_async.fronts.query_filters import (
@@ -197,4 +198,5 @@ class ShardedQueryAPI(QueryAPIFront):
             store_items,
             max_line_bytes=max_line_bytes,
             progress=progress,
+            do_steps=in_steps,
         )

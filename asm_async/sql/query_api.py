@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.fronts.loop_share import in_pieces
+from asm_async.fronts.loop_share import in_pieces, in_steps
 from asm_async.fronts.observing import Observation
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
@@ -233,6 +233,7 @@ class SQLQueryAPI(QueryAPIFront):
                     partial(import_items, self._transactions),
                     max_line_bytes=max_line_bytes,
                     progress=progress,
+                    do_steps=in_steps,
                 )
             finally:
                 # A QueryAPI is not closed, which could wait for this instead.

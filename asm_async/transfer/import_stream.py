@@ -4,6 +4,7 @@ How every adapter reads an import, and what it refuses.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import AsyncGenerator, Awaitable, Callable, Collection
 from contextlib import aclosing
 from typing import NoReturn
@@ -21,6 +22,7 @@ from asm_async.transfer.incoming_items import (
 )
 from asm_async.transfer.incoming_session import (
     NO_HEADER,
+    DoSteps,
     IncomingBatch,
     IncomingRecords,
     IncomingSession,
@@ -48,6 +50,7 @@ async def read_import(
     *,
     max_line_bytes: int,
     progress: Callable[[ImportReport], object] | None,
+    do_steps: DoSteps | None = None,
 ) -> ImportReport:
     """
     Read an export and store its sessions, one after another.
@@ -55,11 +58,12 @@ async def read_import(
     *store* stores a session, unless it is stored already, and returns whether it is
     new; *store_items* stores some state items that belong to none, those that are not
     stored already, and returns how many are new. *progress* is called after each
-    session, and every thousand lines.
+    session, and every thousand lines. *do_steps* is for long lines, as
+    :class:`~asm_async.transfer.incoming_session.IncomingRecords` says.
     """
     tally = _Tally(progress)
     async with aclosing(split_lines(reader, max_line_bytes)) as lines:
-        records = IncomingRecords(lines, tally.count_line)
+        records = IncomingRecords(lines, tally.count_line, do_steps)
         if not isinstance(await records.next(), ExportHeader):
             records.refuse(NO_HEADER)
         while isinstance(record := await records.next(), ExportedSession):
@@ -141,7 +145,7 @@ async def is_stored(
                 if isinstance(record, ExportedSession):
                     stored = HistoryDigest(record)
                 elif stored is not None:
-                    stored.add(record, line)
+                    deque(stored.add(record, line), maxlen=0)
     if stored is not None and (difference := stored.difference(incoming.digest)):
         if stored.has_other_items(incoming.digest):
             difference += f": {await differing_item(incoming, history())} differs"

@@ -5,11 +5,18 @@ The records of an export as they come in, and one session of them, checked whole
 from __future__ import annotations
 
 from codecs import BOM_UTF8
-from collections.abc import AsyncGenerator, AsyncIterable, Callable
+from collections import deque
+from collections.abc import (
+    AsyncGenerator,
+    AsyncIterable,
+    Awaitable,
+    Callable,
+    Generator,
+)
 from contextlib import AbstractAsyncContextManager, aclosing, nullcontext
 from datetime import datetime
 from functools import cached_property
-from typing import NoReturn, Self, TypeAlias, cast
+from typing import Any, NoReturn, Self, TypeAlias, cast
 
 from asm_async.errors import ValidationError
 from asm_async.transfer.spool import Chunk, Spool
@@ -17,11 +24,14 @@ from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event
 from asm_async.values.export_lines import (
+    LONG_LINE,
     HistoryDigest,
     decode_record,
+    decode_record_in_steps,
     encode_record,
     record_name,
     restore_member,
+    restore_member_in_steps,
 )
 from asm_async.values.export_records import (
     ExportedSession,
@@ -33,6 +43,11 @@ from asm_async.values.run import Run
 from asm_async.values.session_export import SessionMember, identity
 from asm_async.values.state_item import StateItem
 
+DoSteps: TypeAlias = Callable[[Generator[None, None, Any]], Awaitable[Any]]
+"""
+Does steps of some milliseconds each, with rests for others, and returns their result.
+"""
+
 NO_HEADER = "record: an export begins with its 'header'"
 """
 Why something else is refused at its beginning.
@@ -42,13 +57,25 @@ Why something else is refused at its beginning.
 class IncomingRecords:
     """
     Reads one record at a time, and names the line of one that is wrong.
+
+    Args:
+        lines: Those of the export.
+
+        on_line: Called with the number of each line.
+
+        do_steps: How to read long lines, in whose values JSON is then left as the text
+            that is stored; None if it is to be decoded.
     """
 
     def __init__(
-        self, lines: AsyncGenerator[bytes], on_line: Callable[[int], object]
+        self,
+        lines: AsyncGenerator[bytes],
+        on_line: Callable[[int], object],
+        do_steps: DoSteps | None = None,
     ) -> None:
         self._lines = lines
         self._on_line = on_line
+        self.do_steps: DoSteps | None = do_steps
         self.line_number: int = 0
         self.line_size: int = 0
         """
@@ -67,7 +94,11 @@ class IncomingRecords:
             # Editors and shells of Windows put it there; RFC 8259 lets us ignore it.
             line = line.removeprefix(BOM_UTF8)
         try:
-            record = decode_record(line)
+            record: ExportRecord
+            if self.do_steps is not None and len(line) >= LONG_LINE:
+                record = await self.do_steps(decode_record_in_steps(line))
+            else:
+                record = decode_record(line)
         except ValidationError as error:
             self.refuse(str(error))
         self._on_line(self.line_number)
@@ -178,6 +209,7 @@ class IncomingSession:
         self._lines: list[bytes] = []
         self._size = 0
         self._last: SessionMember | None = None
+        self._do_steps: DoSteps | None = None
 
     def __enter__(self) -> Self:
         return self
@@ -189,6 +221,7 @@ class IncomingSession:
         """
         Read the session to its end; refuse a record out of place, and the lack of one.
         """
+        self._do_steps = records.do_steps
         while True:
             record = await records.next()
             match record:
@@ -227,8 +260,14 @@ class IncomingSession:
         async with aclosing(self._spool.chunks()) as chunks:
             async for chunk in chunks:
                 lines = chunk.data.splitlines()
-                yield number, [restore_member(line) for line in lines]
+                yield number, [await self._restored(line) for line in lines]
                 number += len(lines)
+
+    async def _restored(self, line: bytes) -> SessionMember:
+        if self._do_steps is None or len(line) < LONG_LINE:
+            return restore_member(line)
+        member: SessionMember = await self._do_steps(restore_member_in_steps(line))
+        return member
 
     def _check_run(self, run: Run, records: IncomingRecords) -> None:
         self._check_owner("run", run, records)
@@ -304,7 +343,11 @@ class IncomingSession:
         if is_full or type(member) is not type(self._last):
             await self._spool_lines()
         line = encode_record(member)
-        self.digest.add(member, line)
+        adding = self.digest.add(member, line)
+        if self._do_steps is not None and len(line) >= LONG_LINE:
+            await self._do_steps(adding)
+        else:
+            deque(adding, maxlen=0)
         self._lines.append(line)
         self._size += len(line)
         self._last = member

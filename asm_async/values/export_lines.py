@@ -10,17 +10,17 @@ twice.
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from datetime import datetime
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Any, cast
+from typing import Any, TypeVar, cast
+from uuid import uuid4
 
 import attrs
 
 from asm_async.errors import ValidationError
-from asm_async.values import fields
 from asm_async.values.artifact import Artifact
 from asm_async.values.event import Event, known_event_type
 from asm_async.values.export_records import (
@@ -31,12 +31,32 @@ from asm_async.values.export_records import (
     ExportRecord,
     stored_value,
 )
-from asm_async.values.json_values import decode_json, encode_json
+from asm_async.values.json_outline import (
+    Outline,
+    Span,
+    outline_of,
+    without_repetition,
+)
+from asm_async.values.json_pieces import encode_in_pieces
+from asm_async.values.json_values import EncodedJSON, decode_json, encode_json
 from asm_async.values.not_json import with_article
 from asm_async.values.plain_value import check_members
 from asm_async.values.run import Run
 from asm_async.values.session_export import SessionExport, SessionMember
 from asm_async.values.state_item import StateItem
+from asm_async.values.stored_value import StoredValue
+from asm_async.values.undecoded import TextOf, UndecodedReader
+from asm_async.values.value import schema_of
+
+LONG_LINE = 1 << 16
+"""
+From how many bytes on a line is read and made in steps.
+"""
+
+_BYTES_PER_STEP = 1 << 20
+
+
+S = TypeVar("S", bound=StoredValue)
 
 
 def record_name(record: ExportRecord) -> str:
@@ -53,10 +73,38 @@ def encode_record(record: ExportRecord) -> bytes:
     if isinstance(record, StateItem):
         # Each store gives revisions of its own, and equal histories equal lines.
         record = record.with_given(0)
+    texts: dict[str, EncodedJSON] = {}
+    if isinstance(record, ExportedSession):
+        session = _without_texts(record.session, texts)
+        record = attrs.evolve(record, session=session)
+    elif isinstance(record, SessionMember):
+        record = _without_texts(record, texts)
     name, plain = record_name(record), record.to_dict()
     if isinstance(record, SessionMember):
         plain = {name: plain}
-    return encode_json({"record": name, **plain}).encode("ascii") + b"\n"
+    line = encode_json({"record": name, **plain})
+    pieces: list[bytes] = []
+    for token, text in texts.items():
+        before, _, line = line.partition(f'"{token}"')
+        pieces += (before.encode("ascii"), text.encode("ascii"))
+    return b"".join((*pieces, line.encode("ascii"), b"\n"))
+
+
+def _without_texts(value: S, texts: dict[str, EncodedJSON]) -> S:
+    """
+    Return a value without the texts that JSON in it is left as.
+
+    Args:
+        value: A session, or a member of one.
+
+        texts: Is given each by what stands in its place, which nobody can guess.
+    """
+    found: dict[str, str] = {}
+    for name in schema_of(type(value)).rules:
+        if type(text := getattr(value, name)) is EncodedJSON:
+            found[name] = token = uuid4().hex
+            texts[token] = text
+    return value.with_unchecked(found) if found else value
 
 
 def encode_export(sessions: Iterable[SessionExport]) -> Iterator[bytes]:
@@ -113,11 +161,15 @@ def decode_record(line: bytes) -> ExportRecord:
     Raises:
         ValidationError: Beginning with the path of the culprit.
     """
-    data = _decode_json(line)
+    with _named_faults():
+        data = _DECODER.decode(line.decode("utf-8"))
     if not isinstance(data, dict):
         given = with_article(type(data).__name__)
         raise ValidationError(f"expected a JSON object, got {given}")
-    record = cast("dict[str, Any]", data)
+    return _record_of(cast("dict[str, Any]", data))
+
+
+def _record_of(record: dict[str, Any]) -> ExportRecord:
     name = record.pop("record", None)
     if not isinstance(name, str) or name not in _KINDS:
         raise ValidationError(f"record: expected one of {', '.join(_KINDS)}")
@@ -134,7 +186,10 @@ def restore_member(line: bytes) -> SessionMember:
 
     Nothing is checked, since it was when the line was first decoded.
     """
-    record = decode_json(line.decode("ascii"))
+    return _member_of(decode_json(line.decode("ascii")))
+
+
+def _member_of(record: dict[str, Any]) -> SessionMember:
     if "run" in record:
         return Run.from_dict(record["run"])
     if "artifact" in record:
@@ -147,9 +202,56 @@ def restore_member(line: bytes) -> SessionMember:
     return Event.from_stored(event.values())
 
 
-def _decode_json(line: bytes) -> Any:
+def decode_record_in_steps(line: bytes) -> Generator[None, None, ExportRecord]:
+    """
+    Make a record of its long line, as :func:`decode_record` does.
+
+    The JSON of its value becomes the text in which it is stored.
+
+    Returns:
+        The record, when the steps are over.
+
+    Raises:
+        ValidationError: Beginning with the path of the culprit.
+    """
+    with _named_faults():
+        record = yield from _read_in_steps(line.decode("utf-8"), encode_in_pieces)
+    return _record_of(record)
+
+
+def restore_member_in_steps(line: bytes) -> Generator[None, None, SessionMember]:
+    """
+    Make what belongs to a session of its long line, as :func:`restore_member` does.
+
+    The JSON of its value is left as the text that it is in the line.
+
+    Returns:
+        The member, when the steps are over.
+    """
+    return _member_of((yield from _read_in_steps(line.decode("ascii"), _cut)))
+
+
+def _read_in_steps(text: str, text_of: TextOf) -> Generator[None, None, dict[str, Any]]:
+    outline = yield from outline_of(text, "line", refuses_repetition=True)
+    whole = outline.whole()
+    if not outline.is_object(whole):
+        raise ValidationError("expected a JSON object, got a list")
+    reader = UndecodedReader(outline, _VALUES, text_of=text_of)
+    return (yield from reader.object(whole, ""))
+
+
+def _cut(outline: Outline, span: Span, _: str) -> Generator[None, None, EncodedJSON]:
+    yield
+    return EncodedJSON(outline.text[span.start : span.end])
+
+
+@contextmanager
+def _named_faults() -> Generator[None]:
+    """
+    Say of what cannot be decoded why it is no JSON.
+    """
     try:
-        return _DECODER.decode(line.decode("utf-8"))
+        yield
     except ValidationError:
         raise
     except json.JSONDecodeError as error:
@@ -159,17 +261,6 @@ def _decode_json(line: bytes) -> Any:
     except (ValueError, RecursionError) as error:
         # Bytes that are not UTF-8, an integer of too many digits, and endless nesting.
         raise ValidationError(f"this cannot be read as JSON: {error}") from None
-
-
-def _without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    made = dict(pairs)
-    if len(made) != len(pairs):
-        counts = Counter(name for name, _ in pairs)
-        twice = next(name for name in counts if counts[name] > 1)
-        raise ValidationError(
-            f"{fields.shown(twice)}: this key appears twice in one object"
-        )
-    return made
 
 
 def _refuse_constant(name: str) -> None:
@@ -189,8 +280,9 @@ _KINDS: Mapping[str, type[ExportRecord]] = MappingProxyType(
     }
 )
 _NAMES = MappingProxyType({kind: name for name, kind in _KINDS.items()})
+_VALUES = frozenset({"session", "run", "artifact", "state_item", "event"})
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_without_repetition, parse_constant=_refuse_constant
+    object_pairs_hook=without_repetition, parse_constant=_refuse_constant
 )
 
 
@@ -211,9 +303,11 @@ class HistoryDigest:
         self._items = sha256()
         self._events = sha256()
 
-    def add(self, record: SessionMember, line: bytes) -> None:
+    def add(self, record: SessionMember, line: bytes) -> Generator[None]:
         """
         Add what belongs to it, and the line that :func:`encode_record` makes of it.
+
+        In steps, of which a line that is not long has one.
         """
         digests = {
             Run: self._runs,
@@ -221,7 +315,9 @@ class HistoryDigest:
             StateItem: self._items,
             Event: self._events,
         }
-        digests[type(record)].update(line)
+        for start in range(0, len(line), _BYTES_PER_STEP):
+            digests[type(record)].update(line[start : start + _BYTES_PER_STEP])
+            yield
 
     @property
     def text(self) -> str:

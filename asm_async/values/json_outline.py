@@ -7,13 +7,15 @@ from __future__ import annotations
 import json
 import re
 from array import array
-from collections.abc import Generator
+from collections import Counter
+from collections.abc import Generator, Mapping
 from itertools import accumulate
 from typing import Any
 
 import attrs
 
 from asm_async.errors import ValidationError
+from asm_async.values import fields
 from asm_async.values.json_values import MAX_DEPTH, without_collection
 
 PIECE_LENGTH = 1 << 15
@@ -43,7 +45,26 @@ def _mapped(values: dict[bytes, int]) -> bytes:
     return bytes(table)
 
 
+def without_repetition(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """
+    Make an object of its members; refuse a key that appears twice.
+    """
+    made = dict(pairs)
+    if len(made) != len(pairs):
+        counts = Counter(name for name, _ in pairs)
+        _refuse_repetition(next(name for name in counts if counts[name] > 1))
+    return made
+
+
+def _refuse_repetition(key: str) -> None:
+    shown = fields.shown(key)
+    raise ValidationError(f"{shown}: this key appears twice in one object")
+
+
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+_STRICT_DECODER = json.JSONDecoder(
+    object_pairs_hook=without_repetition, parse_constant=_refuse_constant
+)
 # As signed bytes: a step into a container is 1, one out of it is -1.
 _STEPS = _mapped({b"[{": 1, b"]}": 0xFF})
 _COMMAS = _mapped({b",": 0xFF})
@@ -102,6 +123,22 @@ class Outline:
     How many characters are decoded in one step.
     """
 
+    refuses_repetition: bool = False
+    """
+    Whether a key may not appear twice in one object.
+    """
+
+    def add(self, members: dict[str, Any], more: Mapping[str, Any]) -> None:
+        """
+        Add what a further piece of an object has to its *members*.
+
+        Raises:
+            ValidationError: If a key appears twice, and none may.
+        """
+        if self.refuses_repetition and not members.keys().isdisjoint(more):
+            _refuse_repetition(next(iter(members.keys() & more.keys())))
+        members |= more
+
     def whole(self) -> Span:
         """
         Return the container that the text is.
@@ -141,7 +178,7 @@ class Outline:
         Raises:
             ValueError: If it is not JSON.
         """
-        return _decoded(self.text[span.start : span.end])
+        return self._decoded(self.text[span.start : span.end])
 
     def pieces(self, span: Span) -> Generator[tuple[int, int]]:
         """
@@ -170,7 +207,7 @@ class Outline:
             ValueError: If it is not JSON.
         """
         opening, closing = self.text[span.start], self.text[span.end - 1]
-        members = _decoded(f"{opening}{self.text[start:end]}{closing}")
+        members = self._decoded(f"{opening}{self.text[start:end]}{closing}")
         is_all = (start, end) == (span.start + 1, span.end - 1)
         if not members and not is_all:
             raise ValueError("nothing between two commas")
@@ -195,7 +232,12 @@ class Outline:
             return key, value
         if self.text[start : start + 1] in _OPENING:
             raise ValueError("no member behind a comma")
-        return key, _decoded(self.text[start:end])
+        return key, self._decoded(self.text[start:end])
+
+    def _decoded(self, text: str) -> Any:
+        with without_collection():
+            decoder = _STRICT_DECODER if self.refuses_repetition else _DECODER
+            return decoder.decode(text)
 
     def _key(self, start: int) -> tuple[str, int]:
         if self.text[start : start + 1] != '"':
@@ -226,7 +268,11 @@ class Outline:
 
 
 def outline_of(
-    text: str, path: str, *, piece_length: int = PIECE_LENGTH
+    text: str,
+    path: str,
+    *,
+    piece_length: int = PIECE_LENGTH,
+    refuses_repetition: bool = False,
 ) -> Generator[None, None, Outline]:
     """
     Find the outline of a text, in steps of about a millisecond.
@@ -239,6 +285,8 @@ def outline_of(
         path: How the text is called in an error.
 
         piece_length: How many characters are looked at in one step.
+
+        refuses_repetition: Whether a key may not appear twice in one object.
 
     Returns:
         The outline, when the steps are over.
@@ -253,7 +301,10 @@ def outline_of(
     # escapes no quotation mark.
     plain = text
     if "\\" in text:
-        plain = plain.replace("\\\\", 2 * _BLANK).replace('\\"', 2 * _BLANK)
+        plain = plain.replace("\\\\", 2 * _BLANK)
+        yield
+        plain = plain.replace('\\"', 2 * _BLANK)
+        yield
     is_in_string, depth = False, _OUTERMOST
     for start in range(0, len(plain), piece_length):
         parts = plain[start : start + piece_length].split('"')
@@ -266,7 +317,9 @@ def outline_of(
         commas.append(_common_bits(depths, outside.translate(_COMMAS)))
         closers.append(_common_bits(depths, outside.translate(_CLOSERS)))
         yield
-    return Outline(text, b"".join(commas), b"".join(closers), piece_length)
+    return Outline(
+        text, b"".join(commas), b"".join(closers), piece_length, refuses_repetition
+    )
 
 
 def _depths(outside: bytes, depth: int, path: str) -> bytes:
@@ -288,8 +341,3 @@ def _common_bits(some: bytes, others: bytes) -> bytes:
     # As one large integer each, which takes a hundredth of the time of a loop.
     bits = int.from_bytes(some, "little") & int.from_bytes(others, "little")
     return bits.to_bytes(len(some), "little")
-
-
-def _decoded(text: str) -> Any:
-    with without_collection():
-        return _DECODER.decode(text)

@@ -152,10 +152,10 @@ class _Writer:
                     text = yield from self._long(value)
                 else:
                     text = self._encoded(changed)
-                texts[key] = f"{encode_json(key)}:{text}"
+                self._outline.add(texts, {key: f"{encode_json(key)}:{text}"})
             else:
                 with without_collection():
-                    texts |= self._named(span, start, end)
+                    self._outline.add(texts, self._named(span, start, end))
             yield
         return f"{{{','.join(texts.values())}}}"
 

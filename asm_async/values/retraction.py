@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 from asm_async.errors import UnsupportedOperationError, ValidationError
 from asm_async.values import fields
 from asm_async.values.event import EVENTS_RETRACTED, Event
+from asm_async.values.json_values import decoded
 
 RETRACTIONS = "asm.retractions"
 """
@@ -114,7 +115,8 @@ def check_retraction(event: Event) -> None:
             f"correlation_id: expected {RETRACTIONS!r} of a retraction, got"
             f" {fields.shown(event.correlation_id)}"
         )
-    data = event.data
+    # Of a long line it may be the text.
+    data = decoded(event.data)
     if data.keys() != {"first", "last", "hidden"}:
         raise ValidationError("data: expected first, last and hidden")
     first = fields.positive_count(data["first"], "data['first']")

@@ -4,7 +4,7 @@ Values that a store keeps, made and copied without another look at what is in th
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any, ClassVar, Self, cast
 
@@ -87,6 +87,16 @@ def init(self, *, {", ".join(_parameter(field, namespace) for field in attribute
         """
         value = self._opened()
         for name, member in zip(self._GIVEN_BY_STORE, given, strict=False):
+            setattr(value, name, member)
+        value.__class__ = type(self)
+        return cast("Self", value)
+
+    def with_unchecked(self, members: Mapping[str, Any]) -> Self:
+        """
+        Return the value with other *members*, neither checked nor copied.
+        """
+        value = self._opened()
+        for name, member in members.items():
             setattr(value, name, member)
         value.__class__ = type(self)
         return cast("Self", value)

@@ -5,8 +5,7 @@ Servers and proxies that fall silent: nothing is refused, and nothing is closed.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Coroutine
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +14,13 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.conventions import message_sent
 from asm_async.encryption import InMemoryKeyStore
-from asm_async.errors import StorageError, StorageUnavailableError
+from asm_async.errors import StorageUnavailableError
 from asm_async.files import LocalArtifactStore
 from asm_async.sql import SQLQueryAPI, SQLSessionStore, SQLTextIndex
 from asm_async.testing.factories import make_event, make_session
 from asm_async.testing.faults import ProxyAct, TCPProxy
 from tests.fault.conftest import OpenEngine
+from tests.fault.stopwatch import GRACE, LONG_SECONDS, Stopwatch
 from tests.proxies import by_way, way_to
 from tests.torture.port_calls import CALLS, PortCall, Subject
 from tests.torture.world import Ports, encrypting_ports, later, sql_ports
@@ -29,48 +29,8 @@ pytestmark = pytest.mark.postgres
 
 TIMEOUT = 1.0
 
-# What a call may take beyond its timeout.
-GRACE = 1.0
-
 # Those of a port that knows no database are left out.
 NAMES = [name for name in sorted(CALLS) if not name.startswith("ArtifactStore.")]
-
-# Far beyond what anything here takes, so that a hang fails the test.
-LONG_SECONDS = 20
-
-
-class Stopwatch:
-    """
-    Measures how long calls take, less what a busy machine keeps the loop waiting.
-    """
-
-    def __init__(self) -> None:
-        self._clock = asyncio.get_running_loop().time
-        self._lag = 0.0
-        self._task = asyncio.create_task(self._watch())
-
-    async def time(self, call: Awaitable[object]) -> float:
-        """
-        Return how long a call takes that may fail.
-        """
-        start, lag = self._clock(), self._lag
-        with suppress(StorageError, TimeoutError):
-            async with asyncio.timeout(LONG_SECONDS):
-                await call
-        return self._clock() - start - (self._lag - lag)
-
-    async def _watch(self) -> None:
-        while True:
-            before = self._clock()
-            await asyncio.sleep(0.01)
-            self._lag += max(0.0, self._clock() - before - 0.02)
-
-    async def aclose(self) -> None:
-        """
-        Watch no more.
-        """
-        self._task.cancel()
-        await asyncio.wait({self._task})
 
 
 @pytest.fixture

@@ -21,7 +21,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import StorageError
 from asm_async.sql import SQLSessionStore, create_engine, migrations
 from asm_async.sql.dialects.sqlite import files
-from asm_async.sql.dialects.sqlite.driver import OneHopConnection, OpenFile
+from asm_async.sql.dialects.sqlite.connection import OneHopConnection
+from asm_async.sql.dialects.sqlite.driver import OpenFile
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.session_store.contract import numbers_of
 from tests.fault.leftovers import dispose_of

@@ -9,7 +9,9 @@ it has seen.
 from __future__ import annotations
 
 from contextlib import aclosing
+from datetime import UTC, datetime
 from typing import Annotated, ClassVar, TypeAlias
+from urllib.parse import quote, unquote
 
 from fastapi import Header, Query, Response
 
@@ -25,7 +27,7 @@ from asm_async.integrations.fastapi.problems import problem_of
 from asm_async.integrations.fastapi.responses import encode_value
 from asm_async.integrations.fastapi.streams import StreamedResponse, Write
 from asm_async.values.checkpoint import MAX_CHECKPOINT_LENGTH
-from asm_async.values.event import Event
+from asm_async.values.event import Event, EventType
 from asm_async.values.fields import MAX_COUNT
 
 
@@ -40,6 +42,9 @@ def event_message(event: Event, id_: str) -> bytes:
 _RECONNECTION_TIME = b"retry: 2000\n\n"
 
 _END = b"event: end\ndata: {}\n\n"
+
+# A number, and an event's id of 255 characters, each of four bytes in three.
+_MAX_ID_LENGTH = 17 + 255 * 12
 
 CheckpointText: TypeAlias = Annotated[
     str | None, Query(min_length=1, max_length=MAX_CHECKPOINT_LENGTH)
@@ -76,7 +81,13 @@ async def follow_session(
     session_id: SessionIdPath,
     view: ViewDep,
     context: ContextDep,
-    after: Annotated[int, Query(ge=0, le=MAX_COUNT)] = 0,
+    after: Annotated[
+        str,
+        Query(
+            max_length=_MAX_ID_LENGTH,
+            description="Begin behind this number, or the message with this id.",
+        ),
+    ] = "0",
     types: EventTypes = None,
     run_id: Text = None,
     until_over: Annotated[
@@ -86,11 +97,20 @@ async def follow_session(
     last_event_id: LastEventId = None,
 ) -> Response:
     """
-    Stream the session's events, those to come included; ids are their numbers.
+    Stream the session's events, those to come included.
+
+    The id of a message is the event's number and id. By it the server notices that the
+    event was lost since, by a failover or a restored backup, and says so in an event
+    `error`; behind a number alone it cannot.
     """
+    place = (
+        _place("after", after, session_id)
+        if last_event_id is None
+        else _place("Last-Event-ID", last_event_id, session_id)
+    )
     events = await view.follow_session(
         session_id,
-        after=after if last_event_id is None else _number(last_event_id),
+        after=place,
         types=types,
         run_id=run_id,
         until_over=until_over,
@@ -100,7 +120,7 @@ async def follow_session(
         await write(_RECONNECTION_TIME)
         async with aclosing(context.state.pace.of(events)) as paced:
             async for event in paced:
-                await write(event_message(event, str(event.sequence_number)))
+                await write(event_message(event, _id_in_session(event)))
         await write(_END)
 
     return EventStream(produce, context)
@@ -146,9 +166,37 @@ async def follow_all(
     return EventStream(produce, context)
 
 
-def _number(last_event_id: str) -> int:
-    if not (last_event_id.isascii() and last_event_id.isdecimal()):
-        raise ValidationError("Last-Event-ID: expected a sequence number")
-    if len(last_event_id) > len(str(MAX_COUNT)):
-        raise ValidationError("Last-Event-ID: no sequence number is that large")
-    return int(last_event_id)
+def _id_in_session(event: Event) -> str:
+    """
+    Return the id of the message: the event's number, and its id in ASCII.
+    """
+    return f"{event.sequence_number}:{quote(event.id, safe='')}"
+
+
+def _place(name: str, text: str, session_id: str) -> int | Event:
+    """
+    Return the number or the event that a client has seen last.
+
+    Args:
+        name: Where it says so.
+
+        text: A number, or what :func:`_id_in_session` returned.
+
+        session_id: The session that it follows.
+    """
+    digits, colon, quoted = text.partition(":")
+    is_number = digits.isascii() and digits.isdecimal()
+    if not is_number or len(text) > _MAX_ID_LENGTH or int(digits) > MAX_COUNT:
+        raise ValidationError(
+            f"{name}: expected a sequence number, or the id of a message"
+        )
+    if not colon:
+        return int(digits)
+    # Of an event its place alone is looked at, which takes its id.
+    return Event(
+        id=unquote(quoted),
+        type=EventType.MESSAGE_SENT,
+        timestamp=datetime.now(UTC),
+        session_id=session_id,
+        sequence_number=int(digits),
+    )

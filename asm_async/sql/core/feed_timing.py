@@ -20,7 +20,7 @@ from typing import Final
 WATCH_INTERVAL: Final = 0.015
 WATCHER_RETRY_PAUSE: Final = 0.25
 # A look that was interrupted ends at once; a file system that hangs may keep it.
-WATCHER_STOP_TIMEOUT: Final = 2.0
+WATCHER_STOP_TIMEOUT: Final = 0.75
 # The watcher may see a commit before the process that made it has published it. Given
 # this long, that process hands the events over, and nobody reads.
 OWN_COMMIT_GRACE: Final = 0.005

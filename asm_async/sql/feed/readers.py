@@ -177,7 +177,7 @@ class SessionReader(_Reader):
             if reads_counter:
                 before = await stand(conn)
             bounds = {"number": number, "most": most, **parameters}
-            found = list(await conn.execute(self._events, bounds))
+            found = [*(await conn.execute(self._events, bounds)).all()]
             stands = self._stands(found) if reads_witness else bool(found)
             if reads_witness:
                 del found[: bool(found) and found[0][_NUMBER] == place]
@@ -302,7 +302,7 @@ class FeedReader(_Reader):
         parameters = {"most": most + 1, **feed.parameters(place)}
 
         async def work(conn: AsyncConnection) -> tuple[list[Any], Any]:
-            rows = list(await conn.execute(self._events, parameters))
+            rows = [*(await conn.execute(self._events, parameters)).all()]
             is_at_place = bool(rows) and tuple(rows[0][_PLACE]) == place
             stands = witness is None or (is_at_place and _is_of(witness, rows[0]))
             del rows[:is_at_place]

@@ -46,6 +46,7 @@ _MAX_SECONDS_TO_OPEN = 0.25
 _MAX_SECONDS_TO_CANCEL = 0.2
 _MAX_SECONDS_TO_PING = 0.25
 _MAX_SECONDS_TO_CLOSE = 5.0
+_SECONDS_BETWEEN_ENDS = 0.25
 
 
 @attrs.define(eq=False)
@@ -269,15 +270,19 @@ class DriverConnections:
         Yields:
             What puts the deadline off.
         """
+        loop = asyncio.get_running_loop()
         has_ended = False
+        timer: asyncio.TimerHandle
 
         def end() -> None:
-            nonlocal has_ended
-            has_ended = True
-            self.log(logging.WARNING, _SILENT)
+            nonlocal has_ended, timer
+            if not has_ended:
+                has_ended = True
+                self.log(logging.WARNING, _SILENT)
             self.give_up(driver)
+            # What follows, such as a rollback, may not end either.
+            timer = loop.call_later(_SECONDS_BETWEEN_ENDS, end)
 
-        loop = asyncio.get_running_loop()
         timer = loop.call_at(deadline + GRACE_SECONDS, end)
 
         def postpone(deadline: float) -> None:

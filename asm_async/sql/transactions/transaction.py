@@ -374,11 +374,12 @@ class Transactions:
         a rollback that is interrupted.
         """
         clock = asyncio.get_running_loop().time
-        end = clock() + _MAX_SECONDS_TO_END
+        start = clock()
         if call.driver is None:
             task.cancel()
-        while not task.done() and clock() < end:
-            if call.is_working:
+        while not task.done() and clock() < start + _MAX_SECONDS_TO_END:
+            is_stuck = clock() >= start + _INTERRUPT_INTERVAL
+            if call.driver is not None and (call.is_working or is_stuck):
                 self.dialect.direct.interrupt(call.driver)
             await wait_uninterruptible(task, clock() + _INTERRUPT_INTERVAL)
 

@@ -130,7 +130,8 @@ async def test_only_what_was_asked_for_is_streamed(memory_service: Service) -> N
     async with open_stream(memory_service.client, f"{url}?types=app.noted") as source:
         (only,) = await source.take(1)
 
-    assert (first.id, second.id, only.id) == ("2", "3", "3")
+    ids = [first.id, second.id, only.id]
+    assert ids == ["2:evt_2", "3:evt_own", "3:evt_own"]
 
 
 async def test_a_stream_ends_when_the_session_is_over(service: Service) -> None:
@@ -282,7 +283,10 @@ async def test_a_failing_feed_is_told_of_in_the_stream(
     assert messages[0].data["code"] == "store_closed"
 
 
-@pytest.mark.parametrize("last_event_id", ["x", "-1", "1.5", "9" * 17, "\u0661"])
+@pytest.mark.parametrize(
+    "last_event_id",
+    ["x", "-1", "1.5", "9" * 17, "\u0661", ":", "x:evt_1", "0:evt_1", "1:", "1:%00"],
+)
 async def test_a_wrong_last_event_id_is_refused(
     memory_service: Service, last_event_id: str
 ) -> None:

@@ -37,14 +37,15 @@ from asm_async.sql.dialects.pools import (
     refuse_shared_connection,
     renew_queue,
 )
+from asm_async.sql.dialects.sqlite.connection import OneHopConnection
 from asm_async.sql.dialects.sqlite.driver import (
-    OneHopConnection,
     OpenFile,
     close_left,
     file_of,
     find_file,
     has_living_thread,
     has_thread,
+    jobs_of,
     run,
 )
 from asm_async.sql.dialects.sqlite.engine import close_inherited
@@ -177,6 +178,9 @@ class SQLite(Dialect):
         And give the connection up if its files are not where they were.
         """
         driver = await _driver_of(conn)
+        if has_thread(driver):
+            # What SQLAlchemy waits for is known from now on, if the thread gets stuck.
+            jobs_of(driver)
         if _is_in_transaction(driver):
             await self.roll_back(conn)
         file = file_of(driver)

@@ -1,10 +1,7 @@
 """
-What is used of aiosqlite below its public interface: all of it stands in this file.
+What is used of aiosqlite below its public interface.
 
-For one statement SQLAlchemy asks the driver for a cursor, has it execute, fetches the
-rows and closes it: four hops to the connection's thread, each of which costs more than
-the statement itself. :class:`OneHopConnection` does with the first the work of all
-four; engines of our own are made with it, through SQLAlchemy's ``async_creator_fn``.
+All of it stands in this file, and in the one of our own connections.
 :func:`start` and :func:`run` do a whole transaction in one hop, on any connection of
 aiosqlite's. Where :func:`has_thread` finds their private names gone, the dialect uses
 the public interface, which makes a hop for each statement.
@@ -17,27 +14,31 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, TypeVar, cast
 
 import attrs
-from aiosqlite import Connection, Cursor
-from aiosqlite.context import contextmanager
 
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.fronts.cancellation import wait_uninterruptible
 
-Work: TypeAlias = Callable[[sqlite3.Connection], None]
-
 _Identity: TypeAlias = tuple[int, int]
+
+_Job: TypeAlias = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
 
 T = TypeVar("T")
 
-_ROWS_PER_CHUNK = 64
-
 # An interrupted statement ends as soon as SQLite looks, every few thousand steps.
 _MAX_SECONDS_TO_LAND = 5.0
+
+# One whose thread is in a call of the system's, on a disk that does not answer, does
+# not. Callers are to be told within a second of their deadline, and a group of writes
+# is interrupted up to 0.75 s after it.
+_SECONDS_TO_END = 0.15
+
+_STUCK = "the disk did not answer, and the connection is left to its thread"
 
 _FILE = "_asm_async_file"
 
@@ -68,6 +69,101 @@ def close_left(driver: Any) -> None:
     driver._connection = None  # noqa: SLF001 - see the module
 
 
+class JobQueue:
+    """
+    Stands before the queue from which a thread takes its jobs.
+
+    One task at a time uses a connection, so that one waits for it at most.
+    """
+
+    def __init__(self, queue: Any) -> None:
+        self._queue = queue
+        self._waiting: asyncio.Future[Any] | None = None
+        self._tell: Callable[[BaseException], None] | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._is_given_up = False
+
+    def put_nowait(self, job: _Job) -> None:
+        """
+        Take a job for the thread.
+        """
+        future, function = job
+        if self._is_given_up:
+            # It is done if ever the thread comes back. Nobody waits for that.
+            if future is not None and not future.done():
+                future.set_result(None)
+            self._queue.put_nowait((None, function))
+            return
+        self._waiting = future
+        self._queue.put_nowait(job)
+
+    def begin(
+        self, job: Callable[[], None], tell: Callable[[BaseException], None]
+    ) -> None:
+        """
+        Take a job that tells by itself how it has ended, and calls :meth:`end` then.
+
+        Args:
+            job: What the thread does.
+
+            tell: Called in the event loop if the thread does not come back.
+        """
+        self._tell = tell
+        self._queue.put_nowait((None, job))
+
+    def end(self) -> None:
+        """
+        Note that what was begun has ended.
+        """
+        self._tell = None
+
+    @property
+    def _awaited(self) -> object:
+        if self._tell is not None:
+            return self._tell
+        waiting = self._waiting
+        return None if waiting is None or waiting.done() else waiting
+
+    def give_up_later(self, leave: Callable[[], None]) -> None:
+        """
+        Give the thread up unless what it does, which was interrupted, ends soon.
+
+        Args:
+            leave: Called before anybody is told, so that nobody uses the connection.
+        """
+        awaited = self._awaited
+        if awaited is None or self._timer is not None:
+            return
+
+        def look() -> None:
+            self._timer = None
+            if self._awaited is awaited:
+                self._give_up(leave)
+
+        loop = asyncio.get_running_loop()
+        self._timer = loop.call_later(_SECONDS_TO_END, look)
+
+    def _give_up(self, leave: Callable[[], None]) -> None:
+        self._is_given_up = True
+        leave()
+        waiting, tell, self._tell = self._waiting, self._tell, None
+        error = TimeoutError(_STUCK)
+        if waiting is not None and not waiting.done():
+            waiting.set_exception(error)
+        if tell is not None:
+            tell(error)
+
+
+def jobs_of(driver: Any) -> JobQueue:
+    """
+    Return the queue of a driver's connection, which is put before its own if need be.
+    """
+    jobs = driver._tx  # noqa: SLF001 - see the module
+    if not isinstance(jobs, JobQueue):
+        jobs = driver._tx = JobQueue(jobs)  # noqa: SLF001 - see the module
+    return jobs
+
+
 def start(
     driver: Any,
     work: Callable[[sqlite3.Connection], T],
@@ -81,18 +177,28 @@ def start(
 
         work: Is given the connection of ``sqlite3``.
 
-        done: Called in the event loop with what *work* returned or raised.
+        done: Called in the event loop with what *work* returned or raised; with a
+            ``TimeoutError`` if the thread was given up, see :func:`interrupt`.
 
     Raises:
         ValueError: If the connection is closed.
     """
     loop, connection = asyncio.get_running_loop(), driver._conn  # noqa: SLF001 - see the module
+    jobs, is_over = jobs_of(driver), False
+
+    def end(result: T | None, failure: BaseException | None) -> None:
+        nonlocal is_over
+        if not is_over:
+            is_over = True
+            jobs.end()
+            done(result, failure)
+
     # The waiting thread keeps the last job, which must not keep the driver in turn: its
     # connection would stay open for ever where an engine is forgotten.
-    handed = [(work, done)]
+    handed = [(work, end)]
 
     def job() -> None:
-        work, done = handed.pop()
+        work, end = handed.pop()
         result: T | None = None
         failure: BaseException | None = None
         try:
@@ -101,22 +207,49 @@ def start(
             failure = error
         # A loop that was closed meanwhile has nobody left who waits.
         with suppress(RuntimeError):
-            loop.call_soon_threadsafe(done, result, failure)
+            loop.call_soon_threadsafe(end, result, failure)
 
-    _hand_over(driver, job)
+    jobs.begin(job, partial(end, None))
 
 
-def _hand_over(driver: Any, job: Callable[[], None]) -> None:
+def hand_over(driver: Any, job: Callable[[], None]) -> None:
+    """
+    Have a job done by the thread of a driver's connection; nobody waits for it.
+    """
     driver._tx.put_nowait((None, job))  # noqa: SLF001 - see the module
 
 
 def interrupt(driver: Any) -> None:
     """
     Interrupt the statement that a driver's connection executes, if it does.
+
+    If it does not end, its thread is in the disk: the connection is left to the thread,
+    and whoever waits for it gets a ``TimeoutError``.
     """
     # It never suspends; one that is closed refuses, or SQLite does as it is closing.
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)
+    file = file_of(driver)
+    # A database in memory waits for no disk, and is lost with its connection.
+    if hasattr(driver, "_tx") and (file is None or file.path):
+        jobs_of(driver).give_up_later(partial(_leave, driver))
+
+
+def _leave(driver: Any) -> None:
+    """
+    Leave a connection to its thread, which closes it and ends when it comes back.
+    """
+    hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
+    driver.stop()
+    # So everybody finds it closed, and waits for nothing.
+    driver._connection = None  # noqa: SLF001 - see the module
+
+
+def is_left(driver: object) -> bool:
+    """
+    Return whether a connection was closed, or left to its thread.
+    """
+    return getattr(driver, "_connection", driver) is None
 
 
 async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -150,160 +283,6 @@ async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
             await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_LAND)
             waiting.cancel()
         raise
-
-
-def connect(database: str, **options: Any) -> OneHopConnection:
-    """
-    Make a connection that opens when it is awaited, as ``aiosqlite.connect`` does.
-    """
-    connection = OneHopConnection(lambda: sqlite3.connect(database, **options))
-    connection.forbid_to_outlive_the_process()
-    return connection
-
-
-class OneHopConnection(Connection):
-    """
-    A connection whose cursors need no hop of their own.
-    """
-
-    _file: sqlite3.Connection | None = None
-    _stopping: asyncio.Future[Any] | None = None
-
-    def __init__(self, open_file: Callable[[], sqlite3.Connection]) -> None:
-        def keep() -> sqlite3.Connection:
-            self._file = open_file()
-            return self._file
-
-        super().__init__(keep, _ROWS_PER_CHUNK)
-
-    def forbid_to_outlive_the_process(self) -> None:
-        """
-        Let a process that forgets to close it exit all the same, as SQLAlchemy does.
-        """
-        self._thread.daemon = True
-
-    def stop(self) -> asyncio.Future[Any] | None:
-        """
-        End the thread, some time after this.
-
-        It closes the file first, also one that was opened for a caller who was
-        cancelled meanwhile, of which the driver knows nothing.
-        """
-        _hand_over(self, self._close_file)
-        self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
-        return self._stopping
-
-    def _close_file(self) -> None:
-        if self._file is not None:
-            self._file.close()
-
-    async def _connect(self) -> Connection:
-        try:
-            return await super()._connect()
-        except BaseException:
-            # The thread tells the loop that it ends, so the loop must still be there.
-            if self._stopping is not None:
-                await self._stopping
-            raise
-
-    @contextmanager
-    async def cursor(self) -> Cursor:
-        return _OneHopCursor(self, self._hop)
-
-    async def _hop(self, work: Work) -> None:
-        # See start: here the thread keeps the future, too, and so an error with all the
-        # frames that it has passed, until it has something else to keep.
-        handed = [work]
-
-        def work_once(file: sqlite3.Connection) -> None:
-            handed.pop()(file)
-
-        try:
-            await self._execute(work_once, self._conn)  # type: ignore[no-untyped-call] # as it is
-        except BaseException:
-            _hand_over(self, _nothing)
-            raise
-
-    async def rollback(self) -> None:
-        """
-        Roll back, and hop only if there is something to roll back.
-        """
-        if self.in_transaction:
-            await super().rollback()
-
-
-def _nothing() -> None:
-    """
-    Do nothing: the thread forgets what it has done before.
-    """
-
-
-@attrs.frozen(kw_only=True)
-class _Executed:
-    """
-    What is left of a cursor of ``sqlite3`` after its statement.
-    """
-
-    description: Any = None
-    rowcount: int = -1
-    lastrowid: int | None = None
-    arraysize: int = 1
-
-
-class _OneHopCursor(Cursor):
-    """
-    A cursor that holds all rows by the time its statement is executed.
-    """
-
-    def __init__(
-        self, connection: Connection, hop: Callable[[Work], Awaitable[None]]
-    ) -> None:
-        super().__init__(connection, cast("sqlite3.Cursor", _Executed()))
-        self._hop = hop
-        self._rows: list[Any] = []
-
-    async def execute(
-        self, sql: str, parameters: Iterable[Any] | None = None
-    ) -> Cursor:
-        bound = () if parameters is None else tuple(parameters)
-        await self._hop(lambda connection: self._keep(connection.execute(sql, bound)))
-        return self
-
-    async def executemany(
-        self, sql: str, parameters: Iterable[Iterable[Any]]
-    ) -> Cursor:
-        bound = cast("Iterable[tuple[Any, ...]]", parameters)
-        await self._hop(
-            lambda connection: self._keep(connection.executemany(sql, bound))
-        )
-        return self
-
-    def _keep(self, cursor: sqlite3.Cursor) -> None:
-        self._rows = cursor.fetchall() if cursor.description else []
-        self._cursor = cast(
-            "sqlite3.Cursor",
-            _Executed(
-                description=cursor.description,
-                rowcount=cursor.rowcount,
-                lastrowid=cursor.lastrowid,
-            ),
-        )
-        cursor.close()
-
-    async def fetchone(self) -> Any:
-        return self._rows.pop(0) if self._rows else None
-
-    async def fetchmany(self, size: int | None = None) -> list[Any]:
-        size = 1 if size is None else size
-        taken, self._rows = self._rows[:size], self._rows[size:]
-        return taken
-
-    async def fetchall(self) -> list[Any]:
-        taken, self._rows = self._rows, []
-        return taken
-
-    async def close(self) -> None:
-        self._rows = []
 
 
 def identity_of(path: str) -> _Identity | None:

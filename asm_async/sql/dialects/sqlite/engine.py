@@ -17,7 +17,8 @@ from asm_async.errors import StoreClosedError, UnsupportedOperationError
 from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.core.error_translation import requires_reconnect
 from asm_async.sql.dialects.pools import idle_connections, is_in_use
-from asm_async.sql.dialects.sqlite.driver import close_left, connect
+from asm_async.sql.dialects.sqlite.connection import connect
+from asm_async.sql.dialects.sqlite.driver import close_left
 from asm_async.sql.dialects.sqlite.files import file_path, prepare_file
 
 # Short, since nothing can end it: timeout is spent between tries, where it can be.

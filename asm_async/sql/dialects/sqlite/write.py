@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+from asm_async.errors import StorageUnavailableError
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.activity import SLACK
 from asm_async.sql.core.column_types import EPOCH, MICROSECOND
@@ -34,6 +35,7 @@ from asm_async.sql.dialects.sqlite.driver import (
     find_file,
     has_thread,
     interrupt,
+    is_left,
     run,
     start,
 )
@@ -45,6 +47,9 @@ from asm_async.values.fields import MAX_COUNT
 T = TypeVar("T")
 
 _SLACK = SLACK // MICROSECOND
+
+_MAY_COMMIT = "may commit"
+_TOO_LATE = "the transaction was given up before it was committed"
 
 # A few sessions are found by key: to unpack a list of them takes longer than that.
 _FEW = 3
@@ -80,7 +85,7 @@ class SQLiteDirect(DirectDialect):
 
     def is_lost(self, driver: object) -> bool:
         file = file_of(driver)
-        return file is not None and file.is_stale
+        return is_left(driver) or (file is not None and file.is_stale)
 
     def interrupt(self, driver: Any) -> None:
         """
@@ -101,16 +106,28 @@ class SQLiteDirect(DirectDialect):
             asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
             return
 
+        # Whoever takes it decides: the thread that is about to commit, or who gives it
+        # up before that. A list's pop is atomic.
+        permit = [_MAY_COMMIT]
+
         def write(connection: sqlite3.Connection) -> Committed[T]:
             file = find_file(driver, connection)
             file.check()
             try:
-                return _write_group(connection, work)
+                return _write_group(connection, work, permit)
             except Exception as error:
                 file.is_stale |= requires_reconnect(error)
                 raise
 
-        start(driver, write, done)
+        def written(
+            committed: Committed[T] | None, failure: BaseException | None
+        ) -> None:
+            if isinstance(failure, TimeoutError):
+                unknown = not _take(permit)
+                failure = StorageUnavailableError(str(failure), unknown)
+            done(committed, failure)
+
+        start(driver, write, written)
 
     def new_revisions(self, count: int) -> Step:
         """
@@ -136,7 +153,20 @@ class SQLiteDirect(DirectDialect):
         return await run(driver, read)
 
 
-def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committed[T]:
+def _take(permit: list[str]) -> bool:
+    """
+    Take a permit, and return whether it was there.
+    """
+    try:
+        permit.pop()
+    except IndexError:
+        return False
+    return True
+
+
+def _write_group(
+    connection: sqlite3.Connection, work: GroupWork[T], permit: list[str]
+) -> Committed[T]:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
     try:
@@ -148,7 +178,7 @@ def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committe
             connection.execute("BEGIN IMMEDIATE")
             result = _do_script(connection, work.whole())
             committed = Committed(latest=None, result=result)
-        _commit(connection)
+        _commit(connection, permit)
     except BaseException as error:
         # What the caller hears of is that, and whether it may be committed.
         try:
@@ -160,7 +190,9 @@ def _write_group(connection: sqlite3.Connection, work: GroupWork[T]) -> Committe
     return committed
 
 
-def _commit(connection: sqlite3.Connection) -> None:
+def _commit(connection: sqlite3.Connection, permit: list[str]) -> None:
+    if not _take(permit):
+        raise TimeoutError(_TOO_LATE)
     try:
         connection.execute("COMMIT")
     except sqlite3.Error:
