@@ -44,6 +44,16 @@ class ShardedEventFeed(EventFeed):
     def __init__(self, router: Router, feeds: Mapping[str, SQLEventFeed]) -> None:
         self._router = router
         self._feeds = feeds
+        self._looks = set[asyncio.Future[None]]()
+
+    async def _home(self, session_id: str) -> str:
+        look = asyncio.get_running_loop().create_future()
+        self._looks.add(look)
+        try:
+            return await self._router.home(session_id)
+        finally:
+            self._looks.discard(look)
+            look.set_result(None)
 
     async def _everywhere(
         self, call: Callable[[SQLEventFeed, str], Awaitable[T]]
@@ -70,7 +80,7 @@ class ShardedEventFeed(EventFeed):
         self, session_id: str, after: Any, filters: dict[str, Any]
     ) -> AsyncGenerator[Event]:
         while True:
-            name = await self._router.home(session_id)
+            name = await self._home(session_id)
             feed = self._feeds[name].follow_session(session_id, after=after, **filters)
             async with aclosing(_Merged({name: feed})) as merged:
                 while True:
@@ -80,7 +90,7 @@ class ShardedEventFeed(EventFeed):
                         after = item[1]
                     elif merged.is_over:
                         return
-                    elif await self._router.home(session_id) != name:
+                    elif await self._home(session_id) != name:
                         break
 
     @takes_arguments_of(EventFeed.follow_all)
@@ -150,6 +160,9 @@ class ShardedEventFeed(EventFeed):
     async def aclose(self) -> None:
         for feed in self._feeds.values():
             await feed.aclose()
+        # Who looks for a session's primary is in none of the feeds meanwhile.
+        if self._looks:
+            await asyncio.wait(self._looks)
 
 
 @attrs.frozen(eq=False)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.core import tables
-from asm_async.sql.core.column_types import JSONText, count, text
+from asm_async.sql.core.column_types import count, text
 from asm_async.sql.core.error_translation import REFUSED, code_of
 from asm_async.sql.dialects import dialect_of
 
@@ -45,14 +45,16 @@ moving_keys: sa.Table = sa.Table(
 )
 
 # The rows that were written while what their key has was being copied: of which table,
-# and the values of its primary key.
+# and the values of its primary key. A row has one note, however often it is written, so
+# that a mover which is no more leaves no more of them than there are rows.
 changes: sa.Table = sa.Table(
     "asm_shard_changes",
     METADATA,
     sa.Column("position", count(), primary_key=True),
     sa.Column("shard", count(), nullable=False),
     sa.Column("relation", sa.String(32), nullable=False),
-    sa.Column("identity", JSONText, nullable=False),
+    sa.Column("identity", text(), nullable=False),
+    sa.UniqueConstraint("relation", "identity"),
     # What was deleted leaves no number that a later change might have.
     sqlite_autoincrement=True,
 )
@@ -115,7 +117,9 @@ BEGIN
         INSERT INTO asm_shard_changes (shard, relation, identity) VALUES (
             key_shard, TG_TABLE_NAME,
             json_build_array(written->TG_ARGV[2], written->TG_ARGV[3])
-        );
+        )
+        -- A mover which has read the old note forgets that, and not this one.
+        ON CONFLICT (relation, identity) DO UPDATE SET position = EXCLUDED.position;
     END IF;
     IF shard_state = 'here' OR (shard_state = 'leaving' AND has_moved IS NOT TRUE)
         OR (shard_state = 'arriving' AND has_moved)
@@ -138,6 +142,8 @@ _TRIGGER_BODY = f"""
             OR state = 'arriving' AND moving.is_moved
         )
     );
+    DELETE FROM asm_shard_changes
+    WHERE relation = '{{table}}' AND identity = json_array({{identity}});
     INSERT INTO asm_shard_changes (shard, relation, identity)
     SELECT asm_shard({{place}}), '{{table}}', json_array({{identity}})
     WHERE EXISTS (

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import (
     ASMError,
     NotFoundError,
+    StorageBusyError,
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
@@ -113,6 +114,38 @@ class Primary:
         if question.error is not None:
             raise question.error
         return question.moved or ()
+
+
+@attrs.define
+class Refusals:
+    """
+    The refusals of one call that concerns many sessions, some of which are being moved.
+    """
+
+    _timeout: float
+    _deadline: float | None = attrs.field(init=False, default=None)
+
+    async def wait_out(self, refusal: StorageError) -> None:
+        """
+        Wait a little for the move to go on.
+
+        Raises:
+            StorageError: The *refusal* itself, if no fence refused the call.
+
+            StorageBusyError: If the first one was longer ago than the timeout.
+        """
+        if not is_fenced(refusal):
+            raise refusal
+        now = asyncio.get_running_loop().time()
+        if self._deadline is None:
+            self._deadline = now + self._timeout
+        if now >= self._deadline:
+            raise StorageBusyError(
+                "a shard is being moved, and what is copied takes no writes: call again"
+                " later; if its mover is no more, finish the move (asm shards move) or"
+                " abandon it (asm shards abandon)"
+            ) from refusal
+        await asyncio.sleep(LEASE_SECONDS)
 
 
 class Router:
@@ -255,6 +288,12 @@ class Router:
                     " the call: try again, or finish the move"
                 ) from error
             await asyncio.sleep(PAUSE_SECONDS)
+
+    def refusals(self) -> Refusals:
+        """
+        Return what waits where a call of many sessions is refused.
+        """
+        return Refusals(self._timeout)
 
     async def is_moving(self) -> bool:
         """

@@ -6,17 +6,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import (
+    AsyncGenerator,
     Awaitable,
     Callable,
     Iterable,
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import attrs
 
-from asm_async.errors import NotFoundError
+from asm_async.errors import NotFoundError, StorageBusyError, StorageError
 from asm_async.sharding.router import PAUSE_SECONDS, Router
 
 B = TypeVar("B")
@@ -66,11 +68,59 @@ class Shards(Generic[B]):
         """
         Make a call of the port of every primary at once, or of those that *ids* are on.
 
+        It may be repeated: where it would write to what is being moved, it waits.
+
         Raises:
             StorageUnavailableError: If one of them is out of reach.
+
+            StorageBusyError: If the move took longer than the timeout.
         """
+
+        async def make(port: B) -> T:
+            refused = self.router.refusals()
+            while True:
+                try:
+                    return await call(port)
+                except StorageError as refusal:
+                    await refused.wait_out(refusal)
+
         names = await self.router.names_of(ids)
-        return await asyncio.gather(*[call(self.ports[name]) for name in names])
+        return await asyncio.gather(*[make(self.ports[name]) for name in names])
+
+    async def each(self, begin: Callable[[B], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """
+        Yield what the port of each primary does, part by part, one after the other.
+
+        It may be begun again: where it would write to what is being moved, it waits.
+
+        Raises:
+            StorageBusyError: If the move took longer than the timeout; what the other
+                primaries have to do is done before.
+        """
+        busy: StorageBusyError | None = None
+        for port in self.ports.values():
+            try:
+                async with aclosing(self._again_and_again(begin, port)) as parts:
+                    async for part in parts:
+                        yield part
+            except StorageBusyError as error:
+                busy = error
+        if busy is not None:
+            raise busy
+
+    async def _again_and_again(
+        self, begin: Callable[[B], AsyncGenerator[T]], port: B
+    ) -> AsyncGenerator[T]:
+        refused = self.router.refusals()
+        while True:
+            try:
+                async with aclosing(begin(port)) as parts:
+                    async for part in parts:
+                        yield part
+            except StorageError as refusal:
+                await refused.wait_out(refusal)
+            else:
+                return
 
     async def find(
         self, call: Callable[[B], Awaitable[T]], id_of: Callable[[T], str]
