@@ -5,7 +5,7 @@ A move whose process is no more can be seen, abandoned or finished, and costs li
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import attrs
 import pytest
@@ -25,6 +25,7 @@ from asm_async.sharding import (
     shard_of,
 )
 from asm_async.sharding.fences import changes, moving_keys
+from asm_async.sql.transactions.transaction import Transactions
 from asm_async.testing.event_feed.contract import Collecting
 from asm_async.testing.factories import (
     make_event,
@@ -241,18 +242,33 @@ async def test_a_mover_that_was_only_slow_is_stopped_by_an_abandonment(
     It writes nothing more to the target, and ends with an error.
     """
     await ports.store.save_session(make_session(id="acme/1"))
-    copy_all = copying.Copying.copy_all
+    await ports.store.append_events(make_events(3, session_id="acme/1"))
+    copy_all, clear = copying.Copying.copy_all, moving.Move._clear
+    is_copying, may_go_on = asyncio.Event(), asyncio.Event()
 
-    async def copy_after_abandonment(self: copying.Copying) -> int:
-        await abandon_move(movers, _SHARD)
+    async def copy_late(self: copying.Copying) -> int:
+        is_copying.set()
+        await may_go_on.wait()
         return await copy_all(self)
 
-    monkeypatch.setattr(copying.Copying, "copy_all", copy_after_abandonment)
+    async def clear_late(
+        self: moving.Move, side: Transactions, keys: Sequence[str]
+    ) -> None:
+        if not may_go_on.is_set():
+            may_go_on.set()
+            await asyncio.wait([mover])
+        await clear(self, side, keys)
+
+    monkeypatch.setattr(copying.Copying, "copy_all", copy_late)
+    monkeypatch.setattr(moving.Move, "_clear", clear_late)
+    mover = asyncio.create_task(move_shard(movers, _SHARD, _TARGET))
+    await is_copying.wait()
+    await abandon_move(movers, _SHARD)
     with pytest.raises(ConflictError, match="by another process"):
-        await move_shard(movers, _SHARD, _TARGET)
+        await mover
     there = ports.primaries[_TARGET]
     assert await there.store.list_sessions(include_deleted=True) == []
-    assert (await ports.store.get_session("acme/1")).id == "acme/1"
+    assert len(await ports.store.get_events("acme/1")) == 3
 
 
 async def test_there_must_be_such_a_shard(movers: Mapping[str, AsyncEngine]) -> None:
