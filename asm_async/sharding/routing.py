@@ -182,12 +182,11 @@ def on_shard(
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
-        shards: Shards[B] = self._shards
         first = cast("tuple[str, ...]", arguments)[0]
         place = first if id_of is None else id_of(*arguments, **options)
-        return await shards.on(
-            place, lambda port: method(port, *arguments, **options), is_found
-        )
+        made = _forwarded(method, *arguments, **options)
+        shards: Shards[B] = self._shards
+        return await shards.on(place, made, is_found)
 
     return call
 
@@ -201,29 +200,46 @@ def found_by(
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
         shards: Shards[B] = self._shards
-        return await shards.find(
-            lambda port: method(port, *arguments, **options), id_of
-        )
+        return await shards.find(_forwarded(method, *arguments, **options), id_of)
 
     return call
 
 
 def everywhere(
     method: Callable[Concatenate[B, P], Awaitable[T]],
-    merge: Callable[[Sequence[T]], T],
-    ids_of: Callable[P, Iterable[str] | None] | None = None,
+    merge: Callable[..., T],
+    ids_of: Callable[..., Iterable[str] | None] | None = None,
 ) -> Any:
     """
     Make the method that asks all primaries, or those that some ids are on.
+
+    Args:
+        method: That of a port of one primary.
+
+        merge: Takes what they returned, and the arguments.
+
+        ids_of: Takes the arguments, and returns the ids; all primaries for None.
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
         shards: Shards[B] = self._shards
-        return merge(
-            await shards.everywhere(
-                lambda port: method(port, *arguments, **options),
-                ids_of and ids_of(*arguments, **options),
-            )
-        )
+        ids = ids_of and ids_of(*arguments, **options)
+        made = _forwarded(method, *arguments, **options)
+        return merge(await shards.everywhere(made, ids), *arguments, **options)
 
     return call
+
+
+def total(counts: Sequence[int], *_: object, **__: object) -> int:
+    """
+    Merge what several primaries have counted.
+    """
+    return sum(counts)
+
+
+def _forwarded(
+    method: Callable[Concatenate[B, P], Awaitable[T]],
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> Callable[[B], Awaitable[T]]:
+    return lambda port: method(port, *arguments, **options)

@@ -39,11 +39,15 @@ def _marks(
     of: type = _Other,
 ) -> list[Any]:
     marks: list[Any] = []
+
+    def add_marker(decorator: pytest.MarkDecorator) -> None:
+        marks.append(decorator.mark.kwargs)
+
     item: Any = SimpleNamespace(
         function=test,
         cls=of,
         callspec=SimpleNamespace(id=parameters),
-        add_marker=lambda decorator: marks.append(decorator.mark.kwargs),
+        add_marker=add_marker,
     )
     expect_refusals([item], lacking)
     return marks
