@@ -53,8 +53,9 @@ changes: sa.Table = sa.Table(
     sa.Column("position", count(), primary_key=True),
     sa.Column("shard", count(), nullable=False),
     sa.Column("relation", sa.String(32), nullable=False),
-    sa.Column("identity", text(), nullable=False),
-    sa.UniqueConstraint("relation", "identity"),
+    sa.Column("identity", sa.Text, nullable=False),
+    # An identity may be longer than what other indexes of PostgreSQL take.
+    sa.Index("ix_asm_shard_changes_identity", "identity", postgresql_using="hash"),
     # What was deleted leaves no number that a later change might have.
     sqlite_autoincrement=True,
 )
@@ -101,6 +102,7 @@ DECLARE
         coalesce(before->>TG_ARGV[0], before->>TG_ARGV[1]), '/', 1
     );
     key_shard integer := {SHARD_IN_POSTGRESQL.format("shard_key")};
+    written_row text := json_build_array(written->TG_ARGV[2], written->TG_ARGV[3]);
     shard_state text;
     has_moved boolean;
 BEGIN
@@ -114,12 +116,11 @@ BEGIN
         SELECT FROM asm_shard_moving_keys
         WHERE key IN (shard_key, key_before) AND NOT is_moved
     ) THEN
-        INSERT INTO asm_shard_changes (shard, relation, identity) VALUES (
-            key_shard, TG_TABLE_NAME,
-            json_build_array(written->TG_ARGV[2], written->TG_ARGV[3])
-        )
         -- A mover which has read the old note forgets that, and not this one.
-        ON CONFLICT (relation, identity) DO UPDATE SET position = EXCLUDED.position;
+        DELETE FROM asm_shard_changes
+        WHERE relation = TG_TABLE_NAME AND identity = written_row;
+        INSERT INTO asm_shard_changes (shard, relation, identity)
+        VALUES (key_shard, TG_TABLE_NAME, written_row);
     END IF;
     IF shard_state = 'here' OR (shard_state = 'leaving' AND has_moved IS NOT TRUE)
         OR (shard_state = 'arriving' AND has_moved)

@@ -163,7 +163,7 @@ class Router:
             name: Primary(name, Transactions(engine, timeout))
             for name, engine in engines.items()
         }
-        self._timeout = timeout
+        self.timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def check_loop(self) -> None:
@@ -223,7 +223,7 @@ class Router:
         """
         self.check_loop()
         shard, key = shard_of(id), shard_key(id)
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
             holder = self._claimant(shard, *HOLDING)
             if holder is not None:
@@ -262,7 +262,7 @@ class Router:
 
             is_found: Whether the call has found what it is about, or has written.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
             name = await self.home(id)
             error: NotFoundError | StorageError
@@ -288,12 +288,6 @@ class Router:
                     " the call: try again, or finish the move"
                 ) from error
             await asyncio.sleep(PAUSE_SECONDS)
-
-    def refusals(self) -> Refusals:
-        """
-        Return what waits where a call of many sessions is refused.
-        """
-        return Refusals(self._timeout)
 
     async def is_moving(self) -> bool:
         """

@@ -19,7 +19,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 import attrs
 
 from asm_async.errors import NotFoundError, StorageBusyError, StorageError
-from asm_async.sharding.router import PAUSE_SECONDS, Router
+from asm_async.sharding.router import PAUSE_SECONDS, Refusals, Router
 
 B = TypeVar("B")
 P = ParamSpec("P")
@@ -77,7 +77,7 @@ class Shards(Generic[B]):
         """
 
         async def make(port: B) -> T:
-            refused = self.router.refusals()
+            refused = Refusals(self.router.timeout)
             while True:
                 try:
                     return await call(port)
@@ -100,7 +100,7 @@ class Shards(Generic[B]):
         busy: StorageBusyError | None = None
         for port in self.ports.values():
             try:
-                async with aclosing(self._again_and_again(begin, port)) as parts:
+                async with aclosing(self._persistently(begin, port)) as parts:
                     async for part in parts:
                         yield part
             except StorageBusyError as error:
@@ -108,10 +108,10 @@ class Shards(Generic[B]):
         if busy is not None:
             raise busy
 
-    async def _again_and_again(
+    async def _persistently(
         self, begin: Callable[[B], AsyncGenerator[T]], port: B
     ) -> AsyncGenerator[T]:
-        refused = self.router.refusals()
+        refused = Refusals(self.router.timeout)
         while True:
             try:
                 async with aclosing(begin(port)) as parts:

@@ -198,7 +198,7 @@ async def test_a_mover_that_is_no_more_keeps_nobody_waiting_for_ever(
         patched.setattr(copying.Copying, "check", break_off)
         with pytest.raises(_BrokenOffError):
             await move_shard(movers, _SHARD, _TARGET)
-    monkeypatch.setattr(ports.router, "_timeout", 0.0)
+    monkeypatch.setattr(ports.router, "timeout", 0.0)
     report = await ports.maintenance.execute(_POLICY)
     (error,) = report.errors[MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS]
     assert isinstance(error, StorageBusyError)
