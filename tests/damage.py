@@ -70,7 +70,11 @@ async def damage_sql(
         case HealthIssueKind.SCHEMA_VERSION:
             await conn.execute(sa.text("DROP TABLE asm_artifacts"))
             return "asm_artifacts"
-        case HealthIssueKind.WEAK_DURABILITY | HealthIssueKind.UNUSED_READER:
+        case (
+            HealthIssueKind.WEAK_DURABILITY
+            | HealthIssueKind.UNUSED_READER
+            | HealthIssueKind.UNFINISHED_MOVE
+        ):
             return None
         case HealthIssueKind.STALE_TEXT_INDEX:
             await make_if_missing(conn, 30.0)

@@ -5,7 +5,6 @@ The backend of the contract suites whose sessions are on several primaries.
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import AsyncGenerator, Collection, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import datetime
@@ -13,7 +12,6 @@ from pathlib import Path
 
 import pytest
 
-from asm_async.errors import UnsupportedOperationError
 from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.maintenance import Maintenance
@@ -30,10 +28,16 @@ from asm_async.sharding import (
 from asm_async.sharding.maintenance import ShardedMaintenance
 from asm_async.sql import SQLMaintenance
 from asm_async.testing.backend import Gate
+from asm_async.testing.capabilities import Capability, expect_refusals
 from asm_async.values.maintenance import HealthIssueKind
 from tests.backends import SQLBackend, clock_at
 
-__all__ = ["ShardedBackend", "expect_refusals", "make_shards", "sharded_backend"]
+__all__ = [
+    "ShardedBackend",
+    "expect_sharded_refusals",
+    "make_shards",
+    "sharded_backend",
+]
 
 
 async def make_shards(urls: Sequence[str]) -> None:
@@ -162,38 +166,14 @@ class ShardedBackend:
         return {name: gate for each in gates for name, gate in each.items()}
 
 
-def expect_refusals(items: Sequence[pytest.Item], place: Path) -> None:
+def expect_sharded_refusals(items: Sequence[pytest.Item], place: Path) -> None:
     """
-    Expect of the tests of a place what ``tests/sharded_ports.txt`` says of them.
-
-    Each line has a reason and a test: ``refused`` if that writes to several shards in
-    one call, which raises ``UnsupportedOperationError``; or what only one database can
-    promise.
+    Expect of the tests of a place what ports over several primaries cannot do.
     """
-    listed = Path(__file__).with_suffix(".txt").read_text("utf-8").splitlines()
-    reasons: dict[str, str] = {}
-    for line in listed:
-        reason, _, test = line.partition("\t")
-        reasons[test] = reason
+    items = [item for item in items if place in item.path.parents]
+    expect_refusals(items, set(Capability))
     for item in items:
-        if place not in item.path.parents:
-            continue
         # A test that is refused may have made coroutines that it then does not await;
         # when they are collected, another test may be running.
         never_awaited = "ignore:coroutine .* was never awaited:RuntimeWarning"
         item.add_marker(pytest.mark.filterwarnings(never_awaited))
-        # Without the database, which is the first of its parameters.
-        name = re.sub(r"\[(sqlite|postgresql)-?", "[", item.nodeid.split("::", 1)[1])
-        found = reasons.get(name.replace("[]", ""))
-        if found is None:
-            continue
-        refusal = (UnsupportedOperationError, ExceptionGroup)
-        is_refused = found == "refused"
-        item.add_marker(
-            pytest.mark.xfail(
-                raises=refusal if is_refused else None,
-                reason=found,
-                # Without an order it may come to be as one database would have it.
-                strict="order" not in found,
-            )
-        )

@@ -109,6 +109,26 @@ def move(
         )
 
 
+def abandon(*, shard: int, primaries: Primaries, options: Options = DEFAULTS) -> None:
+    """
+    Undo a move that was broken off, so that the shard is where it was.
+
+    Where a part of the shard has arrived already, finish the move instead.
+
+    Args:
+        shard: Which one, from 0 to 255.
+
+        primaries: NAME=URL; once for each primary.
+    """
+    from asm_async.sharding import abandon_move  # noqa: PLC0415 - said above
+
+    async def work(engines: Mapping[str, AsyncEngine]) -> None:
+        await abandon_move(engines, shard, timeout=options.timeout)
+
+    on_primaries(options, primaries, work)
+    list_all(primaries=primaries, options=options)
+
+
 def _ranges(numbers: list[int]) -> str:
     """
     Write ascending numbers as ranges.

@@ -4,17 +4,21 @@ An artifact registry over several primaries.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.sharding.router import Router
-from asm_async.sharding.routing import Shards, everywhere, found_by, on_shard
+from asm_async.sharding.routing import Shards, everywhere, found_by, on_shard, total
 from asm_async.sql.artifact_registry import SQLArtifactRegistry
 from asm_async.values.artifact import Artifact
 
 
 def _place_of(artifact: Artifact) -> str:
     return artifact.session_id or artifact.key
+
+
+def _union(named: Sequence[set[str]], _: object) -> set[str]:
+    return set[str]().union(*named)
 
 
 class ShardedArtifactRegistry(ArtifactRegistryFront):
@@ -49,7 +53,5 @@ class ShardedArtifactRegistry(ArtifactRegistryFront):
     _session_stats = on_shard(
         SQLArtifactRegistry._session_stats, is_found=lambda stats: stats.artifact_count
     )
-    _hard_delete_expired = everywhere(SQLArtifactRegistry._hard_delete_expired, sum)
-    _named_checksums = everywhere(
-        SQLArtifactRegistry._named_checksums, lambda named: set[str]().union(*named)
-    )
+    _hard_delete_expired = everywhere(SQLArtifactRegistry._hard_delete_expired, total)
+    _named_checksums = everywhere(SQLArtifactRegistry._named_checksums, _union)

@@ -7,6 +7,7 @@ of the source, and copied again until little is left: only for that must writers
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from functools import partial
 from typing import Any
@@ -108,7 +109,10 @@ class Changes:
         """
         Remove from the source what was noted.
         """
-        are_these = changes.c.position.in_(self.positions)
+        position = changes.c.position
+        # Which is locked is being noted again.
+        old = sa.select(position).where(position.in_(self.positions))
+        are_these = position.in_(old.with_for_update(skip_locked=True))
         await transaction.conn.execute(sa.delete(changes).where(are_these))
 
 
@@ -150,7 +154,11 @@ class Copying:
         rows: dict[sa.Table, set[tuple[Any, ...]]] = {}
         for table in PLACES:
             size = len(table.primary_key)
-            ids = {tuple(r.identity[:size]) for r in found if r.relation == table.name}
+            ids = {
+                tuple(json.loads(row.identity)[:size])
+                for row in found
+                if row.relation == table.name
+            }
             if ids:
                 rows[table] = ids
         query = sa.select(_GATES).where(_has_id(_GATES, rows.get(_GATES, ())))

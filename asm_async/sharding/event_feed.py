@@ -5,7 +5,7 @@ An event feed over several primaries.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping
+from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from typing import Any, TypeVar, cast
 
@@ -16,6 +16,7 @@ from asm_async.ports.event_consumer import EventBatch, EventConsumer
 from asm_async.ports.event_feed import EventFeed
 from asm_async.sharding.checkpoints import vector_of, vector_text
 from asm_async.sharding.router import LEASE_SECONDS, Router
+from asm_async.sharding.routing import Shards
 from asm_async.sql.event_feed import SQLEventFeed
 from asm_async.values.event import Event
 from asm_async.values.event_feed import ConsumerState, FeedLag
@@ -43,19 +44,18 @@ class ShardedEventFeed(EventFeed):
 
     def __init__(self, router: Router, feeds: Mapping[str, SQLEventFeed]) -> None:
         self._router = router
+        self._shards = Shards(router, feeds)
         self._feeds = feeds
+        self._looks = set[asyncio.Future[None]]()
 
-    async def _everywhere(
-        self, call: Callable[[SQLEventFeed, str], Awaitable[T]]
-    ) -> dict[str, T]:
-        """
-        Make a call of the feed of every primary, and return the results by name.
-        """
-        self._router.check_loop()
-        results = await asyncio.gather(
-            *[call(feed, name) for name, feed in self._feeds.items()]
-        )
-        return dict(zip(self._feeds, results, strict=True))
+    async def _home(self, session_id: str) -> str:
+        look = asyncio.get_running_loop().create_future()
+        self._looks.add(look)
+        try:
+            return await self._router.home(session_id)
+        finally:
+            self._looks.discard(look)
+            look.set_result(None)
 
     @takes_arguments_of(EventFeed.follow_session)
     def follow_session(
@@ -70,7 +70,7 @@ class ShardedEventFeed(EventFeed):
         self, session_id: str, after: Any, filters: dict[str, Any]
     ) -> AsyncGenerator[Event]:
         while True:
-            name = await self._router.home(session_id)
+            name = await self._home(session_id)
             feed = self._feeds[name].follow_session(session_id, after=after, **filters)
             async with aclosing(_Merged({name: feed})) as merged:
                 while True:
@@ -80,7 +80,7 @@ class ShardedEventFeed(EventFeed):
                         after = item[1]
                     elif merged.is_over:
                         return
-                    elif await self._router.home(session_id) != name:
+                    elif await self._home(session_id) != name:
                         break
 
     @takes_arguments_of(EventFeed.follow_all)
@@ -107,22 +107,25 @@ class ShardedEventFeed(EventFeed):
                 yield event, vector_text(places, name)
 
     async def get_latest_checkpoint(self) -> str:
-        return vector_text(
-            await self._everywhere(lambda feed, _: feed.get_latest_checkpoint())
-        )
+        places = await self._shards.everywhere(SQLEventFeed.get_latest_checkpoint)
+        return vector_text(dict(zip(self._feeds, places, strict=True)))
 
     async def feed_lag(self, *, checkpoint: str | None = None) -> FeedLag:
         places = vector_of(checkpoint, "checkpoint", self._feeds)
-        lags = await self._everywhere(
-            lambda feed, name: feed.feed_lag(checkpoint=places.get(name))
+        self._router.check_loop()
+        lags = await asyncio.gather(
+            *[
+                feed.feed_lag(checkpoint=places.get(name))
+                for name, feed in self._feeds.items()
+            ]
         )
         longest = max(
-            lags.values(), key=lambda lag: (lag.held_events, lag.held_for_seconds or 0)
+            lags, key=lambda lag: (lag.held_events, lag.held_for_seconds or 0)
         )
         return attrs.evolve(
             longest,
-            pending_events=sum(lag.pending_events for lag in lags.values()),
-            held_events=sum(lag.held_events for lag in lags.values()),
+            pending_events=sum(lag.pending_events for lag in lags),
+            held_events=sum(lag.held_events for lag in lags),
         )
 
     @takes_arguments_of(EventFeed.consumer)
@@ -137,19 +140,22 @@ class ShardedEventFeed(EventFeed):
         return _ShardedConsumer(consumers, places)
 
     async def list_consumers(self) -> list[ConsumerState]:
-        lists = await self._everywhere(lambda feed, _: feed.list_consumers())
+        lists = await self._shards.everywhere(SQLEventFeed.list_consumers)
         by_name: dict[str, dict[str, ConsumerState]] = {}
-        for primary, states in lists.items():
+        for primary, states in zip(self._feeds, lists, strict=True):
             for state in states:
                 by_name.setdefault(state.name, {})[primary] = state
         return [_together(by_name[name]) for name in sorted(by_name)]
 
     async def delete_consumer(self, name: str) -> None:
-        await self._everywhere(lambda feed, _: feed.delete_consumer(name))
+        await self._shards.everywhere(lambda feed: feed.delete_consumer(name))
 
     async def aclose(self) -> None:
         for feed in self._feeds.values():
             await feed.aclose()
+        # Who looks for a session's primary is in none of the feeds meanwhile.
+        if self._looks:
+            await asyncio.wait(self._looks)
 
 
 @attrs.frozen(eq=False)

@@ -20,7 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.core import tables
-from asm_async.sql.core.column_types import JSONText, count, text
+from asm_async.sql.core.column_types import count, text
 from asm_async.sql.core.error_translation import REFUSED, code_of
 from asm_async.sql.dialects import dialect_of
 
@@ -45,14 +45,17 @@ moving_keys: sa.Table = sa.Table(
 )
 
 # The rows that were written while what their key has was being copied: of which table,
-# and the values of its primary key.
+# and the values of its primary key. A row has one note, however often it is written, so
+# that a mover which is no more leaves no more of them than there are rows.
 changes: sa.Table = sa.Table(
     "asm_shard_changes",
     METADATA,
     sa.Column("position", count(), primary_key=True),
     sa.Column("shard", count(), nullable=False),
     sa.Column("relation", sa.String(32), nullable=False),
-    sa.Column("identity", JSONText, nullable=False),
+    sa.Column("identity", sa.Text, nullable=False),
+    # An identity may be longer than what other indexes of PostgreSQL take.
+    sa.Index("ix_asm_shard_changes_identity", "identity", postgresql_using="hash"),
     # What was deleted leaves no number that a later change might have.
     sqlite_autoincrement=True,
 )
@@ -99,6 +102,7 @@ DECLARE
         coalesce(before->>TG_ARGV[0], before->>TG_ARGV[1]), '/', 1
     );
     key_shard integer := {SHARD_IN_POSTGRESQL.format("shard_key")};
+    written_row text := json_build_array(written->TG_ARGV[2], written->TG_ARGV[3]);
     shard_state text;
     has_moved boolean;
 BEGIN
@@ -112,10 +116,11 @@ BEGIN
         SELECT FROM asm_shard_moving_keys
         WHERE key IN (shard_key, key_before) AND NOT is_moved
     ) THEN
-        INSERT INTO asm_shard_changes (shard, relation, identity) VALUES (
-            key_shard, TG_TABLE_NAME,
-            json_build_array(written->TG_ARGV[2], written->TG_ARGV[3])
-        );
+        -- A mover which has read the old note forgets that, and not this one.
+        DELETE FROM asm_shard_changes
+        WHERE relation = TG_TABLE_NAME AND identity = written_row;
+        INSERT INTO asm_shard_changes (shard, relation, identity)
+        VALUES (key_shard, TG_TABLE_NAME, written_row);
     END IF;
     IF shard_state = 'here' OR (shard_state = 'leaving' AND has_moved IS NOT TRUE)
         OR (shard_state = 'arriving' AND has_moved)
@@ -138,6 +143,8 @@ _TRIGGER_BODY = f"""
             OR state = 'arriving' AND moving.is_moved
         )
     );
+    DELETE FROM asm_shard_changes
+    WHERE relation = '{{table}}' AND identity = json_array({{identity}});
     INSERT INTO asm_shard_changes (shard, relation, identity)
     SELECT asm_shard({{place}}), '{{table}}', json_array({{identity}})
     WHERE EXISTS (

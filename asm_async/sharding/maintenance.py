@@ -4,9 +4,9 @@ A maintenance over several primaries.
 
 from __future__ import annotations
 
-from collections.abc import AsyncGenerator, Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import aclosing, nullcontext
-from typing import Any, TypeVar
+from typing import Any
 
 import attrs
 
@@ -15,26 +15,29 @@ from asm_async.fronts.erasing import ErasureBackend, ErasureFilter, Member
 from asm_async.fronts.maintenance import Batches, MaintenanceFront
 from asm_async.fronts.signatures import takes_arguments_of
 from asm_async.ports.artifact_registry import ArtifactRegistry
+from asm_async.sharding.marks import unfinished_moves
 from asm_async.sharding.router import Router
 from asm_async.sharding.routing import Shards, on_shard
 from asm_async.sql.maintenance import SQLMaintenance
 from asm_async.values.maintenance import (
     ErasureReport,
     HealthIssue,
+    HealthIssueKind,
     MaintenanceReport,
     MaintenanceStep,
 )
 from asm_async.values.retention import RetentionPolicy
-
-T = TypeVar("T")
 
 
 class ShardedMaintenance(MaintenanceFront):
     """
     A :class:`~asm_async.ports.maintenance.Maintenance` over several primaries.
 
-    What concerns many sessions is done on one primary after the other. A limit of the
-    events of all sessions together is refused, since no primary knows the others'.
+    What concerns many sessions is done on one primary after the other. Where it comes
+    upon a copy of a session that is being moved, which takes no writes, it waits until
+    that has arrived, for no longer than the timeout: ``StorageBusyError`` after that.
+    A limit of the events of all sessions together is refused, since no primary knows
+    the others'.
 
     Args:
         router: Knows where each shard is.
@@ -56,6 +59,11 @@ class ShardedMaintenance(MaintenanceFront):
     async def health_check(self) -> list[HealthIssue]:
         lists = await self._shards.everywhere(lambda each: each.health_check())
         issues = [issue for issues in lists for issue in issues]
+        for shard, message in await unfinished_moves(self._shards.router.primaries):
+            kind = HealthIssueKind.UNFINISHED_MOVE
+            issues.append(
+                HealthIssue(kind=kind, subject=f"shard {shard}", message=message)
+            )
         return sorted(issues, key=lambda issue: (issue.kind, issue.subject))
 
     def _call(self) -> nullcontext[None]:
@@ -74,10 +82,10 @@ class ShardedMaintenance(MaintenanceFront):
         return await super().execute(policy, **options)
 
     async def _batches(self, step: MaintenanceStep, policy: RetentionPolicy) -> Batches:
-        for maintenance in self._shards.ports.values():
-            async with aclosing(maintenance._batches(step, policy)) as batches:
-                async for batch in batches:
-                    yield batch
+        batches = self._shards.each(lambda each: each._batches(step, policy))
+        async with aclosing(batches):
+            async for batch in batches:
+                yield batch
 
     def _erasure(self) -> ErasureBackend:
         erasures = {name: each._erasure() for name, each in self._shards.ports.items()}
@@ -100,10 +108,21 @@ class _Erasure(ErasureBackend):
     _registries: Mapping[str, ArtifactRegistry]
 
     def finish_removals(self) -> AsyncGenerator[object]:
-        return _chained(each.finish_removals() for each in self._shards.ports.values())
+        return self._shards.each(lambda each: each.finish_removals())
 
-    def find(self, wanted: ErasureFilter) -> AsyncGenerator[Sequence[Member]]:
-        return _chained(each.find(wanted) for each in self._shards.ports.values())
+    async def find(self, wanted: ErasureFilter) -> AsyncGenerator[Sequence[Member]]:
+        is_found = False
+        # What moves meanwhile may be missed once: it is at its new place before it has
+        # left the old one, which may have been asked after that.
+        for _ in range(2):
+            async with aclosing(
+                self._shards.each(lambda each: each.find(wanted))
+            ) as pages:
+                async for page in pages:
+                    is_found = True
+                    yield page
+            if is_found:
+                return
 
     async def children_of(
         self, parent_ids: Sequence[str]
@@ -112,7 +131,6 @@ class _Erasure(ErasureBackend):
         return [child for children in found for child in children]
 
     async def close(self, members: Sequence[Member]) -> Sequence[str]:
-        # One that is on its way is found again by the next look.
         closed = await self._shards.everywhere(lambda each: each.close(members))
         return [session_id for ids in closed for session_id in ids]
 
@@ -133,13 +151,4 @@ class _Erasure(ErasureBackend):
                     ]
 
     def remove(self, session_ids: Sequence[str]) -> AsyncGenerator[ErasureReport]:
-        return _chained(
-            each.remove(session_ids) for each in self._shards.ports.values()
-        )
-
-
-async def _chained(parts: Iterable[AsyncGenerator[T]]) -> AsyncGenerator[T]:
-    for part in parts:
-        async with aclosing(part) as items:
-            async for item in items:
-                yield item
+        return self._shards.each(lambda each: each.remove(session_ids))

@@ -18,15 +18,14 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import attrs
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
-from asm_async.errors import ConflictError, ValidationError
+from asm_async.errors import ConflictError
 from asm_async.sharding.copying import (
     MAX_ROWS_UNDER_LOCK,
     Copying,
@@ -35,23 +34,17 @@ from asm_async.sharding.copying import (
     copy_tombstones,
     remove_rows,
 )
-from asm_async.sharding.creating import list_shards
 from asm_async.sharding.fences import (
-    PLACES,
     Claim,
     begin_moving,
-    changes,
     lock_keys,
     moving_keys,
     set_claims,
-    shard_in,
-    shards,
 )
-from asm_async.sharding.router import HOLDING, LEASE_SECONDS
-from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key
-from asm_async.sql.core import tables
+from asm_async.sharding.marks import forget_keys, keys_of, mark, moved_keys
+from asm_async.sharding.router import LEASE_SECONDS
+from asm_async.sharding.shards import ShardState
 from asm_async.sql.transactions.transaction import Transaction, Transactions
-from asm_async.values import fields
 
 _EVENTS_PER_BATCH = 2_000
 _KEYS_PER_BATCH = 50
@@ -88,66 +81,6 @@ class MoveReport:
     """
 
 
-async def move_shard(
-    engines: Mapping[str, AsyncEngine],
-    shard: int,
-    target: str,
-    *,
-    timeout: float = 30.0,
-    progress: Callable[[MoveReport], object] | None = None,
-) -> MoveReport:
-    """
-    Move one logical shard to another primary, while others read and write.
-
-    It can be cancelled, and killed, at any time: move it to the same target again to
-    finish. Until then what had arrived is there, and what had not is where it was.
-
-    Args:
-        engines: All primaries by name, for a role that owns the tables, made by
-            :func:`shard_engine` with *is_mover*.
-
-        shard: Which one, from 0 to 255.
-
-        target: The name of the primary to move it to.
-
-        timeout: As for :class:`~asm_async.sql.SQLPorts`.
-
-        progress: Called after each batch; not awaited.
-
-    Raises:
-        ValidationError: If there is no such shard or primary.
-
-        ConflictError: If the shard is being moved elsewhere.
-    """
-    if fields.count(shard, "shard") >= SHARD_COUNT:
-        raise ValidationError(f"shard: expected 0 to {SHARD_COUNT - 1}, got {shard}")
-    if target not in engines:
-        raise ValidationError(
-            f"target: expected one of {', '.join(engines)}, got {target!r}"
-        )
-    claims = {
-        name: said.get(shard, Claim(ShardState.ABSENT))
-        for name, said in (await list_shards(engines, timeout=timeout)).items()
-    }
-    arriving = [name for name in claims if claims[name].state is ShardState.ARRIVING]
-    if arriving not in ([], [target]):
-        raise ConflictError(
-            f"shard {shard} is being moved to {arriving[0]!r}: finish that first"
-        )
-    # After the target has opened, a source that is still closing has nothing left.
-    held = [name for name in claims if name != target and claims[name].state in HOLDING]
-    if not held:
-        return MoveReport()
-    move = Move(
-        shard=shard,
-        epoch=claims[held[0]].epoch,
-        source=Transactions(engines[held[0]], timeout),
-        target=Transactions(engines[target], timeout),
-        progress=progress,
-    )
-    return await move.run(is_arrived=claims[target].state is ShardState.HERE)
-
-
 @attrs.define(kw_only=True)
 class Move:
     """
@@ -158,7 +91,7 @@ class Move:
     epoch: int
     source: Transactions
     target: Transactions
-    progress: Callable[[MoveReport], object] | None
+    progress: Callable[[MoveReport], object] | None = None
     report: MoveReport = attrs.field(factory=MoveReport)
     _mover: str = attrs.field(init=False, factory=lambda: str(uuid.uuid4()))
 
@@ -167,13 +100,12 @@ class Move:
         Move what is left, from whatever step an earlier move came to.
         """
         if not is_arrived:
-            await self._say(self.target, ShardState.ARRIVING, self.epoch)
-            await self._say(self.source, ShardState.LEAVING, self.epoch)
+            await self._begin()
             # Until then a router may believe that all is still at the source.
             await asyncio.sleep(2 * LEASE_SECONDS)
-            if moved := await self.source.read(self._moved_keys):
+            if moved := await self._moved_keys():
                 await self._open_keys(moved)
-                await self._clear(moved)
+                await self._clear(self.source, moved)
             for _ in range(_MAX_LOOKS):
                 if not await self._move_keys():
                     break
@@ -184,16 +116,46 @@ class Move:
         await self._say(self.source, ShardState.ABSENT, self.epoch)
         # Until then a router may ask which keys have moved.
         await asyncio.sleep(2 * LEASE_SECONDS)
-        for side in (self.source, self.target):
-            await side.write(self._forget_keys, is_repeatable=True)
+        await self._forget_keys()
         return self.report
+
+    async def abandon(self) -> None:
+        """
+        Remove what was copied, if nothing has moved yet.
+        """
+        await self._begin()
+        if moved := await self._moved_keys():
+            raise ConflictError(
+                f"shard {self.shard}: what begins with {min(moved)!r} has arrived"
+                " already: finish the move, and move the shard back"
+            )
+        copied = await self.target.read(partial(keys_of, shard=self.shard))
+        await self._clear(self.target, [*copied])
+        await self._say(self.source, ShardState.HERE, self.epoch)
+        await self._say(self.target, ShardState.ABSENT, self.epoch)
+        await self._forget_keys()
+
+    async def _begin(self) -> None:
+        """
+        Take the place of whatever has moved the shard until now.
+        """
+        await self._say(self.target, ShardState.ARRIVING, self.epoch)
+        await self._say(self.source, ShardState.LEAVING, self.epoch)
+
+    async def _moved_keys(self) -> list[str]:
+        return await self.source.read(partial(moved_keys, shard=self.shard))
+
+    async def _forget_keys(self) -> None:
+        for side in (self.source, self.target):
+            forget = partial(forget_keys, shard=self.shard)
+            await side.write(forget, is_repeatable=True)
 
     async def _say(self, side: Transactions, state: ShardState, epoch: int) -> None:
         async def say(transaction: Transaction) -> None:
             if state in {ShardState.CLOSING, ShardState.HERE}:
                 await check_mover(transaction.conn, self.shard, self._mover)
             elif state is not ShardState.ABSENT:
-                await self._forget_keys(transaction)
+                await forget_keys(transaction, self.shard)
             claim = Claim(state, epoch, self._mover)
             await set_claims(transaction.conn, {self.shard: claim})
 
@@ -203,7 +165,7 @@ class Move:
         """
         Move all keys that are found at the source, and return how many there were.
         """
-        sizes = await self.source.read(self._find_keys)
+        sizes = await self.source.read(partial(keys_of, shard=self.shard))
         keys = list(sizes)
         while keys:
             batch = [keys.pop()]
@@ -215,31 +177,6 @@ class Move:
                 batch.append(keys.pop())
             await self._move_batch(batch)
         return len(sizes)
-
-    async def _find_keys(self, conn: AsyncConnection) -> dict[str, int]:
-        """
-        Return the shard's keys that are at the source, with how many events each has.
-        """
-        sizes: dict[str, int] = {}
-        for table, columns in PLACES.items():
-            place = sa.func.coalesce(*columns, None)
-            size: sa.ColumnElement[int] = sa.literal(0)
-            if table is tables.session_sequences:
-                size = table.c.last_sequence - table.c.pruned_count
-            query = sa.select(place, size).where(shard_in(conn, place) == self.shard)
-            for id_, count in await conn.execute(query):
-                key = shard_key(id_)
-                sizes[key] = sizes.get(key, 0) + count
-        # Their counters remain.
-        for key in await self._moved_keys(conn):
-            sizes.pop(key, None)
-        return sizes
-
-    async def _moved_keys(self, conn: AsyncConnection) -> list[str]:
-        key = moving_keys.c.key
-        are_its = shard_in(conn, key) == self.shard
-        query = sa.select(key).where(are_its, moving_keys.c.is_moved)
-        return [*await conn.scalars(query)]
 
     async def _move_batch(self, keys: list[str]) -> None:
         """
@@ -271,7 +208,7 @@ class Move:
         locked = await lock_keys(conn, keys)
         query = sa.select(moving_keys.c.key).where(moving_keys.c.is_moved)
         moved = {*await conn.scalars(query.where(moving_keys.c.key.in_(locked)))}
-        await _mark(conn, [key for key in locked if key not in moved], is_moved=False)
+        await mark(conn, [key for key in locked if key not in moved], is_moved=False)
         return {key: key in moved for key in locked}
 
     async def _move_copied(self, copying: Copying) -> None:
@@ -299,7 +236,7 @@ class Move:
                 key_count=self.report.key_count + len(moved),
                 longest_pause=max(self.report.longest_pause, pause),
             )
-            await self._clear(moved)
+            await self._clear(self.source, moved)
             keys = [key for key in keys if key not in moved]
 
     async def _close_keys(
@@ -331,7 +268,7 @@ class Move:
         if not found.are_few:
             return []
         await copying.check(conn)
-        await _mark(conn, locked, is_moved=True)
+        await mark(conn, locked, is_moved=True)
         await check_mover(conn, self.shard, self._mover)
         return locked
 
@@ -340,19 +277,19 @@ class Move:
         Let the target be written to for some keys.
         """
 
-        async def mark(transaction: Transaction) -> None:
-            await _mark(transaction.conn, keys, is_moved=True)
+        async def open_them(transaction: Transaction) -> None:
+            await mark(transaction.conn, keys, is_moved=True)
             await check_mover(transaction.conn, self.shard, self._mover)
 
-        await self.target.write(mark, is_repeatable=True)
+        await self.target.write(open_them, is_repeatable=True)
 
-    async def _clear(self, keys: list[str]) -> None:
+    async def _clear(self, side: Transactions, keys: Sequence[str]) -> None:
         """
-        Remove what some keys have left at the source.
+        Remove what some keys have left at the source, or copied to the target.
         """
         for first in range(0, len(keys), _KEYS_PER_BATCH):
             part = keys[first : first + _KEYS_PER_BATCH]
-            await remove_rows(self.source, part, self.shard, self._mover)
+            await remove_rows(side, part, self.shard, self._mover)
 
             async def close(
                 transaction: Transaction, part: Sequence[str] = part
@@ -361,32 +298,9 @@ class Move:
                 await transaction.conn.execute(closing(part))
                 await check_mover(transaction.conn, self.shard, self._mover)
 
-            await self.source.write(close, is_repeatable=True)
+            await side.write(close, is_repeatable=True)
 
     def _note(self, **progress: Any) -> None:
         self.report = attrs.evolve(self.report, **progress)
         if self.progress is not None:
             self.progress(self.report)
-
-    async def _forget_keys(self, transaction: Transaction) -> None:
-        """
-        Forget which keys have moved, unless the shard is being moved here.
-        """
-        conn = transaction.conn
-        query = sa.select(shards.c.state).where(shards.c.shard == self.shard)
-        state = await conn.scalar(query.with_for_update(read=True))
-        if state in {ShardState.HERE, ShardState.ABSENT}:
-            are_its = shard_in(conn, moving_keys.c.key) == self.shard
-            await conn.execute(sa.delete(moving_keys).where(are_its))
-            await conn.execute(sa.delete(changes).where(changes.c.shard == self.shard))
-
-
-async def _mark(conn: AsyncConnection, keys: Sequence[str], *, is_moved: bool) -> None:
-    """
-    Note that what some keys have is being copied, or is moved.
-    """
-    are_theirs = moving_keys.c.key.in_(keys)
-    await conn.execute(sa.delete(moving_keys).where(are_theirs))
-    rows = [{"key": key, "is_moved": is_moved} for key in keys]
-    if rows:
-        await conn.execute(sa.insert(moving_keys), rows)

@@ -19,16 +19,11 @@ from typing import TypeVar
 from asm_async.fronts.loop_share import in_steps
 from asm_async.fronts.paging import Paging
 from asm_async.fronts.query_api import QueryAPIFront, SearchPage
-from asm_async.fronts.query_filters import (
-    EventSearch,
-    RunSearch,
-    SessionSearch,
-    UsageFilter,
-)
+from asm_async.fronts.query_filters import EventSearch, RunSearch, UsageFilter
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.sharding.router import Router
-from asm_async.sharding.routing import Shards, always, everywhere, on_shard
+from asm_async.sharding.routing import Shards, always, everywhere, on_shard, total
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.transfer.exports import export_lines, lines_of_items
@@ -49,11 +44,17 @@ from asm_async.values.transfer_reports import ExportReport, ImportReport
 V = TypeVar("V", bound=Session | Run | Event)
 
 
-def _ids_of(wanted: RunSearch | UsageFilter) -> Iterable[str] | None:
+def _ids_of(
+    wanted: EventSearch | RunSearch | UsageFilter, *_: object, **__: object
+) -> Iterable[str] | None:
+    if isinstance(wanted, EventSearch):
+        return wanted.session_ids
     return None if wanted.session_id is None else (wanted.session_id,)
 
 
-def _chained(groups: Iterable[Collection[RunGroup]]) -> list[RunGroup]:
+def _chained(
+    groups: Iterable[Collection[RunGroup]], *_: object, **__: object
+) -> list[RunGroup]:
     return [*chain(*groups)]
 
 
@@ -62,7 +63,9 @@ def _revision_of(item: Session | Run | Event) -> int:
     return 0 if isinstance(item, Event) else item.revision
 
 
-def _merged(pages: Sequence[Page[V]], paging: Paging) -> Page[V]:
+def _merged(
+    pages: Sequence[Page[V]], _: object, paging: Paging, **__: object
+) -> Page[V]:
     """
     Merge the pages that several primaries have behind the same place.
 
@@ -99,35 +102,14 @@ class ShardedQueryAPI(QueryAPIFront):
     def __init__(self, router: Router, queries: Mapping[str, SQLQueryAPI]) -> None:
         self._shards = Shards(router, queries)
 
-    async def _search_sessions(
-        self, wanted: SessionSearch, paging: Paging, *, count_total: bool
-    ) -> Page[Session]:
-        pages = await self._shards.everywhere(
-            lambda query: query._search_sessions(
-                wanted, paging, count_total=count_total
-            )
-        )
-        return _merged(pages, paging)
-
-    async def _search_runs(self, wanted: RunSearch, paging: Paging) -> Page[Run]:
-        pages = await self._shards.everywhere(
-            lambda query: query._search_runs(wanted, paging), _ids_of(wanted)
-        )
-        return _merged(pages, paging)
-
-    async def _search_events(self, wanted: EventSearch, paging: Paging) -> Page[Event]:
-        pages = await self._shards.everywhere(
-            lambda query: query._search_events(wanted, paging), wanted.session_ids
-        )
-        return _merged(pages, paging)
-
+    _search_sessions = everywhere(SQLQueryAPI._search_sessions, _merged)
+    _search_runs = everywhere(SQLQueryAPI._search_runs, _merged, _ids_of)
+    _search_events = everywhere(SQLQueryAPI._search_events, _merged, _ids_of)
     _get_session_stats = on_shard(SQLQueryAPI._get_session_stats)
     _export_session = on_shard(SQLQueryAPI._export_session)
     _group_usage = everywhere(SQLQueryAPI._group_usage, _chained, _ids_of)
     _group_costs = everywhere(SQLQueryAPI._group_costs, _chained, _ids_of)
-    _count_events = everywhere(
-        SQLQueryAPI._count_events, sum, lambda wanted: wanted.session_ids
-    )
+    _count_events = everywhere(SQLQueryAPI._count_events, total, _ids_of)
 
     async def _export_sessions(
         self,

@@ -20,6 +20,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import (
     ASMError,
     NotFoundError,
+    StorageBusyError,
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
@@ -115,6 +116,38 @@ class Primary:
         return question.moved or ()
 
 
+@attrs.define
+class Refusals:
+    """
+    The refusals of one call that concerns many sessions, some of which are being moved.
+    """
+
+    _timeout: float
+    _deadline: float | None = attrs.field(init=False, default=None)
+
+    async def wait_out(self, refusal: StorageError) -> None:
+        """
+        Wait a little for the move to go on.
+
+        Raises:
+            StorageError: The *refusal* itself, if no fence refused the call.
+
+            StorageBusyError: If the first one was longer ago than the timeout.
+        """
+        if not is_fenced(refusal):
+            raise refusal
+        now = asyncio.get_running_loop().time()
+        if self._deadline is None:
+            self._deadline = now + self._timeout
+        if now >= self._deadline:
+            raise StorageBusyError(
+                "a shard is being moved, and what is copied takes no writes: call again"
+                " later; if its mover is no more, finish the move (asm shards move) or"
+                " abandon it (asm shards abandon)"
+            ) from refusal
+        await asyncio.sleep(LEASE_SECONDS)
+
+
 class Router:
     """
     Sends each call to the primary that its shard is on.
@@ -130,7 +163,7 @@ class Router:
             name: Primary(name, Transactions(engine, timeout))
             for name, engine in engines.items()
         }
-        self._timeout = timeout
+        self.timeout = timeout
         self._loop: asyncio.AbstractEventLoop | None = None
 
     def check_loop(self) -> None:
@@ -190,7 +223,7 @@ class Router:
         """
         self.check_loop()
         shard, key = shard_of(id), shard_key(id)
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
             holder = self._claimant(shard, *HOLDING)
             if holder is not None:
@@ -229,7 +262,7 @@ class Router:
 
             is_found: Whether the call has found what it is about, or has written.
         """
-        deadline = asyncio.get_running_loop().time() + self._timeout
+        deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
             name = await self.home(id)
             error: NotFoundError | StorageError

@@ -6,18 +6,20 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import (
+    AsyncGenerator,
     Awaitable,
     Callable,
     Iterable,
     Mapping,
     Sequence,
 )
+from contextlib import aclosing
 from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 
 import attrs
 
-from asm_async.errors import NotFoundError
-from asm_async.sharding.router import PAUSE_SECONDS, Router
+from asm_async.errors import NotFoundError, StorageBusyError, StorageError
+from asm_async.sharding.router import PAUSE_SECONDS, Refusals, Router
 
 B = TypeVar("B")
 P = ParamSpec("P")
@@ -66,11 +68,59 @@ class Shards(Generic[B]):
         """
         Make a call of the port of every primary at once, or of those that *ids* are on.
 
+        It may be repeated: where it would write to what is being moved, it waits.
+
         Raises:
             StorageUnavailableError: If one of them is out of reach.
+
+            StorageBusyError: If the move took longer than the timeout.
         """
+
+        async def make(port: B) -> T:
+            refused = Refusals(self.router.timeout)
+            while True:
+                try:
+                    return await call(port)
+                except StorageError as refusal:
+                    await refused.wait_out(refusal)
+
         names = await self.router.names_of(ids)
-        return await asyncio.gather(*[call(self.ports[name]) for name in names])
+        return await asyncio.gather(*[make(self.ports[name]) for name in names])
+
+    async def each(self, begin: Callable[[B], AsyncGenerator[T]]) -> AsyncGenerator[T]:
+        """
+        Yield what the port of each primary does, part by part, one after the other.
+
+        It may be begun again: where it would write to what is being moved, it waits.
+
+        Raises:
+            StorageBusyError: If the move took longer than the timeout; what the other
+                primaries have to do is done before.
+        """
+        busy: StorageBusyError | None = None
+        for port in self.ports.values():
+            try:
+                async with aclosing(self._persistently(begin, port)) as parts:
+                    async for part in parts:
+                        yield part
+            except StorageBusyError as error:
+                busy = error
+        if busy is not None:
+            raise busy
+
+    async def _persistently(
+        self, begin: Callable[[B], AsyncGenerator[T]], port: B
+    ) -> AsyncGenerator[T]:
+        refused = Refusals(self.router.timeout)
+        while True:
+            try:
+                async with aclosing(begin(port)) as parts:
+                    async for part in parts:
+                        yield part
+            except StorageError as refusal:
+                await refused.wait_out(refusal)
+            else:
+                return
 
     async def find(
         self, call: Callable[[B], Awaitable[T]], id_of: Callable[[T], str]
@@ -132,12 +182,11 @@ def on_shard(
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
-        shards: Shards[B] = self._shards
         first = cast("tuple[str, ...]", arguments)[0]
         place = first if id_of is None else id_of(*arguments, **options)
-        return await shards.on(
-            place, lambda port: method(port, *arguments, **options), is_found
-        )
+        made = _forwarded(method, *arguments, **options)
+        shards: Shards[B] = self._shards
+        return await shards.on(place, made, is_found)
 
     return call
 
@@ -151,29 +200,46 @@ def found_by(
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
         shards: Shards[B] = self._shards
-        return await shards.find(
-            lambda port: method(port, *arguments, **options), id_of
-        )
+        return await shards.find(_forwarded(method, *arguments, **options), id_of)
 
     return call
 
 
 def everywhere(
     method: Callable[Concatenate[B, P], Awaitable[T]],
-    merge: Callable[[Sequence[T]], T],
-    ids_of: Callable[P, Iterable[str] | None] | None = None,
+    merge: Callable[..., T],
+    ids_of: Callable[..., Iterable[str] | None] | None = None,
 ) -> Any:
     """
     Make the method that asks all primaries, or those that some ids are on.
+
+    Args:
+        method: That of a port of one primary.
+
+        merge: Takes what they returned, and the arguments.
+
+        ids_of: Takes the arguments, and returns the ids; all primaries for None.
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
         shards: Shards[B] = self._shards
-        return merge(
-            await shards.everywhere(
-                lambda port: method(port, *arguments, **options),
-                ids_of and ids_of(*arguments, **options),
-            )
-        )
+        ids = ids_of and ids_of(*arguments, **options)
+        made = _forwarded(method, *arguments, **options)
+        return merge(await shards.everywhere(made, ids), *arguments, **options)
 
     return call
+
+
+def total(counts: Sequence[int], *_: object, **__: object) -> int:
+    """
+    Merge what several primaries have counted.
+    """
+    return sum(counts)
+
+
+def _forwarded(
+    method: Callable[Concatenate[B, P], Awaitable[T]],
+    *arguments: P.args,
+    **options: P.kwargs,
+) -> Callable[[B], Awaitable[T]]:
+    return lambda port: method(port, *arguments, **options)

@@ -203,6 +203,11 @@ class HealthIssueKind(StrEnum):
     Events are not indexed, and nothing has updated the index of texts for a day.
     """
 
+    UNFINISHED_MOVE = "unfinished_move"
+    """
+    A shard is being moved to another primary, or its move was broken off.
+    """
+
 
 @attrs.frozen(kw_only=True)
 class HealthIssue(Value):

@@ -11,14 +11,14 @@ from typing import cast
 import pytest
 
 from asm_async.testing.backend import RecordingBackend
-from tests.sharded_ports import expect_refusals, sharded_backend
+from tests.sharded_ports import expect_sharded_refusals, sharded_backend
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
     Expect what ports over several primaries refuse, and what they cannot promise.
     """
-    expect_refusals(items, Path(__file__).parent)
+    expect_sharded_refusals(items, Path(__file__).parent)
 
 
 @pytest.fixture

@@ -20,6 +20,7 @@ from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.artifacts.contract import ArtifactRegistryContract
 from asm_async.testing.backend import ArtifactRegistryBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import cancel_after, race, run_together
 from asm_async.testing.factories import (
     NOON,
@@ -159,6 +160,7 @@ class TestCommittedArtifacts(ArtifactRegistryContract):
         with pytest.raises(ValidationError, match=r"^changes\.artifacts\[0\]: 'art_1'"):
             await store.commit(deleted)
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_one_of_many_sessions_gets_a_key(
         self, backend: ArtifactRegistryBackend, registry: ArtifactRegistry
     ) -> None:

@@ -15,6 +15,7 @@ from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.artifacts.contract import ArtifactRegistryContract
 from asm_async.testing.backend import ArtifactRegistryBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import cancel_after, race, run_together
 from asm_async.testing.factories import make_artifact, make_session
 from asm_async.values.artifact import Artifact
@@ -27,6 +28,7 @@ class TestRegistrationRaces(ArtifactRegistryContract):
     Of several who want one key, one gets it, and no artifact is without its session.
     """
 
+    @needs(Capability.UNIQUE_IDS, only=["ses_1"])
     @pytest.mark.parametrize("session_id", ["ses_1", None])
     @pytest.mark.usefixtures("session")
     async def test_one_of_many_gets_a_key(

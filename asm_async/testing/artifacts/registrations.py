@@ -24,6 +24,7 @@ from asm_async.ports.artifact_registry import MAX_CHECKSUMS, ArtifactRegistry
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.artifacts.contract import ArtifactRegistryContract
 from asm_async.testing.backend import ArtifactRegistryBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_artifact, make_session
 from asm_async.values.artifact import Artifact
 
@@ -161,6 +162,7 @@ class TestRegistrations(ArtifactRegistryContract):
         assert await registry.register(later) == first
         assert await registry.list_by_session("ses_1") == [first]
 
+    @needs(Capability.UNIQUE_IDS, only=["session_id"])
     @pytest.mark.usefixtures("session")
     @pytest.mark.parametrize("field", _CHANGES)
     async def test_an_id_with_other_content_is_refused(
@@ -176,6 +178,7 @@ class TestRegistrations(ArtifactRegistryContract):
         assert caught.value.field.startswith(field)
         assert await registry.list_by_session("ses_1") == [first]
 
+    @needs(Capability.UNIQUE_IDS, only=["session_id"])
     @pytest.mark.usefixtures("session")
     @pytest.mark.parametrize("field", sorted(_CHANGES.keys() - {"key", "created_at"}))
     async def test_a_key_with_other_content_is_refused(

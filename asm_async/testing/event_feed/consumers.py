@@ -13,6 +13,7 @@ from asm_async.ports.event_consumer import EventBatch, EventConsumer
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import EventFeedBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.event_feed.contract import (
     LONG_SECONDS,
     EventFeedContract,
@@ -212,6 +213,7 @@ class TestConsumers(EventFeedContract):
         assert await consume(consumer, 1, max_size=1) == [3]
         assert await consume(feed.consumer("one", checkpoint=found[0][1]), 1) == [4]
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_a_consumer_may_be_choosy(
         self, store: SessionStore, feed: EventFeed
     ) -> None:

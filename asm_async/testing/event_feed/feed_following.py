@@ -14,6 +14,7 @@ import pytest
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import EventFeedBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.event_feed.contract import (
     LONG_SECONDS,
@@ -56,6 +57,7 @@ class TestFeedFollowing(EventFeedContract):
     The feed of all sessions leaves nothing out and keeps each session's order.
     """
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_events_of_all_sessions_come(
         self, store: SessionStore, feed: EventFeed
     ) -> None:
@@ -139,6 +141,7 @@ class TestFeedFollowing(EventFeedContract):
         alone = await take(feed.follow_all(types="error_occurred"), 2)
         assert keys_of(alone) == [("ses_1", 1_501), ("ses_1", 1_503)]
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_only_the_agent_that_is_asked_for_comes(
         self, store: SessionStore, feed: EventFeed
     ) -> None:
@@ -152,6 +155,7 @@ class TestFeedFollowing(EventFeedContract):
         assert keys_of(await following.until(2)) == [("ses_2", 1), ("ses_2", 2)]
         await following.stop()
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_events_that_were_deleted_are_left_out(
         self, store: SessionStore, feed: EventFeed, backend: EventFeedBackend
     ) -> None:
@@ -182,6 +186,7 @@ class TestFeedFollowing(EventFeedContract):
         assert keys_of(await following.until(1)) == [("ses_1", 4)]
         await following.stop()
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_writers_together_leave_nothing_out(
         self, store: SessionStore, open_store: OpenStore, open_feed: OpenFeed
     ) -> None:

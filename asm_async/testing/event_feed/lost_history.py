@@ -11,6 +11,7 @@ from asm_async.errors import HistoryLostError, InvalidCheckpointError, Validatio
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import EventFeedBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.event_feed.contract import EventFeedContract, take
 from asm_async.testing.factories import make_event, make_events, make_session
 from asm_async.testing.session_store.contract import numbers_of
@@ -77,6 +78,7 @@ class TestLostHistory(EventFeedContract):
 
         assert numbers_of(batch.events) == [3]
 
+    @needs(Capability.ONE_FEED)
     @pytest.mark.parametrize(
         "witness",
         [

@@ -13,6 +13,7 @@ from asm_async.errors import InvalidCheckpointError, ValidationError
 from asm_async.ports.event_consumer import MAX_LEASE_SECONDS
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.event_feed.contract import EventFeedContract, take
 from asm_async.testing.factories import make_events
 from asm_async.values.checkpoint import checkpoint_text
@@ -126,6 +127,7 @@ class TestFeedRefusals(EventFeedContract):
             with pytest.raises(InvalidCheckpointError):
                 feed.follow_all(checkpoint=checkpoint[:place])
 
+    @needs(Capability.ONE_FEED)
     async def test_a_checkpoint_ahead_of_the_feed_is_refused(
         self, store: SessionStore, feed: EventFeed
     ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import EventFeedBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.event_feed.contract import (
     LONG_SECONDS,
@@ -156,6 +157,7 @@ class TestSessionFollowing(EventFeedContract):
         await witness.stop()
         assert await following.stop() == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_other_sessions_are_not_seen(
         self, store: SessionStore, feed: EventFeed
     ) -> None:

@@ -12,6 +12,7 @@ import pytest
 from asm_async.errors import ValidationError
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.event_feed.contract import (
     LONG_SECONDS,
     EventFeedContract,
@@ -32,6 +33,7 @@ class TestTenantFollowing(EventFeedContract):
     With a tenant, a follower is given events of that tenant's sessions alone.
     """
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_the_feed_gives_a_tenant_its_own_events(
         self, store: SessionStore, feed: EventFeed
     ) -> None:
@@ -84,6 +86,7 @@ class TestTenantFollowing(EventFeedContract):
 
         assert await take(following, 1) == []
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_a_consumer_works_off_one_tenants_events(
         self, store: SessionStore, feed: EventFeed
     ) -> None:

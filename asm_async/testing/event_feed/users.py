@@ -12,6 +12,7 @@ import pytest
 from asm_async.errors import ValidationError
 from asm_async.ports.event_feed import EventFeed
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.event_feed.contract import EventFeedContract, take
 from asm_async.testing.factories import make_event, make_session
 from asm_async.values.session import SessionStatus
@@ -37,6 +38,7 @@ class TestUserFollowing(EventFeedContract):
     With a user, a follower is given events of that user's sessions alone.
     """
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     async def test_the_feed_gives_a_user_its_own_events(
         self, store: SessionStore, feed: EventFeed
     ) -> None:

@@ -13,6 +13,7 @@ import pytest
 from asm_async.artifacts import remove_unnamed_contents
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.testing.backend import MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
@@ -34,6 +35,7 @@ from asm_async.testing.maintenance.erasure_contract import (
 __all__ = ["TestErasedContents", "TestInterruptedErasures"]
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestErasedContents(ErasureContract):
     """
     Contents go with their artifacts, but for those that others name.
@@ -121,6 +123,7 @@ class TestErasedContents(ErasureContract):
         assert len(await world.contents.list_checksums()) == 1
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestInterruptedErasures(ErasureContract):
     """
     Whoever is at work meanwhile, and wherever it breaks off, nothing is forgotten.

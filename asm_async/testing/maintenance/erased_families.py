@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_session
 from asm_async.testing.maintenance.erasure_contract import (
     ErasureContract,
@@ -22,6 +23,7 @@ __all__ = ["TestErasedFamilies"]
 _ANNS: Mapping[str, Any] = {"tenant_id": "acme", "user_id": "ann"}
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestErasedFamilies(ErasureContract):
     """
     Children go on request, if they are the same tenant's and no other user's.

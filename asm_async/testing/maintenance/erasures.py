@@ -17,6 +17,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.testing.backend import MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
@@ -70,6 +71,7 @@ class TestErasures(ErasureContract):
     All that a session has is gone, whatever its state, and its numbers stay used.
     """
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_users_sessions_are_erased_whatever_their_state(
         self, world: World, backend: MaintenanceBackend
     ) -> None:
@@ -103,6 +105,7 @@ class TestErasures(ErasureContract):
         gates = await backend.gates()
         assert {gates[id_].state for id_ in ("live", "over", "deleted")} == {"deleted"}
 
+    @needs(Capability.SPANS_SESSIONS)
     @pytest.mark.parametrize(("chosen", "erased"), _NARROWED)
     async def test_what_is_given_narrows(
         self, world: World, chosen: Mapping[str, Any], erased: Collection[str]
@@ -133,6 +136,7 @@ class TestErasures(ErasureContract):
         assert (named.session_count, found.session_count) == (100, 1_100)
         assert await world.session_ids() == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_very_long_session_goes_whole(
         self, world: World, backend: MaintenanceBackend
     ) -> None:
@@ -147,6 +151,7 @@ class TestErasures(ErasureContract):
         gates = await backend.gates()
         assert (gates["long"].stored, gates["long"].latest) == (0, 2_503)
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_an_erased_session_is_not_there(self, world: World) -> None:
         """
         Writers hear what they hear of any session that does not exist.
@@ -163,6 +168,7 @@ class TestErasures(ErasureContract):
             with pytest.raises(SessionNotFoundError):
                 await call
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_who_begins_an_erased_id_anew_does_not_see_how_much_there_was(
         self, world: World
     ) -> None:
@@ -190,6 +196,7 @@ class TestErasures(ErasureContract):
             gaps |= {number, session.revision, stored.revision}
         assert len(gaps) > 3
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_erasing_again_finds_nothing(self, world: World) -> None:
         """
         Which is what a last look says, too.
@@ -198,6 +205,7 @@ class TestErasures(ErasureContract):
         await world.erase(tenant_id="acme")
         assert await world.erase(tenant_id="acme") == ErasureReport(is_complete=True)
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_progress_is_told_and_an_erasure_can_be_stopped(
         self, world: World
     ) -> None:
@@ -224,6 +232,7 @@ class TestErasures(ErasureContract):
         assert await world.session_ids() == []
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestWrongErasures(ErasureContract):
     """
     What is wrong is refused before anything is erased.

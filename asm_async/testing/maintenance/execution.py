@@ -16,6 +16,7 @@ from asm_async.errors import ValidationError
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_events, make_session
 from asm_async.testing.maintenance.contract import (
     MaintenanceContract,
@@ -217,6 +218,7 @@ class TestExecution(MaintenanceContract):
         (errors,) = report.errors.values()
         assert [str(error) for error in errors] == ["deleted_0"]
 
+    @needs(Capability.ONE_FEED, is_likely=True)
     @pytest.mark.parametrize("error", [KeyboardInterrupt, asyncio.CancelledError])
     async def test_what_is_no_error_ends_it_at_once(
         self,
@@ -263,6 +265,7 @@ class TestExecution(MaintenanceContract):
         assert len(await store.list_sessions()) == 7
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestRefusals(MaintenanceContract):
     """
     What is wrong about a call is told before anything is done.

@@ -11,6 +11,7 @@ import pytest
 from asm_async.ports.maintenance import MAX_ISSUES_PER_KIND, Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
@@ -109,6 +110,7 @@ class TestHealth(MaintenanceContract):
         assert found == ({(kind, subject)} - {(kind, None)})
         assert all(issue.message for issue in issues)
 
+    @needs(Capability.ONE_REPORT)
     async def test_of_many_issues_the_first_are_told_and_the_rest_counted(
         self, backend: MaintenanceBackend
     ) -> None:

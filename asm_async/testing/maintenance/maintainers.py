@@ -14,6 +14,7 @@ from asm_async.fronts.retention import utc_now
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     NOON,
@@ -110,6 +111,7 @@ class TestMaintainers(MaintenanceContract):
     Whoever works at the same time, nothing is lost, counted twice or deadlocked.
     """
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_of_two_at_once_each_does_a_part(
         self, store: SessionStore, backend: MaintenanceBackend
     ) -> None:
@@ -197,6 +199,7 @@ class TestMaintainers(MaintenanceContract):
         assert set(archived) == {2_500}
         assert (await backend.gates())["ses_1"].state == "deleted"
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_deleting_and_restoring_race_with_appends(
         self, store: SessionStore, backend: MaintenanceBackend, open_store: OpenStore
     ) -> None:
@@ -239,6 +242,7 @@ class TestMaintainers(MaintenanceContract):
             numbers = numbers_of(await store.get_events(session_id))
             assert numbers == list(range(1, appended + 1))
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_every_step_races_with_writers_of_every_kind(
         self, backend: MaintenanceBackend, open_store: OpenStore
     ) -> None:

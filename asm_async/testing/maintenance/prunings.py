@@ -11,6 +11,7 @@ import pytest
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_event, make_events, make_session
 from asm_async.testing.maintenance.contract import (
     MaintenanceContract,
@@ -165,6 +166,7 @@ class TestSessionPruning(MaintenanceContract):
         assert gate == Gate(24_000, 6_010, 17_990, "live")
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestTotalPruning(MaintenanceContract):
     """
     All sessions together keep what is youngest, and what tells their outlines.

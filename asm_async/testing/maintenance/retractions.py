@@ -9,6 +9,7 @@ import pytest
 from asm_async.ports.maintenance import Maintenance
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, MaintenanceBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_events, make_session
 from asm_async.testing.maintenance.contract import MaintenanceContract, make_policy
@@ -68,6 +69,7 @@ class TestPrunedRetractions(MaintenanceContract):
         (told,) = await store.retract_events("ses_1", first=8, last=8)
         assert told.data["hidden"] == [[3, 4], [6, 8]]
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_all_sessions_keep_their_latest_retraction(
         self,
         store: SessionStore,

@@ -15,6 +15,7 @@ from asm_async.errors import InvalidCursorError
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -154,6 +155,7 @@ class TestActivity(QueryAPIContract):
 
         assert await activity_of(store) == before
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_other_sessions_are_not_touched(self, store: SessionStore) -> None:
         """
         Events of several sessions are an activity of each of these alone.

@@ -26,6 +26,7 @@ from asm_async.ports.artifact_registry import ArtifactRegistry
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_artifact, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import (
@@ -139,6 +140,7 @@ class TestArtifactTransfers(QueryAPIContract):
         with pytest.raises(HistoryConflictError, match="it has other artifacts here"):
             await query_api.import_sessions(pieces(export))
 
+    @needs(Capability.UNIQUE_IDS)
     @pytest.mark.parametrize("count", [1, 12])
     async def test_an_artifact_of_another_is_refused(
         self,

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from asm_async.ports.query_api import EventOrder, QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_event, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.values.event import Event, EventType
@@ -103,6 +104,7 @@ class TestEventSearches(QueryAPIContract):
         assert (page.items, page.cursor, page.total_count) == ((), None, None)
         assert await query_api.count_events() == 0
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_each_filter_lets_through_what_matches(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:
@@ -120,6 +122,7 @@ class TestEventSearches(QueryAPIContract):
             assert list(page.items) == expected[::-1], name
             assert await query_api.count_events(**filters) == len(expected), name
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_many_values_are_no_problem(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:
@@ -162,6 +165,7 @@ class TestEventSearches(QueryAPIContract):
                 cursor = page.cursor
             assert found == log, limit
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_events_of_soft_deleted_sessions_are_found(
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend
     ) -> None:

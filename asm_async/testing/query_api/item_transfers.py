@@ -21,6 +21,7 @@ from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_item, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import (
@@ -88,6 +89,7 @@ class TestItemTransfers(QueryAPIContract):
         yield state
         await state.aclose()
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_session_is_exported_with_its_items(
         self, store: SessionStore, query_api: QueryAPI, state: StateStore
     ) -> None:
@@ -155,6 +157,7 @@ class TestItemTransfers(QueryAPIContract):
             assert len(records_in(export)) == 4
             assert _items_in(export) == []
 
+    @needs(Capability.SPANS_SESSIONS, is_caught=True)
     async def test_items_are_imported_as_they_were(
         self, query_api: QueryAPI, state: StateStore
     ) -> None:
@@ -187,6 +190,7 @@ class TestItemTransfers(QueryAPIContract):
         )
         assert later.revision > max(revisions)
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_what_was_exported_is_imported_and_exported_again(
         self, store: SessionStore, query_api: QueryAPI, state: StateStore
     ) -> None:
@@ -253,6 +257,7 @@ class TestItemTransfers(QueryAPIContract):
             with pytest.raises(ConflictError, match=reason):
                 await query_api.import_sessions(pieces(export_of(items)))
 
+    @needs(Capability.SPANS_SESSIONS)
     @pytest.mark.parametrize("count", [1, 30])
     async def test_an_item_of_another_is_refused(
         self, store: SessionStore, query_api: QueryAPI, state: StateStore, count: int
@@ -341,6 +346,7 @@ class TestItemTransfers(QueryAPIContract):
         with pytest.raises(ValidationError, match=r"^line 2: state_item.revision: exp"):
             await query_api.import_sessions(pieces(numbered))
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_archived_a_session_can_be_removed(
         self, store: SessionStore, query_api: QueryAPI, state: StateStore
     ) -> None:

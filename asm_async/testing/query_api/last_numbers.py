@@ -11,6 +11,7 @@ import pytest
 from asm_async.errors import ConflictError
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_event, make_events, make_run, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import (
@@ -52,6 +53,7 @@ class TestLastNumbers(QueryAPIContract):
         assert await store.append_events(make_events(1)) == [last]
         assert str(MAX_COUNT).encode() in await exported(query_api)
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_what_has_too_few_numbers_left_leaves_nothing(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:

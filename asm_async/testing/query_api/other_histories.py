@@ -14,6 +14,7 @@ from asm_async.errors import HistoryConflictError
 from asm_async.ports.query_api import QueryAPI
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import QueryAPIBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_event, make_run, make_session
 from asm_async.testing.query_api.contract import QueryAPIContract
 from asm_async.testing.query_api.transfer import export_of, exported, history, pieces
@@ -96,6 +97,7 @@ class TestOtherHistories(QueryAPIContract):
         [gate] = (await backend.gates()).values()
         assert (gate.latest, gate.stored, gate.state) == (2, 0, "deleted")
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_a_run_of_another_session_is_refused(
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend
     ) -> None:
@@ -112,6 +114,7 @@ class TestOtherHistories(QueryAPIContract):
         assert await store.list_runs("ses_1") == []
         assert await store.get_events("ses_1") == []
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_a_run_at_a_revision_that_was_is_refused(
         self, store: SessionStore, query_api: QueryAPI
     ) -> None:

@@ -16,6 +16,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.ports.session_store import MAX_SESSIONS_PER_BATCH, SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -133,6 +134,7 @@ class TestAppends(SessionStoreContract):
         assert await store.append_events([], expected_sequence=7) == []
         assert await store.get_latest_sequence("ses_1") == 0
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_batch_of_several_sessions_numbers_each_by_itself(
         self, store: SessionStore
     ) -> None:
@@ -196,6 +198,7 @@ class TestAppends(SessionStoreContract):
         assert await store.get_events("ses_unknown") == []
         assert await store.get_latest_sequence("ses_unknown") == 0
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_batch_is_stored_whole_or_not_at_all(
         self, store: SessionStore
     ) -> None:
@@ -220,6 +223,7 @@ class TestAppends(SessionStoreContract):
             await store.append_event(counterfeit)
         assert await store.get_events("ses_1") == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_batch_may_have_so_many_sessions_and_no_more(
         self, store: SessionStore
     ) -> None:
@@ -234,6 +238,7 @@ class TestAppends(SessionStoreContract):
         with pytest.raises(ValidationError, match="sessions"):
             await store.append_events([*batch, make_event()])
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_failed_append_uses_no_number(self, store: SessionStore) -> None:
         """
         Whatever the reason of the refusal, the next append gets the next number.

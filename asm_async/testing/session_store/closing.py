@@ -13,6 +13,7 @@ import pytest
 
 from asm_async.errors import StoreClosedError
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,
@@ -82,6 +83,7 @@ class TestClosing(SessionStoreContract):
         }
         assert set(_CALLS) == methods - {"aclose"}
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_every_method_refuses_once_the_store_is_closed(
         self, store: SessionStore, open_store: OpenStore
     ) -> None:
@@ -141,6 +143,7 @@ class TestClosing(SessionStoreContract):
         assert log == sorted(stored, key=lambda event: event.sequence_number)
         assert numbers_of(log) == list(range(1, len(log) + 1))
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_store_belongs_to_the_loop_that_first_used_it(
         self, store: SessionStore
     ) -> None:

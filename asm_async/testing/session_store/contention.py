@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 from asm_async.errors import SessionNotFoundError
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import (
     make_event,
@@ -95,6 +96,7 @@ def numbers_by_session(events: Sequence[Event]) -> dict[str, list[int]]:
     return {session_id: sorted(given) for session_id, given in numbers.items()}
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestContention(SessionStoreContract):
     """
     Nobody waits for ever, and nobody is told of anybody else's troubles.

@@ -19,6 +19,7 @@ from asm_async.errors import (
 )
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, SessionStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -43,6 +44,7 @@ def _moved(events: Sequence[Event], session_id: str = "fork") -> list[Event]:
     return [attrs.evolve(event, session_id=session_id) for event in events]
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestCopies(SessionStoreContract):
     """
     A copy has the same history up to a number, and then its own.
@@ -185,6 +187,7 @@ class TestCopies(SessionStoreContract):
         with pytest.raises(ConflictError, match="exists already"):
             await store.copy_session("ses_1", _FORK, operation_id="op")
 
+    @needs(Capability.SPANS_SESSIONS, is_caught=True)
     async def test_of_those_who_want_one_id_one_wins(
         self, store: SessionStore, open_store: OpenStore, events: list[Event]
     ) -> None:

@@ -15,6 +15,7 @@ from asm_async.errors import (
 )
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, SessionStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -185,6 +186,7 @@ class TestDeletions(SessionStoreContract):
         flushed = await store.flush(make_execution_result(), expected_sequence=2)
         assert numbers_of(flushed.events) == [3, 4]
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_the_ids_of_a_gone_sessions_runs_are_free(
         self, store: SessionStore
     ) -> None:

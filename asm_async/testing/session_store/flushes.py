@@ -16,6 +16,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -185,6 +186,7 @@ class TestFlushes(SessionStoreContract):
                 await store.flush(result)
             assert await stored_result(store) == before
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_a_flush_cannot_take_another_sessions_run(
         self, store: SessionStore
     ) -> None:

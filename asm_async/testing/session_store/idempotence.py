@@ -12,6 +12,7 @@ import pytest
 
 from asm_async.errors import EventConflictError
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -158,6 +159,7 @@ class TestIdempotence(SessionStoreContract):
         moved = make_event(timestamp=NOON.astimezone(zone))
         assert await store.append_event_with_sequence(moved) == stored
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_conflict_keeps_the_whole_batch_out(
         self, store: SessionStore
     ) -> None:
@@ -188,6 +190,7 @@ class TestIdempotence(SessionStoreContract):
         assert caught.value.event_id == "evt_1"
         assert await store.get_events("ses_1") == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_an_id_is_unique_in_its_session_only(
         self, store: SessionStore
     ) -> None:

@@ -17,6 +17,7 @@ from asm_async.errors import (
 )
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import SessionStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     make_event,
     make_events,
@@ -140,6 +141,7 @@ class TestPartialFlushes(SessionStoreContract):
         with pytest.raises(ValidationError, match=r"^expected_revision: "):
             await store.flush(make_execution_result(session=None), expected_revision=1)
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_a_flush_without_a_session_cannot_take_anothers_run(
         self, store: SessionStore
     ) -> None:

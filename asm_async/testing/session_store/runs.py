@@ -17,6 +17,7 @@ from asm_async.errors import (
     SessionNotFoundError,
 )
 from asm_async.ports.session_store import SessionStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_run, make_session
 from asm_async.testing.session_store.contract import SessionStoreContract
 from asm_async.values.run import Run, RunStatus
@@ -94,6 +95,7 @@ class TestRuns(SessionStoreContract):
         with pytest.raises(RunNotFoundError):
             await store.get_run("run_1")
 
+    @needs(Capability.UNIQUE_IDS)
     async def test_a_run_never_changes_its_session(self, store: SessionStore) -> None:
         """
         The id of another session's run is taken, whatever revision is expected.

@@ -12,6 +12,7 @@ import pytest
 from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import Gate, SessionStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import (
     NOON,
     make_event,
@@ -126,6 +127,7 @@ class TestSoftDeletions(SessionStoreContract):
             await store.save_session(attrs.evolve(stale, agent_id="other"))
         assert (await store.get_session("ses_1")).deleted_at is not None
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_soft_deleted_session_keeps_a_batch_out(
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:

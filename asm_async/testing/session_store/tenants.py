@@ -22,6 +22,7 @@ from asm_async.errors import (
 )
 from asm_async.ports.session_store import SessionStore
 from asm_async.testing.backend import SessionStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import (
     make_event,
@@ -99,16 +100,13 @@ class TestExpectedTenants(SessionStoreContract):
         Store a session of each of two tenants, and one of none, with a run and events.
         """
         for id_, tenant_id in (("mine", "mine"), ("theirs", "theirs"), ("none", None)):
-            await store.flush(
-                make_execution_result(
-                    session=make_session(id=id_, tenant_id=tenant_id),
-                    run=make_run(
-                        id=f"run_{id_}", session_id=id_, status=RunStatus.RUNNING
-                    ),
-                    events=make_events(2, session_id=id_),
-                )
-            )
+            session = make_session(id=id_, tenant_id=tenant_id)
+            run = make_run(id=f"run_{id_}", session_id=id_, status=RunStatus.RUNNING)
+            events = make_events(2, session_id=id_)
+            result = make_execution_result(session=session, run=run, events=events)
+            await store.flush(result)
 
+    @needs(Capability.SPANS_SESSIONS, only=["copy_session"])
     @pytest.mark.parametrize("name", _SUBJECTS)
     async def test_what_is_anothers_is_not_found(
         self, store: SessionStore, name: str
@@ -242,6 +240,7 @@ class TestExpectedTenants(SessionStoreContract):
         latest = [await store.get_latest_sequence(id_) for id_ in ("mine", "theirs")]
         assert latest == [8, 5]
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_batch_needs_all_sessions_to_be_the_tenants(
         self, store: SessionStore
     ) -> None:

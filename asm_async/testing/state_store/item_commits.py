@@ -20,6 +20,7 @@ from asm_async.errors import (
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.testing.backend import StateStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from asm_async.testing.session_store.contract import OpenStore, numbers_of
 from asm_async.testing.state_store.contract import StateStoreContract, keys_of
@@ -46,6 +47,7 @@ class TestItemCommits(StateStoreContract):
     A commit writes events and state together, and each is what it is alone.
     """
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_commit_stores_items_with_what_they_belong_to(
         self, store: SessionStore, state: StateStore
     ) -> None:
@@ -72,6 +74,7 @@ class TestItemCommits(StateStoreContract):
         await store.delete_session("ses_1")
         assert await state.list_items("app/user") == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_commit_that_is_known_by_its_events_returns_its_items(
         self, store: SessionStore, state: StateStore
     ) -> None:
@@ -86,6 +89,7 @@ class TestItemCommits(StateStoreContract):
         again = await store.commit(changes, expected_sequence=0)
         assert (again.events, again.items) == (committed.events, (later,))
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_commit_that_is_refused_leaves_items_as_they_were(
         self, store: SessionStore, state: StateStore, backend: StateStoreBackend
     ) -> None:
@@ -130,6 +134,7 @@ class TestItemCommits(StateStoreContract):
         done = await store.commit(mine, expected_revisions=expected)
         assert [item.data for item in done.items] == ["mine"]
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_of_many_that_expect_an_items_revision_one_commits(
         self, open_store: OpenStore, state: StateStore
     ) -> None:
@@ -153,6 +158,7 @@ class TestItemCommits(StateStoreContract):
         assert await stores[0].get_events("ses_1") == list(won.events)
         assert numbers_of(won.events) == [1]
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_an_item_that_is_only_looked_at_refuses_events(
         self, store: SessionStore, state: StateStore
     ) -> None:
@@ -174,6 +180,7 @@ class TestItemCommits(StateStoreContract):
             )
         assert await store.get_latest_sequence("ses_1") == 1
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_the_same_operation_stores_its_items_once(
         self, store: SessionStore, state: StateStore
     ) -> None:
@@ -221,6 +228,7 @@ class TestItemCommits(StateStoreContract):
             with pytest.raises(ValidationError, match=f"^{next(iter(options))}: "):
                 await store.commit(changes, **options)
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_commit_concerns_a_thousand_scopes_at_most(
         self, store: SessionStore
     ) -> None:
@@ -249,6 +257,7 @@ class TestItemCommits(StateStoreContract):
             with pytest.raises(ValidationError, match=f"^{place}: "):
                 Changes(**given)
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_items_go_with_sessions_of_the_expected_tenant(
         self, store: SessionStore, state: StateStore
     ) -> None:

@@ -14,6 +14,7 @@ import pytest_asyncio
 from asm_async.errors import ConflictError, ValidationError
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_events, make_item, make_session
 from asm_async.testing.state_store.contract import StateStoreContract
@@ -30,6 +31,7 @@ def _content(items: list[StateItem]) -> list[StateItem]:
     return [item.with_given(0) for item in items]
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestItemCopies(StateStoreContract):
     """
     A copy has the state of its source, under scopes of its own.

@@ -11,6 +11,7 @@ import pytest
 
 from asm_async.errors import RevisionConflictError
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_item
 from asm_async.testing.state_store.contract import StateStoreContract
 
@@ -54,6 +55,7 @@ class TestItemExpectations(StateStoreContract):
     An expectation that is not met refuses the whole call.
     """
 
+    @needs(Capability.SPANS_SESSIONS, only=["save of several"])
     @pytest.mark.parametrize("name", _CALLS)
     async def test_another_revision_is_refused(
         self, state: StateStore, name: str
@@ -76,6 +78,7 @@ class TestItemExpectations(StateStoreContract):
         assert caught.value.actual == 0
         assert await state.list_items("app/user") == []
 
+    @needs(Capability.SPANS_SESSIONS, only=["save of several"])
     @pytest.mark.parametrize("name", _CALLS)
     async def test_the_revision_that_is_there_is_met(
         self, state: StateStore, name: str

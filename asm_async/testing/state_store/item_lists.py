@@ -7,6 +7,7 @@ from __future__ import annotations
 import pytest
 
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_item
 from asm_async.testing.state_store.contract import StateStoreContract, keys_of
 
@@ -112,6 +113,7 @@ class TestItemLists(StateStoreContract):
         assert await state.list_items("app/user", limit=10**12) == stored
         assert await state.list_items("none") == []
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_scopes_are_told_apart(self, state: StateStore) -> None:
         """
         By every character, also where one begins with another.

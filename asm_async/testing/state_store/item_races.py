@@ -13,6 +13,7 @@ import pytest
 from asm_async.errors import RevisionConflictError
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import (
     make_event,
@@ -108,6 +109,7 @@ class TestItemRaces(StateStoreContract):
         (item,) = await states[0].list_items("app/user")
         assert item.data == _CALLERS
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_call_is_seen_whole_or_not_at_all(
         self, open_state_store: OpenStateStore
     ) -> None:
@@ -163,6 +165,7 @@ class TestItemRaces(StateStoreContract):
         assert "last" in left
         assert len({*revisions, last.revision}) == 17
 
+    @needs(Capability.SPANS_SESSIONS)
     @pytest.mark.usefixtures("session")
     async def test_items_and_events_are_written_beside_each_other(
         self, state: StateStore, store: SessionStore
@@ -180,6 +183,7 @@ class TestItemRaces(StateStoreContract):
         log = await store.get_events("ses_1")
         assert numbers_of(log) == list(range(1, 13))
 
+    @needs(Capability.SPANS_SESSIONS)
     @pytest.mark.usefixtures("session")
     async def test_a_counter_and_its_events_agree(
         self, open_store: OpenStore, open_state_store: OpenStateStore

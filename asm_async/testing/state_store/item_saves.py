@@ -13,6 +13,7 @@ import pytest
 
 from asm_async.errors import ConflictError
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import NOON, make_item
 from asm_async.testing.state_store.contract import (
     OpenStateStore,
@@ -128,6 +129,7 @@ class TestItemSaves(StateStoreContract):
         assert first.revision < second.revision < 10**9
         assert second.updated_at != NOON
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_items_of_several_scopes_are_saved_together(
         self, state: StateStore
     ) -> None:

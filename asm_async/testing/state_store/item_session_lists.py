@@ -13,6 +13,7 @@ import pytest_asyncio
 from asm_async.errors import SessionNotFoundError, ValidationError
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.factories import make_item, make_session
 from asm_async.testing.state_store.contract import StateStoreContract
 from asm_async.values.state_item import StateItem
@@ -35,6 +36,7 @@ def _names_of(items: list[StateItem]) -> tuple[tuple[str, str], ...]:
     return tuple((item.scope, item.key) for item in items)
 
 
+@needs(Capability.SPANS_SESSIONS)
 class TestItemSessionLists(StateStoreContract):
     """
     ``list_session_items``: of all scopes, by scope and key.

@@ -10,6 +10,7 @@ from asm_async.errors import SessionDeletedError, SessionNotFoundError
 from asm_async.ports.session_store import SessionStore
 from asm_async.ports.state_store import StateStore
 from asm_async.testing.backend import StateStoreBackend
+from asm_async.testing.capabilities import Capability, needs
 from asm_async.testing.concurrency import race
 from asm_async.testing.factories import make_event, make_item, make_session
 from asm_async.testing.state_store.contract import StateStoreContract, keys_of
@@ -20,6 +21,7 @@ __all__ = ["TestItemSessions"]
 _MANY = 1_200
 
 
+@needs(Capability.SPANS_SESSIONS)
 @pytest.mark.usefixtures("session")
 class TestItemSessions(StateStoreContract):
     """
@@ -122,6 +124,7 @@ class TestItemSessions(StateStoreContract):
         assert await state.list_items("app/user") == stored
         assert await state.delete_items("app/user", keys=["a"]) == 1
 
+    @needs(Capability.SPANS_SESSIONS, is_caught=True)
     async def test_items_beside_appends_and_a_deletion_leave_nothing(
         self, state: StateStore, store: SessionStore
     ) -> None:
