@@ -211,26 +211,46 @@ async def test_the_usual_save_of_a_run_is_not_looked_at_twice(
         assert len(looks) == 1
 
 
+async def costs_of_recording(
+    ports: SQLPorts, measure: Callable[[], int]
+) -> list[list[int]]:
+    """
+    Return what the beginning, two steps and the end of recorded runs cost.
+    """
+    costs: list[list[int]] = []
+    for _ in range(3):
+        marks = [measure()]
+        async with record_run(ports.store, "ses_1", lease=600) as recorder:
+            marks.append(measure())
+            await recorder.message_received("hello")
+            marks.append(measure())
+            recorder.add_usage({"input_tokens": 1})
+            await recorder.message_sent("hello")
+            marks.append(measure())
+        marks.append(measure())
+        costs.append([after - before for before, after in pairwise(marks)])
+    return costs
+
+
 @pytest.mark.postgres
 async def test_a_recorded_run_takes_few_round_trips(migrated_postgres_url: str) -> None:
     """
     One for each step; where it begins and ends, it looks at items between two more.
     """
-    costs: list[list[int]] = []
     async with ports_by_way(migrated_postgres_url) as (ports, measure):
-        for _ in range(3):
-            marks = [measure()]
-            async with record_run(ports.store, "ses_1", lease=600) as recorder:
-                marks.append(measure())
-                await recorder.message_received("hello")
-                marks.append(measure())
-                recorder.add_usage({"input_tokens": 1})
-                await recorder.message_sent("hello")
-                marks.append(measure())
-            marks.append(measure())
-            costs.append([after - before for before, after in pairwise(marks)])
+        costs = await costs_of_recording(ports, measure)
 
     assert costs[1:] == [[3, 1, 1, 3]] * 2
+
+
+async def test_a_recorded_run_takes_few_hops(migrated_sqlite_url: str) -> None:
+    """
+    One for its beginning, for each step and for its end.
+    """
+    async with ports_by_hops(migrated_sqlite_url) as (ports, measure):
+        costs = await costs_of_recording(ports, measure)
+
+    assert costs == [[1, 1, 1, 1]] * 3
 
 
 @pytest.mark.postgres

@@ -136,6 +136,7 @@ WRITES: dict[str, Call] = {
     "save_session": lambda store: store.save_session(
         make_session(id="ses_600", tags=["new"])
     ),
+    # One that is taken to be new, and is there, is no usual save.
     "save_run": lambda store: store.save_run(
         make_run(id="run_600", session_id="ses_600")
     ),
@@ -174,6 +175,7 @@ async def fill(engine: AsyncEngine) -> None:
             id=f"run_{number}",
             session_id=f"ses_{0 if number < RUNS_OF_ONE else number}",
             status=list(RunStatus)[number % 6],
+            revision=1,
         )
         for number in range(SESSIONS)
     ]
