@@ -98,7 +98,7 @@ COMMANDS = (
             Command("create", "Divide the shards among primaries.", "shards:create"),
             Command("list", "List which primary has which shards.", "shards:list_all"),
             Command("move", "Move a shard to another primary.", "shards:move"),
-            Command("abandon", "Undo a move that was broken off.", "shards:abandon"),
+            Command("abandon", "Undo an interrupted move.", "shards:abandon"),
         ),
     ),
     Command(

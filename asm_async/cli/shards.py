@@ -111,7 +111,7 @@ def move(
 
 def abandon(*, shard: int, primaries: Primaries, options: Options = DEFAULTS) -> None:
     """
-    Undo a move that was broken off, so that the shard is where it was.
+    Undo an interrupted move, so that the shard stays on its old primary.
 
     Where a part of the shard has arrived already, finish the move instead.
 

@@ -76,9 +76,9 @@ async def abandon_move(
     engines: Mapping[str, AsyncEngine], shard: int, *, timeout: float = 30.0
 ) -> None:
     """
-    Undo a move that was broken off, so that the shard is where it was.
+    Undo an interrupted move, so that the shard stays on its old primary.
 
-    It can be called again if it was broken off itself. A process that still moves the
+    It can be called again if it was interrupted itself. A process that still moves the
     shard ends with ``ConflictError``.
 
     Args:

@@ -205,7 +205,7 @@ class HealthIssueKind(StrEnum):
 
     UNFINISHED_MOVE = "unfinished_move"
     """
-    A shard is being moved to another primary, or its move was broken off.
+    A shard is being moved to another primary, or its move was interrupted.
     """
 
 
