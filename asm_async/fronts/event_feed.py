@@ -26,9 +26,9 @@ from asm_async.values.checkpoint import (
     START,
     Checkpoint,
     Place,
-    checkpoint_at,
     checkpoint_of,
     checkpoint_text,
+    checkpoint_writer,
     witness_of,
 )
 from asm_async.values.event import Event, EventType, event_type
@@ -133,13 +133,13 @@ class EventFeedFront(EventFeed, Generic[B]):
     def follow_all(
         self, *, checkpoint: object, **filters: Any
     ) -> AsyncGenerator[tuple[Event, str]]:
-        wanted, kind = FeedFilter(**filters), self._kind
+        wanted, write = FeedFilter(**filters), checkpoint_writer(self._kind)
         begin, reader = self._checkpoint(checkpoint), self._feed_reader(wanted)
         reader.expect(begin.witness)
         return follow(
             reader,
             begin.place,
-            lambda event, at: (event, checkpoint_at(event, at, kind)),
+            lambda event, at: (event, write(event, at)),
         )
 
     async def get_latest_checkpoint(self) -> str:

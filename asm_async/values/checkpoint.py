@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import base64
 import re
+from collections.abc import Callable
 from functools import lru_cache
 from typing import NamedTuple, TypeAlias
 from zlib import crc32
@@ -95,15 +96,27 @@ def checkpoint_text(place: Place, database: str, witness: Witness | None = None)
     return _summed(text if witness is None else f"{text}{number}.{mark}.")
 
 
-def checkpoint_at(event: Event, place: Place, database: str) -> str:
+def checkpoint_writer(database: str) -> Callable[[Event, Place], str]:
     """
-    Write the *place* of an event, as followers are given it with each.
+    Return what writes the place of an event, as followers are given it with each.
+
+    It is the same as :func:`checkpoint_text` writes, in half the time.
     """
-    transaction, position = place
-    beginning = _beginning(_VERSION, database, event.session_id)
-    mark = crc32(event.id.encode())
-    text = f"{beginning}.{transaction}.{position}.{event.sequence_number}.{mark}."
-    return f"{text}{crc32(text.encode())}"
+
+    @lru_cache(maxsize=1_024)
+    def beginning(session_id: str) -> str:
+        return _beginning(_VERSION, database, session_id)
+
+    def write(event: Event, place: Place) -> str:
+        transaction, position = place
+        mark = crc32(event.id.encode())
+        text = (
+            f"{beginning(event.session_id)}.{transaction}.{position}"
+            f".{event.sequence_number}.{mark}."
+        )
+        return f"{text}{crc32(text.encode())}"
+
+    return write
 
 
 def checkpoint_of(checkpoint: object, name: str, database: str) -> Checkpoint:

@@ -232,7 +232,9 @@ def restore_member_in_steps(line: bytes) -> Generator[None, None, SessionMember]
 
 
 def _read_in_steps(text: str, text_of: TextOf) -> Generator[None, None, dict[str, Any]]:
-    outline = yield from outline_of(text, "line", refuses_repetition=True)
+    outline = yield from outline_of(
+        text, "this cannot be read as JSON", refuses_repetition=True
+    )
     whole = outline.whole()
     if not outline.is_object(whole):
         raise ValidationError("expected a JSON object, got a list")

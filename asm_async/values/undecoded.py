@@ -44,6 +44,9 @@ class UndecodedReader:
     """
 
     outline: Outline
+    """
+    That of the text.
+    """
 
     values: Collection[str]
     """

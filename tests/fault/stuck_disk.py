@@ -47,7 +47,10 @@ class StuckDisk:
         self._answers.set()
 
     def _watch(self, connection: Any, _: object) -> None:
-        connection.run_async(lambda driver: driver.set_trace_callback(self._wait))
+        def watch(driver: Any) -> Any:
+            return driver.set_trace_callback(self._wait)
+
+        connection.run_async(watch)
 
     def _wait(self, statement: str) -> None:
         if (

@@ -60,7 +60,7 @@ WRONG = {
     "twice_within": ('{"a":[{"b":1,"b":2},...]}', "this key appears twice"),
     "too_deep": (f'{{"a":[{"[" * 201}{"]" * 201},...]}}', "event.data: nested more"),
     "too_large": ('{"a":[1e999,...]}', "event.data: a number in it is too large"),
-    "no_json": ('{"a":[tru,...]}', "this is not JSON"),
+    "no_json": ('{"a":[tr,...]}', "this is not JSON"),
     "constant": ('{"a":[NaN,...]}', "JSON"),
     "cut_off": ('{"a":[...', "JSON"),
 }

@@ -13,9 +13,9 @@ from asm_async.testing.factories import make_event
 from asm_async.values.checkpoint import (
     MAX_CHECKPOINT_LENGTH,
     Witness,
-    checkpoint_at,
     checkpoint_of,
     checkpoint_text,
+    checkpoint_writer,
     without_witness,
     witness_of,
 )
@@ -87,7 +87,7 @@ def test_what_followers_are_given_is_the_checkpoint_of_their_event(
         return
     text = checkpoint_text((3, 7), "postgresql", witness_of(event))
 
-    assert checkpoint_at(event, (3, 7), "postgresql") == text
+    assert checkpoint_writer("postgresql")(event, (3, 7)) == text
 
 
 @given(st.text())

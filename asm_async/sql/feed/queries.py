@@ -59,7 +59,10 @@ def feed_from(
     is at the place, or not wanted, comes without the large columns; of the event at the
     place it is told whether it was written there, instead of whether it is settled.
     """
-    is_settled = sa.case((feed.at, feed.is_as_written), else_=feed.is_below_horizon)
+    is_settled = feed.is_below_horizon
+    # SQLite would look at each row for nothing.
+    if feed.is_as_written is not is_settled:
+        is_settled = sa.case((feed.at, feed.is_as_written), else_=is_settled)
     extra: list[sa.ColumnElement[Any]] = [feed.transaction, feed.position, is_settled]
     needs_no_content = feed.at
     if wanted != FeedFilter():

@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from typing import NoReturn
 
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -42,12 +43,12 @@ class Lifecycle:
             raise StoreClosedError("the store was closed: open another one")
         if self._shared is None:
             self._shared = shared_state(self._transactions.engine)
-        self._check_loop(self._shared)
+        # Followers ask between any two events.
+        if self._shared.loop is not asyncio.get_running_loop():
+            self._refuse_loop(self._shared)
         return self._shared
 
-    def _check_loop(self, shared: SharedState) -> None:
-        if shared.loop is asyncio.get_running_loop():
-            return
+    def _refuse_loop(self, shared: SharedState) -> NoReturn:
         if shared.state.is_inherited():
             where = "to the process from which this one was forked"
         elif shared.loop.is_closed():
@@ -136,11 +137,12 @@ class Lifecycle:
         Raises:
             StoreClosedError: If called from another event loop.
         """
-        if self._shared is not None:
-            self._check_loop(self._shared)
+        shared = self._shared
+        if shared is not None and shared.loop is not asyncio.get_running_loop():
+            self._refuse_loop(shared)
         self._is_closed = True
-        if self._shared is not None:
-            self._shared.hub.notify_all()
+        if shared is not None:
+            shared.hub.notify_all()
         while self._calls:
             self._all_done.clear()
             await self._all_done.wait()

@@ -81,7 +81,7 @@ class SQLiteFeed(FeedDialect):
     behind: ClassVar[sa.ColumnElement[bool]] = position > _POSITION
     at: ClassVar[sa.ColumnElement[bool]] = position == _POSITION
     from_there: ClassVar[sa.ColumnElement[bool]] = position > _POSITION - 1
-    is_as_written: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("1", sa.Boolean)
+    is_as_written: ClassVar[sa.ColumnElement[bool]] = is_below_horizon
     is_misplaced: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("0", sa.Boolean)
     may_lag: ClassVar[sa.ColumnElement[bool]] = sa.literal_column("0", sa.Boolean)
 
