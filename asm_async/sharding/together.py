@@ -25,6 +25,7 @@ from asm_async.sharding.session_store import ShardedSessionStore
 from asm_async.sharding.state_store import ShardedStateStore
 from asm_async.sql import create_engine
 from asm_async.sql.ports import SQLPorts
+from asm_async.sql.runtime.engine import dispose_within
 
 
 @attrs.frozen(kw_only=True, eq=False, init=False)
@@ -126,7 +127,7 @@ async def open_sharded_ports(
         engines: dict[str, AsyncEngine] = {}
         for name, url in primaries.items():
             engines[name] = shard_engine(url, **options)
-            opened.push_async_callback(engines[name].dispose)
+            opened.push_async_callback(dispose_within, engines[name], timeout)
         ports = await opened.enter_async_context(ShardedPorts(engines, timeout=timeout))
         for each in ports.primaries.values():
             opened.push_async_callback(each.aclose)

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from asm_async.sql import migrations
 from asm_async.sql.ports import SQLPorts
 from asm_async.sql.readers.readers import readers_of
-from asm_async.sql.runtime.engine import Durability, create_engine
+from asm_async.sql.runtime.engine import Durability, create_engine, dispose_within
 from asm_async.sql.session_store import SQLSessionStore
 
 
@@ -98,7 +98,7 @@ async def open_ports(
     """
     async with AsyncExitStack() as closing:
         engine = create_engine(url, durability=durability, **options)
-        closing.push_async_callback(engine.dispose)
+        closing.push_async_callback(dispose_within, engine, timeout)
         standbys = readers_of(
             engine, readers, timeout=timeout, max_lag=max_lag, **options
         )

@@ -222,6 +222,7 @@ class StuckFile(sqlite3.Connection):
     """
 
     answers = threading.Event()
+    closed = threading.Event()
     is_stuck_at = ""
 
     def __init__(self, *args: Any, **options: Any) -> None:
@@ -234,6 +235,7 @@ class StuckFile(sqlite3.Connection):
         """
         self._wait("close")
         super().close()
+        self.closed.set()
 
     def _wait(self, place: str) -> None:
         if self.is_stuck_at == place:
@@ -248,6 +250,7 @@ def stuck_file() -> Iterator[type[StuckFile]]:
 
     class Stuck(StuckFile):
         answers = threading.Event()
+        closed = threading.Event()
 
     yield Stuck
     Stuck.answers.set()
@@ -268,6 +271,22 @@ async def test_a_lifespan_ends_though_files_cannot_be_closed(
             stuck_file.is_stuck_at = "close"
 
     assert await stopwatch.time(live()) < TIMEOUT + GRACE
+
+
+async def test_a_lifespan_waits_for_a_slow_disk(
+    sqlite_url: str, stuck_file: type[StuckFile]
+) -> None:
+    """
+    To copy a long log takes seconds, and who keeps the file alone needs all of it.
+    """
+    async with open_ports(
+        sqlite_url, timeout=LONG_SECONDS, connect_args={"factory": stuck_file}
+    ) as ports:
+        await ports.store.save_session(make_session())
+        stuck_file.is_stuck_at = "close"
+        asyncio.get_running_loop().call_later(1, stuck_file.answers.set)
+
+    assert stuck_file.closed.is_set()
 
 
 async def test_a_file_that_cannot_be_opened_keeps_nobody(

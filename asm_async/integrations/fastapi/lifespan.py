@@ -26,7 +26,7 @@ from asm_async.integrations.fastapi.ports import AppState
 from asm_async.ports.together import Ports
 from asm_async.sql import Readers, SQLPorts, create_engine, migrations
 from asm_async.sql.readers.readers import readers_of
-from asm_async.sql.runtime.engine import Durability
+from asm_async.sql.runtime.engine import Durability, dispose_within
 
 Lifespan: TypeAlias = Callable[[FastAPI], AbstractAsyncContextManager[None]]
 """
@@ -85,7 +85,7 @@ def lifespan(
     async def span(app: FastAPI) -> AsyncGenerator[None]:
         async with AsyncExitStack() as closing:
             engine = create_engine(url, durability=durability, **options)
-            closing.push_async_callback(engine.dispose)
+            closing.push_async_callback(dispose_within, engine, timeout)
             standbys = readers_of(
                 engine, readers, timeout=timeout, max_lag=max_lag, **options
             )

@@ -13,14 +13,17 @@ from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import UnsupportedOperationError, ValidationError
 from asm_async.sql.dialects.base import Dialect
+from asm_async.sql.dialects.pools import idle_connections
 from asm_async.sql.dialects.postgresql import hosts as postgresql
 from asm_async.sql.dialects.sqlite import engine as sqlite
+from asm_async.sql.dialects.sqlite.connection import OneHopConnection
 from asm_async.sql.dialects.sqlite.dialect import SQLite
 from asm_async.sql.dialects.sqlite.files import file_path
 from asm_async.values import fields
 
 __all__ = [
     "Dialect",
+    "bound_closing",
     "database_file",
     "dialect_of",
     "engine_options",
@@ -109,3 +112,17 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
     """
     if engine.dialect.name == "sqlite":
         sqlite.set_up_engine(engine, is_durable=is_durable)
+
+
+def bound_closing(engine: AsyncEngine, deadline: float) -> None:
+    """
+    Have an engine's idle connections closed by a deadline, or left to their threads.
+
+    Args:
+        engine: One of ours. On PostgreSQL each is closed within a moment in any case.
+
+        deadline: On the loop's clock.
+    """
+    for driver in idle_connections(engine):
+        if isinstance(driver, OneHopConnection):
+            driver.closes_at = deadline

@@ -4,6 +4,7 @@ Engines fit for the stores of this package.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any, Literal, get_args
 
 import sqlalchemy as sa
@@ -11,7 +12,7 @@ from sqlalchemy import exc
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.errors import MissingDependencyError, UnsupportedOperationError
-from asm_async.sql.dialects import engine_options, set_up_engine
+from asm_async.sql.dialects import bound_closing, engine_options, set_up_engine
 from asm_async.sql.runtime.urls import read_url
 from asm_async.values import fields
 
@@ -78,6 +79,20 @@ def create_engine(
         raise UnsupportedOperationError(f"options: {error.args[0]}") from error
     set_up_engine(engine, is_durable=durability == "full")
     return engine
+
+
+async def dispose_within(engine: AsyncEngine, timeout: float) -> None:
+    """
+    Dispose of an engine of ours.
+
+    Args:
+        engine: Whose connections to close.
+
+        timeout: How long, in seconds, all together may take. An SQLite file that the
+            disk does not close by then is left to its thread.
+    """
+    bound_closing(engine, asyncio.get_running_loop().time() + timeout)
+    await engine.dispose()
 
 
 def _joined(told: dict[str, Any], given: dict[str, Any]) -> dict[str, Any]:

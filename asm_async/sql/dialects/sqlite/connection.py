@@ -28,9 +28,9 @@ _ROWS_PER_CHUNK = 64
 # Of a file that is being opened, by a thread that may be in the disk.
 _MAX_SECONDS_TO_STOP = 0.2
 
-# The last connection copies the log into the file. If that takes longer, the thread
-# goes on with it, and nothing is lost if the process ends before.
-_MAX_SECONDS_TO_CLOSE = 0.5
+# The last connection copies the log into the file, up to 16 MiB of it. If that takes
+# longer, the thread goes on with it, and nothing is lost if the process ends before.
+_MAX_SECONDS_TO_CLOSE = 5.0
 
 
 def connect(database: str, **options: Any) -> OneHopConnection:
@@ -45,6 +45,11 @@ def connect(database: str, **options: Any) -> OneHopConnection:
 class OneHopConnection(Connection):
     """
     A connection whose cursors need no hop of their own.
+    """
+
+    closes_at: float | None = None
+    """
+    Until when to wait for its file to be closed, on the loop's clock.
     """
 
     _file: sqlite3.Connection | None = None
@@ -93,7 +98,8 @@ class OneHopConnection(Connection):
         Close the file, or leave that to the thread if the disk does not answer.
         """
         loop = asyncio.get_running_loop()
-        timer = loop.call_later(_MAX_SECONDS_TO_CLOSE, interrupt, self)
+        end = self.closes_at or loop.time() + _MAX_SECONDS_TO_CLOSE
+        timer = loop.call_at(end, interrupt, self)
         try:
             with suppress(TimeoutError):
                 await super().close()
