@@ -28,6 +28,7 @@ from asm_async.errors import (
 )
 from asm_async.sql import SQLSessionStore, create_engine
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
+from asm_async.sql.dialects.sqlite.driver import jobs_of
 from asm_async.testing.concurrency import run_together
 from asm_async.testing.factories import make_event, make_events, make_session, numbered
 from asm_async.values.event import Event
@@ -248,21 +249,19 @@ def counted_hops(engine: AsyncEngine) -> list[object]:
 
     @sa_event.listens_for(engine.sync_engine, "connect")
     def on_connect(connection: Any, _: object) -> None:
-        driver = connection.driver_connection
-        put = driver._tx.put_nowait
+        jobs: Any = jobs_of(connection.driver_connection)
+        put = jobs._queue.put_nowait
 
         class Counted:
             """
             The thread's queue, which notes what is put in.
             """
 
-            get = driver._tx.get
-
             def put_nowait(self, job: object) -> None:
                 hops.append(job)
                 put(job)
 
-        driver._tx = Counted()
+        jobs._queue = Counted()
 
     return hops
 
