@@ -14,10 +14,12 @@ import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
+from asm_async import open_ports
 from asm_async.errors import NotFoundError
 from asm_async.sql import SQLSessionStore
 from asm_async.sql.runtime.shared_state import shared_state
 from asm_async.testing.factories import (
+    make_event,
     make_events,
     make_execution_result,
     make_run,
@@ -169,3 +171,25 @@ async def test_a_cancelled_wait_for_events_leaves_nothing(engine: AsyncEngine) -
 
         assert outcome.was_interrupted
     assert shared_state(engine).hub._waiters == {}
+
+
+@pytest.mark.parametrize("moment", [Moment.AFTER_SEND, Moment.BEFORE_ANSWER])
+async def test_a_database_in_memory_outlives_a_cancelled_handler(
+    moment: Moment,
+) -> None:
+    """
+    Cancelled at any await, also of a batch's transaction, nothing of it is lost.
+    """
+    async with open_ports("sqlite+aiosqlite://", migrate=True) as ports:
+        for number in count(1):
+            # There is something to index each time.
+            await ports.store.save_session(make_session(id=f"ses_{number}"))
+            said = make_event(type="message_sent", data={"content": "a word"})
+            event = attrs.evolve(said, session_id=f"ses_{number}")
+            await ports.store.append_event(event)
+            outcome = await cancel_at(number, ports.text_search.update(), moment)
+
+            assert await ports.store.get_latest_sequence(f"ses_{number}") == 1
+            if not outcome.was_reached:
+                break
+        assert number > 20

@@ -105,6 +105,8 @@ class WritingProcesses:
             word, name, *more = await self._listen()
             if (word, name) == ("stored", of):
                 heard += int(*more)
+        # It may say so before the process that forked it says that there is one.
+        await self.hear_of(of)
 
     def kill(self, name: str) -> None:
         """

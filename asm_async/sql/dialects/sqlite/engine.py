@@ -4,6 +4,7 @@ What an engine on SQLite needs.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any
@@ -94,6 +95,14 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
         if requires_reconnect(context.original_exception):
             context.is_disconnect = True
 
+    def keep_what_is_in_memory(context: sa.ExceptionContext) -> None:
+        # SQLAlchemy closes the connection of a statement whose caller is cancelled.
+        # What comes next waits in the connection's thread until the statement is done.
+        if isinstance(context.original_exception, asyncio.CancelledError):
+            context.is_disconnect = False
+
+    if file_path(engine.url) is None:
+        sa_event.listen(engine.sync_engine, "handle_error", keep_what_is_in_memory)
     for name, listener in (
         ("do_connect", look_after_file),
         ("connect", set_pragmas),
