@@ -13,12 +13,14 @@ import asyncio
 import sqlite3
 from collections.abc import Awaitable, Callable, Iterable
 from contextlib import suppress
+from functools import partial
 from typing import Any, TypeAlias, cast
 
 import attrs
 from aiosqlite import Connection, Cursor
 from aiosqlite.context import contextmanager
 
+from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.sql.dialects.sqlite.driver import hand_over, interrupt, jobs_of
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
@@ -50,6 +52,11 @@ class OneHopConnection(Connection):
     closes_at: float | None = None
     """
     Until when to wait for its file to be closed, on the loop's clock.
+    """
+
+    is_in_memory: bool = False
+    """
+    Whether its database is lost with it.
     """
 
     _file: sqlite3.Connection | None = None
@@ -120,9 +127,24 @@ class OneHopConnection(Connection):
 
         try:
             await self._execute(work_once, self._conn)  # type: ignore[no-untyped-call] # as it is
-        except BaseException:
+        except BaseException as error:
             hand_over(self, _nothing)
+            if self.is_in_memory and isinstance(error, asyncio.CancelledError):
+                await self._land()
             raise
+
+    async def _land(self) -> None:
+        """
+        Wait until the thread is done with a statement whose caller is cancelled.
+
+        What it does must not take effect later, when others use the connection.
+        """
+        loop, landed = asyncio.get_running_loop(), asyncio.Event()
+        interrupt(self)
+        hand_over(self, partial(loop.call_soon_threadsafe, landed.set))
+        waiting = asyncio.ensure_future(landed.wait())
+        await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_CLOSE)
+        waiting.cancel()
 
     async def rollback(self) -> None:
         """

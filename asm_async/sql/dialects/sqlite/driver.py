@@ -230,8 +230,9 @@ def interrupt(driver: Any) -> None:
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
         driver.interrupt().send(None)
     file = file_of(driver)
-    # A database in memory waits for no disk, and is lost with its connection.
-    if hasattr(driver, "_tx") and (file is None or file.path):
+    # One in memory waits for no disk, and is lost with its connection.
+    is_in_memory = file is not None and not file.path
+    if hasattr(driver, "_tx") and not getattr(driver, "is_in_memory", is_in_memory):
         jobs_of(driver).give_up_later(partial(_leave, driver))
 
 

@@ -97,12 +97,15 @@ def set_up_engine(engine: AsyncEngine, *, is_durable: bool) -> None:
 
     def keep_what_is_in_memory(context: sa.ExceptionContext) -> None:
         # SQLAlchemy closes the connection of a statement whose caller is cancelled.
-        # What comes next waits in the connection's thread until the statement is done.
         if isinstance(context.original_exception, asyncio.CancelledError):
             context.is_disconnect = False
 
+    def say_it_is_in_memory(connection: Any, _: object) -> None:
+        connection.driver_connection.is_in_memory = True
+
     if file_path(engine.url) is None:
         sa_event.listen(engine.sync_engine, "handle_error", keep_what_is_in_memory)
+        sa_event.listen(engine.sync_engine, "connect", say_it_is_in_memory)
     for name, listener in (
         ("do_connect", look_after_file),
         ("connect", set_pragmas),
