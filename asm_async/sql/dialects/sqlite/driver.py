@@ -212,7 +212,7 @@ def start(
     jobs.begin(job, partial(end, None))
 
 
-def hand_over(driver: Any, job: Callable[[], None]) -> None:
+def hand_over(driver: Any, job: Callable[[], object]) -> None:
     """
     Have a job done by the thread of a driver's connection; nobody waits for it.
     """
