@@ -4,9 +4,12 @@ Two turns of one thread at the same time.
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 import pytest
+from langchain_core.runnables import RunnableConfig
+from langgraph.checkpoint.base import CheckpointTuple
 
 from asm_async import Ports
 from asm_async.integrations.langgraph import AsmCheckpointSaver, StaleCheckpointError
@@ -71,11 +74,33 @@ async def test_the_error_says_where_the_thread_is(ports: Ports) -> None:
     assert await values_of(savers[1], thread("t")) == {"n": 1}
 
 
+class ReadingTogether(AsmCheckpointSaver):
+    """
+    A saver whose first read waits until all of them have read.
+    """
+
+    all_have_read: asyncio.Barrier | None = None
+
+    async def aget_tuple(self, config: RunnableConfig) -> CheckpointTuple | None:
+        """
+        Read, and wait for the others the first time.
+        """
+        found = await super().aget_tuple(config)
+        barrier, self.all_have_read = self.all_have_read, None
+        if barrier is not None:
+            await barrier.wait()
+        return found
+
+
 async def test_two_first_turns_are_no_exception(ports: Ports) -> None:
     """
     Of two runs that begin a thread, one is refused.
     """
-    chats = [chat_with(AsmCheckpointSaver(ports, on_fork="refuse")) for _ in range(2)]
+    savers = [ReadingTogether(ports, on_fork="refuse") for _ in range(2)]
+    barrier = asyncio.Barrier(len(savers))
+    for saver in savers:
+        saver.all_have_read = barrier
+    chats = [chat_with(saver) for saver in savers]
     outcomes = await race(say(chat, "t", "hello") for chat in chats)
 
     assert [isinstance(each, StaleCheckpointError) for each in outcomes].count(
