@@ -24,6 +24,7 @@ from asm_async.sharding.router import Router
 from asm_async.sharding.session_store import ShardedSessionStore
 from asm_async.sharding.state_store import ShardedStateStore
 from asm_async.sql import create_engine
+from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.ports import SQLPorts
 from asm_async.sql.runtime.engine import dispose_within
 
@@ -123,11 +124,12 @@ async def open_sharded_ports(
         StorageUnavailableError: If one cannot be reached within *timeout*.
     """
     check_names(primaries)
+    seconds = check_timeout(timeout)
     async with AsyncExitStack() as opened:
         engines: dict[str, AsyncEngine] = {}
         for name, url in primaries.items():
             engines[name] = shard_engine(url, **options)
-            opened.push_async_callback(dispose_within, engines[name], timeout)
+            opened.push_async_callback(dispose_within, engines[name], seconds)
         ports = await opened.enter_async_context(ShardedPorts(engines, timeout=timeout))
         for each in ports.primaries.values():
             opened.push_async_callback(each.aclose)

@@ -11,6 +11,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from asm_async.sql import migrations
+from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.ports import SQLPorts
 from asm_async.sql.readers.readers import readers_of
 from asm_async.sql.runtime.engine import Durability, create_engine, dispose_within
@@ -96,9 +97,10 @@ async def open_ports(
         MigrationRequiredError: As :func:`open_store` does, and what else that does; a
             standby that cannot be read from is no reason to raise.
     """
+    seconds = check_timeout(timeout)
     async with AsyncExitStack() as closing:
         engine = create_engine(url, durability=durability, **options)
-        closing.push_async_callback(dispose_within, engine, timeout)
+        closing.push_async_callback(dispose_within, engine, seconds)
         standbys = readers_of(
             engine, readers, timeout=timeout, max_lag=max_lag, **options
         )

@@ -5,6 +5,7 @@ What followers share goes on without who has begun it, and ends without a trace.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import sqlite3
 from collections.abc import AsyncIterator
@@ -201,7 +202,8 @@ async def test_a_file_that_was_replaced_is_watched_anew(
     await store.append_events(make_events(1))
     await follower.until(1)
     await other.dispose()
-    with sqlite3.connect(path) as source, sqlite3.connect(tmp_path / "copy") as copy:
+    copy = sqlite3.connect(tmp_path / "copy")
+    with contextlib.closing(sqlite3.connect(path)) as source, contextlib.closing(copy):
         source.backup(copy)
     (tmp_path / "copy").replace(path)
     number = 1

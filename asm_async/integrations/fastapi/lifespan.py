@@ -25,6 +25,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.integrations.fastapi.ports import AppState
 from asm_async.ports.together import Ports
 from asm_async.sql import Readers, SQLPorts, create_engine, migrations
+from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.readers.readers import readers_of
 from asm_async.sql.runtime.engine import Durability, dispose_within
 
@@ -83,9 +84,10 @@ def lifespan(
 
     @asynccontextmanager
     async def span(app: FastAPI) -> AsyncGenerator[None]:
+        seconds = check_timeout(timeout)
         async with AsyncExitStack() as closing:
             engine = create_engine(url, durability=durability, **options)
-            closing.push_async_callback(dispose_within, engine, timeout)
+            closing.push_async_callback(dispose_within, engine, seconds)
             standbys = readers_of(
                 engine, readers, timeout=timeout, max_lag=max_lag, **options
             )

@@ -256,7 +256,7 @@ def _open(path: str) -> sqlite3.Connection:
     """
     uri = f"{Path(path).absolute().as_uri()}?mode=rw"
     connection = sqlite3.connect(
-        uri, WATCHER_RETRY_PAUSE, uri=True, isolation_level=None
+        uri, timeout=WATCHER_RETRY_PAUSE, uri=True, isolation_level=None
     )
     connection.execute("PRAGMA query_only = ON")
     return connection
