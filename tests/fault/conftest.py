@@ -15,6 +15,7 @@ from sqlalchemy.pool import QueuePool
 from asm_async.sql import create_engine, migrations
 from asm_async.testing.faults import TCPProxy
 from tests.fault.leftovers import wait_for_other_tasks
+from tests.fault.stopwatch import Stopwatch
 from tests.proxies import by_way, way_to
 
 OpenEngine: TypeAlias = Callable[..., AsyncEngine]
@@ -27,6 +28,16 @@ async def no_task_is_left() -> AsyncIterator[None]:
     """
     yield
     await wait_for_other_tasks()
+
+
+@pytest.fixture
+async def stopwatch() -> AsyncIterator[Stopwatch]:
+    """
+    Yield a stopwatch.
+    """
+    stopwatch = Stopwatch()
+    yield stopwatch
+    await stopwatch.aclose()
 
 
 @pytest.fixture

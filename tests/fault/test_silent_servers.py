@@ -22,25 +22,12 @@ from asm_async.testing.faults import ProxyAct, TCPProxy
 from tests.fault.conftest import OpenEngine
 from tests.fault.stopwatch import GRACE, LONG_SECONDS, Stopwatch
 from tests.proxies import by_way, way_to
-from tests.torture.port_calls import CALLS, PortCall, Subject
+from tests.torture.port_calls import CALLS, DATABASE_CALLS, PortCall, Subject
 from tests.torture.world import Ports, encrypting_ports, later, sql_ports
 
 pytestmark = pytest.mark.postgres
 
 TIMEOUT = 1.0
-
-# Those of a port that knows no database are left out.
-NAMES = [name for name in sorted(CALLS) if not name.startswith("ArtifactStore.")]
-
-
-@pytest.fixture
-async def stopwatch() -> AsyncIterator[Stopwatch]:
-    """
-    Yield a stopwatch.
-    """
-    stopwatch = Stopwatch()
-    yield stopwatch
-    await stopwatch.aclose()
 
 
 @pytest.fixture
@@ -97,7 +84,7 @@ async def test_every_call_of_every_port_ends_in_time(
     silent_url = by_way(relay, migrated_postgres_url)
     patient = ports_on(migrated_postgres_url, LONG_SECONDS)
     calls: list[tuple[PortCall, Ports, Subject]] = []
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(DATABASE_CALLS):
         subject, ports = (
             Subject(f"x{number}x"),
             ports_on(silent_url, TIMEOUT),
@@ -117,7 +104,9 @@ async def test_every_call_of_every_port_ends_in_time(
     )
     relay.speak()
 
-    late = {n: s for n, s in zip(NAMES, took, strict=True) if s > TIMEOUT + GRACE}
+    late = {
+        n: s for n, s in zip(DATABASE_CALLS, took, strict=True) if s > TIMEOUT + GRACE
+    }
     assert late == {}
     assert max(closing) < TIMEOUT + GRACE
 

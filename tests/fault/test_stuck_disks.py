@@ -23,23 +23,10 @@ from asm_async.sql.open import open_ports
 from asm_async.testing.factories import make_event, make_session
 from tests.fault.stopwatch import GRACE, LONG_SECONDS, Stopwatch
 from tests.fault.stuck_disk import StuckDisk
-from tests.torture.port_calls import CALLS, Subject
+from tests.torture.port_calls import CALLS, DATABASE_CALLS, Subject
 from tests.torture.world import Ports, later, sql_ports
 
 TIMEOUT = 1.0
-
-# Those of a port that knows no database are left out.
-NAMES = [name for name in sorted(CALLS) if not name.startswith("ArtifactStore.")]
-
-
-@pytest.fixture
-async def stopwatch() -> AsyncIterator[Stopwatch]:
-    """
-    Yield a stopwatch.
-    """
-    stopwatch = Stopwatch()
-    yield stopwatch
-    await stopwatch.aclose()
 
 
 @pytest.fixture(autouse=True)
@@ -102,7 +89,7 @@ async def test_every_call_of_every_port_ends_in_time(
     contents = LocalArtifactStore(tmp_path / "contents")
     whole = tmp_path / "asm.sqlite3"
     cases: list[tuple[str, AsyncEngine, StuckDisk, Ports, Subject]] = []
-    for number, name in enumerate(NAMES):
+    for number, name in enumerate(DATABASE_CALLS):
         file = tmp_path / f"{number}.sqlite3"
         shutil.copy(whole, file)
         engine = make(sqlite_url.replace("asm.sqlite3", file.name))
@@ -128,11 +115,13 @@ async def test_every_call_of_every_port_ends_in_time(
         disk.answer()
         await engine.dispose()
 
-    late = {n: s for n, s in zip(NAMES, took, strict=True) if s > TIMEOUT + GRACE}
+    late = {
+        n: s for n, s in zip(DATABASE_CALLS, took, strict=True) if s > TIMEOUT + GRACE
+    }
     assert late == {}
     assert max(closing) < TIMEOUT + GRACE
     # Nobody got away with a cache.
-    assert len(hung) > len(NAMES) * 0.9
+    assert len(hung) > len(DATABASE_CALLS) * 0.9
 
 
 @pytest.mark.parametrize(

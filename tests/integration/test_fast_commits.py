@@ -23,14 +23,19 @@ from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.dialects.direct import scope_lock
 from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
-from asm_async.sql.writes import slow_path, writer
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from asm_async.testing.state_store.contract import keys_of
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
 from tests.integration.lock_waiters import lock_waiters
 from tests.integration.query_plans import generic_plan
-from tests.integration.test_fast_items import ports_by_hops, ports_by_way, ports_on
+from tests.integration.test_fast_items import (
+    measured,
+    noted_looks,
+    ports_by_hops,
+    ports_by_way,
+    ports_on,
+)
 from tests.integration.test_fast_path import QUIET, UNIT
 from tests.proxies import by_way, way_to
 
@@ -121,10 +126,7 @@ async def costs_of(ports: SQLPorts, measure: Callable[[], int]) -> dict[str, int
     costs: dict[str, int] = {}
     # The driver prepares each of the statements once.
     for name in ("first", "again"):
-        for kind, together in (await usual_commits(ports, name)).items():
-            before = measure()
-            await asyncio.gather(*(call() for call in together))
-            costs[kind] = measure() - before
+        costs |= await measured(await usual_commits(ports, name), measure)
         assert await ports.store.get_latest_sequence(name) == 27
         assert len(await ports.state.list_items(name)) == 18
     return costs
@@ -157,16 +159,9 @@ async def test_the_usual_commit_is_not_looked_at_twice(
     """
     Nothing that it concerns is read first, to decide by it.
     """
-    looks: list[object] = []
-    perform = slow_path.perform
-
-    def noted(*arguments: Any) -> Any:
-        looks.append(arguments)
-        return perform(*arguments)
-
     async with ports_on(create_engine(url)) as ports:
         calls = await usual_commits(ports, "name")
-        monkeypatch.setattr(writer, "perform", noted)
+        looks = noted_looks(monkeypatch)
         for together in calls.values():
             await asyncio.gather(*(call() for call in together))
         assert looks == []

@@ -5,7 +5,7 @@ The usual save of state items, in one round trip or one hop, and what calls for 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncGenerator, Awaitable, Callable
+from collections.abc import AsyncGenerator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from typing import Any, TypeAlias
@@ -23,6 +23,7 @@ from asm_async.errors import (
 from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.dialects.direct import scope_lock
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
+from asm_async.sql.writes import slow_path, writer
 from asm_async.testing.concurrency import race, run_together
 from asm_async.testing.factories import make_event, make_item, make_session
 from asm_async.testing.state_store.contract import keys_of
@@ -68,6 +69,35 @@ async def ports_by_hops(url: str) -> AsyncGenerator[tuple[SQLPorts, Callable[[],
     hops = counted_hops(engine)
     async with ports_on(engine) as ports:
         yield ports, lambda: len(hops)
+
+
+async def measured(
+    calls: Mapping[str, Sequence[Call]], measure: Callable[[], int]
+) -> dict[str, int]:
+    """
+    Return what calls cost by *measure*, those of one kind at the same time.
+    """
+    costs: dict[str, int] = {}
+    for kind, together in calls.items():
+        before = measure()
+        await asyncio.gather(*(call() for call in together))
+        costs[kind] = measure() - before
+    return costs
+
+
+def noted_looks(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """
+    Note from now on what a writer has to look at first.
+    """
+    looks: list[object] = []
+    perform = slow_path.perform
+
+    def noted(*arguments: Any) -> Any:
+        looks.append(arguments)
+        return perform(*arguments)
+
+    monkeypatch.setattr(writer, "perform", noted)
+    return looks
 
 
 async def costs_of(ports: SQLPorts, measure: Callable[[], int]) -> dict[str, int]:
@@ -118,11 +148,7 @@ async def costs_of(ports: SQLPorts, measure: Callable[[], int]) -> dict[str, int
             lambda: store.append_events([make_event(id="b2", session_id="ses_2")]),
         ],
     }
-    costs: dict[str, int] = {}
-    for name, together in calls.items():
-        before = measure()
-        await asyncio.gather(*(call() for call in together))
-        costs[name] = measure() - before
+    costs = await measured(calls, measure)
     assert len(await state.list_items("app/user")) == 13
     assert await store.get_latest_sequence("ses_1") == 3
     return costs

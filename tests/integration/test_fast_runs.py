@@ -23,12 +23,17 @@ from asm_async.errors import (
 from asm_async.recording import record_run
 from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
-from asm_async.sql.writes import slow_path, writer
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from asm_async.values.changes import Changes
 from asm_async.values.run import Run, RunStatus
 from tests.integration.lock_waiters import lock_waiters
-from tests.integration.test_fast_items import ports_by_hops, ports_by_way, ports_on
+from tests.integration.test_fast_items import (
+    measured,
+    noted_looks,
+    ports_by_hops,
+    ports_by_way,
+    ports_on,
+)
 
 Call: TypeAlias = Callable[[], Awaitable[object]]
 
@@ -149,10 +154,7 @@ async def costs_of(ports: SQLPorts, measure: Callable[[], int]) -> dict[str, int
     costs: dict[str, int] = {}
     # The driver prepares each of the statements once.
     for name in ("first", "again"):
-        for kind, together in (await usual_commits(ports, name)).items():
-            before = measure()
-            await asyncio.gather(*(call() for call in together))
-            costs[kind] = measure() - before
+        costs |= await measured(await usual_commits(ports, name), measure)
         assert await ports.store.get_latest_sequence(name) == 27
         runs = await ports.store.list_runs(name, limit=100)
         assert sum(run.revision for run in runs) == 34 + 15
@@ -188,17 +190,10 @@ async def test_the_usual_save_of_a_run_is_not_looked_at_twice(
     """
     Nothing that it concerns is read first; all that was given is stored.
     """
-    looks: list[object] = []
-    perform = slow_path.perform
-
-    def noted(*arguments: Any) -> Any:
-        looks.append(arguments)
-        return perform(*arguments)
-
     async with ports_on(create_engine(url)) as ports:
         store = ports.store
         calls = await usual_commits(ports, "name")
-        monkeypatch.setattr(writer, "perform", noted)
+        looks = noted_looks(monkeypatch)
         for together in calls.values():
             await asyncio.gather(*(call() for call in together))
         began = await store.save_run(full_run())

@@ -599,3 +599,10 @@ CALLS: Mapping[str, PortCall] = MappingProxyType(
 """
 By port and method; what is called in two ways has the second in brackets.
 """
+
+DATABASE_CALLS: tuple[str, ...] = tuple(
+    name for name in sorted(CALLS) if not name.startswith("ArtifactStore.")
+)
+"""
+The names of those whose port knows a database.
+"""

@@ -6,7 +6,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from typing import Any
 
 import attrs
 import pytest
@@ -41,21 +40,19 @@ from asm_async.testing.factories import (
 from asm_async.values.changes import Changes
 from asm_async.values.maintenance import HealthIssueKind
 from asm_async.values.retention import RetentionPolicy
-
-_SHARD = shard_of("acme")
-_SOURCE, _TARGET = "p1", "p0"
-
-
-class _BrokenOffError(Exception):
-    """
-    The mover is no more.
-    """
+from tests.integration.sharding.broken_off import (
+    SHARD,
+    SOURCE,
+    TARGET,
+    BrokenOffError,
+    break_off,
+)
 
 
 async def _claim(engine: AsyncEngine) -> Claim:
     async with engine.connect() as conn:
         claims, _ = await read_claims(conn)
-        return claims[_SHARD]
+        return claims[SHARD]
 
 
 async def test_nothing_is_lost_or_renumbered(
@@ -95,8 +92,8 @@ async def test_nothing_is_lost_or_renumbered(
         for session_id in ids:
             group.create_task(write(session_id))
         group.create_task(begin())
-        for target in (_TARGET, _SOURCE):
-            report = await move_shard(movers, _SHARD, target)
+        for target in (TARGET, SOURCE):
+            report = await move_shard(movers, SHARD, target)
             assert report.key_count == 1
             assert report.event_count
         is_moved.set()
@@ -154,13 +151,13 @@ async def test_what_is_written_while_it_is_copied_is_moved(
         return count
 
     monkeypatch.setattr(copying.Copying, "copy_all", copy_and_write)
-    report = await move_shard(movers, _SHARD, _TARGET)
+    report = await move_shard(movers, SHARD, TARGET)
 
     assert report.event_count >= 2_000
     # Counters and rows that were written, the late event and those of two sessions
     # whose events have to be copied again.
     assert 0 < report.rows_under_lock < 50
-    there = ports.primaries[_TARGET]
+    there = ports.primaries[TARGET]
     events = await there.store.get_events("acme/0")
     assert [event.sequence_number for event in events] == list(range(1, 402))
     assert events[-1].id == "late"
@@ -173,7 +170,7 @@ async def test_what_is_written_while_it_is_copied_is_moved(
     assert (await there.store.get_run(run.id)).turn_count == 7
     (item,) = await there.state.list_items("acme/x")
     assert item.data == "new"
-    left = ports.primaries[_SOURCE]
+    left = ports.primaries[SOURCE]
     assert await left.query.count_events() == 0
     for side in (there, left):
         issues = {issue.kind for issue in await side.maintenance.health_check()}
@@ -194,15 +191,15 @@ async def test_of_two_movers_the_latter_goes_on(
 
     async def copy_after_another(self: copying.Copying) -> int:
         monkeypatch.setattr(copying.Copying, "copy_all", copy_all)
-        await move_shard(movers, _SHARD, _TARGET)
+        await move_shard(movers, SHARD, TARGET)
         event = make_event(id="evt_4", session_id="acme/1")
         await ports.store.append_event(event)
         return await copy_all(self)
 
     monkeypatch.setattr(copying.Copying, "copy_all", copy_after_another)
     with pytest.raises(ConflictError, match="by another process"):
-        await move_shard(movers, _SHARD, _TARGET)
-    assert await _claim(movers[_TARGET]) == Claim(ShardState.HERE, 1)
+        await move_shard(movers, SHARD, TARGET)
+    assert await _claim(movers[TARGET]) == Claim(ShardState.HERE, 1)
     events = await ports.store.get_events("acme/1")
     assert [event.sequence_number for event in events] == [1, 2, 3, 4]
 
@@ -223,10 +220,10 @@ async def test_everything_of_a_shard_is_moved(
     (item,) = await ports.state.save_items([make_item(scope="acme/config", key="k")])
     before = await ports.query.export_session(session.id)
 
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
 
     assert await ports.query.export_session(session.id) == before
-    there = ports.primaries[_TARGET]
+    there = ports.primaries[TARGET]
     assert [s.id for s in await there.query.search_sessions(tags=["a"])] == ["acme/1"]
     (kept,) = (await ports.state.get_items("acme/config", ["k"])).values()
     assert kept.data == item.data
@@ -235,7 +232,7 @@ async def test_everything_of_a_shard_is_moved(
     assert (await ports.store.save_session(make_session(id=gone.id))).revision > 1
     event = make_event(session_id=gone.id)
     assert (await ports.store.append_event_with_sequence(event)).sequence_number == 4
-    left = ports.primaries[_SOURCE]
+    left = ports.primaries[SOURCE]
     assert await left.store.list_sessions(include_deleted=True) == []
     assert not [i for i in await ports.maintenance.health_check() if "orphan" in i.kind]
 
@@ -247,8 +244,8 @@ async def test_the_old_place_refuses_every_write(
     Also from who goes past the router: new sessions, and the row of an old one.
     """
     await ports.store.save_session(make_session(id="acme/1"))
-    await move_shard(movers, _SHARD, _TARGET)
-    old = ports.primaries[_SOURCE]
+    await move_shard(movers, SHARD, TARGET)
+    old = ports.primaries[SOURCE]
     for write in (
         old.store.save_session(make_session(id="acme/1")),
         old.store.save_session(make_session(id="acme/2")),
@@ -286,10 +283,10 @@ async def test_a_router_that_has_not_heard_of_a_move_writes_to_the_new_place(
         for primary in other.router.primaries.values():
             primary.forget()
             await primary.refresh()
-        await move_shard(movers, _SHARD, _TARGET)
-        assert other.router.primaries[_SOURCE].is_believed
+        await move_shard(movers, SHARD, TARGET)
+        assert other.router.primaries[SOURCE].is_believed
         await other.store.save_session(make_session(id="acme/2"))
-        found = await ports.primaries[_TARGET].store.get_session("acme/2")
+        found = await ports.primaries[TARGET].store.get_session("acme/2")
         assert found.id == "acme/2"
         event = make_event(id="evt_9", session_id="acme/1")
         stored = await other.store.append_event_with_sequence(event)
@@ -309,9 +306,6 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
     await ports.store.save_session(make_session(id="acme/1"))
     await ports.store.append_events(make_events(2, session_id="acme/1"))
 
-    def break_off(*_: Any) -> None:
-        raise _BrokenOffError
-
     with monkeypatch.context() as patched:
         match step:
             case "copied":
@@ -322,23 +316,23 @@ async def test_a_move_that_was_broken_off_is_finished_by_the_next(
                 patched.setattr(moving, "closing", break_off)
             case _:
                 patched.setattr(moving, "copy_tombstones", break_off)
-        with pytest.raises(_BrokenOffError):
-            await move_shard(movers, _SHARD, _TARGET)
+        with pytest.raises(BrokenOffError):
+            await move_shard(movers, SHARD, TARGET)
     with pytest.raises(ConflictError, match="is being moved to 'p0'"):
-        await move_shard(movers, _SHARD, "p2")
+        await move_shard(movers, SHARD, "p2")
     # Before the source has let it go, the copy at the target takes no write.
     event = make_event(id="evt_3", session_id="acme/1")
     if step == "copied":
         with pytest.raises(StorageError):
-            await ports.primaries[_TARGET].store.append_event(event)
+            await ports.primaries[TARGET].store.append_event(event)
         stored = await ports.store.append_event_with_sequence(event)
         assert stored.sequence_number == 3
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     stored = await ports.store.append_event_with_sequence(event)
     assert stored.sequence_number == 3
-    assert len(await ports.primaries[_TARGET].store.get_events("acme/1")) == 3
-    assert await _claim(movers[_SOURCE]) == Claim(ShardState.ABSENT, 0)
-    assert await _claim(movers[_TARGET]) == Claim(ShardState.HERE, 1)
+    assert len(await ports.primaries[TARGET].store.get_events("acme/1")) == 3
+    assert await _claim(movers[SOURCE]) == Claim(ShardState.ABSENT, 0)
+    assert await _claim(movers[TARGET]) == Claim(ShardState.HERE, 1)
 
 
 async def test_what_an_earlier_move_has_left_keeps_nothing_behind(
@@ -348,13 +342,13 @@ async def test_what_an_earlier_move_has_left_keeps_nothing_behind(
     One that was killed at its very end has not forgotten which keys had moved.
     """
     await ports.store.save_session(make_session(id="acme/1"))
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     left = {"key": "acme", "is_moved": True}
-    for side in (_SOURCE, _TARGET):
+    for side in (SOURCE, TARGET):
         async with movers[side].begin() as conn:
             await conn.execute(sa.insert(moving_keys), left)
-    await move_shard(movers, _SHARD, _SOURCE)
-    there = ports.primaries[_SOURCE]
+    await move_shard(movers, SHARD, SOURCE)
+    there = ports.primaries[SOURCE]
     assert (await there.store.get_session("acme/1")).id == "acme/1"
     await ports.store.append_event(make_event(session_id="acme/1"))
 
@@ -366,10 +360,10 @@ async def test_what_cannot_be_moved_is_refused(
     A shard or a primary that there is not; one that is there already stays.
     """
     with pytest.raises(ValidationError, match=r"^shard: expected 0 to 255"):
-        await move_shard(movers, 256, _TARGET)
+        await move_shard(movers, 256, TARGET)
     with pytest.raises(ValidationError, match=r"^target: expected one of p0, p1, p2"):
         await move_shard(movers, 0, "p9")
-    assert await move_shard(movers, _SHARD, _SOURCE) == moving.MoveReport()
+    assert await move_shard(movers, SHARD, SOURCE) == moving.MoveReport()
 
 
 async def test_primaries_must_have_all_shards_between_them(
@@ -403,6 +397,6 @@ async def test_a_deleted_session_stays_deleted(
     """
     await ports.store.save_session(make_session(id="acme/1"))
     await ports.maintenance.soft_delete_session("acme/1")
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     with pytest.raises(SessionDeletedError):
         await ports.store.append_event(make_event(session_id="acme/1"))

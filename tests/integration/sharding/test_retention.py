@@ -16,7 +16,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from asm_async.errors import SessionNotFoundError, StorageBusyError, StorageError
 from asm_async.fronts.erasing import ErasureFilter, Member
 from asm_async.ports.maintenance import Maintenance
-from asm_async.sharding import ShardedPorts, copying, move_shard, router, shard_of
+from asm_async.sharding import ShardedPorts, copying, move_shard, router
 from asm_async.sql.core import tables
 from asm_async.sql.retention.erasing import SQLErasure
 from asm_async.testing.factories import (
@@ -29,9 +29,13 @@ from asm_async.testing.factories import (
 )
 from asm_async.values.maintenance import HealthIssueKind, MaintenanceStep
 from asm_async.values.retention import RetentionPolicy
-
-_SHARD = shard_of("acme")
-_SOURCE, _TARGET = "p1", "p0"
+from tests.integration.sharding.broken_off import (
+    SHARD,
+    SOURCE,
+    TARGET,
+    BrokenOffError,
+    break_off,
+)
 
 _POLICY = RetentionPolicy(
     max_events_per_session=3,
@@ -40,12 +44,6 @@ _POLICY = RetentionPolicy(
 )
 
 Call: TypeAlias = Callable[[ShardedPorts], Awaitable[object]]
-
-
-class _BrokenOffError(Exception):
-    """
-    The mover is no more.
-    """
 
 
 async def _execute(maintenance: Maintenance) -> None:
@@ -92,7 +90,7 @@ async def filled(ports: ShardedPorts, movers: Mapping[str, AsyncEngine]) -> None
     await ports.maintenance.soft_delete_session("acme/deleted")
     sessions = tables.sessions
     long_ago = datetime.now(UTC) - timedelta(days=9)
-    async with movers[_SOURCE].begin() as conn:
+    async with movers[SOURCE].begin() as conn:
         change = sa.update(sessions).where(sessions.c.deleted_at.is_not(None))
         await conn.execute(change.values(deleted_at=long_ago))
 
@@ -132,14 +130,14 @@ async def test_a_move_carries_what_was_removed_meanwhile(
 
     async def copy_and_retain(self: copying.Copying) -> int:
         count = await copy_all(self)
-        at_source = ports.primaries[_SOURCE]
+        at_source = ports.primaries[SOURCE]
         await _execute(at_source.maintenance)
         await _erase(at_source.maintenance)
         assert await at_source.artifacts.hard_delete_expired(datetime.now(UTC)) == 1
         return count
 
     monkeypatch.setattr(copying.Copying, "copy_all", copy_and_retain)
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     await _check_retained(ports)
     assert (
         await ports.artifacts.list_by_session("acme/kept", include_deleted=True) == []
@@ -177,7 +175,7 @@ async def test_what_meets_a_copy_waits_until_it_has_arrived(
     copy_all = copying.Copying.copy_all
     monkeypatch.setattr(copying.Copying, "copy_all", copy_and_call)
     monkeypatch.setattr(router.Refusals, "wait_out", note)
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     await calls[0]
 
 
@@ -190,14 +188,10 @@ async def test_a_mover_that_is_no_more_keeps_nobody_waiting_for_ever(
     """
     The error can be retried, and says how the move ends; the rest is done before.
     """
-
-    def break_off(*_: object) -> None:
-        raise _BrokenOffError
-
     with monkeypatch.context() as patched:
         patched.setattr(copying.Copying, "check", break_off)
-        with pytest.raises(_BrokenOffError):
-            await move_shard(movers, _SHARD, _TARGET)
+        with pytest.raises(BrokenOffError):
+            await move_shard(movers, SHARD, TARGET)
     monkeypatch.setattr(ports.router, "timeout", 0.0)
     report = await ports.maintenance.execute(_POLICY)
     (error,) = report.errors[MaintenanceStep.HARD_DELETE_EXPIRED_SESSIONS]
@@ -211,7 +205,7 @@ async def test_a_mover_that_is_no_more_keeps_nobody_waiting_for_ever(
     with pytest.raises(StorageBusyError, match="asm shards move"):
         await ports.maintenance.erase(user_id="usr_gone")
     monkeypatch.undo()
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     await _erase(ports.maintenance)
     await _check_retained(ports)
 
@@ -235,7 +229,7 @@ async def test_an_erasure_misses_no_session_that_moves_past_it(
             yield page
         are_asked.append("one")
         if len(are_asked) == 1:
-            await move_shard(movers, _SHARD, _TARGET)
+            await move_shard(movers, SHARD, TARGET)
 
     monkeypatch.setattr(SQLErasure, "find", find_and_move)
     erased = await ports.maintenance.erase(user_id="usr_gone")

@@ -22,7 +22,6 @@ from asm_async.sharding import (
     move_shard,
     moving,
     router,
-    shard_of,
 )
 from asm_async.sharding.fences import changes, moving_keys
 from asm_async.sql.transactions.transaction import Transactions
@@ -35,19 +34,13 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.values.maintenance import HealthIssueKind
-
-_SHARD = shard_of("acme")
-_SOURCE, _TARGET = "p1", "p0"
-
-
-class _BrokenOffError(Exception):
-    """
-    The mover is no more.
-    """
-
-
-def _break_off(*_: object) -> None:
-    raise _BrokenOffError
+from tests.integration.sharding.broken_off import (
+    SHARD,
+    SOURCE,
+    TARGET,
+    BrokenOffError,
+    break_off,
+)
 
 
 @pytest.fixture
@@ -64,9 +57,9 @@ async def broken_off(
     await ports.store.append_events(make_events(3, session_id="acme/1"))
     await ports.state.save_items([make_item(scope="acme/config", key="k")])
     with monkeypatch.context() as patched:
-        patched.setattr(moving.Move, "_move_copied", _break_off)
-        with pytest.raises(_BrokenOffError):
-            await move_shard(movers, _SHARD, _TARGET)
+        patched.setattr(moving.Move, "_move_copied", break_off)
+        with pytest.raises(BrokenOffError):
+            await move_shard(movers, SHARD, TARGET)
 
 
 async def _moves(ports: ShardedPorts) -> list[tuple[str, str]]:
@@ -92,11 +85,11 @@ async def test_a_health_check_finds_it(
     """
     await ports.store.append_event(make_event(id="evt_4", session_id="acme/1"))
     ((subject, message),) = await _moves(ports)
-    assert subject == f"shard {_SHARD}"
+    assert subject == f"shard {SHARD}"
     assert "from 'p1' to 'p0', and 1 rows are noted" in message
-    assert f"asm shards move --shard {_SHARD} --to p0" in message
-    assert f"asm shards abandon --shard {_SHARD}" in message
-    await move_shard(movers, _SHARD, _TARGET)
+    assert f"asm shards move --shard {SHARD} --to p0" in message
+    assert f"asm shards abandon --shard {SHARD}" in message
+    await move_shard(movers, SHARD, TARGET)
     assert await _moves(ports) == []
 
 
@@ -119,8 +112,8 @@ async def test_what_is_written_meanwhile_is_noted_once(
     quotes = '"\x01' * 400
     await ports.state.save_items([make_item(scope=f"acme/{long}", key=quotes)])
     # The counter, the run and the items; the session's row where a run touches it.
-    assert await _count(movers[_SOURCE], changes) <= 5
-    await move_shard(movers, _SHARD, _TARGET)
+    assert await _count(movers[SOURCE], changes) <= 5
+    await move_shard(movers, SHARD, TARGET)
     assert (await ports.store.get_run("run_1")).turn_count == 23
     events = await ports.store.get_events("acme/1")
     assert [event.sequence_number for event in events] == list(range(1, 24))
@@ -157,7 +150,7 @@ async def test_what_is_noted_again_while_it_is_copied_is_copied_again(
     monkeypatch.setattr(copying, "MAX_ROWS_UNDER_LOCK", 0)
     monkeypatch.setattr(copying.Copying, "copy_all", copy_and_write)
     monkeypatch.setattr(copying.Copying, "copy_changes", copy_them_and_write)
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     assert (await ports.store.get_run(run.id)).turn_count == 2
 
 
@@ -170,26 +163,26 @@ async def test_an_abandoned_move_leaves_everything_where_it_was(
     """
     await ports.store.append_event(make_event(id="evt_4", session_id="acme/1"))
     before = await ports.query.export_session("acme/1")
-    await abandon_move(movers, _SHARD)
+    await abandon_move(movers, SHARD)
     claims = await list_shards(movers)
-    states = {name: said[_SHARD].state for name, said in claims.items()}
+    states = {name: said[SHARD].state for name, said in claims.items()}
     assert states == {
         "p0": ShardState.ABSENT,
         "p1": ShardState.HERE,
         "p2": ShardState.ABSENT,
     }
     assert await _moves(ports) == []
-    there = ports.primaries[_TARGET]
+    there = ports.primaries[TARGET]
     assert await there.store.list_sessions(include_deleted=True) == []
     assert await there.state.list_items("acme/config") == []
     await ports.store.save_run(make_run(id="run_2", session_id="acme/1"))
-    for name in (_SOURCE, _TARGET):
+    for name in (SOURCE, TARGET):
         assert await _count(movers[name], changes) == 0
         assert await _count(movers[name], moving_keys) == 0
     with pytest.raises(ConflictError, match="is not being moved"):
-        await abandon_move(movers, _SHARD)
+        await abandon_move(movers, SHARD)
     await ports.store.delete_session("acme/1")
-    await move_shard(movers, _SHARD, "p2")
+    await move_shard(movers, SHARD, "p2")
     assert len(before.events) == 4
     kept = await ports.state.list_items("acme/config")
     assert [item.key for item in kept] == ["k"]
@@ -206,14 +199,14 @@ async def test_an_abandonment_that_was_broken_off_is_finished_by_the_next(
     """
     for step in ("_clear", "_forget_keys"):
         with monkeypatch.context() as patched:
-            patched.setattr(moving.Move, step, _break_off)
-            with pytest.raises(_BrokenOffError):
-                await abandon_move(movers, _SHARD)
+            patched.setattr(moving.Move, step, break_off)
+            with pytest.raises(BrokenOffError):
+                await abandon_move(movers, SHARD)
         if step == "_clear":
             assert len(await _moves(ports)) == 1
     assert await _moves(ports) == []
     assert len(await ports.store.get_events("acme/1")) == 3
-    await move_shard(movers, _SHARD, _TARGET)
+    await move_shard(movers, SHARD, TARGET)
     assert len(await ports.store.get_events("acme/1")) == 3
 
 
@@ -227,13 +220,13 @@ async def test_what_has_arrived_is_not_abandoned(
     """
     await ports.store.save_session(make_session(id="acme/1"))
     with monkeypatch.context() as patched:
-        patched.setattr(moving, "copy_tombstones", _break_off)
-        with pytest.raises(_BrokenOffError):
-            await move_shard(movers, _SHARD, _TARGET)
+        patched.setattr(moving, "copy_tombstones", break_off)
+        with pytest.raises(BrokenOffError):
+            await move_shard(movers, SHARD, TARGET)
     await ports.store.append_event(make_event(session_id="acme/1"))
     with pytest.raises(ConflictError, match=r"'acme' has arrived already: finish"):
-        await abandon_move(movers, _SHARD)
-    await move_shard(movers, _SHARD, _TARGET)
+        await abandon_move(movers, SHARD)
+    await move_shard(movers, SHARD, TARGET)
     assert len(await ports.store.get_events("acme/1")) == 1
 
 
@@ -265,12 +258,12 @@ async def test_a_mover_that_was_only_slow_is_stopped_by_an_abandonment(
 
     monkeypatch.setattr(copying.Copying, "copy_all", copy_late)
     monkeypatch.setattr(moving.Move, "_clear", clear_late)
-    mover = asyncio.create_task(move_shard(movers, _SHARD, _TARGET))
+    mover = asyncio.create_task(move_shard(movers, SHARD, TARGET))
     await is_copying.wait()
-    await abandon_move(movers, _SHARD)
+    await abandon_move(movers, SHARD)
     with pytest.raises(ConflictError, match="by another process"):
         await mover
-    there = ports.primaries[_TARGET]
+    there = ports.primaries[TARGET]
     assert await there.store.list_sessions(include_deleted=True) == []
     assert len(await ports.store.get_events("acme/1")) == 3
 

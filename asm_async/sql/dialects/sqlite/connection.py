@@ -20,8 +20,12 @@ import attrs
 from aiosqlite import Connection, Cursor
 from aiosqlite.context import contextmanager
 
-from asm_async.fronts.cancellation import wait_uninterruptible
-from asm_async.sql.dialects.sqlite.driver import hand_over, interrupt, jobs_of
+from asm_async.sql.dialects.sqlite.driver import (
+    hand_over,
+    interrupt,
+    interrupt_and_wait,
+    jobs_of,
+)
 
 Work: TypeAlias = Callable[[sqlite3.Connection], None]
 
@@ -140,11 +144,8 @@ class OneHopConnection(Connection):
         What it does must not take effect later, when others use the connection.
         """
         loop, landed = asyncio.get_running_loop(), asyncio.Event()
-        interrupt(self)
         hand_over(self, partial(loop.call_soon_threadsafe, landed.set))
-        waiting = asyncio.ensure_future(landed.wait())
-        await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_CLOSE)
-        waiting.cancel()
+        await interrupt_and_wait(self, landed)
 
     async def rollback(self) -> None:
         """

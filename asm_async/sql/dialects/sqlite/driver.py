@@ -126,7 +126,7 @@ class JobQueue:
 
     def give_up_later(self, leave: Callable[[], None]) -> None:
         """
-        Give the thread up unless what it does, which was interrupted, ends soon.
+        Abandon the thread unless what it does, which was interrupted, ends soon.
 
         Args:
             leave: Called before anybody is told, so that nobody uses the connection.
@@ -224,7 +224,7 @@ def interrupt(driver: Any) -> None:
     Interrupt the statement that a driver's connection executes, if it does.
 
     If it does not end, its thread is in the disk: the connection is left to the thread,
-    and whoever waits for it gets a ``TimeoutError``.
+    and the caller that waits for it gets a ``TimeoutError``.
     """
     # It never suspends; one that is closed refuses, or SQLite does as it is closing.
     with suppress(StopIteration, ValueError, sqlite3.ProgrammingError):
@@ -279,11 +279,21 @@ async def run(driver: Any, work: Callable[[sqlite3.Connection], T]) -> T:
         return await landed
     except asyncio.CancelledError:
         if not has_landed.is_set():
-            interrupt(driver)
-            waiting = asyncio.ensure_future(has_landed.wait())
-            await wait_uninterruptible(waiting, loop.time() + _MAX_SECONDS_TO_LAND)
-            waiting.cancel()
+            await interrupt_and_wait(driver, has_landed)
         raise
+
+
+async def interrupt_and_wait(driver: Any, has_landed: asyncio.Event) -> None:
+    """
+    Interrupt a statement, and wait until it *has_landed*, even if cancelled.
+
+    The connection is not to be used by anybody else before that.
+    """
+    interrupt(driver)
+    waiting = asyncio.ensure_future(has_landed.wait())
+    end = asyncio.get_running_loop().time() + _MAX_SECONDS_TO_LAND
+    await wait_uninterruptible(waiting, end)
+    waiting.cancel()
 
 
 def identity_of(path: str) -> _Identity | None:
