@@ -8,10 +8,9 @@ import asyncio
 import gc
 import os
 import select
-import signal
 import sqlite3
 import time
-from collections.abc import Awaitable, Callable, Generator
+from collections.abc import Awaitable, Generator
 from pathlib import Path
 
 import aiosqlite
@@ -29,8 +28,8 @@ from asm_async.memory import (
 from asm_async.sql import SQLEventFeed, SQLSessionStore, create_engine, migrations
 from asm_async.sql.dialects.sqlite.driver import interrupt, run
 from asm_async.testing.factories import make_event, make_session
+from tests.forked_process import MAX_SECONDS, ForkedProcess
 
-MAX_SECONDS = 20
 LOOPS = 12
 
 pytestmark = [
@@ -105,43 +104,6 @@ async def outcome_of(call: Awaitable[object]) -> str:
             return str(await call)
     except Exception as error:  # noqa: BLE001 - foreign ones are what is looked for
         return f"{type(error).__name__}: {error}"
-
-
-class ForkedProcess:
-    """
-    A process that does *work* and tells what it returned; it does not outlive its test.
-    """
-
-    def __init__(self, work: Callable[[], str]) -> None:
-        self._read, write = os.pipe()
-        self._process = os.fork()
-        if self._process == 0:
-            # Nothing of the tests must run on in the child, whatever happens.
-            try:
-                os.write(write, work().encode())
-            finally:
-                os._exit(0)
-        os.close(write)
-
-    def hear(self) -> str:
-        """
-        Wait for what it tells, and end it.
-        """
-        try:
-            assert select.select([self._read], [], [], MAX_SECONDS)[0], "it hangs"
-            return os.read(self._read, 10_000).decode()
-        finally:
-            self.end()
-
-    def end(self) -> None:
-        """
-        End it, if it has not ended.
-        """
-        if self._process:
-            os.kill(self._process, signal.SIGKILL)
-            os.waitpid(self._process, 0)
-            os.close(self._read)
-            self._process = 0
 
 
 def test_an_engine_works_in_one_event_loop_after_the_other(engine: AsyncEngine) -> None:

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sqlite3
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
@@ -23,6 +24,7 @@ import attrs
 
 from asm_async.errors import StorageError, StorageUnavailableError
 from asm_async.fronts.cancellation import wait_uninterruptible
+from asm_async.sql.dialects.sqlite.forks import new_gate
 
 _Identity: TypeAlias = tuple[int, int]
 
@@ -63,8 +65,7 @@ def close_left(driver: Any) -> None:
     """
     Close an idle connection whose thread is not there any more.
     """
-    connection: sqlite3.Connection = driver._conn  # noqa: SLF001 - see the module
-    connection.close()
+    driver._conn.close()  # noqa: SLF001 - see the module
     # Collected, it would say that nobody has closed it.
     driver._connection = None  # noqa: SLF001 - see the module
 
@@ -78,6 +79,7 @@ class JobQueue:
 
     def __init__(self, queue: Any) -> None:
         self._queue = queue
+        self._gate = new_gate()
         self._waiting: asyncio.Future[Any] | None = None
         self._tell: Callable[[BaseException], None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -88,14 +90,14 @@ class JobQueue:
         Take a job for the thread.
         """
         future, function = job
-        if self._is_given_up:
+        if not self._is_given_up:
+            self._waiting = future
+        elif future is not None:
             # It is done if ever the thread comes back. Nobody waits for that.
-            if future is not None and not future.done():
+            if not future.done():
                 future.set_result(None)
-            self._queue.put_nowait((None, function))
-            return
-        self._waiting = future
-        self._queue.put_nowait(job)
+            future = None
+        self._queue.put_nowait((future, partial(_do_within, self._gate, function)))
 
     def begin(
         self, job: Callable[[], None], tell: Callable[[BaseException], None]
@@ -109,7 +111,7 @@ class JobQueue:
             tell: Called in the event loop if the thread does not come back.
         """
         self._tell = tell
-        self._queue.put_nowait((None, job))
+        self._queue.put_nowait((None, partial(_do_within, self._gate, job)))
 
     def end(self) -> None:
         """
@@ -152,6 +154,14 @@ class JobQueue:
             waiting.set_exception(error)
         if tell is not None:
             tell(error)
+
+
+def _do_within(gate: threading.Lock, function: Callable[[], T]) -> T:
+    """
+    Do a job, which no fork of the process interrupts.
+    """
+    with gate:
+        return function()
 
 
 def jobs_of(driver: Any) -> JobQueue:

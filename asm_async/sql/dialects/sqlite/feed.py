@@ -30,6 +30,7 @@ from asm_async.sql.core.feed_timing import (
     WATCHER_STOP_TIMEOUT,
 )
 from asm_async.sql.dialects.feed import Connect, FeedDialect, Read
+from asm_async.sql.dialects.sqlite.forks import new_gate
 from asm_async.sql.notifications.hub import NotificationHub
 from asm_async.values.checkpoint import Place
 
@@ -173,6 +174,7 @@ class _Watcher:
         self._path = path
         self._hub = hub
         self._loop = loop
+        self._gate = new_gate()
         self._must_stop = threading.Event()
         self._connection: sqlite3.Connection | None = None
         self._log_throttle = LogThrottle()
@@ -200,9 +202,18 @@ class _Watcher:
         """
         Wait, and return whether it was told to stop, or its loop was closed untold.
         """
-        return self._must_stop.wait(after) or self._loop.is_closed()
+        # Now the process may fork.
+        self._gate.release()
+        try:
+            return self._must_stop.wait(after) or self._loop.is_closed()
+        finally:
+            self._gate.acquire()
 
     def _run(self) -> None:
+        with self._gate:
+            self._watch()
+
+    def _watch(self) -> None:
         try:
             while not self._must_end(0):
                 try:
@@ -213,7 +224,7 @@ class _Watcher:
                     # What was interrupted so that it stops has not failed.
                     if not self._must_stop.is_set():
                         self._log_throttle.log(_LOG, logging.WARNING, _BLIND, error)
-                self._must_stop.wait(WATCHER_RETRY_PAUSE)
+                self._must_end(WATCHER_RETRY_PAUSE)
         finally:
             self._call(self.has_stopped.set)
 
