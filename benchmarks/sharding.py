@@ -1,13 +1,13 @@
 """
-What several primaries carry: ``python -m benchmarks.sharding``, two minutes.
+What several primaries carry: ``python -m benchmarks.sharding``, three minutes.
 
 One PostgreSQL server and three, in turn, under the same writers, each of which appends
 to a session of its own. What counts on one machine is the rate for each second of
 processor time that the servers take: three times as many machines have three times as
-much of it. Writers of one server share its transactions, so that one server with a
-third of the writers, too, shows what comes of fewer writers for each. Then one of the
-three is killed, and a table has the 99th percentile of the appends to the others before
-and after.
+much of it. Writers of one server share its transactions. What comes of fewer writers
+for each server is shown by one with a third of the writers, and by three that have as
+many writers each as the one. Then one of the three is killed, and a table has the 99th
+percentile of the appends to the others before and after.
 """
 
 from __future__ import annotations
@@ -129,8 +129,9 @@ async def _measure(
                 open_sharded_ports(urls, pool_size=5, max_overflow=0, timeout=5)
             )
             pids = [_pid(each) for each in used]
-            opened[len(used)] = ports, await _sessions(ports, writers), pids
-        cases = [(1, writers), (1, writers // 3), (3, writers)]
+            sessions = await _sessions(ports, len(used) * writers)
+            opened[len(used)] = ports, sessions, pids
+        cases = [(1, writers), (1, writers // 3), (3, writers), (3, 3 * writers)]
         found = {case: list[tuple[float, float]]() for case in cases}
         for _ in range(rounds):
             for case in cases:
@@ -147,6 +148,7 @@ async def _measure(
             _say(f"| {count} | {used_writers} | {rate:,.0f} | {per_second:,.0f} |")
 
         ports, session_ids, _ = opened[3]
+        session_ids = session_ids[:writers]
         homes = {each: await ports.router.home(each) for each in session_ids}
         others = [each for each in session_ids if homes[each] != "c"]
         before_kill = await _write(ports, session_ids, seconds)

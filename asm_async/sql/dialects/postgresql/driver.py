@@ -104,22 +104,32 @@ def in_task(
     """
     Run *work* to its end in a task, which begins at once where Python can do that.
 
-    *done* is called in the event loop with what it returned or raised.
+    *done* is called in the event loop with what it returned or raised, perhaps before
+    this returns.
     """
 
-    def landed(task: asyncio.Task[T]) -> None:
-        if task.cancelled():
-            done(None, StoreClosedError("the event loop was shut down"))
-        elif failure := task.exception():
+    async def run() -> None:
+        try:
+            result = await work
+        except asyncio.CancelledError:
+            raise
+        except BaseException as failure:  # noqa: BLE001 - it is told
             done(None, failure)
         else:
-            done(task.result(), None)
+            # Who waits for it need not wait for the end of the task as well.
+            done(result, None)
+
+    def landed(task: asyncio.Task[None]) -> None:
+        # Also one that was cancelled before it had begun.
+        if task.cancelled():
+            work.close()
+            done(None, StoreClosedError("the event loop was shut down"))
 
     loop = asyncio.get_running_loop()
     if sys.version_info >= (3, 12):
-        task = asyncio.Task(work, loop=loop, eager_start=True)
+        task = asyncio.Task(run(), loop=loop, eager_start=True)
     else:
-        task = asyncio.Task(work, loop=loop)
+        task = asyncio.Task(run(), loop=loop)
     task.add_done_callback(landed)
 
 

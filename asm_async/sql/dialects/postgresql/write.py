@@ -62,6 +62,7 @@ _NEW_REVISIONS = """
 """
 
 
+@lru_cache(4096)
 def _key(namespace: bytes, name: str) -> int:
     """
     Hash *name* to a signed 64-bit integer.
