@@ -75,7 +75,9 @@ async def usual_saves(ports: SQLPorts, name: str) -> dict[str, Sequence[Call]]:
     ) -> Call:
         result = ExecutionResult(
             session=session,
-            run=run and make_run(id=f"{run} {name}", session_id=session.id),
+            run=None
+            if run is None
+            else make_run(id=f"{run} {name}", session_id=session.id),
             events=tuple(
                 make_event(id=f"evt {next(ids)}", session_id=session.id)
                 for _ in range(events)

@@ -7,7 +7,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import attrs
 import pytest
@@ -150,7 +150,8 @@ class Saves:
         if isinstance(found, Committed):
             return attrs.evolve(found, items=len(found.items) * (make_item(),))
         if isinstance(found, list):
-            return [each for each in found if isinstance(each, Event)]
+            of_any = cast("list[object]", found)
+            return [each for each in of_any if isinstance(each, Event)]
         return found
 
     async def spoil(self, change: str) -> None:
@@ -289,7 +290,7 @@ async def afterlives(saves: Saves) -> None:
     Save sessions that are hidden, and those whose ids were those of removed ones.
     """
     save, flush, store = saves.save, saves.flush, saves.ports.store
-    of = {"tenant_id": "mine"}
+    of: dict[str, Any] = {"tenant_id": "mine"}
     await saves.tell(flush("a", run="r", of=of))
     for state in ("soft_deleted", "deleting", "importing"):
         await saves.spoil(
@@ -306,7 +307,7 @@ async def afterlives(saves: Saves) -> None:
         save(**of),
         flush("b", run="r", of=of),
         save(revision=0, **of),
-        save(**of | {"tenant_id": "theirs"}),
+        save(tenant_id="theirs"),
         flush("c", of={"tenant_id": "theirs"}, expected_sequence=0),
     ):
         await store.delete_session(f"{saves.name} s")

@@ -16,7 +16,7 @@ import attrs
 from asm_async.errors import StorageUnavailableError
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.activity import SLACK
-from asm_async.sql.core.column_types import EPOCH, MICROSECOND, microseconds
+from asm_async.sql.core.column_types import EPOCH, MICROSECOND
 from asm_async.sql.core.error_translation import requires_reconnect, translated_errors
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EVENT_COLUMNS
@@ -211,15 +211,16 @@ def _do_block(
     Returns:
         None if a session, a run or an item is not as it must be, or an id is taken.
     """
-    written: Committed[T] = Committed(latest={}, result=None)
-    if work.block is not None:
-        try:
-            appended = _write_block(connection, work.block)
-        except sqlite3.IntegrityError:
-            return None
-        if appended is None:
-            return None
-        written = appended
+    written: Committed[T] | None
+    try:
+        if work.block is None:
+            written = Committed(latest={}, result=None)
+        else:
+            written = _write_block(connection, work.block)
+    except sqlite3.IntegrityError:
+        return None
+    if written is None:
+        return None
     if work.items is None and work.rest is None:
         return written
     revisions: Mapping[Name, int] = {}
@@ -230,7 +231,7 @@ def _do_block(
         revisions = saved_items
     if work.rest is None:
         return attrs.evolve(written, revisions=revisions)
-    # What the rest inserts may come to stand between.
+    # The events of the rest may belong between those of the block.
     result = _do_script(connection, work.rest())
     return attrs.evolve(
         written, result=result, revisions=revisions, first_position=None
@@ -249,11 +250,12 @@ def _write_block(
     Raises:
         sqlite3.IntegrityError: If an id is taken.
     """
-    now = datetime.now(UTC)
+    saved_at = datetime.now(UTC)
+    now = (saved_at - EPOCH) // MICROSECOND
     sessions: Mapping[str, int] | None = {}
     if block.saved_sessions:
-        sessions = save_sessions(connection, block.saved_sessions, microseconds(now))
-    latest = _count(connection, block, microseconds(now))
+        sessions = save_sessions(connection, block.saved_sessions, now)
+    latest = _count(connection, block, now)
     if sessions is None or latest is None or not _are_runs_met(connection, block):
         return None
     runs: Mapping[str, int] | None = {}
@@ -269,7 +271,7 @@ def _write_block(
         latest=latest,
         result=None,
         saved_sessions=sessions,
-        saved_at=now,
+        saved_at=saved_at,
         saved_runs=runs,
         first_position=first_position,
     )
