@@ -16,7 +16,13 @@ import sqlalchemy as sa
 from asm_async.errors import ASMError
 from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.writes import operations
-from asm_async.testing.factories import make_event, make_item, make_run, make_session
+from asm_async.testing.factories import (
+    make_artifact,
+    make_event,
+    make_item,
+    make_run,
+    make_session,
+)
 from asm_async.values import ids
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
@@ -166,7 +172,15 @@ async def repetitions(saves: Saves) -> None:
     """
     Repeat operations, with the same and with other content.
     """
-    save, flush = saves.save, saves.flush
+    save, flush, commit = saves.save, saves.flush, saves.ports.store.commit
+    made = saves.session("made")
+
+    def create(event_id: str, **changes: Any) -> Call:
+        event = make_event(id=event_id, session_id=made.id)
+        changes = {"create_session": made, "events": (event,)} | changes
+        return partial(commit, Changes(**changes), operation_id="create")
+
+    artifact = make_artifact(id=made.id, key=made.id, session_id=made.id)
     for call in (
         save(operation_id="begin"),
         save(operation_id="begin"),
@@ -189,6 +203,11 @@ async def repetitions(saves: Saves) -> None:
         flush("a"),
         flush("x", "x"),
         save(operation_id="begin"),
+        create("a"),
+        create("a"),
+        create("b"),
+        create("b", create_session=None, artifacts=(artifact,)),
+        create("b", create_session=None, session=made, artifacts=(artifact,)),
     ):
         await saves.tell(call)
 
@@ -315,6 +334,12 @@ async def afterlives(saves: Saves) -> None:
         await saves.tell(save(revision=1, **of))
         await saves.tell(call)
         await saves.tell(save(revision=1, **of))
+    # A counter row is left behind, and what it counts goes on.
+    await saves.spoil("DELETE FROM asm_sessions WHERE id = :id")
+    await saves.spoil(
+        "UPDATE asm_session_sequences SET session_revision = 50 WHERE session_id = :id"
+    )
+    await saves.tell(flush("d", of=of))
 
 
 async def groups(saves: Saves) -> None:
@@ -374,7 +399,7 @@ async def groups(saves: Saves) -> None:
         append("x", id_="other"),
         save("other"),
         flush("y", run="y", id_="other"),
-        of_run("x", artifacts=()),
+        of_run("x"),
     )
     created = Changes(
         create_session=saves.session("created"),
