@@ -335,6 +335,7 @@ async def afterlives(saves: Saves) -> None:
         await saves.tell(call)
         await saves.tell(save(revision=1, **of))
     # A counter row is left behind, and what it counts goes on.
+    await saves.tell(save(**of))
     await saves.spoil("DELETE FROM asm_sessions WHERE id = :id")
     await saves.spoil(
         "UPDATE asm_session_sequences SET session_revision = 50 WHERE session_id = :id"
