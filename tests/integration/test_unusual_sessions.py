@@ -231,6 +231,7 @@ async def expectations(saves: Saves) -> None:
         flush("c", run="r", expected_revision=3, of={"status": DONE}),
         flush("d", of={"status": ACTIVE}),
         flush("d", of={"status": DONE, "context": {"a": [1, None, "\ud800"]}}),
+        flush(id_="newest", expected_sequence=9),
         save(id_="new", revision=0, parent_session_id="none"),
         save(id_="newer", parent_session_id=f"{saves.name} new", status=DONE),
         save(id_="newer", created_at=make_session().created_at, agent_id="another"),
