@@ -198,11 +198,14 @@ async def test_the_usual_save_of_a_run_is_not_looked_at_twice(
             await asyncio.gather(*(call() for call in together))
         began = await store.save_run(full_run())
         saved = await store.save_run(full_run(turn_count=4), expected_revision=1)
+        again = await store.save_run(full_run(turn_count=5))
         assert looks == []
         assert began == full_run(revision=1)
         assert saved == full_run(turn_count=4, revision=2)
-        assert await store.get_run("run_1") == saved
-        await store.save_run(full_run(turn_count=5))
+        assert again == full_run(turn_count=5, revision=3)
+        assert await store.get_run("run_1") == again
+        with pytest.raises(RevisionConflictError):
+            await store.save_run(full_run(turn_count=6), expected_revision=1)
         assert len(looks) == 1
 
 

@@ -15,23 +15,23 @@ import attrs
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.prepared import Row, Script, Step
 from asm_async.sql.core.rows import EventValues
-from asm_async.sql.core.run_rows import RunValues
+from asm_async.sql.core.saved_rows import RowValues
 from asm_async.values.state_item import StateItem
 
 T = TypeVar("T")
 
 
 @attrs.frozen
-class RunRow:
+class SavedRow:
     """
-    A run to be saved.
+    A session or a run to be saved.
     """
 
-    values: RunValues
+    values: RowValues
     expected: int | None
     """
-    The revision that must be stored, 0 for a run that nobody has ever saved; None for
-    any.
+    The revision that must be stored, 0 for one that nobody has ever saved; None for
+    any, or none.
     """
 
 
@@ -43,7 +43,7 @@ class AppendBlock:
 
     counts: Mapping[str, int]
     """
-    How many events each session gets; none where only runs are saved.
+    How many events each session gets; 0 where only it or its runs are saved.
     """
 
     expected: Mapping[str, int]
@@ -62,7 +62,12 @@ class AppendBlock:
     expected, and which are not saved.
     """
 
-    saved_runs: Mapping[str, RunRow]
+    saved_sessions: Mapping[str, SavedRow]
+    """
+    The sessions that are saved, by id; they need not be there.
+    """
+
+    saved_runs: Mapping[str, SavedRow]
     """
     The runs that are saved, by id; each must belong to its session if it is there.
     """
@@ -199,6 +204,16 @@ class Committed(Generic[T]):
     latest: Mapping[str, int] | None
     """
     The latest number of each session of the block; None if the whole was done instead.
+    """
+
+    saved_sessions: Mapping[str, int] = MappingProxyType({})
+    """
+    The revisions of the sessions that were saved at once, by id.
+    """
+
+    saved_at: datetime | None = None
+    """
+    When these were, if there are any.
     """
 
     saved_runs: Mapping[str, int] = MappingProxyType({})

@@ -11,7 +11,7 @@ from typing import Protocol, TypeAlias
 import attrs
 
 from asm_async.sql.core.rows import EVENT_COLUMNS, EventValues, leading_values
-from asm_async.sql.dialects.direct import AppendBlock, RunRow
+from asm_async.sql.dialects.direct import AppendBlock, SavedRow
 from asm_async.values.event import Event
 
 BASE_SIZE = 1_024
@@ -120,7 +120,8 @@ class AppendPlan:
     """
     The events that are appended at once, each behind those that came before it.
 
-    Runs that are saved beside them are here, too: both concern the sessions' counters.
+    Sessions and runs that are saved beside them are here, too: all of these concern
+    the sessions' counters.
     """
 
     def __init__(self) -> None:
@@ -128,7 +129,8 @@ class AppendPlan:
         self._expected: dict[str, int] = {}
         self._tenants: dict[str, str] = {}
         self._runs: dict[str, tuple[str, int]] = {}
-        self._saved_runs: dict[str, RunRow] = {}
+        self._saved_sessions: dict[str, SavedRow] = {}
+        self._saved_runs: dict[str, SavedRow] = {}
         self._rows: list[EventValues] = []
 
     def add(self, operation: _Appending, others: set[str]) -> bool:
@@ -169,24 +171,29 @@ class AppendPlan:
             self._rows.append((*leading_values(event), event.session_id, place, *texts))
         return True
 
-    def add_with_runs(
+    def add_with_rows(
         self,
         operation: _Appending,
         others: set[str],
-        saved_runs: Mapping[str, RunRow],
+        sessions: Mapping[str, SavedRow],
+        runs: Mapping[str, SavedRow],
     ) -> bool:
         """
-        Add the operation's events and the runs that it saves, as :meth:`add` does.
+        Add the operation's events and what it saves, as :meth:`add` does.
 
         A run that one operation saves concerns none behind it: what is expected is
-        looked at before anything is saved.
+        looked at before anything is saved. A session may be new, and not there for
+        those before it.
         """
-        saved, of_runs = self._saved_runs, [*saved_runs, *operation.expected_runs]
-        if not saved.keys().isdisjoint(of_runs) or not self.add(operation, others):
+        saved, of_runs = self._saved_runs, [*runs, *operation.expected_runs]
+        is_late = not saved.keys().isdisjoint(of_runs)
+        is_late |= not self._counts.keys().isdisjoint(sessions)
+        if is_late or not self.add(operation, others):
             return False
-        if saved_runs:
+        if sessions or runs:
             self._counts.setdefault(operation.partition_key, 0)
-            saved.update(saved_runs)
+            self._saved_sessions.update(sessions)
+            saved.update(runs)
         return True
 
     @property
@@ -212,6 +219,7 @@ class AppendPlan:
             expected=self._expected,
             tenants=self._tenants,
             runs=self._runs,
+            saved_sessions=self._saved_sessions,
             saved_runs=self._saved_runs,
             rows=self._rows,
         )

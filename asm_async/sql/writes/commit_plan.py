@@ -1,5 +1,5 @@
 """
-Which state items of a group are written at once, and commits of them, events and runs.
+Which state items of a group are written at once, and which commits.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ class CommitPlan:
     """
     The items that are saved, removed or looked at at once, each by one operation.
 
-    The events and runs of commits are added to the appends.
+    What else commits store is added to the appends.
     """
 
     def __init__(self, appends: AppendPlan) -> None:
@@ -31,7 +31,7 @@ class CommitPlan:
 
     def add(self, operation: SaveItems | Commit, others: set[str]) -> bool:
         """
-        Add the operation's items, events and runs, unless that calls for a closer look.
+        Add what the operation stores, unless that calls for a closer look.
 
         Args:
             operation: What is to be saved or committed.
@@ -50,8 +50,12 @@ class CommitPlan:
             return False
         is_added = True
         if isinstance(operation, Commit) and operation.changes.session_id is not None:
-            saved_runs = operation.saved_runs
-            is_added = self._appends.add_with_runs(operation, others, saved_runs)
+            sessions, runs = operation.session_rows, operation.run_rows
+            # What is new is not there for the items before it.
+            is_late = bool(sessions) and not self._session_ids.isdisjoint(sessions)
+            is_added = not is_late and self._appends.add_with_rows(
+                operation, others, sessions, runs
+            )
         if is_added and save is not None:
             self._add(save)
         return is_added
@@ -74,6 +78,10 @@ class CommitPlan:
             self._checks[name] = ItemCheck(name, revision, is_removed=True)
         for name, revision in expected.items():
             self._checks[name] = ItemCheck(name, revision, is_removed=False)
+
+    @property
+    def _session_ids(self) -> set[str | None]:
+        return {row.item.session_id for row in self._rows.values()}
 
     @property
     def block(self) -> ItemBlock | None:
@@ -111,8 +119,16 @@ class CommitPlan:
         ]
         if isinstance(operation, SaveItems):
             return items
-        events = numbered(operation.events, numbers)
+        session = operation.changes.session
+        if session is not None:
+            revision = written.saved_sessions[session.id]
+            session = session.with_given(revision, written.saved_at)
         runs = [
             run.with_given(written.saved_runs[run.id]) for run in operation.changes.runs
         ]
-        return Committed(runs=tuple(runs), events=tuple(events), items=tuple(items))
+        return Committed(
+            session=session,
+            runs=tuple(runs),
+            events=tuple(numbered(operation.events, numbers)),
+            items=tuple(items),
+        )

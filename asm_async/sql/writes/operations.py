@@ -14,8 +14,8 @@ from asm_async.fronts.expectations import Expectations
 from asm_async.fronts.retracting import Retraction
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.snapshots import ChangesSnapshot
-from asm_async.sql.core.run_rows import run_values
-from asm_async.sql.dialects.direct import RunRow, scope_lock
+from asm_async.sql.core.saved_rows import SAVED_RUNS, SAVED_SESSIONS
+from asm_async.sql.dialects.direct import SavedRow, scope_lock
 from asm_async.sql.writes.append_plan import (
     BASE_SIZE,
     AppendEvents,
@@ -70,8 +70,9 @@ class Commit:
     @property
     def is_usual(self) -> bool:
         """
-        Whether nothing but events, runs and state items is stored, and one of them is.
+        Whether what is stored need not be looked at first, as far as can be seen here.
 
+        Artifacts have to be, and a session that is saved only if there is none.
         Items of other sessions than that of the events are looked at where these have
         to be of one tenant.
         """
@@ -80,8 +81,9 @@ class Commit:
             return False
         changes = self.changes
         of_items = self.save is not None and self.save.items
-        is_stored = self.events or changes.runs or of_items
-        return bool(is_stored) and not self.saved_session and not changes.artifacts
+        is_stored = self.events or changes.session or changes.runs or of_items
+        is_looked_at = changes.create_session or changes.artifacts
+        return bool(is_stored) and not is_looked_at
 
     @property
     def save(self) -> ItemsToSave | None:
@@ -115,18 +117,24 @@ class Commit:
         return expected
 
     @property
-    def saved_runs(self) -> dict[str, RunRow]:
+    def session_rows(self) -> dict[str, SavedRow]:
+        """
+        The session that is saved, if there is one, by its id.
+        """
+        session, expected = self.changes.session, self.expected
+        if session is None:
+            return {}
+        values = SAVED_SESSIONS.values(session, expected.operation_id)
+        return {session.id: SavedRow(values, expected.expected_revision)}
+
+    @property
+    def run_rows(self) -> dict[str, SavedRow]:
         """
         The runs that are saved, by id.
-
-        One that has no revision was not read from a store: it is taken to be new.
         """
         expected, operation_id = self.expected.of_runs, self.expected.operation_id
         return {
-            run.id: RunRow(
-                run_values(run, operation_id),
-                expected.get(run.id, None if run.revision else 0),
-            )
+            run.id: SavedRow(SAVED_RUNS.values(run, operation_id), expected.get(run.id))
             for run in self.changes.runs
         }
 

@@ -302,10 +302,10 @@ class _Plan:
     """
     Which operations of a group are usual, and which need to be looked at.
 
-    Usual are events and runs that nobody else in the group touches the session of, but
-    for others that are usual, and items, also all in one commit. An operation behind
-    one that is not usual, in the same session or scope or with the same run, is not
-    usual either: none overtakes another.
+    Usual are events, sessions and runs that nobody else in the group touches the
+    session of, but for others that are usual, and items, also all in one commit. An
+    operation behind one that is not usual, in the same session or scope or with the
+    same run, is not usual either: none overtakes another.
     """
 
     def __init__(self, operations: Sequence[Operation]) -> None:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 from asm_async.sql.core.rows import EVENT_COLUMNS
 from asm_async.sql.core.tables import events
-from asm_async.sql.dialects.postgresql import run_statements
+from asm_async.sql.dialects.postgresql import saving_statements as saving
 from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
 
 # One statement is one transaction. The timeout is set before the first lock is asked
@@ -89,15 +89,18 @@ _IS_RUN_MET = "(SELECT revision FROM run) = {revision}::bigint"
 # A text with a separator in it makes its column longer than that of the numbers, so
 # that a NOT NULL fails here as well.
 _COUNT_MANY = """
-    gate AS (
-        UPDATE asm_session_sequences AS old
-        SET last_sequence = old.last_sequence + added.number, {activity}
-        FROM unnest(
+    added AS (
+        SELECT * FROM unnest(
             string_to_array({gate_id}, chr(31)),
             string_to_array({added}, chr(31))::bigint[],
             string_to_array({last_expected}, chr(31), '')::bigint[],
             string_to_array({tenant}, chr(31), '')
         ) AS added (session_id, number, expected, tenant_id)
+    ),
+    {counted} AS (
+        UPDATE asm_session_sequences AS old
+        SET last_sequence = old.last_sequence + added.number, {activity}
+        FROM added
         WHERE old.session_id = added.session_id AND (SELECT taken FROM locks) > 0
         RETURNING old.session_id, old.state, added.expected,
             old.tenant_id, added.tenant_id AS tenant,
@@ -132,17 +135,18 @@ class Parts(NamedTuple):
 
     gates: bool
     """
-    Sessions that get events or runs.
+    Sessions that get events, or that are saved, or their runs.
     """
 
     events: bool
     expected_runs: bool
+    saved_sessions: bool
     saved_runs: bool
     items: bool
     checks: bool
     new_runs: bool
     """
-    Whether one of the runs that are saved should be new.
+    Whether one of the runs that are saved may be new.
     """
 
 
@@ -200,7 +204,7 @@ _SAVE_ITEMS = """
             AND new.expected IS DISTINCT FROM 0 AND (SELECT taken FROM locks) > 0
         RETURNING old.scope, old.key, old.revision
     ),
-    added AS (
+    added_items AS (
         INSERT INTO asm_state_items
             (scope, key, data, content, session_id, revision, updated_at, operation_id)
         SELECT scope, key, new.data::json, new.content, new.session_id,
@@ -250,12 +254,13 @@ _ARE_RUNS_MET = "(SELECT number FROM other_runs) = 0"
 _ARE_ITEMS_MET = "(SELECT number FROM other_items) = 0"
 
 _LATEST = """
-    SELECT session_id, NULL AS key, last_sequence AS number FROM gate
+    SELECT session_id, NULL AS key, last_sequence AS number, NULL::timestamptz AS moment
+    FROM gate
 """
 
 _SAVED = """
-    SELECT scope, key, revision FROM changed
-    UNION ALL SELECT scope, key, revision FROM added
+    SELECT scope, key, revision, NULL::timestamptz FROM changed
+    UNION ALL SELECT scope, key, revision, NULL FROM added_items
 """
 
 
@@ -298,7 +303,8 @@ def write_block(parts: Parts) -> str:
 
     Its parameters are $1 timeout, $2 keys; then those of what there is, in the order of
     :class:`Parts`. It returns sessions with NULL and their latest numbers, NULL with
-    runs and their new revisions, and scopes with keys and those of items.
+    runs and their new revisions, and scopes with keys and those of items; and sessions
+    that are saved with NULL, their new revisions, and the time.
     """
     taken = _AT_ONCE if parts.new_runs else _WAITING
     texts = [_LOCKED.format(taken=taken, keys="string_to_array($2, chr(31))::bigint[]")]
@@ -306,10 +312,11 @@ def write_block(parts: Parts) -> str:
     first = _FIRST + len(_GATE_COLUMNS) * parts.gates
     of_events, first = first, first + len(EVENT_COLUMNS) * parts.events
     if parts.expected_runs:
-        texts.append(run_statements.expecting_runs(first))
+        texts.append(saving.expecting_runs(first))
         conditions.append(_ARE_RUNS_MET)
-        first += len(run_statements.EXPECTED_RUNS)
-    of_runs, first = first, first + len(run_statements.SAVED_RUNS) * parts.saved_runs
+        first += len(saving.EXPECTED_RUNS)
+    of_sessions, first = first, first + len(saving.SESSIONS) * parts.saved_sessions
+    of_runs, first = first, first + len(saving.RUNS) * parts.saved_runs
     of_items, first = first, first + len(ITEM_COLUMNS) * parts.items
     if parts.checks:
         texts.append(_CHECK_ITEMS.format(**places(first, CHECK_COLUMNS)))
@@ -320,18 +327,22 @@ def write_block(parts: Parts) -> str:
     is_live = "session_id IN (SELECT session_id FROM live)"
     if parts.gates:
         given = places(_FIRST, _GATE_COLUMNS)
-        writes.append(_COUNT_MANY.format(activity=_ACTIVITY, **given))
+        counted = "counted" if parts.saved_sessions else "gate"
+        writes.append(_COUNT_MANY.format(activity=_ACTIVITY, counted=counted, **given))
         found.append(_LATEST)
         # What the statement itself has locked by counting it up, it cannot lock again.
         is_live = """session_id IN (
             SELECT session_id FROM live
             UNION ALL SELECT session_id FROM gate WHERE state = 'live'
         )"""
+    if parts.saved_sessions:
+        writes.append(saving.saving_sessions(of_sessions, is_open))
+        found.append(saving.SAVED_SESSIONS)
     if parts.events:
         writes.append(_append_many(of_events, is_open))
     if parts.saved_runs:
-        writes.append(run_statements.saving_runs(of_runs, is_open))
-        found.append(run_statements.SAVED)
+        writes.append(saving.saving_runs(of_runs, is_open))
+        found.append(saving.SAVED_RUNS)
     if parts.items:
         given = places(of_items, ITEM_COLUMNS)
         writes.append(_SAVE_ITEMS.format(is_live=is_live, is_met=is_met, **given))

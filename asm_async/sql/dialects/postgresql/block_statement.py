@@ -7,10 +7,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from itertools import chain
 
-from asm_async.sql.dialects.direct import AppendBlock, ItemBlock
+from asm_async.sql.core.saved_rows import SAVED_RUNS, SAVED_SESSIONS, SavedColumns
+from asm_async.sql.dialects.direct import AppendBlock, ItemBlock, SavedRow
 from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
-from asm_async.sql.dialects.postgresql.run_statements import columns_of_runs
-from asm_async.sql.dialects.postgresql.text_columns import SEPARATOR, joined
+from asm_async.sql.dialects.postgresql.text_columns import SEPARATOR, column_of, joined
 
 
 def block_statement(
@@ -33,8 +33,8 @@ def block_statement(
             of_runs = [[*block.runs], *zip(*block.runs.values(), strict=True)]
             columns += map(joined, of_runs)
             texts += block.runs
-        if block.saved_runs:
-            columns += columns_of_runs(block.saved_runs)
+        columns += _columns_of_rows(SAVED_SESSIONS, block.saved_sessions)
+        columns += _columns_of_rows(SAVED_RUNS, block.saved_runs)
     if items is not None:
         if items.rows:
             texts += _texts_of(items)
@@ -45,15 +45,16 @@ def block_statement(
     if any(SEPARATOR in text for text in texts):
         # Split at it, its parts would be taken for those of others.
         return None
-    saved = () if block is None else block.saved_runs.values()
+    runs = () if block is None else block.saved_runs.values()
     parts = Parts(
         gates=block is not None,
         events=block is not None and bool(block.rows),
         expected_runs=block is not None and bool(block.runs),
-        saved_runs=bool(saved),
+        saved_sessions=block is not None and bool(block.saved_sessions),
+        saved_runs=bool(runs),
         items=items is not None and bool(items.rows),
         checks=items is not None and bool(items.checks),
-        new_runs=any(row.expected == 0 for row in saved),
+        new_runs=not all(row.expected for row in runs),
     )
     return write_block(parts), columns
 
@@ -67,6 +68,14 @@ def _columns_of(block: AppendBlock) -> list[object]:
         *zip(*block.rows, strict=True),
     ]
     return [joined(values) for values in columns]
+
+
+def _columns_of_rows(saved: SavedColumns, rows: Mapping[str, SavedRow]) -> list[object]:
+    if not rows:
+        return []
+    values = zip(*(row.values for row in rows.values()), strict=True)
+    expected = [row.expected for row in rows.values()]
+    return [*map(column_of, saved.columns, map(list, values)), joined(expected)]
 
 
 def _texts_of(items: ItemBlock) -> list[str]:

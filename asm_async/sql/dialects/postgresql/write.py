@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
 from functools import lru_cache, partial
 from hashlib import blake2b
 from typing import Any, TypeVar, cast
@@ -215,7 +216,8 @@ async def _write_block(
 
 
 def _is_one(block: AppendBlock) -> bool:
-    return len(block.rows) == 1 and len(block.runs) <= 1 and not block.saved_runs
+    is_saved = block.saved_sessions or block.saved_runs
+    return len(block.rows) == 1 and len(block.runs) <= 1 and not is_saved
 
 
 async def _append_one(
@@ -239,7 +241,7 @@ async def _write_together(
     driver: Driver, block: AppendBlock | None, items: ItemBlock | None, timeout: float
 ) -> Committed[Any] | None:
     """
-    Append a block of events and runs, and save items behind it, in one statement.
+    Write a block, and save items behind it, in one statement.
 
     Returns:
         What was written; None if that cannot be told apart.
@@ -254,17 +256,26 @@ async def _write_together(
     keys, wait = joined(session_lock_keys(locks)), milliseconds(timeout)
     latest: dict[str, int] = {}
     revisions: dict[Name, int] = {}
+    saved_sessions: dict[str, int] = {}
     saved_runs: dict[str, int] = {}
+    saved_at: datetime | None = None
     found = await driver.fetch(statement, wait, keys, *columns)
-    for name, key, number in cast("Any", found):
-        if key is None:
+    for name, key, number, moment in cast("Any", found):
+        if moment is not None:
+            saved_sessions[name], saved_at = number, moment
+        elif key is None:
             latest[name] = number
         elif name is None:
             saved_runs[key] = number
         else:
             revisions[name, key] = number
     return Committed(
-        latest=latest, result=None, revisions=revisions, saved_runs=saved_runs
+        latest=latest,
+        result=None,
+        revisions=revisions,
+        saved_sessions=saved_sessions,
+        saved_at=saved_at,
+        saved_runs=saved_runs,
     )
 
 

@@ -11,6 +11,8 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar, cast
 
+import attrs
+
 from asm_async.errors import StorageUnavailableError
 from asm_async.fronts.saving_items import Name
 from asm_async.sql.core.activity import SLACK
@@ -41,7 +43,7 @@ from asm_async.sql.dialects.sqlite.driver import (
 )
 from asm_async.sql.dialects.sqlite.item_write import save_items
 from asm_async.sql.dialects.sqlite.public_write import fetch_by_hops, write_by_hops
-from asm_async.sql.dialects.sqlite.run_write import save_runs
+from asm_async.sql.dialects.sqlite.saving import save_runs, save_sessions
 from asm_async.values.fields import MAX_COUNT
 
 T = TypeVar("T")
@@ -209,38 +211,68 @@ def _do_block(
     Returns:
         None if a session, a run or an item is not as it must be, or an id is taken.
     """
-    latest: Mapping[str, int] = {}
+    written: Committed[T] | None
+    try:
+        if work.block is None:
+            written = Committed(latest={}, result=None)
+        else:
+            written = _write_block(connection, work.block)
+    except sqlite3.IntegrityError:
+        return None
+    if written is None:
+        return None
+    if work.items is None and work.rest is None:
+        return written
     revisions: Mapping[Name, int] = {}
-    run_revisions: Mapping[str, int] = {}
-    first_position: int | None = None
-    if block := work.block:
-        try:
-            counted = _count(connection, block)
-            if counted is None or not _are_runs_met(connection, block):
-                return None
-            latest = counted
-            if block.saved_runs:
-                saved = save_runs(connection, block.saved_runs)
-                if saved is None:
-                    return None
-                run_revisions = saved
-            if block.rows:
-                last_position = _insert(connection, _numbered(block, latest))
-                if work.rest is None:
-                    first_position = last_position - len(block.rows) + 1
-        except sqlite3.IntegrityError:
-            return None
-    if items := work.items:
-        saved_items = save_items(connection, items)
+    if work.items is not None:
+        saved_items = save_items(connection, work.items)
         if saved_items is None:
             return None
         revisions = saved_items
-    result = None if work.rest is None else _do_script(connection, work.rest())
+    if work.rest is None:
+        return attrs.evolve(written, revisions=revisions)
+    # The events of the rest may belong between those of the block.
+    result = _do_script(connection, work.rest())
+    return attrs.evolve(
+        written, result=result, revisions=revisions, first_position=None
+    )
+
+
+def _write_block(
+    connection: sqlite3.Connection, block: AppendBlock
+) -> Committed[Any] | None:
+    """
+    Save the block's sessions and runs, and append its events.
+
+    Returns:
+        None if a session or a run is not as it must be.
+
+    Raises:
+        sqlite3.IntegrityError: If an id is taken.
+    """
+    saved_at = datetime.now(UTC)
+    now = (saved_at - EPOCH) // MICROSECOND
+    sessions: Mapping[str, int] | None = {}
+    if block.saved_sessions:
+        sessions = save_sessions(connection, block.saved_sessions, now)
+    latest = _count(connection, block, now)
+    if sessions is None or latest is None or not _are_runs_met(connection, block):
+        return None
+    runs: Mapping[str, int] | None = {}
+    if block.saved_runs:
+        runs = save_runs(connection, block.saved_runs)
+    if runs is None:
+        return None
+    first_position: int | None = None
+    if block.rows:
+        last_position = _insert(connection, _numbered(block, latest))
+        first_position = last_position - len(block.rows) + 1
     return Committed(
         latest=latest,
-        result=result,
-        revisions=revisions,
-        saved_runs=run_revisions,
+        result=None,
+        saved_sessions=sessions,
+        saved_at=saved_at,
+        saved_runs=runs,
         first_position=first_position,
     )
 
@@ -258,12 +290,12 @@ def _insert(connection: sqlite3.Connection, rows: Sequence[Sequence[Any]]) -> in
 
 
 def _count(
-    connection: sqlite3.Connection, block: AppendBlock
+    connection: sqlite3.Connection, block: AppendBlock, now: int
 ) -> Mapping[str, int] | None:
     """
     Count all sessions' new events; None if one is not living, or not as expected.
     """
-    counts, now = block.counts, (datetime.now(UTC) - EPOCH) // MICROSECOND
+    counts = block.counts
     latest: dict[str, int] = {}
     tenants: dict[str, str | None] = {}
     until = now + _SLACK
