@@ -25,7 +25,7 @@ from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
 #
 # Of each list of arrays the first comes out of a subquery: the planner would count the
 # members of all of them where it knows the parameters, take a plan for these few rows
-# for cheaper than one for any, and plan each write anew, which takes longer than all
+# for cheaper than one for any, and plan each write again, which takes longer than all
 # that the statement does. What a subquery returns it does not know.
 _LOCKED = """
     WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
