@@ -391,7 +391,7 @@ async def test_announcing_can_be_switched_off(migrated_postgres_url: str) -> Non
     await other.dispose()
     await engine.dispose()
 
-    assert not [statement for statement in sent if "pg_notify" in statement]
+    assert not [statement for statement in sent if "NOTIFY" in statement]
 
 
 async def test_a_thousand_followers_share_one_pool(

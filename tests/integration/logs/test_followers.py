@@ -89,7 +89,7 @@ async def test_an_announcement_that_is_cut_off_is_warned_of(
         ports = SQLPorts(engine, timeout=LONG_SECONDS)
         await plant(ports)
         await ports.store.append_event(planted_event(1))
-        fault = way.arm(ProxyAct.CUT, b"pg_notify")
+        fault = way.arm(ProxyAct.CUT, b"NOTIFY asm_events")
         await ports.store.append_event(planted_event(2))
         await log.until("could not be told of what was written")
         await ports.store.append_event(planted_event(3))

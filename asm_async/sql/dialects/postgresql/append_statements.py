@@ -22,6 +22,11 @@ from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
 # The gate's state is looked at after the update: in its WHERE, a table without
 # statistics is taken for one with a single living session, and each of a group is
 # compared with all there are.
+#
+# Of each list of arrays the first comes out of a subquery: the planner would count the
+# members of all of them where it knows the parameters, take a plan for these few rows
+# for cheaper than one for any, and plan each write again, which takes longer than all
+# that the statement does. What a subquery returns it does not know.
 _LOCKED = """
     WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
     locks AS MATERIALIZED (
@@ -29,6 +34,8 @@ _LOCKED = """
         FROM timeout, unnest({keys}) AS key
     ),
 """
+
+_KEYS = "(SELECT string_to_array($2, chr(31))::bigint[])"
 
 _WAITING = "count(pg_advisory_xact_lock(key))"
 
@@ -91,7 +98,7 @@ _IS_RUN_MET = "(SELECT revision FROM run) = {revision}::bigint"
 _COUNT_MANY = """
     added AS (
         SELECT * FROM unnest(
-            string_to_array({gate_id}, chr(31)),
+            (SELECT string_to_array({gate_id}, chr(31))),
             string_to_array({added}, chr(31))::bigint[],
             string_to_array({last_expected}, chr(31), '')::bigint[],
             string_to_array({tenant}, chr(31), '')
@@ -175,7 +182,8 @@ The parameters of items that are removed or looked at.
 _SAVE_ITEMS = """
     new AS MATERIALIZED (
         SELECT * FROM unnest(
-            string_to_array({scope}, chr(31)), string_to_array({key}, chr(31)),
+            (SELECT string_to_array({scope}, chr(31))),
+            string_to_array({key}, chr(31)),
             string_to_array({data}, chr(31), ''), {content}::bytea[],
             string_to_array({session_id}, chr(31), ''),
             string_to_array({expected}, chr(31), '')::bigint[],
@@ -225,7 +233,7 @@ _SAVE_ITEMS = """
 _CHECK_ITEMS = """
     checked AS MATERIALIZED (
         SELECT * FROM unnest(
-            string_to_array({checked_scope}, chr(31)),
+            (SELECT string_to_array({checked_scope}, chr(31))),
             string_to_array({checked_key}, chr(31)),
             string_to_array({checked_revision}, chr(31), '')::bigint[],
             string_to_array({is_removed}, chr(31))::boolean[]
@@ -307,7 +315,7 @@ def write_block(parts: Parts) -> str:
     that are saved with NULL, their new revisions, and the time.
     """
     taken = _AT_ONCE if parts.new_runs else _WAITING
-    texts = [_LOCKED.format(taken=taken, keys="string_to_array($2, chr(31))::bigint[]")]
+    texts = [_LOCKED.format(taken=taken, keys=_KEYS)]
     conditions, found = ["true"], list[str]()
     first = _FIRST + len(_GATE_COLUMNS) * parts.gates
     of_events, first = first, first + len(EVENT_COLUMNS) * parts.events
@@ -354,7 +362,8 @@ def _append_many(first: int, is_open: str) -> str:
     given = places(first, EVENT_COLUMNS)
     values = {name: cast(events.c[name], f"new.{name}") for name in EVENT_COLUMNS}
     values["sequence_number"] = _NUMBER_OF_MANY.format(is_open=is_open)
-    arrays = [array(events.c[name], place) for name, place in given.items()]
+    first_array, *others = [array(events.c[name], given[name]) for name in given]
+    arrays = [f"(SELECT {first_array})", *others]
     return _APPEND_MANY.format(
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),

@@ -24,7 +24,8 @@ The parameters of sessions and of runs that are saved.
 _EXPECTED_RUNS = """
     expected_runs AS MATERIALIZED (
         SELECT * FROM unnest(
-            string_to_array({run_id}, chr(31)), string_to_array({of_session}, chr(31)),
+            (SELECT string_to_array({run_id}, chr(31))),
+            string_to_array({of_session}, chr(31)),
             string_to_array({run_revision}, chr(31))::bigint[]
         ) AS expected (id, session_id, revision)
     ),
@@ -186,7 +187,9 @@ def saving_runs(first: int, is_open: str) -> str:
 
 def _filled(text: str, saved: SavedColumns, first: int, is_open: str) -> str:
     of = places(first, (*saved.names, "expected"))
-    arrays = [array(column, of[column.name]) for column in saved.columns]
+    first_array, *others = [array(column, of[column.name]) for column in saved.columns]
+    # See append_statements.
+    arrays = [f"(SELECT {first_array})", *others]
     arrays.append(f"string_to_array({of['expected']}, chr(31), '')::bigint[]")
     values = {
         column.name: cast(column, f"new.{column.name}") for column in saved.columns
