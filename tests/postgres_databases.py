@@ -222,7 +222,10 @@ class PostgresDatabases:
 
     async def _create(self, template: str) -> str:
         name = f"asm_test_{secrets.token_hex(8)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        # The other strategy, which logs each block, takes more than twice the time.
+        await self._execute(
+            f"CREATE DATABASE {name} TEMPLATE {template} STRATEGY FILE_COPY"
+        )
         return name
 
     async def _drop(self, name: str) -> None:
