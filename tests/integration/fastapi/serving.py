@@ -42,6 +42,7 @@ from tests.integration.fastapi.reused_applications import reused_application
 __all__ = [
     "EVERYBODY",
     "Service",
+    "add_routes",
     "application",
     "as_tenant",
     "event_body",
