@@ -8,11 +8,10 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping
 
-from tests.cli.conftest import PROGRAM
+from tests.cli.forked_program import start_forked
 
 
 def printed_on_terminal(
@@ -23,17 +22,16 @@ def printed_on_terminal(
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    with subprocess.Popen(  # noqa: S603 - the program under test
-        [PROGRAM, *map(str, arguments)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
-    ) as process:
-        os.close(theirs)
-        printed = _read_all(ours)
+    # What it reports would stand among what it shows.
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    variables = {"TERM": "xterm-256color", **(environment or {})}
+    process = start_forked(arguments, (theirs, theirs, nothing), variables)
+    os.close(theirs)
+    os.close(nothing)
+    printed = _read_all(ours)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(ours)
-    return process.returncode, printed.replace("\r\n", "\n")
+    return code, printed.replace("\r\n", "\n")
 
 
 def _read_all(terminal: int) -> str:
