@@ -18,8 +18,7 @@ from asm_async import Event, Run, Session, SessionStatus, open_ports
 from asm_async import conventions as say
 from asm_async.cli.texts import visible
 from tests.cli.conftest import Printed, RunProgram
-from tests.cli.forked_program import run_forked
-from tests.cli.terminal import printed_on_terminal
+from tests.cli.terminal import printed_in_pipe, printed_on_terminal
 from tests.shown_history import LAMP
 
 # The sequences that colour text: the only ones that the program itself prints.
@@ -135,7 +134,7 @@ def test_nothing_that_was_stored_controls_a_pipe(
     Nor what stands behind it, such as a pager; reports and JSON are harmless, too.
     """
     for more in ([], ["--json"]):
-        code, output, errors = run_forked(
+        code, output, errors = printed_in_pipe(
             *command, *more, "--url", evil_file, FORCE_COLOR="1"
         )
         assert code == 0
@@ -150,7 +149,7 @@ def test_an_error_and_a_question_are_harmless_too(
     Also where they repeat an argument.
     """
     for command in (["show", f"{EVIL_ID}!"], ["delete", EVIL_ID], [EVIL_ID]):
-        code, _, errors = run_forked(*command, "--url", evil_file)
+        code, _, errors = printed_in_pipe(*command, "--url", evil_file)
         assert code in {2, 3}
         assert is_harmless(errors)
 
@@ -201,8 +200,8 @@ def test_a_pipe_has_colours_only_if_told_so(
     """
     By FORCE_COLOR; the text is the same.
     """
-    _, plain, _ = run_forked("show", LAMP, "--url", file)
-    _, coloured, _ = run_forked("show", LAMP, "--url", file, FORCE_COLOR="1")
+    _, plain, _ = printed_in_pipe("show", LAMP, "--url", file)
+    _, coloured, _ = printed_in_pipe("show", LAMP, "--url", file, FORCE_COLOR="1")
 
     assert "\x1b" not in plain
     assert "\x1b[" in coloured
@@ -214,10 +213,10 @@ def test_a_pipe_is_given_everything_whole(file: Path) -> None:
     However narrow the terminal beside it is; no line ends with blanks.
     """
     for command in (["sessions"], ["search", "events"], ["search", "runs"], ["usage"]):
-        _, shown, _ = run_forked(*command, "--url", file, COLUMNS="20")
+        _, shown, _ = printed_in_pipe(*command, "--url", file, COLUMNS="20")
         assert "…" not in shown
         assert [line for line in shown.splitlines() if line != line.rstrip()] == []
-    _, events, _ = run_forked("search", "events", "--url", file)
+    _, events, _ = printed_in_pipe("search", "events", "--url", file)
     assert '-> [{"item": "L-7", "price": 39.9}]' in events
 
 
