@@ -214,6 +214,7 @@ class SQLBackend:
         self._make_engine = make_engine
         self._engine = make_engine(url)
         self._engines = [self._engine]
+        self._is_taken = False
         self._is_in_memory = self._engine.url.database is None
 
     async def __aenter__(self) -> Self:
@@ -303,10 +304,14 @@ class SQLBackend:
 
     def another_engine(self) -> AsyncEngine:
         """
-        Make another engine, which is disposed of in the end.
+        Return an engine that no store has yet, which is disposed of in the end.
+
+        The first store has the one that this backend looks with: to connect a second
+        time takes longer than most tests.
         """
-        if not self._is_in_memory:
+        if self._is_taken and not self._is_in_memory:
             self._engines.append(self._make_engine(self._url))
+        self._is_taken = True
         return self._engines[-1]
 
     async def soft_delete(self, session_id: str) -> None:

@@ -37,6 +37,18 @@ settings.register_profile(
 settings.load_profile("effort")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """
+    Collect the tests without going through them again and again for garbage.
+    """
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
+
+
 def pytest_collection_finish() -> None:
     """
     Let the collector pass over twenty thousand tests wherever one of them calls it.

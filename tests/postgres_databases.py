@@ -222,7 +222,14 @@ class PostgresDatabases:
 
     async def _create(self, template: str) -> str:
         name = f"asm_test_{secrets.token_hex(8)}"
-        await self._execute(f"CREATE DATABASE {name} TEMPLATE {template}")
+        async with self._engine.connect() as conn:
+            # PostgreSQL 15 brought another, which logs each block and takes more than
+            # twice the time. Those before it know no name for this one.
+            has_others = (conn.dialect.server_version_info or ()) >= (15,)
+            strategy = "STRATEGY FILE_COPY" if has_others else ""
+            await conn.execute(
+                sa.text(f"CREATE DATABASE {name} TEMPLATE {template} {strategy}")
+            )
         return name
 
     async def _drop(self, name: str) -> None:

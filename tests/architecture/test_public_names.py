@@ -8,6 +8,7 @@ import ast
 import importlib
 import inspect
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import attrs
@@ -49,7 +50,7 @@ PUBLIC_PACKAGES = [
 
 def name_of(path: Path) -> str:
     """
-    Name a module as a test's id.
+    Name a module.
     """
     return path.relative_to(PACKAGE).as_posix()
 
@@ -118,31 +119,36 @@ def test_the_package_shows_exactly_these_names() -> None:
     ]
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_all_is_sorted_and_true(path: Path) -> None:
+def test_all_is_sorted_and_true() -> None:
     """
-    A module's ``__all__`` is sorted, and each name in it is bound by the module.
+    Each module's ``__all__`` is sorted, and each name in it is bound by the module.
     """
-    tree = ast.parse(path.read_bytes())
-    declared = declared_names(tree)
-    bound = {
-        node.id if isinstance(node, ast.Name) else node.name.partition(".")[0]
-        for statement in tree.body
-        for node in ast.walk(statement)
-        if isinstance(node, BINDINGS)
-    }
+    unsorted: list[str] = []
+    unbound: list[str] = []
+    for path in MODULES:
+        tree = ast.parse(path.read_bytes())
+        declared = declared_names(tree)
+        bound = {
+            node.id if isinstance(node, ast.Name) else node.name.partition(".")[0]
+            for statement in tree.body
+            for node in ast.walk(statement)
+            if isinstance(node, BINDINGS)
+        }
+        if declared != sorted(declared, key=as_sorted):
+            unsorted.append(name_of(path))
+        unbound += [f"{name_of(path)}: {name}" for name in {*declared} - bound]
 
-    assert declared == sorted(declared, key=as_sorted)
-    assert set(declared) <= bound
+    assert unsorted == []
+    assert unbound == []
 
 
-@pytest.mark.parametrize("path", MODULES, ids=name_of)
-def test_only_public_names_are_imported(path: Path) -> None:
+def test_only_public_names_are_imported() -> None:
     """
     A module imports public names alone, and of a package those that it lists.
     """
     private = [
-        f"{module}.{name}"
+        f"{name_of(path)}: {module}.{name}"
+        for path in MODULES
         for module, name in imported_names(ast.parse(path.read_bytes()))
         if name.startswith("_") or not is_offered(module, name)
     ]
@@ -154,10 +160,18 @@ def is_offered(module: str, name: str) -> bool:
     """
     Return whether *module* has a module *name*, or binds or, a package, lists the name.
     """
+    return f"{module}.{name}" in IMPORTABLE or name in offered_names(module)
+
+
+@cache
+def offered_names(module: str) -> set[str]:
+    """
+    Return the names that a module binds itself, or a package lists.
+    """
     path = module_file(module)
     tree = ast.parse(path.read_bytes())
-    offered = declared_names(tree) if path.name == "__init__.py" else bound_names(tree)
-    return f"{module}.{name}" in IMPORTABLE or name in offered
+    is_package = path.name == "__init__.py"
+    return {*declared_names(tree)} if is_package else bound_names(tree)
 
 
 def bound_names(tree: ast.Module) -> set[str]:

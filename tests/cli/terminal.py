@@ -1,5 +1,5 @@
 """
-A terminal of a given width, and what a program prints on it.
+What the program prints on a terminal of a given width, and in a pipe.
 """
 
 from __future__ import annotations
@@ -8,11 +8,12 @@ import fcntl
 import os
 import pty
 import struct
-import subprocess
 import termios
 from collections.abc import Mapping
+from functools import partial
 
-from tests.cli.conftest import PROGRAM
+from asm_async.cli.main import main
+from tests.forked_program import run_forked, start_forked
 
 
 def printed_on_terminal(
@@ -23,17 +24,26 @@ def printed_on_terminal(
     """
     ours, theirs = pty.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 24, width, 0, 0))
-    with subprocess.Popen(  # noqa: S603 - the program under test
-        [PROGRAM, *map(str, arguments)],
-        stdin=theirs,
-        stdout=theirs,
-        stderr=subprocess.DEVNULL,
-        env={**os.environ, "TERM": "xterm-256color", **(environment or {})},
-    ) as process:
-        os.close(theirs)
-        printed = _read_all(ours)
+    # What it reports would stand among what it shows.
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    variables = {"TERM": "xterm-256color", **(environment or {})}
+    work = partial(main, [str(each) for each in arguments])
+    process = start_forked(work, (theirs, theirs, nothing), variables)
+    os.close(theirs)
+    os.close(nothing)
+    printed = _read_all(ours)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
     os.close(ours)
-    return process.returncode, printed.replace("\r\n", "\n")
+    return code, printed.replace("\r\n", "\n")
+
+
+def printed_in_pipe(*arguments: object, **environment: str) -> tuple[int, str, str]:
+    """
+    Run the program between pipes, and return its exit code and what it wrote to each.
+    """
+    work = partial(main, [str(each) for each in arguments])
+    done = run_forked(work, environment)
+    return done.returncode, done.stdout, done.stderr
 
 
 def _read_all(terminal: int) -> str:

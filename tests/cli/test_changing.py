@@ -8,8 +8,8 @@ import asyncio
 import json
 import os
 import pty
-import subprocess
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,8 @@ from asm_async import Run, open_ports
 from asm_async.artifacts import ArtifactLibrary
 from asm_async.cli.main import main
 from asm_async.files import LocalArtifactStore
-from tests.cli.conftest import PROGRAM, Printed
+from tests.cli.conftest import Printed
+from tests.forked_program import start_forked
 from tests.shown_history import DRAFT, LAMP, TRIP
 
 
@@ -184,15 +185,15 @@ def answered(command: list[str], answer: bytes) -> tuple[int, str]:
     Run a command at a terminal, give an answer, and return its exit code and output.
     """
     ours, theirs = pty.openpty()
-    with subprocess.Popen(  # noqa: S603 - the program under test
-        [PROGRAM, *command], stdin=theirs, stdout=subprocess.PIPE, stderr=theirs
-    ) as process:
-        os.close(theirs)
-        os.write(ours, answer)
-        process.communicate()
-        said = os.read(ours, 1 << 16)
+    nothing = os.open(os.devnull, os.O_WRONLY)
+    process = start_forked(partial(main, command), (theirs, nothing, theirs), {})
+    os.close(theirs)
+    os.close(nothing)
+    os.write(ours, answer)
+    code = os.waitstatus_to_exitcode(os.waitpid(process, 0)[1])
+    said = os.read(ours, 1 << 16)
     os.close(ours)
-    return process.returncode, said.decode()
+    return code, said.decode()
 
 
 @pytest.mark.parametrize("command", DESTRUCTIVE, ids=" ".join)

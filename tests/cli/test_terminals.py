@@ -18,7 +18,7 @@ from asm_async import Event, Run, Session, SessionStatus, open_ports
 from asm_async import conventions as say
 from asm_async.cli.texts import visible
 from tests.cli.conftest import Printed, RunProgram
-from tests.cli.terminal import printed_on_terminal
+from tests.cli.terminal import printed_in_pipe, printed_on_terminal
 from tests.shown_history import LAMP
 
 # The sequences that colour text: the only ones that the program itself prints.
@@ -128,28 +128,30 @@ def test_nothing_that_was_stored_controls_a_terminal(
 
 @pytest.mark.parametrize("command", COMMANDS, ids=range(len(COMMANDS)))
 def test_nothing_that_was_stored_controls_a_pipe(
-    evil_file: Path, command: list[str], run_program: RunProgram
+    evil_file: Path, command: list[str]
 ) -> None:
     """
     Nor what stands behind it, such as a pager; reports and JSON are harmless, too.
     """
     for more in ([], ["--json"]):
-        done = run_program(*command, *more, "--url", evil_file, FORCE_COLOR="1")
-        assert done.returncode == 0
-        assert is_harmless(done.stdout.decode())
-        assert is_harmless(done.stderr.decode())
+        code, output, errors = printed_in_pipe(
+            *command, *more, "--url", evil_file, FORCE_COLOR="1"
+        )
+        assert code == 0
+        assert is_harmless(output)
+        assert is_harmless(errors)
 
 
 def test_an_error_and_a_question_are_harmless_too(
-    evil_file: Path, run_program: RunProgram
+    evil_file: Path,
 ) -> None:
     """
     Also where they repeat an argument.
     """
     for command in (["show", f"{EVIL_ID}!"], ["delete", EVIL_ID], [EVIL_ID]):
-        done = run_program(*command, "--url", evil_file)
-        assert done.returncode in {2, 3}
-        assert is_harmless(done.stderr.decode())
+        code, _, errors = printed_in_pipe(*command, "--url", evil_file)
+        assert code in {2, 3}
+        assert is_harmless(errors)
 
 
 @pytest.mark.parametrize(
@@ -193,28 +195,28 @@ def test_a_terminal_has_colours_unless_told_otherwise(
 
 
 def test_a_pipe_has_colours_only_if_told_so(
-    file: Path, run_program: RunProgram
+    file: Path,
 ) -> None:
     """
     By FORCE_COLOR; the text is the same.
     """
-    plain = run_program("show", LAMP, "--url", file).stdout.decode()
-    coloured = run_program("show", LAMP, "--url", file, FORCE_COLOR="1").stdout.decode()
+    _, plain, _ = printed_in_pipe("show", LAMP, "--url", file)
+    _, coloured, _ = printed_in_pipe("show", LAMP, "--url", file, FORCE_COLOR="1")
 
     assert "\x1b" not in plain
     assert "\x1b[" in coloured
     assert COLOUR.sub("", coloured) == plain
 
 
-def test_a_pipe_is_given_everything_whole(file: Path, run_program: RunProgram) -> None:
+def test_a_pipe_is_given_everything_whole(file: Path) -> None:
     """
     However narrow the terminal beside it is; no line ends with blanks.
     """
     for command in (["sessions"], ["search", "events"], ["search", "runs"], ["usage"]):
-        shown = run_program(*command, "--url", file, COLUMNS="20").stdout.decode()
+        _, shown, _ = printed_in_pipe(*command, "--url", file, COLUMNS="20")
         assert "…" not in shown
         assert [line for line in shown.splitlines() if line != line.rstrip()] == []
-    events = run_program("search", "events", "--url", file).stdout.decode()
+    _, events, _ = printed_in_pipe("search", "events", "--url", file)
     assert '-> [{"item": "L-7", "price": 39.9}]' in events
 
 

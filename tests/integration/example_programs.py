@@ -12,6 +12,7 @@ import sys
 from pathlib import Path
 
 import asm_async
+from tests.forked_program import run_script
 
 __all__ = [
     "ENVIRONMENT",
@@ -55,13 +56,11 @@ def run_python(
     )
 
 
-def run_example(
-    name: str, *arguments: str | Path, timeout: float = 60
-) -> subprocess.CompletedProcess[str]:
+def run_example(name: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
     """
-    Run an example to its end.
+    Run an example to its end, in a process that need not import anything.
     """
-    return run_python(EXAMPLES / name, *arguments, timeout=timeout)
+    return run_script(EXAMPLES / name, *arguments)
 
 
 def record(path: Path, url: str) -> subprocess.CompletedProcess[str]:

@@ -5,6 +5,7 @@ The report on usage and cost, run as a user would run it.
 from __future__ import annotations
 
 import asyncio
+import importlib
 import json
 import re
 import subprocess
@@ -92,10 +93,10 @@ def report(
     """
     Report on the conversations of a file.
     """
+    # What draws takes longer to import than to draw, and a forked process has it.
+    importlib.import_module("matplotlib.figure")
     arguments = "--url", url, "--plot", plot
-    return run_example(
-        "usage_report.py", path, *arguments, *options, timeout=LONG_SECONDS
-    )
+    return run_example("usage_report.py", path, *arguments, *options)
 
 
 def runs_in(url: str) -> list[Run]:
@@ -201,9 +202,7 @@ def test_what_is_recorded_already_gets_its_usage(url: str, pictures: Path) -> No
     """
     Conversations that another example recorded are not recorded twice.
     """
-    recorded = run_example(
-        "record_conversations.py", SAMPLE, "--url", url, timeout=LONG_SECONDS
-    )
+    recorded = run_example("record_conversations.py", SAMPLE, "--url", url)
     before = runs_in(url)
     done = report(SAMPLE, url, pictures / "usage.svg")
 

@@ -6,12 +6,12 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
 import attrs
 import httpx
-from fastapi import FastAPI
 
 from asm_async import Ports
 from asm_async.console import mount
@@ -19,12 +19,13 @@ from asm_async.integrations.fastapi import Limits, engine_lifespan, ports_lifesp
 from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.sql import create_engine
 from asm_async.values.token_price import PriceLookup
+from tests.integration.fastapi.reused_applications import reused_application
 from tests.integration.fastapi.serving import (
-    EVERYBODY,
     Service,
     as_tenant,
     authorize,
     in_memory_ports,
+    new_client,
     served,
 )
 
@@ -69,9 +70,7 @@ class Console(Service):
         """
         Make a client that a tenant uses.
         """
-        return httpx.AsyncClient(
-            base_url=f"{self.url}{PATH}/", headers=as_tenant(tenant_id)
-        )
+        return new_client(f"{self.url}{PATH}/", as_tenant(tenant_id))
 
 
 @asynccontextmanager
@@ -92,21 +91,20 @@ async def open_console(
         if engine is None
         else engine_lifespan(engine)
     )
-    app = FastAPI(lifespan=lifespan)
-    mount(
-        app,
-        PATH,
+    add = partial(
+        mount,
+        path=PATH,
         authorize=authorize,
         read_only=read_only,
         price_lookup=price_lookup,
         limits=limits,
     )
+    key = ("console", read_only, price_lookup, limits)
     try:
         async with (
+            reused_application(lifespan, add, key) as app,
             served(app) as address,
-            httpx.AsyncClient(
-                base_url=address, headers=EVERYBODY, timeout=20
-            ) as client,
+            new_client(address, timeout=20) as client,
         ):
             assert app_state_of(app).ports is not None
             yield Console(app=app, url=address, client=client, engine=engine)

@@ -7,8 +7,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
-from collections.abc import AsyncGenerator, Generator
+import ssl
+from collections.abc import AsyncGenerator, Generator, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 
@@ -35,14 +37,17 @@ from asm_async.integrations.fastapi.lifespan import Lifespan
 from asm_async.integrations.fastapi.ports import app_state_of
 from asm_async.sql import create_engine
 from asm_async.sql.runtime.shared_state import shared_state
+from tests.integration.fastapi.reused_applications import reused_application
 
 __all__ = [
     "EVERYBODY",
     "Service",
+    "add_routes",
     "application",
     "as_tenant",
     "event_body",
     "in_memory_ports",
+    "new_client",
     "open_service",
     "served",
 ]
@@ -51,6 +56,20 @@ EVERYBODY = {"X-Tenant": "*"}
 """
 What a request says that is no tenant's.
 """
+
+# A client makes one that knows all authorities, which takes longer than most requests.
+_WITHOUT_AUTHORITIES = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+
+
+def new_client(
+    url: str, headers: Mapping[str, str] = EVERYBODY, *, timeout: float = 5
+) -> httpx.AsyncClient:
+    """
+    Make a client of what is served without TLS.
+    """
+    return httpx.AsyncClient(
+        base_url=url, headers=headers, timeout=timeout, verify=_WITHOUT_AUTHORITIES
+    )
 
 
 def as_tenant(tenant_id: str) -> dict[str, str]:
@@ -92,10 +111,17 @@ def application(lifespan: Lifespan, limits: Limits | None = None) -> FastAPI:
     Make an application with all routes.
     """
     app = FastAPI(lifespan=lifespan)
+    add_routes(app, limits)
+    return app
+
+
+def add_routes(app: FastAPI, limits: Limits | None = None) -> None:
+    """
+    Add all routes to an application.
+    """
     app.include_router(router(authorize=authorize, limits=limits))
     app.include_router(health_router())
     add_problem_handlers(app)
-    return app
 
 
 class _Server(uvicorn.Server):
@@ -174,7 +200,7 @@ class Service:
         """
         Make a client that a tenant uses.
         """
-        return httpx.AsyncClient(base_url=self.url, headers=as_tenant(tenant_id))
+        return new_client(self.url, as_tenant(tenant_id))
 
     async def new_session(self, tenant_id: str = "*", **fields: object) -> str:
         """
@@ -233,11 +259,12 @@ async def open_service(
     lifespan = (
         ports_lifespan(in_memory_ports()) if engine is None else engine_lifespan(engine)
     )
-    app = application(lifespan, limits)
+    add = partial(add_routes, limits=limits)
     tasks_before = asyncio.all_tasks()
     async with (
+        reused_application(lifespan, add, ("routes", limits)) as app,
         served(app) as address,
-        httpx.AsyncClient(base_url=address, headers=EVERYBODY, timeout=20) as client,
+        new_client(address, timeout=20) as client,
     ):
         service = Service(app=app, url=address, client=client, engine=engine)
         yield service

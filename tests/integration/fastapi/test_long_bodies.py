@@ -33,10 +33,11 @@ from asm_async.values.json_values import EncodedJSON
 from asm_async.values.redaction import RedactionPolicy
 from tests.encrypted_ports import key_ring
 from tests.integration.fastapi.event_source import open_stream
+from tests.integration.fastapi.reused_applications import reused_application
 from tests.integration.fastapi.serving import (
-    EVERYBODY,
     Service,
-    application,
+    add_routes,
+    new_client,
     open_service,
     served,
 )
@@ -94,15 +95,13 @@ async def open_coded_service(
     """
     Serve an application whose ports change what goes into a database.
     """
-    async with open_ports(url) as opened:
-        app = application(ports_lifespan(code(opened)))
-        async with (
-            served(app) as address,
-            httpx.AsyncClient(
-                base_url=address, headers=EVERYBODY, timeout=60
-            ) as client,
-        ):
-            yield Service(app=app, url=address, client=client, engine=None)
+    async with (
+        open_ports(url) as opened,
+        reused_application(ports_lifespan(code(opened)), add_routes, "coded") as app,
+        served(app) as address,
+        new_client(address, timeout=60) as client,
+    ):
+        yield Service(app=app, url=address, client=client, engine=None)
 
 
 def redacted(ports: Ports) -> Ports:
@@ -146,7 +145,8 @@ async def measured_steps() -> AsyncGenerator[list[float]]:
     Measure how much processor time each turn of the loop takes.
 
     What was there before is left to no garbage collector: to go through all that the
-    tests have loaded takes as long as the bound.
+    tests have loaded takes as long as the bound. It stays so, or each later collection
+    in this process would go through it.
     """
     steps: list[float] = []
     gc.collect()
@@ -164,7 +164,6 @@ async def measured_steps() -> AsyncGenerator[list[float]]:
         yield steps
     finally:
         measuring.cancel()
-        gc.unfreeze()
 
 
 async def post(service: Service, url: str, text: str) -> httpx.Response:
