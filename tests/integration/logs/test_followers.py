@@ -102,23 +102,32 @@ async def test_an_announcement_that_is_cut_off_is_warned_of(
     log.said_once("other processes are told of what is", "INFO", module)
 
 
+@pytest.mark.parametrize("is_begun", [True, False])
 async def test_a_watcher_that_is_interrupted_to_stop_is_not_warned_of(
     caplog: pytest.LogCaptureFixture,
     migrated_sqlite_url: str,
     monkeypatch: pytest.MonkeyPatch,
+    *,
+    is_begun: bool,
 ) -> None:
     """
-    The last follower leaves while the watcher is in the middle of a statement.
+    The last follower leaves while the watcher is in a statement, or about to begin one.
     """
-    is_looking = threading.Event()
+    is_looking, is_told = threading.Event(), threading.Event()
+    stop = feed._Watcher.stop
 
     def look_without_end(connection: sqlite3.Connection) -> int:
-        # Said from within the statement: one that had not begun yet would miss the
-        # interrupt, and never end.
-        connection.set_progress_handler(is_looking.set, 1_000)
+        is_looking.set()
+        if not is_begun:
+            is_told.wait(LONG_SECONDS)
         return int(connection.execute(ENDLESS).fetchone()[0])
 
+    def stop_and_tell(watcher: feed._Watcher) -> None:
+        stop(watcher)
+        is_told.set()
+
     monkeypatch.setattr(feed, "_latest", look_without_end)
+    monkeypatch.setattr(feed._Watcher, "stop", stop_and_tell)
     caplog.set_level(logging.INFO, "asm_async")
     engine = create_engine(migrated_sqlite_url)
     ports = SQLPorts(engine, timeout=LONG_SECONDS)
@@ -130,6 +139,7 @@ async def test_a_watcher_that_is_interrupted_to_stop_is_not_warned_of(
     await engine.dispose()
 
     assert caplog.messages == []
+    assert "asm_async-watcher" not in {each.name for each in threading.enumerate()}
 
 
 async def test_a_file_that_is_gone_for_a_while_is_warned_of(

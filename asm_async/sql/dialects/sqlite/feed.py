@@ -44,6 +44,9 @@ _BLIND = (
 # Once a second or so.
 _LOOKS_PER_FILE_CHECK = 64
 
+# Of SQLite's virtual machine: some tenth of a millisecond.
+_STEPS_PER_STOP_CHECK = 10_000
+
 _LATEST = "SELECT seq FROM sqlite_sequence WHERE name = 'asm_events'"
 
 # Each finds one row: for every further one the thread would have to get the lock of the
@@ -176,7 +179,6 @@ class _Watcher:
         self._loop = loop
         self._gate = new_gate()
         self._must_stop = threading.Event()
-        self._connection: sqlite3.Connection | None = None
         self._log_throttle = LogThrottle()
         self.has_stopped: asyncio.Event = asyncio.Event()
         self.thread: threading.Thread = threading.Thread(
@@ -188,10 +190,6 @@ class _Watcher:
         Have it stop soon, whatever it is doing.
         """
         self._must_stop.set()
-        if (connection := self._connection) is not None:
-            # It may have been closed just now.
-            with suppress(sqlite3.Error):
-                connection.interrupt()
 
     def _call(self, function: Callable[..., object], *args: object) -> None:
         # In a loop that was closed nobody waits any more.
@@ -218,7 +216,10 @@ class _Watcher:
             while not self._must_end(0):
                 try:
                     with closing(_open(self._path)) as connection:
-                        self._connection = connection
+                        # An interrupt misses a statement that has not begun yet.
+                        connection.set_progress_handler(
+                            self._must_stop.is_set, _STEPS_PER_STOP_CHECK
+                        )
                         self._look(connection)
                 except Exception as error:  # noqa: BLE001 - followers depend on the thread
                     # What was interrupted so that it stops has not failed.
