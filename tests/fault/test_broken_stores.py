@@ -177,7 +177,7 @@ async def test_a_broken_sqlite_is_caught(
 
 
 def count_what_is_stored(
-    connection: sqlite3.Connection, block: AppendBlock
+    connection: sqlite3.Connection, block: AppendBlock, _now: int
 ) -> dict[str, int]:
     """
     Number events behind the greatest number that is stored, past the counter.

@@ -24,6 +24,7 @@ from asm_async.testing.factories import (
 )
 from asm_async.testing.faults import FaultPoints
 from asm_async.testing.faults.engines import watched_engine
+from asm_async.values.changes import Changes
 from asm_async.values.event import Event
 from tests.fault.acts import refusing
 
@@ -45,11 +46,15 @@ def check_known(outcome: object) -> None:
     assert (outcome.retryable, outcome.outcome_unknown) == (False, False)
 
 
-async def test_a_flush_that_fails_at_any_statement_stores_nothing(
-    engine: AsyncEngine, points: FaultPoints
+@pytest.mark.parametrize("is_looked_at", [False, True])
+async def test_a_commit_that_fails_at_any_statement_stores_nothing(
+    engine: AsyncEngine, points: FaultPoints, *, is_looked_at: bool
 ) -> None:
     """
     Session, run, tags, events and counter are written whole or not at all.
+
+    A session that is saved only if there is none is looked for first; a flush can be
+    one statement.
     """
     store, skipped = SQLSessionStore(engine), 0
     while True:
@@ -59,8 +64,13 @@ async def test_a_flush_that_fails_at_any_statement_stores_nothing(
             run=make_run(session_id=id_),
             events=make_events(3, session_id=id_),
         )
+        changes = Changes(
+            create_session=result.session, runs=(result.run,), events=result.events
+        )
         refused = points.arm(refusing(engine), skip=skipped)
-        (outcome,) = await race([store.flush(result)])
+        (outcome,) = await race(
+            [store.commit(changes) if is_looked_at else store.flush(result)]
+        )
         points.disarm()
         if not refused.struck:
             break
@@ -76,7 +86,7 @@ async def test_a_flush_that_fails_at_any_statement_stores_nothing(
         (stored,) = await store.append_events(make_events(1, session_id=id_))
         assert stored.sequence_number == 1
         skipped += 1
-    assert skipped > 5
+    assert skipped > (5 if is_looked_at else 0)
     assert (await store.get_run("run_1")).session_id == f"ses_{skipped}"
 
 

@@ -49,6 +49,7 @@ class Case:
     events: int
 
 
+# Other tags make a save of a session one as well.
 WRITES = {
     "append": Case(
         # An event that stands twice makes it a transaction of several statements.
@@ -64,15 +65,10 @@ WRITES = {
         (2, 1),
         0,
     ),
-    "save_run": Case(
-        lambda store, id_: store.save_run(make_run(id=f"run_{id_}", session_id=id_)),
-        (1, 2),
-        0,
-    ),
     "flush": Case(
         lambda store, id_: store.flush(
             make_execution_result(
-                session=make_session(id=id_),
+                session=make_session(id=id_, tags=["new"]),
                 run=make_run(id=f"run_{id_}", session_id=id_),
                 events=make_events(2, session_id=id_),
             )

@@ -19,6 +19,7 @@ from asm_async.files import LocalArtifactStore
 from asm_async.sql import SQLQueryAPI, SQLSessionStore, SQLTextIndex
 from asm_async.testing.factories import make_event, make_session
 from asm_async.testing.faults import ProxyAct, TCPProxy
+from asm_async.values.changes import Changes
 from tests.fault.conftest import OpenEngine
 from tests.fault.stopwatch import GRACE, LONG_SECONDS, Stopwatch
 from tests.proxies import by_way, way_to
@@ -111,12 +112,17 @@ async def test_every_call_of_every_port_ends_in_time(
     assert max(closing) < TIMEOUT + GRACE
 
 
+# What is looked at before it is written begins a transaction.
+CREATING = Changes(
+    create_session=make_session(id="ses_3"), events=(make_event(session_id="ses_3"),)
+)
+
 Call = Callable[[SQLSessionStore], Coroutine[Any, Any, object]]
 
 
 OUTCOMES: list[tuple[Call, bool]] = [
     (lambda store: store.append_event(make_event(id="evt_1")), True),
-    (lambda store: store.save_session(make_session(id="ses_3")), False),
+    (lambda store: store.commit(CREATING), False),
     (lambda store: store.get_session("ses_1"), False),
     (lambda store: SQLQueryAPI(store.engine, timeout=1).search_sessions(), False),
 ]

@@ -45,6 +45,11 @@ RUN = b'"run saved"'
 What one has that saves a run.
 """
 
+SESSION = b'"session saved"'
+"""
+What one has that saves a session.
+"""
+
 either_moment = pytest.mark.parametrize(
     "moment", [Moment.BEFORE_SEND, Moment.BEFORE_ANSWER]
 )
@@ -76,7 +81,8 @@ async def what_is_stored(store: SQLSessionStore) -> tuple[int, int, list[int]]:
     return session.revision, run.revision, [e.sequence_number for e in events]
 
 
-SAVED_SESSION = make_session(metadata={"is": "saved"})
+SAVED_SESSION = make_session(metadata={"is": "session saved"})
+TAGGED_SESSION = attrs.evolve(SAVED_SESSION, tags=("new",))
 SAVED_RUN = make_run(metadata={"is": "run saved"})
 NEW_RUN = attrs.evolve(SAVED_RUN, id="run_2")
 RESULT = make_execution_result(session=SAVED_SESSION, run=SAVED_RUN)
@@ -128,6 +134,11 @@ REPEATABLE = {
     "save_session": Case(
         lambda store: store.save_session(SAVED_SESSION, expected_revision=1),
         (2, 1, [1]),
+        SESSION,
+    ),
+    "save_of_a_session_with_other_tags": Case(
+        lambda store: store.save_session(TAGGED_SESSION, expected_revision=1),
+        (2, 1, [1]),
     ),
     "save_run": Case(
         lambda store: store.save_run(SAVED_RUN, expected_revision=1),
@@ -135,13 +146,16 @@ REPEATABLE = {
         RUN,
     ),
     "flush": Case(
-        lambda store: store.flush(RESULT, expected_sequence=1), (2, 2, [1, 2, 3])
+        lambda store: store.flush(RESULT, expected_sequence=1),
+        (2, 2, [1, 2, 3]),
+        SESSION,
     ),
     "flush_expecting_a_revision": Case(
         lambda store: store.flush(
             attrs.evolve(RESULT, events=()), expected_revision=1, expected_sequence=1
         ),
         (2, 2, [1]),
+        SESSION,
     ),
     "commit_expecting_the_revision_of_a_run": Case(
         lambda store: store.commit(
@@ -190,12 +204,18 @@ REPEATABLE = {
 }
 
 UNREPEATABLE = {
-    "save_session": Case(lambda store: store.save_session(SAVED_SESSION), (2, 1, [1])),
-    "save_run": Case(lambda store: store.save_run(SAVED_RUN), (1, 2, [1])),
-    "flush": Case(lambda store: store.flush(RESULT), (2, 2, [1, 2, 3])),
+    "save_session": Case(
+        lambda store: store.save_session(SAVED_SESSION), (2, 1, [1]), SESSION
+    ),
+    "save_of_a_session_with_other_tags": Case(
+        lambda store: store.save_session(TAGGED_SESSION), (2, 1, [1])
+    ),
+    "save_run": Case(lambda store: store.save_run(SAVED_RUN), (1, 2, [1]), RUN),
+    "flush": Case(lambda store: store.flush(RESULT), (2, 2, [1, 2, 3]), SESSION),
     "commit": Case(
         lambda store: store.commit(Changes(runs=(SAVED_RUN,), events=RESULT.events)),
         (1, 2, [1, 2, 3]),
+        RUN,
     ),
     "commit_of_a_new_run": Case(
         lambda store: store.commit(Changes(runs=(NEW_RUN,), events=RESULT.events)),
@@ -210,6 +230,7 @@ UNREPEATABLE = {
     "flush_without_events": Case(
         lambda store: store.flush(attrs.evolve(RESULT, events=()), expected_sequence=1),
         (2, 2, [1]),
+        SESSION,
     ),
 }
 

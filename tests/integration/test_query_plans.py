@@ -136,9 +136,9 @@ WRITES: dict[str, Call] = {
     "save_session": lambda store: store.save_session(
         make_session(id="ses_600", tags=["new"])
     ),
-    # One that is taken to be new, and is there, is no usual save.
+    # One that was removed is no usual save.
     "save_run": lambda store: store.save_run(
-        make_run(id="run_600", session_id="ses_600")
+        make_run(id="gone_600", session_id="ses_600")
     ),
     "flush": lambda store: store.flush(
         make_execution_result(
