@@ -270,3 +270,26 @@ async def test_a_save_of_a_session_that_waits_sees_what_was_done_meanwhile(
             flushed = await after(insert, store.flush(result))
             assert flushed.session.revision == 8
             assert flushed.events[0].sequence_number == 4
+
+
+@pytest.mark.postgres
+async def test_a_first_save_with_a_run_waits_for_who_holds_its_session(
+    migrated_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    The statement that does not wait has written nothing when it gives up.
+    """
+    (lock,) = session_lock_keys(["held"])
+    result = ExecutionResult(
+        session=make_session(id="held"),
+        run=make_run(id="held", session_id="held"),
+        events=(make_event(session_id="held"),),
+    )
+    async with ports_on(create_engine(migrated_postgres_url)) as ports:
+        await other.execute("SELECT pg_advisory_lock($1)", lock)
+        flushing = asyncio.ensure_future(ports.store.flush(result))
+        (waiter,) = await lock_waiters(other)
+        assert waiter["backend_xid"] is None
+        assert not flushing.done()
+        await other.execute("SELECT pg_advisory_unlock($1)", lock)
+        assert (await flushing).events[0].sequence_number == 1
