@@ -59,14 +59,10 @@ async def test_a_commit_that_fails_at_any_statement_stores_nothing(
     store, skipped = SQLSessionStore(engine), 0
     while True:
         id_ = f"ses_{skipped}"
-        result = make_execution_result(
-            session=make_session(id=id_, tags=["one", "two"]),
-            run=make_run(session_id=id_),
-            events=make_events(3, session_id=id_),
-        )
-        changes = Changes(
-            create_session=result.session, runs=(result.run,), events=result.events
-        )
+        session = make_session(id=id_, tags=["one", "two"])
+        run, events = make_run(session_id=id_), make_events(3, session_id=id_)
+        result = make_execution_result(session=session, run=run, events=events)
+        changes = Changes(create_session=session, runs=(run,), events=tuple(events))
         refused = points.arm(refusing(engine), skip=skipped)
         (outcome,) = await race(
             [store.commit(changes) if is_looked_at else store.flush(result)]

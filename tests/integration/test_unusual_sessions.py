@@ -152,7 +152,9 @@ class Saves:
             assert found.last_activity_at <= stored.last_activity_at
             return found.with_given(found.revision, None)
         if isinstance(found, ExecutionResult | Committed) and found.session is not None:
-            found = attrs.evolve(found, session=await self._timeless(found.session))
+            session = await self._timeless(found.session)
+            assert isinstance(session, Session)
+            found = attrs.evolve(found, session=session)
         if isinstance(found, Committed):
             return attrs.evolve(found, items=len(found.items) * (make_item(),))
         if isinstance(found, list):
@@ -177,8 +179,8 @@ async def repetitions(saves: Saves) -> None:
 
     def create(event_id: str, **changes: Any) -> Call:
         event = make_event(id=event_id, session_id=made.id)
-        changes = {"create_session": made, "events": (event,)} | changes
-        return partial(commit, Changes(**changes), operation_id="create")
+        fields: dict[str, Any] = {"create_session": made, "events": (event,)}
+        return partial(commit, Changes(**fields | changes), operation_id="create")
 
     artifact = make_artifact(id=made.id, key=made.id, session_id=made.id)
     for call in (
@@ -362,20 +364,19 @@ async def groups(saves: Saves) -> None:
         made = make_item(scope=saves.name, key=key, session_id=f"{saves.name} {id_}")
         return partial(state.save_items, [made])
 
-    for number, late in enumerate(
-        [
-            append("before", id_="late 0"),
-            of_run("before", id_="late 1"),
-            item("before", id_="late 2"),
-            append("before", id_="late 3", expected_sequence=0),
-            append("before", id_="late 4", expected_tenant="mine"),
-            save("late 5", revision=1),
-            partial(
-                store.commit,
-                Changes(create_session=saves.session("late 6", user_id="first")),
-            ),
-        ]
-    ):
+    late_calls: list[Call] = [
+        append("before", id_="late 0"),
+        of_run("before", id_="late 1"),
+        item("before", id_="late 2"),
+        append("before", id_="late 3", expected_sequence=0),
+        append("before", id_="late 4", expected_tenant="mine"),
+        save("late 5", revision=1),
+        partial(
+            store.commit,
+            Changes(create_session=saves.session("late 6", user_id="first")),
+        ),
+    ]
+    for number, late in enumerate(late_calls):
         id_ = f"late {number}"
         await saves.tell(
             append(f"beside {number}"),
