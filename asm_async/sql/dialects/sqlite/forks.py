@@ -55,7 +55,7 @@ def _make_gates() -> Callable[[], threading.Lock]:
     return add
 
 
-new_gate = _make_gates()
+new_gate: Callable[[], threading.Lock] = _make_gates()
 """
 Make a lock that a thread holds while it is within SQLite.
 """
