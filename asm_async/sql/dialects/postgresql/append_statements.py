@@ -10,7 +10,7 @@ from typing import NamedTuple
 from asm_async.sql.core.rows import EVENT_COLUMNS
 from asm_async.sql.core.tables import events
 from asm_async.sql.dialects.postgresql import saving_statements as saving
-from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
+from asm_async.sql.dialects.postgresql.text_columns import arrays, cast, places
 
 # One statement is one transaction. The timeout is set before the first lock is asked
 # for, and the locks come before anything is written, since their count is a one-time
@@ -23,10 +23,7 @@ from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
 # statistics is taken for one with a single living session, and each of a group is
 # compared with all there are.
 #
-# Of each list of arrays the first comes out of a subquery: the planner would count the
-# members of all of them where it knows the parameters, take a plan for these few rows
-# for cheaper than one for any, and plan each write again, which takes longer than all
-# that the statement does. What a subquery returns it does not know.
+# Of each list of arrays the first comes out of a subquery: see text_columns.arrays.
 _LOCKED = """
     WITH timeout AS MATERIALIZED (SELECT set_config('lock_timeout', $1, true)),
     locks AS MATERIALIZED (
@@ -362,10 +359,8 @@ def _append_many(first: int, is_open: str) -> str:
     given = places(first, EVENT_COLUMNS)
     values = {name: cast(events.c[name], f"new.{name}") for name in EVENT_COLUMNS}
     values["sequence_number"] = _NUMBER_OF_MANY.format(is_open=is_open)
-    first_array, *others = [array(events.c[name], given[name]) for name in given]
-    arrays = [f"(SELECT {first_array})", *others]
     return _APPEND_MANY.format(
         columns=", ".join(EVENT_COLUMNS),
         values=", ".join(values.values()),
-        arrays=", ".join(arrays),
+        arrays=", ".join(arrays([events.c[each] for each in EVENT_COLUMNS], given)),
     )

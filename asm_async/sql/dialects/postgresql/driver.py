@@ -55,12 +55,11 @@ def may_be_sent(error: Exception) -> bool:
     Return whether a statement that failed may have reached the server.
 
     Before it sends one, asyncpg looks whether the connection is closed, and whether its
-    protocol is at rest, which it is not where the server has just ended it. Once it has
-    prepared one it does not look again, and misses what was let go of meanwhile.
+    protocol is at rest, which it is not where the server has just ended it.
     """
     name = type(error).__name__
     is_at_work = name == "InternalClientError" and "cannot switch" in str(error)
-    return name not in {"InterfaceError", "AttributeError"} and not is_at_work
+    return name != "InterfaceError" and not is_at_work
 
 
 def is_of_another_loop(driver: Driver) -> bool:

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from asm_async.sql.core import saved_rows
 from asm_async.sql.core.saved_rows import SavedColumns
-from asm_async.sql.dialects.postgresql.text_columns import array, cast, places
+from asm_async.sql.dialects.postgresql.text_columns import arrays, cast, places
 
 _OF_KEY = frozenset({"id", "session_id"})
 
@@ -187,15 +187,12 @@ def saving_runs(first: int, is_open: str) -> str:
 
 def _filled(text: str, saved: SavedColumns, first: int, is_open: str) -> str:
     of = places(first, (*saved.names, "expected"))
-    first_array, *others = [array(column, of[column.name]) for column in saved.columns]
-    # See append_statements.
-    arrays = [f"(SELECT {first_array})", *others]
-    arrays.append(f"string_to_array({of['expected']}, chr(31), '')::bigint[]")
+    expected = f"string_to_array({of['expected']}, chr(31), '')::bigint[]"
     values = {
         column.name: cast(column, f"new.{column.name}") for column in saved.columns
     }
     return text.format(
-        arrays=", ".join(arrays),
+        arrays=", ".join([*arrays(saved.columns, of), expected]),
         names=", ".join(saved.names),
         changes=", ".join(
             f"{name} = {value}" for name, value in values.items() if name not in _OF_KEY

@@ -204,6 +204,9 @@ async def _write_block(
         if block is not None and items is None and _is_one(block):
             return await _append_one(driver, block, timeout)
         return await _write_together(driver, block, items, timeout)
+    except AttributeError:
+        # It was prepared and not sent: see _write_group.
+        raise
     except Exception as error:
         if getattr(error, "sqlstate", None) in _UNUSUAL:
             return None
