@@ -4,26 +4,21 @@ Saves of runs that are unusual: they come to what reading first makes of them.
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, TypeAlias
+from typing import Any
 
 import attrs
 import pytest
 import sqlalchemy as sa
 
-from asm_async.errors import ASMError
-from asm_async.sql import SQLPorts, create_engine
-from asm_async.sql.writes import operations
+from asm_async.sql import SQLPorts
 from asm_async.testing.factories import make_event, make_run, make_session
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.run import Run, RunStatus
-from tests.integration.test_fast_items import ports_on
+from tests.integration.both_ways import Call, check_both_ways, outcomes_of
 from tests.integration.test_fast_path import UNIT
-
-Call: TypeAlias = Callable[[], Awaitable[object]]
 
 RUNNING, DONE = RunStatus.RUNNING, RunStatus.COMPLETED
 
@@ -98,12 +93,7 @@ class Saves:
         """
         Note what comes of calls that are made at once, and what is there then.
         """
-        found = await asyncio.gather(
-            *(call() for call in calls), return_exceptions=True
-        )
-        for each in found:
-            if isinstance(each, BaseException) and not isinstance(each, ASMError):
-                raise each
+        for each in await outcomes_of(calls):
             told = each
             if isinstance(each, Committed):
                 # A session has the time at which it was saved.
@@ -121,6 +111,15 @@ class Saves:
         values = {"run": f"{self.name} run", "mine": self.mine}
         async with self.ports.engine.begin() as conn:
             await conn.execute(sa.text(statement), values)
+
+
+async def begun(ports: SQLPorts, name: str) -> Saves:
+    """
+    Make saves, and their sessions.
+    """
+    saves = Saves(ports, name)
+    await saves.make_sessions()
+    return saves
 
 
 async def repetitions(saves: Saves) -> None:
@@ -296,7 +295,7 @@ async def test_what_is_unusual_comes_to_the_same(
     """
     Each save gets what it gets where all is read first, and leaves the same behind.
     """
-    await check_both_ways(url, monkeypatch, save)
+    await check_both_ways(url, monkeypatch, begun, save)
 
 
 @pytest.mark.postgres
@@ -309,22 +308,4 @@ async def test_in_partitions_it_comes_to_the_same(
     """
     The ids of runs are unique in all partitions together.
     """
-    await check_both_ways(partitioned_url, monkeypatch, save)
-
-
-async def check_both_ways(
-    url: str, monkeypatch: pytest.MonkeyPatch, save: Callable[[Saves], Awaitable[None]]
-) -> None:
-    """
-    Compare what saves come to with what they do if nothing is taken to be usual.
-    """
-    async with ports_on(create_engine(url)) as ports:
-        fast, slow = Saves(ports, "fast"), Saves(ports, "slow")
-        await fast.make_sessions()
-        await save(fast)
-        monkeypatch.setattr(operations.Commit, "is_usual", False)
-        await slow.make_sessions()
-        await save(slow)
-
-    for one, another in zip(fast.told, slow.told, strict=True):
-        assert one.replace("fast", "slow") == another
+    await check_both_ways(partitioned_url, monkeypatch, begun, save)

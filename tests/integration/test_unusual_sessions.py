@@ -4,18 +4,15 @@ Saves of sessions that are unusual: they come to what reading first makes of the
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from functools import partial
-from typing import Any, TypeAlias, cast
+from typing import Any, cast
 
 import attrs
 import pytest
 import sqlalchemy as sa
 
-from asm_async.errors import ASMError
-from asm_async.sql import SQLPorts, create_engine
-from asm_async.sql.writes import operations
+from asm_async.sql import SQLPorts
 from asm_async.testing.factories import (
     make_artifact,
     make_event,
@@ -29,10 +26,8 @@ from asm_async.values.event import Event
 from asm_async.values.execution_result import ExecutionResult
 from asm_async.values.fields import MAX_COUNT
 from asm_async.values.session import Session, SessionStatus
-from tests.integration.test_fast_items import ports_on
+from tests.integration.both_ways import Call, check_both_ways, outcomes_of
 from tests.integration.test_fast_path import AWKWARD_IDS, UNIT
-
-Call: TypeAlias = Callable[[], Awaitable[object]]
 
 ACTIVE, DONE = SessionStatus.ACTIVE, SessionStatus.COMPLETED
 
@@ -126,12 +121,7 @@ class Saves:
         """
         Note what comes of calls that are made at once, and what is there then.
         """
-        found = await asyncio.gather(
-            *(call() for call in calls), return_exceptions=True
-        )
-        for each in found:
-            if isinstance(each, BaseException) and not isinstance(each, ASMError):
-                raise each
+        for each in await outcomes_of(calls):
             self.told.append(f"{type(each).__name__} {await self._timeless(each)}")
         for session in await self.ports.store.list_sessions(limit=100):
             if session.id.startswith(f"{self.name} "):
@@ -168,6 +158,21 @@ class Saves:
         """
         async with self.ports.engine.begin() as conn:
             await conn.execute(sa.text(change), {"id": f"{self.name} s"})
+
+
+async def begun(ports: SQLPorts, name: str) -> Saves:
+    """
+    Make saves; nothing is there yet.
+    """
+    return Saves(ports, name)
+
+
+@pytest.fixture(autouse=True)
+def known_gap(monkeypatch: pytest.MonkeyPatch) -> None:
+    """
+    Have what follows another tenant's session leave out a number that is known.
+    """
+    monkeypatch.setattr(ids, "random_gap", lambda: 5)
 
 
 async def repetitions(saves: Saves) -> None:
@@ -435,7 +440,7 @@ async def test_what_is_unusual_comes_to_the_same(
     """
     Each save gets what it gets where all is read first, and leaves the same behind.
     """
-    await check_both_ways(url, monkeypatch, save)
+    await check_both_ways(url, monkeypatch, begun, save)
 
 
 @pytest.mark.postgres
@@ -448,22 +453,4 @@ async def test_in_partitions_it_comes_to_the_same(
     """
     Wherever a session's events are.
     """
-    await check_both_ways(partitioned_url, monkeypatch, save)
-
-
-async def check_both_ways(
-    url: str, monkeypatch: pytest.MonkeyPatch, save: Callable[[Saves], Awaitable[None]]
-) -> None:
-    """
-    Compare what saves come to with what they do if nothing is taken to be usual.
-    """
-    # What follows another tenant's session leaves out a number that nobody knows.
-    monkeypatch.setattr(ids, "random_gap", lambda: 5)
-    async with ports_on(create_engine(url)) as ports:
-        fast, slow = Saves(ports, "fast"), Saves(ports, "slow")
-        await save(fast)
-        monkeypatch.setattr(operations.Commit, "is_usual", False)
-        await save(slow)
-
-    for one, another in zip(fast.told, slow.told, strict=True):
-        assert one.replace("fast", "slow") == another
+    await check_both_ways(partitioned_url, monkeypatch, begun, save)
