@@ -99,7 +99,22 @@ async def name_standby(url: str, name: str) -> None:
     await other.execute("SELECT pg_reload_conf()")
     while await other.fetchval("SHOW synchronous_standby_names") != name:
         await other.execute("SELECT pg_sleep(0.01)")
+    # Commits wait from when the checkpointer has heard of it, too.
+    while name and not await waits_for_standby(other):
+        pass
     await other.close()
+
+
+async def waits_for_standby(other: asyncpg.Connection[Any]) -> bool:
+    """
+    Return whether a commit waits, instead of ending at once.
+    """
+    probe = "SELECT pg_logical_emit_message(true, 'probe', 'commit')"
+    try:
+        await other.execute(probe, timeout=0.5)
+    except TimeoutError:
+        return True
+    return False
 
 
 async def test_nobody_waits_for_a_standby_that_is_gone(
