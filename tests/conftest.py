@@ -14,7 +14,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from obstore.store import LocalStore, MemoryStore
 
 from asm_async.sql import create_engine
@@ -30,9 +30,13 @@ from tests.postgres_databases import PostgresDatabases
 from tests.postgres_server import PostgresServer
 from tests.sharded_ports import make_shards
 
-# Of a test that does not say how many it tries.
+# Of a test that does not say otherwise; a machine may be slow, or busy.
 settings.register_profile(
-    "effort", max_examples=examples(100), derandomize=not IS_THOROUGH
+    "effort",
+    max_examples=examples(100),
+    derandomize=not IS_THOROUGH,
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("effort")
 

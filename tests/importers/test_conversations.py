@@ -27,7 +27,6 @@ from asm_async.transcripts import read_transcript
 from tests.effort import examples
 
 LIBERAL = settings(
-    deadline=None,
     max_examples=examples(60),
     suppress_health_check=[
         HealthCheck.too_slow,

@@ -9,7 +9,7 @@ import json
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asm_async.importers.json_values import CUT_OFF, JSONPlace, values_of
@@ -32,8 +32,6 @@ OBJECTS = st.lists(
 )
 # The machine may have other things to do while values are made.
 LIBERAL = settings(
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
     max_examples=examples(100),
 )
 

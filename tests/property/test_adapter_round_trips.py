@@ -23,7 +23,6 @@ from tests.effort import examples
 
 many_examples = settings(
     max_examples=examples(40),
-    deadline=None,
     # All examples of a test share a store; each leaves it empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -40,7 +40,6 @@ class TestArtifactRoundTrips(ArtifactRegistryContract):
 
     @settings(
         max_examples=examples(40),
-        deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 
 from asm_async.integrations.fastapi.stream_routes import event_message
 from asm_async.testing import strategies as asm
@@ -8,7 +8,6 @@ from asm_async.values.event import Event
 from asm_async.values.json_values import encode_json
 
 
-@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(event=asm.events(sequence_number=asm.counts()))
 def test_a_message_carries_the_event_as_its_own_dictionary_has_it(event: Event) -> None:
     """

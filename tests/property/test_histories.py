@@ -187,7 +187,7 @@ def killed(call: Call) -> Call:
     )
 
 
-@settings(max_examples=examples(100), deadline=None)
+@settings(max_examples=examples(100))
 @given(
     scripts=st.lists(st.lists(orders, max_size=12), min_size=1, max_size=3),
     seed=st.integers(0, 1000),

@@ -139,7 +139,7 @@ async def both(made: list[Owner], policy: RetentionPolicy) -> tuple[Found, Found
         return in_memory, await maintained(backend, made, policy)
 
 
-@settings(max_examples=examples(60), deadline=None)
+@settings(max_examples=examples(60))
 @given(made=owners(), policy=policies)
 def test_maintenance_is_the_same_everywhere(
     made: list[Owner], policy: RetentionPolicy

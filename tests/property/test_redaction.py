@@ -186,7 +186,7 @@ async def written_bytes(result: ExecutionResult, policy: RedactionPolicy) -> byt
             return bytes_in(Path(directory))
 
 
-@settings(max_examples=examples(10), deadline=None)
+@settings(max_examples=examples(10))
 @given(with_secrets(small_values))
 async def test_what_is_matched_is_gone_from_the_stored_bytes(value: Any) -> None:
     """

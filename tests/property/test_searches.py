@@ -28,7 +28,6 @@ from tests.effort import examples
 
 some_examples = settings(
     max_examples=examples(25),
-    deadline=None,
     # All examples of a test share their stores; each leaves them empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -64,7 +64,6 @@ class TestSQLTexts(QueryAPIContract):
 
     @settings(
         max_examples=examples(30),
-        deadline=None,
         # All examples of a test share a store; each leaves it empty.
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 import sqlalchemy as sa
-from hypothesis import HealthCheck, Phase, settings
+from hypothesis import Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
 
 from asm_async.sql import (
@@ -59,11 +59,9 @@ def check(open_ports: OpenPorts, *, runs: int, steps: int = 30) -> None:
         settings=settings(
             max_examples=runs,
             stateful_step_count=steps,
-            deadline=None,
             derandomize=True,
             # To shrink takes long enough; what remains explains itself.
             phases=[Phase.generate, Phase.shrink],
-            suppress_health_check=[HealthCheck.too_slow],
         ),
     )
 

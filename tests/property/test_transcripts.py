@@ -30,7 +30,7 @@ from tests.told_sessions import (
     check_chat_completions,
 )
 
-many_examples = settings(max_examples=examples(60), deadline=None)
+many_examples = settings(max_examples=examples(60))
 
 RUNS = st.sampled_from([None, "run_1", "run_2"])
 CALL_IDS = st.sampled_from(["call_1", "call_2", "call_3"])

@@ -135,7 +135,6 @@ class TestTransfers(QueryAPIContract):
 
     @settings(
         max_examples=examples(40),
-        deadline=None,
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,
             HealthCheck.too_slow,

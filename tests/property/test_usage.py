@@ -32,7 +32,6 @@ SMALLEST = 1e-290
 
 many_examples = settings(
     max_examples=examples(25),
-    deadline=None,
     # All examples of a test share a store; each leaves it empty.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

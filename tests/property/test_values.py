@@ -7,7 +7,7 @@ from itertools import accumulate
 from typing import Any, cast
 
 import attrs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from asm_async.testing import strategies as asm
@@ -30,9 +30,6 @@ from asm_async.values.session_export import SessionExport
 STORED = {"revision": asm.counts()}
 DELETED = {"deleted_at": st.none() | asm.times()}
 NUMBERED = {"sequence_number": asm.counts()}
-
-# A machine that has other things to do is no reason to fail.
-patient = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def signature(value: Any) -> Any:
@@ -100,7 +97,6 @@ EXPORTS = st.builds(
 )
 
 
-@patient
 @given(asm.json_values())
 def test_json_comes_back_to_the_last_bit(value: Any) -> None:
     """
@@ -109,7 +105,6 @@ def test_json_comes_back_to_the_last_bit(value: Any) -> None:
     assert signature(decode_json(encode_json(value))) == signature(value)
 
 
-@patient
 @given(asm.json_values())
 def test_normalising_is_idempotent(value: Any) -> None:
     """
@@ -118,7 +113,6 @@ def test_normalising_is_idempotent(value: Any) -> None:
     assert signature(normalise_json(value, "value")) == signature(value)
 
 
-@patient
 @given(st.text(st.characters(exclude_categories=())))
 def test_text_becomes_what_a_parser_reads(text: str) -> None:
     """
@@ -127,7 +121,6 @@ def test_text_becomes_what_a_parser_reads(text: str) -> None:
     assert normalise_json(text, "text") == json.loads(json.dumps(text))
 
 
-@patient
 @given(asm.json_objects())
 def test_objects_keep_within_the_bounds(value: dict[str, Any]) -> None:
     """
@@ -137,7 +130,6 @@ def test_objects_keep_within_the_bounds(value: dict[str, Any]) -> None:
     assert depth_of(value) <= MAX_DEPTH
 
 
-@patient
 @given(LOOKALIKES, LOOKALIKES)
 def test_texts_are_equal_where_contents_are(one: Any, other: Any) -> None:
     """
@@ -148,7 +140,6 @@ def test_texts_are_equal_where_contents_are(one: Any, other: Any) -> None:
     assert (encode_json(one) == encode_json(other)) is same
 
 
-@patient
 @given(asm.times())
 def test_a_time_keeps_its_instant(time: datetime) -> None:
     """
@@ -163,7 +154,6 @@ def test_a_time_keeps_its_instant(time: datetime) -> None:
     assert datetime.fromisoformat(written) == normal
 
 
-@patient
 @given(asm.text_fields() | asm.ids())
 def test_texts_keep_within_the_bounds(text: str) -> None:
     """
@@ -172,7 +162,6 @@ def test_texts_keep_within_the_bounds(text: str) -> None:
     assert fields.text(text, "id") == text
 
 
-@patient
 @given(asm.amounts() | st.integers(0, 10**15))
 def test_an_amount_keeps_every_bit(amount: float) -> None:
     """
@@ -184,7 +173,6 @@ def test_an_amount_keeps_every_bit(amount: float) -> None:
     assert math.copysign(1, normal) == 1
 
 
-@patient
 @given(asm.sessions(**STORED, **DELETED))
 def test_a_session_comes_back_from_its_dict(session: Session) -> None:
     """
@@ -197,7 +185,6 @@ def test_a_session_comes_back_from_its_dict(session: Session) -> None:
     assert restored.has_same_content(session)
 
 
-@patient
 @given(asm.runs(**STORED))
 def test_a_run_comes_back_from_its_dict(run: Run) -> None:
     """
@@ -210,7 +197,6 @@ def test_a_run_comes_back_from_its_dict(run: Run) -> None:
     assert restored.has_same_content(run)
 
 
-@patient
 @given(asm.events(**NUMBERED))
 def test_an_event_comes_back_from_its_dict(event: Event) -> None:
     """
@@ -223,7 +209,6 @@ def test_an_event_comes_back_from_its_dict(event: Event) -> None:
     assert restored.has_same_content(event)
 
 
-@patient
 @given(EXPORTS)
 def test_an_export_comes_back_from_its_dict(export: SessionExport) -> None:
     """
@@ -235,7 +220,6 @@ def test_an_export_comes_back_from_its_dict(export: SessionExport) -> None:
     assert SessionExport.from_dict(decode_json(encode_json(given_dict))) == export
 
 
-@patient
 @given(asm.sessions(**STORED), asm.runs(**STORED), asm.events(**NUMBERED))
 def test_a_value_made_of_a_values_fields_is_equal(
     session: Session, run: Run, event: Event
@@ -248,7 +232,6 @@ def test_a_value_made_of_a_values_fields_is_equal(
     assert attrs.evolve(event) == event
 
 
-@patient
 @given(asm.execution_results())
 def test_the_parts_of_an_execution_belong_together(result: ExecutionResult) -> None:
     """

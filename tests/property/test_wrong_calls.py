@@ -37,7 +37,6 @@ async def wrong_calls(database_url: str | None) -> AsyncGenerator[WrongCalls]:
 
 @settings(
     max_examples=examples(120),
-    deadline=None,
     # All examples of a test share a database, as all callers do.
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -28,7 +28,6 @@ class TestWrongImports(QueryAPIContract):
 
     @settings(
         max_examples=examples(80),
-        deadline=None,
         # All examples of a test share a database, as all callers do.
         suppress_health_check=[
             HealthCheck.function_scoped_fixture,

@@ -47,7 +47,6 @@ def refusal(url: Any) -> ASMError | None:
     return None
 
 
-@settings(deadline=None)
 @given(texts | anything() | st.builds("{}://{}".format, drivers, texts))
 @example("postgresql://a..b/c")
 @example("postgresql://" + "a" * 64)
@@ -64,7 +63,6 @@ def test_any_text_is_a_url_or_none(url: Any) -> None:
         assert str(error).startswith("url: ")
 
 
-@settings(deadline=None)
 @given(
     driver=st.sampled_from(["sqlite", "postgresql"]),
     user=st.none() | texts,
@@ -155,7 +153,7 @@ def test_what_a_url_says_reaches_the_driver() -> None:
 
 
 @given(durability=anything(), timeout=anything())
-@settings(deadline=None, max_examples=examples(50))
+@settings(max_examples=examples(50))
 async def test_options_of_a_store_are_taken_or_named(
     durability: Any, timeout: Any
 ) -> None:

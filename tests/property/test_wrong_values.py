@@ -10,7 +10,7 @@ from typing import Any
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from asm_async.errors import ASMError, ValidationError
@@ -35,8 +35,6 @@ from tests.effort import examples
 
 many_examples = settings(
     max_examples=examples(60),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 EXPORT = SessionExport(

@@ -16,7 +16,7 @@ from typing import Any, TypeAlias, cast
 
 import attrs
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from jsonschema import Draft202012Validator
 
@@ -54,8 +54,6 @@ SCHEMA = json.loads(
 VALIDATOR: Any = Draft202012Validator(SCHEMA)
 MANY_EXAMPLES = settings(
     max_examples=examples(150),
-    deadline=None,
-    suppress_health_check=[HealthCheck.too_slow],
 )
 
 # One of each kind, with every field set.

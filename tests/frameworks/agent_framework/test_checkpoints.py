@@ -74,7 +74,6 @@ async def seen_of(storage: Any, name: str) -> list[str]:
 
 
 @settings(
-    deadline=None,
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -37,7 +37,6 @@ def written(found: list[Message]) -> list[dict[str, Any]]:
 
 
 @settings(
-    deadline=None,
     max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

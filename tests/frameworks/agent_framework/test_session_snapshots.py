@@ -103,7 +103,6 @@ def written(session: AgentSession | None) -> Any:
 
 
 @settings(
-    deadline=None,
     max_examples=40,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
 )

@@ -82,9 +82,11 @@ def ordered(batch: list[Op]) -> list[Op]:
 
 
 @settings(
-    deadline=None,
     max_examples=40,
-    suppress_health_check=[HealthCheck.function_scoped_fixture],
+    suppress_health_check=[
+        HealthCheck.function_scoped_fixture,
+        HealthCheck.too_slow,
+    ],
 )
 @given(batches=st.lists(st.lists(OPS, max_size=6).map(ordered), max_size=6))
 def test_any_operations_do_what_they_do_in_memory(
