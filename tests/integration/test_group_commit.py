@@ -184,6 +184,27 @@ async def test_one_of_a_hundred_is_poisoned(
     assert {e.id for e in await store.get_events("ses_1")} == {e.id for e in stored}
 
 
+async def test_a_trigger_may_roll_the_transaction_back(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    What it says is heard, and not that there is nothing left to roll back.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    async with engine.begin() as conn:
+        for statement in POISON["sqlite"]:
+            await conn.exec_driver_sql(statement.replace("ABORT", "ROLLBACK"))
+    with pytest.raises(StorageError, match="poisoned"):
+        await store.append_event(make_event(id="evt_37"))
+
+    await store.append_event(make_event())
+    assert await store.get_latest_sequence("ses_1") == 1
+    await store.aclose()
+    await engine.dispose()
+
+
 async def test_a_group_that_cannot_be_planned_holds_nothing(
     url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -175,8 +175,10 @@ def _write_group(
         connection.execute("BEGIN IMMEDIATE")
         committed = _do_block(connection, work)
         if committed is None:
-            # The block may have written something before it turned out to be unusual.
-            connection.execute("ROLLBACK")
+            # The block may have written something before it turned out to be unusual,
+            # and a trigger of somebody else's may have rolled that back.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
             connection.execute("BEGIN IMMEDIATE")
             result = _do_script(connection, work.whole())
             committed = Committed(latest=None, result=result)
