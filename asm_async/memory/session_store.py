@@ -268,7 +268,7 @@ def _store(
         database.save_session(session, expected.operation_id)
     for run in changes.runs:
         database.save_run(run, expected.operation_id)
-    # A session that is begun anew may go on from another place.
+    # A session that is begun again may go on from another place.
     events = _number_events(database, [event for event, _, _ in changes.batch])
     new_count = database.append(events)
     if changes.save is not None:

@@ -368,7 +368,7 @@ def _has_sound_connection(pool: Pool) -> bool:
     """
     Return whether the next record of the pool holds a connection that can be used.
 
-    One that was invalidated connects anew when it is checked out, which has to wait.
+    One that was invalidated connects again when it is checked out, which has to wait.
     """
     records = records_of(pool)
     if not records:

@@ -113,7 +113,7 @@ class TestCommits(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        Whoever comes first creates it, and says so; the others leave it as it is.
+        The first caller creates it, and says so; the others leave it as it is.
         """
         created = make_session(metadata={"by": "the first"})
         first = await store.commit(Changes(create_session=created, events=_events(1)))

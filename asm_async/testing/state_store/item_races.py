@@ -250,7 +250,7 @@ class TestItemRaces(StateStoreContract):
         self, open_store: OpenStore
     ) -> None:
         """
-        Whoever looks at the run while others save it appends before the next save.
+        Anyone who looks at the run while others save it appends before the next save.
         """
         stores = [await open_store() for _ in range(3)]
         await stores[0].save_run(make_run())

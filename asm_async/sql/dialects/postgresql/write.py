@@ -107,7 +107,7 @@ class PostgreSQLDirect(DirectDialect):
         Ask the driver, which knows once it has tried.
 
         A BEGIN that failed leaves it with a transaction that it takes to be
-        open for ever, and begins savepoints in.
+        open forever, and begins savepoints in.
         """
         own = cast("Driver", driver)
         # One that was terminated cannot even be asked for a transaction.

@@ -204,7 +204,7 @@ def start(
             done(result, failure)
 
     # The waiting thread keeps the last job, which must not keep the driver in turn: its
-    # connection would stay open for ever where an engine is forgotten.
+    # connection would stay open forever where an engine is forgotten.
     handed = [(work, end)]
 
     def job() -> None:

@@ -108,8 +108,8 @@ class SQLiteDirect(DirectDialect):
             asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
             return
 
-        # Whoever takes it decides: the thread that is about to commit, or who gives it
-        # up before that. A list's pop is atomic.
+        # Whichever takes it decides: the thread that is about to commit, or the loop,
+        # which gives it up before that. A list's pop is atomic.
         permit = [_MAY_COMMIT]
 
         def write(connection: sqlite3.Connection) -> Committed[T]:
