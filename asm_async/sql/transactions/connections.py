@@ -155,6 +155,7 @@ class DriverConnections:
             pooled.invalidate()
             if not isinstance(error, Exception):
                 raise
+            _LOG.debug("an idle connection did not answer: %r", error)
             return False
         return True
 

@@ -195,6 +195,8 @@ class Writer:
                 # Where it has failed there may be no plan.
                 known = _committed(committed, failure)
                 written = plan.written(known)
+                if known.latest is None and any(plan.is_usual):
+                    _LOG.debug("a group of %d took the slow path", len(operations))
                 self._publish(operations, written)
             except Exception as fault:  # noqa: BLE001 - those who wait for the outcome are told
                 written, error = None, fault
