@@ -27,7 +27,6 @@ from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.sql.dialects.sqlite.forks import new_gate
 
 _Identity: TypeAlias = tuple[int, int]
-
 _Job: TypeAlias = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
 
 T = TypeVar("T")
@@ -58,7 +57,8 @@ def has_living_thread(driver: Any) -> bool:
 
     It dies with a fork, and when it has to answer an event loop that was closed.
     """
-    return bool(driver._thread.is_alive())  # noqa: SLF001 - see the module
+    thread = getattr(driver, "_thread", None)
+    return thread is None or bool(thread.is_alive())
 
 
 def close_left(driver: Any) -> None:
