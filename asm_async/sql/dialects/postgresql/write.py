@@ -43,9 +43,10 @@ T = TypeVar("T")
 
 _PERSON = b"asm_async"
 
-# What the slow path is for: NOT NULL (no living gate), a taken id, and a server whose
-# default isolation is stricter than READ COMMITTED.
-_UNUSUAL = frozenset({"23502", "23505", "40001"})
+# What the slow path is for: NOT NULL (no living gate), a taken id, a server whose
+# default isolation is stricter than READ COMMITTED, and a tag that a database which is
+# not in UTF-8 cannot read out of JSON.
+_UNUSUAL = frozenset({"22P05", "23502", "23505", "40001"})
 
 _SESSION_ID, _NUMBER = map(EVENT_COLUMNS.index, ("session_id", "sequence_number"))
 
