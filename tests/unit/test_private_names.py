@@ -27,7 +27,7 @@ from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
 from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.sql import operators
 
-from asm_async.sql.dialects.sqlite.driver import has_living_thread
+from asm_async.sql.dialects.sqlite.connection import has_living_thread
 
 PACKAGE = Path(__file__).parents[2] / "asm_async"
 
