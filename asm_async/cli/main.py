@@ -70,7 +70,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         code = _run(given)
         print_output("")
     except BrokenPipeError:
-        # Whoever reads has seen enough, as `head` has.
+        # Anyone who reads has seen enough, as `head` has.
         drop_output()
         return ExitCode.OK
     except (ASMError, OSError) as error:

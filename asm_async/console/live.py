@@ -42,7 +42,7 @@ _FIGURE_SECONDS = 2.0
 _LIST_SECONDS = 1.0
 _LIST_LENGTH = 50
 
-# Some changes leave no event: a list is read anew at least every so many turns.
+# Some changes leave no event: a list is read again at least every so many turns.
 _TURNS_PER_READ = 5
 
 # In milliseconds, as of the streams of the router.

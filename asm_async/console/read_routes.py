@@ -126,7 +126,7 @@ async def list_rows_by_id(
     session_id: Annotated[list[str] | None, Query(max_length=MAX_VALUES)] = None,
 ) -> Response:
     """
-    Describe some sessions anew, those that are there.
+    Describe some sessions again, those that are there.
     """
     found: RowList = {"items": []}
     for each in session_id or []:

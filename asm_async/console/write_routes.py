@@ -19,7 +19,7 @@ from asm_async.integrations.fastapi.tenant_view import TenantView
 from asm_async.values import fields
 from asm_async.values.session import Session
 
-# Others save a session between the reading and the saving, but not for ever.
+# Others save a session between the reading and the saving, but not forever.
 _ATTEMPTS = 5
 
 

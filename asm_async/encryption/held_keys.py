@@ -82,7 +82,7 @@ class HeldKeys:
 
     async def get(self, name: str) -> Held | None:
         """
-        Return a record, read anew where it may have changed.
+        Return a record, read again where it may have changed.
         """
         held = self._held.get(name)
         now = self._clock()
@@ -114,7 +114,7 @@ class HeldKeys:
 
     def forget(self, name: str) -> None:
         """
-        Read a record anew when it is needed next.
+        Read a record again when it is needed next.
         """
         self._held.pop(name, None)
 

@@ -10,7 +10,7 @@ from asm_async.errors.base import Argument, ASMError
 def _difference(field: str) -> str:
     if not field:
         return ""
-    # The usual culprit: a retry that makes the value anew, with the same id.
+    # The usual culprit: a retry that makes the value again, with the same id.
     is_time = field in {"timestamp", "created_at"}
     advice = "; repeat a call with the time it had at first" if is_time else ""
     return f": {field} differs{advice}"

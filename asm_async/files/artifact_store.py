@@ -120,7 +120,7 @@ class LocalArtifactStore(ArtifactStoreFront):
             except ArtifactNotFoundError:
                 return False
             except ArtifactDamagedError:
-                _LOG.warning("a content was found damaged and is put anew")
+                _LOG.warning("a content was found damaged and is put again")
                 return False
             return await in_thread(self._contents.renew, checksum, opened)
 

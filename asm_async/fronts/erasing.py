@@ -243,7 +243,7 @@ class Erasure:
         async with aclosing(self._backend.finish_removals()) as parts:
             async for _ in parts:
                 yield ErasureReport()
-        # Others may begin sessions faster than they are erased: not for ever.
+        # Others may begin sessions faster than they are erased: not forever.
         for _ in range(_MAX_LOOKS):
             is_found = False
             async with aclosing(self._backend.find(self._wanted)) as pages:

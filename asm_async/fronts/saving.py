@@ -110,6 +110,22 @@ def was_committed(
     return is_any and number is not None and are_events_behind(number)
 
 
+def saved_session(
+    stored: StoredValues, changes: ChangesSnapshot, expected: Expectations
+) -> Session | None:
+    """
+    Return the session that a commit which is stored by now has saved, if it has.
+
+    One that was to be created may have been there.
+    """
+    given = changes.session or changes.create_session
+    session = None if given is None else stored.sessions.get(given.id)
+    if session is None or changes.session is not None:
+        return session
+    saved_by = stored.operation_ids.get((Session, session.id))
+    return session if saved_by == expected.operation_id else None
+
+
 def check_revisions(
     stored: StoredValues,
     session: Session | None,

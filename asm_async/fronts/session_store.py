@@ -57,7 +57,7 @@ class SessionStoreFront(SessionStore):
 
     _update_seconds: float = 30.0
     """
-    How long an update begins anew when others save meanwhile.
+    How long an update begins again when others save meanwhile.
     """
 
     async def save_session(

@@ -74,7 +74,7 @@ async def _update(
 
         save: Saves it, if the stored one is at the *expected_revision*.
 
-        seconds: How long to begin anew.
+        seconds: How long to begin again.
 
     Raises:
         ValidationError: If *change* cannot be called, or returns something else.

@@ -140,8 +140,9 @@ class InMemorySessionStore(SessionStoreFront):
         if session_id is not None:
             _check_session(database, session_id, changes, expected)
         if save is not None:
-            for id_ in save.session_ids - {session_id}:
-                database.existing(id_, expected.expected_tenant)
+            if expected.expected_tenant is not None:
+                for id_ in sorted(save.session_ids - {session_id}):
+                    database.existing(id_, expected.expected_tenant)
             saving_items.check_sessions(items, save, session_id)
         events = _number_events(database, [event for event, _, _ in changes.batch])
         latest = database.latest(session_id) if session_id is not None else 0
@@ -165,10 +166,7 @@ class InMemorySessionStore(SessionStoreFront):
             events, new_count = _store(database, changes, expected)
         database.add_artifacts(new_artifacts)
         self._note_events(len(events), new_count)
-        session = database.sessions.get(session_id or "")
-        if session is not None and changes.session is None:
-            saved_by = database.operation_ids.get((Session, session.id))
-            session = session if saved_by == expected.operation_id else None
+        session = saving.saved_session(database, changes, expected)
         stored_items = saving_items.stored_items(items, save)
         return Committed(
             session=session and attrs.evolve(session),
@@ -270,7 +268,7 @@ def _store(
         database.save_session(session, expected.operation_id)
     for run in changes.runs:
         database.save_run(run, expected.operation_id)
-    # A session that is begun anew may go on from another place.
+    # A session that is begun again may go on from another place.
     events = _number_events(database, [event for event, _, _ in changes.batch])
     new_count = database.append(events)
     if changes.save is not None:

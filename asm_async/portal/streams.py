@@ -64,8 +64,8 @@ class _Items(Generic[T]):
         self._taker = taker
         self._lock = threading.Lock()
         self._waiting: list[T] = []
-        self._room: asyncio.Future[None] | None = None
-        self._news: asyncio.Future[None] | None = None
+        self._drained: asyncio.Future[None] | None = None
+        self._wake_up: asyncio.Future[None] | None = None
         self._is_over = False
 
     async def fill(self, source: AsyncGenerator[T]) -> None:
@@ -74,16 +74,16 @@ class _Items(Generic[T]):
         """
         async with aclosing(source):
             async for item in source:
-                room = None
+                drained = None
                 with self._lock:
                     self._waiting.append(item)
-                    news, self._news = self._news, None
+                    wake_up, self._wake_up = self._wake_up, None
                     if len(self._waiting) >= MAX_WAITING:
-                        self._room = room = self._filler.create_future()
-                if news is not None:
-                    self._taker.call_soon_threadsafe(_wake, news)
-                if room is not None:
-                    await room
+                        self._drained = drained = self._filler.create_future()
+                if wake_up is not None:
+                    self._taker.call_soon_threadsafe(_wake, wake_up)
+                if drained is not None:
+                    await drained
 
     async def take(self) -> list[T]:
         """
@@ -92,15 +92,15 @@ class _Items(Generic[T]):
         while True:
             with self._lock:
                 batch, self._waiting = self._waiting, []
-                room, self._room = self._room, None
-                news = None
+                drained, self._drained = self._drained, None
+                wake_up = None
                 if not batch and not self._is_over:
-                    self._news = news = self._taker.create_future()
-            if room is not None:
-                self._filler.call_soon_threadsafe(_wake, room)
-            if news is None:
+                    self._wake_up = wake_up = self._taker.create_future()
+            if drained is not None:
+                self._filler.call_soon_threadsafe(_wake, drained)
+            if wake_up is None:
                 return batch
-            await news
+            await wake_up
 
     def end(self, filling: asyncio.Future[None]) -> None:
         """
@@ -110,8 +110,8 @@ class _Items(Generic[T]):
             # A consumer that has gone does not ask for it.
             filling.exception()
         self._is_over = True
-        if self._news is not None:
-            _wake(self._news)
+        if self._wake_up is not None:
+            _wake(self._wake_up)
 
 
 def _wake(waiting: asyncio.Future[None]) -> None:

@@ -5,7 +5,7 @@ The beginning and the end of a run that is recorded.
 from __future__ import annotations
 
 import asyncio
-from contextlib import suppress
+import logging
 
 from asm_async.conventions import run_started
 from asm_async.errors import (
@@ -32,6 +32,8 @@ from asm_async.recording.uninterrupted import (
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.ids import new_operation_id
 from asm_async.values.run import Run
+
+_LOG = logging.getLogger(__name__)
 
 _MAX_ATTEMPTS = 100
 
@@ -228,8 +230,10 @@ class RecordedRun:
         except LeaseLostError:
             # Who has ended the run by hand has left its items. By now the session's may
             # be another run's.
-            with suppress(ASMError):
+            try:
                 await self._store.commit(
                     Changes(removed_items=removed), expected_revisions=expected
                 )
+            except ASMError as error:
+                _LOG.debug("the lease of an ended run is left behind: %s", error.code)
             raise

@@ -1,5 +1,5 @@
 """
-Logical shards: which one an id belongs to, for ever.
+Logical shards: which one an id belongs to, for good.
 
 The shard of an id is the first byte of the SHA-256 digest (FIPS 180-4) of its shard
 key, in UTF-8. The shard key is the id up to its first ``/``, or the whole id if it has

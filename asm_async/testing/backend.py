@@ -98,7 +98,7 @@ class SessionStoreBackend(Protocol):
 
     async def gates(self) -> Mapping[str, Gate]:
         """
-        Give the counters of all sessions that are or ever were, by session id.
+        Return the counters of all sessions that are or ever were, by session id.
         """
         ...
 

@@ -119,7 +119,7 @@ def _leaves() -> st.SearchStrategy[Any]:
         st.none(),
         st.sampled_from(_NUMBERS),
         st.integers(),
-        # Not as it is: whoever looks at the strategy would write it down.
+        # Not as it is: anyone who looks at the strategy would write it down.
         st.sampled_from((1, -1)).map(lambda sign: sign * 10**MAX_INTEGER_DIGITS),
         st.floats(),
         json_texts(),

@@ -220,7 +220,7 @@ class Telling:
     def _start(self, message: Message, key: Key) -> None:
         self._streams.pop(message.run_id, None)
         call = self._open_call(key, message.run_id)
-        # A call that was asked for before, by whichever run, or is started anew.
+        # A call that was asked for before, by whichever run, or is started again.
         if call and (not call.is_started or call.message.run_id == message.run_id):
             call.is_started = True
             _fill_input(call, message)

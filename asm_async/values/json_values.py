@@ -60,7 +60,7 @@ Makes a JSON value of what is none, or raises ``TypeError``: as for ``json.dumps
 
 def _parts_encoder() -> Callable[[object, int], Iterable[str]] | None:
     """
-    Make once what ``JSONEncoder.encode`` makes anew for each value, in C.
+    Make once what ``JSONEncoder.encode`` makes again for each value, in C.
 
     Making it takes as long as encoding a whole event. It is not in the documentation of
     ``json``, so it may not be there.

@@ -255,7 +255,7 @@ class RedactionPolicy:
         Replace what *searches* find in a text.
         """
         # All is found in the text as it was given. A cut makes an edge at which a
-        # pattern such as \b[0-9]{16} would match anew, and then again at that one's:
+        # pattern such as \b[0-9]{16} would match again, and then again at that one's:
         # looking there again took time in proportion to the square of the text.
         #
         # A replacement from an earlier call stays what it is, unless a match reaches

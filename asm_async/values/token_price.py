@@ -59,16 +59,16 @@ class TokenPrice(Value):
 
             cache_write_tokens: What of the input was written to a cache.
         """
-        fresh, anew = input_tokens, self.input_usd_per_million
+        uncached, full_price = input_tokens, self.input_usd_per_million
         cost = output_tokens * self.output_usd_per_million
         for tokens, price in (
             (cache_read_tokens, self.cache_read_usd_per_million),
             (cache_write_tokens, self.cache_write_usd_per_million),
         ):
             if price is not None:
-                fresh -= tokens
+                uncached -= tokens
                 cost += tokens * price
-        return (fresh * anew + cost) / 1_000_000
+        return (uncached * full_price + cost) / 1_000_000
 
 
 PricingTable: TypeAlias = Mapping[str, Mapping[str, TokenPrice]]

@@ -9,6 +9,8 @@ import inspect
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from token import COMMENT, STRING
+from tokenize import tokenize
 from types import ModuleType
 
 import pytest
@@ -44,6 +46,12 @@ PLAIN: Mapping[str, str] = {
     r"without a word": "silently",
 }
 ODD = re.compile("|".join(rf"\b(?:{each})\b" for each in PLAIN), re.IGNORECASE)
+# What stands in no comment, either.
+ODD_ANYWHERE = re.compile(
+    r"\b(?:whoever|whomever|lest|anew|for\s+ever|patience|outlook|news)\b"
+    r"|^\s*(?:Give|Tell) ",
+    re.IGNORECASE | re.MULTILINE,
+)
 # A sentence that has its subject in a clause: "What is stored is compared".
 INVERTED = re.compile(r"(?:^|[.:] )What (?:is|was|are|were|has|had) [^?]{20,}?[.;:]")
 
@@ -90,6 +98,31 @@ def test_errors_are_in_plain_english() -> None:
         for path in SOURCES
         for line, text in texts_of_errors(ast.parse(path.read_bytes()))
         for complaint in complaints(f"{name_of(path)}:{line}", text)
+    ]
+
+    assert found == []
+
+
+def comments_and_docstrings(path: Path) -> Iterator[tuple[int, str]]:
+    """
+    Yield all that a file says beside its code, with its line.
+    """
+    with path.open("rb") as file:
+        for token in tokenize(file.readline):
+            is_text = token.type == STRING and token.line.strip().startswith('"""')
+            if is_text or token.type == COMMENT:
+                yield token.start[0], token.string
+
+
+def test_no_comment_has_an_odd_word() -> None:
+    """
+    Neither has a docstring of what is not public, those of the suites included.
+    """
+    found = [
+        f"{name_of(path)}:{line}: {match.group()}"
+        for path in sorted((ROOT / "asm_async").rglob("*.py"))
+        for line, text in comments_and_docstrings(path)
+        for match in ODD_ANYWHERE.finditer(text)
     ]
 
     assert found == []

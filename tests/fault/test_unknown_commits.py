@@ -24,9 +24,10 @@ from asm_async.testing.factories import (
     make_session,
 )
 from asm_async.testing.faults import Moment, ProxyAct, TCPProxy
-from asm_async.values.changes import Changes
+from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
 from asm_async.values.run import Run
+from asm_async.values.session import Session
 from tests.fault.conftest import OpenEngine
 
 Call: TypeAlias = Callable[..., Awaitable[Any]]
@@ -301,6 +302,27 @@ async def test_a_write_without_one_is_not_repeated(
     assert caught.value.outcome_unknown
     expected = case.stored if moment is Moment.BEFORE_ANSWER else (1, 1, [1])
     assert await what_is_stored(store) == expected
+
+
+@either_moment
+async def test_a_statement_that_does_not_commit_is_known_not_to_have(
+    store: SQLSessionStore, way: TCPProxy, *, moment: Moment
+) -> None:
+    """
+    A save that shares its transaction with what is looked at first is made again.
+    """
+    fault = way.arm(ProxyAct.CUT, SESSION, moment=moment)
+    saved, created = await race(
+        [
+            store.save_session(SAVED_SESSION),
+            store.commit(Changes(create_session=make_session(id="ses_2"))),
+        ]
+    )
+
+    assert fault.happened.is_set()
+    assert isinstance(saved, Session)
+    assert isinstance(created, Committed)
+    assert await what_is_stored(store) == (2, 1, [1])
 
 
 @pytest.mark.parametrize("name", ["save_session", "save_run"])

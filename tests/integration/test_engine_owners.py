@@ -22,7 +22,7 @@ from asm_async.errors import (
     StoreClosedError,
     UnsupportedOperationError,
 )
-from asm_async.sql import SQLSessionStore, create_engine, migrations
+from asm_async.sql import SQLPorts, SQLSessionStore, create_engine, migrations
 from asm_async.sql.dialects import dialect_of
 from asm_async.sql.transactions.connections import DriverConnections
 from asm_async.testing.factories import make_event, make_session
@@ -165,6 +165,26 @@ async def test_another_database_or_driver_is_refused(
         SQLSessionStore(engine)
     with pytest.raises(UnsupportedOperationError, match="other"):
         await migrations.upgrade(engine)
+    await engine.dispose()
+
+
+@pytest.mark.parametrize("schema", [None, "agents"])
+async def test_an_engine_that_moves_our_tables_is_refused(
+    any_url: str, schema: str | None
+) -> None:
+    """
+    What goes past SQLAlchemy would write to one schema, and the rest read another.
+    """
+    engine = create_async_engine(any_url)
+    moving = engine.execution_options(schema_translate_map={schema: "others"})
+    if schema is None:
+        with pytest.raises(UnsupportedOperationError, match="search_path"):
+            SQLSessionStore(moving)
+    else:
+        await migrations.upgrade(moving)
+        async with SQLPorts(moving) as ports:
+            await ports.store.save_session(make_session())
+            await ports.store.delete_session("ses_1")
     await engine.dispose()
 
 

@@ -21,9 +21,17 @@ from asm_async.errors import (
 )
 from asm_async.sql import SQLPorts, create_engine
 from asm_async.sql.dialects.direct import scope_lock
+from asm_async.sql.dialects.postgresql import block_statement
 from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
-from asm_async.testing.factories import make_event, make_item, make_run, make_session
+from asm_async.testing.factories import (
+    make_event,
+    make_events,
+    make_item,
+    make_run,
+    make_session,
+    numbered,
+)
 from asm_async.testing.state_store.contract import keys_of
 from asm_async.values.changes import Changes, Committed
 from asm_async.values.event import Event
@@ -372,3 +380,19 @@ async def test_the_usual_commit_compares_nothing_with_all(
 
     assert [line for line in lines if "asm_runs" in line]
     assert not [line for line in lines if "Join Filter" in line]
+
+
+@pytest.mark.postgres
+async def test_what_is_too_long_together_is_written_one_by_one(
+    migrated_postgres_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    The server's bound is that of a value, and not of all values of a call.
+    """
+    looks = noted_looks(monkeypatch)
+    events = make_events(2, data={"text": "x" * 60})
+    async with ports_on(create_engine(migrated_postgres_url)) as ports:
+        before = len(looks)
+        monkeypatch.setattr(block_statement, "_MAX_LENGTH", 100)
+        assert await ports.store.append_events(events) == numbered(events)
+        assert len(looks) == before + 1

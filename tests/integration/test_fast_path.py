@@ -298,7 +298,7 @@ class Veiled:
         object.__setattr__(self, "veiled", connection)
 
     def __getattr__(self, name: str) -> Any:
-        if name in {"_execute", "_conn"}:
+        if name in {"_execute", "_conn", "_thread"}:
             raise AttributeError(name)
         return getattr(object.__getattribute__(self, "veiled"), name)
 

@@ -11,6 +11,7 @@ from typing import Any, TypeAlias
 
 import asyncpg
 import pytest
+import sqlalchemy as sa
 
 from asm_async.errors import (
     ASMError,
@@ -18,7 +19,7 @@ from asm_async.errors import (
     RevisionConflictError,
     SessionDeletedError,
 )
-from asm_async.sql import SQLPorts, create_engine
+from asm_async.sql import SQLPorts, create_engine, migrations
 from asm_async.sql.dialects.postgresql.write import session_lock_keys
 from asm_async.testing.factories import make_event, make_item, make_run, make_session
 from asm_async.values.changes import Changes
@@ -215,6 +216,36 @@ async def test_the_usual_save_of_a_session_is_not_looked_at_twice(
         with pytest.raises(RevisionConflictError):
             await store.save_session(full_session(), expected_revision=1)
         assert len(looks) == 1
+
+
+@pytest.mark.postgres
+async def test_tags_are_saved_where_json_cannot_be_read(
+    migrated_postgres_url: str, other: asyncpg.Connection[Any]
+) -> None:
+    """
+    A database that knows no characters does not read those that JSON has as numbers.
+    """
+    url = sa.make_url(migrated_postgres_url)
+    name = f"{url.database}_bytes"
+    await other.execute(
+        f"CREATE DATABASE {name} TEMPLATE template0 ENCODING 'SQL_ASCII'"
+        " LC_COLLATE 'C' LC_CTYPE 'C'"
+    )
+    engine = create_engine(url.set(database=name))
+    try:
+        await migrations.upgrade(engine)
+        async with ports_on(engine) as ports:
+            calls = [
+                ports.store.save_session(make_session(id=id_, tags=[tag]))
+                for id_, tag in (("one", "é"), ("two", "😀"), ("three", "plain"))
+            ]
+            saved = await asyncio.gather(*calls)
+            found = await ports.query.search_sessions(tags=["é"])
+            assert [session.id for session in found.items] == ["one"]
+            assert [session.revision for session in saved] == [1, 1, 1]
+    finally:
+        await engine.dispose()
+        await other.execute(f"DROP DATABASE {name} WITH (FORCE)")
 
 
 @pytest.mark.postgres

@@ -19,8 +19,9 @@ from asm_async.errors import (
     StorageError,
     StoreClosedError,
 )
-from asm_async.sql import SQLSessionStore
+from asm_async.sql import SQLSessionStore, create_engine
 from asm_async.sql.transactions.connections import Pooled
+from asm_async.sql.writes.append_plan import AppendPlan
 from asm_async.sql.writes.operations import Operation
 from asm_async.sql.writes.queue import Ended, Interrupt
 from asm_async.sql.writes.writer import Writer
@@ -181,6 +182,52 @@ async def test_one_of_a_hundred_is_poisoned(
     stored = [outcome for outcome in outcomes if isinstance(outcome, Event)]
     assert sorted(numbers(stored)) == list(range(1, 100))
     assert {e.id for e in await store.get_events("ses_1")} == {e.id for e in stored}
+
+
+async def test_a_trigger_may_roll_the_transaction_back(
+    migrated_sqlite_url: str,
+) -> None:
+    """
+    What it says is heard, and not that there is nothing left to roll back.
+    """
+    engine = create_engine(migrated_sqlite_url)
+    store = SQLSessionStore(engine)
+    await store.save_session(make_session())
+    async with engine.begin() as conn:
+        for statement in POISON["sqlite"]:
+            await conn.exec_driver_sql(statement.replace("ABORT", "ROLLBACK"))
+    with pytest.raises(StorageError, match="poisoned"):
+        await store.append_event(make_event(id="evt_37"))
+
+    await store.append_event(make_event())
+    assert await store.get_latest_sequence("ses_1") == 1
+    await store.aclose()
+    await engine.dispose()
+
+
+async def test_a_group_that_cannot_be_planned_holds_nothing(
+    url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """
+    Its callers hear why, and neither lock nor connection is missing afterwards.
+    """
+
+    def run_out(*_: object) -> bool:
+        raise MemoryError
+
+    engine = create_engine(url, pool_size=1, max_overflow=0)
+    store = SQLSessionStore(engine, timeout=5)
+    await store.save_session(make_session())
+    with monkeypatch.context() as patch:
+        patch.setattr(AppendPlan, "add", run_out)
+        appending = map(store.append_event, make_events(3))
+        told = await asyncio.gather(*appending, return_exceptions=True)
+        assert list(map(type, told)) == [MemoryError] * 3
+    await store.append_event(make_event())
+
+    assert await store.get_latest_sequence("ses_1") == 1
+    await store.aclose()
+    await engine.dispose()
 
 
 async def test_duplicates_within_a_group_and_across_groups_are_stored_once(

@@ -377,7 +377,7 @@ async def test_only_what_was_read_is_made_young(
     store: LocalArtifactStore, directory: Path
 ) -> None:
     """
-    A content that was deleted or replaced since then is put anew.
+    A content that was deleted or replaced since then is put again.
     """
     await store.put(b"hello")
     contents = ContentDirectory(directory, 1.0)

@@ -13,7 +13,7 @@ from typing import Any
 import asyncpg
 import pytest
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from asm_async.errors import StorageBusyError
 from asm_async.sql import SQLSessionStore, create_engine
@@ -84,6 +84,30 @@ async def test_reads_never_wait_behind_writes(url: str, engine: AsyncEngine) -> 
         await asyncio.gather(*writing)
 
     assert await store.get_latest_sequence("ses_1") == 2
+
+
+@pytest.mark.parametrize("seconds", [0.05, 30])
+async def test_an_engine_that_waits_longer_is_not_waited_for(
+    migrated_sqlite_url: str, seconds: float
+) -> None:
+    """
+    The store's timeout holds on connections of any owner, which stay as they were.
+    """
+    engine = create_async_engine(migrated_sqlite_url, connect_args={"timeout": seconds})
+    store = SQLSessionStore(engine, timeout=0.3)
+    await store.save_session(make_session())
+    async with locked(migrated_sqlite_url):
+        with pytest.raises(StorageBusyError):
+            await store.append_event(make_event())
+        with pytest.raises(StorageBusyError):
+            await store.delete_session("ses_1")
+    await store.append_event(make_event())
+
+    async with engine.connect() as conn:
+        found = await conn.exec_driver_sql("PRAGMA busy_timeout")
+        assert found.scalar_one() == seconds * 1000
+    await store.aclose()
+    await engine.dispose()
 
 
 async def test_no_task_outlives_a_closed_store(url: str, engine: AsyncEngine) -> None:

@@ -1,7 +1,9 @@
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
+import attrs
 import pytest
 
 from asm_async.fronts.expectations import Expectations
@@ -30,6 +32,7 @@ EVENTS_ALONE = Changes(events=EVENTS)
 ALL = Changes(session=SESSION, runs=(RUN,), events=EVENTS)
 VALUES = Changes(session=SESSION, runs=(RUN,))
 OTHER_RUN = {"run_2": 1}
+RUN_2 = make_run(id="run_2")
 ITEM = StateItem(scope="notes", key="a", session_id="ses_5")
 NAME = ("notes", "a")
 
@@ -111,3 +114,23 @@ def test_a_commit_locks_the_scopes_of_its_items() -> None:
     assert operation.partition_key == "ses_1"
     alone = commit(Changes(items=(ITEM,), removed_items=(("gone", "a"),)))
     assert alone.partition_key == "\0gone"
+
+
+CHANGES_OF_TEXT: dict[str, Callable[[str], Changes]] = {
+    "context": lambda text: Changes(session=make_session(context={"a": text})),
+    "metadata": lambda text: Changes(session=make_session(metadata={"a": text})),
+    "created": lambda text: Changes(create_session=make_session(context={"a": text})),
+    "output": lambda text: Changes(runs=(make_run(), attrs.evolve(RUN_2, output=text))),
+    "item": lambda text: Changes(items=(attrs.evolve(ITEM, data=text),)),
+}
+
+
+@pytest.mark.parametrize("name", CHANGES_OF_TEXT)
+def test_a_commit_is_as_large_as_the_json_in_it(name: str) -> None:
+    """
+    A group takes no more once it is large, so that others need not wait for all of it.
+    """
+    changes = CHANGES_OF_TEXT[name]
+    small, large = commit(changes("")), commit(changes("x" * 100_000))
+
+    assert large.size - small.size == 100_000

@@ -24,8 +24,10 @@ from asyncpg import connect_utils
 from asyncpg.connection import Connection as AsyncpgConnection
 from sqlalchemy import util
 from sqlalchemy.dialects.sqlite.aiosqlite import AsyncAdapt_aiosqlite_dbapi
-from sqlalchemy.pool import QueuePool
+from sqlalchemy.pool import AsyncAdaptedQueuePool, QueuePool
 from sqlalchemy.sql import operators
+
+from asm_async.sql.dialects.sqlite.connection import has_living_thread
 
 PACKAGE = Path(__file__).parents[2] / "asm_async"
 
@@ -35,6 +37,8 @@ ASYNCPG: Any = AsyncpgConnection
 OPERATORS: Any = operators
 SQL: Any = sa
 POOL: Any = QueuePool(lambda: SQL)
+ASYNC_POOL: Any = AsyncAdaptedQueuePool(lambda: SQL)
+RECORD: Any = sa.pool.base._ConnectionRecord
 ENCODER: Any = json.encoder
 
 
@@ -77,6 +81,17 @@ NAMES = [
         lambda: "statement_cache_size" in connect_utils._ClientConfiguration._fields,
     ),
     Name("_top_xact", lambda: ASYNCPG._top_xact),
+    Name("_loop", lambda: ASYNCPG._loop),
+    Name("_aborted", lambda: ASYNCPG._aborted),
+    Name("_pool._queue._queue", lambda: ASYNC_POOL._pool._queue._queue is not None),
+    Name("_pool.use_lifo", lambda: hasattr(ASYNC_POOL._pool, "use_lifo")),
+    Name("_pool.maxsize", lambda: ASYNC_POOL._pool.maxsize == 5),
+    Name("_max_overflow", lambda: POOL._max_overflow == 10),
+    Name("_overflow", lambda: POOL._overflow == -5),
+    Name(
+        "_is_hard_or_soft_invalidated",
+        lambda: RECORD._is_hard_or_soft_invalidated,
+    ),
     Name("_reset_on_return", lambda: hasattr(POOL, "_reset_on_return")),
     Name("_do_return_conn", lambda: POOL._do_return_conn),
     Name("_pre_ping", lambda: hasattr(POOL, "_pre_ping")),
@@ -109,6 +124,14 @@ def test_a_name_that_is_not_public_is_there(name: Name) -> None:
         pytest.fail(f"{error}: see {', '.join(needing)}")
     is_missing = found is None or found is False
     assert not is_missing, f"{name.text} is not what it was: see {', '.join(needing)}"
+
+
+def test_a_connection_whose_thread_is_not_known_is_taken_to_have_one() -> None:
+    """
+    Of a release that has renamed it, as of one whose thread goes on.
+    """
+    assert has_living_thread(object())
+    assert not has_living_thread(never_opened())
 
 
 async def test_a_connection_of_aiosqlite_calls_what_its_queue_is_given() -> None:

@@ -39,7 +39,7 @@ class TokenCounts:
         Return what a ``token_count`` adds, as counts of a run; nothing if it adds none.
 
         The same totals come again with each change of a rate limit. Where they are less
-        than before, the thread has begun to count anew.
+        than before, the thread has begun to count again.
 
         Raises:
             ValidationError: If a count is out of bounds.

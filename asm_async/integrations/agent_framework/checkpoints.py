@@ -59,7 +59,7 @@ class AsmCheckpointStorage:
 
         session_id:
             A session of the store that the checkpoints go with when it is deleted for
-            ever, or erased; it must be there when one is saved.
+            good, or erased; it must be there when one is saved.
 
     Raises:
         ValidationError: Naming the argument that is wrong.

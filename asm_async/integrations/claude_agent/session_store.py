@@ -191,7 +191,7 @@ class AsmSessionStore(AgentSessionStore):
             try:
                 return await self._try_append(key, entries)
             except (RevisionConflictError, EventConflictError):
-                # Another process has written meanwhile: what it wrote is read anew.
+                # Another process has written meanwhile: what it wrote is read again.
                 if clock() > deadline:
                     raise
 

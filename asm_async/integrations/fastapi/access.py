@@ -118,8 +118,8 @@ class Limits(Value):
 
     max_stream_seconds: Seconds = 3_600.0
     """
-    How long a stream lasts before its client has to ask for it anew, which an
-    ``EventSource`` does by itself, and with it to be authorized anew.
+    How long a stream lasts before its client has to ask for it again, which an
+    ``EventSource`` does by itself, and with it to be authorized again.
     """
 
     heartbeat_seconds: Seconds = 15.0

@@ -91,7 +91,7 @@ class Operations:
     serde: SerializerProtocol
     remembers: bool
 
-    # Each is made anew where it is used: a portal opens its ports with the first call.
+    # Each is made again where it is used: a portal opens its ports with the first call.
 
     @property
     def _reader(self) -> Reader:

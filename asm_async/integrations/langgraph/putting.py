@@ -274,7 +274,7 @@ class Writer:
         Write a checkpoint.
 
         Returns:
-            False if it has to be prepared anew, by what is known now.
+            False if it has to be prepared again, by what is known now.
 
         Raises:
             StaleCheckpointError: If the put is checked, and the thread has moved on.

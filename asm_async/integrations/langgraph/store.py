@@ -246,7 +246,7 @@ class AsmStore(BaseStore):
             await self._save_unchanged(refreshed)
         except RevisionConflictError:
             for item in refreshed:
-                # What was put meanwhile has begun its time anew by that.
+                # What was put meanwhile has begun its time again by that.
                 with suppress(RevisionConflictError):
                     await self._save_unchanged([item])
 

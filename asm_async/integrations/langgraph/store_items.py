@@ -57,7 +57,7 @@ class KeptItem:
 
     def refreshed(self, now: datetime) -> StateItem | None:
         """
-        Return the state item with its time to live begun anew.
+        Return the state item with its time to live begun again.
 
         Returns:
             None if it has none, or has lost too little of it to be written again.

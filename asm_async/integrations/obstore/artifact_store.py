@@ -30,7 +30,7 @@ from asm_async.ports.artifact_store import GRACE_PERIOD
 from asm_async.values import fields
 from asm_async.values.artifact import ArtifactContent, sha256_checksum
 
-# How often a content is looked for anew that was replaced before it could be opened.
+# How often a content is looked for again that was replaced before it could be opened.
 _MAX_LOOKS = 8
 
 

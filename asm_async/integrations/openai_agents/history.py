@@ -32,7 +32,7 @@ from asm_async.values.session import Session
 
 SECONDS_TO_RETRY = 30.0
 """
-How long an item is taken back anew while others write to the session.
+How long an item is taken back again while others write to the session.
 """
 
 MAX_RANGES = 100

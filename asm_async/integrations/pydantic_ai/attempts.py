@@ -1,5 +1,5 @@
 """
-How a write is decided anew, when what it was decided by has changed.
+How a write is decided again, when what it was decided by has changed.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ class Attempts:
     """
     The writes of one store.
 
-    Each is tried at once. Those that have to be decided anew are so one after the
+    Each is tried at once. Those that have to be decided again are so one after the
     other, so that many forks of one conversation do not refuse each other again and
     again; those of other stores and processes are left, and a short pause.
     """

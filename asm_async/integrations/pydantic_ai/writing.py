@@ -79,7 +79,7 @@ class RecordWriter:
     Writes the records of one store.
 
     Each write is decided by what is read first, and the commit expects that to be
-    unchanged: else it is read and decided anew. What changes without the record being
+    unchanged: else it is read and decided again. What changes without the record being
     saved are the session, by the application, and a log, by its readers.
 
     Args:

@@ -60,8 +60,8 @@ def pause_after(failures: int) -> float:
     """
     Return the seconds to wait before the next try.
 
-    They grow with each failure, up to 0.3, and differ for any two who wait, lest they
-    collide again.
+    They grow with each failure, up to 0.3, and differ for any two that wait, so that
+    these do not collide again.
     """
     longest = _FIRST_PAUSE_SECONDS * 2 ** min(failures, _MAX_DOUBLINGS)
     return random.uniform(longest / 2, longest)  # noqa: S311 - nothing is secret here

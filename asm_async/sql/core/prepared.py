@@ -1,7 +1,7 @@
 """
 Statements that are built and compiled once, and run on a driver's own connection.
 
-SQLAlchemy builds, caches and wraps a statement anew for each execution, which takes
+SQLAlchemy builds, caches and wraps a statement again for each execution, which takes
 longer than the statement itself. Here its Core writes the text once; what remains for
 each execution are the parameters and the rows.
 """

@@ -118,7 +118,7 @@ class GateState(StrEnum):
     """
     Whether a session can be appended to, as its counter row says.
 
-    One that is soft-deleted and has very many events is removed for ever in parts: it
+    One that is soft-deleted and has very many events is removed for good in parts: it
     is ``deleting`` then, still there but not to be restored. One that is imported in
     parts is ``importing``, and as good as soft-deleted, until the last of them.
     """

@@ -56,7 +56,7 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
         ValidationError: If it is neither.
 
         UnsupportedOperationError: If it is not SQLite through aiosqlite or PostgreSQL
-            through asyncpg.
+            through asyncpg, or the engine has SQLAlchemy move our tables.
     """
     # Every adapter comes here first with what its caller gave it.
     if not isinstance(cast("object", bind), AsyncEngine | AsyncConnection):
@@ -68,7 +68,25 @@ def dialect_of(bind: AsyncEngine | AsyncConnection) -> Dialect:
             f"{name} through {driver} is not supported: use sqlite+aiosqlite or"
             " postgresql+asyncpg"
         )
+    if isinstance(bind, AsyncEngine):
+        _check_schemas(bind)
     return make()
+
+
+def _check_schemas(engine: AsyncEngine) -> None:
+    """
+    Refuse an engine by which SQLAlchemy finds our tables in another schema.
+
+    Most statements go past it, and would find those of the search path.
+    """
+    moved: Mapping[str | None, str] | None
+    moved = engine.get_execution_options().get("schema_translate_map")
+    if moved and None in moved:
+        raise UnsupportedOperationError(
+            "the engine's schema_translate_map moves the tables of asm_async: make an"
+            " engine without it, and name the schema in the URL, by"
+            " options=-csearch_path%3D and its name"
+        )
 
 
 def _no_engine(value: object) -> ValidationError:

@@ -74,7 +74,7 @@ class Dialect(ABC):
 
     feed: ClassVar[FeedDialect]
     """
-    How the feed of all sessions is read, and how news of it travels.
+    How the feed of all sessions is read, and how others hear of commits.
     """
 
     text_index: ClassVar[TextIndexDialect]

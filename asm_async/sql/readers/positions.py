@@ -65,7 +65,7 @@ class PrimaryHistory:
 
     def note(self, at: float, position: int) -> None:
         """
-        Note where the primary was at a time; it begins anew if it went backwards.
+        Note where the primary was at a time; it begins again if it went backwards.
         """
         seen = self._seen
         if seen and position < seen[-1][1]:

@@ -74,3 +74,9 @@ class CallLog:
         if isinstance(error, StorageUnavailableError):
             self.is_out_of_reach = True
             self._throttle().log(_LOG, logging.INFO, _OUT_OF_REACH, error)
+
+    def note_given_up(self, error: Exception) -> None:
+        """
+        Log that a connection could not be left as it must be.
+        """
+        _LOG.debug("a connection was given up after its use: %r", error)

@@ -155,6 +155,7 @@ class DriverConnections:
             pooled.invalidate()
             if not isinstance(error, Exception):
                 raise
+            _LOG.debug("an idle connection did not answer: %r", error)
             return False
         return True
 
@@ -368,7 +369,7 @@ def _has_sound_connection(pool: Pool) -> bool:
     """
     Return whether the next record of the pool holds a connection that can be used.
 
-    One that was invalidated connects anew when it is checked out, which has to wait.
+    One that was invalidated connects again when it is checked out, which has to wait.
     """
     records = records_of(pool)
     if not records:

@@ -301,6 +301,7 @@ class Transactions:
                 await conn.invalidate()
         except Exception as second:  # noqa: BLE001 - the connection goes, and so does this
             await conn.invalidate()
+            self.call_log.note_given_up(second)
             if error is not None:
                 error.add_note(f"and the connection was given up: {second!r}")
 

@@ -95,7 +95,7 @@ async def _standing(
     if state is not None and state != GateState.IMPORTING:
         refuse_tombstone(incoming)
     if incoming.batch_count > _BATCHES_PER_PART or incoming.item_count:
-        # Lest a later part be refused, when the first one is there already.
+        # A later part must not be refused when the first one is there already.
         async with aclosing(incoming.batches()) as batches:
             async for batch in batches:
                 if isinstance(batch[1][0], Event):

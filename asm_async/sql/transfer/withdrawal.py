@@ -13,8 +13,8 @@ def withdrawal_check() -> Callable[[], None]:
     """
     Return a function that raises ``CancelledError`` once the present task is cancelled.
 
-    It is for work that outlives its caller's cancellation, lest a transaction be left
-    with an unknown outcome, and may take minutes: called between two batches, it ends
+    It is for work that may take minutes, and outlives its caller's cancellation so that
+    no transaction is left with an unknown outcome. Called between two batches, it ends
     the work, and the transaction is rolled back.
     """
     caller = cast("asyncio.Task[object]", asyncio.current_task())

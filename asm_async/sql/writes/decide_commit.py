@@ -45,7 +45,7 @@ def commit(unit: UnitOfWork, operation: Commit) -> Committed:
     _check_session(unit, changes, expected)
     save, events = changes.save, operation.events
     if save is not None:
-        for id_ in save.session_ids - {changes.session_id}:
+        for id_ in sorted(save.session_ids - {changes.session_id}):
             unit.check_tenant(id_, expected.expected_tenant)
         saving_items.check_sessions(unit.items, save, changes.session_id)
     decide_append.check_duplicates(unit, events)
@@ -113,12 +113,8 @@ def _committed(
     unit: UnitOfWork, operation: Commit, artifacts: Sequence[Artifact]
 ) -> Committed:
     changes = operation.changes
-    session = unit.sessions.get(changes.session_id or "")
-    if session is not None and changes.session is None:
-        saved_by = unit.operation_ids.get((Session, session.id))
-        session = session if saved_by == operation.expected.operation_id else None
     return Committed(
-        session=session,
+        session=saving.saved_session(unit, changes, operation.expected),
         runs=tuple(unit.runs[run.id] for run in changes.runs),
         events=tuple(unit.events[e.session_id, e.id] for e in operation.events),
         items=saving_items.stored_items(unit.items, changes.save),

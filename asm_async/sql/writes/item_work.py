@@ -62,6 +62,10 @@ class ItemWork:
         """
         The texts of those that are saved, and the names of those that are removed.
         """
+        self._last: tuple[StateItem, str | None, str] | None = None
+        """
+        What was saved last, with its text and its operation.
+        """
 
     def check_live(self, session_id: str) -> None:
         """
@@ -97,6 +101,7 @@ class ItemWork:
         name = item.scope, item.key
         self._stored[name] = StoredItem(revision, operation_id, stored)
         self._changed[name] = text
+        self._last = stored, text, operation_id
         return stored
 
     def remove_item(self, name: Name) -> None:
@@ -120,6 +125,7 @@ class ItemWork:
             yield _deleting(dialect).one(
                 {"scope": scope, "keys": dialect.list_value(keys)}
             )
+        yield from self._use_up(dialect)
         saved = [
             rows.stored_item_row(stored.item, self._changed[name], stored.operation_id)
             for name in sorted(self._changed)
@@ -128,6 +134,21 @@ class ItemWork:
         ]
         if saved:
             yield _inserting(dialect).many(saved)
+
+    def _use_up(self, dialect: Dialect) -> Iterator[Step]:
+        """
+        Have the last revision never given again, though its item was removed since.
+
+        Its caller was told of it. SQLite counts from what was ever inserted.
+        """
+        if self._last is None:
+            return
+        item, text, operation_id = self._last
+        if (item.scope, item.key) not in self._stored:
+            row = rows.stored_item_row(item, text, operation_id)
+            yield _inserting(dialect).many([row])
+            keys = dialect.list_value([item.key])
+            yield _deleting(dialect).one({"scope": item.scope, "keys": keys})
 
 
 def load_items(

@@ -5,6 +5,7 @@ What callers want written, as values: so that several can share one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from typing import TypeAlias
 
 import attrs
@@ -116,18 +117,18 @@ class Commit:
             expected.pop(run.id, None)
         return expected
 
-    @property
+    @cached_property
     def session_rows(self) -> dict[str, SavedRow]:
         """
-        The session that is saved, if there is one, by its id.
+        The session that is saved, or may be, if there is one, by its id.
         """
-        session, expected = self.changes.session, self.expected
+        session, expected = self.saved_session, self.expected
         if session is None:
             return {}
         values = SAVED_SESSIONS.values(session, expected.operation_id)
         return {session.id: SavedRow(values, expected.expected_revision)}
 
-    @property
+    @cached_property
     def run_rows(self) -> dict[str, SavedRow]:
         """
         The runs that are saved, by id.
@@ -160,13 +161,14 @@ class Commit:
     @property
     def size(self) -> int:
         """
-        About how many bytes it sends, but for the JSON of session and runs.
+        About how many bytes it sends.
         """
         changes = self.changes
-        values = len(changes.runs) + len(changes.artifacts)
-        values += self.saved_session is not None
-        of_items = 0 if self.changes.save is None else _size_of_items(self.changes.save)
-        return BASE_SIZE * values + size_of_texts(self.texts) + of_items
+        payload = 0 if changes.save is None else _size_of_items(changes.save)
+        rows = [*self.session_rows.values(), *self.run_rows.values()]
+        payload += sum([row.size for row in rows])
+        values = len(rows) + len(changes.artifacts)
+        return BASE_SIZE * values + size_of_texts(self.texts) + payload
 
     @property
     def is_repeatable(self) -> bool:

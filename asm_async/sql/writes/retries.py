@@ -70,7 +70,7 @@ class Retries:
 
     def reset(self) -> None:
         """
-        Begin anew, after a transaction that was committed.
+        Begin again, after a transaction that was committed.
         """
         self._failures = self._collisions = 0
         self.last_error = None

@@ -158,7 +158,8 @@ class Writer:
         ended: Ended,
         lock: asyncio.Lock | None,
     ) -> Interrupt:
-        plan, driver = _Plan(operations), pooled.driver_connection
+        driver = pooled.driver_connection
+        plan: _Plan
 
         def done(
             committed: Committed[list[Outcome]] | None, failure: BaseException | None
@@ -191,7 +192,11 @@ class Writer:
             written: Written | None = None
             error: Exception | None = None
             try:
-                written = plan.written(_committed(committed, failure))
+                # Where it has failed there may be no plan.
+                known = _committed(committed, failure)
+                written = plan.written(known)
+                if known.latest is None and any(plan.is_usual):
+                    _LOG.debug("a group of %d took the slow path", len(operations))
                 self._publish(operations, written)
             except Exception as fault:  # noqa: BLE001 - those who wait for the outcome are told
                 written, error = None, fault
@@ -201,6 +206,7 @@ class Writer:
             ended(written, error)
 
         try:
+            plan = _Plan(operations)
             work = plan.work(partial(perform, self._dialect))
             self._direct.start_group(driver, work, timeout, done)
         except Exception as error:  # noqa: BLE001 - as if it had come later

@@ -119,7 +119,7 @@ class TestArtifactLists(ArtifactRegistryContract):
         self, registry: ArtifactRegistry
     ) -> None:
         """
-        For ever, of all sessions and of none; exactly then is not before.
+        For good, of all sessions and of none; exactly then is not before.
         """
         [living, first, second] = await register_some(registry, 3)
         other = await registry.register(

@@ -66,7 +66,7 @@ class TestContentCancellations(ArtifactStoreContract):
 
         class Pieces:
             """
-            A piece, and then nothing for ever.
+            A piece, and then nothing forever.
             """
 
             def __init__(self) -> None:

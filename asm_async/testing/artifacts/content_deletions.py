@@ -52,7 +52,7 @@ class TestContentDeletions(ArtifactStoreContract):
         self, artifact_store: ArtifactStore
     ) -> None:
         """
-        Deleting it again does nothing, and it can be put anew.
+        Deleting it again does nothing, and it can be put again.
         """
         checksum = (await artifact_store.put(b"hello")).checksum_sha256
         other = (await artifact_store.put(b"other")).checksum_sha256

@@ -120,7 +120,7 @@ class TestFeedClosing(EventFeedContract):
         self, store: SessionStore, feed: EventFeed, open_feed: OpenFeed
     ) -> None:
         """
-        Another has them at once, whoever deals with a batch still, or waits for one.
+        Another has them at once, though a batch is still in progress, or waited for.
         """
         await store.append_events(make_events(1))
         another = await open_feed()

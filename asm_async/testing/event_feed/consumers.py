@@ -105,7 +105,7 @@ class TestConsumers(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever follows from there is given what comes behind the batch.
+        Anyone who follows from there is given what comes behind the batch.
         """
         await store.append_events(make_events(4))
         (batch,) = await take(feed.consumer("one").batches(max_size=3), 1)
@@ -132,7 +132,7 @@ class TestConsumers(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        In the same iteration, and to whoever takes over.
+        In the same iteration, and to anyone who takes over.
         """
         await store.append_events(make_events(2))
         consumer = feed.consumer("one")
@@ -270,7 +270,7 @@ class TestConsumers(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Its name begins anew; to forget an unknown one does nothing.
+        Its name begins again; to forget an unknown one does nothing.
         """
         await store.append_events(make_events(2))
         await consume(feed.consumer("one"), 2)

@@ -37,7 +37,7 @@ _KEPT_LEASE_SECONDS = 3.0
 @pytest.mark.usefixtures("session")
 class TestLeases(EventFeedContract):
     """
-    Whoever took the lease last is the only one who can move the checkpoint.
+    Anyone who took the lease last is the only one who can move the checkpoint.
     """
 
     async def test_the_second_waits_until_the_first_has_ended(
@@ -178,7 +178,7 @@ class TestLeases(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever held it cannot acknowledge, though the name was taken again.
+        Anyone who held it cannot acknowledge, though the name was taken again.
         """
         await store.append_events(make_events(1))
         async with aclosing(feed.consumer("one").batches()) as batches:

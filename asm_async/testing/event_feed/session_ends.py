@@ -50,7 +50,7 @@ class TestSessionEnds(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever comes late is given the log and no more, be it longer than a batch.
+        Anyone who comes late is given the log and no more, be it longer than a batch.
         """
         await store.append_events(make_events(600))
         await store.save_session(make_session(status=SessionStatus.COMPLETED))
@@ -88,7 +88,7 @@ class TestSessionEnds(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        What is gone for ever is over, too.
+        What is gone for good is over, too.
         """
         following = Collecting(feed.follow_session("ses_1", until_over=True))
         await store.append_events(make_events(2))

@@ -81,7 +81,7 @@ class TestSessionFollowing(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever resumes from a number to come is given what comes behind it.
+        Anyone who resumes from a number to come is given what comes behind it.
         """
         following = Collecting(feed.follow_session("ses_1", after=2))
         await store.append_events(make_events(4))
@@ -197,7 +197,7 @@ class TestSessionFollowing(EventFeedContract):
         self, store: SessionStore, open_store: OpenStore, open_feed: OpenFeed
     ) -> None:
         """
-        While four stores append, whoever joins sees the same log, whole.
+        While four stores append, anyone who joins sees the same log, whole.
         """
         stores = [store, *[await open_store() for _ in range(3)]]
         feeds = [await open_feed() for _ in range(2)]

@@ -54,7 +54,7 @@ class TestTenantFollowing(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever follows a session is given nothing of it once it is another tenant's.
+        Anyone who follows a session is given nothing of it once it is another tenant's.
         """
         session = make_session(tenant_id="tenant_1")
         await store.save_session(session)

@@ -79,7 +79,7 @@ class TestUserFollowing(EventFeedContract):
         self, store: SessionStore, feed: EventFeed
     ) -> None:
         """
-        Whoever follows a session is given nothing of it once it is another user's.
+        Anyone who follows a session is given nothing of it once it is another user's.
         """
         await _save_sessions(store)
         await _append(store, 0)

@@ -199,7 +199,7 @@ class _Watched(Coroutine[Any, Any, Any]):
 
     def close(self) -> None:
         """
-        Give the coroutine up.
+        Abandon the coroutine.
         """
         self._coro.close()
 

@@ -16,15 +16,15 @@ class Moment(StrEnum):
 
     BEFORE_SEND = "before_send"
     """
-    Whoever is asked knows nothing yet.
+    The party that is asked knows nothing yet.
     """
 
     AFTER_SEND = "after_send"
     """
-    Whoever is asked knows; it may or may not do it.
+    The party that is asked knows; it may or may not do it.
     """
 
     BEFORE_ANSWER = "before_answer"
     """
-    It is done, and the answer is there, but whoever asked has not heard it.
+    It is done, and the answer is there, but the party that asked has not heard it.
     """

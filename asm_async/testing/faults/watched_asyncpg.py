@@ -118,7 +118,7 @@ def _lost() -> Exception:
     """
     Make the error of the driver's for an answer that never came.
     """
-    # Whoever has a connection of the driver has the driver.
+    # Anyone who has a connection of the driver has the driver.
     from asyncpg import ConnectionDoesNotExistError  # noqa: PLC0415 - nobody else has
 
     return ConnectionDoesNotExistError(

@@ -76,7 +76,7 @@ def expected_sequences_have_one_winner(evidence: Evidence) -> Iterator[str]:
 
 def refused_sequences_were_taken(evidence: Evidence) -> Iterator[str]:
     """
-    Demand that whoever was told where a session is was told the truth.
+    Demand that anyone who was told where a session is was told the truth.
     """
     for append in evidence.appends:
         error = append.call.error

@@ -170,7 +170,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
 
 def _outcome_of(error: BaseException) -> Outcome:
     """
-    Tell what a caller knows who was raised *error*.
+    Return what a caller knows in whom *error* was raised.
 
     Our own errors promise that nothing was written, unless they say otherwise. Whatever
     else is raised, a cancellation among it, promises nothing.

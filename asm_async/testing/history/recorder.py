@@ -105,7 +105,7 @@ class RecordingSessionStore:
         self, session_id: str, *, expected_tenant: str | None = None
     ) -> None:
         """
-        Remove the session with its runs and events, for ever.
+        Remove the session with its runs and events, for good.
         """
         await self._record(
             "delete_session",

@@ -126,7 +126,7 @@ class TestErasedContents(ErasureContract):
 @needs(Capability.SPANS_SESSIONS)
 class TestInterruptedErasures(ErasureContract):
     """
-    Whoever is at work meanwhile, and wherever it breaks off, nothing is forgotten.
+    Others may work meanwhile, and it may be interrupted anywhere: nothing is forgotten.
     """
 
     async def test_a_session_is_closed_before_anything_of_it_goes(

@@ -72,7 +72,7 @@ class TestHealth(MaintenanceContract):
         backend: MaintenanceBackend,
     ) -> None:
         """
-        Empty or not, pruned, with sessions deleted either way and saved anew.
+        Empty or not, pruned, with sessions deleted either way and saved again.
         """
         assert await issues_of(maintenance) == []
         await fill(store)

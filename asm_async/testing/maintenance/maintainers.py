@@ -108,7 +108,7 @@ async def _unless_deleted(call: Awaitable[object]) -> None:
 
 class TestMaintainers(MaintenanceContract):
     """
-    Whoever works at the same time, nothing is lost, counted twice or deadlocked.
+    No matter who works at the same time, nothing is lost, counted twice or deadlocked.
     """
 
     @needs(Capability.SPANS_SESSIONS)

@@ -1,5 +1,5 @@
 """
-Sessions that are removed for ever.
+Sessions that are removed for good.
 """
 
 from __future__ import annotations

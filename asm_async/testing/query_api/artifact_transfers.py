@@ -68,7 +68,7 @@ async def _nothing(query_api: QueryAPI, registry: ArtifactRegistry) -> bool:
 
 class TestArtifactTransfers(QueryAPIContract):
     """
-    To archive a session and to remove it for ever loses nothing.
+    To archive a session and to remove it for good loses nothing.
     """
 
     @pytest_asyncio.fixture

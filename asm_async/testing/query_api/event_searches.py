@@ -170,7 +170,7 @@ class TestEventSearches(QueryAPIContract):
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend
     ) -> None:
         """
-        Until they are pruned, or the session is removed for ever.
+        Until they are pruned, or the session is removed for good.
         """
         await save_a_crowd(store)
         await backend.soft_delete("ses_2")

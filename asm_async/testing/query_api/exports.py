@@ -269,7 +269,7 @@ class TestExports(QueryAPIContract):
         for_ever: bool,
     ) -> None:
         """
-        Whether it is removed for ever or soft-deleted; the export is whole without it.
+        Whether it is removed for good or soft-deleted; the export is whole without it.
         """
         await store_session(store, "ses_1")
         await store_session(store, "ses_2", created_at=NOON + timedelta(hours=1))

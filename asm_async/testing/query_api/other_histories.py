@@ -85,7 +85,7 @@ class TestOtherHistories(QueryAPIContract):
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend
     ) -> None:
         """
-        What was deleted for ever does not rise, and its numbers stay used.
+        What was deleted for good does not rise, and its numbers stay used.
         """
         export = export_of(history())
         await query_api.import_sessions(pieces(export))

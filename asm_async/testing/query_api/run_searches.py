@@ -166,7 +166,7 @@ class TestRunSearches(QueryAPIContract):
         self, store: SessionStore, query_api: QueryAPI, backend: QueryAPIBackend
     ) -> None:
         """
-        Until the session is removed for ever.
+        Until the session is removed for good.
         """
         await save_a_crowd(store)
         await backend.soft_delete("ses_2")

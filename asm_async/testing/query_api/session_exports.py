@@ -70,7 +70,7 @@ class TestSessionExports(QueryAPIContract):
         self, store: SessionStore, query_api: QueryAPI, *, was_there: bool
     ) -> None:
         """
-        One that never was, and one that was removed for ever.
+        One that never was, and one that was removed for good.
         """
         if was_there:
             await store_session(store, "ses_1")

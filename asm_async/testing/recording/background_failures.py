@@ -136,7 +136,7 @@ class TestBackgroundFailures(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        Whoever is cancelled is cancelled, and the writer says afterwards what failed.
+        A cancellation goes on, and the writer says afterwards what failed.
         """
         writer = BackgroundWriter(store)
 

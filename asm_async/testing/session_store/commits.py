@@ -113,7 +113,7 @@ class TestCommits(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        Whoever comes first creates it, and says so; the others leave it as it is.
+        The first caller creates it, and says so; the others leave it as it is.
         """
         created = make_session(metadata={"by": "the first"})
         first = await store.commit(Changes(create_session=created, events=_events(1)))
@@ -241,6 +241,18 @@ class TestCommits(SessionStoreContract):
         another = await store.commit(changes, operation_id="op_2")
         assert another.session is None
         assert another.runs[0].revision == 3
+
+    async def test_a_session_that_was_not_brought_along_is_not_returned(
+        self, store: SessionStore
+    ) -> None:
+        """
+        Though an operation of the same id has saved it.
+        """
+        await store.save_session(make_session(), operation_id="op_1")
+        for changes in (Changes(runs=(make_run(),)), Changes(events=_events(1))):
+            for _ in range(2):
+                committed = await store.commit(changes, operation_id="op_1")
+                assert committed.session is None
 
     async def test_events_that_are_stored_are_a_repetition(
         self, store: SessionStore

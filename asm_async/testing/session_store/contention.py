@@ -99,7 +99,7 @@ def numbers_by_session(events: Sequence[Event]) -> dict[str, list[int]]:
 @needs(Capability.SPANS_SESSIONS)
 class TestContention(SessionStoreContract):
     """
-    Nobody waits for ever, and nobody is told of anybody else's troubles.
+    Nobody waits forever, and nobody is told of anybody else's troubles.
     """
 
     async def test_batches_that_share_sessions_in_opposite_order_never_deadlock(

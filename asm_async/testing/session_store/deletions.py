@@ -1,5 +1,5 @@
 """
-Removing sessions and events for ever.
+Removing sessions and events for good.
 """
 
 from __future__ import annotations
@@ -125,7 +125,7 @@ class TestDeletions(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        The status begins anew, ids are free again; no number, no revision is reused.
+        The status begins again, ids are free again; no number, no revision is reused.
         """
         over = make_session(status=SessionStatus.COMPLETED)
         await store.flush(make_execution_result(session=over))

@@ -56,7 +56,7 @@ class TestExpectedRevisions(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        Whoever expects a revision of an unknown session creates none.
+        Anyone who expects a revision of an unknown session creates none.
         """
         with pytest.raises(RevisionConflictError) as caught:
             await store.save_session(make_session(), expected_revision=1)
@@ -109,7 +109,7 @@ class TestExpectedRevisions(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        Whoever expects a revision of an unknown run creates none.
+        Anyone who expects a revision of an unknown run creates none.
         """
         with pytest.raises(RevisionConflictError) as caught:
             await store.save_run(make_run(), expected_revision=1)

@@ -134,7 +134,7 @@ class TestIdempotence(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        And in JSON the path to it; of a time, which a retry takes anew, what to do.
+        And in JSON the path to it; of a time, which a retry takes again, what to do.
         """
         event = make_event(data={"a": [1, {"b": 2}], "c": 3})
         await store.append_event(event)

@@ -133,7 +133,7 @@ class TestRaces(SessionStoreContract):
         self, store: SessionStore
     ) -> None:
         """
-        What a task appended first has the lower number, whoever writes beside it.
+        What a task appended first has the lower number, no matter who writes beside it.
         """
 
         async def append_in_turn(writer: int) -> list[Event]:

@@ -94,7 +94,7 @@ class TestRetractions(SessionStoreContract):
         self, store: SessionStore, open_store: OpenStore
     ) -> None:
         """
-        Whoever comes later names the ranges of those who came before, from any store.
+        Each names the ranges of those that came before it as well, from any store.
         """
         stores = [store, await open_store(), await open_store()]
         written = await run_together(

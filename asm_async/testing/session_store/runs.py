@@ -54,7 +54,7 @@ def ids_of(runs: Iterable[Run]) -> list[str]:
 @pytest.mark.usefixtures("session")
 class TestRuns(SessionStoreContract):
     """
-    A run belongs to one session for ever and is found by its id and by its session.
+    A run belongs to one session for good and is found by its id and by its session.
     """
 
     async def test_a_new_run_is_stored_as_given(self, store: SessionStore) -> None:

@@ -120,7 +120,7 @@ class TestSoftDeletions(SessionStoreContract):
         self, store: SessionStore, backend: SessionStoreBackend
     ) -> None:
         """
-        Whoever read the session before its deletion cannot save it after.
+        Anyone who read the session before its deletion cannot save it after.
         """
         stale = session_of(await soft_deleted(store, backend))
         with pytest.raises(SessionDeletedError):

@@ -44,14 +44,14 @@ async def begin(call: Coroutine[Any, Any, list[Event]]) -> asyncio.Task[list[Eve
 
 class TestWaiting(SessionStoreContract):
     """
-    With wait_timeout, get_events waits for the first match, whoever writes it.
+    With wait_timeout, get_events waits for the first match, no matter who writes it.
     """
 
     async def test_a_match_that_is_there_comes_at_once(
         self, store: SessionStore
     ) -> None:
         """
-        Whoever finds something does not wait for more.
+        Anyone who finds something does not wait for more.
         """
         await store.save_session(make_session())
         stored = await store.append_events(make_events(2))
@@ -177,7 +177,7 @@ class TestWaiting(SessionStoreContract):
 
     async def test_closing_ends_the_wait(self, store: SessionStore) -> None:
         """
-        Whoever waits when the store is closed is told so.
+        Anyone who waits when the store is closed is told so.
         """
         waiting = await begin(store.get_events("ses_1", wait_timeout=_LONG_SECONDS))
         await store.aclose()

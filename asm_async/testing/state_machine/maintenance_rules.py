@@ -99,7 +99,7 @@ class MaintenanceRules(TwinMachine):
     @rule(policy=_POLICIES)
     def hard_delete_expired_sessions(self, policy: Fields) -> None:
         """
-        Remove for ever what was marked long ago.
+        Remove for good what was marked long ago.
         """
         self.both(
             "maintenance", "hard_delete_expired_sessions", RetentionPolicy(**policy)
@@ -137,7 +137,7 @@ class MaintenanceRules(TwinMachine):
     )
     def erase(self, chosen: Fields) -> None:
         """
-        Remove for ever what belongs to somebody.
+        Remove for good what belongs to somebody.
         """
         self.both("maintenance", "erase", **chosen)
 

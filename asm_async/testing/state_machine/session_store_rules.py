@@ -302,7 +302,7 @@ class SessionStoreRules(TwinMachine):
     @rule(session_id=SESSION_IDS, options=_READ)
     def delete_session(self, session_id: str, options: Fields) -> None:
         """
-        Remove a session for ever.
+        Remove a session for good.
         """
         self.both("session_store", "delete_session", session_id, **options)
 

@@ -132,7 +132,7 @@ class StateStoreRules(TwinMachine):
         """
         Save items, twice if the call has a name.
         """
-        # To expect something anew would make the repetition another call.
+        # To expect something again would make the repetition another call.
         prepare = _expecting({} if options else expected)
         for _ in range(2 if options else 1):
             self.both(

@@ -229,6 +229,19 @@ class TestItemCommits(StateStoreContract):
                 await store.commit(changes, **options)
 
     @needs(Capability.SPANS_SESSIONS)
+    @needs(Capability.SPANS_SESSIONS)
+    async def test_of_items_without_their_sessions_the_first_is_named(
+        self, store: SessionStore
+    ) -> None:
+        """
+        In the order of the items, which is the same wherever they are stored.
+        """
+        await store.save_session(make_session())
+        for names in (("ses_9", "ses_2", "ses_5"), ("ses_5", "ses_9", "ses_2")):
+            items = tuple(make_item(key=name, session_id=name) for name in names)
+            with pytest.raises(SessionNotFoundError, match=names[0]):
+                await store.commit(Changes(events=(_event(1),), items=items))
+
     async def test_a_commit_concerns_a_thousand_scopes_at_most(
         self, store: SessionStore
     ) -> None:

@@ -4,6 +4,7 @@ Callers that write the same items at the same moment.
 
 from __future__ import annotations
 
+import asyncio
 from contextlib import suppress
 from itertools import chain
 
@@ -85,6 +86,24 @@ class TestItemRaces(StateStoreContract):
         refused = [each for each in outcomes if isinstance(each, RevisionConflictError)]
         assert len(refused) == _CALLERS - 1
         assert {error.actual for error in refused} == {0}
+
+    async def test_a_revision_is_not_given_again_after_a_removal(
+        self, state: StateStore
+    ) -> None:
+        """
+        Also where the item is saved and deleted in one transaction.
+        """
+        revisions: list[int] = []
+        for number in range(5):
+            saving = [
+                state.save_items([make_item(data=[number, place])]) for place in (1, 2)
+            ]
+            saved, _ = await asyncio.gather(
+                asyncio.gather(*saving),
+                state.delete_items("app/user", keys=["theme"]),
+            )
+            revisions += [item.revision for (item,) in saved]
+        assert len(set(revisions)) == 10
 
     async def test_no_update_is_lost(self, open_state_store: OpenStateStore) -> None:
         """
@@ -250,7 +269,7 @@ class TestItemRaces(StateStoreContract):
         self, open_store: OpenStore
     ) -> None:
         """
-        Whoever looks at the run while others save it appends before the next save.
+        Anyone who looks at the run while others save it appends before the next save.
         """
         stores = [await open_store() for _ in range(3)]
         await stores[0].save_run(make_run())

@@ -125,7 +125,7 @@ class TestTextVisibility(TextSearchContract):
         backend: TextSearchBackend,
     ) -> None:
         """
-        The same id, with other content, after its session began anew.
+        The same id, with other content, after its session began again.
         """
         search = await open_text_search()
         await say(store, "word")

@@ -170,6 +170,19 @@ async def test_a_standby_is_warned_of_once_for_all_ports(
     )
 
 
+async def test_a_group_that_is_not_as_usual_says_so_at_debug(
+    log: Listener, ports: SQLPorts
+) -> None:
+    """
+    One whose event is repeated, not one that is as usual.
+    """
+    await ports.store.append_event(planted_event(1))
+    assert not log.said("slow path", logging.DEBUG)
+    await ports.store.append_event(planted_event(1))
+
+    log.said_once("a group of 1 took the slow path", "DEBUG", "sql.writes.writer")
+
+
 async def test_a_group_with_a_row_that_is_refused_is_split_at_debug(
     log: Listener, url: str, ports: SQLPorts
 ) -> None:

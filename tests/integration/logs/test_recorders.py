@@ -154,7 +154,7 @@ async def test_appends_in_the_background_are_tried_again_at_debug(
 
 async def test_a_damaged_content_is_warned_of(log: Listener, tmp_path: Path) -> None:
     """
-    When it is put anew.
+    When it is put again.
     """
     store = LocalArtifactStore(tmp_path / "contents")
     said = f"content {HUSH}".encode()
@@ -165,5 +165,5 @@ async def test_a_damaged_content_is_warned_of(log: Listener, tmp_path: Path) -> 
     path.write_bytes(b"!" * len(said))
     await store.put(said)
 
-    text = "a content was found damaged and is put anew"
+    text = "a content was found damaged and is put again"
     log.said_once(text, "WARNING", "files.artifact_store")

@@ -12,6 +12,9 @@ from asm_async.sql.dialects.direct import AppendBlock, ItemBlock, SavedRow
 from asm_async.sql.dialects.postgresql.append_statements import Parts, write_block
 from asm_async.sql.dialects.postgresql.text_columns import SEPARATOR, column_of, joined
 
+# A text on the server, and the array that is made of it, hold 1 GB at most.
+_MAX_LENGTH = 2**28
+
 
 def block_statement(
     block: AppendBlock | None, items: ItemBlock | None
@@ -20,7 +23,8 @@ def block_statement(
     Return the statement that writes events and items, and its parameters from $3.
 
     Returns:
-        None if a text holds what separates the members of a column.
+        None if a text holds what separates the members of a column, or all values of a
+        column are too long together.
     """
     texts: list[str] = []
     columns: list[object] = []
@@ -44,6 +48,8 @@ def block_statement(
             columns += _columns_of_checks(items)
     if any(SEPARATOR in text for text in texts):
         # Split at it, its parts would be taken for those of others.
+        return None
+    if any(isinstance(text, str) and len(text) > _MAX_LENGTH for text in columns):
         return None
     runs = () if block is None else block.saved_runs.values()
     parts = Parts(

@@ -79,7 +79,7 @@ _NEXT_ID = "CAST(CAST(pg_snapshot_xmax(pg_current_snapshot()) AS TEXT) AS BIGINT
 
 # That column has 32 bits, and tells how many transactions ago it was. If that one has a
 # smaller id than the event claims, so may have those that append next. Where a table
-# was written anew by maintenance it has a greater one, and the order is as it was.
+# was written again by maintenance it has a greater one, and the order is as it was.
 _IS_MISPLACED = f"""
     {_IS_AS_WRITTEN} IS FALSE
     AND CAST(CAST(asm_events.transaction_id AS TEXT) AS BIGINT) > {_NEXT_ID} - mod(

@@ -49,7 +49,7 @@ def engine_options(connect_args: dict[str, Any]) -> dict[str, Any]:
         ValidationError: If a certificate that the URL names cannot be read.
     """
     if isinstance(tls := connect_args.get("ssl"), TLS):
-        # Better now than at the first connection, which reads it anew.
+        # Better now than at the first connection, which reads it again.
         context = tls.context()
         if "async_creator_fn" in connect_args:
             connect_args = connect_args | {"ssl": context}

@@ -76,7 +76,7 @@ _CREATE_PARTS = """
     CREATE INDEX ix_asm_text_rows_parts ON asm_text_rows USING gin (words gin_trgm_ops)
 """
 
-# Whoever removes events need not have rights to the index. Names mean what they meant
+# A role that removes events needs no rights to the index. Names mean what they meant
 # where it was made, and nothing that a temporary schema has.
 _AS_MAKER = "LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT"
 _SET_PATH = """

@@ -5,6 +5,7 @@ Which of several servers has the newest history: a former primary has an older o
 from __future__ import annotations
 
 import asyncio
+import logging
 import math
 import time
 from typing import TYPE_CHECKING
@@ -19,6 +20,8 @@ from asm_async.sql.dialects.postgresql.driver import (
 
 if TYPE_CHECKING:
     from asm_async.sql.dialects.postgresql.driver import Driver
+
+_LOG = logging.getLogger(__name__)
 
 # PostgreSQL, "Timelines": each promotion begins one, of a greater number. A standby has
 # none of its own.
@@ -67,8 +70,9 @@ class Timelines:
                     (row,) = await driver.fetch(_TIMELINE)
         except StorageUnavailableError:
             raise
-        except StorageError:
+        except StorageError as error:
             # Nobody may be told of it there.
+            _LOG.debug("the server does not tell its timeline: %s", error)
             return
         system, number = row
         if number is not None:

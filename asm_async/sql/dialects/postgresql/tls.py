@@ -31,7 +31,7 @@ class TLS:
     """
     What a URL says of TLS; attributes are named as libpq's parameters.
 
-    Files are read anew for each connection, so that those that expire can be replaced.
+    Files are read again for each connection, so that those that expire can be replaced.
     """
 
     sslmode: str

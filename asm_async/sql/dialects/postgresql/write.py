@@ -43,9 +43,10 @@ T = TypeVar("T")
 
 _PERSON = b"asm_async"
 
-# What the slow path is for: NOT NULL (no living gate), a taken id, and a server whose
-# default isolation is stricter than READ COMMITTED.
-_UNUSUAL = frozenset({"23502", "23505", "40001"})
+# What the slow path is for: NOT NULL (no living gate), a taken id, a server whose
+# default isolation is stricter than READ COMMITTED, and a tag that a database which is
+# not in UTF-8 cannot read out of JSON.
+_UNUSUAL = frozenset({"22P05", "23502", "23505", "40001"})
 
 _SESSION_ID, _NUMBER = map(EVENT_COLUMNS.index, ("session_id", "sequence_number"))
 
@@ -107,7 +108,7 @@ class PostgreSQLDirect(DirectDialect):
         Ask the driver, which knows once it has tried.
 
         A BEGIN that failed leaves it with a transaction that it takes to be
-        open for ever, and begins savepoints in.
+        open forever, and begins savepoints in.
         """
         own = cast("Driver", driver)
         # One that was terminated cannot even be asked for a transaction.
@@ -173,7 +174,7 @@ async def _write_usual_or_whole(
     if has_block and (work.rest is not None or _needs_second_look(work.items)):
         committed = await _in_transaction(driver, work, timeout, with_block=True)
     elif has_block and caches_statements(driver):
-        committed = await _write_block(driver, work, timeout)
+        committed = await _write_block(driver, work, timeout, committing=True)
     if committed is None:
         committed = await _in_transaction(driver, work, timeout, with_block=False)
     return cast("Committed[T]", committed)
@@ -191,10 +192,19 @@ def _needs_second_look(items: ItemBlock | None) -> bool:
 
 
 async def _write_block(
-    driver: Driver, work: GroupWork[T], timeout: float
+    driver: Driver, work: GroupWork[T], timeout: float, *, committing: bool
 ) -> Committed[T] | None:
     """
-    Append and save in one statement, which outside of a transaction commits by itself.
+    Append and save in one statement.
+
+    Args:
+        driver: Where to.
+
+        work: What has the blocks.
+
+        timeout: How long, in seconds, to wait for locks.
+
+        committing: Whether it commits by itself, since no transaction is open.
 
     Returns:
         What was written; None if something about it is unusual.
@@ -211,10 +221,11 @@ async def _write_block(
         if getattr(error, "sqlstate", None) in _UNUSUAL:
             return None
         if driver.is_closed():
+            unknown = committing and may_be_sent(error)
             raise StorageUnavailableError(
-                f"the connection was lost: {error}", outcome_unknown=may_be_sent(error)
+                f"the connection was lost: {error}", outcome_unknown=unknown
             ) from error
-        with translated_errors(committing=True):
+        with translated_errors(committing=committing):
             raise
 
 
@@ -308,7 +319,7 @@ async def _in_transaction(
         written: Committed[T] | None = None
         make_script: Callable[[], Script[T]] | None = work.whole
         if with_block:
-            written = await _write_block(driver, work, timeout)
+            written = await _write_block(driver, work, timeout, committing=False)
             if written is None:
                 await roll_back(driver)
                 return None

@@ -39,6 +39,25 @@ _MAX_SECONDS_TO_STOP = 0.2
 _MAX_SECONDS_TO_CLOSE = 5.0
 
 
+def has_living_thread(driver: Any) -> bool:
+    """
+    Return whether there is a thread that does what the connection is given.
+
+    It dies with a fork, and when it has to answer an event loop that was closed.
+    """
+    thread = getattr(driver, "_thread", None)
+    return thread is None or bool(thread.is_alive())
+
+
+def close_left(driver: Any) -> None:
+    """
+    Close an idle connection whose thread is not there any more.
+    """
+    driver._conn.close()  # noqa: SLF001 - see the driver's
+    # Collected, it would say that nobody has closed it.
+    driver._connection = None  # noqa: SLF001 - see the driver's
+
+
 def connect(database: str, **options: Any) -> OneHopConnection:
     """
     Make a connection that opens when it is awaited, as ``aiosqlite.connect`` does.

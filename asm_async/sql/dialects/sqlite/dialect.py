@@ -37,18 +37,20 @@ from asm_async.sql.dialects.pools import (
     refuse_shared_connection,
     renew_queue,
 )
-from asm_async.sql.dialects.sqlite.connection import OneHopConnection
+from asm_async.sql.dialects.sqlite.connection import (
+    OneHopConnection,
+    close_left,
+    has_living_thread,
+)
 from asm_async.sql.dialects.sqlite.driver import (
     OpenFile,
-    close_left,
     file_of,
     find_file,
-    has_living_thread,
     has_thread,
     jobs_of,
     run,
 )
-from asm_async.sql.dialects.sqlite.engine import close_inherited
+from asm_async.sql.dialects.sqlite.engine import begin_immediate, close_inherited
 from asm_async.sql.dialects.sqlite.feed import SQLiteFeed
 from asm_async.sql.dialects.sqlite.files import file_path, not_in_wal, put_into_wal
 from asm_async.sql.dialects.sqlite.text_index import SQLiteTextIndex
@@ -199,7 +201,8 @@ class SQLite(Dialect):
         await conn.begin()
         # A listener of the engine's owner may have begun one on SQLAlchemy's "begin".
         await _roll_back_in_sql(conn)
-        await conn.exec_driver_sql("BEGIN IMMEDIATE")
+        file = file_of(await _driver_of(conn))
+        await begin_immediate(conn, 0 if file is None else file.busy_timeout)
 
     async def begin_snapshot(self, conn: AsyncConnection) -> None:
         """

@@ -27,7 +27,6 @@ from asm_async.fronts.cancellation import wait_uninterruptible
 from asm_async.sql.dialects.sqlite.forks import new_gate
 
 _Identity: TypeAlias = tuple[int, int]
-
 _Job: TypeAlias = tuple[asyncio.Future[Any] | None, Callable[[], Any]]
 
 T = TypeVar("T")
@@ -44,30 +43,18 @@ _STUCK = "the disk did not answer, and the connection is left to its thread"
 
 _FILE = "_asm_async_file"
 
+# Short, since nothing can end it: timeout is spent between tries, where it can be.
+MAX_BUSY_MILLISECONDS = 100
+"""
+How long a statement waits for the lock of another process.
+"""
+
 
 def has_thread(driver: object) -> bool:
     """
     Return whether work can be given to the thread of a driver's connection.
     """
     return hasattr(driver, "_tx") and hasattr(driver, "_conn")
-
-
-def has_living_thread(driver: Any) -> bool:
-    """
-    Return whether there is a thread that does what the connection is given.
-
-    It dies with a fork, and when it has to answer an event loop that was closed.
-    """
-    return bool(driver._thread.is_alive())  # noqa: SLF001 - see the module
-
-
-def close_left(driver: Any) -> None:
-    """
-    Close an idle connection whose thread is not there any more.
-    """
-    driver._conn.close()  # noqa: SLF001 - see the module
-    # Collected, it would say that nobody has closed it.
-    driver._connection = None  # noqa: SLF001 - see the module
 
 
 class JobQueue:
@@ -204,7 +191,7 @@ def start(
             done(result, failure)
 
     # The waiting thread keeps the last job, which must not keep the driver in turn: its
-    # connection would stay open for ever where an engine is forgotten.
+    # connection would stay open forever where an engine is forgotten.
     handed = [(work, end)]
 
     def job() -> None:
@@ -349,6 +336,11 @@ class OpenFile:
     Whether nothing can be done with the connection any more, though with another.
     """
 
+    busy_timeout: int = 0
+    """
+    How many milliseconds its connection waits for locks by itself.
+    """
+
     _known: _Identity | None = attrs.field(init=False)
 
     def __attrs_post_init__(self) -> None:
@@ -396,5 +388,6 @@ def find_file(driver: Any, connection: sqlite3.Connection) -> OpenFile:
     if file is None:
         found = connection.execute("PRAGMA database_list").fetchall()
         file = OpenFile(next((path for _, name, path in found if name == "main"), ""))
+        ((file.busy_timeout,),) = connection.execute("PRAGMA busy_timeout")
         setattr(driver, _FILE, file)
     return file

@@ -11,19 +11,16 @@ from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy import event as sa_event
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 from sqlalchemy.pool import AsyncAdaptedQueuePool
 
 from asm_async.errors import StoreClosedError, UnsupportedOperationError
 from asm_async.sql.core.engine_state import EngineState
 from asm_async.sql.core.error_translation import requires_reconnect
 from asm_async.sql.dialects.pools import idle_connections, is_in_use
-from asm_async.sql.dialects.sqlite.connection import connect
-from asm_async.sql.dialects.sqlite.driver import close_left
+from asm_async.sql.dialects.sqlite.connection import close_left, connect
+from asm_async.sql.dialects.sqlite.driver import MAX_BUSY_MILLISECONDS
 from asm_async.sql.dialects.sqlite.files import file_path, prepare_file
-
-# Short, since nothing can end it: timeout is spent between tries, where it can be.
-_BUSY_TIMEOUT_SECONDS = 0.1
 
 # Four times SQLite's default. A page that many commits change is copied once for each
 # checkpoint: groups of 32 appends take a tenth less time for a log of 16 MiB.
@@ -52,7 +49,7 @@ def engine_options(
             several databases in memory, or lose one.
     """
     args = {
-        "timeout": _BUSY_TIMEOUT_SECONDS,
+        "timeout": MAX_BUSY_MILLISECONDS / 1000,
         "async_creator_fn": connect,
     }
     options: dict[str, Any] = {
@@ -139,3 +136,22 @@ def close_inherited(state: EngineState, path: str) -> None:
     for driver in idle:
         close_left(driver)
     engine.sync_engine.dispose(close=False)
+
+
+async def begin_immediate(conn: AsyncConnection, busy_timeout: int) -> None:
+    """
+    Take the write lock, and do not wait for it longer than can be waited for.
+
+    Args:
+        conn: Without a transaction.
+
+        busy_timeout: How many milliseconds it waits for locks by itself.
+    """
+    is_long = busy_timeout > MAX_BUSY_MILLISECONDS
+    if is_long:
+        await conn.exec_driver_sql(f"PRAGMA busy_timeout = {MAX_BUSY_MILLISECONDS}")
+    try:
+        await conn.exec_driver_sql("BEGIN IMMEDIATE")
+    finally:
+        if is_long:
+            await conn.exec_driver_sql(f"PRAGMA busy_timeout = {busy_timeout}")

@@ -3,7 +3,7 @@ What keeps a fork from finding a thread within SQLite.
 
 SQLite guards what a process has once, such as the list of its open files, by mutexes.
 One that is held by a thread while another thread forks stays held in the child, where
-that thread is not, and whatever opens or closes a file there waits for ever. So a fork
+that thread is not, and whatever opens or closes a file there waits forever. So a fork
 waits until none of our threads is within SQLite, and they wait until it is done.
 """
 

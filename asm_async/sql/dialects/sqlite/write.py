@@ -33,6 +33,7 @@ from asm_async.sql.dialects.sqlite.append_statements import (
     MOVE_ACTIVITY,
 )
 from asm_async.sql.dialects.sqlite.driver import (
+    MAX_BUSY_MILLISECONDS,
     file_of,
     find_file,
     has_thread,
@@ -108,15 +109,15 @@ class SQLiteDirect(DirectDialect):
             asyncio.ensure_future(write_by_hops(driver, work, done))  # noqa: RUF006 - it tells done how it ended
             return
 
-        # Whoever takes it decides: the thread that is about to commit, or who gives it
-        # up before that. A list's pop is atomic.
+        # Whichever takes it decides: the thread that is about to commit, or the loop,
+        # which gives it up before that. A list's pop is atomic.
         permit = [_MAY_COMMIT]
 
         def write(connection: sqlite3.Connection) -> Committed[T]:
             file = find_file(driver, connection)
             file.check()
             try:
-                return _write_group(connection, work, permit)
+                return _write_group(connection, work, permit, file.busy_timeout)
             except Exception as error:
                 file.is_stale |= requires_reconnect(error)
                 raise
@@ -167,17 +168,22 @@ def _take(permit: list[str]) -> bool:
 
 
 def _write_group(
-    connection: sqlite3.Connection, work: GroupWork[T], permit: list[str]
+    connection: sqlite3.Connection,
+    work: GroupWork[T],
+    permit: list[str],
+    busy_timeout: int,
 ) -> Committed[T]:
     if connection.in_transaction:
         connection.execute("ROLLBACK")
     try:
-        connection.execute("BEGIN IMMEDIATE")
+        _begin(connection, busy_timeout)
         committed = _do_block(connection, work)
         if committed is None:
-            # The block may have written something before it turned out to be unusual.
-            connection.execute("ROLLBACK")
-            connection.execute("BEGIN IMMEDIATE")
+            # The block may have written something before it turned out to be unusual,
+            # and a trigger of somebody else's may have rolled that back.
+            if connection.in_transaction:
+                connection.execute("ROLLBACK")
+            _begin(connection, busy_timeout)
             result = _do_script(connection, work.whole())
             committed = Committed(latest=None, result=result)
         _commit(connection, permit)
@@ -190,6 +196,20 @@ def _write_group(
             error.add_note(f"and it could not be rolled back: {second!r}")
         raise
     return committed
+
+
+def _begin(connection: sqlite3.Connection, busy_timeout: int) -> None:
+    """
+    Take the write lock, and do not wait for it longer than can be waited for.
+    """
+    if busy_timeout <= MAX_BUSY_MILLISECONDS:
+        connection.execute("BEGIN IMMEDIATE")
+        return
+    connection.execute(f"PRAGMA busy_timeout = {MAX_BUSY_MILLISECONDS}")
+    try:
+        connection.execute("BEGIN IMMEDIATE")
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {busy_timeout}")
 
 
 def _commit(connection: sqlite3.Connection, permit: list[str]) -> None:
