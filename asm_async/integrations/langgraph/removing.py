@@ -5,6 +5,7 @@ How checkpoints go: all but the latest of a thread, or those of a run.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from contextlib import suppress
 
 import attrs
 
@@ -63,11 +64,19 @@ class Remover:
         Remove the checkpoints that runs have put, and what was pending on them.
         """
         for run_id in dict.fromkeys(run_ids):
-            scope = run_scope(run_id)
-            for item in await self._state.list_items(scope):
-                await self._of_run(item.key, run_id)
-                await self.sweeper.sweep(item.key)
-            await self._state.delete_items(scope, prefix="")
+            for listed in await self._state.list_items(run_scope(run_id)):
+                mark = await self._marked_anew(listed)
+                if mark is None:
+                    continue
+                await self._of_run(mark.key, run_id)
+                await self.sweeper.sweep(mark.key)
+                # A run that goes on has said so once more.
+                with suppress(RevisionConflictError):
+                    await self._state.delete_items(
+                        mark.scope,
+                        keys=[mark.key],
+                        expected_revisions={mark.key: mark.revision},
+                    )
 
     @property
     def _state(self) -> StateStore:
@@ -93,6 +102,34 @@ class Remover:
                 missing = set(counters or {})
             missing -= record.values.keys()
             wanted = record.parent if missing else None
+
+    async def _marked_anew(self, mark: StateItem) -> StateItem | None:
+        """
+        Have puts no longer rely on the item that names a run's thread.
+
+        It is replaced together with the thread's epoch, so that a put of the run which
+        comes later replaces it as well. What is put before is there to be removed.
+
+        Returns:
+            The item as it is then; None if it is gone.
+        """
+        scope = mark.key
+        for _ in range(MAX_TRIES):
+            epochs = await self._state.get_items(scope, [keys.EPOCH])
+            marks = await self._state.get_items(mark.scope, [mark.key])
+            if mark.key not in marks:
+                return None
+            mark = marks[mark.key]
+            if keys.EPOCH not in epochs:
+                return mark
+            name = mark.scope, mark.key
+            try:
+                return await self.sweeper.replace(
+                    epochs[keys.EPOCH], mark, {name: mark.revision}
+                )
+            except RevisionConflictError:
+                continue
+        raise self.sweeper.is_busy(scope)
 
     async def _of_run(self, scope: str, run_id: str) -> None:
         for _ in range(MAX_TRIES):

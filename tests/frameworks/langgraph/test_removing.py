@@ -237,6 +237,25 @@ async def test_a_run_s_checkpoints_go_and_the_latest_moves_back(ports: Ports) ->
     assert await values_of(AsmCheckpointSaver(ports), thread("t")) == expected
 
 
+async def test_a_run_that_goes_on_can_be_removed_again(ports: Ports) -> None:
+    """
+    What a run puts after its checkpoints were removed is found by the next removal.
+
+    Nothing is swept by the first, since no value has an item of its own.
+    """
+    saver, other = AsmCheckpointSaver(ports), AsmCheckpointSaver(ports)
+    writer = Writer(saver, "t")
+    for run_id in ("one", "two", "one"):
+        await writer.put({"n": 1}, metadata={"run_id": run_id})
+        if run_id == "two":
+            await other.adelete_for_runs(["one"])
+    await other.adelete_for_runs(["one"])
+
+    listed = [each async for each in saver.alist(thread("t"))]
+    assert [each.metadata["run_id"] for each in listed] == ["two"]
+    assert await keys_of(ports, scope="langgraph.runs/one") == []
+
+
 async def test_a_copy_goes_its_own_way(ports: Ports) -> None:
     """
     A copied thread has all checkpoints, runs and events, and then its own.
