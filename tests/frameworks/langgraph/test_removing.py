@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asm_async import Ports
-from asm_async.errors import ConflictError, SessionNotFoundError
+from asm_async.errors import ConflictError, SessionDeletedError, SessionNotFoundError
 from asm_async.integrations.langgraph import AsmCheckpointSaver, sweeping
 from asm_async.transcripts import read_transcript
 from tests.frameworks.langgraph.chats import (
@@ -254,6 +254,32 @@ async def test_a_run_that_goes_on_can_be_removed_again(ports: Ports) -> None:
     listed = [each async for each in saver.alist(thread("t"))]
     assert [each.metadata["run_id"] for each in listed] == ["two"]
     assert await keys_of(ports, scope="langgraph.runs/one") == []
+
+
+async def test_a_thread_that_cannot_be_changed_keeps_no_other_from_it(
+    ports: Ports,
+) -> None:
+    """
+    What a soft-deleted session refuses is said once it is done with all other threads.
+    """
+    saver = AsmCheckpointSaver(ports)
+    for name in ("t", "other"):
+        writer = Writer(saver, name)
+        for run_id in ("one", "two", "three"):
+            values = {"list": elements(*range(len(run_id)))}
+            await writer.put(values, metadata={"run_id": run_id})
+    await ports.maintenance.soft_delete_session(SCOPE)
+    with pytest.raises(SessionDeletedError):
+        await saver.adelete_for_runs(["one", "two"])
+    with pytest.raises(SessionDeletedError):
+        await saver.aprune(["t", "other"])
+
+    (left,) = [each async for each in saver.alist(thread("other"))]
+    assert left.metadata["run_id"] == "three"
+    await ports.maintenance.restore_session(SCOPE)
+    await saver.adelete_for_runs(["one", "two"])
+    (left,) = [each async for each in saver.alist(thread("t"))]
+    assert left.metadata["run_id"] == "three"
 
 
 async def test_a_copy_goes_its_own_way(ports: Ports) -> None:
