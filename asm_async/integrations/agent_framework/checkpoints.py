@@ -11,14 +11,10 @@ from functools import partial
 from typing import Any, Self, cast
 
 from agent_framework import WorkflowCheckpoint, WorkflowCheckpointException
-
-# The framework's own storages encode with these, wherever they keep checkpoints.
-from agent_framework._workflows._checkpoint_encoding import (
-    decode_checkpoint_value,
-    encode_checkpoint_value,
-)
+from agent_framework._workflows._checkpoint_encoding import decode_checkpoint_value
 
 from asm_async.errors import RevisionConflictError
+from asm_async.integrations.agent_framework.checkpoint_values import encode
 from asm_async.integrations.ids import safe_id
 from asm_async.portal import PortsRunner, open_adapter
 from asm_async.ports.together import Ports
@@ -245,7 +241,7 @@ class AsmCheckpointStorage:
     def _item_of(self, checkpoint: WorkflowCheckpoint) -> StateItem:
         whole, checkpoint_id = checkpoint.to_dict(), checkpoint.checkpoint_id
         try:
-            encoded = encode_checkpoint_value(whole)
+            encoded = encode(whole)
             # What could not be loaded again is refused while its maker can help it.
             self._decoded(encoded)
             moment = _moment_of(checkpoint.timestamp)

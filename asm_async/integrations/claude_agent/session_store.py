@@ -245,14 +245,17 @@ class AsmSessionStore(AgentSessionStore):
         store = self._runner.ports.store
         if key.subpath is None:
             # Those below go first: what is broken off leaves none without its main one.
-            for session in await self._below(key):
+            for session in await self._below(key, include_deleted=True):
                 await store.delete_session(session.id)
         await store.delete_session(key.asm_id)
 
-    async def _below(self, key: TranscriptKey) -> list[Session]:
+    async def _below(
+        self, key: TranscriptKey, *, include_deleted: bool = False
+    ) -> list[Session]:
         search = partial(
             self._runner.ports.query.search_sessions,
             parent_session_id=key.asm_id,
+            include_deleted=include_deleted,
             with_context=False,
             order_by="created_at_asc",
             limit=_PAGE_SIZE,

@@ -169,6 +169,10 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
     async def adelete_for_runs(self, run_ids: Sequence[str]) -> None:
         """
         Remove the checkpoints that runs have put; what their sessions say stays.
+
+        Raises:
+            ConflictError: If it could not be done in a thread, such as one whose
+                session is soft-deleted; in all others it is done.
         """
         await self._runner.run(partial(self._operations.delete_for_runs, run_ids))
 
@@ -201,6 +205,8 @@ class AsynchronousSaver(BaseCheckpointSaver[str]):
 
         Raises:
             ValidationError: If there is no such strategy.
+
+            ConflictError: As for :meth:`adelete_for_runs`.
         """
         await self._runner.run(self._prune(thread_ids, strategy))
 

@@ -25,7 +25,7 @@ from asm_async.integrations.langgraph.putting import (
 )
 from asm_async.integrations.langgraph.reading import MAX_TRIES, Place, Reader
 from asm_async.integrations.langgraph.records import Found, data_of
-from asm_async.integrations.langgraph.removing import Remover
+from asm_async.integrations.langgraph.removing import Remover, of_each
 from asm_async.integrations.langgraph.sweeping import Sweeper, is_record
 from asm_async.integrations.langgraph.threads import Thread, Threads
 from asm_async.integrations.langgraph.writes import Writes, save_writes
@@ -179,12 +179,12 @@ class Operations:
         """
         Remove checkpoints of threads, all or all but the latest.
         """
+        if keeps_latest:
+            await of_each(scopes, Remover(self._sweeper).keep_latest)
+            return
         for scope in scopes:
-            if keeps_latest:
-                await Remover(self._sweeper).keep_latest(scope)
-            else:
-                await self.runner.ports.state.delete_items(scope, prefix="")
-                self.threads.forget(scope)
+            await self.runner.ports.state.delete_items(scope, prefix="")
+            self.threads.forget(scope)
 
     async def copy_thread(self, source: Place, target: Place) -> None:
         """

@@ -4,11 +4,21 @@ How checkpoints go: all but the latest of a thread, or those of a run.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Collection, Iterable, Sequence
+from collections.abc import (
+    AsyncIterator,
+    Awaitable,
+    Callable,
+    Collection,
+    Iterable,
+    Sequence,
+)
+from contextlib import suppress
+from functools import partial
+from typing import TypeVar
 
 import attrs
 
-from asm_async.errors import RevisionConflictError
+from asm_async.errors import ConflictError, RevisionConflictError
 from asm_async.integrations.langgraph import keys
 from asm_async.integrations.langgraph.putting import run_scope
 from asm_async.integrations.langgraph.reading import MAX_TRIES
@@ -16,6 +26,8 @@ from asm_async.integrations.langgraph.records import Record, data_of, record_of
 from asm_async.integrations.langgraph.sweeping import Sweeper, chunks, is_record
 from asm_async.ports.state_store import StateStore
 from asm_async.values.state_item import StateItem
+
+T = TypeVar("T")
 
 
 @attrs.frozen
@@ -62,12 +74,7 @@ class Remover:
         """
         Remove the checkpoints that runs have put, and what was pending on them.
         """
-        for run_id in dict.fromkeys(run_ids):
-            scope = run_scope(run_id)
-            for item in await self._state.list_items(scope):
-                await self._of_run(item.key, run_id)
-                await self.sweeper.sweep(item.key)
-            await self._state.delete_items(scope, prefix="")
+        await of_each(dict.fromkeys(run_ids), self._of_run)
 
     @property
     def _state(self) -> StateStore:
@@ -94,7 +101,53 @@ class Remover:
             missing -= record.values.keys()
             wanted = record.parent if missing else None
 
-    async def _of_run(self, scope: str, run_id: str) -> None:
+    async def _marked_anew(self, mark: StateItem) -> StateItem | None:
+        """
+        Have puts no longer rely on the item that names a run's thread.
+
+        It is replaced together with the thread's epoch, so that a put of the run which
+        comes later replaces it as well. What is put before is there to be removed.
+
+        Returns:
+            The item as it is then; None if it is gone.
+        """
+        scope = mark.key
+        for _ in range(MAX_TRIES):
+            epochs = await self._state.get_items(scope, [keys.EPOCH])
+            marks = await self._state.get_items(mark.scope, [mark.key])
+            if mark.key not in marks:
+                return None
+            mark = marks[mark.key]
+            if keys.EPOCH not in epochs:
+                return mark
+            name = mark.scope, mark.key
+            try:
+                return await self.sweeper.replace(
+                    epochs[keys.EPOCH], mark, {name: mark.revision}
+                )
+            except RevisionConflictError:
+                continue
+        raise self.sweeper.is_busy(scope)
+
+    async def _of_run(self, run_id: str) -> None:
+        marks = await self._state.list_items(run_scope(run_id))
+        await of_each(marks, partial(self._of_marked, run_id))
+
+    async def _of_marked(self, run_id: str, listed: StateItem) -> None:
+        mark = await self._marked_anew(listed)
+        if mark is None:
+            return
+        await self._of_run_in(mark.key, run_id)
+        await self.sweeper.sweep(mark.key)
+        # A run that goes on has said so once more.
+        with suppress(RevisionConflictError):
+            await self._state.delete_items(
+                mark.scope,
+                keys=[mark.key],
+                expected_revisions={mark.key: mark.revision},
+            )
+
+    async def _of_run_in(self, scope: str, run_id: str) -> None:
         for _ in range(MAX_TRIES):
             heads = await self._state.list_items(scope, prefix=keys.HEADS)
             stored = await self._stored(scope)
@@ -175,6 +228,24 @@ class Remover:
         gone = [item.key for item in stored if keys.owner(item.key) in records]
         for chunk in chunks(gone):
             await self._state.delete_items(scope, keys=chunk)
+
+
+async def of_each(places: Iterable[T], remove: Callable[[T], Awaitable[None]]) -> None:
+    """
+    Remove something at each place; a place that refuses it does not stop the others.
+
+    Raises:
+        ConflictError: The first refusal, such as of a thread whose session is
+            soft-deleted, once all others are done.
+    """
+    refusals: list[ConflictError] = []
+    for place in places:
+        try:
+            await remove(place)
+        except ConflictError as refusal:
+            refusals.append(refusal)
+    if refusals:
+        raise refusals[0]
 
 
 def _root_of(namespace: str, latest: Record | None) -> str | None:

@@ -93,14 +93,37 @@ class Sweeper:
                 another.
         """
         scope = epoch.scope
-        fresh = attrs.evolve(epoch, revision=0, updated_at=None)
+        removed = tuple((scope, name) for name in names)
         committed = await self.ports.store.commit(
-            Changes(items=(fresh,), removed_items=tuple((scope, k) for k in names)),
+            Changes(items=(_fresh(epoch),), removed_items=removed),
             expected_revisions={**expected, (scope, epoch.key): epoch.revision},
         )
         (new,) = committed.items
         self.threads.at_epoch(scope, new.revision)
         return new
+
+    async def replace(
+        self,
+        epoch: StateItem,
+        item: StateItem,
+        expected: Mapping[tuple[str, str], int],
+    ) -> StateItem:
+        """
+        Replace an item by itself, and the epoch of a thread with it.
+
+        Returns:
+            The item with its new revision.
+
+        Raises:
+            RevisionConflictError: As for :meth:`remove`.
+        """
+        committed = await self.ports.store.commit(
+            Changes(items=(_fresh(epoch), _fresh(item))),
+            expected_revisions={**expected, (epoch.scope, epoch.key): epoch.revision},
+        )
+        new_epoch, new_item = committed.items
+        self.threads.at_epoch(epoch.scope, new_epoch.revision)
+        return new_item
 
     async def _sweep(self, scope: str) -> None:
         listed = await self.ports.state.list_items(scope, with_content=False)
@@ -147,6 +170,10 @@ class Sweeper:
                 raise _GoneError
             for item in items.values():
                 yield item
+
+
+def _fresh(item: StateItem) -> StateItem:
+    return attrs.evolve(item, revision=0, updated_at=None)
 
 
 def is_record(key: str) -> bool:

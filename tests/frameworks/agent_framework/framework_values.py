@@ -102,6 +102,8 @@ messages: Strategy = st.builds(
 
 _BEGIN = datetime(2026, 8, 7, tzinfo=UTC)
 moments = st.integers(0, 10_000).map(lambda n: _BEGIN + timedelta(milliseconds=n))
+# Objects with these keys mean something to the framework.
+markers = st.sampled_from(["__pickled__", "__type__"])
 values = st.recursive(
     scalars
     | st.floats()
@@ -109,7 +111,8 @@ values = st.recursive(
     | st.tuples(scalars, scalars)
     | moments,
     lambda inner: (
-        st.lists(inner, max_size=2) | st.dictionaries(texts, inner, max_size=2)
+        st.lists(inner, max_size=2)
+        | st.dictionaries(texts | scalars | markers, inner, max_size=2)
     ),
     max_leaves=4,
 )

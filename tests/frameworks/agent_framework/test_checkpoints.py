@@ -95,6 +95,24 @@ def test_a_storage_is_as_theirs_in_memory(portal: Portal, script: list[Any]) -> 
     asyncio.run(perform())
 
 
+@pytest.mark.parametrize(
+    "state",
+    [
+        {"by_number": {1: "one", 2: {"deep": {None: [{(1, 2): b"x"}]}}}},
+        {"named": {"__pickled__": "text", "__type__": "builtins:dict"}},
+        {"same_as_text": {1: "number", "1": "text"}},
+    ],
+)
+async def test_keys_stay_what_they_are(ports: Ports, state: dict[str, Any]) -> None:
+    """
+    An object has the keys that it had, also those that JSON has not.
+    """
+    storage = AsmCheckpointStorage(ports)
+    checkpoint_id = await storage.save(checkpoint(state=state))
+
+    assert repr((await storage.load(checkpoint_id)).state) == repr(state)
+
+
 async def test_checkpoints_are_listed_by_time(ports: Ports) -> None:
     """
     The order is that of the times, in whatever zone they are written.

@@ -293,6 +293,21 @@ async def test_deleting_a_main_transcript_takes_its_subagents(ports: Ports) -> N
     assert await store.load(KEY) == [said("u", "new")]
 
 
+async def test_a_deletion_takes_soft_deleted_subagents(ports: Ports) -> None:
+    """
+    A subagent's transcript goes with its main one, also if it was soft-deleted before.
+    """
+    store = AsmSessionStore(ports)
+    await store.append(KEY, [said("u", "x")])
+    await store.append(subkey("a"), [said("u", "x")])
+    (sub,) = await ports.store.list_sessions(agent_id=SUBAGENT_ID)
+    await ports.maintenance.soft_delete_session(sub.id)
+
+    assert await store.list_subkeys(LIST_KEY) == []
+    await store.delete(KEY)
+    assert await ports.store.list_sessions(include_deleted=True) == []
+
+
 async def test_a_deletion_that_breaks_off_leaves_no_orphan(
     ports: Ports, monkeypatch: pytest.MonkeyPatch
 ) -> None:

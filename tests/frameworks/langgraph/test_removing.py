@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from asm_async import Ports
-from asm_async.errors import ConflictError, SessionNotFoundError
+from asm_async.errors import ConflictError, SessionDeletedError, SessionNotFoundError
 from asm_async.integrations.langgraph import AsmCheckpointSaver, sweeping
 from asm_async.transcripts import read_transcript
 from tests.frameworks.langgraph.chats import (
@@ -235,6 +235,51 @@ async def test_a_run_s_checkpoints_go_and_the_latest_moves_back(ports: Ports) ->
     assert await keys_of(ports) == ["epoch", "namespaces"]
     await writer.put({"list": elements(*range(6))})
     assert await values_of(AsmCheckpointSaver(ports), thread("t")) == expected
+
+
+async def test_a_run_that_goes_on_can_be_removed_again(ports: Ports) -> None:
+    """
+    What a run puts after its checkpoints were removed is found by the next removal.
+
+    Nothing is swept by the first, since no value has an item of its own.
+    """
+    saver, other = AsmCheckpointSaver(ports), AsmCheckpointSaver(ports)
+    writer = Writer(saver, "t")
+    for run_id in ("one", "two", "one"):
+        await writer.put({"n": 1}, metadata={"run_id": run_id})
+        if run_id == "two":
+            await other.adelete_for_runs(["one"])
+    await other.adelete_for_runs(["one"])
+
+    listed = [each async for each in saver.alist(thread("t"))]
+    assert [each.metadata["run_id"] for each in listed] == ["two"]
+    assert await keys_of(ports, scope="langgraph.runs/one") == []
+
+
+async def test_a_thread_that_cannot_be_changed_keeps_no_other_from_it(
+    ports: Ports,
+) -> None:
+    """
+    What a soft-deleted session refuses is said once it is done with all other threads.
+    """
+    saver = AsmCheckpointSaver(ports)
+    for name in ("t", "other"):
+        writer = Writer(saver, name)
+        for run_id in ("one", "two", "three"):
+            values = {"list": elements(*range(len(run_id)))}
+            await writer.put(values, metadata={"run_id": run_id})
+    await ports.maintenance.soft_delete_session(SCOPE)
+    with pytest.raises(SessionDeletedError):
+        await saver.adelete_for_runs(["one", "two"])
+    with pytest.raises(SessionDeletedError):
+        await saver.aprune(["t", "other"])
+
+    (left,) = [each async for each in saver.alist(thread("other"))]
+    assert left.metadata["run_id"] == "three"
+    await ports.maintenance.restore_session(SCOPE)
+    await saver.adelete_for_runs(["one", "two"])
+    (left,) = [each async for each in saver.alist(thread("t"))]
+    assert left.metadata["run_id"] == "three"
 
 
 async def test_a_copy_goes_its_own_way(ports: Ports) -> None:
