@@ -76,7 +76,14 @@ async def move_shard(
     for name in left:
         # All it had has gone on already.
         await moves[name].finish()
-    return MoveReport() if source == target else await moves[source].run()
+    if source != target:
+        return await moves[source].run()
+    if arriving := [*claims_in(said, shard, ShardState.ARRIVING)]:
+        raise ConflictError(
+            f"shard {shard} is being moved to {arriving[0]!r}: finish that first, or"
+            " abandon it"
+        )
+    return MoveReport()
 
 
 async def abandon_move(
