@@ -19,6 +19,7 @@ from asm_async.sharding.checkpoints import NAME
 from asm_async.sharding.event_feed import ShardedEventFeed
 from asm_async.sharding.fences import check_engines, set_up_fences
 from asm_async.sharding.maintenance import ShardedMaintenance
+from asm_async.sharding.primary_feed import PrimaryFeed
 from asm_async.sharding.query_api import ShardedQueryAPI
 from asm_async.sharding.router import Router
 from asm_async.sharding.session_store import ShardedSessionStore
@@ -74,7 +75,10 @@ class ShardedPorts(Ports):
                 {n: p.maintenance for n, p in each.items()},
                 {n: p.artifacts for n, p in each.items()},
             ),
-            feed=ShardedEventFeed(router, {n: p.feed for n, p in each.items()}),
+            feed=ShardedEventFeed(
+                router,
+                {n: PrimaryFeed(e, timeout=timeout) for n, e in engines.items()},
+            ),
             artifacts=ShardedArtifactRegistry(
                 router, {n: p.artifacts for n, p in each.items()}
             ),
