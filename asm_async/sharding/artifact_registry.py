@@ -8,7 +8,14 @@ from collections.abc import Mapping, Sequence
 
 from asm_async.fronts.artifact_registry import ArtifactRegistryFront
 from asm_async.sharding.router import Router
-from asm_async.sharding.routing import Shards, everywhere, found_by, on_shard, total
+from asm_async.sharding.routing import (
+    Shards,
+    everywhere,
+    found_by,
+    never,
+    on_shard,
+    total,
+)
 from asm_async.sql.artifact_registry import SQLArtifactRegistry
 from asm_async.values.artifact import Artifact
 
@@ -49,9 +56,7 @@ class ShardedArtifactRegistry(ArtifactRegistryFront):
     _register = on_shard(SQLArtifactRegistry._register, _place_of)
     _get = found_by(SQLArtifactRegistry._get, _place_of)
     _get_by_key = found_by(SQLArtifactRegistry._get_by_key, _place_of)
-    _list_by_session = on_shard(SQLArtifactRegistry._list_by_session, is_found=bool)
-    _session_stats = on_shard(
-        SQLArtifactRegistry._session_stats, is_found=lambda stats: stats.artifact_count
-    )
+    _list_by_session = on_shard(SQLArtifactRegistry._list_by_session, is_final=never)
+    _session_stats = on_shard(SQLArtifactRegistry._session_stats, is_final=never)
     _hard_delete_expired = everywhere(SQLArtifactRegistry._hard_delete_expired, total)
     _named_checksums = everywhere(SQLArtifactRegistry._named_checksums, _union)

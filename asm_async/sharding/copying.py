@@ -261,9 +261,17 @@ async def check_mover(conn: AsyncConnection, shard: int, mover: str) -> None:
 
     The row comes after all others: who begins to move locks it last as well.
     """
-    is_ours = (shards.c.shard == shard) & (shards.c.mover == mover)
-    query = sa.select(shards.c.shard).where(is_ours).with_for_update(read=True)
-    if await conn.scalar(query) is None:
+    await check_claim(conn, shard, shards.c.mover == mover)
+
+
+async def check_claim(
+    conn: AsyncConnection, shard: int, expected: sa.ColumnElement[bool]
+) -> None:
+    """
+    Refuse to go on if a primary does not say what is expected of a shard.
+    """
+    query = sa.select(shards.c.shard).where(shards.c.shard == shard, expected)
+    if await conn.scalar(query.with_for_update(read=True)) is None:
         raise ConflictError(f"shard {shard} is being moved by another process")
 
 
@@ -306,34 +314,6 @@ def closing(keys: Sequence[str]) -> sa.Update:
             active_until=None,
         )
     )
-
-
-async def copy_tombstones(source: Transactions, target: Transactions) -> None:
-    """
-    Let the target know the last revisions of all runs that the source has removed.
-
-    They do not say in which sessions the runs were.
-    """
-    tombstones = tables.run_tombstones
-
-    async def copy(transaction: Transaction, rows: Sequence[Any]) -> None:
-        ids = [row.run_id for row in rows]
-        is_known = tombstones.c.run_id.in_(ids)
-        query = sa.select(tombstones.c.run_id).where(is_known)
-        known = {*await transaction.conn.scalars(query)}
-        new = [row._asdict() for row in rows if row.run_id not in known]
-        if new:
-            await transaction.conn.execute(sa.insert(tombstones), new)
-
-    async def read(conn: AsyncConnection, after: str) -> Sequence[Any]:
-        query = sa.select(tombstones).where(tombstones.c.run_id > after)
-        page = query.order_by(tombstones.c.run_id).limit(ROWS_PER_BATCH)
-        return (await conn.execute(page)).all()
-
-    after = ""
-    while rows := await source.read(partial(read, after=after)):
-        await target.write(partial(copy, rows=rows), is_repeatable=True)
-        after = rows[-1].run_id
 
 
 def is_of(table: sa.Table, keys: Sequence[str]) -> sa.ColumnElement[bool]:

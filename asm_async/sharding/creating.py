@@ -5,15 +5,18 @@ Which primary has which shard, and how that begins.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 
 import sqlalchemy as sa
-from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from asm_async.errors import ConflictError
-from asm_async.sharding.fences import Claim, read_claims, set_claims
+from asm_async.sharding.claims import HOLDING, Claim, claims_in
+from asm_async.sharding.fences import read_claims, set_claims
 from asm_async.sharding.shards import SHARD_COUNT, ShardState
 from asm_async.sharding.together import check_names
 from asm_async.sql.core import tables
+from asm_async.sql.core.deadlines import check_timeout
 from asm_async.sql.transactions.transaction import Transaction, Transactions
 
 
@@ -29,6 +32,7 @@ async def list_shards(
         timeout: As for :class:`~asm_async.sql.SQLPorts`.
     """
     check_names(engines)
+    check_timeout(timeout)
     return {
         name: (await Transactions(engine, timeout).read(read_claims))[0]
         for name, engine in engines.items()
@@ -54,32 +58,52 @@ async def create_shards(
         ConflictError: If a primary that has no shards has sessions.
     """
     found = await list_shards(engines, timeout=timeout)
-    is_begun = any(found.values())
     names = list(engines)
+    held = {shard for shard in range(SHARD_COUNT) if claims_in(found, shard, *HOLDING)}
+    if not held:
+        # All are told what will be theirs before the first has it, so that what is
+        # broken off can be told from a primary that was added later.
+        found = {
+            name: {
+                shard: Claim(
+                    ShardState.ARRIVING
+                    if names[shard * len(names) // SHARD_COUNT] == name
+                    else ShardState.ABSENT
+                )
+                for shard in range(SHARD_COUNT)
+            }
+            for name in names
+        }
+        for name in names:
+            await Transactions(engines[name], timeout).read(partial(_check_empty, name))
+        for name in names:
+            await _begin(engines[name], name, found[name], timeout)
     for name in names:
         claims = {
-            shard: Claim(
-                ShardState.HERE
-                if not is_begun and names[shard * len(names) // SHARD_COUNT] == name
-                else ShardState.ABSENT
-            )
-            for shard in range(SHARD_COUNT)
+            shard: Claim(ShardState.ABSENT if shard in held else ShardState.HERE)
+            for shard, claim in found[name].items()
+            if (claim.state, claim.mover) == (ShardState.ARRIVING, None)
         }
-
-        async def begin(
-            transaction: Transaction,
-            name: str = name,
-            claims: Mapping[int, Claim] = claims,
-        ) -> None:
-            gates = tables.session_sequences
-            query = sa.select(gates.c.session_id).limit(1)
-            if await transaction.conn.scalar(query) is not None:
-                raise ConflictError(
-                    f"primaries: {name!r} has sessions already: begin with an empty"
-                    " database, and import them"
-                )
-            await set_claims(transaction.conn, claims)
-
         if not found[name]:
-            writes = Transactions(engines[name], timeout)
-            await writes.write(begin, is_repeatable=True)
+            claims = dict.fromkeys(range(SHARD_COUNT), Claim(ShardState.ABSENT))
+        if claims:
+            await _begin(engines[name], name, claims, timeout)
+
+
+async def _begin(
+    engine: AsyncEngine, name: str, claims: Mapping[int, Claim], timeout: float
+) -> None:
+    async def begin(transaction: Transaction) -> None:
+        await _check_empty(name, transaction.conn)
+        await set_claims(transaction.conn, claims)
+
+    await Transactions(engine, timeout).write(begin, is_repeatable=True)
+
+
+async def _check_empty(name: str, conn: AsyncConnection) -> None:
+    gates = tables.session_sequences
+    if await conn.scalar(sa.select(gates.c.session_id).limit(1)) is not None:
+        raise ConflictError(
+            f"primaries: {name!r} has sessions already: begin with an empty database,"
+            " and import them"
+        )

@@ -18,6 +18,8 @@ from sqlalchemy import event as sa_event
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
+from asm_async.errors import ValidationError
+from asm_async.sharding.claims import Claim
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.core import tables
 from asm_async.sql.core.column_types import count, text
@@ -70,6 +72,7 @@ PLACES: Mapping[sa.Table, tuple[sa.Column[Any], ...]] = {
     tables.state_items: (tables.state_items.c.session_id, tables.state_items.c.scope),
 }
 
+_IS_MOVER = "asm_moves_shards"
 _ITEMS = tables.state_items.name
 _REVISIONS = f"{_ITEMS}_revision_seq"
 _REVISIONS_LEFT_OUT = 10_000
@@ -159,24 +162,6 @@ _TRY_LOCK = sa.text(f"SELECT pg_try_advisory_xact_lock({LOCK_CLASS}, hashtext(:k
 _LOCK = sa.text(f"SELECT pg_advisory_xact_lock({LOCK_CLASS}, hashtext(:key))")
 
 
-@attrs.frozen
-class Claim:
-    """
-    What a primary says of one shard.
-    """
-
-    state: ShardState
-    epoch: int = 0
-    """
-    How often the shard was moved before it came to the primary.
-    """
-
-    mover: str | None = attrs.field(default=None, eq=False)
-    """
-    Who may copy it to the primary: of several, the one that came last.
-    """
-
-
 def _is_postgresql(conn: AsyncConnection) -> bool:
     # What differs here is what follows from it: locks, and triggers that take them.
     return not dialect_of(conn.engine).serialises_writers
@@ -197,6 +182,7 @@ def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
     """
     if not dialect_of(engine).serialises_writers:
         return
+    engine.sync_engine.update_execution_options(**{_IS_MOVER: is_mover})
 
     def add_functions(connection: Any, _: object) -> None:
         connection.create_function("asm_shard", 1, shard_of, deterministic=True)
@@ -204,6 +190,23 @@ def set_up_fences(engine: AsyncEngine, *, is_mover: bool = False) -> None:
         connection.create_function("asm_moves_shards", 0, lambda: is_mover)
 
     sa_event.listen(engine.sync_engine, "connect", add_functions)
+
+
+def check_engines(engines: Mapping[str, AsyncEngine], *, is_mover: bool) -> None:
+    """
+    Refuse SQLite engines that cannot write, or for which the fences do not hold.
+
+    Raises:
+        ValidationError: If one was not made by ``shard_engine`` for this purpose.
+    """
+    call = "shard_engine(url, is_mover=True)" if is_mover else "shard_engine(url)"
+    for name, engine in engines.items():
+        if not dialect_of(engine).serialises_writers:
+            continue
+        if engine.sync_engine.get_execution_options().get(_IS_MOVER) is not is_mover:
+            raise ValidationError(
+                f"primaries: the engine of {name!r} was not made by {call}"
+            )
 
 
 async def read_claims(

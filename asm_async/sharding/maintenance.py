@@ -92,7 +92,7 @@ class ShardedMaintenance(MaintenanceFront):
         return _Erasure(Shards(self._shards.router, erasures), self._registries)
 
     _prune_session_events = on_shard(
-        SQLMaintenance._prune_session_events, is_found=bool
+        SQLMaintenance._prune_session_events, is_final=bool
     )
     _soft_delete_session = on_shard(SQLMaintenance._soft_delete_session)
     _restore_session = on_shard(SQLMaintenance._restore_session)

@@ -99,16 +99,17 @@ async def unfinished_moves(
 
 
 def _sentence(shard: int, names: Mapping[ShardState, str], noted: int) -> str:
-    source, target = (
-        next(names[state] for state in states if state in names)
+    sources, targets = (
+        [names[state] for state in states if state in names]
         for states in (
             (ShardState.LEAVING, ShardState.CLOSING, ShardState.HERE),
             (ShardState.ARRIVING, ShardState.HERE),
         )
     )
+    target = targets[0] if targets else "NAME"
     return (
-        f"it is on its way from {source!r} to {target!r}, and {noted} rows are noted"
-        " that were written since they were copied; if nothing moves it any more,"
+        f"it is on its way from {sources[0]!r} to {target!r}, and {noted} rows are"
+        " noted that were written since they were copied; if nothing moves it any more,"
         f" finish it (asm shards move --shard {shard} --to {target}) or abandon it (asm"
         f" shards abandon --shard {shard})"
     )

@@ -9,10 +9,10 @@ from collections.abc import Callable, Mapping
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from asm_async.errors import ConflictError, ValidationError
+from asm_async.sharding.claims import Claim, claims_in, holders_of
 from asm_async.sharding.creating import list_shards
-from asm_async.sharding.fences import Claim
+from asm_async.sharding.fences import check_engines
 from asm_async.sharding.moving import Move, MoveReport
-from asm_async.sharding.router import HOLDING
 from asm_async.sharding.shards import SHARD_COUNT, ShardState
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.values import fields
@@ -45,31 +45,45 @@ async def move_shard(
         progress: Called after each batch; not awaited.
 
     Raises:
-        ValidationError: If there is no such shard or primary.
+        ValidationError: If there is no such shard or primary, or the shard is on none
+            of the *engines*, or on two.
 
-        ConflictError: If the shard is being moved elsewhere.
+        ConflictError: If the shard is being moved elsewhere, the target is not
+            prepared, or a session there has a run of the same id, or an artifact of
+            the same id or key.
     """
+    sides, said = await _asked(engines, shard, timeout)
     if target not in engines:
         raise ValidationError(
             f"target: expected one of {', '.join(engines)}, got {target!r}"
         )
-    claims, arriving = await _claims_of(engines, shard, timeout)
-    if arriving not in ([], [target]):
+    if shard not in said[target]:
         raise ConflictError(
-            f"shard {shard} is being moved to {arriving[0]!r}: finish that first"
+            f"target: primary {target!r} has no shards: prepare it with create_shards"
         )
-    # After the target has opened, a source that is still closing has nothing left.
-    held = [name for name in claims if name != target and claims[name].state in HOLDING]
-    if not held:
-        return MoveReport()
-    move = Move(
-        shard=shard,
-        epoch=claims[held[0]].epoch,
-        source=Transactions(engines[held[0]], timeout),
-        target=Transactions(engines[target], timeout),
-        progress=progress,
-    )
-    return await move.run(is_arrived=claims[target].state is ShardState.HERE)
+    source, *left = holders_of(said, shard)
+    moves = {
+        name: Move(
+            shard=shard,
+            epoch=said[name][shard].epoch,
+            source=sides[name],
+            target=sides[target],
+            others={n: sides[n] for n in sides if n not in {name, target}},
+            progress=progress,
+        )
+        for name in (source, *left)
+    }
+    for name in left:
+        # All it had has gone on already.
+        await moves[name].finish()
+    if source != target:
+        return await moves[source].run()
+    if arriving := [*claims_in(said, shard, ShardState.ARRIVING)]:
+        raise ConflictError(
+            f"shard {shard} is being moved to {arriving[0]!r}: finish that first, or"
+            " abandon it"
+        )
+    return MoveReport()
 
 
 async def abandon_move(
@@ -94,30 +108,31 @@ async def abandon_move(
         ConflictError: If it is not being moved, or a part of it has arrived already:
             then finish the move, and move it back.
     """
-    claims, arriving = await _claims_of(engines, shard, timeout)
-    held = [name for name in claims if claims[name].state in HOLDING]
-    if not arriving:
+    sides, said = await _asked(engines, shard, timeout)
+    source, *_ = holders_of(said, shard)
+    arriving = claims_in(said, shard, ShardState.ARRIVING)
+    if said[source][shard].state is ShardState.HERE and not arriving:
         raise ConflictError(f"shard {shard} is not being moved")
+    # What was broken off at its first step has no target yet.
+    target = next(iter([*arriving, *(name for name in sides if name != source)]))
     move = Move(
         shard=shard,
-        epoch=claims[held[0]].epoch,
-        source=Transactions(engines[held[0]], timeout),
-        target=Transactions(engines[arriving[0]], timeout),
+        epoch=said[source][shard].epoch,
+        source=sides[source],
+        target=sides[target],
     )
     await move.abandon()
 
 
-async def _claims_of(
+async def _asked(
     engines: Mapping[str, AsyncEngine], shard: int, timeout: float
-) -> tuple[dict[str, Claim], list[str]]:
+) -> tuple[dict[str, Transactions], Mapping[str, Mapping[int, Claim]]]:
     """
-    Return what each primary says of a shard, and to which one it is being moved.
+    Return the primaries as a mover uses them, and what each says of its shards.
     """
     if fields.count(shard, "shard") >= SHARD_COUNT:
         raise ValidationError(f"shard: expected 0 to {SHARD_COUNT - 1}, got {shard}")
-    claims = {
-        name: said.get(shard, Claim(ShardState.ABSENT))
-        for name, said in (await list_shards(engines, timeout=timeout)).items()
-    }
-    arriving = [name for name in claims if claims[name].state is ShardState.ARRIVING]
-    return claims, arriving
+    said = await list_shards(engines, timeout=timeout)
+    check_engines(engines, is_mover=True)
+    sides = {name: Transactions(engine, timeout) for name, engine in engines.items()}
+    return sides, said

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 import asyncio
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -26,21 +26,24 @@ import attrs
 import sqlalchemy as sa
 
 from asm_async.errors import ConflictError
+from asm_async.sharding.claims import HOLDING, Claim, claims_in
 from asm_async.sharding.copying import (
     MAX_ROWS_UNDER_LOCK,
     Copying,
+    check_claim,
     check_mover,
     closing,
-    copy_tombstones,
     remove_rows,
 )
 from asm_async.sharding.fences import (
-    Claim,
     begin_moving,
     lock_keys,
     moving_keys,
+    read_claims,
     set_claims,
+    shards,
 )
+from asm_async.sharding.ids import check_ids, copy_tombstones
 from asm_async.sharding.marks import forget_keys, keys_of, mark, moved_keys
 from asm_async.sharding.router import LEASE_SECONDS
 from asm_async.sharding.shards import ShardState
@@ -91,33 +94,45 @@ class Move:
     epoch: int
     source: Transactions
     target: Transactions
+    others: Mapping[str, Transactions] = attrs.field(factory=dict[str, Transactions])
+    """
+    The other primaries, to which the shard is not to be on its way.
+    """
+
     progress: Callable[[MoveReport], object] | None = None
     report: MoveReport = attrs.field(factory=MoveReport)
     _mover: str = attrs.field(init=False, factory=lambda: str(uuid.uuid4()))
 
-    async def run(self, *, is_arrived: bool) -> MoveReport:
+    async def run(self) -> MoveReport:
         """
         Move what is left, from whatever step an earlier move came to.
         """
-        if not is_arrived:
-            await self._begin()
-            # Until then a router may believe that all is still at the source.
-            await asyncio.sleep(2 * LEASE_SECONDS)
-            if moved := await self._moved_keys():
-                await self._open_keys(moved)
-                await self._clear(self.source, moved)
-            for _ in range(_MAX_LOOKS):
-                if not await self._move_keys():
-                    break
-            await self._say(self.source, ShardState.CLOSING, self.epoch)
-            await self._move_keys()
-            await copy_tombstones(self.source, self.target)
-            await self._say(self.target, ShardState.HERE, self.epoch + 1)
-        await self._say(self.source, ShardState.ABSENT, self.epoch)
+        await self._refuse_others()
+        await check_ids(self.source, self.target, self.shard)
+        await self._begin()
+        # Until then a router may believe that all is still at the source.
+        await asyncio.sleep(2 * LEASE_SECONDS)
+        if moved := await self._moved_keys():
+            await self._open_keys(moved)
+            await self._clear(self.source, moved)
+        for _ in range(_MAX_LOOKS):
+            if not await self._move_keys():
+                break
+        await self._say(self.source, ShardState.CLOSING, self._is_ours)
+        await self._move_keys()
+        await copy_tombstones(self.source, self.target)
+        await self._say(self.target, ShardState.HERE, self._is_ours, self.epoch + 1)
+        await self.finish()
+        return self.report
+
+    async def finish(self) -> None:
+        """
+        Have the source say that it has the shard no more, once the target says it has.
+        """
+        await self._say(self.source, ShardState.ABSENT, self._is_left)
         # Until then a router may ask which keys have moved.
         await asyncio.sleep(2 * LEASE_SECONDS)
         await self._forget_keys()
-        return self.report
 
     async def abandon(self) -> None:
         """
@@ -131,16 +146,38 @@ class Move:
             )
         copied = await self.target.read(partial(keys_of, shard=self.shard))
         await self._clear(self.target, [*copied])
-        await self._say(self.source, ShardState.HERE, self.epoch)
-        await self._say(self.target, ShardState.ABSENT, self.epoch)
+        await self._say(self.source, ShardState.HERE, self._is_ours)
+        await self._say(self.target, ShardState.ABSENT, self._is_ours)
         await self._forget_keys()
+
+    @property
+    def _is_ours(self) -> sa.ColumnElement[bool]:
+        return shards.c.mover == self._mover
+
+    @property
+    def _is_left(self) -> sa.ColumnElement[bool]:
+        # Not ARRIVING or HERE again, since another has moved it back.
+        is_left = shards.c.state.in_([ShardState.CLOSING, ShardState.ABSENT])
+        return is_left & (shards.c.epoch == self.epoch)
 
     async def _begin(self) -> None:
         """
         Take the place of whatever has moved the shard until now.
         """
-        await self._say(self.target, ShardState.ARRIVING, self.epoch)
-        await self._say(self.source, ShardState.LEAVING, self.epoch)
+        is_held = shards.c.state.in_(HOLDING) & (shards.c.epoch == self.epoch)
+        await self._say(self.source, ShardState.LEAVING, is_held)
+        # Another may have begun since that was asked; from now on it cannot go on.
+        await self._refuse_others()
+        is_free = shards.c.state.in_([ShardState.ABSENT, ShardState.ARRIVING])
+        await self._say(self.target, ShardState.ARRIVING, is_free)
+
+    async def _refuse_others(self) -> None:
+        for name, side in self.others.items():
+            claims, _ = await side.read(read_claims)
+            if claims_in({name: claims}, self.shard, ShardState.ARRIVING):
+                raise ConflictError(
+                    f"shard {self.shard} is being moved to {name!r}: finish that first"
+                )
 
     async def _moved_keys(self) -> list[str]:
         return await self.source.read(partial(moved_keys, shard=self.shard))
@@ -150,14 +187,23 @@ class Move:
             forget = partial(forget_keys, shard=self.shard)
             await side.write(forget, is_repeatable=True)
 
-    async def _say(self, side: Transactions, state: ShardState, epoch: int) -> None:
+    async def _say(
+        self,
+        side: Transactions,
+        state: ShardState,
+        expected: sa.ColumnElement[bool],
+        epoch: int | None = None,
+    ) -> None:
+        """
+        Have a primary say so of the shard, if what it says now is as *expected*.
+        """
+        said = Claim(state, self.epoch if epoch is None else epoch, self._mover)
+
         async def say(transaction: Transaction) -> None:
-            if state in {ShardState.CLOSING, ShardState.HERE}:
-                await check_mover(transaction.conn, self.shard, self._mover)
-            elif state is not ShardState.ABSENT:
+            await check_claim(transaction.conn, self.shard, expected)
+            if state in {ShardState.LEAVING, ShardState.ARRIVING}:
                 await forget_keys(transaction, self.shard)
-            claim = Claim(state, epoch, self._mover)
-            await set_claims(transaction.conn, {self.shard: claim})
+            await set_claims(transaction.conn, {self.shard: said})
 
         await side.write(say, is_repeatable=True)
 

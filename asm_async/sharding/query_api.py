@@ -23,7 +23,14 @@ from asm_async.fronts.query_filters import EventSearch, RunSearch, UsageFilter
 from asm_async.fronts.usage_groups import RunGroup
 from asm_async.ports.history_transfer import ExportWriter, ImportReader
 from asm_async.sharding.router import Router
-from asm_async.sharding.routing import Shards, always, everywhere, on_shard, total
+from asm_async.sharding.routing import (
+    Shards,
+    always,
+    everywhere,
+    never,
+    on_shard,
+    total,
+)
 from asm_async.sql.query_api import SQLQueryAPI
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.transfer.exports import export_lines, lines_of_items
@@ -58,11 +65,6 @@ def _chained(
     return [*chain(*groups)]
 
 
-def _revision_of(item: Session | Run | Event) -> int:
-    # Events never change.
-    return 0 if isinstance(item, Event) else item.revision
-
-
 def _merged(
     pages: Sequence[Page[V]], _: object, paging: Paging, **__: object
 ) -> Page[V]:
@@ -72,12 +74,17 @@ def _merged(
     A cursor names the last item of its page by what it is ordered by, so that each
     primary can go on from there, whether it has that item or not.
     """
+    found = dict[Key, V]()
+    for item in chain.from_iterable(page.items for page in pages):
+        if isinstance(item, Event):
+            found[item.session_id, item.sequence_number or 0] = item
+            continue
+        # What is being moved may be on two of them; the older is a copy.
+        key = (item.id, item.session_id if isinstance(item, Run) else "")
+        if key not in found or item.revision > found[key].revision:
+            found[key] = item
     order = paging.order
-    # What is being moved may be on two of them; the older is a copy.
-    every = sorted((item for page in pages for item in page.items), key=_revision_of)
-    found: dict[Key, V] = {order.key_of(item): item for item in every}
-    keys = sorted(found, reverse=order.is_descending)
-    items: list[V] = [found[key] for key in keys]
+    items = sorted(found.values(), key=order.key_of, reverse=order.is_descending)
     has_more = any(page.cursor is not None for page in pages)
     # One more item than the page holds shows that there is another page.
     more: list[V] = items[-1:] if has_more and len(items) == paging.limit else []
@@ -105,11 +112,14 @@ class ShardedQueryAPI(QueryAPIFront):
     _search_sessions = everywhere(SQLQueryAPI._search_sessions, _merged)
     _search_runs = everywhere(SQLQueryAPI._search_runs, _merged, _ids_of)
     _search_events = everywhere(SQLQueryAPI._search_events, _merged, _ids_of)
-    _get_session_stats = on_shard(SQLQueryAPI._get_session_stats)
-    _export_session = on_shard(SQLQueryAPI._export_session)
+    _get_session_stats = on_shard(SQLQueryAPI._get_session_stats, is_final=never)
+    _export_session = on_shard(SQLQueryAPI._export_session, is_final=never)
     _group_usage = everywhere(SQLQueryAPI._group_usage, _chained, _ids_of)
     _group_costs = everywhere(SQLQueryAPI._group_costs, _chained, _ids_of)
     _count_events = everywhere(SQLQueryAPI._count_events, total, _ids_of)
+
+    def _transactions(self, name: str) -> Transactions:
+        return self._shards.router.primaries[name].transactions
 
     async def _export_sessions(
         self,
@@ -120,16 +130,19 @@ class ShardedQueryAPI(QueryAPIFront):
         with_items_of_none: bool,
         progress: Callable[[ExportReport], object] | None,
     ) -> ExportReport:
-        router = self._shards.router
+        router, transactions = self._shards.router, self._transactions
 
         async def lines_of(session_id: str) -> AsyncGenerator[Chunk]:
-            primary = router.primaries[await router.home(session_id)]
-            lines = export_lines(
-                primary.transactions, session_id, include_deleted=include_deleted
-            )
-            async with aclosing(lines) as chunks:
-                async for chunk in chunks:
-                    yield chunk
+            name, is_there = "", False
+            # If it was not there, it may have been moved meanwhile.
+            while not is_there and name != (name := await router.home(session_id)):
+                lines = export_lines(
+                    transactions(name), session_id, include_deleted=include_deleted
+                )
+                async with aclosing(lines) as chunks:
+                    async for chunk in chunks:
+                        is_there = True
+                        yield chunk
 
         async def items() -> AsyncGenerator[Chunk]:
             for primary in router.primaries.values():
@@ -147,10 +160,7 @@ class ShardedQueryAPI(QueryAPIFront):
         max_line_bytes: int,
         progress: Callable[[ImportReport], object] | None,
     ) -> ImportReport:
-        router = self._shards.router
-
-        def transactions(name: str) -> Transactions:
-            return router.primaries[name].transactions
+        router, transactions = self._shards.router, self._transactions
 
         async def store(incoming: IncomingSession) -> bool:
             return await router.run(

@@ -24,9 +24,9 @@ from asm_async.errors import (
     StorageError,
     StorageUnavailableError,
     StoreClosedError,
-    ValidationError,
 )
-from asm_async.sharding.fences import Claim, is_fenced, read_claims
+from asm_async.sharding.claims import HOLDING, Claim, claims_in, holders_of
+from asm_async.sharding.fences import is_fenced, read_claims
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of
 from asm_async.sql.transactions.transaction import Transactions
 
@@ -38,11 +38,6 @@ How long, in seconds, a router believes what a primary has said of its shards.
 PAUSE_SECONDS = 0.02
 """
 Seconds between two looks at where a shard is that is being moved.
-"""
-
-HOLDING = (ShardState.HERE, ShardState.LEAVING, ShardState.CLOSING)
-"""
-What a primary says of a shard of which it may have something.
 """
 
 T = TypeVar("T")
@@ -183,26 +178,7 @@ class Router:
         """
         await asyncio.gather(*[each.refresh() for each in self.primaries.values()])
         for shard in range(SHARD_COUNT):
-            claims = [
-                (each.name, each.claims[shard])
-                for each in self.primaries.values()
-                if shard in each.claims
-            ]
-            held = [
-                (claim.epoch, name) for name, claim in claims if claim.state in HOLDING
-            ]
-            if len(held) > len({epoch for epoch, _ in held}):
-                (_, one), (_, other), *_ = sorted(held, reverse=True)
-                raise ValidationError(
-                    f"primaries: {one!r} and {other!r} both have shard {shard}: are"
-                    " they one database, or is one a restored copy?"
-                )
-            if not held:
-                raise ValidationError(
-                    f"primaries: shard {shard} is on none of"
-                    f" {', '.join(self.primaries)}: name all primaries, or create the"
-                    " shards"
-                )
+            holders_of(self._said(), shard)
 
     async def names_of(self, ids: Iterable[str] | None) -> Collection[str]:
         """
@@ -227,7 +203,8 @@ class Router:
         while True:
             holder = self._claimant(shard, *HOLDING)
             if holder is not None:
-                await holder.refresh()
+                if not await self._is_in_reach(holder, shard):
+                    continue
                 claim = holder.claims.get(shard)
                 if claim is not None and claim.state in HOLDING:
                     is_whole = claim.state is ShardState.HERE
@@ -245,11 +222,25 @@ class Router:
                     raise StorageUnavailableError(f"shard {shard} is on no primary")
                 await asyncio.sleep(PAUSE_SECONDS)
 
+    async def _is_in_reach(self, holder: Primary, shard: int) -> bool:
+        """
+        Ask a primary again, or another that says it has a shard if that is no more.
+        """
+        try:
+            await holder.refresh()
+        except StorageError:
+            # It may be out of service since the shard has left it.
+            await self._ask_again(but=holder)
+            if self._claimant(shard, *HOLDING) is holder:
+                raise
+            return False
+        return True
+
     async def run(
         self,
         id: str,  # noqa: A002 - any id
         call: Callable[[str], Awaitable[T]],
-        is_found: Callable[[T], object],
+        is_final: Callable[[T], object],
     ) -> T:
         """
         Make a call where an id's shard is, again if it has been moved meanwhile.
@@ -260,7 +251,8 @@ class Router:
             call: Takes the name of a primary. It is repeated only if nothing was
                 written.
 
-            is_found: Whether the call has found what it is about, or has written.
+            is_final: Whether the result stands wherever the shard is now, since the
+                call has written.
         """
         deadline = asyncio.get_running_loop().time() + self.timeout
         while True:
@@ -268,7 +260,7 @@ class Router:
             error: NotFoundError | StorageError
             try:
                 result = await call(name)
-                if is_found(result) or await self._is_home(name, id):
+                if is_final(result) or await self._is_home(name, id):
                     return result
                 continue
             except NotFoundError as not_found:
@@ -294,7 +286,7 @@ class Router:
         Return whether a shard is being moved.
         """
         self.check_loop()
-        await self._refresh_all()
+        await self._refresh(self.primaries.values())
         return any(
             claim.state in {ShardState.LEAVING, ShardState.CLOSING}
             for each in self.primaries.values()
@@ -308,25 +300,24 @@ class Router:
         """
         Return the primary that last said so of a shard; the latest move counts.
         """
-        claimants = [
-            each
-            for each in self.primaries.values()
-            if shard in each.claims and each.claims[shard].state in states
-        ]
-        return max(claimants, key=lambda each: each.claims[shard].epoch, default=None)
+        names = claims_in(self._said(), shard, *states)
+        return next((self.primaries[name] for name in names), None)
 
-    async def _ask_again(self) -> list[StorageError]:
+    def _said(self) -> dict[str, Mapping[int, Claim]]:
+        return {name: each.claims for name, each in self.primaries.items()}
+
+    async def _ask_again(self, but: Primary | None = None) -> list[StorageError]:
         """
         Ask all primaries, since one that was believed to have a shard has it no more.
         """
-        for each in self.primaries.values():
+        asked = [each for each in self.primaries.values() if each is not but]
+        for each in asked:
             each.forget()
-        return await self._refresh_all()
+        return await self._refresh(asked)
 
-    async def _refresh_all(self) -> list[StorageError]:
+    async def _refresh(self, asked: Iterable[Primary]) -> list[StorageError]:
         results = await asyncio.gather(
-            *[each.refresh() for each in self.primaries.values()],
-            return_exceptions=True,
+            *[each.refresh() for each in asked], return_exceptions=True
         )
         for each in results:
             if each is not None and not isinstance(each, StorageError):

@@ -28,14 +28,14 @@ T = TypeVar("T")
 
 def always(_: object) -> bool:
     """
-    Return that a call has found what it is about.
+    Return that a result stands, since the call has written or says what is not there.
     """
     return True
 
 
 def never(_: object) -> bool:
     """
-    Return that a call does not say whether it has found what it is about.
+    Return that a result stands only if the shard was there until the end of the call.
     """
     return False
 
@@ -53,12 +53,12 @@ class Shards(Generic[B]):
         self,
         id: str,  # noqa: A002 - any id
         call: Callable[[B], Awaitable[T]],
-        is_found: Callable[[T], object] = always,
+        is_final: Callable[[T], object] = always,
     ) -> T:
         """
         Make a call of the port where an id's shard is.
         """
-        return await self.router.run(id, lambda name: call(self.ports[name]), is_found)
+        return await self.router.run(id, lambda name: call(self.ports[name]), is_final)
 
     async def everywhere(
         self,
@@ -85,7 +85,11 @@ class Shards(Generic[B]):
                     await refused.wait_out(refusal)
 
         names = await self.router.names_of(ids)
-        return await asyncio.gather(*[make(self.ports[name]) for name in names])
+        while True:
+            results = await asyncio.gather(*[make(self.ports[name]) for name in names])
+            asked, names = names, await self.router.names_of(ids)
+            if names == asked:
+                return results
 
     async def each(self, begin: Callable[[B], AsyncGenerator[T]]) -> AsyncGenerator[T]:
         """
@@ -136,28 +140,47 @@ class Shards(Generic[B]):
         Raises:
             NotFoundError: As the primaries do, if none has it.
         """
+        # Asked once more if none has it: what was on its way may have been on neither.
+        was_moving = True
         while True:
-            is_moving = await self.router.is_moving()
-            results = await asyncio.gather(
-                *[call(port) for port in self.ports.values()], return_exceptions=True
-            )
-            failures: list[BaseException] = []
-            for name, result in zip(self.ports, results, strict=True):
-                if isinstance(result, BaseException):
-                    failures.append(result)
-                    continue
-                # A copy that is on its way may be older.
-                if await self.router.home(id_of(result)) == name:
-                    return result
-            if len(failures) == len(results):
+            failures = list[BaseException]()
+            async with aclosing(self._answers(call)) as answers:
+                async for name, result in answers:
+                    if isinstance(result, BaseException):
+                        failures.append(result)
+                    # A copy that is on its way may be older.
+                    elif await self.router.home(id_of(result)) == name:
+                        return result
+            if len(failures) == len(self.ports):
                 # One that is out of reach may have it.
                 for failure in failures:
                     if not isinstance(failure, NotFoundError):
                         raise failure
-                # What was on its way may have been on neither when that was asked.
-                if not is_moving and not await self.router.is_moving():
+                is_moving = await self.router.is_moving()
+                if not (was_moving or is_moving):
                     raise failures[0]
+                was_moving = is_moving
             await asyncio.sleep(PAUSE_SECONDS)
+
+    async def _answers(
+        self, call: Callable[[B], Awaitable[T]]
+    ) -> AsyncGenerator[tuple[str, T | BaseException]]:
+        """
+        Yield what the primaries answer, as they do: one may be out of reach.
+        """
+        names = {
+            asyncio.ensure_future(call(port)): name for name, port in self.ports.items()
+        }
+        try:
+            while names:
+                done, _ = await asyncio.wait(names, return_when="FIRST_COMPLETED")
+                for each in done:
+                    name = names.pop(each)
+                    yield name, each.exception() or each.result()
+        finally:
+            for each in names:
+                each.cancel()
+            await asyncio.gather(*names, return_exceptions=True)
 
 
 # The methods of a port over several primaries, made of those of a port of one. They
@@ -167,7 +190,7 @@ class Shards(Generic[B]):
 def on_shard(
     method: Callable[Concatenate[B, P], Awaitable[T]],
     id_of: Callable[P, str] | None = None,
-    is_found: Callable[[T], object] = always,
+    is_final: Callable[[T], object] = always,
 ) -> Any:
     """
     Make the method that is called where the shard is of what it is about.
@@ -178,7 +201,7 @@ def on_shard(
         id_of: Takes the arguments, and returns what decides the shard: the first of
             them if there is none.
 
-        is_found: As for :meth:`Router.run`.
+        is_final: As for :meth:`Router.run`.
     """
 
     async def call(self: Any, *arguments: P.args, **options: P.kwargs) -> T:
@@ -186,7 +209,7 @@ def on_shard(
         place = first if id_of is None else id_of(*arguments, **options)
         made = _forwarded(method, *arguments, **options)
         shards: Shards[B] = self._shards
-        return await shards.on(place, made, is_found)
+        return await shards.on(place, made, is_final)
 
     return call
 

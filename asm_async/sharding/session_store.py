@@ -83,18 +83,19 @@ class ShardedSessionStore(SessionStoreFront):
             part = min(left, LEASE_SECONDS) if left > 0 else None
             read = attrs.evolve(wanted, wait_timeout=part)
             events = await self._shards.on(
-                session_id, partial(_read_events, session_id, read), bool
+                session_id, partial(_read_events, session_id, read), never
             )
             if events or left <= 0:
                 return events
 
     _get_session = on_shard(SQLSessionStore._get_session)
-    # Of a session that was not there nothing is said.
-    _delete_session = on_shard(SQLSessionStore._delete_session, is_found=never)
+    _delete_session = on_shard(SQLSessionStore._delete_session, is_final=never)
     _get_run = found_by(SQLSessionStore._get_run, lambda run: run.session_id)
-    _list_runs = on_shard(SQLSessionStore._list_runs, is_found=bool)
-    _get_active_run = on_shard(SQLSessionStore._get_active_run, is_found=bool)
-    _get_latest_sequence = on_shard(SQLSessionStore._get_latest_sequence, is_found=bool)
+    _list_runs = on_shard(SQLSessionStore._list_runs, is_final=never)
+    _get_active_run = on_shard(SQLSessionStore._get_active_run, is_final=never)
+    _get_latest_sequence = on_shard(
+        SQLSessionStore._get_latest_sequence, is_final=never
+    )
     _append = on_shard(SQLSessionStore._append, _place_of_batch)
     _commit = on_shard(SQLSessionStore._commit, _place_of_changes)
     _retract = on_shard(

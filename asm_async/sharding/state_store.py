@@ -10,7 +10,7 @@ from typing import TypeVar
 from asm_async.fronts.saving_items import ItemsToDelete, ItemsToSave
 from asm_async.fronts.state_store import ItemFilter, StateStoreFront
 from asm_async.sharding.router import Router
-from asm_async.sharding.routing import Shards, on_shard
+from asm_async.sharding.routing import Shards, never, on_shard
 from asm_async.sharding.shards import only_shard
 from asm_async.sql.state_store import SQLStateStore
 from asm_async.values.state_item import StateItem
@@ -56,7 +56,7 @@ class ShardedStateStore(StateStoreFront):
         self, scope: str, call: Callable[[SQLStateStore], Awaitable[list[StateItem]]]
     ) -> list[StateItem]:
         if not scope.startswith(_LEASES):
-            return await self._shards.on(scope, call, bool)
+            return await self._shards.on(scope, call, never)
         home = self._shards.router.home
         lists = await self._shards.everywhere(call)
         # What is being moved may be on two primaries.
@@ -91,7 +91,7 @@ class ShardedStateStore(StateStoreFront):
     _list_session_items = on_shard(
         SQLStateStore._list_session_items,
         lambda wanted: wanted.session_id,
-        is_found=bool,
+        is_final=never,
     )
 
 

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from typing import Any
+from typing import Any, cast
 
 import attrs
 import sqlalchemy as sa
@@ -17,8 +17,9 @@ from asm_async.ports.together import Ports
 from asm_async.sharding.artifact_registry import ShardedArtifactRegistry
 from asm_async.sharding.checkpoints import NAME
 from asm_async.sharding.event_feed import ShardedEventFeed
-from asm_async.sharding.fences import set_up_fences
+from asm_async.sharding.fences import check_engines, set_up_fences
 from asm_async.sharding.maintenance import ShardedMaintenance
+from asm_async.sharding.primary_feed import PrimaryFeed
 from asm_async.sharding.query_api import ShardedQueryAPI
 from asm_async.sharding.router import Router
 from asm_async.sharding.session_store import ShardedSessionStore
@@ -58,6 +59,7 @@ class ShardedPorts(Ports):
         self, engines: Mapping[str, AsyncEngine], *, timeout: float = 30.0
     ) -> None:
         check_names(engines)
+        check_engines(engines, is_mover=False)
         each = {
             name: SQLPorts(engine, timeout=timeout) for name, engine in engines.items()
         }
@@ -73,7 +75,10 @@ class ShardedPorts(Ports):
                 {n: p.maintenance for n, p in each.items()},
                 {n: p.artifacts for n, p in each.items()},
             ),
-            feed=ShardedEventFeed(router, {n: p.feed for n, p in each.items()}),
+            feed=ShardedEventFeed(
+                router,
+                {n: PrimaryFeed(e, timeout=timeout) for n, e in engines.items()},
+            ),
             artifacts=ShardedArtifactRegistry(
                 router, {n: p.artifacts for n, p in each.items()}
             ),
@@ -145,10 +150,10 @@ def check_names(primaries: Mapping[str, object]) -> None:
     Raises:
         ValidationError: If there are none, or one is none.
     """
-    if not primaries:
-        raise ValidationError("primaries: expected at least one")
+    if not isinstance(cast("object", primaries), Mapping) or not primaries:
+        raise ValidationError("primaries: expected at least one, by its name")
     for name in primaries:
-        if not NAME.fullmatch(name):
+        if not (isinstance(cast("object", name), str) and NAME.fullmatch(name)):
             raise ValidationError(
                 f"primaries: {name!r} is no name: use 1 to 32 small letters, digits,"
                 " '-' and '_'"

@@ -5,6 +5,7 @@ The event feed over an AsyncEngine.
 from __future__ import annotations
 
 from copy import copy
+from typing import ClassVar
 
 import sqlalchemy as sa
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
@@ -64,6 +65,11 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
 
     Raises:
         UnsupportedOperationError: If the engine speaks to another database or driver.
+    """
+
+    reader_type: ClassVar[type[FeedReader]] = FeedReader
+    """
+    What reads the feed of all sessions.
     """
 
     def __init__(
@@ -134,10 +140,10 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         return SessionReader(self._following, wanted, is_decoded=self._is_decoded)
 
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
-        return FeedReader(self._following, wanted, is_decoded=self._is_decoded)
+        return self.reader_type(self._following, wanted, is_decoded=self._is_decoded)
 
     def _consumer_reader(self, wanted: FeedFilter) -> FeedReader:
-        return FeedReader(self._context, wanted, is_decoded=self._is_decoded)
+        return self.reader_type(self._context, wanted, is_decoded=self._is_decoded)
 
     async def _get_latest(self) -> Checkpoint:
         query = queries.latest_place(self._context.feed)
