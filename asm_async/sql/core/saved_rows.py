@@ -4,7 +4,8 @@ Sessions and runs as the statements write them that save one without reading it 
 
 from __future__ import annotations
 
-from operator import attrgetter
+from collections.abc import Callable
+from operator import attrgetter, itemgetter
 from typing import Any, TypeAlias
 
 import sqlalchemy as sa
@@ -43,6 +44,8 @@ class SavedColumns:
         self.columns: tuple[sa.Column[Any], ...] = (*of_value, table.c.operation_id)
         self.names: tuple[str, ...] = tuple(column.name for column in self.columns)
         self._is_json = [isinstance(column.type, JSONText) for column in of_value]
+        is_json = [index for index, it in enumerate(self._is_json) if it]
+        self._json_of: Callable[[RowValues], RowValues] = itemgetter(*is_json)
         self._values_of = attrgetter(*(column.name for column in of_value))
         self._statuses = statuses
 
@@ -57,6 +60,12 @@ class SavedColumns:
             )
         ]
         return (*values, operation_id)
+
+    def size_of(self, values: RowValues) -> int:
+        """
+        Return how many characters the JSON of a row has.
+        """
+        return sum([len(text) for text in self._json_of(values) if text is not None])
 
     def may_follow(self, old: str, new: str) -> str:
         """

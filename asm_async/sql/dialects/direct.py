@@ -34,13 +34,6 @@ class SavedRow:
     any, or none.
     """
 
-    @property
-    def size(self) -> int:
-        """
-        How many characters its texts have.
-        """
-        return sum([len(value) for value in self.values if isinstance(value, str)])
-
 
 @attrs.frozen(kw_only=True)
 class AppendBlock:

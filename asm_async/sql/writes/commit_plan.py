@@ -12,7 +12,7 @@ from asm_async.fronts.saving_items import ItemsToSave, Name
 from asm_async.sql.dialects import direct
 from asm_async.sql.dialects.direct import ItemBlock, ItemCheck, ItemRow
 from asm_async.sql.writes.append_plan import AppendPlan, numbered
-from asm_async.sql.writes.operations import Commit, Outcome, SaveItems, order_keys
+from asm_async.sql.writes.operations import Commit, Operation, Outcome, SaveItems
 from asm_async.values.changes import Committed
 
 
@@ -132,3 +132,14 @@ class CommitPlan:
             events=tuple(numbered(operation.events, numbers)),
             items=tuple(items),
         )
+
+
+def order_keys(operation: Operation) -> set[str]:
+    """
+    Return what an operation has in common with those that it may not overtake.
+
+    It is what they lock, and the runs that they save or expect something of: the id of
+    one may be saved in several sessions. No lock has such a name.
+    """
+    runs = operation.run_ids if isinstance(operation, Commit) else ()
+    return operation.locks.union(f"\0\0{run_id}" for run_id in runs)

@@ -5,7 +5,7 @@ What callers want written, as values: so that several can share one transaction.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from types import MappingProxyType
 from typing import TypeAlias
 
 import attrs
@@ -28,6 +28,8 @@ from asm_async.values.event import Event
 from asm_async.values.session import Session
 from asm_async.values.state_item import StateItem
 
+_NO_ROWS: Mapping[str, SavedRow] = MappingProxyType({})
+
 
 @attrs.define(eq=False)
 class Commit:
@@ -43,6 +45,32 @@ class Commit:
     """
     How many of its events were not stored before; None where all were new.
     """
+
+    session_rows: Mapping[str, SavedRow] = _NO_ROWS
+    """
+    The session that is saved, or may be, if there is one, by its id.
+    """
+
+    run_rows: Mapping[str, SavedRow] = _NO_ROWS
+    """
+    The runs that are saved, by id.
+    """
+
+    def __attrs_post_init__(self) -> None:
+        session, runs, expected = self.saved_session, self.changes.runs, self.expected
+        operation_id = expected.operation_id
+        if session is not None:
+            values = SAVED_SESSIONS.values(session, operation_id)
+            row = SavedRow(values, expected.expected_revision)
+            self.session_rows = {session.id: row}
+        if runs:
+            of_runs = expected.of_runs
+            self.run_rows = {
+                run.id: SavedRow(
+                    SAVED_RUNS.values(run, operation_id), of_runs.get(run.id)
+                )
+                for run in runs
+            }
 
     @property
     def partition_key(self) -> str:
@@ -117,28 +145,6 @@ class Commit:
             expected.pop(run.id, None)
         return expected
 
-    @cached_property
-    def session_rows(self) -> dict[str, SavedRow]:
-        """
-        The session that is saved, or may be, if there is one, by its id.
-        """
-        session, expected = self.saved_session, self.expected
-        if session is None:
-            return {}
-        values = SAVED_SESSIONS.values(session, expected.operation_id)
-        return {session.id: SavedRow(values, expected.expected_revision)}
-
-    @cached_property
-    def run_rows(self) -> dict[str, SavedRow]:
-        """
-        The runs that are saved, by id.
-        """
-        expected, operation_id = self.expected.of_runs, self.expected.operation_id
-        return {
-            run.id: SavedRow(SAVED_RUNS.values(run, operation_id), expected.get(run.id))
-            for run in self.changes.runs
-        }
-
     @property
     def _scope_locks(self) -> set[str]:
         save = self.changes.save
@@ -165,9 +171,11 @@ class Commit:
         """
         changes = self.changes
         payload = 0 if changes.save is None else _size_of_items(changes.save)
-        rows = [*self.session_rows.values(), *self.run_rows.values()]
-        payload += sum([row.size for row in rows])
-        values = len(rows) + len(changes.artifacts)
+        values = len(self.session_rows) + len(self.run_rows) + len(changes.artifacts)
+        for row in self.session_rows.values():
+            payload += SAVED_SESSIONS.size_of(row.values)
+        for row in self.run_rows.values():
+            payload += SAVED_RUNS.size_of(row.values)
         return BASE_SIZE * values + size_of_texts(self.texts) + payload
 
     @property
@@ -346,17 +354,6 @@ Outcome: TypeAlias = list[Event] | Committed | list[StateItem] | int | ASMError
 """
 What became of an operation: what is stored, or why it was refused.
 """
-
-
-def order_keys(operation: Operation) -> set[str]:
-    """
-    Return what an operation has in common with those that it may not overtake.
-
-    It is what they lock, and the runs that they save or expect something of: the id of
-    one may be saved in several sessions. No lock has such a name.
-    """
-    runs = operation.run_ids if isinstance(operation, Commit) else ()
-    return operation.locks.union(f"\0\0{run_id}" for run_id in runs)
 
 
 def may_hide_a_commit(operation: Operation, outcome: Outcome) -> bool:

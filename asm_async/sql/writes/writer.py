@@ -24,14 +24,13 @@ from asm_async.sql.transactions.call_log import CallLog
 from asm_async.sql.transactions.connections import Pooled, acquire_now
 from asm_async.sql.transactions.transaction import Transactions
 from asm_async.sql.writes.append_plan import AppendEvents, AppendPlan, numbered
-from asm_async.sql.writes.commit_plan import CommitPlan
+from asm_async.sql.writes.commit_plan import CommitPlan, order_keys
 from asm_async.sql.writes.operations import (
     Commit,
     Operation,
     Outcome,
     SaveItems,
     Written,
-    order_keys,
 )
 from asm_async.sql.writes.publish import publish_commit
 from asm_async.sql.writes.queue import (
