@@ -87,7 +87,7 @@ def thorough(session: nox.Session) -> None:
     """
     session.install(".[test]")
     places = ["tests/property", "tests/unit", "tests/importers", "tests/contract"]
-    places += ["tests/integration/postgresql_roles/test_session_store.py"]
+    places += ["tests/integration/postgresql_roles"]
     places += ["tests/integration/fastapi/test_fuzz.py"]
     environment = {"ASM_TEST_EXAMPLES": "all"}
     command = ["python", "-m", "pytest", "--numprocesses=auto"]

@@ -4,6 +4,7 @@ What can be asked of the program without a database, and how long that takes.
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import subprocess
@@ -35,7 +36,19 @@ UNWANTED = {
     "rich.syntax",
     "sqlalchemy",
 }
-PRINT_MODULES = "import sys; from asm_async.cli.main import main; main({!r})"
+# What each child loads beside what all need, as a process of its own would.
+PRINT_MODULES = """
+import io, json, os, sys
+from asm_async.cli.main import main
+for arguments in json.loads(sys.argv[1]):
+    child = os.fork()
+    if not child:
+        output, sys.stdout = sys.stdout, io.StringIO()
+        main(arguments)
+        print(json.dumps([*sys.modules]), file=output, flush=True)
+        os._exit(0)
+    assert os.waitpid(child, 0)[1] == 0
+"""
 
 MAX_SECONDS_FOR_HELP = 0.3
 """
@@ -142,7 +155,7 @@ def test_bash_takes_the_completions(printed: Printed, tmp_path: Path) -> None:
 
 def seconds_of(command: Sequence[str | Path]) -> float:
     """
-    Return what a process takes of a processor, the best of several times.
+    Return what a process takes of a processor, the first or best that is little enough.
     """
     environment = {**os.environ, "COLUMNS": "80"}
     # Where Python may not keep what it compiled, it compiles everything each time.
@@ -155,6 +168,8 @@ def seconds_of(command: Sequence[str | Path]) -> float:
         taken.append(
             after.ru_utime - before.ru_utime + after.ru_stime - before.ru_stime
         )
+        if taken[-1] < MAX_SECONDS_FOR_HELP:
+            break
     return min(taken)
 
 
@@ -166,21 +181,19 @@ def test_help_comes_at_once(arguments: list[str]) -> None:
     assert seconds_of([PROGRAM, *arguments]) < MAX_SECONDS_FOR_HELP
 
 
-@pytest.mark.parametrize(
-    "arguments", [["--help"], *([*words, "--help"] for words in LEAVES)], ids=" ".join
-)
-def test_help_waits_for_nothing_that_it_does_not_need(arguments: list[str]) -> None:
+def test_help_waits_for_nothing_that_it_does_not_need() -> None:
     """
-    Neither for SQLAlchemy nor for what prints more than help.
+    Of no command, neither for SQLAlchemy nor for what prints more than help.
     """
-    script = f"{PRINT_MODULES.format(arguments)}; print('MODULES', *sys.modules)"
-    ran = subprocess.run(  # noqa: S603 - our own script
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True
-    )
-    imported = set(ran.stdout.partition("MODULES ")[2].split())
+    asked = [["--help"], *([*words, "--help"] for words in LEAVES)]
+    command = [sys.executable, "-c", PRINT_MODULES, json.dumps(asked)]
+    ran = subprocess.run(command, capture_output=True, text=True, check=True)  # noqa: S603 - our own script
+    lines = ran.stdout.splitlines()
 
-    assert "cyclopts" in imported
-    assert imported & UNWANTED == set()
+    for arguments, line in zip(asked, lines, strict=True):
+        imported = set(json.loads(line))
+        assert "cyclopts" in imported, arguments
+        assert imported & UNWANTED == set(), arguments
 
 
 def test_every_module_is_of_a_command_or_used_by_one() -> None:

@@ -31,7 +31,6 @@ OF_SQLITE_IN_MEMORY: Mapping[str, frozenset[str]] = MappingProxyType(
                 "TestExports",
                 "TestImports",
                 "TestOtherHistories",
-                "TestPages",
                 "TestSessionExports",
             }
         ),

@@ -5,14 +5,13 @@ Databases that have our tables, engines on them, and what must be left behind.
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.pool import QueuePool
 
-from asm_async.sql import create_engine, migrations
+from asm_async.sql import create_engine
 from asm_async.testing.faults import TCPProxy
 from tests.fault.leftovers import wait_for_other_tasks
 from tests.fault.stopwatch import Stopwatch
@@ -41,15 +40,11 @@ async def stopwatch() -> AsyncIterator[Stopwatch]:
 
 
 @pytest.fixture
-async def sqlite_url(tmp_path: Path) -> str:
+def sqlite_url(migrated_sqlite_url: str) -> str:
     """
     Return an SQLite file that has our tables.
     """
-    url = f"sqlite+aiosqlite:///{tmp_path / 'asm.sqlite3'}"
-    engine = create_engine(url)
-    await migrations.upgrade(engine)
-    await engine.dispose()
-    return url
+    return migrated_sqlite_url
 
 
 @pytest.fixture(

@@ -43,7 +43,7 @@ from asm_async.values.event import Event
 from asm_async.values.retention import RetentionPolicy
 from tests.integration.by_hand import issues_of
 
-EVENT_COUNT = 9_500
+EVENT_COUNT = 6_500
 PRUNED_COUNT = 7
 LONG_SECONDS = 60
 SECOND = timedelta(seconds=1)
@@ -51,7 +51,7 @@ SECOND = timedelta(seconds=1)
 
 def long_history(**fields: Any) -> list[Any]:
     """
-    Make the records of a session whose items and events take five parts, with gaps.
+    Make the records of a session whose items and events take four parts, with gaps.
     """
     session = make_session(revision=3, tags=("a",), **fields)
     runs = [make_run(id=f"run_{number}", revision=1) for number in range(3)]

@@ -4,10 +4,10 @@ Every search finds its page by an index.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from datetime import timedelta
 from inspect import signature
-from pathlib import Path
 from typing import Any, get_args
 
 import pytest
@@ -32,6 +32,7 @@ from tests.integration.query_plans import (
     statements_of,
     steps_of,
 )
+from tests.postgres_databases import PostgresDatabases
 
 SESSIONS = 1_500
 IDLE_SESSIONS = 1_500
@@ -314,32 +315,73 @@ def values() -> Iterator[RowsOf]:
     yield tables.events, [rows.event_row(event) for event in events]
 
 
+def fill(url: str, *, is_analysed: bool = True) -> str:
+    """
+    Fill a database, which the tests only read.
+    """
+
+    async def fill() -> None:
+        engine = create_engine(url)
+        await migrations.upgrade(engine)
+        await insert_rows(engine, values())
+        if is_analysed:
+            await analyse(engine)
+        await engine.dispose()
+
+    # With a factory the runner leaves the thread's current event loop alone.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fill())
+    return url
+
+
+@pytest.fixture(scope="module")
+def plain_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """
+    Return an SQLite file that is filled and knows nothing of its statistics.
+    """
+    path = tmp_path_factory.mktemp("plans") / "plain.sqlite3"
+    return fill(f"sqlite+aiosqlite:///{path}", is_analysed=False)
+
+
+@pytest.fixture(scope="module")
+def analysed_sqlite_url(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """
+    Return one that knows them.
+    """
+    path = tmp_path_factory.mktemp("plans") / "analysed.sqlite3"
+    return fill(f"sqlite+aiosqlite:///{path}")
+
+
+@pytest.fixture(scope="module")
+def filled_postgres_url(postgres_databases: PostgresDatabases) -> Iterator[str]:
+    """
+    Yield a PostgreSQL database that is filled.
+    """
+    with postgres_databases.empty() as url:
+        yield fill(url)
+
+
 @pytest.fixture(
     params=[
-        "sqlite",
-        "analysed sqlite",
-        pytest.param("postgresql", marks=pytest.mark.postgres),
-    ]
+        "plain_sqlite_url",
+        "analysed_sqlite_url",
+        pytest.param("filled_postgres_url", marks=pytest.mark.postgres),
+    ],
+    ids=["sqlite", "analysed sqlite", "postgresql"],
 )
-def url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+def url(request: pytest.FixtureRequest) -> str:
     """
-    Return an empty database of each kind in turn.
+    Return a filled database of each kind in turn.
     """
-    if request.param == "postgresql":
-        return str(request.getfixturevalue("postgres_url"))
-    return f"sqlite+aiosqlite:///{tmp_path / request.param}"
+    return str(request.getfixturevalue(request.param))
 
 
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Yield an engine on a database that is filled; SQLite need not know its statistics.
+    Yield an engine on it.
     """
     engine = create_engine(url)
-    await migrations.upgrade(engine)
-    await insert_rows(engine, values())
-    if not url.endswith("/sqlite"):
-        await analyse(engine)
     yield engine
     await engine.dispose()
 

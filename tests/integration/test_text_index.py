@@ -97,7 +97,7 @@ async def test_each_way_to_a_page_finds_the_same(
     async def ask(most: int) -> list[list[tuple[str, int]]]:
         monkeypatch.setattr(searching, "MAX_SORTED", most)
         found = [
-            places(await pages_of(index, query, limit=3, order_by=order_by, **filters))
+            places(await pages_of(index, query, limit=7, order_by=order_by, **filters))
             for query in _QUERIES
             for filters in _FILTERS
         ]

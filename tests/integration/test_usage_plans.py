@@ -4,8 +4,11 @@ Summaries read an index, not the runs, and SQLite groups in its order.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+import asyncio
+import shutil
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import TypeAlias
 
 import pytest
@@ -27,6 +30,7 @@ from tests.integration.query_plans import (
     statements_of,
     steps_of,
 )
+from tests.postgres_databases import PostgresDatabases
 
 Call: TypeAlias = Callable[[SQLQueryAPI], Awaitable[object]]
 
@@ -95,13 +99,64 @@ OF_FEW_RUNS: dict[str, tuple[Call, str]] = {
 }
 
 
+def filled(url: str) -> str:
+    """
+    Fill a database, which the tests only read.
+    """
+
+    async def fill_it() -> None:
+        engine = create_engine(url)
+        await fill(engine)
+        await engine.dispose()
+
+    # With a factory the runner leaves the thread's current event loop alone.
+    with asyncio.Runner(loop_factory=asyncio.new_event_loop) as runner:
+        runner.run(fill_it())
+    return url
+
+
+@pytest.fixture(scope="module")
+def filled_sqlite_url(
+    tmp_path_factory: pytest.TempPathFactory, sqlite_template: Path
+) -> str:
+    """
+    Return an SQLite file that holds many runs.
+    """
+    path = tmp_path_factory.mktemp("plans") / "asm.sqlite3"
+    return filled(f"sqlite+aiosqlite:///{shutil.copy(sqlite_template, path)}")
+
+
+@pytest.fixture(scope="module")
+def filled_postgres_url(
+    postgres_databases: PostgresDatabases, postgres_template: str
+) -> Iterator[str]:
+    """
+    Yield a PostgreSQL database that holds many runs.
+    """
+    with postgres_databases.copy(postgres_template) as url:
+        yield filled(url)
+
+
+@pytest.fixture(
+    params=[
+        "filled_sqlite_url",
+        pytest.param("filled_postgres_url", marks=pytest.mark.postgres),
+    ],
+    ids=["sqlite", "postgresql"],
+)
+def url(request: pytest.FixtureRequest) -> str:
+    """
+    Return a filled database of each kind in turn.
+    """
+    return str(request.getfixturevalue(request.param))
+
+
 @pytest.fixture
 async def engine(url: str) -> AsyncIterator[AsyncEngine]:
     """
-    Yield an engine on a database that holds many runs.
+    Yield an engine on it.
     """
     engine = create_engine(url)
-    await fill(engine)
     yield engine
     await engine.dispose()
 

@@ -42,17 +42,32 @@ WRITING = frozenset(
     }
 )
 
+# Sizes and interruptions of what other tests of a maintainer do.
+LEFT_OUT = frozenset(
+    {
+        "test_a_very_long_session_goes_whole",
+        "test_a_very_long_session_is_pruned_in_order",
+        "test_agents_at_work_raise_no_false_alarm",
+        "test_events_go_by_rank_and_then_by_age",
+        "test_every_batch_size_gives_the_same",
+        "test_what_is_no_error_ends_it_at_once",
+    }
+)
+
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """
-    Leave the other classes of the suite of session stores to a thorough run.
+    Leave these, and other classes of the suite of stores, to a thorough run.
     """
     if not IS_THOROUGH:
         items[:] = [item for item in items if not _is_left_out(item)]
 
 
 def _is_left_out(item: pytest.Item) -> bool:
-    if item.path != Path(__file__).with_name("test_session_store.py"):
+    here = Path(__file__)
+    if item.path == here.with_name("test_maintenance.py"):
+        return getattr(item, "originalname", item.name) in LEFT_OUT
+    if item.path != here.with_name("test_session_store.py"):
         return False
     suite = item.cls if isinstance(item, pytest.Function) else None
     return suite is not None and suite.__name__ not in WRITING
