@@ -2,8 +2,8 @@
 Sessions over several primaries: each on one, found by a hash of its id.
 """
 
+from asm_async.sharding.claims import Claim
 from asm_async.sharding.creating import create_shards, list_shards
-from asm_async.sharding.fences import Claim
 from asm_async.sharding.moves import abandon_move, move_shard
 from asm_async.sharding.moving import MoveReport
 from asm_async.sharding.shards import SHARD_COUNT, ShardState, shard_key, shard_of

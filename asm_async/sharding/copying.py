@@ -281,6 +281,7 @@ async def remove_rows(
     """
     Remove all that some keys have, but counters, a part in each transaction.
     """
+    # A session goes first: of one that is not there nobody reads a part of its events.
     for table in TABLES:
         if table is _GATES:
             continue

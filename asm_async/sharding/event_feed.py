@@ -75,14 +75,12 @@ class ShardedEventFeed(EventFeed):
             async with aclosing(_Merged({name: feed})) as merged:
                 while True:
                     item = await merged.next(LEASE_SECONDS)
-                    event = item and item[1]
-                    # What has left with its session looks like removed events.
-                    is_next = event and event.sequence_number == _number_of(after) + 1
-                    if not is_next and await self._home(session_id) != name:
+                    if item is not None:
+                        yield item[1]
+                        after = item[1]
+                    # A session that has left seems to be deleted, and so to be over.
+                    elif await self._home(session_id) != name:
                         break
-                    if event:
-                        yield event
-                        after = event
                     elif merged.is_over:
                         return
 
@@ -248,10 +246,6 @@ class _Merged:
             await asyncio.wait(self._next)
         for source in self._sources.values():
             await source.aclose()
-
-
-def _number_of(place: int | Event) -> int:
-    return (place.sequence_number or 0) if isinstance(place, Event) else place
 
 
 def _together(states: Mapping[str, ConsumerState]) -> ConsumerState:

@@ -40,7 +40,6 @@ from asm_async.transfer.export_stream import write_export
 from asm_async.transfer.import_stream import read_import
 from asm_async.transfer.incoming_session import IncomingSession
 from asm_async.transfer.spool import Chunk
-from asm_async.values.cursor import Key
 from asm_async.values.event import Event
 from asm_async.values.page import Page
 from asm_async.values.run import Run
@@ -65,6 +64,16 @@ def _chained(
     return [*chain(*groups)]
 
 
+def _revision_of(item: Session | Run | Event) -> int:
+    # Events never change.
+    return 0 if isinstance(item, Event) else item.revision
+
+
+def _identity_of(item: Session | Run | Event) -> tuple[str, str]:
+    # The ids of runs and events are unique within a shard, or a session.
+    return ("" if isinstance(item, Session) else item.session_id), item.id
+
+
 def _merged(
     pages: Sequence[Page[V]], _: object, paging: Paging, **__: object
 ) -> Page[V]:
@@ -74,17 +83,13 @@ def _merged(
     A cursor names the last item of its page by what it is ordered by, so that each
     primary can go on from there, whether it has that item or not.
     """
-    found = dict[Key, V]()
-    for item in chain.from_iterable(page.items for page in pages):
-        if isinstance(item, Event):
-            found[item.session_id, item.sequence_number or 0] = item
-            continue
-        # What is being moved may be on two of them; the older is a copy.
-        key = (item.id, item.session_id if isinstance(item, Run) else "")
-        if key not in found or item.revision > found[key].revision:
-            found[key] = item
+    # What is being moved may be on two of them; the older is a copy.
+    every = sorted(chain(*(page.items for page in pages)), key=_revision_of)
+    found = {_identity_of(item): item for item in every}
     order = paging.order
-    items = sorted(found.values(), key=order.key_of, reverse=order.is_descending)
+    items: list[V] = sorted(
+        found.values(), key=order.key_of, reverse=order.is_descending
+    )
     has_more = any(page.cursor is not None for page in pages)
     # One more item than the page holds shows that there is another page.
     more: list[V] = items[-1:] if has_more and len(items) == paging.limit else []

@@ -19,7 +19,7 @@ from typing import Any, Concatenate, Generic, ParamSpec, TypeVar, cast
 import attrs
 
 from asm_async.errors import NotFoundError, StorageBusyError, StorageError
-from asm_async.sharding.router import PAUSE_SECONDS, Refusals, Router
+from asm_async.sharding.router import LEASE_SECONDS, PAUSE_SECONDS, Refusals, Router
 
 B = TypeVar("B")
 P = ParamSpec("P")
@@ -177,6 +177,11 @@ class Shards(Generic[B]):
                 for each in done:
                     name = names.pop(each)
                     yield name, each.exception() or each.result()
+        except GeneratorExit:
+            # Who is only slower than the first is not to lose a connection for it.
+            if names:
+                await asyncio.wait(names, timeout=LEASE_SECONDS)
+            raise
         finally:
             for each in names:
                 each.cancel()

@@ -19,6 +19,7 @@ from asm_async.errors import (
     ValidationError,
 )
 from asm_async.sharding import (
+    Claim,
     ShardedPorts,
     ShardState,
     copying,
@@ -28,7 +29,7 @@ from asm_async.sharding import (
     router,
     shard_of,
 )
-from asm_async.sharding.fences import Claim, moving_keys, read_claims, set_claims
+from asm_async.sharding.fences import moving_keys, read_claims, set_claims
 from asm_async.testing.event_feed.contract import Collecting
 from asm_async.testing.factories import (
     make_event,

@@ -6,8 +6,10 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Mapping
+from datetime import timedelta
 from typing import Any, TypeVar
 
+import attrs
 import pytest
 from sqlalchemy.ext.asyncio import AsyncEngine
 
@@ -196,6 +198,8 @@ async def test_a_search_shows_what_is_copied_once_in_every_order(
     async def copy_and_search(self: copying.Copying) -> int:
         count = await copy_all(self)
         session = await ports.store.get_session("acme/1")
+        later = session.updated_at + timedelta(days=1)
+        session = attrs.evolve(session, updated_at=later)
         saved = await ports.store.save_session(session)
         found = await ports.query.search_sessions(order_by="updated_at_desc")
         assert list(found) == [saved]
