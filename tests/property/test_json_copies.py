@@ -27,7 +27,7 @@ from asm_async.values.json_values import (
     encode_json,
     normalise_json,
 )
-from tests.property.test_values import patient, signature
+from tests.property.test_values import signature
 
 PAIR = "\ud83d\ude00"
 
@@ -139,7 +139,6 @@ def nest(depth: int) -> Any:
     return value
 
 
-@patient
 @given(value=ANYTHING)
 @example(value=nest(MAX_DEPTH))
 @example(value=nest(MAX_DEPTH + 1))
@@ -160,7 +159,6 @@ def test_a_copy_is_what_the_walk_makes(value: Any) -> None:
     assert quick == slow
 
 
-@patient
 @given(value=st.dictionaries(KEYS, ANYTHING, max_size=3))
 def test_an_objects_text_is_that_of_its_copy(value: dict[Any, Any]) -> None:
     """
@@ -179,7 +177,6 @@ def test_an_objects_text_is_that_of_its_copy(value: dict[Any, Any]) -> None:
     assert quick == slow
 
 
-@patient
 @given(event=asm.events())
 def test_a_snapshot_is_an_equal_event_and_its_texts(event: Any) -> None:
     """
