@@ -84,6 +84,7 @@ class OneHopConnection(Connection):
 
     _file: sqlite3.Connection | None = None
     _stopping: asyncio.Future[Any] | None = None
+    _is_stopped: bool = False
 
     def __init__(self, open_file: Callable[[], sqlite3.Connection]) -> None:
         def keep() -> sqlite3.Connection:
@@ -106,6 +107,10 @@ class OneHopConnection(Connection):
         It closes the file first, also one that was opened for a caller who was
         cancelled meanwhile, of which the driver knows nothing.
         """
+        # The thread ends at the first time, and would answer no second one.
+        if self._is_stopped:
+            return self._stopping
+        self._is_stopped = True
         hand_over(self, self._close_file)
         self._stopping = super().stop()  # pyright: ignore[reportUnknownMemberType] - of what
         return self._stopping
@@ -132,8 +137,12 @@ class OneHopConnection(Connection):
         timer = loop.call_at(end, interrupt, self)
         try:
             with suppress(TimeoutError):
-                await super().close()
+                if not self._is_stopped:
+                    await super().close()
+                elif (stopping := self._stopping) and stopping.get_loop() is loop:
+                    await asyncio.shield(stopping)
         finally:
+            self._connection = None
             timer.cancel()
 
     @contextmanager

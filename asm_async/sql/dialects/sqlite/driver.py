@@ -237,7 +237,9 @@ def _leave(driver: Any) -> None:
     """
     Leave a connection to its thread, which closes it and ends when it comes back.
     """
-    hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
+    # One that is being closed needs no more than to be waited for no longer.
+    if not is_left(driver):
+        hand_over(driver, driver._conn.close)  # noqa: SLF001 - see the module
     driver.stop()
     # So everybody finds it closed, and waits for nothing.
     driver._connection = None  # noqa: SLF001 - see the module
