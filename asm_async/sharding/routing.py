@@ -101,6 +101,7 @@ class Shards(Generic[B]):
             StorageBusyError: If the move took longer than the timeout; what the other
                 primaries have to do is done before.
         """
+        self.router.check_loop()
         busy: StorageBusyError | None = None
         for port in self.ports.values():
             try:
@@ -140,6 +141,7 @@ class Shards(Generic[B]):
         Raises:
             NotFoundError: As the primaries do, if none has it.
         """
+        self.router.check_loop()
         # Asked once more if none has it: what was on its way may have been on neither.
         was_moving = True
         while True:

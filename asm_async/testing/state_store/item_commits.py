@@ -229,7 +229,6 @@ class TestItemCommits(StateStoreContract):
                 await store.commit(changes, **options)
 
     @needs(Capability.SPANS_SESSIONS)
-    @needs(Capability.SPANS_SESSIONS)
     async def test_of_items_without_their_sessions_the_first_is_named(
         self, store: SessionStore
     ) -> None:
@@ -242,6 +241,7 @@ class TestItemCommits(StateStoreContract):
             with pytest.raises(SessionNotFoundError, match=names[0]):
                 await store.commit(Changes(events=(_event(1),), items=items))
 
+    @needs(Capability.SPANS_SESSIONS)
     async def test_a_commit_concerns_a_thousand_scopes_at_most(
         self, store: SessionStore
     ) -> None:
