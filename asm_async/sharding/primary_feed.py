@@ -38,4 +38,4 @@ class PrimaryFeed(SQLEventFeed):
     As its superclass, on a primary of several.
     """
 
-    reader_type: ClassVar[type[FeedReader]] = _Reader
+    _reader_type: ClassVar[type[FeedReader]] = _Reader

@@ -67,10 +67,8 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         UnsupportedOperationError: If the engine speaks to another database or driver.
     """
 
-    reader_type: ClassVar[type[FeedReader]] = FeedReader
-    """
-    What reads the feed of all sessions.
-    """
+    # What reads the feed of all sessions.
+    _reader_type: ClassVar[type[FeedReader]] = FeedReader
 
     def __init__(
         self,
@@ -140,10 +138,10 @@ class SQLEventFeed(EventFeedFront[SQLBatch]):
         return SessionReader(self._following, wanted, is_decoded=self._is_decoded)
 
     def _feed_reader(self, wanted: FeedFilter) -> FeedReader:
-        return self.reader_type(self._following, wanted, is_decoded=self._is_decoded)
+        return self._reader_type(self._following, wanted, is_decoded=self._is_decoded)
 
     def _consumer_reader(self, wanted: FeedFilter) -> FeedReader:
-        return self.reader_type(self._context, wanted, is_decoded=self._is_decoded)
+        return self._reader_type(self._context, wanted, is_decoded=self._is_decoded)
 
     async def _get_latest(self) -> Checkpoint:
         query = queries.latest_place(self._context.feed)

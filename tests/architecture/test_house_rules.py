@@ -23,7 +23,7 @@ SQL = ROOT / "asm_async" / "sql"
 
 # What the package may weigh without its tests for adapters: what it weighs. A commit
 # that brings a capability raises it, and nothing else does.
-MAX_LINES = 104_179
+MAX_LINES = 104_177
 MAX_FLAT_MODULES = 12
 
 DATABASES = {"sqlite", "postgresql"}
