@@ -32,7 +32,7 @@ from tests.integration.sharding.broken_off import (
     SOURCE,
     TARGET,
     BrokenOffError,
-    break_off,
+    break_off_move,
 )
 from tests.integration.sharding.filled import check, fill, states
 
@@ -112,17 +112,11 @@ async def test_the_next_move_ends_what_the_last_has_left(
     """
     await fill(ports)
     for target, following in ((TARGET, "p2"), (SOURCE, "p2")):
-        with monkeypatch.context() as patched:
-            patched.setattr(moving.Move, "finish", break_off)
-            with pytest.raises(BrokenOffError):
-                await move_shard(movers, SHARD, target)
+        await break_off_move(movers, moving.Move, "finish", to=target)
         await move_shard(movers, SHARD, following)
         said = await states(movers)
         assert [name for name in said if said[name] is _HERE] == [following]
-    with monkeypatch.context() as patched:
-        patched.setattr(moving.Move, "finish", break_off)
-        with pytest.raises(BrokenOffError):
-            await move_shard(movers, SHARD, TARGET)
+    await break_off_move(movers, moving.Move, "finish")
     # On the way back its first place takes no write before all is there again.
     copy_all = copying.Copying.copy_all
 
@@ -174,10 +168,7 @@ async def test_of_two_targets_the_first_gets_the_shard(
 
     async def begin_late(self: moving.Move) -> None:
         monkeypatch.setattr(moving.Move, "_begin", begin)
-        with monkeypatch.context() as patched:
-            patched.setattr(moving, "copy_tombstones", break_off)
-            with pytest.raises(BrokenOffError):
-                await move_shard(movers, SHARD, TARGET)
+        await break_off_move(movers, moving, "copy_tombstones")
         await begin(self)
 
     monkeypatch.setattr(moving.Move, "_begin", begin_late)
@@ -190,7 +181,6 @@ async def test_of_two_targets_the_first_gets_the_shard(
 async def test_a_move_that_has_no_target_yet_can_be_abandoned(
     ports: ShardedPorts,
     movers: Mapping[str, AsyncEngine],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     It was killed after its first step; a health check shows it.
@@ -205,10 +195,9 @@ async def test_a_move_that_has_no_target_yet_can_be_abandoned(
         if len(calls) == 2:
             raise BrokenOffError
 
-    with monkeypatch.context() as patched:
-        patched.setattr(moving.Move, "_refuse_others", refuse_and_break_off)
-        with pytest.raises(BrokenOffError):
-            await move_shard(movers, SHARD, TARGET)
+    await break_off_move(
+        movers, moving.Move, "_refuse_others", step=refuse_and_break_off
+    )
     assert (await states(movers))[SOURCE] is ShardState.LEAVING
     subjects = [each.subject for each in await ports.maintenance.health_check()]
     assert f"shard {SHARD}" in subjects

@@ -40,6 +40,7 @@ from tests.integration.sharding.broken_off import (
     TARGET,
     BrokenOffError,
     break_off,
+    break_off_move,
 )
 
 
@@ -47,7 +48,6 @@ from tests.integration.sharding.broken_off import (
 async def broken_off(
     ports: ShardedPorts,
     movers: Mapping[str, AsyncEngine],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     Leave a move behind that has copied all it had to, and has moved nothing.
@@ -56,10 +56,7 @@ async def broken_off(
     await ports.store.save_run(make_run(session_id="acme/1"))
     await ports.store.append_events(make_events(3, session_id="acme/1"))
     await ports.state.save_items([make_item(scope="acme/config", key="k")])
-    with monkeypatch.context() as patched:
-        patched.setattr(moving.Move, "_move_copied", break_off)
-        with pytest.raises(BrokenOffError):
-            await move_shard(movers, SHARD, TARGET)
+    await break_off_move(movers, moving.Move, "_move_copied")
 
 
 async def _moves(ports: ShardedPorts) -> list[tuple[str, str]]:
@@ -213,16 +210,12 @@ async def test_an_abandonment_that_was_broken_off_is_finished_by_the_next(
 async def test_what_has_arrived_is_not_abandoned(
     ports: ShardedPorts,
     movers: Mapping[str, AsyncEngine],
-    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """
     It was written at its new place: the move has to be finished.
     """
     await ports.store.save_session(make_session(id="acme/1"))
-    with monkeypatch.context() as patched:
-        patched.setattr(moving, "copy_tombstones", break_off)
-        with pytest.raises(BrokenOffError):
-            await move_shard(movers, SHARD, TARGET)
+    await break_off_move(movers, moving, "copy_tombstones")
     await ports.store.append_event(make_event(session_id="acme/1"))
     with pytest.raises(ConflictError, match=r"'acme' has arrived already: finish"):
         await abandon_move(movers, SHARD)
